@@ -1,0 +1,366 @@
+//! The database: SQLite or PostgreSQL behind one door.
+//!
+//! Reads go to [`Db::conn`], writes through [`Db::write`]. Nothing above this module knows which
+//! of the two databases it speaks to.
+
+mod group_commit;
+
+use std::{
+    future::Future,
+    ops::Deref,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, RuntimeErr, TransactionTrait,
+};
+use sea_orm_migration::{MigrationStatus, MigrationTrait, MigratorTraitSelf};
+use sqlx::{
+    postgres::PgConnectOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+
+use group_commit::GroupCommit;
+
+/// How long a statement may wait for a connection or a lock before the request is refused.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a transaction is run again that PostgreSQL rolled back to resolve a conflict.
+const ATTEMPTS: u32 = 5;
+
+/// A handle to the database; cheap to clone.
+#[derive(Clone)]
+pub struct Db(Arc<Inner>);
+
+struct Inner {
+    reader: DatabaseConnection,
+    writer: Writer,
+    statements: Arc<AtomicU64>,
+}
+
+enum Writer {
+    Sqlite(GroupCommit),
+    Postgres,
+}
+
+/// What can fail inside a transaction: tells the cause, if it came from the database.
+pub trait Failure: From<DbErr> {
+    /// The database's error, if it was one.
+    fn database(&self) -> Option<&DbErr>;
+}
+
+impl Failure for DbErr {
+    fn database(&self) -> Option<&DbErr> {
+        Some(self)
+    }
+}
+
+/// A transaction that is open. Handed to the closure of [`Db::write`]; every query that belongs to
+/// the act goes through [`Tx::conn`].
+#[derive(Clone)]
+pub struct Tx(Arc<DatabaseTransaction>);
+
+impl Tx {
+    /// The connection that the transaction is open on.
+    pub fn conn(&self) -> &DatabaseTransaction {
+        &self.0
+    }
+}
+
+impl Deref for Tx {
+    type Target = DatabaseTransaction;
+
+    fn deref(&self) -> &DatabaseTransaction {
+        &self.0
+    }
+}
+
+impl Db {
+    /// Opens `sqlite://path?mode=rwc` or `postgres://…` with up to `connections` connections
+    /// (SQLite: readers, beside the one writer).
+    ///
+    /// # Errors
+    /// When the address is of no known kind, or the database cannot be reached.
+    pub async fn connect(url: &str, connections: u32) -> Result<Self, DbErr> {
+        let statements = Arc::new(AtomicU64::new(0));
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let reader = open(postgres_options(url, connections)?, &statements).await?;
+            return Ok(Self(Arc::new(Inner {
+                reader,
+                writer: Writer::Postgres,
+                statements,
+            })));
+        }
+        if !url.starts_with("sqlite:") {
+            return Err(DbErr::Custom(
+                "the address must begin with sqlite:// or postgres://".to_owned(),
+            ));
+        }
+        if url.contains(":memory:") || url.contains("mode=memory") {
+            return Err(DbErr::Custom(
+                "an SQLite database needs a file: its readers and its writer share it".to_owned(),
+            ));
+        }
+        // The writer first: it makes the file that the readers open.
+        let writer = open(sqlite_options(url, 1, false)?, &statements).await?;
+        let reader = open(sqlite_options(url, connections, true)?, &statements).await?;
+        let writer = Writer::Sqlite(GroupCommit::new(writer));
+        Ok(Self(Arc::new(Inner {
+            reader,
+            writer,
+            statements,
+        })))
+    }
+
+    /// Where reads go that belong to no transaction.
+    pub fn conn(&self) -> &DatabaseConnection {
+        &self.0.reader
+    }
+
+    /// Which of the two databases it is.
+    pub fn backend(&self) -> DbBackend {
+        self.0.reader.get_database_backend()
+    }
+
+    /// How many statements have been run through this handle.
+    pub fn statements(&self) -> u64 {
+        self.0.statements.load(Ordering::Relaxed)
+    }
+
+    /// Runs one act as one transaction: everything in it is stored when this returns `Ok`, and
+    /// nothing of it when it returns `Err` or is dropped.
+    ///
+    /// The closure may be run more than once: PostgreSQL resolves deadlocks and serialisation
+    /// conflicts by rolling one side back. It must do nothing but talk to the database, since on
+    /// SQLite it holds the one writer. Foreign keys are never deferred, so that an act that was
+    /// let through cannot fail the commit that it shares with others.
+    pub async fn write<T, E, F, Fut>(&self, act: F) -> Result<T, E>
+    where
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: Failure,
+    {
+        let mut attempt = 1;
+        loop {
+            match self.attempt(&act).await {
+                Err(error) if attempt < ATTEMPTS && error.database().is_some_and(is_transient) => {
+                    // Longer each time, and not the same for all, or the same ones meet again.
+                    let spread = u64::from(std::process::id()) ^ self.statements();
+                    let pause = 5 * 2_u64.pow(attempt) + spread % 10;
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                    attempt += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn attempt<T, E, F, Fut>(&self, act: &F) -> Result<T, E>
+    where
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: Failure,
+    {
+        match &self.0.writer {
+            Writer::Postgres => {
+                let tx = Arc::new(self.0.reader.begin().await?);
+                let value = act(Tx(tx.clone())).await?;
+                sole(tx)?.commit().await?;
+                Ok(value)
+            }
+            Writer::Sqlite(writer) => {
+                let mut turn = writer.turn().await;
+                let tx = Arc::new(turn.begin().await?);
+                let value = act(Tx(tx.clone())).await?;
+                turn.commit(sole(tx)?).await?;
+                Ok(value)
+            }
+        }
+    }
+
+    /// Brings the tables up to date, all pending migrations in one transaction.
+    ///
+    /// Several processes may start at once: one migrates, the others wait for it and find nothing
+    /// left to do. A database that holds a migration that this program does not know comes from a
+    /// newer version and is refused.
+    pub async fn migrate(&self, migrations: Migrations) -> Result<(), DbErr> {
+        self.with_migrator(migrations, async |migrator, tx| migrator.up(tx, None).await)
+            .await
+    }
+
+    /// Takes back the last `steps` migrations.
+    pub async fn migrate_down(&self, migrations: Migrations, steps: u32) -> Result<(), DbErr> {
+        self.with_migrator(migrations, async |migrator, tx| {
+            migrator.down(tx, Some(steps)).await
+        })
+        .await
+    }
+
+    /// Takes back every migration and applies them all again; everything stored is lost.
+    pub async fn migrate_fresh(&self, migrations: Migrations) -> Result<(), DbErr> {
+        self.with_migrator(migrations, async |migrator, tx| {
+            migrator.down(tx, None).await?;
+            migrator.up(tx, None).await
+        })
+        .await
+    }
+
+    async fn with_migrator<F>(&self, migrations: Migrations, work: F) -> Result<(), DbErr>
+    where
+        F: AsyncFnOnce(&Migrator, &DatabaseTransaction) -> Result<(), DbErr>,
+    {
+        let migrator = Migrator(migrations);
+        match &self.0.writer {
+            Writer::Postgres => {
+                let tx = self.0.reader.begin().await?;
+                // Any number will do, as long as every process takes the same.
+                tx.execute_unprepared("SELECT pg_advisory_xact_lock(4711042)")
+                    .await?;
+                work(&migrator, &tx).await?;
+                tx.commit().await
+            }
+            Writer::Sqlite(writer) => {
+                let mut turn = writer.turn().await;
+                let tx = turn.begin().await?;
+                work(&migrator, &tx).await?;
+                turn.commit(tx).await
+            }
+        }
+    }
+
+    /// The known migrations and whether each has been applied, without changing anything.
+    pub async fn migration_status(
+        &self,
+        migrations: Migrations,
+    ) -> Result<Vec<(String, bool)>, DbErr> {
+        let known = Migrator(migrations)
+            .get_migration_with_status_read_only(self.conn())
+            .await?;
+        let state = |migration: &sea_orm_migration::Migration| {
+            migration.status() == MigrationStatus::Applied
+        };
+        Ok(known
+            .iter()
+            .map(|migration| (migration.name().to_owned(), state(migration)))
+            .collect())
+    }
+
+    /// Waits for what is under way and closes every connection.
+    pub async fn close(&self) -> Result<(), DbErr> {
+        // The readers first: the writer, as the last one, then folds the log into the file.
+        self.0.reader.close_by_ref().await?;
+        if let Writer::Sqlite(writer) = &self.0.writer {
+            writer.close().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the migrations of a crate or of the whole product.
+pub type Migrations = fn() -> Vec<Box<dyn MigrationTrait>>;
+
+struct Migrator(Migrations);
+
+impl MigratorTraitSelf for Migrator {
+    fn migrations(&self) -> Vec<Box<dyn MigrationTrait>> {
+        (self.0)()
+    }
+}
+
+fn sole(tx: Arc<DatabaseTransaction>) -> Result<DatabaseTransaction, DbErr> {
+    let kept = || DbErr::Custom("a transaction was kept beyond its act".to_owned());
+    Arc::try_unwrap(tx).map_err(|_| kept())
+}
+
+async fn open(
+    options: ConnectOptions,
+    statements: &Arc<AtomicU64>,
+) -> Result<DatabaseConnection, DbErr> {
+    let mut connection = Database::connect(options).await?;
+    let statements = statements.clone();
+    connection.set_metric_callback(move |_| {
+        statements.fetch_add(1, Ordering::Relaxed);
+    });
+    Ok(connection)
+}
+
+fn common_options(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .record_stmt_in_spans(false)
+        .sqlx_logging(false);
+    options
+}
+
+fn sqlite_options(url: &str, connections: u32, read_only: bool) -> Result<ConnectOptions, DbErr> {
+    SqliteConnectOptions::from_str(url).map_err(|error| DbErr::Custom(error.to_string()))?;
+    let mut options = common_options(url, connections);
+    options
+        .min_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .map_sqlx_sqlite_opts(move |sqlite| {
+            let sqlite = sqlite
+                .foreign_keys(true)
+                .busy_timeout(PATIENCE)
+                .pragma("cache_size", "-16000")
+                .pragma("temp_store", "MEMORY")
+                .statement_cache_capacity(256);
+            if read_only {
+                return sqlite.read_only(true).pragma("mmap_size", "268435456");
+            }
+            sqlite
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .pragma("journal_size_limit", "67108864")
+        })
+        .map_sqlx_sqlite_pool_opts(|pool| {
+            pool.after_connect(|connection, _| {
+                Box::pin(async move {
+                    let on: bool = sqlx::query_scalar("PRAGMA foreign_keys")
+                        .fetch_one(connection)
+                        .await?;
+                    if on {
+                        Ok(())
+                    } else {
+                        Err(sqlx::Error::Configuration("foreign keys are off".into()))
+                    }
+                })
+            })
+        });
+    Ok(options)
+}
+
+fn postgres_options(url: &str, connections: u32) -> Result<ConnectOptions, DbErr> {
+    PgConnectOptions::from_str(url).map_err(|error| DbErr::Custom(error.to_string()))?;
+    let mut options = common_options(url, connections);
+    // With a bound LIMIT the planner would otherwise plan every execution anew.
+    options.map_sqlx_postgres_opts(|postgres| {
+        postgres
+            .options([("plan_cache_mode", "force_generic_plan")])
+            .statement_cache_capacity(256)
+    });
+    Ok(options)
+}
+
+/// Did PostgreSQL roll the transaction back to resolve a conflict with another one
+/// (`serialization_failure`, `deadlock_detected`)? Then the same act may succeed if run again.
+fn is_transient(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) =
+        error
+    else {
+        return false;
+    };
+    let code = cause
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
+    matches!(code.as_deref(), Some("40001" | "40P01"))
+}

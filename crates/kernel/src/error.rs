@@ -1,0 +1,330 @@
+//! One error for every border: what a client did wrong, or what failed, as a problem document.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt};
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use sea_orm::{DbErr, SqlErr};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The kernel's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What sort of refusal or failure an error is; each has one HTTP status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The input is wrong: 400.
+    Invalid,
+    /// Nobody, or nobody valid, is signed in: 401.
+    Unauthenticated,
+    /// The caller can see it but may not do that: 403.
+    Forbidden,
+    /// It does not exist, or the caller may not know that it does: 404.
+    NotFound,
+    /// The path exists, but not for this method: 405.
+    MethodNotAllowed,
+    /// The request took too long to arrive or to answer: 408.
+    Timeout,
+    /// It contradicts what is there: 409.
+    Conflict,
+    /// `If-Match` names a version that is no longer the current one: 412.
+    PreconditionFailed,
+    /// The body is larger than the limit: 413.
+    TooLarge,
+    /// The body is not of a type that is understood: 415.
+    UnsupportedMediaType,
+    /// Something broke that the client cannot mend: 500.
+    Internal,
+    /// Something that is needed cannot be reached, or is full: 503.
+    Unavailable,
+}
+
+impl Kind {
+    /// The HTTP status of this kind.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Invalid => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// What is wrong with each field of an input, in words for people.
+pub type FieldErrors = BTreeMap<String, Vec<String>>;
+
+/// A refusal or failure on its way to a client.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: Kind,
+    code: Cow<'static, str>,
+    detail: Cow<'static, str>,
+    fields: FieldErrors,
+    cause: Option<Cause>,
+}
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+impl Error {
+    /// A refusal with a stable `code` for programs and a `detail` for people.
+    pub fn new(
+        kind: Kind,
+        code: impl Into<Cow<'static, str>>,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            code: code.into(),
+            detail: detail.into(),
+            fields: FieldErrors::new(),
+            cause: None,
+        }))
+    }
+
+    /// 400 `invalid` with what is wrong with each field.
+    pub fn invalid(fields: FieldErrors) -> Self {
+        let mut error = Self::new(Kind::Invalid, "invalid", "The input is not valid.");
+        error.0.fields = fields;
+        error
+    }
+
+    /// 400 `invalid` about one field.
+    pub fn field(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::invalid(FieldErrors::from([(name.into(), vec![message.into()])]))
+    }
+
+    /// 500 `internal`; the cause is logged and never shown.
+    pub fn internal(cause: impl Into<Cause>) -> Self {
+        let mut error = Self::new(
+            Kind::Internal,
+            "internal",
+            "Something went wrong on our side.",
+        );
+        error.0.cause = Some(cause.into());
+        error
+    }
+
+    /// 503 `unavailable`; the cause is logged and never shown.
+    pub fn unavailable(cause: impl Into<Cause>) -> Self {
+        let mut error = Self::new(
+            Kind::Unavailable,
+            "unavailable",
+            "Please try again in a moment.",
+        );
+        error.0.cause = Some(cause.into());
+        error
+    }
+
+    /// What sort of error it is.
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The stable word that programs act on.
+    pub fn code(&self) -> &str {
+        &self.0.code
+    }
+
+    /// What is wrong with each field; empty for anything but invalid input.
+    pub fn fields(&self) -> &FieldErrors {
+        &self.0.fields
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.detail)?;
+        for (field, messages) in &self.0.fields {
+            write!(f, " {field}: {}", messages.join(" "))?;
+        }
+        if let Some(cause) = &self.0.cause {
+            write!(f, " ({cause})")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}: {self}", self.0.kind, self.0.code)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.cause.as_ref().map(|cause| &**cause as _)
+    }
+}
+
+/// A constraint of the database that nobody foresaw is a conflict; everything else is ours.
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(_)) => Self::new(
+                Kind::Conflict,
+                "conflict",
+                "Something like it exists already.",
+            ),
+            Some(SqlErr::ForeignKeyConstraintViolation(_)) => Self::new(
+                Kind::Conflict,
+                "conflict",
+                "Something that it refers to is gone, or something still refers to it.",
+            ),
+            _ if matches!(error, DbErr::ConnectionAcquire(_)) => Self::unavailable(error),
+            _ => Self::internal(error),
+        }
+    }
+}
+
+impl From<garde::Report> for Error {
+    fn from(report: garde::Report) -> Self {
+        let mut fields = FieldErrors::new();
+        for (path, error) in report.iter() {
+            fields
+                .entry(path.to_string())
+                .or_default()
+                .push(error.message().to_owned());
+        }
+        Self::invalid(fields)
+    }
+}
+
+/// A problem document (RFC 9457), the body of every answer from 400 up.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Always `about:blank`: `code` tells the problems apart.
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    pub kind: &'static str,
+    /// The status in words.
+    #[schema(example = "Not Found")]
+    pub title: &'static str,
+    /// The HTTP status.
+    #[schema(example = 404)]
+    pub status: u16,
+    /// What happened, for people.
+    pub detail: String,
+    /// What happened, for programs: a word that does not change.
+    #[schema(example = "not_found")]
+    pub code: String,
+    /// The request's id, to be named when asking for help.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// For invalid input: what is wrong with each field.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: FieldErrors,
+}
+
+impl Problem {
+    /// The answer that carries this problem.
+    fn into_body(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 §11.6.1: a 401 names every scheme that would do.
+            headers.append(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"api\""),
+            );
+            headers.append(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Token realm=\"api\""),
+            );
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.clone().into_body();
+        // Left for a layer that knows the request's id.
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(Error(error): Error) -> Self {
+        let status = error.kind.status();
+        Self {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: error.detail.into_owned(),
+            code: error.code.into_owned(),
+            request_id: None,
+            errors: error.fields,
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        if let Some(cause) = &self.0.cause {
+            tracing::error!(code = self.code(), error = %chain(cause.as_ref()), "a request failed");
+        }
+        Problem::from(self).into_response()
+    }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_never_shown_to_a_client() {
+        let problem = Problem::from(Error::internal("SELECT secret FROM users"));
+        assert!(!serde_json::to_string(&problem).unwrap().contains("SELECT"));
+        assert_eq!(problem.status, 500);
+    }
+
+    #[test]
+    fn a_401_names_the_schemes_that_would_do() {
+        let answer = Error::new(Kind::Unauthenticated, "not_authenticated", "…").into_response();
+        assert_eq!(
+            answer
+                .headers()
+                .get_all(header::WWW_AUTHENTICATE)
+                .iter()
+                .count(),
+            2
+        );
+    }
+}

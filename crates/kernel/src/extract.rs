@@ -1,0 +1,234 @@
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
+    http::{HeaderMap, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Error, Kind};
+
+/// A JSON body, in and out. What cannot be read is refused with a problem document: 415, 413,
+/// 400 `parse_error` for what is not JSON, 400 `invalid` with the field for what does not fit.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        if !is_json(request.headers()) {
+            return Err(Error::new(
+                Kind::UnsupportedMediaType,
+                "unsupported_media_type",
+                "The body must be JSON, with Content-Type: application/json.",
+            ));
+        }
+        let body = Bytes::from_request(request, state)
+            .await
+            .map_err(unreadable)?;
+        parse(&body).map(Self)
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = value
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default()
+        .trim();
+    let essence = essence.to_ascii_lowercase();
+    essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+fn unreadable(rejection: BytesRejection) -> Error {
+    match rejection.status() {
+        status if status == Kind::TooLarge.status() => Error::new(
+            Kind::TooLarge,
+            "body_too_large",
+            "The body is larger than the limit.",
+        ),
+        _ => Error::new(
+            Kind::Invalid,
+            "parse_error",
+            "The body could not be read to its end.",
+        ),
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(misfit)?;
+    json.end().map_err(|error| malformed(&error))?;
+    if has_nul(body) {
+        return Err(nul());
+    }
+    Ok(value)
+}
+
+fn malformed(error: &serde_json::Error) -> Error {
+    let place = format!(
+        "JSON parse error at line {}, column {}.",
+        error.line(),
+        error.column()
+    );
+    Error::new(Kind::Invalid, "parse_error", place)
+}
+
+fn misfit(error: serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let path = error.path().to_string();
+    let cause = error.into_inner();
+    if !cause.is_data() {
+        return malformed(&cause);
+    }
+    let text = cause.to_string();
+    let message = text.split(" at line ").next().unwrap_or(&text);
+    if let Some(field) = message
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'))
+    {
+        return Error::field(field, "This field is required.");
+    }
+    if path == "." {
+        return Error::new(
+            Kind::Invalid,
+            "invalid",
+            format!("The body does not fit: {message}."),
+        );
+    }
+    Error::field(path, format!("Not a valid value: {message}."))
+}
+
+/// Does a JSON text hold an escaped NUL? (A raw one is no JSON.) PostgreSQL stores none in text,
+/// so that it is refused once, here, for every field of every body.
+fn has_nul(body: &[u8]) -> bool {
+    body.windows(6).enumerate().any(|(at, window)| {
+        let slashes = body[..at]
+            .iter()
+            .rev()
+            .take_while(|byte| **byte == b'\\')
+            .count();
+        window == b"\\u0000" && slashes % 2 == 0
+    })
+}
+
+fn nul() -> Error {
+    Error::new(
+        Kind::Invalid,
+        "nul_character",
+        "The character U+0000 is not allowed.",
+    )
+}
+
+/// The parameters of a path. What does not fit, an id that is no number for instance, is 404:
+/// there is nothing under that address.
+#[derive(Clone, Copy, Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let missing = || Error::new(Kind::NotFound, "not_found", "There is nothing here.");
+        if parts.uri.path().contains("%00") {
+            return Err(missing());
+        }
+        let path = axum::extract::Path::from_request_parts(parts, state).await;
+        path.map(|axum::extract::Path(value)| Self(value))
+            .map_err(|_| missing())
+    }
+}
+
+/// The parameters of a query string; what does not fit is 400.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        if parts.uri.query().unwrap_or_default().contains("%00") {
+            return Err(nul());
+        }
+        let query = axum::extract::Query::try_from_uri(&parts.uri);
+        query
+            .map(|axum::extract::Query(value)| Self(value))
+            .map_err(|rejection| {
+                Error::new(
+                    Kind::Invalid,
+                    "invalid",
+                    format!("The query does not fit: {rejection}."),
+                )
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Input {
+        #[serde(rename = "name")]
+        _name: String,
+    }
+
+    fn refusal(body: &str) -> Error {
+        parse::<Input>(body.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn a_field_that_is_missing_or_of_the_wrong_type_is_named() {
+        assert_eq!(refusal("{}").fields()["name"], ["This field is required."]);
+        assert!(refusal(r#"{"name": 3}"#).fields().contains_key("name"));
+        assert!(refusal(r#"{"name": null}"#).fields().contains_key("name"));
+    }
+
+    #[test]
+    fn what_is_not_json_is_a_parse_error() {
+        for body in [
+            "",
+            "{",
+            "{\"name\": \"x\"} x",
+            "\u{0}",
+            r#"{"name": "\ud800"}"#,
+            "nul",
+        ] {
+            assert_eq!(refusal(body).code(), "parse_error", "{body:?}");
+        }
+        assert_eq!(refusal("[]").code(), "invalid");
+        assert_eq!(refusal("3").code(), "invalid");
+    }
+
+    #[test]
+    fn a_nul_is_refused_wherever_it_is() {
+        assert_eq!(refusal(r#"{"name": "a\u0000b"}"#).code(), "nul_character");
+        assert_eq!(refusal(r#"{"name": "\\\u0000"}"#).code(), "nul_character");
+        assert!(parse::<Input>(br#"{"name": "C:\\u0000"}"#).is_ok());
+    }
+
+    #[test]
+    fn a_thousand_keys_and_deep_nesting_do_no_harm() {
+        let keys: Vec<String> = (0..1000).map(|i| format!("\"k{i}\": {i}")).collect();
+        let wide = format!("{{\"name\": \"x\", {}}}", keys.join(","));
+        assert!(parse::<Input>(wide.as_bytes()).is_ok());
+        let deep = format!("{{\"name\": {}{}}}", "[".repeat(200), "]".repeat(200));
+        assert_eq!(refusal(&deep).kind(), Kind::Invalid);
+        let ignored = format!(
+            "{{\"name\": \"x\", \"y\": {}{}}}",
+            "[".repeat(200),
+            "]".repeat(200)
+        );
+        let outcome = parse::<Input>(ignored.as_bytes());
+        assert!(outcome.is_ok() || outcome.is_err_and(|error| error.kind() == Kind::Invalid));
+    }
+}

@@ -1,0 +1,268 @@
+//! Who is asking: the one thing that every domain shares.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use axum::{
+    extract::{FromRef, FromRequestParts, OptionalFromRequestParts},
+    http::{HeaderMap, header, request::Parts},
+};
+use serde::{Serialize, Serializer};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type},
+};
+
+use crate::{Error, Kind, Result, define_id};
+
+define_id!(
+    /// A person with an account. Never used again once the account is gone.
+    UserId
+);
+
+/// The roles that a person has, on top of being signed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Roles {
+    /// May open rooms and make courses.
+    pub teacher: bool,
+    /// May see and moderate everything.
+    pub staff: bool,
+    /// May also give and take the roles of others.
+    pub superuser: bool,
+}
+
+impl Roles {
+    /// The names of the roles, as they are written on the wire and the command line.
+    pub const NAMES: [&'static str; 3] = ["teacher", "staff", "superuser"];
+
+    /// Staff, or above it.
+    pub fn is_staff(self) -> bool {
+        self.staff || self.superuser
+    }
+}
+
+impl Serialize for Roles {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let held = [self.teacher, self.staff, self.superuser];
+        serializer.collect_seq(
+            Self::NAMES
+                .iter()
+                .zip(held)
+                .filter_map(|(name, held)| held.then_some(name)),
+        )
+    }
+}
+
+impl PartialSchema for Roles {
+    fn schema() -> RefOr<Schema> {
+        let names = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(Self::NAMES));
+        ArrayBuilder::new().items(names).into()
+    }
+}
+
+impl ToSchema for Roles {}
+
+/// A person who has shown who they are, for the length of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The person.
+    pub user: UserId,
+    /// What they may do beyond what everybody may.
+    pub roles: Roles,
+}
+
+/// What a request shows to say who sends it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// `Authorization: Bearer`: an access token.
+    Bearer(String),
+    /// `Authorization: Token`: a user token.
+    Token(String),
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bearer(_) => "Bearer(…)",
+            Self::Token(_) => "Token(…)",
+        })
+    }
+}
+
+impl Credentials {
+    /// Reads the `Authorization` header. An unknown scheme counts as none; a malformed header, or
+    /// more than one, is refused with 401 `bad_authorization_header`.
+    pub fn from_headers(headers: &HeaderMap) -> Result<Option<Self>> {
+        let refused =
+            |detail| Error::new(Kind::Unauthenticated, "bad_authorization_header", detail);
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
+        if values.next().is_some() {
+            return Err(refused("There is more than one Authorization header."));
+        }
+        let text = value
+            .to_str()
+            .map_err(|_| refused("The Authorization header is not ASCII."))?;
+        let mut words = text.split_ascii_whitespace();
+        let scheme = words.next().unwrap_or_default().to_ascii_lowercase();
+        let build = match scheme.as_str() {
+            "bearer" => Self::Bearer,
+            "token" => Self::Token,
+            _ => return Ok(None),
+        };
+        match (words.next(), words.next()) {
+            (Some(secret), None) => Ok(Some(build(secret.to_owned()))),
+            _ => Err(refused(
+                "The Authorization header must be a scheme and one token.",
+            )),
+        }
+    }
+}
+
+/// Tells who holds some credentials. Whoever has accounts implements it.
+#[async_trait]
+pub trait Authenticate: Send + Sync + 'static {
+    /// The person behind the credentials, as they are at this moment.
+    async fn authenticate(&self, credentials: Credentials) -> Result<Caller>;
+}
+
+/// An [`Authenticate`] in a router's state: what makes [`Caller`] an argument of a handler.
+#[derive(Clone)]
+pub struct Auth(Arc<dyn Authenticate>);
+
+impl Auth {
+    /// Wraps whoever knows about credentials.
+    pub fn new(authenticate: impl Authenticate) -> Self {
+        Self(Arc::new(authenticate))
+    }
+}
+
+impl From<Arc<dyn Authenticate>> for Auth {
+    fn from(authenticate: Arc<dyn Authenticate>) -> Self {
+        Self(authenticate)
+    }
+}
+
+impl<S> FromRequestParts<S> for Caller
+where
+    Auth: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let caller =
+            <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
+        caller.ok_or_else(|| {
+            Error::new(
+                Kind::Unauthenticated,
+                "not_authenticated",
+                "Authentication credentials were not provided.",
+            )
+        })
+    }
+}
+
+impl<S> OptionalFromRequestParts<S> for Caller
+where
+    Auth: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>> {
+        let Some(credentials) = Credentials::from_headers(&parts.headers)? else {
+            return Ok(None);
+        };
+        let caller = Auth::from_ref(state).0.authenticate(credentials).await?;
+        tracing::Span::current().record("user.id", caller.user.0);
+        Ok(Some(caller))
+    }
+}
+
+/// A person as everybody sees them inside other objects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Person {
+    /// The account's id.
+    pub id: UserId,
+    /// The name that they sign in with.
+    pub username: String,
+    /// The name to show.
+    pub display_name: String,
+    /// Absolute URL of their picture, if they have one.
+    pub avatar_url: Option<String>,
+}
+
+/// Tells who people are. Whoever has accounts implements it.
+#[async_trait]
+pub trait Directory: Send + Sync + 'static {
+    /// Those of the people asked for who exist, in no particular order, in one query.
+    async fn people(&self, ids: &[UserId]) -> Result<Vec<Person>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn read(values: &[&str]) -> Result<Option<Credentials>> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+        }
+        Credentials::from_headers(&headers)
+    }
+
+    #[test]
+    fn a_scheme_is_read_in_any_case() {
+        let bearer = Some(Credentials::Bearer("x".into()));
+        for value in ["Bearer x", "bearer x", "BEARER  x"] {
+            assert_eq!(read(&[value]).unwrap(), bearer);
+        }
+        assert_eq!(
+            read(&["Token x"]).unwrap(),
+            Some(Credentials::Token("x".into()))
+        );
+    }
+
+    #[test]
+    fn no_header_and_an_unknown_scheme_are_nobody() {
+        assert_eq!(read(&[]).unwrap(), None);
+        assert_eq!(read(&["Basic dXNlcjpwYXNz"]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_malformed_or_doubled_header_is_refused() {
+        for values in [
+            &["Bearer"][..],
+            &["Bearer a b"],
+            &["Bearer a", "Bearer a"],
+            &["Token"],
+        ] {
+            assert_eq!(read(values).unwrap_err().code(), "bad_authorization_header");
+        }
+    }
+
+    #[test]
+    fn credentials_are_not_printed() {
+        let shown = format!("{:?}", Credentials::Bearer("secret".into()));
+        assert!(!shown.contains("secret"));
+    }
+
+    #[test]
+    fn roles_are_a_list_of_names() {
+        let roles = Roles {
+            teacher: true,
+            staff: false,
+            superuser: true,
+        };
+        assert_eq!(
+            serde_json::to_string(&roles).unwrap(),
+            r#"["teacher","superuser"]"#
+        );
+    }
+}

@@ -1,0 +1,348 @@
+use axum::{
+    extract::{FromRef, FromRequestParts, OriginalUri},
+    http::request::Parts,
+};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, Order, PartialModelTrait, QueryOrder, QuerySelect,
+    Select,
+    sea_query::{Alias, Asterisk, Expr, Func, Query},
+};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{Error, FieldErrors, Kind, PublicUrl, Result};
+
+const DEFAULT_SIZE: u64 = 20;
+const MAX_SIZE: u64 = 100;
+/// Pages and counts go this far: both cost the database a walk over every row before them.
+const DEEPEST_ROW: u64 = 10_000;
+
+/// One page of a list that can be counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Page<T> {
+    /// How many there are in all; exact up to 10,000.
+    pub count: u64,
+    /// There are more than `count`; `?count=exact` counts them all.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub count_capped: bool,
+    /// Absolute URL of the next page.
+    pub next: Option<String>,
+    /// Absolute URL of the page before.
+    pub previous: Option<String>,
+    /// What this page holds.
+    pub results: Vec<T>,
+}
+
+impl<T> Page<T> {
+    /// The same page of something else, made from what this one holds.
+    pub fn with<U>(self, make: impl FnOnce(Vec<T>) -> Vec<U>) -> Page<U> {
+        Page {
+            count: self.count,
+            count_capped: self.count_capped,
+            next: self.next,
+            previous: self.previous,
+            results: make(self.results),
+        }
+    }
+}
+
+impl<T: PartialModelTrait> Page<T> {
+    /// Reads one page of a sorted query in one statement, and a second one to count where the page
+    /// itself does not tell. 404 for a page past the end.
+    pub async fn fetch<E>(
+        select: Select<E>,
+        query: &PageQuery,
+        conn: &impl ConnectionTrait,
+    ) -> Result<Self>
+    where
+        E: EntityTrait,
+    {
+        let offset = (query.page - 1) * query.size;
+        let rows = select.clone().offset(offset).limit(query.size);
+        let results = rows.into_partial_model::<T>().all(conn).await?;
+        let found = results.len() as u64;
+        if found == 0 && query.page > 1 {
+            return Err(Error::new(
+                Kind::NotFound,
+                "page_not_found",
+                "There is no such page.",
+            ));
+        }
+        let last = found < query.size;
+        let total = if last {
+            offset + found
+        } else {
+            count(select, query.exact, conn).await?
+        };
+        let capped = !query.exact && total > DEEPEST_ROW;
+        Ok(Self {
+            count: if capped { DEEPEST_ROW } else { total },
+            count_capped: capped,
+            next: (offset + found < total).then(|| query.url_of(query.page + 1)),
+            previous: (query.page > 1).then(|| query.url_of(query.page - 1)),
+            results,
+        })
+    }
+}
+
+async fn count<E: EntityTrait>(
+    select: Select<E>,
+    exact: bool,
+    conn: &impl ConnectionTrait,
+) -> Result<u64> {
+    let mut rows = sea_orm::QueryTrait::into_query(select.select_only().expr(Expr::val(1)));
+    rows.clear_order_by();
+    if !exact {
+        rows.limit(DEEPEST_ROW + 1);
+    }
+    let count = Query::select()
+        .expr_as(Func::count(Expr::col(Asterisk)), Alias::new("n"))
+        .from_subquery(rows, Alias::new("listed"))
+        .to_owned();
+    let row = conn.query_one(&count).await?;
+    let total: i64 = row
+        .map(|row| row.try_get("", "n"))
+        .transpose()?
+        .unwrap_or_default();
+    Ok(u64::try_from(total).unwrap_or_default())
+}
+
+/// Which page of a list is asked for: `?page=`, `?page_size=`, `?ordering=`, `?count=exact`.
+#[derive(Clone, Debug)]
+pub struct PageQuery {
+    page: u64,
+    size: u64,
+    exact: bool,
+    ordering: Option<String>,
+    links: Links,
+}
+
+/// The parameters of [`PageQuery`] for the API description.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only describes")]
+pub struct PageParams {
+    /// Which page, from 1.
+    page: Option<u64>,
+    /// How many on a page: 20, at most 100.
+    page_size: Option<u64>,
+    /// Fields to sort by, separated by commas; `-` before one turns it round.
+    ordering: Option<String>,
+    /// `exact` counts beyond 10,000.
+    count: Option<String>,
+}
+
+impl PageQuery {
+    /// A page without links, for callers from Rust.
+    pub fn new(page: u64, size: u64) -> Self {
+        Self {
+            page: page.max(1),
+            size: size.clamp(1, MAX_SIZE),
+            exact: false,
+            ordering: None,
+            links: Links::default(),
+        }
+    }
+
+    /// The same page in another order, as `?ordering=` would say it.
+    #[must_use]
+    pub fn ordered(mut self, ordering: impl Into<String>) -> Self {
+        self.ordering = Some(ordering.into());
+        self
+    }
+
+    /// Sorts a query as asked, or by `usual`; `id` settles ties, so that pages never overlap.
+    /// A field that is not in `fields` is 400.
+    pub fn sort<E: EntityTrait>(
+        &self,
+        select: Select<E>,
+        fields: &Ordering<'_, E::Column>,
+        id: E::Column,
+    ) -> Result<Select<E>> {
+        let asked = self.ordering.as_deref().filter(|asked| !asked.is_empty());
+        let mut select = select;
+        let mut last = Order::Asc;
+        for word in asked.unwrap_or(fields.usual).split(',') {
+            let (name, order) = match word.trim().strip_prefix('-') {
+                Some(name) => (name, Order::Desc),
+                None => (word.trim(), Order::Asc),
+            };
+            let field = fields.fields.iter().find(|(known, _)| *known == name);
+            let Some((_, column)) = field else {
+                let known: Vec<_> = fields.fields.iter().map(|(known, _)| *known).collect();
+                return Err(Error::field(
+                    "ordering",
+                    format!("Choose from: {}.", known.join(", ")),
+                ));
+            };
+            last = order.clone();
+            select = select.order_by(*column, order);
+        }
+        Ok(select.order_by(id, last))
+    }
+
+    fn from_parts(parts: &Parts, url: &PublicUrl) -> Result<Self> {
+        let links = Links::new(parts, url);
+        let page = links.number("page", 1)?;
+        let size = links.number("page_size", DEFAULT_SIZE)?.min(MAX_SIZE);
+        if (page - 1).saturating_mul(size) >= DEEPEST_ROW {
+            let detail = "Lists can be read to their 10,000th row; narrow the search.";
+            return Err(Error::new(Kind::Invalid, "page_too_deep", detail));
+        }
+        Ok(Self {
+            page,
+            size,
+            exact: links.get("count") == Some("exact"),
+            ordering: links.get("ordering").map(str::to_owned),
+            links,
+        })
+    }
+
+    fn url_of(&self, page: u64) -> String {
+        self.links.with(&[("page", Some(page.to_string()))])
+    }
+}
+
+impl<S> FromRequestParts<S> for PageQuery
+where
+    PublicUrl: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        Self::from_parts(parts, &PublicUrl::from_ref(state))
+    }
+}
+
+/// The fields that a list can be sorted by.
+#[derive(Debug)]
+pub struct Ordering<'a, C: ColumnTrait> {
+    /// Names on the wire and their columns, each with its index.
+    pub fields: &'a [(&'a str, C)],
+    /// The order where none is asked for, in the same words: `-created_at`.
+    pub usual: &'a str,
+}
+
+/// The address of the list that is being read, to point at its other pages.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Links {
+    path: String,
+    pairs: Vec<(String, String)>,
+}
+
+impl Links {
+    pub(crate) fn new(parts: &Parts, url: &PublicUrl) -> Self {
+        // Within a nested router the request's own URI lacks what was nested away.
+        let original = parts
+            .extensions
+            .get::<OriginalUri>()
+            .map(|OriginalUri(uri)| uri);
+        let uri = original.unwrap_or(&parts.uri);
+        let query = uri.query().unwrap_or_default();
+        let mut path = uri.path().to_owned();
+        if !path.ends_with('/') {
+            path.push('/');
+        }
+        Self {
+            path: url.join(&path),
+            pairs: form_urlencoded::parse(query.as_bytes())
+                .into_owned()
+                .collect(),
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.pairs
+            .iter()
+            .rfind(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A positive number; a number too large for us is as good as the largest.
+    pub(crate) fn number(&self, name: &str, usual: u64) -> Result<u64> {
+        let Some(text) = self.get(name) else {
+            return Ok(usual);
+        };
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse::<u64>() {
+            Ok(number) if digits && number > 0 => Ok(number),
+            Err(_) if digits => Ok(u64::MAX),
+            _ => Err(Error::invalid(FieldErrors::from([(
+                name.to_owned(),
+                vec!["Must be a whole number from 1.".to_owned()],
+            )]))),
+        }
+    }
+
+    /// The address with some parameters replaced (`Some`) or taken away (`None`).
+    pub(crate) fn with(&self, changes: &[(&str, Option<String>)]) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (key, value) in &self.pairs {
+            if !changes.iter().any(|(changed, _)| changed == key) {
+                query.append_pair(key, value);
+            }
+        }
+        for (key, value) in changes {
+            if let Some(value) = value {
+                query.append_pair(key, value);
+            }
+        }
+        format!("{}?{}", self.path, query.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+
+    fn query(uri: &str) -> Result<PageQuery> {
+        let (parts, ()) = Request::get(uri).body(()).unwrap().into_parts();
+        PageQuery::from_parts(&parts, &"https://example.org".parse().unwrap())
+    }
+
+    #[test]
+    fn links_keep_the_other_parameters() {
+        let page = query("/api/things?search=a%20b&page=2").unwrap();
+        assert_eq!(
+            page.url_of(3),
+            "https://example.org/api/things/?search=a+b&page=3"
+        );
+    }
+
+    #[test]
+    fn a_size_over_the_limit_is_cut() {
+        assert_eq!(query("/x/?page_size=5000").unwrap().size, 100);
+        assert_eq!(
+            query("/x/?page_size=99999999999999999999").unwrap().size,
+            100
+        );
+    }
+
+    #[test]
+    fn what_is_no_positive_number_is_refused() {
+        for uri in [
+            "/x/?page=0",
+            "/x/?page=-1",
+            "/x/?page=a",
+            "/x/?page=",
+            "/x/?page_size=0",
+            "/x/?page=1.5",
+        ] {
+            assert_eq!(query(uri).unwrap_err().kind(), Kind::Invalid, "{uri}");
+        }
+    }
+
+    #[test]
+    fn pages_end_at_the_ten_thousandth_row() {
+        assert!(query("/x/?page=500").is_ok());
+        for uri in [
+            "/x/?page=501",
+            "/x/?page=18446744073709551615",
+            "/x/?page=99999999999999999999",
+        ] {
+            assert_eq!(query(uri).unwrap_err().code(), "page_too_deep", "{uri}");
+        }
+    }
+}

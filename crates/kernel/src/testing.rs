@@ -1,0 +1,9 @@
+//! What tests need: a database of their own, requests without a socket, and the drift check.
+
+mod database;
+mod drift;
+mod http;
+
+pub use database::TestDb;
+pub use drift::{Table, assert_no_drift, table};
+pub use http::{Answer, TestClient, fake_directory, signed_in_as};

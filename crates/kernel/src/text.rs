@@ -1,0 +1,98 @@
+//! Rules about text that people type.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// The form in which two spellings of the same name are equal: NFKC, case folded, NFKC again
+/// (Unicode, default caseless matching for identifiers, D146).
+pub fn fold(text: &str) -> String {
+    let composed: String = text.nfkc().collect();
+    caseless::default_case_fold_str(&composed).nfkc().collect()
+}
+
+/// The smallest text that sorts after everything that begins with `prefix`, byte by byte;
+/// a search by beginning is then a range that an index serves.
+pub fn after_prefix(prefix: &str) -> String {
+    format!("{prefix}{}", char::MAX)
+}
+
+/// A garde rule: one line of `min` to `max` characters, without control characters.
+pub fn line<T: AsRef<str> + ?Sized>(min: usize, max: usize) -> impl Fn(&T, &()) -> garde::Result {
+    move |value, ()| check(value.as_ref(), min, max, |c| !c.is_control())
+}
+
+/// A garde rule: text of `min` to `max` characters that may have several lines.
+pub fn block<T: AsRef<str> + ?Sized>(min: usize, max: usize) -> impl Fn(&T, &()) -> garde::Result {
+    move |value, ()| {
+        check(value.as_ref(), min, max, |c| {
+            !c.is_control() || matches!(c, '\n' | '\r' | '\t')
+        })
+    }
+}
+
+/// A rule for a value applied to a field that may be absent.
+pub fn maybe<T>(
+    rule: impl Fn(&T, &()) -> garde::Result,
+) -> impl Fn(&Option<T>, &()) -> garde::Result {
+    move |value, ctx| value.as_ref().map_or(Ok(()), |value| rule(value, ctx))
+}
+
+fn check(text: &str, min: usize, max: usize, allowed: fn(char) -> bool) -> garde::Result {
+    if min > 0 && text.trim().is_empty() {
+        return Err(garde::Error::new("This field may not be blank."));
+    }
+    let length = text.chars().count();
+    if length < min {
+        return Err(garde::Error::new(format!(
+            "Ensure this field has at least {min} characters."
+        )));
+    }
+    if length > max {
+        return Err(garde::Error::new(format!(
+            "Ensure this field has no more than {max} characters."
+        )));
+    }
+    if !text.chars().all(allowed) {
+        return Err(garde::Error::new("Control characters are not allowed."));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_name_fold_together() {
+        assert_eq!(fold("Straße"), fold("STRASSE"));
+        assert_eq!(fold("Ａｎｎａ"), fold("anna"));
+        assert_eq!(fold("e\u{301}"), fold("É"));
+        assert_ne!(fold("anna"), fold("anne"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn folding_twice_changes_nothing(text in "\\PC{0,20}") {
+            proptest::prop_assert_eq!(fold(&fold(&text)), fold(&text));
+        }
+
+        #[test]
+        fn a_prefix_range_holds_what_begins_with_it(prefix in "[a-z]{1,5}", rest in "\\PC{0,5}") {
+            let text = format!("{prefix}{rest}");
+            proptest::prop_assert!(text >= prefix && text <= after_prefix(&prefix));
+        }
+    }
+
+    #[test]
+    fn rules_speak_plainly() {
+        let rule = line::<str>(1, 3);
+        assert!(rule("abc", &()).is_ok());
+        assert_eq!(
+            rule(" ", &()).unwrap_err().message(),
+            "This field may not be blank."
+        );
+        assert!(rule("abcd", &()).is_err());
+        assert!(rule("a\nb", &()).is_err());
+        assert!(block::<str>(1, 3)("a\nb", &()).is_ok());
+        assert!(block::<str>(0, 3)("a\0b", &()).is_err());
+    }
+}

@@ -1,0 +1,5 @@
+//! The kernel against real databases.
+
+mod db;
+mod lists;
+mod things;
