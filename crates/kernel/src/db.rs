@@ -4,6 +4,7 @@
 //! of the two databases it speaks to.
 
 mod group_commit;
+mod migration;
 
 use std::{
     future::Future,
@@ -27,6 +28,7 @@ use sqlx::{
 };
 
 use group_commit::GroupCommit;
+pub use migration::SqlMigration;
 
 /// How long a statement may wait for a connection or a lock before the request is refused.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -17,6 +17,9 @@ use utoipa::{
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Self = Self(0);
+
     /// Seconds since the Unix epoch, rounded down: what a JWT's `NumericDate` holds (RFC 7519 §2).
     pub fn unix_seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
@@ -42,6 +45,9 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
+
+/// SeaORM takes a column by this name for a moment and lets it be compared with moments only.
+impl sea_orm::sea_query::DateTimeLikeValue for Timestamp {}
 
 impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;

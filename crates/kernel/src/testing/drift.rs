@@ -138,5 +138,5 @@ fn rules_sql(backend: DbBackend) -> &'static str {
     "SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid), '' FROM pg_constraint \
      WHERE connamespace = 'public'::regnamespace \
      UNION ALL SELECT tablename::text, indexname::text, indexdef, '' FROM pg_indexes WHERE schemaname = 'public' \
-     ORDER BY 1, 2"
+     ORDER BY 1, 2, 3"
 }

@@ -1,0 +1,31 @@
+//! The tables, one module each.
+#![expect(
+    unreachable_pub,
+    reason = "SeaORM makes public items beside the structs"
+)]
+
+pub(crate) mod refresh_token;
+pub(crate) mod session;
+pub(crate) mod signing_key;
+pub(crate) mod user;
+pub(crate) mod user_token;
+
+#[cfg(test)]
+mod tests {
+    use guildhall_kernel::testing::{assert_no_drift, table};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_migrations_make_what_the_entities_describe() {
+        let tables = vec![
+            table(user::Entity),
+            table(session::Entity),
+            table(refresh_token::Entity),
+            table(user_token::Entity),
+            table(signing_key::Entity),
+        ];
+        let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
+        assert_no_drift("accounts_", tables, crate::migrations, snapshots).await;
+    }
+}

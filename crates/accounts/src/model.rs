@@ -1,0 +1,290 @@
+use garde::Validate;
+use guildhall_kernel::{Keyed, Person, Roles, Timestamp, UserId, define_id, text};
+use sea_orm::DerivePartialModel;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    entity::{user, user_token},
+    names,
+};
+
+define_id!(
+    /// A user token.
+    UserTokenId
+);
+
+/// A user as others see them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct User {
+    /// The account's id.
+    pub id: UserId,
+    /// The name that they sign in with.
+    pub username: String,
+    /// The name to show: their own choice, else first and last name, else the username.
+    pub display_name: String,
+    /// First name.
+    pub first_name: String,
+    /// Last name.
+    pub last_name: String,
+    /// Absolute URL of their picture, if they have one.
+    pub avatar_url: Option<String>,
+    /// `teacher`, `staff`, `superuser`.
+    pub roles: Roles,
+    /// When the account was made.
+    pub date_joined: Timestamp,
+}
+
+impl From<User> for Person {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id,
+            username: user.username,
+            display_name: user.display_name,
+            avatar_url: user.avatar_url,
+        }
+    }
+}
+
+/// A user as they see themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Account {
+    /// What others see.
+    #[serde(flatten)]
+    pub user: User,
+    /// Their address.
+    pub email: String,
+    /// Has it been shown that mail to the address reaches them?
+    pub email_verified: bool,
+    /// May they sign in?
+    pub is_active: bool,
+    /// When they last signed in.
+    pub last_login: Option<Timestamp>,
+    /// When the account last changed.
+    #[serde(skip)]
+    pub updated_at: Timestamp,
+}
+
+/// The columns of [`User`].
+#[derive(Clone, Debug, DerivePartialModel)]
+#[sea_orm(entity = "user::Entity")]
+pub(crate) struct UserRow {
+    pub(crate) id: UserId,
+    username: String,
+    display_name: String,
+    first_name: String,
+    last_name: String,
+    is_teacher: bool,
+    is_staff: bool,
+    is_superuser: bool,
+    created_at: Timestamp,
+}
+
+impl From<UserRow> for User {
+    fn from(row: UserRow) -> Self {
+        let full_name = format!("{} {}", row.first_name, row.last_name);
+        let shown = [
+            row.display_name.as_str(),
+            full_name.trim(),
+            row.username.as_str(),
+        ];
+        let display_name = shown
+            .into_iter()
+            .find(|name| !name.is_empty())
+            .unwrap_or_default()
+            .to_owned();
+        Self {
+            id: row.id,
+            display_name,
+            username: row.username,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            avatar_url: None,
+            roles: Roles {
+                teacher: row.is_teacher,
+                staff: row.is_staff,
+                superuser: row.is_superuser,
+            },
+            date_joined: row.created_at,
+        }
+    }
+}
+
+/// The columns of [`Account`].
+#[derive(Clone, Debug, DerivePartialModel)]
+#[sea_orm(entity = "user::Entity")]
+pub(crate) struct AccountRow {
+    #[sea_orm(nested)]
+    user: UserRow,
+    email: String,
+    email_verified_at: Option<Timestamp>,
+    is_active: bool,
+    last_login: Option<Timestamp>,
+    updated_at: Timestamp,
+}
+
+impl From<AccountRow> for Account {
+    fn from(row: AccountRow) -> Self {
+        Self {
+            user: row.user.into(),
+            email: row.email,
+            email_verified: row.email_verified_at.is_some(),
+            is_active: row.is_active,
+            last_login: row.last_login,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// Somebody who registers.
+#[derive(Clone, Deserialize, ToSchema, Validate)]
+pub struct NewUser {
+    /// 1 to 150 letters, digits and `@ . + - _` in one script.
+    #[garde(custom(names::username))]
+    pub username: String,
+    /// The address. Whether anybody else has it is never told.
+    #[garde(custom(names::email))]
+    pub email: String,
+    /// At least 8 characters, at most 1,024 bytes; not common, not the name or the address.
+    #[garde(skip)]
+    #[schema(format = Password)]
+    pub password: String,
+    /// First name.
+    #[serde(default)]
+    #[garde(custom(text::line(0, 150)))]
+    pub first_name: String,
+    /// Last name.
+    #[serde(default)]
+    #[garde(custom(text::line(0, 150)))]
+    pub last_name: String,
+}
+
+/// A change to one's own account; absent fields stay as they are.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
+pub struct AccountPatch {
+    /// The name to show; empty goes back to first and last name.
+    #[garde(custom(text::maybe(text::line(0, 150))))]
+    pub display_name: Option<String>,
+    /// First name.
+    #[garde(custom(text::maybe(text::line(0, 150))))]
+    pub first_name: Option<String>,
+    /// Last name.
+    #[garde(custom(text::maybe(text::line(0, 150))))]
+    pub last_name: Option<String>,
+}
+
+/// Which users to list.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct UserFilter {
+    /// The beginning of a username, in any case.
+    pub search: Option<String>,
+}
+
+/// A name and a password.
+#[derive(Clone, Deserialize, ToSchema, Validate)]
+pub struct SignIn {
+    /// The username, in any case, or a verified address.
+    #[garde(custom(text::line(1, 254)))]
+    pub username: String,
+    /// The password.
+    #[garde(custom(not_empty))]
+    #[schema(format = Password)]
+    pub password: String,
+}
+
+fn not_empty(password: &str, (): &()) -> garde::Result {
+    if password.is_empty() {
+        Err(garde::Error::new("This field may not be blank."))
+    } else {
+        Ok(())
+    }
+}
+
+/// Where somebody signs in from.
+#[derive(Clone, Debug, Default)]
+pub struct Device {
+    /// The network address.
+    pub ip: Option<String>,
+    /// What the client says it is.
+    pub user_agent: Option<String>,
+}
+
+/// An access token and the refresh token that makes the next ones.
+#[derive(Clone, Serialize, ToSchema)]
+pub struct TokenPair {
+    /// For `Authorization: Bearer`.
+    pub access: String,
+    /// For `POST /api/auth/refresh/`, once.
+    pub refresh: String,
+    /// Always `Bearer`.
+    #[schema(example = "Bearer")]
+    pub token_type: &'static str,
+    /// How long the access token is valid, in seconds.
+    pub expires_in: i64,
+}
+
+/// The answer to a sign-in.
+#[derive(Clone, Serialize, ToSchema)]
+pub struct SignedIn {
+    /// The tokens of the new session.
+    #[serde(flatten)]
+    pub tokens: TokenPair,
+    /// Who signed in.
+    pub user: Account,
+}
+
+/// A user token as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema, DerivePartialModel)]
+#[sea_orm(entity = "user_token::Entity")]
+pub struct UserToken {
+    /// The token's id.
+    pub id: UserTokenId,
+    /// What its owner calls it.
+    pub name: String,
+    /// How it begins.
+    pub prefix: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl Keyed for UserToken {
+    fn key(&self) -> i64 {
+        self.id.0
+    }
+}
+
+/// A user token to be made.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
+pub struct NewUserToken {
+    /// What to call it.
+    #[serde(default)]
+    #[garde(custom(text::line(0, 100)))]
+    pub name: String,
+    /// How many days it is valid; no more than the setting, which is also the default.
+    #[garde(skip)]
+    pub expires_in_days: Option<u32>,
+}
+
+/// A new user token: the only time that it is shown.
+#[derive(Clone, Serialize, ToSchema)]
+pub struct IssuedToken {
+    /// For `Authorization: Token`.
+    pub token: String,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+}
+
+/// A new named user token: the only time that it is shown.
+#[derive(Clone, Serialize, ToSchema)]
+pub struct IssuedUserToken {
+    /// For `Authorization: Token`.
+    pub token: String,
+    /// What the list shows of it.
+    #[serde(flatten)]
+    pub shown: UserToken,
+}

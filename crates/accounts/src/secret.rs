@@ -1,0 +1,70 @@
+//! Random secrets and their fingerprints.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use guildhall_kernel as kernel;
+use sha2::{Digest, Sha256};
+
+/// How every user token begins, so that a scanner for leaked secrets knows one.
+const USER_TOKEN_PREFIX: &str = "ght_";
+/// How much of a user token is kept readable, to tell one from another in a list.
+const SHOWN: usize = 12;
+
+/// `N` bytes from the system's generator.
+pub(crate) fn random<const N: usize>() -> kernel::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| kernel::Error::internal(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// A random identifier of 128 bits.
+pub(crate) fn random_id() -> kernel::Result<String> {
+    Ok(URL_SAFE_NO_PAD.encode(random::<16>()?))
+}
+
+/// Makes a user token: the prefix, 256 random bits and a checksum that tells a mistyped token from
+/// an unknown one without a look at the database.
+pub(crate) fn user_token() -> kernel::Result<String> {
+    let body = URL_SAFE_NO_PAD.encode(random::<32>()?);
+    let checksum = URL_SAFE_NO_PAD.encode(crc32fast::hash(body.as_bytes()).to_be_bytes());
+    Ok(format!("{USER_TOKEN_PREFIX}{body}{checksum}"))
+}
+
+/// Is it one of our tokens with a wrong letter in it? Then there is no need to look for it.
+pub(crate) fn is_mistyped(token: &str) -> bool {
+    let Some(rest) = token.strip_prefix(USER_TOKEN_PREFIX) else {
+        return false;
+    };
+    let Some((body, checksum)) = rest.split_at_checked(43) else {
+        return true;
+    };
+    checksum != URL_SAFE_NO_PAD.encode(crc32fast::hash(body.as_bytes()).to_be_bytes())
+}
+
+/// What is kept of a user token. It has 256 random bits, so that a plain hash cannot be guessed back.
+pub(crate) fn fingerprint(token: &str) -> Vec<u8> {
+    Sha256::digest(token.as_bytes()).to_vec()
+}
+
+/// The readable beginning of a user token.
+pub(crate) fn shown(token: &str) -> String {
+    token.chars().take(SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_tokens_are_long_marked_and_different() {
+        let (one, two) = (user_token().unwrap(), user_token().unwrap());
+        assert!(one.starts_with("ght_") && one.len() == 4 + 43 + 6);
+        assert_ne!(one, two);
+        assert_ne!(fingerprint(&one), fingerprint(&two));
+        assert!(one.starts_with(&shown(&one)) && shown(&one).len() == 12);
+        assert!(
+            !is_mistyped(&one)
+                && is_mistyped(&one[..46])
+                && is_mistyped(&one.replace("ght_", "ght_A"))
+        );
+    }
+}

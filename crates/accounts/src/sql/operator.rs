@@ -1,0 +1,131 @@
+//! What the operator of a server does at the command line, without being a caller.
+
+use guildhall_kernel::{self as kernel, Page, PageQuery, Roles, UserId};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::Unchanged,
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set,
+    sea_query::{Expr, ExprTrait},
+};
+
+use super::{SqlAccounts, find_by_name, other_superusers};
+use crate::{
+    Account, Error, IssuedUserToken, NewUser, NewUserToken, Result,
+    entity::{user, user_token},
+    model::AccountRow,
+};
+
+/// What to do about a password that is weak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeakPassword {
+    /// Refuse it.
+    Refuse,
+    /// Take it; the operator knows that it can be guessed.
+    Accept,
+}
+
+impl SqlAccounts {
+    /// Makes an account with roles. The operator vouches for the address: it counts as verified.
+    pub async fn create_user(
+        &self,
+        new: NewUser,
+        roles: Roles,
+        weak: WeakPassword,
+    ) -> Result<Account> {
+        let mut row = self.new_user(&new, weak == WeakPassword::Accept).await?;
+        row.email_verified_at = Set(Some(self.0.clock.now()));
+        row.is_teacher = Set(roles.teacher);
+        row.is_staff = Set(roles.staff);
+        row.is_superuser = Set(roles.superuser);
+        self.insert_user(row).await
+    }
+
+    /// Every account, whether it may sign in or not, oldest first.
+    pub async fn accounts(&self, page: PageQuery) -> Result<Page<Account>> {
+        let select = user::Entity::find().order_by_asc(user::Column::Id);
+        let page = Page::<AccountRow>::fetch(select, &page, self.0.db.conn()).await?;
+        Ok(page.with(|rows| rows.into_iter().map(Account::from).collect()))
+    }
+
+    /// Is there a superuser who may sign in?
+    pub async fn has_superuser(&self) -> Result<bool> {
+        Ok(other_superusers(self.0.db.conn(), UserId(0)).await? > 0)
+    }
+
+    /// Gives somebody another password; every session of theirs ends.
+    pub async fn set_password(&self, name: &str, password: &str, weak: WeakPassword) -> Result<()> {
+        let user = self.named(name).await?;
+        let faults = match weak {
+            WeakPassword::Refuse => self.weaknesses(password, &user.username, &user.email),
+            WeakPassword::Accept => crate::password::too_long(password).into_iter().collect(),
+        };
+        if !faults.is_empty() {
+            let fields = kernel::FieldErrors::from([("password".to_owned(), faults)]);
+            return Err(kernel::Error::invalid(fields).into());
+        }
+        let hash = self.0.hasher.hash(password).await?;
+        let hash = hash.as_str();
+        self.0
+            .db
+            .write(|tx| async move {
+                user::Entity::update_many()
+                    .col_expr(user::Column::PasswordHash, Expr::value(hash))
+                    .col_expr(
+                        user::Column::AuthEpoch,
+                        Expr::col(user::Column::AuthEpoch).add(1),
+                    )
+                    .filter(user::COLUMN.id.eq(user.id))
+                    .exec(tx.conn())
+                    .await?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Lets somebody sign in again, or not any more. When they no longer may, every session and user
+    /// token of theirs is over for good. The last superuser stays.
+    pub async fn set_active(&self, name: &str, active: bool) -> Result<()> {
+        let id = self.named(name).await?.id;
+        self.0
+            .db
+            .write(|tx| async move {
+                let conn = tx.conn();
+                let others = other_superusers(conn, id).await?;
+                let user = user::Entity::find_by_id(id)
+                    .one(conn)
+                    .await?
+                    .ok_or(Error::UserNotFound(id))?;
+                if user.is_active == active {
+                    return Ok(());
+                }
+                if user.is_superuser && !active && others == 0 {
+                    return Err(Error::LastSuperuser);
+                }
+                let row = user::ActiveModel {
+                    id: Unchanged(id),
+                    is_active: Set(active),
+                    auth_epoch: Set(user.auth_epoch + 1),
+                    updated_at: Set(self.0.clock.now()),
+                    ..Default::default()
+                };
+                row.update(conn).await?;
+                user_token::Entity::delete_many()
+                    .filter(user_token::COLUMN.user_id.eq(id))
+                    .exec(conn)
+                    .await?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Makes a user token for somebody.
+    pub async fn create_token_for(&self, name: &str, new: NewUserToken) -> Result<IssuedUserToken> {
+        let user = self.named(name).await?;
+        self.issue_user_token(user.id, None, new).await
+    }
+
+    async fn named(&self, name: &str) -> Result<user::Model> {
+        let found = find_by_name(self.0.db.conn(), name).await?;
+        found.ok_or_else(|| Error::NoSuchName(name.to_owned()))
+    }
+}

@@ -1,0 +1,232 @@
+use async_trait::async_trait;
+use garde::Validate;
+use guildhall_kernel::{
+    self as kernel, Caller, Directory, IfMatch, Ordering, Page, PageQuery, Person, UserId, text,
+};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Unchanged, ColumnTrait, ConnectionTrait,
+    DbErr, EntityTrait, IntoActiveModel, PartialModelTrait, QueryFilter, Select, Set, SqlErr,
+};
+use uuid::Uuid;
+
+use super::{SqlAccounts, other_superusers};
+use crate::{
+    Account, AccountPatch, Accounts, Error, NewUser, Result, User, UserFilter,
+    entity::user,
+    model::{AccountRow, UserRow},
+    names, password,
+};
+
+/// The people that others see: those who may sign in.
+fn visible() -> Select<user::Entity> {
+    user::Entity::find().filter(user::COLUMN.is_active.eq(true))
+}
+
+async fn find<T: PartialModelTrait>(
+    conn: &impl ConnectionTrait,
+    select: Select<user::Entity>,
+    id: UserId,
+) -> Result<T> {
+    let found = select
+        .filter(user::COLUMN.id.eq(id))
+        .into_partial_model()
+        .one(conn)
+        .await?;
+    found.ok_or(Error::UserNotFound(id))
+}
+
+impl SqlAccounts {
+    /// The row of a new account without roles; refuses a weak password unless told not to.
+    pub(super) async fn new_user(
+        &self,
+        new: &NewUser,
+        any_password: bool,
+    ) -> Result<user::ActiveModel> {
+        let mut faults = match new.validate() {
+            Ok(()) => kernel::FieldErrors::new(),
+            Err(report) => kernel::Error::from(report).fields().clone(),
+        };
+        let weak = self.weaknesses(&new.password, &new.username, &new.email);
+        let weak = if any_password {
+            password::too_long(&new.password).into_iter().collect()
+        } else {
+            weak
+        };
+        if !weak.is_empty() {
+            faults.insert("password".to_owned(), weak);
+        }
+        if !faults.is_empty() {
+            return Err(kernel::Error::invalid(faults).into());
+        }
+        let now = self.0.clock.now();
+        let username = names::normalize(&new.username);
+        Ok(user::ActiveModel {
+            id: NotSet,
+            public_id: Set(Uuid::now_v7()),
+            username_key: Set(names::key(&username)),
+            username: Set(username),
+            display_name: Set(String::new()),
+            first_name: Set(new.first_name.trim().to_owned()),
+            last_name: Set(new.last_name.trim().to_owned()),
+            email_key: Set(names::key(&new.email)),
+            email: Set(new.email.clone()),
+            email_verified_at: Set(None),
+            password_hash: Set(Some(self.0.hasher.hash(&new.password).await?)),
+            is_active: Set(true),
+            is_teacher: Set(false),
+            is_staff: Set(false),
+            is_superuser: Set(false),
+            auth_epoch: Set(0),
+            last_login: Set(None),
+            created_at: Set(now),
+            updated_at: Set(now),
+        })
+    }
+
+    pub(super) fn weaknesses(&self, password: &str, username: &str, email: &str) -> Vec<String> {
+        password::weaknesses(
+            password,
+            self.0.settings.password_min_length,
+            username,
+            email,
+        )
+    }
+
+    pub(super) async fn insert_user(&self, row: user::ActiveModel) -> Result<Account> {
+        self.0
+            .db
+            .write(|tx| {
+                let row = row.clone();
+                async move {
+                    let id = row.insert(tx.conn()).await.map_err(taken)?.id;
+                    let account: AccountRow = find(tx.conn(), user::Entity::find(), id).await?;
+                    Ok(account.into())
+                }
+            })
+            .await
+    }
+}
+
+/// Which of the two unique things about a person somebody else has.
+fn taken(error: DbErr) -> Error {
+    match error.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(which)) if which.contains("username") => {
+            Error::UsernameTaken
+        }
+        Some(SqlErr::UniqueConstraintViolation(which)) if which.contains("email") => {
+            Error::EmailTaken
+        }
+        _ => Error::Database(error),
+    }
+}
+
+#[async_trait]
+impl Accounts for SqlAccounts {
+    async fn register(&self, new: NewUser) -> Result<Account> {
+        let row = self.new_user(&new, false).await?;
+        self.insert_user(row).await
+    }
+
+    async fn me(&self, caller: &Caller) -> Result<Account> {
+        let account: AccountRow = find(self.0.db.conn(), user::Entity::find(), caller.user).await?;
+        Ok(account.into())
+    }
+
+    async fn change_me(
+        &self,
+        caller: &Caller,
+        patch: AccountPatch,
+        known: IfMatch,
+    ) -> Result<Account> {
+        patch.validate()?;
+        let id = caller.user;
+        let (patch, known) = (&patch, &known);
+        self.0
+            .db
+            .write(|tx| async move {
+                let before: AccountRow = find(tx.conn(), user::Entity::find(), id).await?;
+                let before = Account::from(before);
+                known.check(before.updated_at)?;
+                let change = |field: &Option<String>| match field {
+                    Some(value) => Set(value.trim().to_owned()),
+                    None => NotSet,
+                };
+                let row = user::ActiveModel {
+                    id: Unchanged(id),
+                    display_name: change(&patch.display_name),
+                    first_name: change(&patch.first_name),
+                    last_name: change(&patch.last_name),
+                    updated_at: Set(self.0.clock.now()),
+                    ..Default::default()
+                };
+                user::Entity::update(row)
+                    .exec_without_returning(tx.conn())
+                    .await?;
+                let after: AccountRow = find(tx.conn(), user::Entity::find(), id).await?;
+                Ok(after.into())
+            })
+            .await
+    }
+
+    async fn users(&self, _: &Caller, filter: UserFilter, page: PageQuery) -> Result<Page<User>> {
+        let mut select = visible();
+        if let Some(search) = filter.search.filter(|search| !search.is_empty()) {
+            let prefix = names::key(&search);
+            let end = text::after_prefix(&prefix);
+            select = select.filter(user::COLUMN.username_key.between(prefix, end));
+        }
+        let ordering = Ordering {
+            fields: &[
+                ("id", user::Column::Id),
+                ("username", user::Column::UsernameKey),
+                ("date_joined", user::Column::CreatedAt),
+            ],
+            usual: "username",
+        };
+        let select = page.sort(select, &ordering, user::Column::Id)?;
+        let page = Page::<UserRow>::fetch(select, &page, self.0.db.conn()).await?;
+        Ok(page.with(|rows| rows.into_iter().map(User::from).collect()))
+    }
+
+    async fn user(&self, _: &Caller, id: UserId) -> Result<User> {
+        let row: UserRow = find(self.0.db.conn(), visible(), id).await?;
+        Ok(row.into())
+    }
+
+    async fn delete_user(&self, caller: &Caller, id: UserId) -> Result<()> {
+        if !caller.roles.is_staff() {
+            return Err(Error::NotStaff);
+        }
+        self.0
+            .db
+            .write(|tx| async move {
+                let others = other_superusers(tx.conn(), id).await?;
+                let found = user::Entity::find_by_id(id).one(tx.conn()).await?;
+                let user = found.ok_or(Error::UserNotFound(id))?;
+                if user.is_superuser && !caller.roles.superuser {
+                    return Err(Error::NotSuperuser);
+                }
+                if user.is_superuser && others == 0 {
+                    return Err(Error::LastSuperuser);
+                }
+                user.into_active_model().delete(tx.conn()).await?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl Directory for SqlAccounts {
+    async fn people(&self, ids: &[UserId]) -> kernel::Result<Vec<Person>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = user::Entity::find()
+            .filter(user::COLUMN.id.is_in(ids.iter().copied()))
+            .into_partial_model::<UserRow>()
+            .all(self.0.db.conn())
+            .await?;
+        Ok(rows.into_iter().map(|row| User::from(row).into()).collect())
+    }
+}
