@@ -1,1 +1,20 @@
+#![doc = include_str!("../README.md")]
 
+mod entity;
+mod error;
+mod migrations;
+mod model;
+mod picture;
+mod routes;
+mod service;
+mod sql;
+
+pub use error::{Error, Result};
+pub use migrations::migrations;
+pub use model::{Group, GroupFilter, GroupId, NewGroup};
+pub use routes::{CommunityState, router};
+pub use service::Community;
+pub use sql::SqlCommunity;
+
+#[cfg(feature = "testing")]
+pub use service::MockCommunity;

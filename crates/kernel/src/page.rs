@@ -34,6 +34,11 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// Takes out what the page holds, to be put back with [`with`](Self::with) as something else.
+    pub fn take(mut self) -> (Vec<T>, Self) {
+        (std::mem::take(&mut self.results), self)
+    }
+
     /// The same page of something else, made from what this one holds.
     pub fn with<U>(self, make: impl FnOnce(Vec<T>) -> Vec<U>) -> Page<U> {
         Page {

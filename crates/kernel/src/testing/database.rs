@@ -72,9 +72,11 @@ impl TestDb {
     }
 }
 
-/// Templates are told apart by the names of their migrations.
+/// Templates are told apart by the names of their migrations, and by the test program: two of them
+/// may mean different tables by one name.
 fn fingerprint(migrations: Migrations) -> u64 {
     let mut hasher = DefaultHasher::new();
+    std::env::current_exe().ok().hash(&mut hasher);
     for migration in migrations() {
         migration.name().hash(&mut hasher);
     }

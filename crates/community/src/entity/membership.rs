@@ -1,0 +1,31 @@
+use guildhall_kernel::{Timestamp, UserId};
+use sea_orm::entity::prelude::*;
+
+use crate::GroupId;
+
+/// That somebody is in a group.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "community_membership")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub group_id: GroupId,
+    pub user_id: UserId,
+    pub role: Role,
+    pub joined_at: Timestamp,
+}
+
+/// What somebody may do in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum Role {
+    /// Everything. A group has at most one.
+    Owner,
+    /// Look after members and what they write.
+    Moderator,
+    /// Read and write.
+    Member,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,2 @@
+DROP TABLE community_membership;
+DROP TABLE community_group;

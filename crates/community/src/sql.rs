@@ -1,0 +1,333 @@
+//! The service on a database.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use garde::Validate;
+use guildhall_kernel::{
+    self as kernel, Caller, Clock, Db, Directory, IfMatch, Ordering, Page, PageQuery, Person,
+    PublicUrl, UserId, text,
+};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, EntityTrait, QueryFilter,
+    QuerySelect, QueryTrait, Select, Set, SqlErr,
+};
+
+use crate::{
+    Community, Error, Group, GroupFilter, GroupId, NewGroup, Result,
+    entity::{
+        group,
+        membership::{self, Role},
+    },
+    model::GroupRow,
+    picture,
+};
+
+const LONGEST_SLUG: usize = 80;
+
+/// The community on a database.
+#[derive(Clone)]
+pub struct SqlCommunity {
+    db: Db,
+    directory: Arc<dyn Directory>,
+    clock: Clock,
+    mount: PublicUrl,
+}
+
+impl SqlCommunity {
+    /// The service on a database with its tables. `mount` is the address that the router will be
+    /// nested at, for the pictures' URLs.
+    pub fn new(db: Db, directory: Arc<dyn Directory>, clock: Clock, mount: PublicUrl) -> Self {
+        Self {
+            db,
+            directory,
+            clock,
+            mount,
+        }
+    }
+
+    async fn insert(&self, caller: &Caller, new: &NewGroup, slug: &str) -> Result<GroupRow> {
+        self.db
+            .write(|tx| async move {
+                let now = self.clock.now();
+                let name = new.name.trim();
+                let row = group::ActiveModel {
+                    id: NotSet,
+                    name: Set(name.to_owned()),
+                    name_key: Set(text::fold(name)),
+                    slug: Set(slug.to_owned()),
+                    description: Set(new.description.clone()),
+                    category: Set(new.category.trim().to_owned()),
+                    is_private: Set(new.is_private),
+                    is_corporate_group: Set(new.is_corporate_group),
+                    creator_id: Set(Some(caller.user)),
+                    created_at: Set(now),
+                    updated_at: Set(now),
+                };
+                let row = row.insert(tx.conn()).await?;
+                let owner = membership::ActiveModel {
+                    id: NotSet,
+                    group_id: Set(row.id),
+                    user_id: Set(caller.user),
+                    role: Set(Role::Owner),
+                    joined_at: Set(now),
+                };
+                owner.insert(tx.conn()).await?;
+                Ok(GroupRow {
+                    id: row.id,
+                    name: row.name,
+                    slug: row.slug,
+                    description: row.description,
+                    category: row.category,
+                    is_private: row.is_private,
+                    is_corporate_group: row.is_corporate_group,
+                    creator_id: row.creator_id,
+                    created_at: row.created_at,
+                    updated_at: row.updated_at,
+                    member_count: 1,
+                })
+            })
+            .await
+    }
+
+    /// The groups as the caller sees them, in two statements however many there are.
+    async fn show(&self, caller: &Caller, rows: Vec<GroupRow>) -> Result<Vec<Group>> {
+        let who = Condition::any()
+            .add(membership::COLUMN.role.ne(Role::Member))
+            .add(membership::COLUMN.user_id.eq(caller.user));
+        let members = if rows.is_empty() {
+            Vec::new()
+        } else {
+            membership::Entity::find()
+                .filter(
+                    membership::COLUMN
+                        .group_id
+                        .is_in(rows.iter().map(|row| row.id)),
+                )
+                .filter(who)
+                .all(self.db.conn())
+                .await?
+        };
+        let creators: HashSet<UserId> = rows.iter().filter_map(|row| row.creator_id).collect();
+        let people = self
+            .people(&creators.into_iter().collect::<Vec<_>>())
+            .await?;
+        let mut of_group: HashMap<GroupId, Vec<&membership::Model>> = HashMap::new();
+        for member in &members {
+            of_group.entry(member.group_id).or_default().push(member);
+        }
+        let show = |row: GroupRow| {
+            let members = of_group.get(&row.id).map_or(&[][..], Vec::as_slice);
+            self.view(row, caller, members, &people)
+        };
+        Ok(rows.into_iter().map(show).collect())
+    }
+
+    async fn people(&self, ids: &[UserId]) -> Result<HashMap<UserId, Person>> {
+        let people = self.directory.people(ids).await?;
+        Ok(people
+            .into_iter()
+            .map(|person| (person.id, person))
+            .collect())
+    }
+
+    fn view(
+        &self,
+        row: GroupRow,
+        caller: &Caller,
+        members: &[&membership::Model],
+        people: &HashMap<UserId, Person>,
+    ) -> Group {
+        let moderators = members.iter().filter(|member| member.role != Role::Member);
+        let mut moderators: Vec<UserId> = moderators.map(|member| member.user_id).collect();
+        moderators.sort_unstable();
+        Group {
+            image_url: picture::fallback_url(&self.mount, row.id, &row.name),
+            banner_url: None,
+            creator: row.creator_id.and_then(|id| people.get(&id)).cloned(),
+            is_member: members.iter().any(|member| member.user_id == caller.user),
+            is_moderator: moderators.contains(&caller.user),
+            moderators,
+            courses: Vec::new(),
+            id: row.id,
+            name: row.name,
+            slug: row.slug,
+            description: row.description,
+            category: row.category,
+            is_private: row.is_private,
+            is_corporate_group: row.is_corporate_group,
+            member_count: row.member_count,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// Every read of a group starts here, so that no query forgets who is asking.
+fn visible_to(caller: &Caller) -> Select<group::Entity> {
+    let groups = group::Entity::find();
+    if caller.roles.is_staff() {
+        return groups;
+    }
+    groups.filter(
+        Condition::any()
+            .add(group::COLUMN.is_private.eq(false))
+            .add(joined(caller)),
+    )
+}
+
+fn joined(caller: &Caller) -> Condition {
+    let own = membership::Entity::find()
+        .select_only()
+        .column(membership::Column::GroupId)
+        .filter(membership::COLUMN.user_id.eq(caller.user));
+    Condition::all().add(group::Column::Id.in_subquery(own.into_query()))
+}
+
+/// A name as it stands in an address, and the same with a random end in case somebody has it.
+fn slugs(name: &str) -> kernel::Result<[String; 2]> {
+    let mut slug = slug::slugify(name);
+    slug.truncate(LONGEST_SLUG); // it is ASCII
+    let slug = slug.trim_end_matches('-');
+    let slug = if slug.is_empty() { "group" } else { slug };
+    let end = getrandom::u32().map_err(|error| kernel::Error::internal(error.to_string()))?;
+    Ok([slug.to_owned(), format!("{slug}-{end:08x}")])
+}
+
+fn is_taken(error: &Error) -> bool {
+    let cause = match error {
+        Error::Database(cause) => cause.sql_err(),
+        _ => None,
+    };
+    matches!(cause, Some(SqlErr::UniqueConstraintViolation(which)) if which.contains("slug"))
+}
+
+#[async_trait]
+impl Community for SqlCommunity {
+    async fn create_group(&self, caller: &Caller, new: NewGroup) -> Result<Group> {
+        new.validate()?;
+        let [plain, distinct] = slugs(&new.name)?;
+        let row = match self.insert(caller, &new, &plain).await {
+            Err(error) if is_taken(&error) => self.insert(caller, &new, &distinct).await?,
+            outcome => outcome?,
+        };
+        let people = self.people(&[caller.user]).await?;
+        let owner = membership::Model {
+            id: 0,
+            group_id: row.id,
+            user_id: caller.user,
+            role: Role::Owner,
+            joined_at: row.created_at,
+        };
+        Ok(self.view(row, caller, &[&owner], &people))
+    }
+
+    async fn groups(
+        &self,
+        caller: &Caller,
+        filter: GroupFilter,
+        page: PageQuery,
+    ) -> Result<Page<Group>> {
+        let mut select = visible_to(caller);
+        if let Some(category) = filter.category.filter(|category| !category.is_empty()) {
+            select = select.filter(group::COLUMN.category.eq(category));
+        }
+        if let Some(search) = filter.search.filter(|search| !search.is_empty()) {
+            let prefix = text::fold(&search);
+            let end = text::after_prefix(&prefix);
+            select = select.filter(group::COLUMN.name_key.between(prefix, end));
+        }
+        select = match filter.joined {
+            None => select,
+            Some(true) => select.filter(joined(caller)),
+            Some(false) => select.filter(joined(caller).not()),
+        };
+        let ordering = Ordering {
+            fields: &[
+                ("id", group::Column::Id),
+                ("name", group::Column::NameKey),
+                ("created_at", group::Column::CreatedAt),
+            ],
+            usual: "-created_at",
+        };
+        let select = page.sort(select, &ordering, group::Column::Id)?;
+        let page = Page::<GroupRow>::fetch(select, &page, self.db.conn()).await?;
+        let (rows, page) = page.take();
+        let groups = self.show(caller, rows).await?;
+        Ok(page.with(|_| groups))
+    }
+
+    async fn group(&self, caller: &Caller, id: GroupId) -> Result<Group> {
+        let found = visible_to(caller)
+            .filter(group::COLUMN.id.eq(id))
+            .into_partial_model();
+        let row = found
+            .one(self.db.conn())
+            .await?
+            .ok_or(Error::GroupNotFound(id))?;
+        self.show(caller, vec![row])
+            .await?
+            .pop()
+            .ok_or(Error::GroupNotFound(id))
+    }
+
+    async fn delete_group(&self, caller: &Caller, id: GroupId, known: IfMatch) -> Result<()> {
+        let known = &known;
+        let members = self
+            .db
+            .write(|tx| async move {
+                let conn = tx.conn();
+                let group = visible_to(caller)
+                    .filter(group::COLUMN.id.eq(id))
+                    .one(conn)
+                    .await?;
+                let group = group.ok_or(Error::GroupNotFound(id))?;
+                let of_group = membership::COLUMN.group_id.eq(id);
+                let owned = membership::Entity::find()
+                    .filter(of_group.clone())
+                    .filter(membership::COLUMN.user_id.eq(caller.user))
+                    .filter(membership::COLUMN.role.eq(Role::Owner))
+                    .one(conn)
+                    .await?;
+                if owned.is_none() && !caller.roles.is_staff() {
+                    return Err(Error::NotGroupOwner);
+                }
+                known.check(group.updated_at)?;
+                // Counted for the log; the foreign key would take them too, whoever removes the group.
+                let members = membership::Entity::delete_many()
+                    .filter(of_group)
+                    .exec(conn)
+                    .await?
+                    .rows_affected;
+                group::Entity::delete_by_id(id).exec(conn).await?;
+                Ok(members)
+            })
+            .await?;
+        tracing::info!(
+            group.id = id.0,
+            user.id = caller.user.0,
+            members,
+            "a group was deleted"
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_has_a_slug() {
+        let slug = |name: &str| slugs(name).unwrap()[0].clone();
+        assert_eq!(slug("Rust People of Kent!"), "rust-people-of-kent");
+        assert_eq!(slug("???"), "group");
+        assert_eq!(slug("Käse & Wein"), "kase-wein");
+        assert!(slug(&"long ".repeat(100)).len() <= LONGEST_SLUG);
+        let [plain, distinct] = slugs("x").unwrap();
+        assert!(distinct.starts_with(&plain) && distinct.len() == plain.len() + 9);
+    }
+}
