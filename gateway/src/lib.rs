@@ -1,1 +1,17 @@
+//! The Guildhall server: settings, wiring, serving and the command line. It holds no rule and no
+//! query; the crates that it composes do.
 
+pub mod cli;
+mod document;
+mod health;
+mod layers;
+mod logging;
+mod metrics;
+mod server;
+mod settings;
+mod wiring;
+
+pub use document::document;
+pub use server::Server;
+pub use settings::Settings;
+pub use wiring::Services;

@@ -1,1 +1,33 @@
+//! The migrations of all of Guildhall's crates, in order: what `guildhall migrate` applies.
+//!
+//! Each crate brings its own; here they are handed the one user table and sorted by name, which
+//! begins with a date. They run through [`Db::migrate`](guildhall_kernel::Db::migrate).
 
+use guildhall_kernel::HostTables;
+use sea_orm_migration::MigrationTrait;
+
+/// Every migration, oldest first.
+pub fn all() -> Vec<Box<dyn MigrationTrait>> {
+    let host = HostTables { users: guildhall_accounts::USERS };
+    let mut all = guildhall_accounts::migrations();
+    all.extend(guildhall_community::migrations(&host));
+    all.sort_by(|one, other| one.name().cmp(other.name()));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_dated_and_different() {
+        let all = super::all();
+        let names: HashSet<_> = all.iter().map(|migration| migration.name().to_owned()).collect();
+        assert_eq!(names.len(), all.len());
+        for name in names {
+            let (date, rest) = name.split_at(17);
+            assert!(date.starts_with('m') && date[1..9].bytes().all(|b| b.is_ascii_digit()), "{name}");
+            assert!(rest.starts_with("_") || date.ends_with('_'), "{name}");
+        }
+    }
+}

@@ -11,11 +11,8 @@ use jsonwebtoken::{
 };
 use signature::{Signer, Verifier};
 
-static PROVIDER: CryptoProvider = CryptoProvider {
-    signer_factory,
-    verifier_factory,
-    key_utils: KeyUtils::new_unimplemented(),
-};
+static PROVIDER: CryptoProvider =
+    CryptoProvider { signer_factory, verifier_factory, key_utils: KeyUtils::new_unimplemented() };
 
 /// Makes Ed25519 the algorithm of jsonwebtoken in this process. Has no effect the second time.
 pub(crate) fn install() {
@@ -28,9 +25,7 @@ struct Pen(SigningKey);
 
 impl Signer<Vec<u8>> for Pen {
     fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
-        Ok(Signer::<Signature>::try_sign(&self.0, message)?
-            .to_bytes()
-            .to_vec())
+        Ok(Signer::<Signature>::try_sign(&self.0, message)?.to_bytes().to_vec())
     }
 }
 
@@ -44,8 +39,7 @@ struct Glass(VerifyingKey);
 
 impl Verifier<Vec<u8>> for Glass {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
-        self.0
-            .verify_strict(message, &Signature::from_slice(signature)?)
+        self.0.verify_strict(message, &Signature::from_slice(signature)?)
     }
 }
 
@@ -57,22 +51,13 @@ impl JwtVerifier for Glass {
 
 fn signer_factory(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
     check(*algorithm, key.family())?;
-    let seed = key
-        .as_bytes()
-        .try_into()
-        .map_err(|_| ErrorKind::InvalidEddsaKey)?;
+    let seed = key.as_bytes().try_into().map_err(|_| ErrorKind::InvalidEddsaKey)?;
     Ok(Box::new(Pen(SigningKey::from_bytes(seed))))
 }
 
-fn verifier_factory(
-    algorithm: &Algorithm,
-    key: &DecodingKey,
-) -> Result<Box<dyn JwtVerifier>, Error> {
+fn verifier_factory(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
     check(*algorithm, key.family())?;
-    let point = key
-        .try_get_as_bytes()?
-        .try_into()
-        .map_err(|_| ErrorKind::InvalidEddsaKey)?;
+    let point = key.try_get_as_bytes()?.try_into().map_err(|_| ErrorKind::InvalidEddsaKey)?;
     let key = VerifyingKey::from_bytes(point).map_err(|_| ErrorKind::InvalidEddsaKey)?;
     Ok(Box::new(Glass(key)))
 }

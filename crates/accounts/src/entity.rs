@@ -1,8 +1,5 @@
 //! The tables, one module each.
-#![expect(
-    unreachable_pub,
-    reason = "SeaORM makes public items beside the structs"
-)]
+#![expect(unreachable_pub, reason = "SeaORM makes public items beside the structs")]
 
 pub(crate) mod refresh_token;
 pub(crate) mod session;

@@ -75,18 +75,14 @@ impl From<Error> for kernel::Error {
     fn from(error: Error) -> Self {
         let detail = error.to_string();
         match error {
-            Error::InvalidCredentials => {
-                Self::new(Kind::Unauthenticated, "invalid_credentials", detail)
-            }
+            Error::InvalidCredentials => Self::new(Kind::Unauthenticated, "invalid_credentials", detail),
             Error::TokenNotValid(_) => Self::new(Kind::Unauthenticated, "token_not_valid", detail),
             Error::TokenExpired => Self::new(Kind::Unauthenticated, "token_expired", detail),
             Error::UserInactive => Self::new(Kind::Unauthenticated, "user_inactive", detail),
             Error::TokenReused => Self::new(Kind::Unauthenticated, "token_reused", detail),
             Error::UsernameTaken => Self::new(Kind::Conflict, "username_taken", detail),
             Error::EmailTaken => Self::new(Kind::Conflict, "email_taken", detail),
-            Error::UserNotFound(_) | Error::NoSuchName(_) => {
-                Self::new(Kind::NotFound, "user_not_found", detail)
-            }
+            Error::UserNotFound(_) | Error::NoSuchName(_) => Self::new(Kind::NotFound, "user_not_found", detail),
             Error::UserTokenNotFound(_) => Self::new(Kind::NotFound, "token_not_found", detail),
             Error::NotStaff => Self::new(Kind::Forbidden, "not_staff", detail),
             Error::NotSuperuser => Self::new(Kind::Forbidden, "not_superuser", detail),

@@ -5,9 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::SigningKey;
 use guildhall_kernel::{self as kernel, Timestamp, UserId};
-use jsonwebtoken::{
-    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
-};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
@@ -139,10 +137,7 @@ impl Tokenizer {
             longest,
             kid: key.kid.clone(),
             pen: EncodingKey::from_ed_der(&key.seed),
-            glasses: HashMap::from([(
-                key.kid.clone(),
-                DecodingKey::from_ed_der(public.as_bytes()),
-            )]),
+            glasses: HashMap::from([(key.kid.clone(), DecodingKey::from_ed_der(public.as_bytes()))]),
             jwks: Jwks { keys: vec![jwk] },
             validation,
         }
@@ -200,9 +195,7 @@ impl Tokenizer {
         let (Some(glass), false) = (glass, foreign) else {
             return Err(forged());
         };
-        let claims = decode::<Claims>(token, glass, &self.validation)
-            .map_err(|_| forged())?
-            .claims;
+        let claims = decode::<Claims>(token, glass, &self.validation).map_err(|_| forged())?.claims;
         let life = claims.exp.saturating_sub(claims.iat);
         let possible = claims.iat <= now.unix_seconds() + SKEW_SECONDS
             && u64::try_from(life).is_ok_and(|life| life <= self.longest.as_secs());
@@ -216,12 +209,7 @@ impl Tokenizer {
     }
 
     /// What a token of ours says that has not expired.
-    pub(crate) fn read_live(
-        &self,
-        token: &str,
-        usage: Use,
-        now: Timestamp,
-    ) -> Result<Claims, Error> {
+    pub(crate) fn read_live(&self, token: &str, usage: Use, now: Timestamp) -> Result<Claims, Error> {
         let claims = self.read(token, usage, now)?;
         if claims.exp <= now.unix_seconds() {
             return Err(Error::TokenExpired);
@@ -240,10 +228,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::EPOCH;
 
     fn tokenizer(seed: u8) -> Tokenizer {
-        let key = Key {
-            kid: format!("key-{seed}"),
-            seed: [seed; 32],
-        };
+        let key = Key { kid: format!("key-{seed}"), seed: [seed; 32] };
         Tokenizer::new(&key, "guildhall", Duration::from_secs(3600))
     }
 
@@ -258,13 +243,8 @@ mod tests {
 
     /// A token with any header and claims, signed with the right key.
     fn forge(header: &str, claims: &str) -> String {
-        let text = format!(
-            "{}.{}",
-            URL_SAFE_NO_PAD.encode(header),
-            URL_SAFE_NO_PAD.encode(claims)
-        );
-        let signature: ed25519_dalek::Signature =
-            SigningKey::from_bytes(&[1; 32]).sign(text.as_bytes());
+        let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+        let signature: ed25519_dalek::Signature = SigningKey::from_bytes(&[1; 32]).sign(text.as_bytes());
         format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
     }
 
@@ -284,38 +264,17 @@ mod tests {
 
     #[test]
     fn what_is_signed_is_read_back() {
-        let subject = Subject {
-            user: UserId(7),
-            public_id: Uuid::nil(),
-            session: 3,
-            generation: 2,
-        };
+        let subject = Subject { user: UserId(7), public_id: Uuid::nil(), session: 3, generation: 2 };
         let tokens = tokenizer(1);
         let expires = NOW + Duration::from_secs(300);
-        let token = tokens
-            .sign(Use::Access, &subject, "j", NOW, expires)
-            .unwrap();
-        assert_eq!(
-            token,
-            tokens
-                .sign(Use::Access, &subject, "j", NOW, expires)
-                .unwrap()
-        );
+        let token = tokens.sign(Use::Access, &subject, "j", NOW, expires).unwrap();
+        assert_eq!(token, tokens.sign(Use::Access, &subject, "j", NOW, expires).unwrap());
         let claims = tokens.read_live(&token, Use::Access, NOW).unwrap();
-        assert_eq!(
-            (claims.user(), claims.sid, claims.generation),
-            (UserId(7), 3, 2)
-        );
-        assert!(matches!(
-            tokens.read_live(&token, Use::Access, expires),
-            Err(Error::TokenExpired)
-        ));
+        assert_eq!((claims.user(), claims.sid, claims.generation), (UserId(7), 3, 2));
+        assert!(matches!(tokens.read_live(&token, Use::Access, expires), Err(Error::TokenExpired)));
         assert!(tokens.read(&token, Use::Access, expires).is_ok());
         let wrong = tokens.read(&token, Use::Refresh, NOW);
-        assert!(matches!(
-            wrong,
-            Err(Error::TokenNotValid("Token has wrong type."))
-        ));
+        assert!(matches!(wrong, Err(Error::TokenNotValid("Token has wrong type."))));
         assert!(tokenizer(2).read(&token, Use::Access, NOW).is_err());
     }
 
@@ -345,50 +304,20 @@ mod tests {
             ("x5c", json!(["AAAA"])),
             ("zip", json!("DEF")),
         ] {
-            assert!(
-                read(&forge(&with(header(), key, value.clone()), &claims)).is_err(),
-                "{key}: {value}"
-            );
+            assert!(read(&forge(&with(header(), key, value.clone()), &claims)).is_err(), "{key}: {value}");
         }
         for key in ["alg", "typ", "kid"] {
-            assert!(
-                read(&forge(&without(header(), key), &claims)).is_err(),
-                "no {key}"
-            );
+            assert!(read(&forge(&without(header(), key), &claims)).is_err(), "no {key}");
         }
     }
 
     #[test]
     fn a_claim_that_is_missing_doubled_or_of_another_type_is_refused() {
         let header = header().to_string();
-        for key in [
-            "iss",
-            "aud",
-            "sub",
-            "sid",
-            "jti",
-            "iat",
-            "exp",
-            "token_type",
-            "user_id",
-            "gen",
-        ] {
-            assert!(
-                read(&forge(&header, &without(claims(), key))).is_err(),
-                "no {key}"
-            );
-            assert!(
-                read(&forge(&header, &with(claims(), key, json!(null)))).is_err(),
-                "{key} null"
-            );
-            assert!(
-                read(&forge(
-                    &header,
-                    &with(claims(), key, json!([claims()[key]]))
-                ))
-                .is_err(),
-                "{key} list"
-            );
+        for key in ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "token_type", "user_id", "gen"] {
+            assert!(read(&forge(&header, &without(claims(), key))).is_err(), "no {key}");
+            assert!(read(&forge(&header, &with(claims(), key, json!(null)))).is_err(), "{key} null");
+            assert!(read(&forge(&header, &with(claims(), key, json!([claims()[key]])))).is_err(), "{key} list");
         }
         for (key, value) in [
             ("iss", json!("evil")),
@@ -409,10 +338,7 @@ mod tests {
             ("token_type", json!("refresh")),
             ("token_type", json!("sudo")),
         ] {
-            assert!(
-                read(&forge(&header, &with(claims(), key, value.clone()))).is_err(),
-                "{key}: {value}"
-            );
+            assert!(read(&forge(&header, &with(claims(), key, value.clone()))).is_err(), "{key}: {value}");
         }
         let doubled = claims().to_string().replacen('{', r#"{"user_id":1,"#, 1);
         assert!(read(&forge(&header, &doubled)).is_err());
@@ -442,9 +368,7 @@ mod tests {
         let public = SigningKey::from_bytes(&[1; 32]).verifying_key();
         let hmac_header = with(header(), "alg", json!("HS256"));
         let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(hmac_header), parts[1]);
-        let signature = URL_SAFE_NO_PAD.encode(Sha256::digest(
-            [public.as_bytes(), text.as_bytes()].concat(),
-        ));
+        let signature = URL_SAFE_NO_PAD.encode(Sha256::digest([public.as_bytes(), text.as_bytes()].concat()));
         assert!(read(&format!("{text}.{signature}")).is_err());
     }
 }

@@ -18,11 +18,11 @@ pub use error::{Error, Result};
 pub use jwt::{Jwk, Jwks};
 pub use migrations::migrations;
 pub use model::{
-    Account, AccountPatch, Device, IssuedToken, IssuedUserToken, NewUser, NewUserToken, SignIn,
-    SignedIn, TokenPair, User, UserFilter, UserToken, UserTokenId,
+    Account, AccountPatch, Device, IssuedToken, IssuedUserToken, NewUser, NewUserToken, SignIn, SignedIn, TokenPair,
+    User, UserFilter, UserToken, UserTokenId,
 };
 pub use password::HashCost;
-pub use routes::{AccountsState, router, well_known};
+pub use routes::{AccountsState, openapi, router, well_known, well_known_openapi};
 pub use service::{Accounts, Tokens};
 pub use settings::Settings;
 pub use sql::{SqlAccounts, WeakPassword};

@@ -37,12 +37,7 @@ pub struct User {
 
 impl From<User> for Person {
     fn from(user: User) -> Self {
-        Self {
-            id: user.id,
-            username: user.username,
-            display_name: user.display_name,
-            avatar_url: user.avatar_url,
-        }
+        Self { id: user.id, username: user.username, display_name: user.display_name, avatar_url: user.avatar_url }
     }
 }
 
@@ -83,16 +78,8 @@ pub(crate) struct UserRow {
 impl From<UserRow> for User {
     fn from(row: UserRow) -> Self {
         let full_name = format!("{} {}", row.first_name, row.last_name);
-        let shown = [
-            row.display_name.as_str(),
-            full_name.trim(),
-            row.username.as_str(),
-        ];
-        let display_name = shown
-            .into_iter()
-            .find(|name| !name.is_empty())
-            .unwrap_or_default()
-            .to_owned();
+        let shown = [row.display_name.as_str(), full_name.trim(), row.username.as_str()];
+        let display_name = shown.into_iter().find(|name| !name.is_empty()).unwrap_or_default().to_owned();
         Self {
             id: row.id,
             display_name,
@@ -100,11 +87,7 @@ impl From<UserRow> for User {
             first_name: row.first_name,
             last_name: row.last_name,
             avatar_url: None,
-            roles: Roles {
-                teacher: row.is_teacher,
-                staff: row.is_staff,
-                superuser: row.is_superuser,
-            },
+            roles: Roles { teacher: row.is_teacher, staff: row.is_staff, superuser: row.is_superuser },
             date_joined: row.created_at,
         }
     }
@@ -194,11 +177,7 @@ pub struct SignIn {
 }
 
 fn not_empty(password: &str, (): &()) -> garde::Result {
-    if password.is_empty() {
-        Err(garde::Error::new("This field may not be blank."))
-    } else {
-        Ok(())
-    }
+    if password.is_empty() { Err(garde::Error::new("This field may not be blank.")) } else { Ok(()) }
 }
 
 /// Where somebody signs in from.

@@ -12,6 +12,7 @@ use axum::{
     response::Response,
 };
 use guildhall_kernel::{Auth, Json, PublicUrl};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{Accounts, Jwks, Tokens};
@@ -31,21 +32,36 @@ pub struct AccountsState {
 
 /// The routes `/auth/…` and `/users/…`, to be nested wherever the host likes.
 pub fn router(state: AccountsState) -> OpenApiRouter {
+    routes().with_state(state)
+}
+
+/// The description of [`router`].
+pub fn openapi() -> OpenApi {
+    routes().into_openapi()
+}
+
+fn routes() -> OpenApiRouter<AccountsState> {
     // What is said about signing in is for one pair of ears (RFC 6749 §5.1).
-    let auth = auth::router().layer(map_response(no_store));
-    auth.merge(users::router()).with_state(state)
+    auth::router().layer(map_response(no_store)).merge(users::router())
 }
 
 async fn no_store(mut response: Response) -> Response {
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
 /// The public keys, to be nested at `/.well-known`.
 pub fn well_known(state: AccountsState) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(jwks)).with_state(state)
+    well_known_routes().with_state(state)
+}
+
+/// The description of [`well_known`].
+pub fn well_known_openapi() -> OpenApi {
+    well_known_routes().into_openapi()
+}
+
+fn well_known_routes() -> OpenApiRouter<AccountsState> {
+    OpenApiRouter::new().routes(routes!(jwks))
 }
 
 /// The public keys that tokens are signed with.

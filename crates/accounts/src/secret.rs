@@ -61,10 +61,6 @@ mod tests {
         assert_ne!(one, two);
         assert_ne!(fingerprint(&one), fingerprint(&two));
         assert!(one.starts_with(&shown(&one)) && shown(&one).len() == 12);
-        assert!(
-            !is_mistyped(&one)
-                && is_mistyped(&one[..46])
-                && is_mistyped(&one.replace("ght_", "ght_A"))
-        );
+        assert!(!is_mistyped(&one) && is_mistyped(&one[..46]) && is_mistyped(&one.replace("ght_", "ght_A")));
     }
 }

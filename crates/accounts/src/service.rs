@@ -2,8 +2,8 @@ use async_trait::async_trait;
 use guildhall_kernel::{Caller, IfMatch, Page, PageQuery, Slice, SliceQuery, UserId};
 
 use crate::{
-    Account, AccountPatch, Device, IssuedToken, IssuedUserToken, Jwks, NewUser, NewUserToken,
-    Result, SignIn, SignedIn, TokenPair, User, UserFilter, UserToken, UserTokenId,
+    Account, AccountPatch, Device, IssuedToken, IssuedUserToken, Jwks, NewUser, NewUserToken, Result, SignIn, SignedIn,
+    TokenPair, User, UserFilter, UserToken, UserTokenId,
 };
 
 /// People: who they are.
@@ -15,19 +15,9 @@ pub trait Accounts: Send + Sync + 'static {
     /// The caller's own account.
     async fn me(&self, caller: &Caller) -> Result<Account>;
     /// Changes the caller's own account.
-    async fn change_me(
-        &self,
-        caller: &Caller,
-        patch: AccountPatch,
-        known: IfMatch,
-    ) -> Result<Account>;
+    async fn change_me(&self, caller: &Caller, patch: AccountPatch, known: IfMatch) -> Result<Account>;
     /// The people who may sign in, for anybody who is signed in.
-    async fn users(
-        &self,
-        caller: &Caller,
-        filter: UserFilter,
-        page: PageQuery,
-    ) -> Result<Page<User>>;
+    async fn users(&self, caller: &Caller, filter: UserFilter, page: PageQuery) -> Result<Page<User>>;
     /// One of the people who may sign in.
     async fn user(&self, caller: &Caller, id: UserId) -> Result<User>;
     /// Removes a person, for staff; whatever belongs to them goes as its foreign key says.
@@ -55,11 +45,7 @@ pub trait Tokens: Send + Sync + 'static {
     /// Makes a user token for whoever has the name and the password.
     async fn exchange_for_user_token(&self, sign_in: SignIn) -> Result<IssuedToken>;
     /// Makes a named user token. Of too many the oldest goes.
-    async fn create_user_token(
-        &self,
-        caller: &Caller,
-        new: NewUserToken,
-    ) -> Result<IssuedUserToken>;
+    async fn create_user_token(&self, caller: &Caller, new: NewUserToken) -> Result<IssuedUserToken>;
     /// The caller's user tokens, newest first.
     async fn user_tokens(&self, caller: &Caller, slice: SliceQuery) -> Result<Slice<UserToken>>;
     /// Takes a user token of the caller's back.

@@ -47,9 +47,7 @@ impl Settings {
         let mut faults = Vec::new();
         let mut at_least = |key: &str, value: u32, least: u32| {
             if value < least {
-                faults.push(format!(
-                    "accounts.{key} must be at least {least}, it is {value}"
-                ));
+                faults.push(format!("accounts.{key} must be at least {least}, it is {value}"));
             }
         };
         at_least("access_token_seconds", self.access_token_seconds, 1);
@@ -60,11 +58,7 @@ impl Settings {
         if self.issuer.is_empty() {
             faults.push("accounts.issuer must not be empty".to_owned());
         }
-        faults.extend(
-            self.hash
-                .fault()
-                .map(|fault| format!("accounts.hash: {fault}")),
-        );
+        faults.extend(self.hash.fault().map(|fault| format!("accounts.hash: {fault}")));
         faults
     }
 

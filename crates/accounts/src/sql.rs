@@ -9,9 +9,7 @@ mod user_tokens;
 use std::sync::Arc;
 
 use guildhall_kernel::{self as kernel, Clock, Db, UserId};
-use sea_orm::{
-    ActiveValue::NotSet, ConnectionTrait, EntityTrait, QueryFilter, Set, sea_query::ExprTrait,
-};
+use sea_orm::{ActiveValue::NotSet, ConnectionTrait, EntityTrait, QueryFilter, Set, sea_query::ExprTrait};
 
 pub use operator::WeakPassword;
 
@@ -45,25 +43,15 @@ impl SqlAccounts {
         let key = signing_key(&db, &clock).await?;
         let longest = settings.refresh_life().max(settings.access_life());
         let tokenizer = Tokenizer::new(&key, &settings.issuer, longest);
-        Ok(Self(Arc::new(Inner {
-            db,
-            settings,
-            clock,
-            hasher,
-            tokenizer,
-        })))
+        Ok(Self(Arc::new(Inner { db, settings, clock, hasher, tokenizer })))
     }
 
     /// The person with this name and password, if they may sign in.
     async fn check_password(&self, sign_in: &SignIn) -> Result<user::Model> {
         let found = find_by_name(self.0.db.conn(), &sign_in.username).await?;
-        let hash = found
-            .as_ref()
-            .and_then(|user| user.password_hash.as_deref());
+        let hash = found.as_ref().and_then(|user| user.password_hash.as_deref());
         let right = self.0.hasher.matches(&sign_in.password, hash).await?;
-        found
-            .filter(|user| right && user.is_active)
-            .ok_or(Error::InvalidCredentials)
+        found.filter(|user| right && user.is_active).ok_or(Error::InvalidCredentials)
     }
 }
 
@@ -91,11 +79,7 @@ async fn signing_key(db: &Db, clock: &Clock) -> Result<Key> {
     }
     let row = active.one(db.conn()).await?;
     let row = row.ok_or_else(|| kernel::Error::internal("there is no signing key"))?;
-    let seed = row
-        .seed
-        .0
-        .try_into()
-        .map_err(|_| kernel::Error::internal("the signing key is damaged"))?;
+    let seed = row.seed.0.try_into().map_err(|_| kernel::Error::internal("the signing key is damaged"))?;
     Ok(Key { kid: row.kid, seed })
 }
 
@@ -106,18 +90,12 @@ async fn signing_key(db: &Db, clock: &Clock) -> Result<Key> {
 async fn find_by_name(conn: &impl ConnectionTrait, name: &str) -> Result<Option<user::Model>> {
     let key = names::key(name);
     if key.contains('@') {
-        let by_email = user::COLUMN
-            .email_key
-            .eq(key.as_str())
-            .and(user::COLUMN.email_verified_at.is_not_null());
+        let by_email = user::COLUMN.email_key.eq(key.as_str()).and(user::COLUMN.email_verified_at.is_not_null());
         if let Some(found) = user::Entity::find().filter(by_email).one(conn).await? {
             return Ok(Some(found));
         }
     }
-    Ok(user::Entity::find()
-        .filter(user::COLUMN.username_key.eq(key))
-        .one(conn)
-        .await?)
+    Ok(user::Entity::find().filter(user::COLUMN.username_key.eq(key)).one(conn).await?)
 }
 
 /// Locks the superusers against each other's removal until the transaction ends, and counts those
@@ -135,8 +113,5 @@ async fn other_superusers(conn: &impl ConnectionTrait, except: UserId) -> Result
         .into_tuple::<(UserId, bool)>()
         .all(conn)
         .await?;
-    Ok(superusers
-        .iter()
-        .filter(|(id, active)| *id != except && *active)
-        .count())
+    Ok(superusers.iter().filter(|(id, active)| *id != except && *active).count())
 }

@@ -8,8 +8,8 @@ use std::{error::Error, sync::Arc};
 use async_trait::async_trait;
 use guildhall_community::{CommunityState, SqlCommunity, migrations, router};
 use guildhall_kernel::{
-    self as kernel, Auth, Authenticate, Caller, Clock, Credentials, Db, Directory, HostTables,
-    Kind, Person, PublicUrl, Roles, UserId,
+    self as kernel, Auth, Authenticate, Caller, Clock, Credentials, Db, Directory, HostTables, Kind, Person, PublicUrl,
+    Roles, UserId,
 };
 use sea_orm::ConnectionTrait;
 
@@ -20,10 +20,7 @@ impl Authenticate for People {
     async fn authenticate(&self, credentials: Credentials) -> kernel::Result<Caller> {
         let (Credentials::Bearer(number) | Credentials::Token(number)) = credentials;
         let unknown = |_| kernel::Error::new(Kind::Unauthenticated, "unknown", "Who are you?");
-        Ok(Caller {
-            user: UserId(number.parse().map_err(unknown)?),
-            roles: Roles::default(),
-        })
+        Ok(Caller { user: UserId(number.parse().map_err(unknown)?), roles: Roles::default() })
     }
 }
 
@@ -31,12 +28,7 @@ impl Authenticate for People {
 impl Directory for People {
     async fn people(&self, ids: &[UserId]) -> kernel::Result<Vec<Person>> {
         let name = |id: &UserId| format!("Person {id}");
-        let person = |id: &UserId| Person {
-            id: *id,
-            username: name(id),
-            display_name: name(id),
-            avatar_url: None,
-        };
+        let person = |id: &UserId| Person { id: *id, username: name(id), display_name: name(id), avatar_url: None };
         Ok(ids.iter().map(person).collect())
     }
 }
@@ -46,27 +38,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let file = std::env::temp_dir().join(format!("standalone-{}.db", std::process::id()));
     let db = Db::connect(&format!("sqlite://{}?mode=rwc", file.display()), 4).await?;
     db.write(|tx| async move {
-        let people =
-            "CREATE TABLE people (id integer PRIMARY KEY); INSERT INTO people VALUES (1), (2);";
+        let people = "CREATE TABLE people (id integer PRIMARY KEY); INSERT INTO people VALUES (1), (2);";
         tx.execute_unprepared(people).await
     })
     .await?;
-    db.migrate(|| migrations(&HostTables { users: "people" }))
-        .await?;
+    db.migrate(|| migrations(&HostTables { users: "people" })).await?;
 
     let url: PublicUrl = "http://127.0.0.1:8001".parse()?;
     let mount = url.join("/community").parse()?;
-    let community = Arc::new(SqlCommunity::new(
-        db,
-        Arc::new(People),
-        Clock::system(),
-        mount,
-    ));
-    let state = CommunityState {
-        community,
-        auth: Auth::new(People),
-        url,
-    };
+    let community = Arc::new(SqlCommunity::new(db, Arc::new(People), Clock::system(), mount));
+    let state = CommunityState { community, auth: Auth::new(People), url };
     let app = axum::Router::new().nest("/community", router(state).into());
     Ok(axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8001").await?, app).await?)
 }

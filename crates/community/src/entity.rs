@@ -1,8 +1,5 @@
 //! The tables, one module each.
-#![expect(
-    unreachable_pub,
-    reason = "SeaORM makes public items beside the structs"
-)]
+#![expect(unreachable_pub, reason = "SeaORM makes public items beside the structs")]
 
 pub(crate) mod group;
 pub(crate) mod membership;
@@ -19,11 +16,8 @@ mod tests {
     use super::*;
 
     fn beside_a_user_table() -> Vec<Box<dyn MigrationTrait>> {
-        let people = SqlMigration::new(
-            "m20240101_000000_people",
-            "CREATE TABLE people (id {id});",
-            "DROP TABLE people;",
-        );
+        let people =
+            SqlMigration::new("m20240101_000000_people", "CREATE TABLE people (id {id});", "DROP TABLE people;");
         let mut all: Vec<Box<dyn MigrationTrait>> = vec![Box::new(people)];
         all.extend(crate::migrations(&HostTables { users: "people" }));
         all

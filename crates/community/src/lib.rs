@@ -12,7 +12,7 @@ mod sql;
 pub use error::{Error, Result};
 pub use migrations::migrations;
 pub use model::{Group, GroupFilter, GroupId, NewGroup};
-pub use routes::{CommunityState, router};
+pub use routes::{CommunityState, openapi, router};
 pub use service::Community;
 pub use sql::SqlCommunity;
 

@@ -76,8 +76,7 @@ fn member_count() -> Expr {
         .select_only()
         .expr(Expr::col((membership::Entity, membership::Column::Id)).count())
         .filter(
-            Expr::col((membership::Entity, membership::Column::GroupId))
-                .equals((group::Entity, group::Column::Id)),
+            Expr::col((membership::Entity, membership::Column::GroupId)).equals((group::Entity, group::Column::Id)),
         );
     members.into_query().into()
 }

@@ -8,12 +8,8 @@ use crate::GroupId;
 /// The absolute URL of the picture that stands in.
 pub(crate) fn fallback_url(mount: &PublicUrl, id: GroupId, name: &str) -> String {
     let words = name.split_whitespace();
-    let initials: String = words
-        .filter_map(|word| word.chars().find(|c| c.is_alphanumeric()))
-        .take(2)
-        .collect();
-    let initials: String =
-        form_urlencoded::byte_serialize(initials.to_uppercase().as_bytes()).collect();
+    let initials: String = words.filter_map(|word| word.chars().find(|c| c.is_alphanumeric())).take(2).collect();
+    let initials: String = form_urlencoded::byte_serialize(initials.to_uppercase().as_bytes()).collect();
     // Neighbouring numbers get distant colours: 137 degrees is the golden angle.
     let hue = id.0.wrapping_mul(137).rem_euclid(360);
     mount.join(&format!("/pictures/{initials}-{hue}.svg"))
@@ -41,44 +37,23 @@ mod tests {
     use super::*;
 
     fn url(id: i64, name: &str) -> String {
-        fallback_url(
-            &"https://example.org/api/community".parse().unwrap(),
-            GroupId(id),
-            name,
-        )
+        fallback_url(&"https://example.org/api/community".parse().unwrap(), GroupId(id), name)
     }
 
     #[test]
     fn every_name_has_a_picture() {
-        assert_eq!(
-            url(1, "rust people of kent"),
-            "https://example.org/api/community/pictures/RP-137.svg"
-        );
+        assert_eq!(url(1, "rust people of kent"), "https://example.org/api/community/pictures/RP-137.svg");
         for name in ["x", "???", "ßa ßb", "王 小明", "ﬃ ﬃ"] {
             let address = url(i64::MAX, name);
             let file = address.rsplit('/').next().unwrap();
-            let decoded = form_urlencoded::parse(file.as_bytes())
-                .next()
-                .unwrap()
-                .0
-                .into_owned();
+            let decoded = form_urlencoded::parse(file.as_bytes()).next().unwrap().0.into_owned();
             assert!(draw(&decoded).is_some(), "{name}: {decoded}");
         }
     }
 
     #[test]
     fn nothing_else_is_drawn() {
-        for file in [
-            "",
-            "A",
-            "A-1",
-            "A-360.svg",
-            "A-x.svg",
-            "<b>-1.svg",
-            "ABCDEFG-1.svg",
-            "../x-1.svg",
-            "A\"-1.svg",
-        ] {
+        for file in ["", "A", "A-1", "A-360.svg", "A-x.svg", "<b>-1.svg", "ABCDEFG-1.svg", "../x-1.svg", "A\"-1.svg"] {
             assert_eq!(draw(file), None, "{file}");
         }
     }

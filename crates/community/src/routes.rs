@@ -8,9 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use guildhall_kernel::{
-    Auth, Caller, Error, IfMatch, Json, Kind, Page, PageParams, PageQuery, Path, Problem,
-    PublicUrl, Query, Result, Tagged,
+    Auth, Caller, Error, IfMatch, Json, Kind, Page, PageParams, PageQuery, Path, Problem, PublicUrl, Query, Result,
+    Tagged,
 };
+use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{Community, Group, GroupFilter, GroupId, NewGroup, picture};
@@ -28,11 +29,19 @@ pub struct CommunityState {
 
 /// The routes of this crate, to be nested wherever the host likes.
 pub fn router(state: CommunityState) -> OpenApiRouter {
+    routes().with_state(state)
+}
+
+/// The description of [`router`].
+pub fn openapi() -> OpenApi {
+    routes().into_openapi()
+}
+
+fn routes() -> OpenApiRouter<CommunityState> {
     OpenApiRouter::new()
         .routes(routes!(groups, create_group))
         .routes(routes!(group, delete_group))
         .routes(routes!(fallback_picture))
-        .with_state(state)
 }
 
 /// The groups that the caller may know of. Sorts by `name`, `id`, `created_at`.
@@ -104,11 +113,8 @@ async fn delete_group(
 )]
 async fn fallback_picture(Path(file): Path<String>) -> Result<Response> {
     let picture = picture::draw(&file);
-    let picture = picture
-        .ok_or_else(|| Error::new(Kind::NotFound, "not_found", "There is no such picture."))?;
-    let headers = [
-        (header::CONTENT_TYPE, "image/svg+xml"),
-        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-    ];
+    let picture = picture.ok_or_else(|| Error::new(Kind::NotFound, "not_found", "There is no such picture."))?;
+    let headers =
+        [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
     Ok((headers, picture).into_response())
 }

@@ -8,12 +8,11 @@ use std::{
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
-    self as kernel, Caller, Clock, Db, Directory, IfMatch, Ordering, Page, PageQuery, Person,
-    PublicUrl, UserId, text,
+    self as kernel, Caller, Clock, Db, Directory, IfMatch, Ordering, Page, PageQuery, Person, PublicUrl, UserId, text,
 };
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, EntityTrait, QueryFilter,
-    QuerySelect, QueryTrait, Select, Set, SqlErr,
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+    Select, Set, SqlErr,
 };
 
 use crate::{
@@ -41,12 +40,7 @@ impl SqlCommunity {
     /// The service on a database with its tables. `mount` is the address that the router will be
     /// nested at, for the pictures' URLs.
     pub fn new(db: Db, directory: Arc<dyn Directory>, clock: Clock, mount: PublicUrl) -> Self {
-        Self {
-            db,
-            directory,
-            clock,
-            mount,
-        }
+        Self { db, directory, clock, mount }
     }
 
     async fn insert(&self, caller: &Caller, new: &NewGroup, slug: &str) -> Result<GroupRow> {
@@ -102,19 +96,13 @@ impl SqlCommunity {
             Vec::new()
         } else {
             membership::Entity::find()
-                .filter(
-                    membership::COLUMN
-                        .group_id
-                        .is_in(rows.iter().map(|row| row.id)),
-                )
+                .filter(membership::COLUMN.group_id.is_in(rows.iter().map(|row| row.id)))
                 .filter(who)
                 .all(self.db.conn())
                 .await?
         };
         let creators: HashSet<UserId> = rows.iter().filter_map(|row| row.creator_id).collect();
-        let people = self
-            .people(&creators.into_iter().collect::<Vec<_>>())
-            .await?;
+        let people = self.people(&creators.into_iter().collect::<Vec<_>>()).await?;
         let mut of_group: HashMap<GroupId, Vec<&membership::Model>> = HashMap::new();
         for member in &members {
             of_group.entry(member.group_id).or_default().push(member);
@@ -128,10 +116,7 @@ impl SqlCommunity {
 
     async fn people(&self, ids: &[UserId]) -> Result<HashMap<UserId, Person>> {
         let people = self.directory.people(ids).await?;
-        Ok(people
-            .into_iter()
-            .map(|person| (person.id, person))
-            .collect())
+        Ok(people.into_iter().map(|person| (person.id, person)).collect())
     }
 
     fn view(
@@ -172,11 +157,7 @@ fn visible_to(caller: &Caller) -> Select<group::Entity> {
     if caller.roles.is_staff() {
         return groups;
     }
-    groups.filter(
-        Condition::any()
-            .add(group::COLUMN.is_private.eq(false))
-            .add(joined(caller)),
-    )
+    groups.filter(Condition::any().add(group::COLUMN.is_private.eq(false)).add(joined(caller)))
 }
 
 fn joined(caller: &Caller) -> Condition {
@@ -225,12 +206,7 @@ impl Community for SqlCommunity {
         Ok(self.view(row, caller, &[&owner], &people))
     }
 
-    async fn groups(
-        &self,
-        caller: &Caller,
-        filter: GroupFilter,
-        page: PageQuery,
-    ) -> Result<Page<Group>> {
+    async fn groups(&self, caller: &Caller, filter: GroupFilter, page: PageQuery) -> Result<Page<Group>> {
         let mut select = visible_to(caller);
         if let Some(category) = filter.category.filter(|category| !category.is_empty()) {
             select = select.filter(group::COLUMN.category.eq(category));
@@ -261,17 +237,9 @@ impl Community for SqlCommunity {
     }
 
     async fn group(&self, caller: &Caller, id: GroupId) -> Result<Group> {
-        let found = visible_to(caller)
-            .filter(group::COLUMN.id.eq(id))
-            .into_partial_model();
-        let row = found
-            .one(self.db.conn())
-            .await?
-            .ok_or(Error::GroupNotFound(id))?;
-        self.show(caller, vec![row])
-            .await?
-            .pop()
-            .ok_or(Error::GroupNotFound(id))
+        let found = visible_to(caller).filter(group::COLUMN.id.eq(id)).into_partial_model();
+        let row = found.one(self.db.conn()).await?.ok_or(Error::GroupNotFound(id))?;
+        self.show(caller, vec![row]).await?.pop().ok_or(Error::GroupNotFound(id))
     }
 
     async fn delete_group(&self, caller: &Caller, id: GroupId, known: IfMatch) -> Result<()> {
@@ -280,10 +248,7 @@ impl Community for SqlCommunity {
             .db
             .write(|tx| async move {
                 let conn = tx.conn();
-                let group = visible_to(caller)
-                    .filter(group::COLUMN.id.eq(id))
-                    .one(conn)
-                    .await?;
+                let group = visible_to(caller).filter(group::COLUMN.id.eq(id)).one(conn).await?;
                 let group = group.ok_or(Error::GroupNotFound(id))?;
                 let of_group = membership::COLUMN.group_id.eq(id);
                 let owned = membership::Entity::find()
@@ -297,21 +262,12 @@ impl Community for SqlCommunity {
                 }
                 known.check(group.updated_at)?;
                 // Counted for the log; the foreign key would take them too, whoever removes the group.
-                let members = membership::Entity::delete_many()
-                    .filter(of_group)
-                    .exec(conn)
-                    .await?
-                    .rows_affected;
+                let members = membership::Entity::delete_many().filter(of_group).exec(conn).await?.rows_affected;
                 group::Entity::delete_by_id(id).exec(conn).await?;
                 Ok(members)
             })
             .await?;
-        tracing::info!(
-            group.id = id.0,
-            user.id = caller.user.0,
-            members,
-            "a group was deleted"
-        );
+        tracing::info!(group.id = id.0, user.id = caller.user.0, members, "a group was deleted");
         Ok(())
     }
 }

@@ -18,8 +18,8 @@ use std::{
 };
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, RuntimeErr, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
+    TransactionTrait,
 };
 use sea_orm_migration::{MigrationStatus, MigrationTrait, MigratorTraitSelf};
 use sqlx::{
@@ -92,16 +92,10 @@ impl Db {
         let statements = Arc::new(AtomicU64::new(0));
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let reader = open(postgres_options(url, connections)?, &statements).await?;
-            return Ok(Self(Arc::new(Inner {
-                reader,
-                writer: Writer::Postgres,
-                statements,
-            })));
+            return Ok(Self(Arc::new(Inner { reader, writer: Writer::Postgres, statements })));
         }
         if !url.starts_with("sqlite:") {
-            return Err(DbErr::Custom(
-                "the address must begin with sqlite:// or postgres://".to_owned(),
-            ));
+            return Err(DbErr::Custom("the address must begin with sqlite:// or postgres://".to_owned()));
         }
         if url.contains(":memory:") || url.contains("mode=memory") {
             return Err(DbErr::Custom(
@@ -112,11 +106,7 @@ impl Db {
         let writer = open(sqlite_options(url, 1, false)?, &statements).await?;
         let reader = open(sqlite_options(url, connections, true)?, &statements).await?;
         let writer = Writer::Sqlite(GroupCommit::new(writer));
-        Ok(Self(Arc::new(Inner {
-            reader,
-            writer,
-            statements,
-        })))
+        Ok(Self(Arc::new(Inner { reader, writer, statements })))
     }
 
     /// Where reads go that belong to no transaction.
@@ -191,16 +181,12 @@ impl Db {
     /// left to do. A database that holds a migration that this program does not know comes from a
     /// newer version and is refused.
     pub async fn migrate(&self, migrations: Migrations) -> Result<(), DbErr> {
-        self.with_migrator(migrations, async |migrator, tx| migrator.up(tx, None).await)
-            .await
+        self.with_migrator(migrations, async |migrator, tx| migrator.up(tx, None).await).await
     }
 
     /// Takes back the last `steps` migrations.
     pub async fn migrate_down(&self, migrations: Migrations, steps: u32) -> Result<(), DbErr> {
-        self.with_migrator(migrations, async |migrator, tx| {
-            migrator.down(tx, Some(steps)).await
-        })
-        .await
+        self.with_migrator(migrations, async |migrator, tx| migrator.down(tx, Some(steps)).await).await
     }
 
     /// Takes back every migration and applies them all again; everything stored is lost.
@@ -221,8 +207,7 @@ impl Db {
             Writer::Postgres => {
                 let tx = self.0.reader.begin().await?;
                 // Any number will do, as long as every process takes the same.
-                tx.execute_unprepared("SELECT pg_advisory_xact_lock(4711042)")
-                    .await?;
+                tx.execute_unprepared("SELECT pg_advisory_xact_lock(4711042)").await?;
                 work(&migrator, &tx).await?;
                 tx.commit().await
             }
@@ -236,20 +221,10 @@ impl Db {
     }
 
     /// The known migrations and whether each has been applied, without changing anything.
-    pub async fn migration_status(
-        &self,
-        migrations: Migrations,
-    ) -> Result<Vec<(String, bool)>, DbErr> {
-        let known = Migrator(migrations)
-            .get_migration_with_status_read_only(self.conn())
-            .await?;
-        let state = |migration: &sea_orm_migration::Migration| {
-            migration.status() == MigrationStatus::Applied
-        };
-        Ok(known
-            .iter()
-            .map(|migration| (migration.name().to_owned(), state(migration)))
-            .collect())
+    pub async fn migration_status(&self, migrations: Migrations) -> Result<Vec<(String, bool)>, DbErr> {
+        let known = Migrator(migrations).get_migration_with_status_read_only(self.conn()).await?;
+        let state = |migration: &sea_orm_migration::Migration| migration.status() == MigrationStatus::Applied;
+        Ok(known.iter().map(|migration| (migration.name().to_owned(), state(migration))).collect())
     }
 
     /// Waits for what is under way and closes every connection.
@@ -279,10 +254,7 @@ fn sole(tx: Arc<DatabaseTransaction>) -> Result<DatabaseTransaction, DbErr> {
     Arc::try_unwrap(tx).map_err(|_| kept())
 }
 
-async fn open(
-    options: ConnectOptions,
-    statements: &Arc<AtomicU64>,
-) -> Result<DatabaseConnection, DbErr> {
+async fn open(options: ConnectOptions, statements: &Arc<AtomicU64>) -> Result<DatabaseConnection, DbErr> {
     let mut connection = Database::connect(options).await?;
     let statements = statements.clone();
     connection.set_metric_callback(move |_| {
@@ -327,14 +299,8 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool) -> Result<Connec
         .map_sqlx_sqlite_pool_opts(|pool| {
             pool.after_connect(|connection, _| {
                 Box::pin(async move {
-                    let on: bool = sqlx::query_scalar("PRAGMA foreign_keys")
-                        .fetch_one(connection)
-                        .await?;
-                    if on {
-                        Ok(())
-                    } else {
-                        Err(sqlx::Error::Configuration("foreign keys are off".into()))
-                    }
+                    let on: bool = sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(connection).await?;
+                    if on { Ok(()) } else { Err(sqlx::Error::Configuration("foreign keys are off".into())) }
                 })
             })
         });
@@ -346,9 +312,7 @@ fn postgres_options(url: &str, connections: u32) -> Result<ConnectOptions, DbErr
     let mut options = common_options(url, connections);
     // With a bound LIMIT the planner would otherwise plan every execution anew.
     options.map_sqlx_postgres_opts(|postgres| {
-        postgres
-            .options([("plan_cache_mode", "force_generic_plan")])
-            .statement_cache_capacity(256)
+        postgres.options([("plan_cache_mode", "force_generic_plan")]).statement_cache_capacity(256)
     });
     Ok(options)
 }
@@ -356,13 +320,9 @@ fn postgres_options(url: &str, connections: u32) -> Result<ConnectOptions, DbErr
 /// Did PostgreSQL roll the transaction back to resolve a conflict with another one
 /// (`serialization_failure`, `deadlock_detected`)? Then the same act may succeed if run again.
 fn is_transient(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) =
-        error
-    else {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
         return false;
     };
-    let code = cause
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code);
+    let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
     matches!(code.as_deref(), Some("40001" | "40P01"))
 }

@@ -80,11 +80,7 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl Error {
     /// A refusal with a stable `code` for programs and a `detail` for people.
-    pub fn new(
-        kind: Kind,
-        code: impl Into<Cow<'static, str>>,
-        detail: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub fn new(kind: Kind, code: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
             kind,
             code: code.into(),
@@ -108,22 +104,14 @@ impl Error {
 
     /// 500 `internal`; the cause is logged and never shown.
     pub fn internal(cause: impl Into<Cause>) -> Self {
-        let mut error = Self::new(
-            Kind::Internal,
-            "internal",
-            "Something went wrong on our side.",
-        );
+        let mut error = Self::new(Kind::Internal, "internal", "Something went wrong on our side.");
         error.0.cause = Some(cause.into());
         error
     }
 
     /// 503 `unavailable`; the cause is logged and never shown.
     pub fn unavailable(cause: impl Into<Cause>) -> Self {
-        let mut error = Self::new(
-            Kind::Unavailable,
-            "unavailable",
-            "Please try again in a moment.",
-        );
+        let mut error = Self::new(Kind::Unavailable, "unavailable", "Please try again in a moment.");
         error.0.cause = Some(cause.into());
         error
     }
@@ -173,11 +161,9 @@ impl std::error::Error for Error {
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
         match error.sql_err() {
-            Some(SqlErr::UniqueConstraintViolation(_)) => Self::new(
-                Kind::Conflict,
-                "conflict",
-                "Something like it exists already.",
-            ),
+            Some(SqlErr::UniqueConstraintViolation(_)) => {
+                Self::new(Kind::Conflict, "conflict", "Something like it exists already.")
+            }
             Some(SqlErr::ForeignKeyConstraintViolation(_)) => Self::new(
                 Kind::Conflict,
                 "conflict",
@@ -193,10 +179,7 @@ impl From<garde::Report> for Error {
     fn from(report: garde::Report) -> Self {
         let mut fields = FieldErrors::new();
         for (path, error) in report.iter() {
-            fields
-                .entry(path.to_string())
-                .or_default()
-                .push(error.message().to_owned());
+            fields.entry(path.to_string()).or_default().push(error.message().to_owned());
         }
         Self::invalid(fields)
     }
@@ -235,20 +218,11 @@ impl Problem {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
             // RFC 9110 §11.6.1: a 401 names every scheme that would do.
-            headers.append(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Bearer realm=\"api\""),
-            );
-            headers.append(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Token realm=\"api\""),
-            );
+            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"api\""));
+            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Token realm=\"api\""));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -318,13 +292,6 @@ mod tests {
     #[test]
     fn a_401_names_the_schemes_that_would_do() {
         let answer = Error::new(Kind::Unauthenticated, "not_authenticated", "…").into_response();
-        assert_eq!(
-            answer
-                .headers()
-                .get_all(header::WWW_AUTHENTICATE)
-                .iter()
-                .count(),
-            2
-        );
+        assert_eq!(answer.headers().get_all(header::WWW_AUTHENTICATE).iter().count(), 2);
     }
 }

@@ -35,17 +35,10 @@ impl IfMatch {
     pub fn check(&self, current: impl Into<ETag>) -> Result<()> {
         let Some(known) = &self.0 else { return Ok(()) };
         let current = current.into().header();
-        if known
-            .split(',')
-            .any(|tag| matches!(tag.trim(), tag if tag == "*" || tag == current))
-        {
+        if known.split(',').any(|tag| matches!(tag.trim(), tag if tag == "*" || tag == current)) {
             return Ok(());
         }
-        Err(Error::new(
-            Kind::PreconditionFailed,
-            "stale",
-            "It has changed since you read it.",
-        ))
+        Err(Error::new(Kind::PreconditionFailed, "stale", "It has changed since you read it."))
     }
 }
 

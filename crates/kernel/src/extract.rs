@@ -30,38 +30,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                 "The body must be JSON, with Content-Type: application/json.",
             ));
         }
-        let body = Bytes::from_request(request, state)
-            .await
-            .map_err(unreadable)?;
+        let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
         parse(&body).map(Self)
     }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = value
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default()
-        .trim();
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
     let essence = essence.to_ascii_lowercase();
-    essence == "application/json"
-        || (essence.starts_with("application/") && essence.ends_with("+json"))
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
 fn unreadable(rejection: BytesRejection) -> Error {
     match rejection.status() {
-        status if status == Kind::TooLarge.status() => Error::new(
-            Kind::TooLarge,
-            "body_too_large",
-            "The body is larger than the limit.",
-        ),
-        _ => Error::new(
-            Kind::Invalid,
-            "parse_error",
-            "The body could not be read to its end.",
-        ),
+        status if status == Kind::TooLarge.status() => {
+            Error::new(Kind::TooLarge, "body_too_large", "The body is larger than the limit.")
+        }
+        _ => Error::new(Kind::Invalid, "parse_error", "The body could not be read to its end."),
     }
 }
 
@@ -76,11 +62,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
 }
 
 fn malformed(error: &serde_json::Error) -> Error {
-    let place = format!(
-        "JSON parse error at line {}, column {}.",
-        error.line(),
-        error.column()
-    );
+    let place = format!("JSON parse error at line {}, column {}.", error.line(), error.column());
     Error::new(Kind::Invalid, "parse_error", place)
 }
 
@@ -92,18 +74,11 @@ fn misfit(error: serde_path_to_error::Error<serde_json::Error>) -> Error {
     }
     let text = cause.to_string();
     let message = text.split(" at line ").next().unwrap_or(&text);
-    if let Some(field) = message
-        .strip_prefix("missing field `")
-        .and_then(|rest| rest.strip_suffix('`'))
-    {
+    if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         return Error::field(field, "This field is required.");
     }
     if path == "." {
-        return Error::new(
-            Kind::Invalid,
-            "invalid",
-            format!("The body does not fit: {message}."),
-        );
+        return Error::new(Kind::Invalid, "invalid", format!("The body does not fit: {message}."));
     }
     Error::field(path, format!("Not a valid value: {message}."))
 }
@@ -112,21 +87,13 @@ fn misfit(error: serde_path_to_error::Error<serde_json::Error>) -> Error {
 /// so that it is refused once, here, for every field of every body.
 fn has_nul(body: &[u8]) -> bool {
     body.windows(6).enumerate().any(|(at, window)| {
-        let slashes = body[..at]
-            .iter()
-            .rev()
-            .take_while(|byte| **byte == b'\\')
-            .count();
+        let slashes = body[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
         window == b"\\u0000" && slashes % 2 == 0
     })
 }
 
 fn nul() -> Error {
-    Error::new(
-        Kind::Invalid,
-        "nul_character",
-        "The character U+0000 is not allowed.",
-    )
+    Error::new(Kind::Invalid, "nul_character", "The character U+0000 is not allowed.")
 }
 
 /// The parameters of a path. What does not fit, an id that is no number for instance, is 404:
@@ -143,8 +110,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
             return Err(missing());
         }
         let path = axum::extract::Path::from_request_parts(parts, state).await;
-        path.map(|axum::extract::Path(value)| Self(value))
-            .map_err(|_| missing())
+        path.map(|axum::extract::Path(value)| Self(value)).map_err(|_| missing())
     }
 }
 
@@ -162,13 +128,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let query = axum::extract::Query::try_from_uri(&parts.uri);
         query
             .map(|axum::extract::Query(value)| Self(value))
-            .map_err(|rejection| {
-                Error::new(
-                    Kind::Invalid,
-                    "invalid",
-                    format!("The query does not fit: {rejection}."),
-                )
-            })
+            .map_err(|rejection| Error::new(Kind::Invalid, "invalid", format!("The query does not fit: {rejection}.")))
     }
 }
 
@@ -195,14 +155,7 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_a_parse_error() {
-        for body in [
-            "",
-            "{",
-            "{\"name\": \"x\"} x",
-            "\u{0}",
-            r#"{"name": "\ud800"}"#,
-            "nul",
-        ] {
+        for body in ["", "{", "{\"name\": \"x\"} x", "\u{0}", r#"{"name": "\ud800"}"#, "nul"] {
             assert_eq!(refusal(body).code(), "parse_error", "{body:?}");
         }
         assert_eq!(refusal("[]").code(), "invalid");
@@ -223,11 +176,7 @@ mod tests {
         assert!(parse::<Input>(wide.as_bytes()).is_ok());
         let deep = format!("{{\"name\": {}{}}}", "[".repeat(200), "]".repeat(200));
         assert_eq!(refusal(&deep).kind(), Kind::Invalid);
-        let ignored = format!(
-            "{{\"name\": \"x\", \"y\": {}{}}}",
-            "[".repeat(200),
-            "]".repeat(200)
-        );
+        let ignored = format!("{{\"name\": \"x\", \"y\": {}{}}}", "[".repeat(200), "]".repeat(200));
         let outcome = parse::<Input>(ignored.as_bytes());
         assert!(outcome.is_ok() || outcome.is_err_and(|error| error.kind() == Kind::Invalid));
     }

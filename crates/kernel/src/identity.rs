@@ -44,20 +44,13 @@ impl Roles {
 impl Serialize for Roles {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let held = [self.teacher, self.staff, self.superuser];
-        serializer.collect_seq(
-            Self::NAMES
-                .iter()
-                .zip(held)
-                .filter_map(|(name, held)| held.then_some(name)),
-        )
+        serializer.collect_seq(Self::NAMES.iter().zip(held).filter_map(|(name, held)| held.then_some(name)))
     }
 }
 
 impl PartialSchema for Roles {
     fn schema() -> RefOr<Schema> {
-        let names = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .enum_values(Some(Self::NAMES));
+        let names = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Self::NAMES));
         ArrayBuilder::new().items(names).into()
     }
 }
@@ -95,8 +88,7 @@ impl Credentials {
     /// Reads the `Authorization` header. An unknown scheme counts as none; a malformed header, or
     /// more than one, is refused with 401 `bad_authorization_header`.
     pub fn from_headers(headers: &HeaderMap) -> Result<Option<Self>> {
-        let refused =
-            |detail| Error::new(Kind::Unauthenticated, "bad_authorization_header", detail);
+        let refused = |detail| Error::new(Kind::Unauthenticated, "bad_authorization_header", detail);
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let Some(value) = values.next() else {
             return Ok(None);
@@ -104,9 +96,7 @@ impl Credentials {
         if values.next().is_some() {
             return Err(refused("There is more than one Authorization header."));
         }
-        let text = value
-            .to_str()
-            .map_err(|_| refused("The Authorization header is not ASCII."))?;
+        let text = value.to_str().map_err(|_| refused("The Authorization header is not ASCII."))?;
         let mut words = text.split_ascii_whitespace();
         let scheme = words.next().unwrap_or_default().to_ascii_lowercase();
         let build = match scheme.as_str() {
@@ -116,9 +106,7 @@ impl Credentials {
         };
         match (words.next(), words.next()) {
             (Some(secret), None) => Ok(Some(build(secret.to_owned()))),
-            _ => Err(refused(
-                "The Authorization header must be a scheme and one token.",
-            )),
+            _ => Err(refused("The Authorization header must be a scheme and one token.")),
         }
     }
 }
@@ -155,14 +143,9 @@ where
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let caller =
-            <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
+        let caller = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
         caller.ok_or_else(|| {
-            Error::new(
-                Kind::Unauthenticated,
-                "not_authenticated",
-                "Authentication credentials were not provided.",
-            )
+            Error::new(Kind::Unauthenticated, "not_authenticated", "Authentication credentials were not provided.")
         })
     }
 }
@@ -223,10 +206,7 @@ mod tests {
         for value in ["Bearer x", "bearer x", "BEARER  x"] {
             assert_eq!(read(&[value]).unwrap(), bearer);
         }
-        assert_eq!(
-            read(&["Token x"]).unwrap(),
-            Some(Credentials::Token("x".into()))
-        );
+        assert_eq!(read(&["Token x"]).unwrap(), Some(Credentials::Token("x".into())));
     }
 
     #[test]
@@ -237,12 +217,7 @@ mod tests {
 
     #[test]
     fn a_malformed_or_doubled_header_is_refused() {
-        for values in [
-            &["Bearer"][..],
-            &["Bearer a b"],
-            &["Bearer a", "Bearer a"],
-            &["Token"],
-        ] {
+        for values in [&["Bearer"][..], &["Bearer a b"], &["Bearer a", "Bearer a"], &["Token"]] {
             assert_eq!(read(values).unwrap_err().code(), "bad_authorization_header");
         }
     }
@@ -255,14 +230,7 @@ mod tests {
 
     #[test]
     fn roles_are_a_list_of_names() {
-        let roles = Roles {
-            teacher: true,
-            staff: false,
-            superuser: true,
-        };
-        assert_eq!(
-            serde_json::to_string(&roles).unwrap(),
-            r#"["teacher","superuser"]"#
-        );
+        let roles = Roles { teacher: true, staff: false, superuser: true };
+        assert_eq!(serde_json::to_string(&roles).unwrap(), r#"["teacher","superuser"]"#);
     }
 }

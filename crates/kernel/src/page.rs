@@ -3,8 +3,7 @@ use axum::{
     http::request::Parts,
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, PartialModelTrait, QueryOrder, QuerySelect,
-    Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, Order, PartialModelTrait, QueryOrder, QuerySelect, Select,
     sea_query::{Alias, Asterisk, Expr, Func, Query},
 };
 use serde::Serialize;
@@ -54,11 +53,7 @@ impl<T> Page<T> {
 impl<T: PartialModelTrait> Page<T> {
     /// Reads one page of a sorted query in one statement, and a second one to count where the page
     /// itself does not tell. 404 for a page past the end.
-    pub async fn fetch<E>(
-        select: Select<E>,
-        query: &PageQuery,
-        conn: &impl ConnectionTrait,
-    ) -> Result<Self>
+    pub async fn fetch<E>(select: Select<E>, query: &PageQuery, conn: &impl ConnectionTrait) -> Result<Self>
     where
         E: EntityTrait,
     {
@@ -67,18 +62,10 @@ impl<T: PartialModelTrait> Page<T> {
         let results = rows.into_partial_model::<T>().all(conn).await?;
         let found = results.len() as u64;
         if found == 0 && query.page > 1 {
-            return Err(Error::new(
-                Kind::NotFound,
-                "page_not_found",
-                "There is no such page.",
-            ));
+            return Err(Error::new(Kind::NotFound, "page_not_found", "There is no such page."));
         }
         let last = found < query.size;
-        let total = if last {
-            offset + found
-        } else {
-            count(select, query.exact, conn).await?
-        };
+        let total = if last { offset + found } else { count(select, query.exact, conn).await? };
         let capped = !query.exact && total > DEEPEST_ROW;
         Ok(Self {
             count: if capped { DEEPEST_ROW } else { total },
@@ -90,11 +77,7 @@ impl<T: PartialModelTrait> Page<T> {
     }
 }
 
-async fn count<E: EntityTrait>(
-    select: Select<E>,
-    exact: bool,
-    conn: &impl ConnectionTrait,
-) -> Result<u64> {
+async fn count<E: EntityTrait>(select: Select<E>, exact: bool, conn: &impl ConnectionTrait) -> Result<u64> {
     let mut rows = sea_orm::QueryTrait::into_query(select.select_only().expr(Expr::val(1)));
     rows.clear_order_by();
     if !exact {
@@ -105,10 +88,7 @@ async fn count<E: EntityTrait>(
         .from_subquery(rows, Alias::new("listed"))
         .to_owned();
     let row = conn.query_one(&count).await?;
-    let total: i64 = row
-        .map(|row| row.try_get("", "n"))
-        .transpose()?
-        .unwrap_or_default();
+    let total: i64 = row.map(|row| row.try_get("", "n")).transpose()?.unwrap_or_default();
     Ok(u64::try_from(total).unwrap_or_default())
 }
 
@@ -140,13 +120,7 @@ pub struct PageParams {
 impl PageQuery {
     /// A page without links, for callers from Rust.
     pub fn new(page: u64, size: u64) -> Self {
-        Self {
-            page: page.max(1),
-            size: size.clamp(1, MAX_SIZE),
-            exact: false,
-            ordering: None,
-            links: Links::default(),
-        }
+        Self { page: page.max(1), size: size.clamp(1, MAX_SIZE), exact: false, ordering: None, links: Links::default() }
     }
 
     /// The same page in another order, as `?ordering=` would say it.
@@ -175,10 +149,7 @@ impl PageQuery {
             let field = fields.fields.iter().find(|(known, _)| *known == name);
             let Some((_, column)) = field else {
                 let known: Vec<_> = fields.fields.iter().map(|(known, _)| *known).collect();
-                return Err(Error::field(
-                    "ordering",
-                    format!("Choose from: {}.", known.join(", ")),
-                ));
+                return Err(Error::field("ordering", format!("Choose from: {}.", known.join(", "))));
             };
             last = order.clone();
             select = select.order_by(*column, order);
@@ -239,29 +210,18 @@ pub(crate) struct Links {
 impl Links {
     pub(crate) fn new(parts: &Parts, url: &PublicUrl) -> Self {
         // Within a nested router the request's own URI lacks what was nested away.
-        let original = parts
-            .extensions
-            .get::<OriginalUri>()
-            .map(|OriginalUri(uri)| uri);
+        let original = parts.extensions.get::<OriginalUri>().map(|OriginalUri(uri)| uri);
         let uri = original.unwrap_or(&parts.uri);
         let query = uri.query().unwrap_or_default();
         let mut path = uri.path().to_owned();
         if !path.ends_with('/') {
             path.push('/');
         }
-        Self {
-            path: url.join(&path),
-            pairs: form_urlencoded::parse(query.as_bytes())
-                .into_owned()
-                .collect(),
-        }
+        Self { path: url.join(&path), pairs: form_urlencoded::parse(query.as_bytes()).into_owned().collect() }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.pairs
-            .iter()
-            .rfind(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.pairs.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// A positive number; a number too large for us is as good as the largest.
@@ -310,31 +270,18 @@ mod tests {
     #[test]
     fn links_keep_the_other_parameters() {
         let page = query("/api/things?search=a%20b&page=2").unwrap();
-        assert_eq!(
-            page.url_of(3),
-            "https://example.org/api/things/?search=a+b&page=3"
-        );
+        assert_eq!(page.url_of(3), "https://example.org/api/things/?search=a+b&page=3");
     }
 
     #[test]
     fn a_size_over_the_limit_is_cut() {
         assert_eq!(query("/x/?page_size=5000").unwrap().size, 100);
-        assert_eq!(
-            query("/x/?page_size=99999999999999999999").unwrap().size,
-            100
-        );
+        assert_eq!(query("/x/?page_size=99999999999999999999").unwrap().size, 100);
     }
 
     #[test]
     fn what_is_no_positive_number_is_refused() {
-        for uri in [
-            "/x/?page=0",
-            "/x/?page=-1",
-            "/x/?page=a",
-            "/x/?page=",
-            "/x/?page_size=0",
-            "/x/?page=1.5",
-        ] {
+        for uri in ["/x/?page=0", "/x/?page=-1", "/x/?page=a", "/x/?page=", "/x/?page_size=0", "/x/?page=1.5"] {
             assert_eq!(query(uri).unwrap_err().kind(), Kind::Invalid, "{uri}");
         }
     }
@@ -342,11 +289,7 @@ mod tests {
     #[test]
     fn pages_end_at_the_ten_thousandth_row() {
         assert!(query("/x/?page=500").is_ok());
-        for uri in [
-            "/x/?page=501",
-            "/x/?page=18446744073709551615",
-            "/x/?page=99999999999999999999",
-        ] {
+        for uri in ["/x/?page=501", "/x/?page=18446744073709551615", "/x/?page=99999999999999999999"] {
             assert_eq!(query(uri).unwrap_err().code(), "page_too_deep", "{uri}");
         }
     }

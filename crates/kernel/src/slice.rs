@@ -3,8 +3,7 @@ use axum::{
     http::request::Parts,
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PartialModelTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, PartialModelTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -63,11 +62,7 @@ enum From {
 impl SliceQuery {
     /// The newest ones, without links, for callers from Rust.
     pub fn newest(limit: u64) -> Self {
-        Self {
-            limit: limit.clamp(1, MAX_LIMIT),
-            from: From::Newest,
-            links: Links::default(),
-        }
+        Self { limit: limit.clamp(1, MAX_LIMIT), from: From::Newest, links: Links::default() }
     }
 
     fn from_parts(parts: &Parts, url: &PublicUrl) -> Result<Self> {
@@ -81,10 +76,7 @@ impl SliceQuery {
             (Some(key), None) => From::Before(key),
             (None, Some(key)) => From::After(key),
             (Some(_), Some(_)) => {
-                return Err(Error::field(
-                    "after",
-                    "Give either before or after, not both.",
-                ));
+                return Err(Error::field("after", "Give either before or after, not both."));
             }
         };
         let limit = links.number("limit", DEFAULT_LIMIT)?.min(MAX_LIMIT);
@@ -92,10 +84,7 @@ impl SliceQuery {
     }
 
     fn url_of(&self, before: Option<i64>, after: Option<i64>) -> String {
-        self.links.with(&[
-            ("before", before.map(|key| key.to_string())),
-            ("after", after.map(|key| key.to_string())),
-        ])
+        self.links.with(&[("before", before.map(|key| key.to_string())), ("after", after.map(|key| key.to_string()))])
     }
 }
 
@@ -134,20 +123,14 @@ impl<T: PartialModelTrait + Keyed> Slice<T> {
         let last = results.last().map(Keyed::key).filter(|_| more);
         let (next, previous) = match query.from {
             From::Newest => (last.map(|key| query.url_of(Some(key), None)), None),
-            From::Before(_) => (
-                last.map(|key| query.url_of(Some(key), None)),
-                first.map(|key| query.url_of(None, Some(key))),
-            ),
-            From::After(_) => (
-                last.map(|key| query.url_of(None, Some(key))),
-                first.map(|key| query.url_of(Some(key), None)),
-            ),
+            From::Before(_) => {
+                (last.map(|key| query.url_of(Some(key), None)), first.map(|key| query.url_of(None, Some(key))))
+            }
+            From::After(_) => {
+                (last.map(|key| query.url_of(None, Some(key))), first.map(|key| query.url_of(Some(key), None)))
+            }
         };
-        Ok(Self {
-            next,
-            previous,
-            results,
-        })
+        Ok(Self { next, previous, results })
     }
 }
 

@@ -22,17 +22,11 @@ pub fn line<T: AsRef<str> + ?Sized>(min: usize, max: usize) -> impl Fn(&T, &()) 
 
 /// A garde rule: text of `min` to `max` characters that may have several lines.
 pub fn block<T: AsRef<str> + ?Sized>(min: usize, max: usize) -> impl Fn(&T, &()) -> garde::Result {
-    move |value, ()| {
-        check(value.as_ref(), min, max, |c| {
-            !c.is_control() || matches!(c, '\n' | '\r' | '\t')
-        })
-    }
+    move |value, ()| check(value.as_ref(), min, max, |c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'))
 }
 
 /// A rule for a value applied to a field that may be absent.
-pub fn maybe<T>(
-    rule: impl Fn(&T, &()) -> garde::Result,
-) -> impl Fn(&Option<T>, &()) -> garde::Result {
+pub fn maybe<T>(rule: impl Fn(&T, &()) -> garde::Result) -> impl Fn(&Option<T>, &()) -> garde::Result {
     move |value, ctx| value.as_ref().map_or(Ok(()), |value| rule(value, ctx))
 }
 
@@ -42,14 +36,10 @@ fn check(text: &str, min: usize, max: usize, allowed: fn(char) -> bool) -> garde
     }
     let length = text.chars().count();
     if length < min {
-        return Err(garde::Error::new(format!(
-            "Ensure this field has at least {min} characters."
-        )));
+        return Err(garde::Error::new(format!("Ensure this field has at least {min} characters.")));
     }
     if length > max {
-        return Err(garde::Error::new(format!(
-            "Ensure this field has no more than {max} characters."
-        )));
+        return Err(garde::Error::new(format!("Ensure this field has no more than {max} characters.")));
     }
     if !text.chars().all(allowed) {
         return Err(garde::Error::new("Control characters are not allowed."));
@@ -86,10 +76,7 @@ mod tests {
     fn rules_speak_plainly() {
         let rule = line::<str>(1, 3);
         assert!(rule("abc", &()).is_ok());
-        assert_eq!(
-            rule(" ", &()).unwrap_err().message(),
-            "This field may not be blank."
-        );
+        assert_eq!(rule(" ", &()).unwrap_err().message(), "This field may not be blank.");
         assert!(rule("abcd", &()).is_err());
         assert!(rule("a\nb", &()).is_err());
         assert!(block::<str>(1, 3)("a\nb", &()).is_ok());

@@ -51,21 +51,10 @@ mod tests {
 
     #[test]
     fn only_web_addresses_are_taken() {
-        for good in [
-            "http://127.0.0.1:8000",
-            "https://example.org/",
-            "http://localhost/guild",
-        ] {
+        for good in ["http://127.0.0.1:8000", "https://example.org/", "http://localhost/guild"] {
             assert!(good.parse::<PublicUrl>().is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            "example.org",
-            "ftp://example.org",
-            "http://",
-            "http://a/?b=c",
-            "/x",
-        ] {
+        for bad in ["", "example.org", "ftp://example.org", "http://", "http://a/?b=c", "/x"] {
             assert!(bad.parse::<PublicUrl>().is_err(), "{bad}");
         }
     }

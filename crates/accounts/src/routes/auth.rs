@@ -4,17 +4,15 @@ use axum::{
     extract::{ConnectInfo, FromRequestParts, State},
     http::{StatusCode, header, request::Parts},
 };
-use guildhall_kernel::{
-    Caller, IfMatch, Json, Path, Problem, Result, Slice, SliceParams, SliceQuery, Tagged,
-};
+use guildhall_kernel::{Caller, IfMatch, Json, Path, Problem, Result, Slice, SliceParams, SliceQuery, Tagged};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::AccountsState;
 use crate::{
-    Account, AccountPatch, Accounts, Device, IssuedToken, IssuedUserToken, NewUser, NewUserToken,
-    SignIn, SignedIn, TokenPair, Tokens, UserToken, UserTokenId,
+    Account, AccountPatch, Accounts, Device, IssuedToken, IssuedUserToken, NewUser, NewUserToken, SignIn, SignedIn,
+    TokenPair, Tokens, UserToken, UserTokenId,
 };
 
 pub(super) fn router() -> OpenApiRouter<AccountsState> {
@@ -38,10 +36,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Device {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let agent = parts
-            .headers
-            .get(header::USER_AGENT)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let agent = parts.headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
         Ok(Self {
             ip: peer.map(|ConnectInfo(address)| address.ip().to_canonical().to_string()),
             user_agent: agent.map(|agent| agent.chars().take(256).collect()),
@@ -100,10 +95,7 @@ async fn sign_in(
     (status = 401, description = "`token_not_valid`, `token_expired`, `token_reused`", body = Problem),
     (status = "4XX", body = Problem),
 ))]
-async fn refresh(
-    State(tokens): State<Arc<dyn Tokens>>,
-    Json(shown): Json<RefreshToken>,
-) -> Result<Json<TokenPair>> {
+async fn refresh(State(tokens): State<Arc<dyn Tokens>>, Json(shown): Json<RefreshToken>) -> Result<Json<TokenPair>> {
     Ok(Json(tokens.refresh(&shown.refresh).await?))
 }
 
@@ -112,10 +104,7 @@ async fn refresh(
     (status = 200, body = TokenPair),
     (status = "4XX", body = Problem),
 ))]
-async fn refresh_as_before(
-    state: State<Arc<dyn Tokens>>,
-    shown: Json<RefreshToken>,
-) -> Result<Json<TokenPair>> {
+async fn refresh_as_before(state: State<Arc<dyn Tokens>>, shown: Json<RefreshToken>) -> Result<Json<TokenPair>> {
     refresh(state, shown).await
 }
 
@@ -124,10 +113,7 @@ async fn refresh_as_before(
     (status = 204),
     (status = "4XX", body = Problem),
 ))]
-async fn sign_out(
-    State(tokens): State<Arc<dyn Tokens>>,
-    Json(shown): Json<RefreshToken>,
-) -> Result<StatusCode> {
+async fn sign_out(State(tokens): State<Arc<dyn Tokens>>, Json(shown): Json<RefreshToken>) -> Result<StatusCode> {
     tokens.sign_out(&shown.refresh).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -137,10 +123,7 @@ async fn sign_out(
     (status = 204),
     (status = "4XX", body = Problem),
 ))]
-async fn sign_out_as_before(
-    state: State<Arc<dyn Tokens>>,
-    shown: Json<RefreshToken>,
-) -> Result<StatusCode> {
+async fn sign_out_as_before(state: State<Arc<dyn Tokens>>, shown: Json<RefreshToken>) -> Result<StatusCode> {
     sign_out(state, shown).await
 }
 
@@ -149,10 +132,7 @@ async fn sign_out_as_before(
     (status = 204),
     (status = "4XX", body = Problem),
 ))]
-async fn sign_out_everywhere(
-    State(tokens): State<Arc<dyn Tokens>>,
-    caller: Caller,
-) -> Result<StatusCode> {
+async fn sign_out_everywhere(State(tokens): State<Arc<dyn Tokens>>, caller: Caller) -> Result<StatusCode> {
     tokens.sign_out_everywhere(&caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -162,10 +142,7 @@ async fn sign_out_everywhere(
     (status = 200, body = Nothing),
     (status = "4XX", body = Problem),
 ))]
-async fn verify(
-    State(tokens): State<Arc<dyn Tokens>>,
-    Json(shown): Json<AnyToken>,
-) -> Result<Json<Nothing>> {
+async fn verify(State(tokens): State<Arc<dyn Tokens>>, Json(shown): Json<AnyToken>) -> Result<Json<Nothing>> {
     tokens.verify(&shown.token).await?;
     Ok(Json(Nothing {}))
 }
@@ -233,10 +210,7 @@ async fn create_user_token(
     caller: Caller,
     Json(new): Json<NewUserToken>,
 ) -> Result<(StatusCode, Json<IssuedUserToken>)> {
-    Ok((
-        StatusCode::CREATED,
-        Json(tokens.create_user_token(&caller, new).await?),
-    ))
+    Ok((StatusCode::CREATED, Json(tokens.create_user_token(&caller, new).await?)))
 }
 
 /// Take a user token back.

@@ -1,18 +1,14 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
-use guildhall_kernel::{
-    Caller, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result, UserId,
-};
+use guildhall_kernel::{Caller, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result, UserId};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::AccountsState;
 use crate::{Accounts, User, UserFilter};
 
 pub(super) fn router() -> OpenApiRouter<AccountsState> {
-    OpenApiRouter::new()
-        .routes(routes!(users))
-        .routes(routes!(user, delete_user))
+    OpenApiRouter::new().routes(routes!(users)).routes(routes!(user, delete_user))
 }
 
 /// The people who may sign in. Sorts by `username`, `id`, `date_joined`.
@@ -34,11 +30,7 @@ async fn users(
     (status = 200, body = User),
     (status = "4XX", body = Problem),
 ))]
-async fn user(
-    State(accounts): State<Arc<dyn Accounts>>,
-    caller: Caller,
-    Path(id): Path<UserId>,
-) -> Result<Json<User>> {
+async fn user(State(accounts): State<Arc<dyn Accounts>>, caller: Caller, Path(id): Path<UserId>) -> Result<Json<User>> {
     Ok(Json(accounts.user(&caller, id).await?))
 }
 

@@ -3,12 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use guildhall_kernel::{
-    self as kernel, Authenticate, Caller, Credentials, Roles, Timestamp, UserId,
-};
-use sea_orm::{
-    ColumnTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, Statement, sea_query::Expr,
-};
+use guildhall_kernel::{self as kernel, Authenticate, Caller, Credentials, Roles, Timestamp, UserId};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, Statement, sea_query::Expr};
 
 use super::SqlAccounts;
 use crate::{
@@ -44,15 +40,8 @@ impl Holder {
         if !self.is_active {
             return Err(Error::UserInactive);
         }
-        let roles = Roles {
-            teacher: self.is_teacher,
-            staff: self.is_staff,
-            superuser: self.is_superuser,
-        };
-        Ok(Caller {
-            user: self.user_id,
-            roles,
-        })
+        let roles = Roles { teacher: self.is_teacher, staff: self.is_staff, superuser: self.is_superuser };
+        Ok(Caller { user: self.user_id, roles })
     }
 }
 
@@ -73,11 +62,7 @@ struct TokenHolder {
 }
 
 impl SqlAccounts {
-    async fn find<T: FromQueryResult>(
-        &self,
-        sql: &str,
-        key: impl Into<sea_orm::Value>,
-    ) -> Result<Option<T>, DbErr> {
+    async fn find<T: FromQueryResult>(&self, sql: &str, key: impl Into<sea_orm::Value>) -> Result<Option<T>, DbErr> {
         let conn = self.0.db.conn();
         let query = Statement::from_sql_and_values(self.0.db.backend(), sql, [key.into()]);
         T::find_by_statement(query).one(conn).await
@@ -120,18 +105,14 @@ impl SqlAccounts {
         if secret::is_mistyped(token) {
             return Err(unknown());
         }
-        let found: Option<TokenHolder> =
-            self.find(BY_USER_TOKEN, secret::fingerprint(token)).await?;
+        let found: Option<TokenHolder> = self.find(BY_USER_TOKEN, secret::fingerprint(token)).await?;
         let found = found.ok_or_else(unknown)?;
         let now = self.0.clock.now();
         if found.holder.expires_at <= now {
             return Err(Error::TokenExpired);
         }
         let caller = found.holder.admit()?;
-        if found
-            .last_used_at
-            .is_none_or(|last| now.since(last) >= NOTE_AGE)
-        {
+        if found.last_used_at.is_none_or(|last| now.since(last) >= NOTE_AGE) {
             self.note_use(found.token_id, now).await;
         }
         Ok(caller)

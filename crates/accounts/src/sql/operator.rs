@@ -26,12 +26,7 @@ pub enum WeakPassword {
 
 impl SqlAccounts {
     /// Makes an account with roles. The operator vouches for the address: it counts as verified.
-    pub async fn create_user(
-        &self,
-        new: NewUser,
-        roles: Roles,
-        weak: WeakPassword,
-    ) -> Result<Account> {
+    pub async fn create_user(&self, new: NewUser, roles: Roles, weak: WeakPassword) -> Result<Account> {
         let mut row = self.new_user(&new, weak == WeakPassword::Accept).await?;
         row.email_verified_at = Set(Some(self.0.clock.now()));
         row.is_teacher = Set(roles.teacher);
@@ -70,10 +65,7 @@ impl SqlAccounts {
             .write(|tx| async move {
                 user::Entity::update_many()
                     .col_expr(user::Column::PasswordHash, Expr::value(hash))
-                    .col_expr(
-                        user::Column::AuthEpoch,
-                        Expr::col(user::Column::AuthEpoch).add(1),
-                    )
+                    .col_expr(user::Column::AuthEpoch, Expr::col(user::Column::AuthEpoch).add(1))
                     .filter(user::COLUMN.id.eq(user.id))
                     .exec(tx.conn())
                     .await?;
@@ -91,10 +83,7 @@ impl SqlAccounts {
             .write(|tx| async move {
                 let conn = tx.conn();
                 let others = other_superusers(conn, id).await?;
-                let user = user::Entity::find_by_id(id)
-                    .one(conn)
-                    .await?
-                    .ok_or(Error::UserNotFound(id))?;
+                let user = user::Entity::find_by_id(id).one(conn).await?.ok_or(Error::UserNotFound(id))?;
                 if user.is_active == active {
                     return Ok(());
                 }
@@ -109,10 +98,7 @@ impl SqlAccounts {
                     ..Default::default()
                 };
                 row.update(conn).await?;
-                user_token::Entity::delete_many()
-                    .filter(user_token::COLUMN.user_id.eq(id))
-                    .exec(conn)
-                    .await?;
+                user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(id)).exec(conn).await?;
                 Ok(())
             })
             .await

@@ -1,11 +1,9 @@
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{
-    self as kernel, Caller, Directory, IfMatch, Ordering, Page, PageQuery, Person, UserId, text,
-};
+use guildhall_kernel::{self as kernel, Caller, Directory, IfMatch, Ordering, Page, PageQuery, Person, UserId, text};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Unchanged, ColumnTrait, ConnectionTrait,
-    DbErr, EntityTrait, IntoActiveModel, PartialModelTrait, QueryFilter, Select, Set, SqlErr,
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Unchanged, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
+    IntoActiveModel, PartialModelTrait, QueryFilter, Select, Set, SqlErr,
 };
 use uuid::Uuid;
 
@@ -27,31 +25,19 @@ async fn find<T: PartialModelTrait>(
     select: Select<user::Entity>,
     id: UserId,
 ) -> Result<T> {
-    let found = select
-        .filter(user::COLUMN.id.eq(id))
-        .into_partial_model()
-        .one(conn)
-        .await?;
+    let found = select.filter(user::COLUMN.id.eq(id)).into_partial_model().one(conn).await?;
     found.ok_or(Error::UserNotFound(id))
 }
 
 impl SqlAccounts {
     /// The row of a new account without roles; refuses a weak password unless told not to.
-    pub(super) async fn new_user(
-        &self,
-        new: &NewUser,
-        any_password: bool,
-    ) -> Result<user::ActiveModel> {
+    pub(super) async fn new_user(&self, new: &NewUser, any_password: bool) -> Result<user::ActiveModel> {
         let mut faults = match new.validate() {
             Ok(()) => kernel::FieldErrors::new(),
             Err(report) => kernel::Error::from(report).fields().clone(),
         };
         let weak = self.weaknesses(&new.password, &new.username, &new.email);
-        let weak = if any_password {
-            password::too_long(&new.password).into_iter().collect()
-        } else {
-            weak
-        };
+        let weak = if any_password { password::too_long(&new.password).into_iter().collect() } else { weak };
         if !weak.is_empty() {
             faults.insert("password".to_owned(), weak);
         }
@@ -84,12 +70,7 @@ impl SqlAccounts {
     }
 
     pub(super) fn weaknesses(&self, password: &str, username: &str, email: &str) -> Vec<String> {
-        password::weaknesses(
-            password,
-            self.0.settings.password_min_length,
-            username,
-            email,
-        )
+        password::weaknesses(password, self.0.settings.password_min_length, username, email)
     }
 
     pub(super) async fn insert_user(&self, row: user::ActiveModel) -> Result<Account> {
@@ -110,12 +91,8 @@ impl SqlAccounts {
 /// Which of the two unique things about a person somebody else has.
 fn taken(error: DbErr) -> Error {
     match error.sql_err() {
-        Some(SqlErr::UniqueConstraintViolation(which)) if which.contains("username") => {
-            Error::UsernameTaken
-        }
-        Some(SqlErr::UniqueConstraintViolation(which)) if which.contains("email") => {
-            Error::EmailTaken
-        }
+        Some(SqlErr::UniqueConstraintViolation(which)) if which.contains("username") => Error::UsernameTaken,
+        Some(SqlErr::UniqueConstraintViolation(which)) if which.contains("email") => Error::EmailTaken,
         _ => Error::Database(error),
     }
 }
@@ -132,12 +109,7 @@ impl Accounts for SqlAccounts {
         Ok(account.into())
     }
 
-    async fn change_me(
-        &self,
-        caller: &Caller,
-        patch: AccountPatch,
-        known: IfMatch,
-    ) -> Result<Account> {
+    async fn change_me(&self, caller: &Caller, patch: AccountPatch, known: IfMatch) -> Result<Account> {
         patch.validate()?;
         let id = caller.user;
         let (patch, known) = (&patch, &known);
@@ -159,9 +131,7 @@ impl Accounts for SqlAccounts {
                     updated_at: Set(self.0.clock.now()),
                     ..Default::default()
                 };
-                user::Entity::update(row)
-                    .exec_without_returning(tx.conn())
-                    .await?;
+                user::Entity::update(row).exec_without_returning(tx.conn()).await?;
                 let after: AccountRow = find(tx.conn(), user::Entity::find(), id).await?;
                 Ok(after.into())
             })

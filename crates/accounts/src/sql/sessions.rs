@@ -2,15 +2,15 @@ use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{Caller, Slice, SliceQuery, Timestamp, UserId};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait,
-    FromQueryResult, QueryFilter, QuerySelect, Set, sea_query::Expr,
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter,
+    QuerySelect, Set, sea_query::Expr,
 };
 use uuid::Uuid;
 
 use super::SqlAccounts;
 use crate::{
-    Account, Device, Error, IssuedToken, IssuedUserToken, Jwks, NewUserToken, Result, SignIn,
-    SignedIn, TokenPair, Tokens, UserToken, UserTokenId,
+    Account, Device, Error, IssuedToken, IssuedUserToken, Jwks, NewUserToken, Result, SignIn, SignedIn, TokenPair,
+    Tokens, UserToken, UserTokenId,
     entity::{refresh_token, session, user},
     jwt::{Subject, Use},
     model::AccountRow,
@@ -54,8 +54,7 @@ impl SessionState {
         if !self.is_active {
             return Err(Error::UserInactive);
         }
-        if self.revoked_at.is_some() || self.auth_epoch != self.user_epoch || self.expires_at <= now
-        {
+        if self.revoked_at.is_some() || self.auth_epoch != self.user_epoch || self.expires_at <= now {
             return Err(ENDED);
         }
         Ok(())
@@ -83,25 +82,14 @@ impl SqlAccounts {
     }
 
     /// The tokens that a row stands for. The refresh token is the same each time, the access token new.
-    fn mint(
-        &self,
-        subject: &Subject,
-        token: &refresh_token::Model,
-        session_end: Timestamp,
-    ) -> Result<TokenPair> {
+    fn mint(&self, subject: &Subject, token: &refresh_token::Model, session_end: Timestamp) -> Result<TokenPair> {
         let now = self.0.clock.now();
         let access_end = (now + self.0.settings.access_life()).min(session_end);
         let tokenizer = &self.0.tokenizer;
         let jti = secret::random_id()?;
         Ok(TokenPair {
             access: tokenizer.sign(Use::Access, subject, &jti, now, access_end)?,
-            refresh: tokenizer.sign(
-                Use::Refresh,
-                subject,
-                &token.jti,
-                token.issued_at,
-                token.expires_at,
-            )?,
+            refresh: tokenizer.sign(Use::Refresh, subject, &token.jti, token.issued_at, token.expires_at)?,
             token_type: "Bearer",
             expires_in: access_end.unix_seconds() - now.unix_seconds(),
         })
@@ -132,13 +120,7 @@ impl SqlAccounts {
     }
 
     /// Uses a refresh token up: of any number that try at once, one does.
-    async fn rotate(
-        &self,
-        conn: &impl ConnectionTrait,
-        session: i64,
-        generation: i64,
-        jti: &str,
-    ) -> Result<Outcome> {
+    async fn rotate(&self, conn: &impl ConnectionTrait, session: i64, generation: i64, jti: &str) -> Result<Outcome> {
         let now = self.0.clock.now();
         let state = SessionState::find(conn, session).await?;
         state.check_alive(now)?;
@@ -152,23 +134,9 @@ impl SqlAccounts {
             .exec(conn)
             .await?;
         if consumed.rows_affected == 1 {
-            let next = self
-                .issue(
-                    conn,
-                    session,
-                    state.user_id,
-                    generation + 1,
-                    state.expires_at,
-                )
-                .await?;
-            let seen = session::ActiveModel {
-                id: Set(session),
-                last_seen_at: Set(now),
-                ..Default::default()
-            };
-            session::Entity::update(seen)
-                .exec_without_returning(conn)
-                .await?;
+            let next = self.issue(conn, session, state.user_id, generation + 1, state.expires_at).await?;
+            let seen = session::ActiveModel { id: Set(session), last_seen_at: Set(now), ..Default::default() };
+            session::Entity::update(seen).exec_without_returning(conn).await?;
             return Ok(Outcome::Successor(state, next));
         }
         let both = [generation, generation + 1];
@@ -249,39 +217,23 @@ impl Tokens for SqlAccounts {
                 let session = session.insert(tx.conn()).await?.id;
                 let token = self.issue(tx.conn(), session, user.id, 0, end).await?;
                 let account = user::Entity::find_by_id(user.id).into_partial_model::<AccountRow>();
-                let account = account
-                    .one(tx.conn())
-                    .await?
-                    .ok_or(Error::InvalidCredentials)?;
+                let account = account.one(tx.conn()).await?.ok_or(Error::InvalidCredentials)?;
                 Ok((Account::from(account), token))
             })
             .await?;
-        let subject = Subject {
-            user: user.id,
-            public_id: user.public_id,
-            session: token.session_id,
-            generation: 0,
-        };
-        Ok(SignedIn {
-            tokens: self.mint(&subject, &token, end)?,
-            user: account,
-        })
+        let subject = Subject { user: user.id, public_id: user.public_id, session: token.session_id, generation: 0 };
+        Ok(SignedIn { tokens: self.mint(&subject, &token, end)?, user: account })
     }
 
     async fn refresh(&self, token: &str) -> Result<TokenPair> {
-        let claims = self
-            .0
-            .tokenizer
-            .read_live(token, Use::Refresh, self.0.clock.now())?;
+        let claims = self.0.tokenizer.read_live(token, Use::Refresh, self.0.clock.now())?;
         let claims = &claims;
-        let outcome = self.0.db.write(|tx| async move {
-            self.rotate(tx.conn(), claims.sid, claims.generation, &claims.jti)
-                .await
-        });
+        let outcome = self
+            .0
+            .db
+            .write(|tx| async move { self.rotate(tx.conn(), claims.sid, claims.generation, &claims.jti).await });
         match outcome.await? {
-            Outcome::Successor(state, next) => {
-                self.mint(&Self::subject(&state, &next), &next, state.expires_at)
-            }
+            Outcome::Successor(state, next) => self.mint(&Self::subject(&state, &next), &next, state.expires_at),
             Outcome::Reused(user) => {
                 tracing::warn!(
                     user.id = user.0,
@@ -322,44 +274,26 @@ impl Tokens for SqlAccounts {
         let (claims, usage) = match self.0.tokenizer.read_live(token, Use::Access, now) {
             Ok(claims) => (claims, Use::Access),
             Err(Error::TokenExpired) => return Err(Error::TokenExpired),
-            Err(_) => (
-                self.0.tokenizer.read_live(token, Use::Refresh, now)?,
-                Use::Refresh,
-            ),
+            Err(_) => (self.0.tokenizer.read_live(token, Use::Refresh, now)?, Use::Refresh),
         };
-        SessionState::find(conn, claims.sid)
-            .await?
-            .check_alive(now)?;
+        SessionState::find(conn, claims.sid).await?.check_alive(now)?;
         if usage == Use::Access {
             return Ok(());
         }
         let outstanding = refresh_token::Entity::find()
             .filter(refresh_token::COLUMN.jti.eq(claims.jti))
             .filter(refresh_token::COLUMN.consumed_at.is_null());
-        outstanding
-            .one(conn)
-            .await?
-            .map(|_| ())
-            .ok_or(Error::TokenNotValid("Token is blacklisted."))
+        outstanding.one(conn).await?.map(|_| ()).ok_or(Error::TokenNotValid("Token is blacklisted."))
     }
 
     async fn exchange_for_user_token(&self, sign_in: SignIn) -> Result<IssuedToken> {
         sign_in.validate()?;
         let user = self.check_password(&sign_in).await?;
-        let issued = self
-            .issue_user_token(user.id, Some(user.auth_epoch), NewUserToken::default())
-            .await?;
-        Ok(IssuedToken {
-            token: issued.token,
-            expires_at: issued.shown.expires_at,
-        })
+        let issued = self.issue_user_token(user.id, Some(user.auth_epoch), NewUserToken::default()).await?;
+        Ok(IssuedToken { token: issued.token, expires_at: issued.shown.expires_at })
     }
 
-    async fn create_user_token(
-        &self,
-        caller: &Caller,
-        new: NewUserToken,
-    ) -> Result<IssuedUserToken> {
+    async fn create_user_token(&self, caller: &Caller, new: NewUserToken) -> Result<IssuedUserToken> {
         self.issue_user_token(caller.user, None, new).await
     }
 

@@ -3,8 +3,7 @@ use std::time::Duration;
 use garde::Validate;
 use guildhall_kernel::{self as kernel, Slice, SliceQuery, UserId};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set,
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
 
 use super::SqlAccounts;
@@ -30,9 +29,7 @@ impl SqlAccounts {
         let longest = self.0.settings.user_token_days;
         let life = match new.expires_in_days {
             None => self.0.settings.user_token_life(),
-            Some(days) if (1..=longest).contains(&days) => {
-                Duration::from_secs(u64::from(days) * 24 * 3600)
-            }
+            Some(days) if (1..=longest).contains(&days) => Duration::from_secs(u64::from(days) * 24 * 3600),
             Some(_) => {
                 let message = format!("Must be from 1 to {longest}.");
                 return Err(kernel::Error::field("expires_in_days", message).into());
@@ -47,13 +44,8 @@ impl SqlAccounts {
             .write(|tx| async move {
                 let conn = tx.conn();
                 // The user's row is what parallel requests of one person wait on.
-                let holder = user::Entity::find_by_id(owner)
-                    .lock_exclusive()
-                    .one(conn)
-                    .await?;
-                let holder = holder
-                    .filter(|user| user.is_active)
-                    .ok_or(Error::UserInactive)?;
+                let holder = user::Entity::find_by_id(owner).lock_exclusive().one(conn).await?;
+                let holder = holder.filter(|user| user.is_active).ok_or(Error::UserInactive)?;
                 if epoch.is_some_and(|epoch| epoch != holder.auth_epoch) {
                     return Err(Error::InvalidCredentials);
                 }
@@ -74,10 +66,7 @@ impl SqlAccounts {
                     .all(conn)
                     .await?;
                 if !too_many.is_empty() {
-                    user_token::Entity::delete_many()
-                        .filter(user_token::COLUMN.id.is_in(too_many))
-                        .exec(conn)
-                        .await?;
+                    user_token::Entity::delete_many().filter(user_token::COLUMN.id.is_in(too_many)).exec(conn).await?;
                 }
                 let row = user_token::ActiveModel {
                     id: NotSet,
@@ -103,11 +92,7 @@ impl SqlAccounts {
         Ok(IssuedUserToken { token, shown })
     }
 
-    pub(super) async fn list_user_tokens(
-        &self,
-        owner: UserId,
-        slice: SliceQuery,
-    ) -> Result<Slice<UserToken>> {
+    pub(super) async fn list_user_tokens(&self, owner: UserId, slice: SliceQuery) -> Result<Slice<UserToken>> {
         let live = user_token::Entity::find()
             .filter(user_token::COLUMN.user_id.eq(owner))
             .filter(user_token::COLUMN.expires_at.gt(self.0.clock.now()));
@@ -122,11 +107,7 @@ impl SqlAccounts {
                     .filter(user_token::COLUMN.user_id.eq(owner))
                     .exec(tx.conn())
                     .await?;
-                if gone.rows_affected == 0 {
-                    Err(Error::UserTokenNotFound(id))
-                } else {
-                    Ok(())
-                }
+                if gone.rows_affected == 0 { Err(Error::UserTokenNotFound(id)) } else { Ok(()) }
             })
             .await
     }

@@ -8,12 +8,10 @@ use std::{
 };
 
 use guildhall_accounts::{
-    Account, Accounts, Device, Error, HashCost, NewUser, Result, Settings, SignIn, SignedIn,
-    SqlAccounts, Tokens, migrations,
+    Account, Accounts, Device, Error, HashCost, NewUser, Result, Settings, SignIn, SignedIn, SqlAccounts, Tokens,
+    migrations,
 };
-use guildhall_kernel::{
-    self as kernel, Authenticate, Caller, Clock, Credentials, Timestamp, testing::TestDb,
-};
+use guildhall_kernel::{self as kernel, Authenticate, Caller, Clock, Credentials, Timestamp, testing::TestDb};
 
 pub(crate) const PASSWORD: &str = "correct horse é";
 
@@ -44,23 +42,10 @@ pub(crate) async fn with_connections(connections: u32) -> Harness {
         let seconds = u64::try_from(seconds.load(Ordering::SeqCst)).unwrap();
         Timestamp::now() + Duration::from_secs(seconds)
     });
-    let hash = HashCost {
-        memory_kib: 64,
-        passes: 1,
-        lanes: 1,
-    };
-    let settings = Settings {
-        hash,
-        ..Settings::default()
-    };
-    let accounts = SqlAccounts::open(db.handle(), settings, clock)
-        .await
-        .unwrap();
-    Harness {
-        db,
-        accounts,
-        ahead,
-    }
+    let hash = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
+    let settings = Settings { hash, ..Settings::default() };
+    let accounts = SqlAccounts::open(db.handle(), settings, clock).await.unwrap();
+    Harness { db, accounts, ahead }
 }
 
 pub(crate) fn somebody(name: &str) -> NewUser {
@@ -74,17 +59,11 @@ pub(crate) fn somebody(name: &str) -> NewUser {
 }
 
 pub(crate) fn credentials(name: &str, password: &str) -> SignIn {
-    SignIn {
-        username: name.to_owned(),
-        password: password.to_owned(),
-    }
+    SignIn { username: name.to_owned(), password: password.to_owned() }
 }
 
 pub(crate) fn caller(account: &Account) -> Caller {
-    Caller {
-        user: account.user.id,
-        roles: account.user.roles,
-    }
+    Caller { user: account.user.id, roles: account.user.roles }
 }
 
 impl Harness {
@@ -102,21 +81,15 @@ impl Harness {
     }
 
     pub(crate) async fn try_sign_in(&self, name: &str, password: &str) -> Result<SignedIn> {
-        self.accounts
-            .sign_in(credentials(name, password), Device::default())
-            .await
+        self.accounts.sign_in(credentials(name, password), Device::default()).await
     }
 
     pub(crate) async fn shows(&self, access: &str) -> kernel::Result<Caller> {
-        self.accounts
-            .authenticate(Credentials::Bearer(access.to_owned()))
-            .await
+        self.accounts.authenticate(Credentials::Bearer(access.to_owned())).await
     }
 
     pub(crate) async fn shows_user_token(&self, token: &str) -> kernel::Result<Caller> {
-        self.accounts
-            .authenticate(Credentials::Token(token.to_owned()))
-            .await
+        self.accounts.authenticate(Credentials::Token(token.to_owned())).await
     }
 
     /// How many rows a table has.
@@ -124,11 +97,7 @@ impl Harness {
         use sea_orm::{ConnectionTrait, Statement};
 
         let sql = format!("SELECT COUNT(*) FROM {table}");
-        let row = self
-            .db
-            .conn()
-            .query_one_raw(Statement::from_string(self.db.backend(), sql))
-            .await;
+        let row = self.db.conn().query_one_raw(Statement::from_string(self.db.backend(), sql)).await;
         row.unwrap().unwrap().try_get_by_index(0).unwrap()
     }
 }

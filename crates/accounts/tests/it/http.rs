@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use axum::{Router, body::Body, http::Request};
 use guildhall_accounts::{
-    AccountsState, Error, IssuedToken, MockAccounts, MockTokens, SignedIn, TokenPair, UserTokenId,
-    router,
+    AccountsState, Error, IssuedToken, MockAccounts, MockTokens, SignedIn, TokenPair, UserTokenId, router,
 };
 use guildhall_kernel::{
     Kind, Roles, Slice, Timestamp, UserId,
@@ -42,10 +41,7 @@ fn account() -> guildhall_accounts::Account {
             first_name: "Anna".into(),
             last_name: String::new(),
             avatar_url: None,
-            roles: Roles {
-                teacher: true,
-                ..Roles::default()
-            },
+            roles: Roles { teacher: true, ..Roles::default() },
             date_joined: Timestamp::EPOCH,
         },
         email: "anna@example.org".into(),
@@ -57,12 +53,7 @@ fn account() -> guildhall_accounts::Account {
 }
 
 fn pair() -> TokenPair {
-    TokenPair {
-        access: "a".into(),
-        refresh: "r".into(),
-        token_type: "Bearer",
-        expires_in: 300,
-    }
+    TokenPair { access: "a".into(), refresh: "r".into(), token_type: "Bearer", expires_in: 300 }
 }
 
 fn me() -> serde_json::Value {
@@ -79,19 +70,9 @@ async fn signing_in_answers_with_the_pair_and_the_user() {
         tokens
             .expect_sign_in()
             .withf(|sign_in, device| sign_in.username == "anna" && device.user_agent.is_none())
-            .returning(|_, _| {
-                Ok(SignedIn {
-                    tokens: pair(),
-                    user: account(),
-                })
-            });
+            .returning(|_, _| Ok(SignedIn { tokens: pair(), user: account() }));
     });
-    let answer = client
-        .post(
-            "/api/auth/login/",
-            json!({"username": "anna", "password": "x", "extra": 1}),
-        )
-        .await;
+    let answer = client.post("/api/auth/login/", json!({"username": "anna", "password": "x", "extra": 1})).await;
     assert_eq!(answer.status, 200);
     assert_eq!(
         answer.json(),
@@ -103,20 +84,10 @@ async fn signing_in_answers_with_the_pair_and_the_user() {
 #[tokio::test]
 async fn a_refusal_is_a_problem_with_its_code() {
     let client = tokens(|tokens| {
-        tokens
-            .expect_sign_in()
-            .returning(|_, _| Err(Error::InvalidCredentials));
+        tokens.expect_sign_in().returning(|_, _| Err(Error::InvalidCredentials));
     });
-    let answer = client
-        .post(
-            "/api/auth/login/",
-            json!({"username": "anna", "password": "x"}),
-        )
-        .await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.code().as_str()),
-        (401, "invalid_credentials")
-    );
+    let answer = client.post("/api/auth/login/", json!({"username": "anna", "password": "x"})).await;
+    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "invalid_credentials"));
     assert!(answer.headers.contains_key("www-authenticate"));
     assert_eq!(answer.headers["cache-control"], "no-store");
 }
@@ -124,63 +95,34 @@ async fn a_refusal_is_a_problem_with_its_code() {
 #[tokio::test]
 async fn a_body_that_does_not_fit_never_reaches_the_service() {
     let client = tokens(|_| ());
-    let missing = client
-        .post("/api/auth/login/", json!({"username": "anna"}))
-        .await;
+    let missing = client.post("/api/auth/login/", json!({"username": "anna"})).await;
     assert_eq!(
-        (
-            missing.status.as_u16(),
-            missing.json()["errors"]["password"][0].as_str()
-        ),
+        (missing.status.as_u16(), missing.json()["errors"]["password"][0].as_str()),
         (400, Some("This field is required."))
     );
-    let number = client
-        .post("/api/auth/login/", json!({"username": 7, "password": "x"}))
-        .await;
+    let number = client.post("/api/auth/login/", json!({"username": 7, "password": "x"})).await;
     assert_eq!(number.status, 400);
     assert!(number.json()["errors"]["username"].is_array());
     let raw = async |content_type: &str, body: &'static str| {
-        let request = Request::post("/api/auth/login/")
-            .header("content-type", content_type)
-            .body(Body::from(body));
+        let request = Request::post("/api/auth/login/").header("content-type", content_type).body(Body::from(body));
         let answer = client.send_raw(request.unwrap()).await;
         (answer.status.as_u16(), answer.code())
     };
-    assert_eq!(
-        raw("application/json", "{").await,
-        (400, "parse_error".into())
-    );
-    assert_eq!(
-        raw("application/x-www-form-urlencoded", "username=a").await,
-        (415, "unsupported_media_type".into())
-    );
+    assert_eq!(raw("application/json", "{").await, (400, "parse_error".into()));
+    assert_eq!(raw("application/x-www-form-urlencoded", "username=a").await, (415, "unsupported_media_type".into()));
     let nul = r#"{"username": "a\u0000", "password": "x"}"#;
-    assert_eq!(
-        raw("application/json", nul).await,
-        (400, "nul_character".into())
-    );
+    assert_eq!(raw("application/json", nul).await, (400, "nul_character".into()));
 }
 
 #[tokio::test]
 async fn refreshing_and_signing_out_have_two_paths_each() {
     let client = tokens(|tokens| {
-        tokens
-            .expect_refresh()
-            .times(2)
-            .withf(|token| token == "r")
-            .returning(|_| Ok(pair()));
-        tokens
-            .expect_sign_out()
-            .times(2)
-            .withf(|token| token == "r")
-            .returning(|_| Ok(()));
+        tokens.expect_refresh().times(2).withf(|token| token == "r").returning(|_| Ok(pair()));
+        tokens.expect_sign_out().times(2).withf(|token| token == "r").returning(|_| Ok(()));
     });
     for path in ["/api/auth/refresh/", "/api/auth/token/refresh/"] {
         let answer = client.post(path, json!({"refresh": "r"})).await;
-        assert_eq!(
-            (answer.status.as_u16(), &answer.json()["access"]),
-            (200, &json!("a"))
-        );
+        assert_eq!((answer.status.as_u16(), &answer.json()["access"]), (200, &json!("a")));
     }
     for path in ["/api/auth/logout/", "/api/auth/token/blacklist/"] {
         let answer = client.post(path, json!({"refresh": "r"})).await;
@@ -191,55 +133,31 @@ async fn refreshing_and_signing_out_have_two_paths_each() {
 #[tokio::test]
 async fn verifying_answers_with_nothing() {
     let client = tokens(|tokens| {
-        tokens.expect_verify().returning(|token| {
-            if token == "good" {
-                Ok(())
-            } else {
-                Err(Error::TokenExpired)
-            }
-        });
+        tokens.expect_verify().returning(|token| if token == "good" { Ok(()) } else { Err(Error::TokenExpired) });
     });
-    let good = client
-        .post("/api/auth/verify/", json!({"token": "good"}))
-        .await;
+    let good = client.post("/api/auth/verify/", json!({"token": "good"})).await;
     assert_eq!((good.status.as_u16(), good.json()), (200, json!({})));
-    let bad = client
-        .post("/api/auth/verify/", json!({"token": "bad"}))
-        .await;
-    assert_eq!(
-        (bad.status.as_u16(), bad.code().as_str()),
-        (401, "token_expired")
-    );
+    let bad = client.post("/api/auth/verify/", json!({"token": "bad"})).await;
+    assert_eq!((bad.status.as_u16(), bad.code().as_str()), (401, "token_expired"));
 }
 
 #[tokio::test]
 async fn registering_answers_201_with_the_account() {
     let client = accounts(|accounts| {
-        accounts
-            .expect_register()
-            .times(1)
-            .returning(|_| Ok(account()));
-        accounts
-            .expect_register()
-            .returning(|_| Err(Error::UsernameTaken));
+        accounts.expect_register().times(1).returning(|_| Ok(account()));
+        accounts.expect_register().returning(|_| Err(Error::UsernameTaken));
     });
     let body = json!({"username": "anna", "email": "a@example.org", "password": "x", "is_superuser": true, "id": 1});
     let answer = client.post("/api/auth/register/", body.clone()).await;
     assert_eq!((answer.status.as_u16(), answer.json()), (201, me()));
     let again = client.post("/api/auth/register/", body).await;
-    assert_eq!(
-        (again.status.as_u16(), again.code().as_str()),
-        (409, "username_taken")
-    );
+    assert_eq!((again.status.as_u16(), again.code().as_str()), (409, "username_taken"));
 }
 
 #[tokio::test]
 async fn the_signed_in_user_is_tagged_with_its_version() {
     let client = accounts(|accounts| {
-        accounts
-            .expect_me()
-            .withf(|caller| caller.user == UserId(7))
-            .returning(|_| Ok(account()));
+        accounts.expect_me().withf(|caller| caller.user == UserId(7)).returning(|_| Ok(account()));
         accounts.expect_change_me().returning(|_, _, known| {
             known.check(Timestamp::EPOCH)?;
             Ok(account())
@@ -247,11 +165,7 @@ async fn the_signed_in_user_is_tagged_with_its_version() {
     });
     let answer = client.with("Bearer 7").get("/api/auth/me/").await;
     assert_eq!(
-        (
-            answer.status.as_u16(),
-            answer.json(),
-            &answer.headers["etag"]
-        ),
+        (answer.status.as_u16(), answer.json(), &answer.headers["etag"]),
         (200, me(), &"\"0\"".parse().unwrap())
     );
     let stale = Request::patch("/api/auth/me/")
@@ -260,21 +174,13 @@ async fn the_signed_in_user_is_tagged_with_its_version() {
         .header("content-type", "application/json")
         .body(Body::from("{}"));
     let answer = client.send_raw(stale.unwrap()).await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.code().as_str()),
-        (412, "stale")
-    );
+    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (412, "stale"));
 }
 
 #[tokio::test]
 async fn without_credentials_there_is_nothing_to_see() {
     let client = client(MockAccounts::new(), MockTokens::new());
-    for path in [
-        "/api/auth/me/",
-        "/api/auth/tokens/",
-        "/api/users/",
-        "/api/users/7/",
-    ] {
+    for path in ["/api/auth/me/", "/api/auth/tokens/", "/api/users/", "/api/users/7/"] {
         let answer = client.get(path).await;
         assert_eq!(
             (answer.status, answer.code().as_str()),
@@ -286,70 +192,28 @@ async fn without_credentials_there_is_nothing_to_see() {
         let answer = client.with("Basic abc").get(path).await;
         assert_eq!(answer.code(), "not_authenticated", "{path}");
     }
-    assert_eq!(
-        client
-            .post("/api/auth/logout-all/", json!(null))
-            .await
-            .status,
-        401
-    );
+    assert_eq!(client.post("/api/auth/logout-all/", json!(null)).await.status, 401);
     assert_eq!(client.delete("/api/users/7/").await.status, 401);
 }
 
 #[tokio::test]
 async fn user_tokens_are_made_listed_and_taken_back() {
     let client = tokens(|tokens| {
-        tokens.expect_exchange_for_user_token().returning(|_| {
-            Ok(IssuedToken {
-                token: "ght_x".into(),
-                expires_at: Timestamp::EPOCH,
-            })
-        });
-        tokens.expect_user_tokens().returning(|_, _| {
-            Ok(Slice {
-                next: None,
-                previous: None,
-                results: Vec::new(),
-            })
-        });
-        tokens.expect_revoke_user_token().returning(|_, id| {
-            if id.0 == 3 {
-                Ok(())
-            } else {
-                Err(Error::UserTokenNotFound(id))
-            }
-        });
+        tokens
+            .expect_exchange_for_user_token()
+            .returning(|_| Ok(IssuedToken { token: "ght_x".into(), expires_at: Timestamp::EPOCH }));
+        tokens.expect_user_tokens().returning(|_, _| Ok(Slice { next: None, previous: None, results: Vec::new() }));
+        tokens
+            .expect_revoke_user_token()
+            .returning(|_, id| if id.0 == 3 { Ok(()) } else { Err(Error::UserTokenNotFound(id)) });
     });
-    let answer = client
-        .post(
-            "/api/auth/token/",
-            json!({"username": "anna", "password": "x"}),
-        )
-        .await;
-    assert_eq!(
-        answer.json(),
-        json!({"token": "ght_x", "expires_at": "1970-01-01T00:00:00.000000Z"})
-    );
+    let answer = client.post("/api/auth/token/", json!({"username": "anna", "password": "x"})).await;
+    assert_eq!(answer.json(), json!({"token": "ght_x", "expires_at": "1970-01-01T00:00:00.000000Z"}));
     let client = client.with("Token 7");
     let answer = client.get("/api/auth/tokens/").await;
-    assert_eq!(
-        answer.json(),
-        json!({"next": null, "previous": null, "results": []})
-    );
+    assert_eq!(answer.json(), json!({"next": null, "previous": null, "results": []}));
     assert_eq!(client.delete("/api/auth/tokens/3/").await.status, 204);
-    for id in [
-        UserTokenId(4).to_string(),
-        "x".into(),
-        "99999999999999999999".into(),
-        "%00".into(),
-    ] {
-        assert_eq!(
-            client
-                .delete(&format!("/api/auth/tokens/{id}/"))
-                .await
-                .status,
-            404,
-            "{id}"
-        );
+    for id in [UserTokenId(4).to_string(), "x".into(), "99999999999999999999".into(), "%00".into()] {
+        assert_eq!(client.delete(&format!("/api/auth/tokens/{id}/")).await.status, 404, "{id}");
     }
 }

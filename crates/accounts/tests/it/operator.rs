@@ -4,31 +4,15 @@ use guildhall_kernel::{PageQuery, Roles};
 use crate::harness::{PASSWORD, accounts, code, fields, somebody};
 
 fn weak(name: &str) -> NewUser {
-    NewUser {
-        password: "your_password".into(),
-        ..somebody(name)
-    }
+    NewUser { password: "your_password".into(), ..somebody(name) }
 }
 
 #[tokio::test]
 async fn a_weak_password_is_taken_only_by_an_operator_who_says_so() {
     let harness = accounts().await;
-    let superuser = Roles {
-        superuser: true,
-        ..Roles::default()
-    };
-    assert_eq!(
-        fields(
-            harness
-                .create_user(weak("admin"), superuser, WeakPassword::Refuse)
-                .await
-        ),
-        ["password"]
-    );
-    let admin = harness
-        .create_user(weak("admin"), superuser, WeakPassword::Accept)
-        .await
-        .unwrap();
+    let superuser = Roles { superuser: true, ..Roles::default() };
+    assert_eq!(fields(harness.create_user(weak("admin"), superuser, WeakPassword::Refuse).await), ["password"]);
+    let admin = harness.create_user(weak("admin"), superuser, WeakPassword::Accept).await.unwrap();
     assert!(admin.user.roles.superuser && admin.email_verified);
     assert!(harness.try_sign_in("admin", "your_password").await.is_ok());
 }
@@ -36,22 +20,9 @@ async fn a_weak_password_is_taken_only_by_an_operator_who_says_so() {
 #[tokio::test]
 async fn an_address_that_is_verified_belongs_to_one_account() {
     let harness = accounts().await;
-    harness
-        .create_user(somebody("anna"), Roles::default(), WeakPassword::Refuse)
-        .await
-        .unwrap();
-    let double = NewUser {
-        email: "Anna@example.org".into(),
-        ..somebody("berta")
-    };
-    assert_eq!(
-        code(
-            harness
-                .create_user(double, Roles::default(), WeakPassword::Refuse)
-                .await
-        ),
-        "email_taken"
-    );
+    harness.create_user(somebody("anna"), Roles::default(), WeakPassword::Refuse).await.unwrap();
+    let double = NewUser { email: "Anna@example.org".into(), ..somebody("berta") };
+    assert_eq!(code(harness.create_user(double, Roles::default(), WeakPassword::Refuse).await), "email_taken");
 }
 
 #[tokio::test]
@@ -59,85 +30,36 @@ async fn another_password_ends_every_session() {
     let harness = accounts().await;
     harness.registered("anna").await;
     let tokens = harness.signs_in("anna").await.tokens;
-    assert_eq!(
-        fields(
-            harness
-                .set_password("anna", "password", WeakPassword::Refuse)
-                .await
-        ),
-        ["password"]
-    );
-    harness
-        .set_password("anna", "another horse é", WeakPassword::Refuse)
-        .await
-        .unwrap();
+    assert_eq!(fields(harness.set_password("anna", "password", WeakPassword::Refuse).await), ["password"]);
+    harness.set_password("anna", "another horse é", WeakPassword::Refuse).await.unwrap();
     assert_eq!(code(harness.shows(&tokens.access).await), "token_not_valid");
-    assert_eq!(
-        code(harness.try_sign_in("anna", PASSWORD).await),
-        "invalid_credentials"
-    );
+    assert_eq!(code(harness.try_sign_in("anna", PASSWORD).await), "invalid_credentials");
     assert!(harness.try_sign_in("anna", "another horse é").await.is_ok());
-    assert_eq!(
-        code(
-            harness
-                .set_password("nobody", PASSWORD, WeakPassword::Refuse)
-                .await
-        ),
-        "user_not_found"
-    );
+    assert_eq!(code(harness.set_password("nobody", PASSWORD, WeakPassword::Refuse).await), "user_not_found");
 }
 
 #[tokio::test]
 async fn the_last_superuser_cannot_be_deactivated() {
     let harness = accounts().await;
-    let superuser = Roles {
-        superuser: true,
-        ..Roles::default()
-    };
+    let superuser = Roles { superuser: true, ..Roles::default() };
     assert!(!harness.has_superuser().await.unwrap());
-    harness
-        .create_user(somebody("one"), superuser, WeakPassword::Refuse)
-        .await
-        .unwrap();
-    assert_eq!(
-        code(harness.set_active("one", false).await),
-        "last_superuser"
-    );
-    harness
-        .create_user(somebody("two"), superuser, WeakPassword::Refuse)
-        .await
-        .unwrap();
+    harness.create_user(somebody("one"), superuser, WeakPassword::Refuse).await.unwrap();
+    assert_eq!(code(harness.set_active("one", false).await), "last_superuser");
+    harness.create_user(somebody("two"), superuser, WeakPassword::Refuse).await.unwrap();
     harness.set_active("one", false).await.unwrap();
-    assert_eq!(
-        code(harness.set_active("two", false).await),
-        "last_superuser"
-    );
+    assert_eq!(code(harness.set_active("two", false).await), "last_superuser");
 }
 
 #[tokio::test]
 async fn an_operator_makes_tokens_and_sees_everybody() {
     let harness = accounts().await;
     harness.registered("anna").await;
-    let token = harness
-        .create_token_for("ANNA", NewUserToken::default())
-        .await
-        .unwrap()
-        .token;
+    let token = harness.create_token_for("ANNA", NewUserToken::default()).await.unwrap().token;
     assert!(harness.shows_user_token(&token).await.is_ok());
     harness.set_active("anna", false).await.unwrap();
     let page = harness.accounts(PageQuery::new(1, 100)).await.unwrap();
     assert!(
-        page.results
-            .iter()
-            .map(|account| (account.user.username.as_str(), account.is_active))
-            .eq([("anna", false)])
+        page.results.iter().map(|account| (account.user.username.as_str(), account.is_active)).eq([("anna", false)])
     );
-    assert_eq!(
-        code(
-            harness
-                .create_token_for("anna", NewUserToken::default())
-                .await
-        ),
-        "user_inactive"
-    );
+    assert_eq!(code(harness.create_token_for("anna", NewUserToken::default()).await), "user_inactive");
 }

@@ -9,10 +9,7 @@ async fn a_new_account_has_no_role_and_an_unverified_address() {
     let account = harness.registered("anna").await;
     assert_eq!(account.user.roles, Roles::default());
     assert!(account.is_active && !account.email_verified);
-    assert_eq!(
-        (account.user.username.as_str(), account.email.as_str()),
-        ("anna", "anna@example.org")
-    );
+    assert_eq!((account.user.username.as_str(), account.email.as_str()), ("anna", "anna@example.org"));
     assert_eq!(account.user.display_name, "anna");
 }
 
@@ -21,12 +18,7 @@ async fn a_name_is_taken_in_every_spelling() {
     let harness = accounts().await;
     harness.registered("Anna").await;
     for spelling in ["anna", "ANNA", "Ａｎｎａ"] {
-        let outcome = harness
-            .register(NewUser {
-                email: "x@example.org".into(),
-                ..somebody(spelling)
-            })
-            .await;
+        let outcome = harness.register(NewUser { email: "x@example.org".into(), ..somebody(spelling) }).await;
         assert_eq!(code(outcome), "username_taken", "{spelling}");
     }
 }
@@ -44,27 +36,16 @@ async fn of_many_who_register_one_name_at_once_one_gets_it() {
     }
     outcomes.sort();
     assert_eq!(outcomes[0], "ok");
-    assert!(
-        outcomes[1..]
-            .iter()
-            .all(|outcome| outcome == "username_taken"),
-        "{outcomes:?}"
-    );
+    assert!(outcomes[1..].iter().all(|outcome| outcome == "username_taken"), "{outcomes:?}");
     assert_eq!(harness.rows("users").await, 1);
 }
 
 #[tokio::test]
 async fn whether_an_address_is_known_is_not_told() {
     let harness = accounts().await;
-    let anna = harness
-        .create_user(somebody("anna"), Roles::default(), WeakPassword::Refuse)
-        .await
-        .unwrap();
+    let anna = harness.create_user(somebody("anna"), Roles::default(), WeakPassword::Refuse).await.unwrap();
     assert!(anna.email_verified);
-    let double = NewUser {
-        email: "ANNA@example.org".into(),
-        ..somebody("berta")
-    };
+    let double = NewUser { email: "ANNA@example.org".into(), ..somebody("berta") };
     let berta = harness.register(double).await.unwrap();
     assert!(!berta.email_verified);
 }
@@ -80,25 +61,16 @@ async fn everything_that_is_wrong_is_said_at_once() {
         last_name: "a\nb".into(),
     };
     let named = fields(harness.register(wrong).await);
-    assert_eq!(
-        named,
-        ["email", "first_name", "last_name", "password", "username"]
-    );
+    assert_eq!(named, ["email", "first_name", "last_name", "password", "username"]);
     assert_eq!(harness.rows("users").await, 0);
 }
 
 #[tokio::test]
 async fn a_password_over_the_limit_is_refused_before_it_is_hashed() {
     let harness = accounts().await;
-    let long = NewUser {
-        password: "x7".repeat(513),
-        ..somebody("anna")
-    };
+    let long = NewUser { password: "x7".repeat(513), ..somebody("anna") };
     assert_eq!(fields(harness.register(long).await), ["password"]);
-    let longest = NewUser {
-        password: "k7#pQz2m".repeat(128),
-        ..somebody("anna")
-    };
+    let longest = NewUser { password: "k7#pQz2m".repeat(128), ..somebody("anna") };
     assert!(harness.register(longest).await.is_ok());
 }
 
@@ -106,46 +78,16 @@ async fn a_password_over_the_limit_is_refused_before_it_is_hashed() {
 async fn people_change_their_own_names() {
     let harness = accounts().await;
     let anna = caller(&harness.registered("anna").await);
-    let patch = AccountPatch {
-        first_name: Some(" Anna ".into()),
-        last_name: Some("Miller".into()),
-        ..Default::default()
-    };
-    let account = harness
-        .change_me(&anna, patch, IfMatch::default())
-        .await
-        .unwrap();
-    assert_eq!(
-        (
-            account.user.first_name.as_str(),
-            account.user.display_name.as_str()
-        ),
-        ("Anna", "Anna Miller")
-    );
-    let patch = AccountPatch {
-        display_name: Some("Ann".into()),
-        ..Default::default()
-    };
-    let account = harness
-        .change_me(&anna, patch, IfMatch::default())
-        .await
-        .unwrap();
-    assert_eq!(
-        (
-            account.user.first_name.as_str(),
-            account.user.display_name.as_str()
-        ),
-        ("Anna", "Ann")
-    );
+    let patch =
+        AccountPatch { first_name: Some(" Anna ".into()), last_name: Some("Miller".into()), ..Default::default() };
+    let account = harness.change_me(&anna, patch, IfMatch::default()).await.unwrap();
+    assert_eq!((account.user.first_name.as_str(), account.user.display_name.as_str()), ("Anna", "Anna Miller"));
+    let patch = AccountPatch { display_name: Some("Ann".into()), ..Default::default() };
+    let account = harness.change_me(&anna, patch, IfMatch::default()).await.unwrap();
+    assert_eq!((account.user.first_name.as_str(), account.user.display_name.as_str()), ("Anna", "Ann"));
     assert_eq!(harness.me(&anna).await.unwrap(), account);
-    let bad = AccountPatch {
-        display_name: Some("a\u{7}".into()),
-        ..Default::default()
-    };
-    assert_eq!(
-        fields(harness.change_me(&anna, bad, IfMatch::default()).await),
-        ["display_name"]
-    );
+    let bad = AccountPatch { display_name: Some("a\u{7}".into()), ..Default::default() };
+    assert_eq!(fields(harness.change_me(&anna, bad, IfMatch::default()).await), ["display_name"]);
 }
 
 #[tokio::test]
@@ -157,38 +99,17 @@ async fn the_directory_lists_those_who_may_sign_in() {
     }
     harness.set_active("clara", false).await.unwrap();
     let names = async |search: Option<&str>, ordering: &str| {
-        let filter = UserFilter {
-            search: search.map(str::to_owned),
-        };
-        let page = harness
-            .users(&anna, filter, PageQuery::new(1, 20).ordered(ordering))
-            .await
-            .unwrap();
+        let filter = UserFilter { search: search.map(str::to_owned) };
+        let page = harness.users(&anna, filter, PageQuery::new(1, 20).ordered(ordering)).await.unwrap();
         assert_eq!(page.count as usize, page.results.len());
-        page.results
-            .into_iter()
-            .map(|user| user.username)
-            .collect::<Vec<_>>()
+        page.results.into_iter().map(|user| user.username).collect::<Vec<_>>()
     };
     assert_eq!(names(None, "").await, ["anna", "b_x", "bea", "Berta"]);
     assert_eq!(names(Some("BE"), "-username").await, ["Berta", "bea"]);
-    assert_eq!(
-        names(Some("b_"), "").await,
-        ["b_x"],
-        "a search is for text, not for a pattern"
-    );
+    assert_eq!(names(Some("b_"), "").await, ["b_x"], "a search is for text, not for a pattern");
     assert_eq!(names(Some("%"), "").await, Vec::<String>::new());
-    assert_eq!(
-        names(Some(""), "date_joined").await,
-        ["anna", "Berta", "bea", "b_x"]
-    );
-    let unknown = harness
-        .users(
-            &anna,
-            UserFilter::default(),
-            PageQuery::new(1, 20).ordered("password_hash"),
-        )
-        .await;
+    assert_eq!(names(Some(""), "date_joined").await, ["anna", "Berta", "bea", "b_x"]);
+    let unknown = harness.users(&anna, UserFilter::default(), PageQuery::new(1, 20).ordered("password_hash")).await;
     assert_eq!(fields(unknown), ["ordering"]);
 }
 
@@ -197,20 +118,11 @@ async fn a_person_is_found_while_they_may_sign_in() {
     let harness = accounts().await;
     let anna = harness.registered("anna").await;
     let id = harness.registered("berta").await.user.id;
-    assert_eq!(
-        harness.user(&caller(&anna), id).await.unwrap().username,
-        "berta"
-    );
+    assert_eq!(harness.user(&caller(&anna), id).await.unwrap().username, "berta");
     harness.set_active("berta", false).await.unwrap();
-    assert_eq!(
-        code(harness.user(&caller(&anna), id).await),
-        "user_not_found"
-    );
+    assert_eq!(code(harness.user(&caller(&anna), id).await), "user_not_found");
     // What they wrote still carries their name.
-    let people = harness
-        .people(&[anna.user.id, id, UserId(99)])
-        .await
-        .unwrap();
+    let people = harness.people(&[anna.user.id, id, UserId(99)]).await.unwrap();
     let mut names: Vec<_> = people.into_iter().map(|person| person.username).collect();
     names.sort();
     assert_eq!(names, ["anna", "berta"]);
@@ -220,29 +132,15 @@ async fn a_person_is_found_while_they_may_sign_in() {
 #[tokio::test]
 async fn staff_remove_people_and_every_token_goes_with_them() {
     let harness = accounts().await;
-    let staff = Roles {
-        staff: true,
-        ..Roles::default()
-    };
-    let staff = caller(
-        &harness
-            .create_user(somebody("staff"), staff, WeakPassword::Refuse)
-            .await
-            .unwrap(),
-    );
+    let staff = Roles { staff: true, ..Roles::default() };
+    let staff = caller(&harness.create_user(somebody("staff"), staff, WeakPassword::Refuse).await.unwrap());
     let anna = harness.registered("anna").await;
     harness.signs_in("anna").await;
-    assert_eq!(
-        code(harness.delete_user(&caller(&anna), staff.user).await),
-        "not_staff"
-    );
+    assert_eq!(code(harness.delete_user(&caller(&anna), staff.user).await), "not_staff");
     harness.delete_user(&staff, anna.user.id).await.unwrap();
     assert_eq!(harness.rows("accounts_session").await, 0);
     assert_eq!(harness.rows("accounts_refresh_token").await, 0);
-    assert_eq!(
-        code(harness.delete_user(&staff, anna.user.id).await),
-        "user_not_found"
-    );
+    assert_eq!(code(harness.delete_user(&staff, anna.user.id).await), "user_not_found");
     let next = harness.registered("anna").await;
     assert!(next.user.id > anna.user.id, "an id is never used again");
 }
@@ -250,36 +148,15 @@ async fn staff_remove_people_and_every_token_goes_with_them() {
 #[tokio::test]
 async fn a_superuser_always_stays() {
     let harness = with_connections(4).await;
-    let superuser = Roles {
-        superuser: true,
-        ..Roles::default()
-    };
-    let staff = Roles {
-        staff: true,
-        ..Roles::default()
-    };
+    let superuser = Roles { superuser: true, ..Roles::default() };
+    let staff = Roles { staff: true, ..Roles::default() };
     let make = async |name: &str, roles| {
-        caller(
-            &harness
-                .create_user(somebody(name), roles, WeakPassword::Refuse)
-                .await
-                .unwrap(),
-        )
+        caller(&harness.create_user(somebody(name), roles, WeakPassword::Refuse).await.unwrap())
     };
-    let (one, two, staff) = (
-        make("one", superuser).await,
-        make("two", superuser).await,
-        make("staff", staff).await,
-    );
-    assert_eq!(
-        code(harness.delete_user(&staff, one.user).await),
-        "not_superuser"
-    );
+    let (one, two, staff) = (make("one", superuser).await, make("two", superuser).await, make("staff", staff).await);
+    assert_eq!(code(harness.delete_user(&staff, one.user).await), "not_superuser");
     // Each removes the other at the same moment.
-    let (first, second) = tokio::join!(
-        harness.delete_user(&one, two.user),
-        harness.delete_user(&two, one.user)
-    );
+    let (first, second) = tokio::join!(harness.delete_user(&one, two.user), harness.delete_user(&two, one.user));
     let mut outcomes = [code(first), code(second)];
     outcomes.sort();
     assert_eq!(outcomes, ["last_superuser", "ok"]);

@@ -1,24 +1,16 @@
 use guildhall_accounts::{Accounts, Device, Tokens, WeakPassword};
 use guildhall_kernel::Roles;
 
-use crate::harness::{
-    PASSWORD, accounts, caller, code, credentials, fields, somebody, with_connections,
-};
+use crate::harness::{PASSWORD, accounts, caller, code, credentials, fields, somebody, with_connections};
 
 #[tokio::test]
 async fn signing_in_opens_a_session_with_one_refresh_token() {
     let harness = accounts().await;
     let anna = harness.registered("anna").await;
     let signed_in = harness.signs_in("ANNA").await;
-    assert_eq!(
-        (signed_in.tokens.token_type, signed_in.tokens.expires_in),
-        ("Bearer", 300)
-    );
+    assert_eq!((signed_in.tokens.token_type, signed_in.tokens.expires_in), ("Bearer", 300));
     assert!(signed_in.user.last_login.is_some());
-    assert_eq!(
-        harness.shows(&signed_in.tokens.access).await.unwrap(),
-        caller(&anna)
-    );
+    assert_eq!(harness.shows(&signed_in.tokens.access).await.unwrap(), caller(&anna));
     assert_eq!(harness.rows("accounts_session").await, 1);
     assert_eq!(harness.rows("accounts_refresh_token").await, 1);
 }
@@ -27,20 +19,9 @@ async fn signing_in_opens_a_session_with_one_refresh_token() {
 async fn an_address_signs_in_once_it_is_verified() {
     let harness = accounts().await;
     harness.registered("anna").await;
-    assert_eq!(
-        code(harness.try_sign_in("anna@example.org", PASSWORD).await),
-        "invalid_credentials"
-    );
-    harness
-        .create_user(somebody("berta"), Roles::default(), WeakPassword::Refuse)
-        .await
-        .unwrap();
-    assert!(
-        harness
-            .try_sign_in("Berta@Example.org", PASSWORD)
-            .await
-            .is_ok()
-    );
+    assert_eq!(code(harness.try_sign_in("anna@example.org", PASSWORD).await), "invalid_credentials");
+    harness.create_user(somebody("berta"), Roles::default(), WeakPassword::Refuse).await.unwrap();
+    assert!(harness.try_sign_in("Berta@Example.org", PASSWORD).await.is_ok());
     // Whoever takes an address for a name gets nothing by it.
     let squatter = guildhall_accounts::NewUser {
         email: "x@example.org".into(),
@@ -48,16 +29,7 @@ async fn an_address_signs_in_once_it_is_verified() {
         ..somebody("berta@example.org")
     };
     harness.register(squatter).await.unwrap();
-    assert_eq!(
-        harness
-            .try_sign_in("berta@example.org", PASSWORD)
-            .await
-            .unwrap()
-            .user
-            .user
-            .username,
-        "berta"
-    );
+    assert_eq!(harness.try_sign_in("berta@example.org", PASSWORD).await.unwrap().user.user.username, "berta");
 }
 
 #[tokio::test]
@@ -74,16 +46,10 @@ async fn every_reason_not_to_sign_in_looks_the_same() {
         ("anna\u{301}", "x"),
     ] {
         let refused = harness.try_sign_in(name, password).await.err().unwrap();
-        assert_eq!(
-            refused.to_string(),
-            "No active account found with the given credentials.",
-            "{name}"
-        );
+        assert_eq!(refused.to_string(), "No active account found with the given credentials.", "{name}");
         assert_eq!(code(Err::<(), _>(refused)), "invalid_credentials");
     }
-    let blank = harness
-        .sign_in(credentials(" ", ""), Device::default())
-        .await;
+    let blank = harness.sign_in(credentials(" ", ""), Device::default()).await;
     assert_eq!(fields(blank), ["password", "username"]);
 }
 
@@ -98,10 +64,7 @@ async fn a_refresh_makes_the_next_pair_of_the_same_session() {
         assert!(harness.shows(access).await.is_ok());
     }
     assert_eq!(harness.rows("accounts_session").await, 1);
-    assert_eq!(
-        code(harness.verify(&first.refresh).await),
-        "token_not_valid"
-    );
+    assert_eq!(code(harness.verify(&first.refresh).await), "token_not_valid");
     assert_eq!(code(harness.verify(&second.refresh).await), "ok");
     assert_eq!(code(harness.verify(&second.access).await), "ok");
 }
@@ -141,14 +104,8 @@ async fn a_second_use_after_the_successor_was_used_ends_the_session() {
     harness.wait(11);
     assert_eq!(code(harness.refresh(&first.refresh).await), "token_reused");
     assert_eq!(code(harness.shows(&third.access).await), "token_not_valid");
-    assert_eq!(
-        code(harness.refresh(&third.refresh).await),
-        "token_not_valid"
-    );
-    assert!(
-        harness.shows(&other_device.access).await.is_ok(),
-        "other sessions go on"
-    );
+    assert_eq!(code(harness.refresh(&third.refresh).await), "token_not_valid");
+    assert!(harness.shows(&other_device.access).await.is_ok(), "other sessions go on");
 }
 
 #[tokio::test]
@@ -189,10 +146,7 @@ async fn tokens_end_when_they_said_they_would() {
     assert_eq!(code(harness.shows(&tokens.access).await), "token_expired");
     assert_eq!(code(harness.verify(&tokens.access).await), "token_expired");
     harness.wait(14 * 24 * 3600);
-    assert_eq!(
-        code(harness.refresh(&tokens.refresh).await),
-        "token_expired"
-    );
+    assert_eq!(code(harness.refresh(&tokens.refresh).await), "token_expired");
 }
 
 #[tokio::test]
@@ -206,10 +160,7 @@ async fn a_session_ends_however_often_it_is_refreshed() {
     }
     // 78 of 90 days have passed: twelve are left, not fourteen.
     harness.wait(12 * 24 * 3600 + 60);
-    assert_eq!(
-        code(harness.refresh(&tokens.refresh).await),
-        "token_expired"
-    );
+    assert_eq!(code(harness.refresh(&tokens.refresh).await), "token_expired");
 }
 
 #[tokio::test]
@@ -217,18 +168,9 @@ async fn the_two_kinds_of_token_are_not_exchangeable() {
     let harness = accounts().await;
     harness.registered("anna").await;
     let tokens = harness.signs_in("anna").await.tokens;
-    assert_eq!(
-        code(harness.refresh(&tokens.access).await),
-        "token_not_valid"
-    );
-    assert_eq!(
-        code(harness.shows(&tokens.refresh).await),
-        "token_not_valid"
-    );
-    assert_eq!(
-        code(harness.shows_user_token(&tokens.access).await),
-        "token_not_valid"
-    );
+    assert_eq!(code(harness.refresh(&tokens.access).await), "token_not_valid");
+    assert_eq!(code(harness.shows(&tokens.refresh).await), "token_not_valid");
+    assert_eq!(code(harness.shows_user_token(&tokens.access).await), "token_not_valid");
 }
 
 #[tokio::test]
@@ -238,14 +180,8 @@ async fn signing_out_ends_both_tokens_at_once() {
     let tokens = harness.signs_in("anna").await.tokens;
     harness.sign_out(&tokens.refresh).await.unwrap();
     assert_eq!(code(harness.shows(&tokens.access).await), "token_not_valid");
-    assert_eq!(
-        code(harness.refresh(&tokens.refresh).await),
-        "token_not_valid"
-    );
-    assert_eq!(
-        code(harness.verify(&tokens.access).await),
-        "token_not_valid"
-    );
+    assert_eq!(code(harness.refresh(&tokens.refresh).await), "token_not_valid");
+    assert_eq!(code(harness.verify(&tokens.access).await), "token_not_valid");
     harness.sign_out(&tokens.refresh).await.unwrap();
     harness.wait(15 * 24 * 3600);
     harness.sign_out(&tokens.refresh).await.unwrap();
@@ -256,22 +192,12 @@ async fn signing_out_ends_both_tokens_at_once() {
 async fn signing_out_everywhere_ends_every_session_and_leaves_user_tokens() {
     let harness = accounts().await;
     let anna = caller(&harness.registered("anna").await);
-    let (one, two) = (
-        harness.signs_in("anna").await.tokens,
-        harness.signs_in("anna").await.tokens,
-    );
-    let token = harness
-        .exchange_for_user_token(credentials("anna", PASSWORD))
-        .await
-        .unwrap()
-        .token;
+    let (one, two) = (harness.signs_in("anna").await.tokens, harness.signs_in("anna").await.tokens);
+    let token = harness.exchange_for_user_token(credentials("anna", PASSWORD)).await.unwrap().token;
     harness.sign_out_everywhere(&anna).await.unwrap();
     for tokens in [one, two] {
         assert_eq!(code(harness.shows(&tokens.access).await), "token_not_valid");
-        assert_eq!(
-            code(harness.refresh(&tokens.refresh).await),
-            "token_not_valid"
-        );
+        assert_eq!(code(harness.refresh(&tokens.refresh).await), "token_not_valid");
     }
     assert!(harness.shows_user_token(&token).await.is_ok());
 }
@@ -281,64 +207,30 @@ async fn tokens_of_somebody_who_was_deactivated_stay_dead() {
     let harness = accounts().await;
     harness.registered("anna").await;
     let tokens = harness.signs_in("anna").await.tokens;
-    let token = harness
-        .exchange_for_user_token(credentials("anna", PASSWORD))
-        .await
-        .unwrap()
-        .token;
+    let token = harness.exchange_for_user_token(credentials("anna", PASSWORD)).await.unwrap().token;
     harness.set_active("anna", false).await.unwrap();
     assert_eq!(code(harness.shows(&tokens.access).await), "user_inactive");
-    assert_eq!(
-        code(harness.refresh(&tokens.refresh).await),
-        "user_inactive"
-    );
-    assert_eq!(
-        code(harness.shows_user_token(&token).await),
-        "token_not_valid"
-    );
+    assert_eq!(code(harness.refresh(&tokens.refresh).await), "user_inactive");
+    assert_eq!(code(harness.shows_user_token(&token).await), "token_not_valid");
     harness.set_active("anna", true).await.unwrap();
     assert_eq!(code(harness.shows(&tokens.access).await), "token_not_valid");
-    assert_eq!(
-        code(harness.refresh(&tokens.refresh).await),
-        "token_not_valid"
-    );
-    assert_eq!(
-        code(harness.shows_user_token(&token).await),
-        "token_not_valid"
-    );
+    assert_eq!(code(harness.refresh(&tokens.refresh).await), "token_not_valid");
+    assert_eq!(code(harness.shows_user_token(&token).await), "token_not_valid");
     assert!(harness.try_sign_in("anna", PASSWORD).await.is_ok());
 }
 
 #[tokio::test]
 async fn tokens_of_somebody_who_was_removed_are_dead() {
     let harness = accounts().await;
-    let staff = Roles {
-        staff: true,
-        ..Roles::default()
-    };
-    let staff = caller(
-        &harness
-            .create_user(somebody("staff"), staff, WeakPassword::Refuse)
-            .await
-            .unwrap(),
-    );
+    let staff = Roles { staff: true, ..Roles::default() };
+    let staff = caller(&harness.create_user(somebody("staff"), staff, WeakPassword::Refuse).await.unwrap());
     let anna = harness.registered("anna").await.user.id;
     let tokens = harness.signs_in("anna").await.tokens;
-    let token = harness
-        .exchange_for_user_token(credentials("anna", PASSWORD))
-        .await
-        .unwrap()
-        .token;
+    let token = harness.exchange_for_user_token(credentials("anna", PASSWORD)).await.unwrap().token;
     harness.delete_user(&staff, anna).await.unwrap();
     assert_eq!(code(harness.shows(&tokens.access).await), "token_not_valid");
-    assert_eq!(
-        code(harness.refresh(&tokens.refresh).await),
-        "token_not_valid"
-    );
-    assert_eq!(
-        code(harness.shows_user_token(&token).await),
-        "token_not_valid"
-    );
+    assert_eq!(code(harness.refresh(&tokens.refresh).await), "token_not_valid");
+    assert_eq!(code(harness.shows_user_token(&token).await), "token_not_valid");
 }
 
 #[tokio::test]
@@ -346,11 +238,7 @@ async fn a_request_is_let_in_with_one_statement() {
     let harness = accounts().await;
     harness.registered("anna").await;
     let tokens = harness.signs_in("anna").await.tokens;
-    let token = harness
-        .exchange_for_user_token(credentials("anna", PASSWORD))
-        .await
-        .unwrap()
-        .token;
+    let token = harness.exchange_for_user_token(credentials("anna", PASSWORD)).await.unwrap().token;
     // The first use is noted.
     harness.shows(&tokens.access).await.unwrap();
     harness.shows_user_token(&token).await.unwrap();
@@ -367,15 +255,10 @@ async fn a_second_node_takes_the_first_ones_tokens() {
     let tokens = harness.signs_in("anna").await.tokens;
     let settings = guildhall_accounts::Settings::default();
     let clock = guildhall_kernel::Clock::system();
-    let other = guildhall_accounts::SqlAccounts::open(harness.db.handle(), settings, clock)
-        .await
-        .unwrap();
+    let other = guildhall_accounts::SqlAccounts::open(harness.db.handle(), settings, clock).await.unwrap();
     assert!(other.refresh(&tokens.refresh).await.is_ok());
     let keys = |jwks| serde_json::to_value(jwks).unwrap();
     assert_eq!(keys(other.jwks()), keys(harness.jwks()));
     let jwks = keys(other.jwks()).to_string();
-    assert!(
-        jwks.contains("\"OKP\"") && !jwks.contains("\"d\""),
-        "only the public half is shown"
-    );
+    assert!(jwks.contains("\"OKP\"") && !jwks.contains("\"d\""), "only the public half is shown");
 }

@@ -7,22 +7,14 @@ use crate::harness::{PASSWORD, accounts, caller, code, credentials, fields, with
 async fn a_name_and_a_password_make_a_token_for_a_year() {
     let harness = accounts().await;
     let anna = caller(&harness.registered("anna").await);
-    let issued = harness
-        .exchange_for_user_token(credentials("anna", PASSWORD))
-        .await
-        .unwrap();
+    let issued = harness.exchange_for_user_token(credentials("anna", PASSWORD)).await.unwrap();
     assert!(issued.token.starts_with("ght_"));
     assert_eq!(harness.shows_user_token(&issued.token).await.unwrap(), anna);
     harness.wait(364 * 24 * 3600);
     assert!(harness.shows_user_token(&issued.token).await.is_ok());
     harness.wait(24 * 3600);
-    assert_eq!(
-        code(harness.shows_user_token(&issued.token).await),
-        "token_expired"
-    );
-    let wrong = harness
-        .exchange_for_user_token(credentials("anna", "wrong"))
-        .await;
+    assert_eq!(code(harness.shows_user_token(&issued.token).await), "token_expired");
+    let wrong = harness.exchange_for_user_token(credentials("anna", "wrong")).await;
     assert_eq!(code(wrong), "invalid_credentials");
 }
 
@@ -30,43 +22,19 @@ async fn a_name_and_a_password_make_a_token_for_a_year() {
 async fn the_list_tells_tokens_apart_without_giving_one_away() {
     let harness = accounts().await;
     let anna = caller(&harness.registered("anna").await);
-    let new = NewUserToken {
-        name: " laptop ".into(),
-        expires_in_days: Some(7),
-    };
+    let new = NewUserToken { name: " laptop ".into(), expires_in_days: Some(7) };
     let issued = harness.create_user_token(&anna, new).await.unwrap();
-    let list = harness
-        .user_tokens(&anna, SliceQuery::newest(50))
-        .await
-        .unwrap()
-        .results;
+    let list = harness.user_tokens(&anna, SliceQuery::newest(50)).await.unwrap().results;
     assert_eq!(list, [issued.shown.clone()]);
-    assert_eq!(
-        (list[0].name.as_str(), list[0].last_used_at),
-        ("laptop", None)
-    );
+    assert_eq!((list[0].name.as_str(), list[0].last_used_at), ("laptop", None));
     assert!(issued.token.starts_with(&list[0].prefix));
-    assert!(
-        !serde_json::to_string(&list)
-            .unwrap()
-            .contains(&issued.token)
-    );
+    assert!(!serde_json::to_string(&list).unwrap().contains(&issued.token));
 
     harness.shows_user_token(&issued.token).await.unwrap();
-    let used = harness
-        .user_tokens(&anna, SliceQuery::newest(50))
-        .await
-        .unwrap()
-        .results[0]
-        .last_used_at;
+    let used = harness.user_tokens(&anna, SliceQuery::newest(50)).await.unwrap().results[0].last_used_at;
     assert!(used.is_some());
     harness.shows_user_token(&issued.token).await.unwrap();
-    let again = harness
-        .user_tokens(&anna, SliceQuery::newest(50))
-        .await
-        .unwrap()
-        .results[0]
-        .last_used_at;
+    let again = harness.user_tokens(&anna, SliceQuery::newest(50)).await.unwrap().results[0].last_used_at;
     assert_eq!(again, used, "noted once a minute");
 }
 
@@ -75,55 +43,28 @@ async fn a_token_is_taken_back_by_its_owner_alone() {
     let harness = accounts().await;
     let anna = caller(&harness.registered("anna").await);
     let berta = caller(&harness.registered("berta").await);
-    let issued = harness
-        .create_user_token(&anna, NewUserToken::default())
-        .await
-        .unwrap();
-    assert_eq!(
-        code(harness.revoke_user_token(&berta, issued.shown.id).await),
-        "token_not_found"
-    );
+    let issued = harness.create_user_token(&anna, NewUserToken::default()).await.unwrap();
+    assert_eq!(code(harness.revoke_user_token(&berta, issued.shown.id).await), "token_not_found");
     assert!(harness.shows_user_token(&issued.token).await.is_ok());
-    harness
-        .revoke_user_token(&anna, issued.shown.id)
-        .await
-        .unwrap();
-    assert_eq!(
-        code(harness.shows_user_token(&issued.token).await),
-        "token_not_valid"
-    );
-    assert_eq!(
-        code(harness.revoke_user_token(&anna, issued.shown.id).await),
-        "token_not_found"
-    );
+    harness.revoke_user_token(&anna, issued.shown.id).await.unwrap();
+    assert_eq!(code(harness.shows_user_token(&issued.token).await), "token_not_valid");
+    assert_eq!(code(harness.revoke_user_token(&anna, issued.shown.id).await), "token_not_found");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_more_than_twenty_the_oldest_goes() {
     let harness = with_connections(4).await;
     let anna = caller(&harness.registered("anna").await);
-    let first = harness
-        .create_user_token(&anna, NewUserToken::default())
-        .await
-        .unwrap()
-        .token;
+    let first = harness.create_user_token(&anna, NewUserToken::default()).await.unwrap().token;
     let tasks = (0..24).map(|_| {
         let accounts = harness.accounts.clone();
-        tokio::spawn(async move {
-            accounts
-                .create_user_token(&anna, NewUserToken::default())
-                .await
-                .unwrap()
-        })
+        tokio::spawn(async move { accounts.create_user_token(&anna, NewUserToken::default()).await.unwrap() })
     });
     for task in tasks.collect::<Vec<_>>() {
         task.await.unwrap();
     }
     assert_eq!(harness.rows("accounts_user_token").await, 20);
-    assert_eq!(
-        code(harness.shows_user_token(&first).await),
-        "token_not_valid"
-    );
+    assert_eq!(code(harness.shows_user_token(&first).await), "token_not_valid");
 }
 
 #[tokio::test]
@@ -131,31 +72,15 @@ async fn a_life_beyond_the_setting_is_refused() {
     let harness = accounts().await;
     let anna = caller(&harness.registered("anna").await);
     for days in [0, 366, u32::MAX] {
-        let new = NewUserToken {
-            name: String::new(),
-            expires_in_days: Some(days),
-        };
-        assert_eq!(
-            fields(harness.create_user_token(&anna, new).await),
-            ["expires_in_days"]
-        );
+        let new = NewUserToken { name: String::new(), expires_in_days: Some(days) };
+        assert_eq!(fields(harness.create_user_token(&anna, new).await), ["expires_in_days"]);
     }
 }
 
 #[tokio::test]
 async fn a_token_that_is_none_is_refused() {
     let harness = accounts().await;
-    for token in [
-        "",
-        "ght_",
-        "x",
-        "ght_\u{e9}\u{e9}\u{e9}",
-        &"x".repeat(100_000),
-        "ght_'; DROP TABLE users; --",
-    ] {
-        assert_eq!(
-            code(harness.shows_user_token(token).await),
-            "token_not_valid"
-        );
+    for token in ["", "ght_", "x", "ght_\u{e9}\u{e9}\u{e9}", &"x".repeat(100_000), "ght_'; DROP TABLE users; --"] {
+        assert_eq!(code(harness.shows_user_token(token).await), "token_not_valid");
     }
 }

@@ -1,15 +1,10 @@
 use guildhall_community::{Community, GroupFilter, GroupId, NewGroup};
 use guildhall_kernel::{Caller, IfMatch, PageQuery, UserId};
 
-use crate::harness::{
-    Harness, all, code, community, named, person, private, staff, with_connections,
-};
+use crate::harness::{Harness, all, code, community, named, person, private, staff, with_connections};
 
 async fn names(harness: &Harness, caller: &Caller, filter: GroupFilter) -> Vec<String> {
-    let page = harness
-        .groups(caller, filter, PageQuery::new(1, 100).ordered("name"))
-        .await
-        .unwrap();
+    let page = harness.groups(caller, filter, PageQuery::new(1, 100).ordered("name")).await.unwrap();
     assert_eq!(usize::try_from(page.count).unwrap(), page.results.len());
     page.results.into_iter().map(|group| group.name).collect()
 }
@@ -17,48 +12,24 @@ async fn names(harness: &Harness, caller: &Caller, filter: GroupFilter) -> Vec<S
 #[tokio::test]
 async fn whoever_makes_a_group_is_member_and_moderator() {
     let harness = community().await;
-    let group = harness
-        .create_group(&person(1), named("  Rust People "))
-        .await
-        .unwrap();
+    let group = harness.create_group(&person(1), named("  Rust People ")).await.unwrap();
     assert_eq!(
-        (
-            group.name.as_str(),
-            group.slug.as_str(),
-            group.category.as_str()
-        ),
+        (group.name.as_str(), group.slug.as_str(), group.category.as_str()),
         ("Rust People", "rust-people", "general")
     );
     assert!(group.is_member && group.is_moderator);
-    assert_eq!(
-        (group.member_count, group.moderators.as_slice()),
-        (1, &[UserId(1)][..])
-    );
+    assert_eq!((group.member_count, group.moderators.as_slice()), (1, &[UserId(1)][..]));
     assert_eq!(group.creator.as_ref().unwrap().username, "person-1");
-    assert!(
-        group
-            .image_url
-            .starts_with("https://example.org/api/community/pictures/RP-")
-    );
+    assert!(group.image_url.starts_with("https://example.org/api/community/pictures/RP-"));
     assert_eq!(harness.group(&person(1), group.id).await.unwrap(), group);
-    assert_eq!(
-        harness
-            .groups(&person(1), all(), PageQuery::new(1, 20))
-            .await
-            .unwrap()
-            .results,
-        [group]
-    );
+    assert_eq!(harness.groups(&person(1), all(), PageQuery::new(1, 20)).await.unwrap().results, [group]);
 }
 
 #[tokio::test]
 async fn a_group_without_its_owner_is_not_stored() {
     let harness = community().await;
     // Somebody who is gone from the user table: the membership cannot be stored, and so nothing is.
-    assert_eq!(
-        code(harness.create_group(&person(99), named("x")).await),
-        "conflict"
-    );
+    assert_eq!(code(harness.create_group(&person(99), named("x")).await), "conflict");
     assert_eq!(harness.rows("community_group").await, 0);
 }
 
@@ -66,15 +37,10 @@ async fn a_group_without_its_owner_is_not_stored() {
 async fn two_groups_may_have_one_name_but_not_one_slug() {
     let harness = with_connections(4).await;
     let (one, two) = (person(1), person(2));
-    let (first, second) = tokio::join!(
-        harness.create_group(&one, named("Readers")),
-        harness.create_group(&two, named("Readers"))
-    );
+    let (first, second) =
+        tokio::join!(harness.create_group(&one, named("Readers")), harness.create_group(&two, named("Readers")));
     let (first, second) = (first.unwrap(), second.unwrap());
-    assert_eq!(
-        (first.name, second.name),
-        ("Readers".into(), "Readers".into())
-    );
+    assert_eq!((first.name, second.name), ("Readers".into(), "Readers".into()));
     assert_ne!(first.slug, second.slug);
 }
 
@@ -86,28 +52,12 @@ async fn bad_input_is_refused_whole() {
         named("  "),
         named("a\nb"),
         named(&"x".repeat(201)),
-        NewGroup {
-            category: String::new(),
-            ..named("x")
-        },
-        NewGroup {
-            category: "x".repeat(51),
-            ..named("x")
-        },
-        NewGroup {
-            description: "x".repeat(10_001),
-            ..named("x")
-        },
-        NewGroup {
-            description: "\u{1b}[2J".into(),
-            ..named("x")
-        },
+        NewGroup { category: String::new(), ..named("x") },
+        NewGroup { category: "x".repeat(51), ..named("x") },
+        NewGroup { description: "x".repeat(10_001), ..named("x") },
+        NewGroup { description: "\u{1b}[2J".into(), ..named("x") },
     ] {
-        assert_eq!(
-            code(harness.create_group(&person(1), new.clone()).await),
-            "invalid",
-            "{new:?}"
-        );
+        assert_eq!(code(harness.create_group(&person(1), new.clone()).await), "invalid", "{new:?}");
     }
     assert_eq!(harness.rows("community_group").await, 0);
 }
@@ -115,35 +65,13 @@ async fn bad_input_is_refused_whole() {
 #[tokio::test]
 async fn a_private_group_does_not_exist_for_outsiders() {
     let harness = community().await;
-    let den = harness
-        .create_group(&person(1), private("den"))
-        .await
-        .unwrap();
-    harness
-        .create_group(&person(1), named("hall"))
-        .await
-        .unwrap();
+    let den = harness.create_group(&person(1), private("den")).await.unwrap();
+    harness.create_group(&person(1), named("hall")).await.unwrap();
     assert_eq!(names(&harness, &person(2), all()).await, ["hall"]);
-    assert_eq!(
-        code(harness.group(&person(2), den.id).await),
-        "group_not_found"
-    );
-    assert_eq!(
-        code(
-            harness
-                .delete_group(&person(2), den.id, IfMatch::default())
-                .await
-        ),
-        "group_not_found"
-    );
-    let search = GroupFilter {
-        search: Some("den".into()),
-        ..all()
-    };
-    assert_eq!(
-        names(&harness, &person(2), search.clone()).await,
-        Vec::<String>::new()
-    );
+    assert_eq!(code(harness.group(&person(2), den.id).await), "group_not_found");
+    assert_eq!(code(harness.delete_group(&person(2), den.id, IfMatch::default()).await), "group_not_found");
+    let search = GroupFilter { search: Some("den".into()), ..all() };
+    assert_eq!(names(&harness, &person(2), search.clone()).await, Vec::<String>::new());
     assert_eq!(names(&harness, &person(1), search).await, ["den"]);
     assert_eq!(names(&harness, &staff(3), all()).await, ["den", "hall"]);
 }
@@ -151,73 +79,26 @@ async fn a_private_group_does_not_exist_for_outsiders() {
 #[tokio::test]
 async fn the_list_can_be_narrowed() {
     let harness = community().await;
-    for (owner, name, category) in [
-        (1, "Äpfel", "food"),
-        (1, "Birnen", "food"),
-        (2, "birken", "trees"),
-    ] {
-        let new = NewGroup {
-            category: category.into(),
-            ..named(name)
-        };
+    for (owner, name, category) in [(1, "Äpfel", "food"), (1, "Birnen", "food"), (2, "birken", "trees")] {
+        let new = NewGroup { category: category.into(), ..named(name) };
         harness.create_group(&person(owner), new).await.unwrap();
     }
     let me = person(1);
-    let category = GroupFilter {
-        category: Some("food".into()),
-        ..all()
-    };
+    let category = GroupFilter { category: Some("food".into()), ..all() };
     assert_eq!(names(&harness, &me, category).await, ["Birnen", "Äpfel"]);
-    let search = |text: &str| GroupFilter {
-        search: Some(text.into()),
-        ..all()
-    };
-    assert_eq!(
-        names(&harness, &me, search("BIR")).await,
-        ["birken", "Birnen"]
-    );
+    let search = |text: &str| GroupFilter { search: Some(text.into()), ..all() };
+    assert_eq!(names(&harness, &me, search("BIR")).await, ["birken", "Birnen"]);
     assert_eq!(names(&harness, &me, search("äp")).await, ["Äpfel"]);
-    assert_eq!(
-        names(&harness, &me, search("%")).await,
-        Vec::<String>::new()
-    );
-    assert_eq!(
-        names(
-            &harness,
-            &me,
-            GroupFilter {
-                joined: Some(true),
-                ..all()
-            }
-        )
-        .await,
-        ["Birnen", "Äpfel"]
-    );
-    assert_eq!(
-        names(
-            &harness,
-            &me,
-            GroupFilter {
-                joined: Some(false),
-                ..all()
-            }
-        )
-        .await,
-        ["birken"]
-    );
+    assert_eq!(names(&harness, &me, search("%")).await, Vec::<String>::new());
+    assert_eq!(names(&harness, &me, GroupFilter { joined: Some(true), ..all() }).await, ["Birnen", "Äpfel"]);
+    assert_eq!(names(&harness, &me, GroupFilter { joined: Some(false), ..all() }).await, ["birken"]);
 }
 
 #[tokio::test]
 async fn a_group_goes_with_its_moderators_and_members() {
     let harness = community().await;
-    let group = harness
-        .create_group(&person(1), named("hall"))
-        .await
-        .unwrap();
-    let other = harness
-        .create_group(&person(2), named("other"))
-        .await
-        .unwrap();
+    let group = harness.create_group(&person(1), named("hall")).await.unwrap();
+    let other = harness.create_group(&person(2), named("other")).await.unwrap();
     for (user, role) in [(2, "moderator"), (3, "member"), (4, "member")] {
         let values = format!("({}, {user}, '{role}', 0)", group.id);
         harness
@@ -226,71 +107,35 @@ async fn a_group_goes_with_its_moderators_and_members() {
             .unwrap();
     }
     let seen = harness.group(&person(3), group.id).await.unwrap();
-    assert_eq!(
-        (seen.member_count, seen.moderators.as_slice()),
-        (4, &[UserId(1), UserId(2)][..])
-    );
+    assert_eq!((seen.member_count, seen.moderators.as_slice()), (4, &[UserId(1), UserId(2)][..]));
     assert!(seen.is_member && !seen.is_moderator);
     for refused in [2, 3, 5] {
-        let outcome = harness
-            .delete_group(&person(refused), group.id, IfMatch::default())
-            .await;
+        let outcome = harness.delete_group(&person(refused), group.id, IfMatch::default()).await;
         assert_eq!(code(outcome), "not_group_owner");
     }
-    harness
-        .delete_group(&person(1), group.id, IfMatch::default())
-        .await
-        .unwrap();
-    assert_eq!(
-        code(harness.group(&person(1), group.id).await),
-        "group_not_found"
-    );
+    harness.delete_group(&person(1), group.id, IfMatch::default()).await.unwrap();
+    assert_eq!(code(harness.group(&person(1), group.id).await), "group_not_found");
     assert_eq!(harness.rows("community_membership").await, 1);
-    assert_eq!(
-        code(
-            harness
-                .delete_group(&person(1), group.id, IfMatch::default())
-                .await
-        ),
-        "group_not_found"
-    );
-    harness
-        .delete_group(&staff(9), other.id, IfMatch::default())
-        .await
-        .unwrap();
+    assert_eq!(code(harness.delete_group(&person(1), group.id, IfMatch::default()).await), "group_not_found");
+    harness.delete_group(&staff(9), other.id, IfMatch::default()).await.unwrap();
     assert_eq!(harness.rows("community_group").await, 0);
-    let next = harness
-        .create_group(&person(1), named("hall"))
-        .await
-        .unwrap();
+    let next = harness.create_group(&person(1), named("hall")).await.unwrap();
     assert!(next.id > other.id, "an id is never used again");
 }
 
 #[tokio::test]
 async fn when_a_person_goes_their_groups_stay_and_their_memberships_go() {
     let harness = community().await;
-    let group = harness
-        .create_group(&person(1), named("hall"))
-        .await
-        .unwrap();
-    harness
-        .sql("DELETE FROM people WHERE id = 1")
-        .await
-        .unwrap();
+    let group = harness.create_group(&person(1), named("hall")).await.unwrap();
+    harness.sql("DELETE FROM people WHERE id = 1").await.unwrap();
     let left = harness.group(&person(2), group.id).await.unwrap();
-    assert_eq!(
-        (left.creator, left.member_count, left.moderators),
-        (None, 0, Vec::new())
-    );
+    assert_eq!((left.creator, left.member_count, left.moderators), (None, 0, Vec::new()));
 }
 
 #[tokio::test]
 async fn the_database_itself_refuses_what_must_not_be() {
     let harness = community().await;
-    harness
-        .create_group(&person(1), named("hall"))
-        .await
-        .unwrap();
+    harness.create_group(&person(1), named("hall")).await.unwrap();
     for values in [
         "(1, 1, 'member', 0)",
         "(1, 2, 'king', 0)",
@@ -298,9 +143,7 @@ async fn the_database_itself_refuses_what_must_not_be() {
         "(1, 99, 'member', 0)",
         "(99, 2, 'member', 0)",
     ] {
-        let insert = format!(
-            "INSERT INTO community_membership (group_id, user_id, role, joined_at) VALUES {values}"
-        );
+        let insert = format!("INSERT INTO community_membership (group_id, user_id, role, joined_at) VALUES {values}");
         assert!(harness.sql(&insert).await.is_err(), "{values}");
     }
 }
@@ -310,16 +153,10 @@ async fn a_list_costs_the_same_statements_whatever_its_length() {
     let harness = community().await;
     let mut costs = Vec::new();
     for n in 0..30 {
-        harness
-            .create_group(&person(1 + n % 9), named(&format!("group {n}")))
-            .await
-            .unwrap();
+        harness.create_group(&person(1 + n % 9), named(&format!("group {n}"))).await.unwrap();
         if n == 1 || n == 29 {
             let before = harness.db.statements();
-            harness
-                .groups(&person(1), all(), PageQuery::new(1, 100))
-                .await
-                .unwrap();
+            harness.groups(&person(1), all(), PageQuery::new(1, 100)).await.unwrap();
             costs.push(harness.db.statements() - before);
         }
     }
@@ -331,9 +168,6 @@ async fn a_list_costs_the_same_statements_whatever_its_length() {
 async fn an_unknown_group_is_not_found() {
     let harness = community().await;
     for id in [0, -1, 7, i64::MAX] {
-        assert_eq!(
-            code(harness.group(&person(1), GroupId(id)).await),
-            "group_not_found"
-        );
+        assert_eq!(code(harness.group(&person(1), GroupId(id)).await), "group_not_found");
     }
 }

@@ -13,11 +13,8 @@ use sea_orm_migration::MigrationTrait;
 fn with_people() -> Vec<Box<dyn MigrationTrait>> {
     let up = "CREATE TABLE people (id {id});
         INSERT INTO people (id) VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9);";
-    let mut all: Vec<Box<dyn MigrationTrait>> = vec![Box::new(SqlMigration::new(
-        "m20240101_000000_people",
-        up,
-        "DROP TABLE people;",
-    ))];
+    let mut all: Vec<Box<dyn MigrationTrait>> =
+        vec![Box::new(SqlMigration::new("m20240101_000000_people", up, "DROP TABLE people;"))];
     all.extend(migrations(&HostTables { users: "people" }));
     all
 }
@@ -49,40 +46,21 @@ pub(crate) async fn with_connections(connections: u32) -> Harness {
 
 impl Harness {
     pub(crate) async fn rows(&self, table: &str) -> i64 {
-        let query =
-            Statement::from_string(self.db.backend(), format!("SELECT COUNT(*) FROM {table}"));
-        self.db
-            .conn()
-            .query_one_raw(query)
-            .await
-            .unwrap()
-            .unwrap()
-            .try_get_by_index(0)
-            .unwrap()
+        let query = Statement::from_string(self.db.backend(), format!("SELECT COUNT(*) FROM {table}"));
+        self.db.conn().query_one_raw(query).await.unwrap().unwrap().try_get_by_index(0).unwrap()
     }
 
     pub(crate) async fn sql(&self, sql: &str) -> Result<(), DbErr> {
-        self.db
-            .write(|tx| async move { tx.execute_unprepared(sql).await.map(|_| ()) })
-            .await
+        self.db.write(|tx| async move { tx.execute_unprepared(sql).await.map(|_| ()) }).await
     }
 }
 
 pub(crate) fn person(id: i64) -> Caller {
-    Caller {
-        user: UserId(id),
-        roles: Roles::default(),
-    }
+    Caller { user: UserId(id), roles: Roles::default() }
 }
 
 pub(crate) fn staff(id: i64) -> Caller {
-    Caller {
-        user: UserId(id),
-        roles: Roles {
-            staff: true,
-            ..Roles::default()
-        },
-    }
+    Caller { user: UserId(id), roles: Roles { staff: true, ..Roles::default() } }
 }
 
 pub(crate) fn named(name: &str) -> NewGroup {
@@ -96,10 +74,7 @@ pub(crate) fn named(name: &str) -> NewGroup {
 }
 
 pub(crate) fn private(name: &str) -> NewGroup {
-    NewGroup {
-        is_private: true,
-        ..named(name)
-    }
+    NewGroup { is_private: true, ..named(name) }
 }
 
 pub(crate) fn all() -> GroupFilter {

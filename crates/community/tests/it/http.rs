@@ -30,12 +30,7 @@ fn group() -> Group {
         is_corporate_group: false,
         image_url: "https://example.org/x.svg".into(),
         banner_url: None,
-        creator: Some(Person {
-            id: UserId(7),
-            username: "anna".into(),
-            display_name: "Anna".into(),
-            avatar_url: None,
-        }),
+        creator: Some(Person { id: UserId(7), username: "anna".into(), display_name: "Anna".into(), avatar_url: None }),
         member_count: 1,
         is_member: true,
         is_moderator: true,
@@ -61,30 +56,16 @@ async fn making_a_group_answers_201_with_it() {
     let client = client(|community| {
         community
             .expect_create_group()
-            .withf(|caller, new| {
-                caller.user == UserId(7) && new.category == "general" && !new.is_private
-            })
+            .withf(|caller, new| caller.user == UserId(7) && new.category == "general" && !new.is_private)
             .returning(|_, _| Ok(group()));
     });
     let body = json!({"name": "Hall", "description": "", "is_private": false, "is_corporate_group": false});
-    let answer = client
-        .with("Token 7")
-        .post("/api/community/groups/", body.clone())
-        .await;
+    let answer = client.with("Token 7").post("/api/community/groups/", body.clone()).await;
     assert_eq!((answer.status.as_u16(), answer.json()), (201, shown()));
     assert_eq!(answer.headers["etag"], "\"0\"");
-    assert_eq!(
-        client.post("/api/community/groups/", body).await.status,
-        401
-    );
-    let missing = client
-        .with("Token 7")
-        .post("/api/community/groups/", json!({}))
-        .await;
-    assert_eq!(
-        missing.json()["errors"]["name"][0],
-        "This field is required."
-    );
+    assert_eq!(client.post("/api/community/groups/", body).await.status, 401);
+    let missing = client.with("Token 7").post("/api/community/groups/", json!({})).await;
+    assert_eq!(missing.json()["errors"]["name"][0], "This field is required.");
 }
 
 #[tokio::test]
@@ -92,32 +73,15 @@ async fn the_list_is_an_envelope() {
     let client = client(|community| {
         community
             .expect_groups()
-            .withf(|_, filter, _| {
-                filter.joined == Some(true) && filter.category.as_deref() == Some("food")
-            })
+            .withf(|_, filter, _| filter.joined == Some(true) && filter.category.as_deref() == Some("food"))
             .returning(|_, _, _| {
-                Ok(Page {
-                    count: 1,
-                    count_capped: false,
-                    next: None,
-                    previous: None,
-                    results: vec![group()],
-                })
+                Ok(Page { count: 1, count_capped: false, next: None, previous: None, results: vec![group()] })
             });
     });
-    let answer = client
-        .with("Bearer 7")
-        .get("/api/community/groups/?joined=true&category=food")
-        .await;
-    assert_eq!(
-        answer.json(),
-        json!({"count": 1, "next": null, "previous": null, "results": [shown()]})
-    );
+    let answer = client.with("Bearer 7").get("/api/community/groups/?joined=true&category=food").await;
+    assert_eq!(answer.json(), json!({"count": 1, "next": null, "previous": null, "results": [shown()]}));
     for query in ["joined=perhaps", "page=0", "search=%00"] {
-        let refused = client
-            .with("Bearer 7")
-            .get(&format!("/api/community/groups/?{query}"))
-            .await;
+        let refused = client.with("Bearer 7").get(&format!("/api/community/groups/?{query}")).await;
         assert_eq!(refused.status, 400, "{query}");
     }
 }
@@ -125,24 +89,13 @@ async fn the_list_is_an_envelope() {
 #[tokio::test]
 async fn one_group_is_read_and_removed() {
     let client = client(|community| {
-        community.expect_group().returning(|_, id| {
-            if id.0 == 3 {
-                Ok(group())
-            } else {
-                Err(Error::GroupNotFound(id))
-            }
-        });
-        community
-            .expect_delete_group()
-            .returning(|_, _, known| Ok(known.check(Timestamp::EPOCH)?));
+        community.expect_group().returning(|_, id| if id.0 == 3 { Ok(group()) } else { Err(Error::GroupNotFound(id)) });
+        community.expect_delete_group().returning(|_, _, known| Ok(known.check(Timestamp::EPOCH)?));
     });
     let client = client.with("Bearer 7");
     assert_eq!(client.get("/api/community/groups/3/").await.json(), shown());
     let missing = client.get("/api/community/groups/4/").await;
-    assert_eq!(
-        (missing.status.as_u16(), missing.code().as_str()),
-        (404, "group_not_found")
-    );
+    assert_eq!((missing.status.as_u16(), missing.code().as_str()), (404, "group_not_found"));
     assert_eq!(client.get("/api/community/groups/x/").await.status, 404);
     assert_eq!(client.delete("/api/community/groups/3/").await.status, 204);
     let stale = Request::delete("/api/community/groups/3/")
@@ -156,23 +109,8 @@ async fn one_group_is_read_and_removed() {
 async fn the_picture_that_stands_in_is_an_image() {
     let client = client(|_| ());
     let picture = client.get("/api/community/pictures/RP-137.svg").await;
-    assert_eq!(
-        (picture.status.as_u16(), &picture.headers["content-type"]),
-        (200, &"image/svg+xml".parse().unwrap())
-    );
+    assert_eq!((picture.status.as_u16(), &picture.headers["content-type"]), (200, &"image/svg+xml".parse().unwrap()));
     assert!(picture.text.contains(">RP</text>"));
-    assert_eq!(
-        client
-            .get("/api/community/pictures/%E7%8E%8B-1.svg")
-            .await
-            .status,
-        200
-    );
-    assert_eq!(
-        client
-            .get("/api/community/pictures/%3Cscript%3E-1.svg")
-            .await
-            .code(),
-        "not_found"
-    );
+    assert_eq!(client.get("/api/community/pictures/%E7%8E%8B-1.svg").await.status, 200);
+    assert_eq!(client.get("/api/community/pictures/%3Cscript%3E-1.svg").await.code(), "not_found");
 }

@@ -9,8 +9,7 @@
 use std::sync::Arc;
 
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard, oneshot};
 
@@ -77,11 +76,7 @@ fn lost() -> DbErr {
 
 impl GroupCommit {
     pub(super) fn new(connection: DatabaseConnection) -> Self {
-        let queue = Arc::new(Mutex::new(Batch {
-            connection,
-            shared: None,
-            waiting: Vec::new(),
-        }));
+        let queue = Arc::new(Mutex::new(Batch { connection, shared: None, waiting: Vec::new() }));
         let due = Arc::new(Notify::new());
         let committer = tokio::spawn({
             let (queue, due) = (queue.clone(), due.clone());
@@ -92,19 +87,12 @@ impl GroupCommit {
                 }
             }
         });
-        Self {
-            queue,
-            due,
-            committer,
-        }
+        Self { queue, due, committer }
     }
 
     /// Waits for this writer's turn.
     pub(super) async fn turn(&self) -> Turn {
-        Turn {
-            batch: self.queue.clone().lock_owned().await,
-            due: self.due.clone(),
-        }
+        Turn { batch: self.queue.clone().lock_owned().await, due: self.due.clone() }
     }
 
     /// Commits what is pending and closes the connection.

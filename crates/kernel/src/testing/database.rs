@@ -54,11 +54,7 @@ impl TestDb {
             }
         };
         let db = Db::connect(&url, connections).await.unwrap();
-        Self {
-            db,
-            url,
-            _folder: folder,
-        }
+        Self { db, url, _folder: folder }
     }
 
     /// A handle that can be given away.
@@ -84,8 +80,7 @@ fn fingerprint(migrations: Migrations) -> u64 {
 }
 
 async fn sqlite(folder: &TempDir, migrations: Migrations) -> String {
-    static TEMPLATES: LazyLock<Mutex<HashMap<u64, (Arc<TempDir>, PathBuf)>>> =
-        LazyLock::new(Mutex::default);
+    static TEMPLATES: LazyLock<Mutex<HashMap<u64, (Arc<TempDir>, PathBuf)>>> = LazyLock::new(Mutex::default);
     let address = |path: &PathBuf| format!("sqlite://{}?mode=rwc", path.display());
 
     let mut templates = TEMPLATES.lock().await;
@@ -116,28 +111,18 @@ async fn postgres(server: &str, migrations: Migrations) -> String {
     };
     if !exists(&admin, &template).await {
         // Several test programs run at once: one builds, under a name of its own, and renames.
-        let draft = format!(
-            "draft_{:x}_{}_{}",
-            fingerprint(migrations),
-            process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
+        let draft =
+            format!("draft_{:x}_{}_{}", fingerprint(migrations), process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         run(format!("CREATE DATABASE {draft}")).await;
         let db = Db::connect(&address(&draft), 1).await.unwrap();
         db.migrate(migrations).await.unwrap();
         db.close().await.unwrap();
-        let renamed = admin
-            .execute_unprepared(&format!("ALTER DATABASE {draft} RENAME TO {template}"))
-            .await;
+        let renamed = admin.execute_unprepared(&format!("ALTER DATABASE {draft} RENAME TO {template}")).await;
         if renamed.is_err() {
             run(format!("DROP DATABASE {draft}")).await;
         }
     }
-    let name = format!(
-        "test_{}_{}",
-        process::id(),
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    );
+    let name = format!("test_{}_{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     run(format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
     admin.close().await.unwrap();
     address(&name)

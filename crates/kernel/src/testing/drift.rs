@@ -1,9 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{
-    ColumnTrait, ColumnType, ConnectionTrait, DbBackend, EntityTrait, IdenStatic, Iterable,
-    Statement,
-};
+use sea_orm::{ColumnTrait, ColumnType, ConnectionTrait, DbBackend, EntityTrait, IdenStatic, Iterable, Statement};
 
 use super::TestDb;
 use crate::db::Migrations;
@@ -21,10 +18,7 @@ pub fn table<E: EntityTrait>(entity: E) -> Table {
         let kind = kind(definition.get_column_type());
         (column.as_str().to_owned(), (kind, definition.is_null()))
     };
-    Table {
-        name: entity.table_name().to_owned(),
-        columns: E::Column::iter().map(column).collect(),
-    }
+    Table { name: entity.table_name().to_owned(), columns: E::Column::iter().map(column).collect() }
 }
 
 /// The families of types that both databases keep apart.
@@ -58,12 +52,7 @@ fn declared_kind(declared: &str) -> &'static str {
 ///
 /// # Panics
 /// When they differ.
-pub async fn assert_no_drift(
-    prefix: &str,
-    entities: Vec<Table>,
-    migrations: Migrations,
-    snapshots: &str,
-) {
+pub async fn assert_no_drift(prefix: &str, entities: Vec<Table>, migrations: Migrations, snapshots: &str) {
     let db = TestDb::new(migrations).await;
     let backend = db.backend();
     let names: BTreeSet<_> = entities.iter().map(|table| table.name.clone()).collect();
@@ -72,20 +61,11 @@ pub async fn assert_no_drift(
     let mut stored: BTreeMap<String, BTreeMap<String, (&'static str, bool)>> = BTreeMap::new();
     for [table, column, declared, nullable] in rows(&db, columns_sql(backend)).await {
         if known(&table) {
-            stored
-                .entry(table)
-                .or_default()
-                .insert(column, (declared_kind(&declared), nullable == "1"));
+            stored.entry(table).or_default().insert(column, (declared_kind(&declared), nullable == "1"));
         }
     }
-    let described: BTreeMap<_, _> = entities
-        .into_iter()
-        .map(|table| (table.name, table.columns))
-        .collect();
-    assert_eq!(
-        stored, described,
-        "left: the migrated tables, right: the entities"
-    );
+    let described: BTreeMap<_, _> = entities.into_iter().map(|table| (table.name, table.columns)).collect();
+    assert_eq!(stored, described, "left: the migrated tables, right: the entities");
 
     let rules: Vec<String> = rows(&db, rules_sql(backend))
         .await
@@ -93,14 +73,7 @@ pub async fn assert_no_drift(
         .filter(|[table, ..]| known(table))
         .map(|[table, name, rule, _]| format!("{table}: {name}: {rule}"))
         .collect();
-    let snapshot = format!(
-        "schema_{}",
-        if backend == DbBackend::Sqlite {
-            "sqlite"
-        } else {
-            "postgres"
-        }
-    );
+    let snapshot = format!("schema_{}", if backend == DbBackend::Sqlite { "sqlite" } else { "postgres" });
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(snapshots);
     settings.set_prepend_module_to_snapshot(false);
@@ -109,16 +82,9 @@ pub async fn assert_no_drift(
 }
 
 async fn rows(db: &TestDb, sql: &str) -> Vec<[String; 4]> {
-    let found = db
-        .conn()
-        .query_all_raw(Statement::from_string(db.backend(), sql))
-        .await
-        .unwrap();
+    let found = db.conn().query_all_raw(Statement::from_string(db.backend(), sql)).await.unwrap();
     let text = |row: &sea_orm::QueryResult, at| row.try_get_by_index::<String>(at).unwrap();
-    found
-        .iter()
-        .map(|row| [text(row, 0), text(row, 1), text(row, 2), text(row, 3)])
-        .collect()
+    found.iter().map(|row| [text(row, 0), text(row, 1), text(row, 2), text(row, 3)]).collect()
 }
 
 fn columns_sql(backend: DbBackend) -> &'static str {

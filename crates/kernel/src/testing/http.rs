@@ -10,9 +10,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
-use crate::{
-    Auth, Authenticate, Caller, Credentials, Directory, Error, Kind, Person, Result, Roles, UserId,
-};
+use crate::{Auth, Authenticate, Caller, Credentials, Directory, Error, Kind, Person, Result, Roles, UserId};
 
 /// Sends requests to a router, without a socket.
 #[derive(Clone)]
@@ -40,16 +38,8 @@ impl Answer {
 
     /// The `code` of the problem document that the body must be.
     pub fn code(&self) -> String {
-        let content_type = self
-            .headers
-            .get(header::CONTENT_TYPE)
-            .map(|value| value.to_str().unwrap());
-        assert_eq!(
-            content_type,
-            Some("application/problem+json"),
-            "{}",
-            self.text
-        );
+        let content_type = self.headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap());
+        assert_eq!(content_type, Some("application/problem+json"), "{}", self.text);
         self.json()["code"].as_str().unwrap_or_default().to_owned()
     }
 }
@@ -57,19 +47,13 @@ impl Answer {
 impl TestClient {
     /// A client of a router that nobody is signed in to.
     pub fn new(router: Router) -> Self {
-        Self {
-            router,
-            authorization: None,
-        }
+        Self { router, authorization: None }
     }
 
     /// The same client with an `Authorization` header.
     #[must_use]
     pub fn with(&self, authorization: impl Into<String>) -> Self {
-        Self {
-            router: self.router.clone(),
-            authorization: Some(authorization.into()),
-        }
+        Self { router: self.router.clone(), authorization: Some(authorization.into()) }
     }
 
     /// Sends a request; a body that is not `Null` goes as JSON.
@@ -81,9 +65,7 @@ impl TestClient {
         let request = if body.is_null() {
             request.body(Body::empty())
         } else {
-            request
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(Body::from(body.to_string()))
+            request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string()))
         };
         self.send_raw(request.unwrap()).await
     }
@@ -94,11 +76,7 @@ impl TestClient {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            text,
-        }
+        Answer { status: parts.status, headers: parts.headers, text }
     }
 
     /// `GET`.
@@ -131,13 +109,8 @@ pub fn signed_in_as(roles: Roles) -> Auth {
         async fn authenticate(&self, credentials: Credentials) -> Result<Caller> {
             let (Credentials::Bearer(number) | Credentials::Token(number)) = credentials;
             let user = number.parse().map(UserId);
-            let user = user.map_err(|_| {
-                Error::new(Kind::Unauthenticated, "token_not_valid", "No such person.")
-            })?;
-            Ok(Caller {
-                user,
-                roles: self.0,
-            })
+            let user = user.map_err(|_| Error::new(Kind::Unauthenticated, "token_not_valid", "No such person."))?;
+            Ok(Caller { user, roles: self.0 })
         }
     }
 
@@ -151,22 +124,13 @@ pub fn fake_directory(ids: impl IntoIterator<Item = i64>) -> impl Directory {
     #[async_trait]
     impl Directory for People {
         async fn people(&self, ids: &[UserId]) -> Result<Vec<Person>> {
-            Ok(ids
-                .iter()
-                .filter_map(|id| self.0.get(id))
-                .cloned()
-                .collect())
+            Ok(ids.iter().filter_map(|id| self.0.get(id)).cloned().collect())
         }
     }
 
     let person = |id| {
         let name = format!("person-{id}");
-        let person = Person {
-            id: UserId(id),
-            username: name.clone(),
-            display_name: name,
-            avatar_url: None,
-        };
+        let person = Person { id: UserId(id), username: name.clone(), display_name: name, avatar_url: None };
         (UserId(id), person)
     };
     People(ids.into_iter().map(person).collect())

@@ -8,23 +8,15 @@ use std::{
 
 use guildhall_kernel::{Db, testing::TestDb};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ConnectionTrait, DbBackend, DbErr, EntityTrait,
-    PaginatorTrait, Set, SqlErr, Statement,
+    ActiveModelTrait, ActiveValue::NotSet, ConnectionTrait, DbBackend, DbErr, EntityTrait, PaginatorTrait, Set, SqlErr,
+    Statement,
 };
 use tokio::sync::Barrier;
 
 use crate::things::{ActiveModel, Entity, migrations};
 
-async fn add(
-    conn: &impl ConnectionTrait,
-    name: impl Into<String>,
-    parent: Option<i64>,
-) -> Result<(), DbErr> {
-    let thing = ActiveModel {
-        id: NotSet,
-        name: Set(name.into()),
-        parent_id: Set(parent),
-    };
+async fn add(conn: &impl ConnectionTrait, name: impl Into<String>, parent: Option<i64>) -> Result<(), DbErr> {
+    let thing = ActiveModel { id: NotSet, name: Set(name.into()), parent_id: Set(parent) };
     thing.insert(conn).await.map(|_| ())
 }
 
@@ -52,14 +44,8 @@ async fn an_act_that_is_dropped_half_way_leaves_nothing_and_blocks_nobody() {
         add(tx.conn(), "one", None).await?;
         std::future::pending::<Result<(), DbErr>>().await
     });
-    assert!(
-        tokio::time::timeout(Duration::from_millis(100), dropped)
-            .await
-            .is_err()
-    );
-    db.write(|tx| async move { add(tx.conn(), "two", None).await })
-        .await
-        .unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(100), dropped).await.is_err());
+    db.write(|tx| async move { add(tx.conn(), "two", None).await }).await.unwrap();
     assert_eq!(count(&db).await, 1);
 }
 
@@ -82,10 +68,7 @@ async fn of_many_writers_each_gets_its_own_outcome() {
     for task in tasks.collect::<Vec<_>>() {
         match task.await.unwrap() {
             Ok(()) => stored += 1,
-            Err(error) => assert!(matches!(
-                error.sql_err(),
-                Some(SqlErr::UniqueConstraintViolation(_))
-            )),
+            Err(error) => assert!(matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))),
         }
     }
     assert_eq!((stored, count(&db).await), (100, 100));
@@ -95,9 +78,7 @@ async fn of_many_writers_each_gets_its_own_outcome() {
 async fn what_is_written_is_there_for_the_next_read() {
     let db = TestDb::new(migrations).await;
     for i in 1..=20 {
-        db.write(|tx| async move { add(tx.conn(), i.to_string(), None).await })
-            .await
-            .unwrap();
+        db.write(|tx| async move { add(tx.conn(), i.to_string(), None).await }).await.unwrap();
         assert_eq!(count(&db).await, i);
     }
 }
@@ -105,14 +86,8 @@ async fn what_is_written_is_there_for_the_next_read() {
 #[tokio::test]
 async fn foreign_keys_hold_on_every_connection() {
     let db = TestDb::with_connections(migrations, 4).await;
-    let refused = db
-        .write(|tx| async move { add(tx.conn(), "orphan", Some(99)).await })
-        .await
-        .unwrap_err();
-    assert!(matches!(
-        refused.sql_err(),
-        Some(SqlErr::ForeignKeyConstraintViolation(_))
-    ));
+    let refused = db.write(|tx| async move { add(tx.conn(), "orphan", Some(99)).await }).await.unwrap_err();
+    assert!(matches!(refused.sql_err(), Some(SqlErr::ForeignKeyConstraintViolation(_))));
 }
 
 #[tokio::test]
@@ -124,9 +99,7 @@ async fn sqlite_stores_durably_and_reads_beside_its_writer() {
     let pragma = async |conn: &sea_orm::DatabaseTransaction, name: &str| {
         let query = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {name}"));
         let row = conn.query_one_raw(query).await.unwrap().unwrap();
-        row.try_get_by_index::<String>(0)
-            .or_else(|_| row.try_get_by_index::<i32>(0).map(|n| n.to_string()))
-            .unwrap()
+        row.try_get_by_index::<String>(0).or_else(|_| row.try_get_by_index::<i32>(0).map(|n| n.to_string())).unwrap()
     };
     db.write(|tx| async move {
         assert_eq!(pragma(tx.conn(), "journal_mode").await, "wal");
@@ -148,15 +121,9 @@ async fn nobody_hears_of_a_success_that_a_full_disk_took_back() {
     }
     // A file that may not grow is a full disk. SQLite may roll the whole shared transaction back.
     db.write(|tx| async move {
-        let row = tx
-            .query_one_raw(Statement::from_string(
-                DbBackend::Sqlite,
-                "PRAGMA page_count",
-            ))
-            .await?;
+        let row = tx.query_one_raw(Statement::from_string(DbBackend::Sqlite, "PRAGMA page_count")).await?;
         let pages: i64 = row.unwrap().try_get_by_index(0)?;
-        tx.execute_unprepared(&format!("PRAGMA max_page_count = {}", pages + 2))
-            .await
+        tx.execute_unprepared(&format!("PRAGMA max_page_count = {}", pages + 2)).await
     })
     .await
     .unwrap();
@@ -177,10 +144,7 @@ async fn nobody_hears_of_a_success_that_a_full_disk_took_back() {
         told += u64::from(task.await.unwrap());
     }
     assert!(told < 60, "the disk was never full");
-    assert!(
-        count(&db).await >= told,
-        "{told} were told that theirs is stored"
-    );
+    assert!(count(&db).await >= told, "{told} were told that theirs is stored");
 }
 
 #[tokio::test]
@@ -190,9 +154,7 @@ async fn postgres_runs_an_act_again_that_met_another() {
         return;
     }
     for name in ["a", "b"] {
-        db.write(|tx| async move { add(tx.conn(), name, None).await })
-            .await
-            .unwrap();
+        db.write(|tx| async move { add(tx.conn(), name, None).await }).await.unwrap();
     }
     // Two acts take the same two rows in opposite order: a deadlock, of which one is rolled back.
     let (meet, runs) = (Arc::new(Barrier::new(2)), Arc::new(AtomicU32::new(0)));
@@ -202,8 +164,7 @@ async fn postgres_runs_an_act_again_that_met_another() {
             db.write(|tx| {
                 let (meet, again) = (meet.clone(), runs.fetch_add(1, Ordering::SeqCst) >= 2);
                 async move {
-                    let touch =
-                        |name| format!("UPDATE thing SET parent_id = NULL WHERE name = '{name}'");
+                    let touch = |name| format!("UPDATE thing SET parent_id = NULL WHERE name = '{name}'");
                     tx.execute_unprepared(&touch(first)).await?;
                     if !again {
                         meet.wait().await;
@@ -241,9 +202,7 @@ async fn migrations_go_back_and_forth() {
     db.migrate_down(migrations, 1).await.unwrap();
     assert_eq!(db.migration_status(migrations).await.unwrap()[0].1, false);
     db.migrate(migrations).await.unwrap();
-    db.write(|tx| async move { add(tx.conn(), "lost", None).await })
-        .await
-        .unwrap();
+    db.write(|tx| async move { add(tx.conn(), "lost", None).await }).await.unwrap();
     db.migrate_fresh(migrations).await.unwrap();
     assert_eq!(count(&db).await, 0);
 }
@@ -257,13 +216,7 @@ async fn a_database_from_a_newer_version_is_refused() {
 
 #[tokio::test]
 async fn an_address_of_no_known_kind_is_refused() {
-    for url in [
-        "mysql://x/y",
-        "",
-        "sqlite::memory:",
-        "postgres://[",
-        "data.db",
-    ] {
+    for url in ["mysql://x/y", "", "sqlite::memory:", "postgres://[", "data.db"] {
         assert!(Db::connect(url, 1).await.is_err(), "{url}");
     }
 }

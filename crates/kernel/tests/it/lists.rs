@@ -14,36 +14,19 @@ struct State {
     url: PublicUrl,
 }
 
-async fn pages(
-    axum::extract::State(db): axum::extract::State<Db>,
-    query: PageQuery,
-) -> Result<Json<Value>> {
-    let ordering = Ordering {
-        fields: &[("name", Column::Name), ("id", Column::Id)],
-        usual: "-id",
-    };
+async fn pages(axum::extract::State(db): axum::extract::State<Db>, query: PageQuery) -> Result<Json<Value>> {
+    let ordering = Ordering { fields: &[("name", Column::Name), ("id", Column::Id)], usual: "-id" };
     let select = query.sort(Entity::find(), &ordering, Column::Id)?;
     let page = Page::<Thing>::fetch(select, &query, db.conn()).await?;
-    let names: Vec<_> = page
-        .results
-        .iter()
-        .map(|thing| thing.name.clone())
-        .collect();
-    Ok(Json(
-        json!({"count": page.count, "capped": page.count_capped, "next": page.next,
-        "previous": page.previous, "results": names}),
-    ))
+    let names: Vec<_> = page.results.iter().map(|thing| thing.name.clone()).collect();
+    Ok(Json(json!({"count": page.count, "capped": page.count_capped, "next": page.next,
+        "previous": page.previous, "results": names})))
 }
 
-async fn slices(
-    axum::extract::State(db): axum::extract::State<Db>,
-    query: SliceQuery,
-) -> Result<Json<Value>> {
+async fn slices(axum::extract::State(db): axum::extract::State<Db>, query: SliceQuery) -> Result<Json<Value>> {
     let slice = Slice::<Thing>::fetch(Entity::find(), Column::Id, &query, db.conn()).await?;
     let ids: Vec<_> = slice.results.iter().map(|thing| thing.id).collect();
-    Ok(Json(
-        json!({"next": slice.next, "previous": slice.previous, "results": ids}),
-    ))
+    Ok(Json(json!({"next": slice.next, "previous": slice.previous, "results": ids})))
 }
 
 async fn list_of(things: usize) -> (TestDb, TestClient) {
@@ -51,34 +34,21 @@ async fn list_of(things: usize) -> (TestDb, TestClient) {
     let rows: Vec<usize> = (1..=things).collect();
     for chunk in rows.chunks(1000) {
         db.write(|tx| async move {
-            let thing = |i: &usize| ActiveModel {
-                id: NotSet,
-                name: Set(format!("{i:05}")),
-                parent_id: Set(None),
-            };
-            Entity::insert_many(chunk.iter().map(thing))
-                .exec_without_returning(tx.conn())
-                .await?;
+            let thing = |i: &usize| ActiveModel { id: NotSet, name: Set(format!("{i:05}")), parent_id: Set(None) };
+            Entity::insert_many(chunk.iter().map(thing)).exec_without_returning(tx.conn()).await?;
             Ok::<_, DbErr>(())
         })
         .await
         .unwrap();
     }
-    let state = State {
-        db: db.handle(),
-        url: "https://example.org".parse().unwrap(),
-    };
-    let router = Router::new()
-        .route("/pages/", get(pages))
-        .route("/slices/", get(slices))
-        .with_state(state);
+    let state = State { db: db.handle(), url: "https://example.org".parse().unwrap() };
+    let router = Router::new().route("/pages/", get(pages)).route("/slices/", get(slices)).with_state(state);
     (db, TestClient::new(router))
 }
 
 /// The path of an absolute URL in an answer.
 fn path(url: &Value) -> Option<String> {
-    url.as_str()
-        .map(|url| url.strip_prefix("https://example.org").unwrap().to_owned())
+    url.as_str().map(|url| url.strip_prefix("https://example.org").unwrap().to_owned())
 }
 
 #[tokio::test]
@@ -99,19 +69,10 @@ async fn walking_the_pages_shows_each_row_once() {
 #[tokio::test]
 async fn an_order_is_taken_from_the_query_and_an_unknown_one_refused() {
     let (_db, client) = list_of(3).await;
-    assert_eq!(
-        client.get("/pages/?ordering=name").await.json()["results"][0],
-        "00001"
-    );
-    assert_eq!(
-        client.get("/pages/?ordering=-name").await.json()["results"][0],
-        "00003"
-    );
+    assert_eq!(client.get("/pages/?ordering=name").await.json()["results"][0], "00001");
+    assert_eq!(client.get("/pages/?ordering=-name").await.json()["results"][0], "00003");
     let refused = client.get("/pages/?ordering=password").await;
-    assert_eq!(
-        (refused.status.as_u16(), refused.code().as_str()),
-        (400, "invalid")
-    );
+    assert_eq!((refused.status.as_u16(), refused.code().as_str()), (400, "invalid"));
     assert!(refused.json()["errors"]["ordering"].is_array());
 }
 
@@ -119,10 +80,7 @@ async fn an_order_is_taken_from_the_query_and_an_unknown_one_refused() {
 async fn an_empty_list_is_a_page_and_one_past_the_end_is_not() {
     let (_db, client) = list_of(0).await;
     let page = client.get("/pages/").await.json();
-    assert_eq!(
-        page,
-        json!({"count": 0, "capped": false, "next": null, "previous": null, "results": []})
-    );
+    assert_eq!(page, json!({"count": 0, "capped": false, "next": null, "previous": null, "results": []}));
     assert_eq!(client.get("/pages/?page=2").await.status, 404);
 }
 
@@ -130,25 +88,15 @@ async fn an_empty_list_is_a_page_and_one_past_the_end_is_not() {
 async fn a_long_list_is_counted_to_ten_thousand_unless_asked() {
     let (_db, client) = list_of(10_050).await;
     let page = client.get("/pages/?page_size=1").await.json();
-    assert_eq!(
-        (&page["count"], &page["capped"]),
-        (&json!(10_000), &json!(true))
-    );
+    assert_eq!((&page["count"], &page["capped"]), (&json!(10_000), &json!(true)));
     let page = client.get("/pages/?page_size=1&count=exact").await.json();
-    assert_eq!(
-        (&page["count"], &page["capped"]),
-        (&json!(10_050), &json!(false))
-    );
+    assert_eq!((&page["count"], &page["capped"]), (&json!(10_050), &json!(false)));
 }
 
 #[tokio::test]
 async fn a_page_costs_the_same_statements_whatever_its_size() {
     let (db, client) = list_of(60).await;
-    for (path, statements) in [
-        ("/pages/?page_size=2", 2),
-        ("/pages/?page_size=50", 2),
-        ("/slices/?limit=50", 1),
-    ] {
+    for (path, statements) in [("/pages/?page_size=2", 2), ("/pages/?page_size=50", 2), ("/slices/?limit=50", 1)] {
         let before = db.statements();
         assert_eq!(client.get(path).await.status, 200);
         assert_eq!(db.statements() - before, statements, "{path}");
@@ -162,13 +110,7 @@ async fn a_history_reads_both_ways_without_gap_or_repetition() {
     let mut seen = Vec::new();
     while let Some(at) = next {
         let slice = client.get(&at).await.json();
-        seen.extend(
-            slice["results"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|id| id.as_i64().unwrap()),
-        );
+        seen.extend(slice["results"].as_array().unwrap().iter().map(|id| id.as_i64().unwrap()));
         next = path(&slice["next"]);
     }
     assert_eq!(seen, (1..=25).rev().collect::<Vec<_>>());

@@ -1,0 +1,129 @@
+//! What operators and developers ask the server about itself.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    extract::{FromRef, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use guildhall_kernel::{Auth, Caller, Db, Error, Json, Kind, Problem, Result};
+use serde::Serialize;
+use utoipa::{ToSchema, openapi::OpenApi};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::{document, metrics};
+
+/// How long the database may take to answer before it counts as out of reach.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// What the pages of the API reference may load: only what this server serves. The styles that the
+/// library puts into the page itself are the exception.
+const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                           object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+#[derive(Clone, FromRef)]
+struct HealthState {
+    db: Db,
+    auth: Auth,
+}
+
+pub(crate) fn router(db: Db, auth: Auth, with_metrics: bool) -> Router {
+    let router = OpenApiRouter::new().routes(routes!(alive)).routes(routes!(ready));
+    let router = if with_metrics { router.routes(routes!(metrics_for_staff)) } else { router };
+    router.with_state(HealthState { db, auth }).into()
+}
+
+pub(crate) fn openapi() -> OpenApi {
+    let router = OpenApiRouter::<HealthState>::new().routes(routes!(alive)).routes(routes!(ready));
+    router.routes(routes!(metrics_for_staff)).into_openapi()
+}
+
+/// The API reference and, for now, what leads to it.
+pub(crate) fn pages() -> Router {
+    let reference = SwaggerUi::new("/api/docs").url("/api/openapi.json", document());
+    Router::from(reference)
+        .route_layer(axum::middleware::map_response(|mut response: Response| async {
+            let policy = HeaderValue::from_static(DOCS_POLICY);
+            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+            response
+        }))
+        .route("/", get(|| async { Redirect::to("/api/docs/") }))
+}
+
+/// That the process answers.
+#[derive(Serialize, ToSchema)]
+struct Alive {
+    /// Always `ok`.
+    status: &'static str,
+}
+
+/// Is the process up?
+#[utoipa::path(get, path = "/healthz", tag = "operations", security(()), responses((status = 200, body = Alive)))]
+async fn alive() -> Json<Alive> {
+    Json(Alive { status: "ok" })
+}
+
+/// Whether the server can do its work.
+#[derive(Serialize, ToSchema)]
+struct Readiness {
+    /// `ok` or `down`.
+    #[schema(example = "ok")]
+    status: &'static str,
+    /// The parts that it needs.
+    parts: Parts,
+}
+
+/// The parts that the server needs.
+#[derive(Serialize, ToSchema)]
+struct Parts {
+    /// `ok` or `down`.
+    #[schema(example = "ok")]
+    database: &'static str,
+    /// `ok`, `pending`, or `unknown` while the database is down.
+    #[schema(example = "ok")]
+    migrations: &'static str,
+}
+
+/// Can the server do its work? 503 while the database is out of reach or migrations are missing.
+#[utoipa::path(get, path = "/readyz", tag = "operations", security(()), responses(
+    (status = 200, body = Readiness),
+    (status = 503, body = Readiness),
+))]
+async fn ready(State(db): State<Db>) -> (StatusCode, Json<Readiness>) {
+    let status = tokio::time::timeout(PATIENCE, db.migration_status(guildhall_migration::all)).await;
+    let parts = match status {
+        Ok(Ok(status)) if status.iter().all(|(_, applied)| *applied) => Parts { database: "ok", migrations: "ok" },
+        Ok(Ok(_)) => Parts { database: "ok", migrations: "pending" },
+        Ok(Err(_)) | Err(_) => Parts { database: "down", migrations: "unknown" },
+    };
+    if parts.database == "ok" && parts.migrations == "ok" {
+        return (StatusCode::OK, Json(Readiness { status: "ok", parts }));
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, Json(Readiness { status: "down", parts }))
+}
+
+/// The metrics in Prometheus' text format, for staff. With `metrics.bind` they have an address of
+/// their own, and are not here.
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses(
+    (status = 200, content_type = "text/plain", body = String),
+    (status = "4XX", body = Problem),
+))]
+async fn metrics_for_staff(State(db): State<Db>, caller: Caller) -> Result<Response> {
+    if !caller.roles.is_staff() {
+        return Err(Error::new(Kind::Forbidden, "not_staff", "Only staff may do that."));
+    }
+    Ok(metrics_page(&db))
+}
+
+/// The metrics on an address of their own.
+pub(crate) fn metrics_router(db: Db) -> Router {
+    Router::new().route("/metrics", get(|State(db): State<Db>| async move { metrics_page(&db) })).with_state(db)
+}
+
+fn metrics_page(db: &Db) -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (headers, metrics::render(db)).into_response()
+}

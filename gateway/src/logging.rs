@@ -1,0 +1,26 @@
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::settings::{Log, LogFormat};
+
+/// Sends the log to standard error, as text on a terminal and as JSON otherwise.
+///
+/// # Errors
+/// When the filter does not parse, or a log is set up already.
+pub(crate) fn start(settings: &Log) -> anyhow::Result<()> {
+    let text = match settings.format {
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+        LogFormat::Auto => io::stderr().is_terminal(),
+    };
+    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let layer = if text {
+        layer.with_ansi(io::stderr().is_terminal()).with_target(false).boxed()
+    } else {
+        layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
+    };
+    let filter: EnvFilter = settings.filter.parse()?;
+    tracing_subscriber::registry().with(layer.with_filter(filter)).try_init()?;
+    Ok(())
+}

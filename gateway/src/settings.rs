@@ -1,0 +1,447 @@
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    num::NonZero,
+    path::{Path, PathBuf},
+    thread::available_parallelism,
+};
+
+use config::{Config, Environment, File, FileFormat, Value, ValueKind};
+use guildhall_kernel::PublicUrl;
+use serde::{Deserialize, Deserializer, de};
+
+const DEFAULTS: &str = include_str!("../../config/default.toml");
+const PRODUCTION: &str = "production";
+
+/// Every setting. The manual is `config/default.toml`, which is where the defaults come from.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Settings {
+    /// Where the embedded database lives.
+    pub data_dir: PathBuf,
+    /// The server itself.
+    pub server: Server,
+    /// The database.
+    pub database: Database,
+    /// What a client may ask for.
+    pub limits: Limits,
+    /// Whose pages may call the API.
+    pub cors: Cors,
+    /// What is logged, and how.
+    pub log: Log,
+    /// Where the metrics are.
+    pub metrics: Metrics,
+    /// Accounts and tokens.
+    pub accounts: guildhall_accounts::Settings,
+}
+
+/// The section `server`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Server {
+    /// Address and port to listen on.
+    pub bind: String,
+    /// What clients reach the server as; empty: what it listens on.
+    pub public_url: String,
+    /// How long a request may take, in seconds.
+    pub request_seconds: u32,
+    /// How long requests may still take once the server has been told to stop, in seconds.
+    pub stop_seconds: u32,
+}
+
+/// The section `database`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Database {
+    /// The address; empty: an SQLite file in the data folder.
+    pub url: String,
+    /// Connections at most; 0: by the number of cores.
+    pub connections: u32,
+}
+
+/// The section `limits`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Limits {
+    /// Are rate limits and throttles in force?
+    pub enabled: bool,
+    /// The largest request body, in bytes.
+    pub body_bytes: usize,
+}
+
+/// The section `cors`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Cors {
+    /// Origins whose pages may call the API.
+    #[serde(deserialize_with = "list")]
+    pub origins: Vec<String>,
+}
+
+/// The section `log`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Log {
+    /// What to log.
+    pub filter: String,
+    /// How to write it.
+    pub format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Text,
+    /// For programs, one object a line.
+    Json,
+}
+
+/// The section `metrics`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Metrics {
+    /// An address of its own; empty: the server's, for staff.
+    pub bind: String,
+}
+
+/// A list, or in the environment its items separated by commas.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct List;
+
+    impl<'de> de::Visitor<'de> for List {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a list of texts")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(items.map(str::to_owned).collect())
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_any(List)
+}
+
+/// Where settings come from, beside the defaults.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// `GUILDHALL_ENV`: names a file in `folder`.
+    pub environment: Option<String>,
+    /// The folder `config`.
+    pub folder: PathBuf,
+    /// The variables of the process.
+    pub variables: BTreeMap<String, String>,
+    /// What was said on the command line: key and value.
+    pub flags: Vec<(&'static str, String)>,
+}
+
+impl Sources {
+    /// Those of this process, with the flags that it was given.
+    pub fn of_process(flags: Vec<(&'static str, String)>) -> Self {
+        let variables: BTreeMap<_, _> = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let environment = variables.get("GUILDHALL_ENV").filter(|name| !name.is_empty()).cloned();
+        Self { environment, folder: "config".into(), variables, flags }
+    }
+}
+
+impl Settings {
+    /// Reads, merges and checks the settings.
+    ///
+    /// # Errors
+    /// Every fault, one to a line: unknown keys with the nearest known one, bad values with their key.
+    pub fn load(sources: &Sources) -> Result<Self, String> {
+        let merged = merge(sources)?;
+        let known = flatten(&defaults()?);
+        let mut faults: Vec<String> =
+            flatten(&merged).keys().filter(|key| !known.contains_key(*key)).map(|key| unknown(key, &known)).collect();
+        if !faults.is_empty() {
+            return Err(faults.join("\n"));
+        }
+        let settings: Self = merged.try_deserialize().map_err(|error| error.to_string())?;
+        faults.extend(settings.faults(sources.environment.as_deref()));
+        if faults.is_empty() { Ok(settings) } else { Err(faults.join("\n")) }
+    }
+
+    /// What is in force, key by key, with secrets masked.
+    ///
+    /// # Errors
+    /// Where the settings cannot be read.
+    pub fn effective(sources: &Sources) -> Result<Vec<(String, String)>, String> {
+        Self::load(sources)?;
+        Ok(flatten(&merge(sources)?).into_iter().map(|(key, value)| (key, mask(&value))).collect())
+    }
+
+    fn faults(&self, environment: Option<&str>) -> Vec<String> {
+        let mut faults = Vec::new();
+        if !self.limits.enabled && environment == Some(PRODUCTION) {
+            faults.push("limits.enabled must not be false where GUILDHALL_ENV=production".to_owned());
+        }
+        for (key, value) in [
+            ("limits.body_bytes", self.limits.body_bytes),
+            ("server.request_seconds", self.server.request_seconds as usize),
+        ] {
+            if value == 0 {
+                faults.push(format!("{key} must be at least 1"));
+            }
+        }
+        for (key, address) in [("server.bind", &self.server.bind), ("metrics.bind", &self.metrics.bind)] {
+            let optional = key == "metrics.bind" && address.is_empty();
+            if !optional
+                && address.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
+            {
+                faults.push(format!("{key} must be an address and a port like 127.0.0.1:8000, it is {address:?}"));
+            }
+        }
+        if !self.server.public_url.is_empty()
+            && let Err(error) = self.server.public_url.parse::<PublicUrl>()
+        {
+            faults.push(format!("server.public_url {error}"));
+        }
+        let schemes = ["sqlite:", "postgres://", "postgresql://"];
+        if !self.database.url.is_empty() && !schemes.iter().any(|scheme| self.database.url.starts_with(scheme)) {
+            faults.push("database.url must begin with sqlite:// or postgres://".to_owned());
+        }
+        for origin in &self.cors.origins {
+            let parsed = origin.parse::<PublicUrl>();
+            if parsed.is_err() || origin.matches('/').count() != 2 {
+                faults.push(format!("cors.origins: {origin:?} is no origin like https://example.org"));
+            }
+        }
+        if let Err(error) = self.log.filter.parse::<tracing_subscriber::EnvFilter>() {
+            faults.push(format!("log.filter: {error}"));
+        }
+        faults.extend(self.accounts.faults());
+        faults
+    }
+
+    /// The address of the database.
+    pub fn database_url(&self) -> String {
+        if self.database.url.is_empty() {
+            return format!("sqlite://{}?mode=rwc", self.data_dir.join("guildhall.db").display());
+        }
+        self.database.url.clone()
+    }
+
+    /// How many connections to open to it at most.
+    pub fn connections(&self) -> u32 {
+        if self.database.connections > 0 {
+            return self.database.connections;
+        }
+        let cores = available_parallelism().map_or(1, NonZero::get);
+        let cores = u32::try_from(cores).unwrap_or(u32::MAX);
+        if self.database_url().starts_with("sqlite:") { (cores * 2).max(4) } else { cores * 4 }
+    }
+
+    /// What clients reach the server as, once it is known where it listens.
+    ///
+    /// # Errors
+    /// Where the setting is no address.
+    pub fn public_url(&self, listening: SocketAddr) -> anyhow::Result<PublicUrl> {
+        if !self.server.public_url.is_empty() {
+            return Ok(self.server.public_url.parse()?);
+        }
+        let shown = if listening.ip().is_unspecified() {
+            format!("localhost:{}", listening.port())
+        } else {
+            listening.to_string()
+        };
+        Ok(format!("http://{shown}").parse()?)
+    }
+}
+
+fn defaults() -> Result<Config, String> {
+    let file = File::from_str(DEFAULTS, FileFormat::Toml);
+    Config::builder().add_source(file).build().map_err(|error| error.to_string())
+}
+
+fn merge(sources: &Sources) -> Result<Config, String> {
+    let variables = Environment::with_prefix("GUILDHALL")
+        .prefix_separator("__")
+        .separator("__")
+        .ignore_empty(true)
+        .source(Some(sources.variables.clone().into_iter().collect()));
+    let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+    if let Some(name) = &sources.environment {
+        builder = builder.add_source(operators_file(&sources.folder, name)?);
+    }
+    builder = builder.add_source(variables);
+    for (key, value) in &sources.flags {
+        builder = builder.set_override(key, value.as_str()).map_err(|error| error.to_string())?;
+    }
+    builder.build().map_err(|error| error.to_string())
+}
+
+/// The file that `GUILDHALL_ENV` names; it need not be there, everything may be in the environment.
+fn operators_file(folder: &Path, name: &str) -> Result<impl config::Source + Send + Sync + 'static + use<>, String> {
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+        return Err(format!("GUILDHALL_ENV must be a plain word like production, it is {name:?}"));
+    }
+    let path = folder.join(format!("{name}.toml"));
+    Ok(File::from(path).format(FileFormat::Toml).required(false))
+}
+
+fn flatten(config: &Config) -> BTreeMap<String, String> {
+    fn walk(prefix: &str, value: &Value, into: &mut BTreeMap<String, String>) {
+        match &value.kind {
+            ValueKind::Table(table) => {
+                for (key, value) in table {
+                    let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                    walk(&key, value, into);
+                }
+            }
+            ValueKind::Array(items) => {
+                let items: Vec<String> = items.iter().map(|item| format!("{:?}", item.to_string())).collect();
+                into.insert(prefix.to_owned(), format!("[{}]", items.join(", ")));
+            }
+            ValueKind::String(text) => {
+                into.insert(prefix.to_owned(), format!("{text:?}"));
+            }
+            other => {
+                into.insert(prefix.to_owned(), other.to_string());
+            }
+        }
+    }
+    let mut flat = BTreeMap::new();
+    walk("", &config.cache, &mut flat);
+    flat
+}
+
+fn unknown(key: &str, known: &BTreeMap<String, String>) -> String {
+    let nearest =
+        known.keys().max_by(|one, other| strsim::jaro_winkler(key, one).total_cmp(&strsim::jaro_winkler(key, other)));
+    match nearest {
+        Some(nearest) => format!("unknown setting {key}; did you mean {nearest}?"),
+        None => format!("unknown setting {key}"),
+    }
+}
+
+/// Hides the password of an address.
+fn mask(value: &str) -> String {
+    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
+    let Some((login, host)) = rest.rsplit_once('@') else { return value.to_owned() };
+    match login.split_once(':') {
+        Some((user, _)) => format!("{scheme}://{user}:…@{host}"),
+        None => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let variables = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Settings::load(&Sources { variables, ..Sources::default() })
+    }
+
+    #[test]
+    fn the_manual_tells_the_defaults() {
+        let settings = load(&[]).unwrap();
+        assert_eq!(settings.accounts, guildhall_accounts::Settings::default());
+        assert_eq!(settings.server.bind, "127.0.0.1:8000");
+        assert_eq!(settings.database_url(), "sqlite://data/guildhall.db?mode=rwc");
+    }
+
+    #[test]
+    fn every_key_of_the_manual_has_its_comment() {
+        let mut above = "";
+        for line in DEFAULTS.lines() {
+            if line.contains(" = ") && !line.starts_with('#') && !above.contains(" = ") {
+                assert!(above.starts_with('#'), "{line}");
+            }
+            above = line;
+        }
+    }
+
+    #[test]
+    fn the_environment_is_stronger_than_the_defaults_and_empty_is_unset() {
+        let settings = load(&[
+            ("GUILDHALL__SERVER__BIND", "0.0.0.0:9000"),
+            ("GUILDHALL__ACCOUNTS__ACCESS_TOKEN_SECONDS", "60"),
+            ("GUILDHALL__ACCOUNTS__HASH__MEMORY_KIB", "32768"),
+            ("GUILDHALL__LIMITS__ENABLED", "false"),
+            ("GUILDHALL__CORS__ORIGINS", "https://a.example, http://localhost:3000"),
+            ("GUILDHALL__DATABASE__URL", ""),
+        ])
+        .unwrap();
+        assert_eq!(settings.server.bind, "0.0.0.0:9000");
+        assert_eq!((settings.accounts.access_token_seconds, settings.accounts.hash.memory_kib), (60, 32_768));
+        assert!(!settings.limits.enabled);
+        assert_eq!(settings.cors.origins, ["https://a.example", "http://localhost:3000"]);
+        assert!(settings.database.url.is_empty());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_nearest_one() {
+        let refused = load(&[("GUILDHALL__SERVER__BNID", "x")]).unwrap_err();
+        assert_eq!(refused, "unknown setting server.bnid; did you mean server.bind?");
+    }
+
+    #[test]
+    fn a_bad_value_is_refused_with_its_key() {
+        for (key, value, told) in [
+            ("GUILDHALL__ACCOUNTS__ACCESS_TOKEN_SECONDS", "soon", "accounts.access_token_seconds"),
+            ("GUILDHALL__ACCOUNTS__ACCESS_TOKEN_SECONDS", "0", "accounts.access_token_seconds"),
+            ("GUILDHALL__ACCOUNTS__PASSWORD_MIN_LENGTH", "4", "accounts.password_min_length"),
+            ("GUILDHALL__ACCOUNTS__HASH__MEMORY_KIB", "1", "accounts.hash"),
+            ("GUILDHALL__SERVER__BIND", "8000", "server.bind"),
+            ("GUILDHALL__SERVER__PUBLIC_URL", "example.org", "server.public_url"),
+            ("GUILDHALL__DATABASE__URL", "mysql://x/y", "database.url"),
+            ("GUILDHALL__LIMITS__BODY_BYTES", "0", "limits.body_bytes"),
+            ("GUILDHALL__CORS__ORIGINS", "*", "cors.origins"),
+            ("GUILDHALL__CORS__ORIGINS", "https://a.example/path", "cors.origins"),
+            ("GUILDHALL__LOG__FILTER", "=[", "log.filter"),
+            ("GUILDHALL__LOG__FORMAT", "xml", "log.format"),
+        ] {
+            let refused = load(&[(key, value)]).unwrap_err();
+            assert!(refused.contains(told) && refused.lines().count() == 1, "{key}={value}: {refused}");
+        }
+        let both = load(&[("GUILDHALL__SERVER__BIND", "x"), ("GUILDHALL__LIMITS__BODY_BYTES", "0")]).unwrap_err();
+        assert_eq!(both.lines().count(), 2, "every fault is told at once");
+    }
+
+    #[test]
+    fn production_keeps_its_limits() {
+        let variables = BTreeMap::from([("GUILDHALL__LIMITS__ENABLED".to_owned(), "false".to_owned())]);
+        let environment = Some("production".to_owned());
+        let sources = Sources { environment, variables, ..Sources::default() };
+        assert!(Settings::load(&sources).unwrap_err().contains("limits.enabled"));
+        let outside = Sources { environment: Some("../etc/passwd".to_owned()), ..Sources::default() };
+        assert!(Settings::load(&outside).unwrap_err().contains("GUILDHALL_ENV"));
+    }
+
+    #[test]
+    fn the_operators_file_lies_between_defaults_and_environment() {
+        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../config"));
+        let environment = Some("production".to_owned());
+        let flags = vec![("server.bind", "[::1]:1".to_owned())];
+        let variables = BTreeMap::from([("GUILDHALL__SERVER__BIND".to_owned(), "[::1]:2".to_owned())]);
+        let settings = Settings::load(&Sources { environment, folder, variables, flags }).unwrap();
+        assert_eq!(settings.accounts.password_min_length, 15);
+        assert_eq!(settings.server.bind, "[::1]:1", "flags are the strongest");
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        assert_eq!(mask("\"postgres://guild:s3cr:et@db/x\""), "\"postgres://guild:…@db/x\"");
+        assert_eq!(mask("\"sqlite://data/x.db\""), "\"sqlite://data/x.db\"");
+    }
+
+    #[test]
+    fn absolute_urls_follow_the_address_unless_told() {
+        let settings = load(&[]).unwrap();
+        let url = |address: &str| settings.public_url(address.parse().unwrap()).unwrap().to_string();
+        assert_eq!(url("127.0.0.1:8000"), "http://127.0.0.1:8000");
+        assert_eq!(url("0.0.0.0:8000"), "http://localhost:8000");
+        assert_eq!(url("[::1]:80"), "http://[::1]:80");
+    }
+}
