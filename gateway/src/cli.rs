@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use guildhall_accounts::{NewUser, NewUserToken, WeakPassword};
 use guildhall_kernel::{PageQuery, Roles};
 
-use crate::{Server, Services, Settings, document, logging, settings::Sources};
+use crate::{Server, Services, Settings, Sources, document, logging};
 
 /// The back end of a community: accounts, groups and more in one program.
 #[derive(Parser)]

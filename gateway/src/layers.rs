@@ -222,7 +222,7 @@ mod tests {
             }
         };
         let slow = || async { tokio::time::sleep(Duration::from_secs(60)).await };
-        let echo = |Json(value): Json<String>| async { Json(value) };
+        let echo = |Json(value): Json<serde_json::Value>| async { Json(value) };
         let routes = Router::new()
             .route("/boom/", get(boom))
             .route("/slow/", get(slow))
@@ -271,7 +271,7 @@ mod tests {
             ("DELETE", "/echo/", String::new(), (405, "method_not_allowed")),
             ("DELETE", "/echo", String::new(), (405, "method_not_allowed")),
             ("POST", "/echo/", large, (413, "body_too_large")),
-            ("POST", "/echo/", "\"".to_owned(), (400, "parse_error")),
+            ("POST", "/echo/", "{".to_owned(), (400, "parse_error")),
         ] {
             let (status, headers, problem) = send(request(method, path, body)).await;
             assert_eq!((status, problem["code"].as_str()), (expected.0, Some(expected.1)), "{method} {path}");
@@ -285,8 +285,8 @@ mod tests {
     #[tokio::test]
     async fn both_spellings_reach_the_same_handler_without_a_redirect() {
         for path in ["/echo/", "/echo", "/echo?x=1"] {
-            let (status, _, body) = send(request("POST", path, "\"hello\"")).await;
-            assert_eq!((status, body), (200, "hello".into()), "{path}");
+            let (status, _, body) = send(request("POST", path, "{}")).await;
+            assert_eq!((status, body), (200, serde_json::json!({})), "{path}");
         }
         assert_eq!(send(request("GET", "/plain", "")).await.0, 200);
         assert_eq!(send(request("GET", "/plain/", "")).await.0, 200);

@@ -13,5 +13,5 @@ mod wiring;
 
 pub use document::document;
 pub use server::Server;
-pub use settings::Settings;
+pub use settings::{Settings, Sources};
 pub use wiring::Services;

@@ -32,6 +32,8 @@ impl Services {
         let db = Self::database(settings).await?;
         if migrate {
             db.migrate(guildhall_migration::all).await?;
+        } else if db.migration_status(guildhall_migration::all).await?.iter().all(|(_, applied)| !applied) {
+            anyhow::bail!("the database has no tables yet; run `guildhall migrate`");
         }
         let accounts = SqlAccounts::open(db.clone(), settings.accounts.clone(), Clock::system()).await?;
         Ok(Self { db, accounts })

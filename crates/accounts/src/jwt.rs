@@ -86,18 +86,29 @@ impl Key {
 /// A public key (RFC 8037 §2).
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Jwk {
+    /// The kind of key.
+    #[schema(example = "OKP")]
     kty: &'static str,
+    /// The curve.
+    #[schema(example = "Ed25519")]
     crv: &'static str,
+    /// What it is for: signatures.
     #[serde(rename = "use")]
+    #[schema(example = "sig")]
     usage: &'static str,
+    /// The algorithm.
+    #[schema(example = "EdDSA")]
     alg: &'static str,
+    /// Which key it is: a token's header names it.
     kid: String,
+    /// The public key, base64url.
     x: String,
 }
 
 /// The public keys, for services that check our tokens themselves (RFC 7517 §5).
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Jwks {
+    /// Every key that a token may be signed with now.
     keys: Vec<Jwk>,
 }
 

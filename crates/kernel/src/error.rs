@@ -208,7 +208,7 @@ pub struct Problem {
     pub request_id: Option<String>,
     /// For invalid input: what is wrong with each field.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub errors: FieldErrors,
+    pub errors: BTreeMap<String, Vec<String>>,
 }
 
 impl Problem {

@@ -4,7 +4,10 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use crate::{Error, Kind};
 
@@ -52,7 +55,14 @@ fn unreadable(rejection: BytesRejection) -> Error {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    let mut json = serde_json::Deserializer::from_slice(body);
+    let text = std::str::from_utf8(body)
+        .map_err(|_| Error::new(Kind::Invalid, "parse_error", "The body is not UTF-8 (RFC 8259 §8.1)."))?;
+    if !text.trim_start().starts_with('{') {
+        // Serde would take a list for an object, field by field.
+        serde_json::from_str::<IgnoredAny>(text).map_err(|error| malformed(&error))?;
+        return Err(Error::new(Kind::Invalid, "invalid", "The body must be a JSON object."));
+    }
+    let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(misfit)?;
     json.end().map_err(|error| malformed(&error))?;
     if has_nul(body) {
@@ -86,10 +96,15 @@ fn misfit(error: serde_path_to_error::Error<serde_json::Error>) -> Error {
 /// Does a JSON text hold an escaped NUL? (A raw one is no JSON.) PostgreSQL stores none in text,
 /// so that it is refused once, here, for every field of every body.
 fn has_nul(body: &[u8]) -> bool {
-    body.windows(6).enumerate().any(|(at, window)| {
-        let slashes = body[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
-        window == b"\\u0000" && slashes % 2 == 0
-    })
+    let mut rest = body;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        if rest[at..].starts_with(b"\\u0000") {
+            return true;
+        }
+        // An escape is two bytes at least; the second may be a backslash that begins nothing.
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    false
 }
 
 fn nul() -> Error {
@@ -158,8 +173,9 @@ mod tests {
         for body in ["", "{", "{\"name\": \"x\"} x", "\u{0}", r#"{"name": "\ud800"}"#, "nul"] {
             assert_eq!(refusal(body).code(), "parse_error", "{body:?}");
         }
-        assert_eq!(refusal("[]").code(), "invalid");
-        assert_eq!(refusal("3").code(), "invalid");
+        for body in ["[]", "3", "[\"a\"]", "null"] {
+            assert_eq!(refusal(body).code(), "invalid", "{body}");
+        }
     }
 
     #[test]
@@ -167,6 +183,8 @@ mod tests {
         assert_eq!(refusal(r#"{"name": "a\u0000b"}"#).code(), "nul_character");
         assert_eq!(refusal(r#"{"name": "\\\u0000"}"#).code(), "nul_character");
         assert!(parse::<Input>(br#"{"name": "C:\\u0000"}"#).is_ok());
+        let slashes = format!(r#"{{"name": "{}"}}"#, "\\".repeat(1_000_000));
+        assert!(parse::<Input>(slashes.as_bytes()).is_ok());
     }
 
     #[test]

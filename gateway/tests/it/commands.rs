@@ -1,0 +1,134 @@
+use crate::terminal::{Terminal, code, text};
+
+const PASSWORD: &str = "correct horse é\n";
+
+fn create<'a>(name: &'a str, email: &'a str) -> Vec<&'a str> {
+    vec!["user", "create", "--username", name, "--email", email, "--password-stdin"]
+}
+
+#[tokio::test]
+async fn help_is_everywhere_and_misuse_is_2() {
+    let terminal = Terminal::new().await;
+    for arguments in [&["--help"][..], &["serve", "--help"], &["user", "create", "--help"], &["token", "--help"]] {
+        let output = terminal.run(arguments);
+        assert_eq!(code(&output), 0, "{arguments:?}");
+        assert!(text(&output).contains("Usage: guildhall"));
+    }
+    for arguments in
+        [&[][..], &["dance"], &["user"], &["user", "create"], &["migrate", "fresh"], &["serve", "--port", "1"]]
+    {
+        assert_eq!(code(&terminal.run(arguments)), 2, "{arguments:?}");
+    }
+    assert!(text(&terminal.run(&["--version"])).starts_with("guildhall "));
+}
+
+#[tokio::test]
+async fn tables_are_made_shown_and_taken_back() {
+    let terminal = Terminal::new().await;
+    let status = terminal.run(&["migrate", "status"]);
+    assert_eq!(code(&status), 1, "some are pending");
+    assert!(text(&status).contains("pending m20250101_000000_accounts"), "{}", text(&status));
+    for arguments in [&["migrate"][..], &["migrate", "up"], &["migrate", "status"]] {
+        let output = terminal.run(arguments);
+        assert_eq!(code(&output), 0, "{}", text(&output));
+        assert!(text(&output).contains("applied m20250101_000100_community_groups"));
+    }
+    assert!(text(&terminal.run(&["migrate", "down"])).contains("pending m20250101_000100_community_groups"));
+    assert_eq!(code(&terminal.run_with(&create("anna", "anna@example.org"), PASSWORD)), 0, "migrates first");
+    assert_eq!(code(&terminal.run(&["migrate", "fresh", "--yes"])), 0);
+    assert_eq!(text(&terminal.run(&["user", "list"])), "");
+}
+
+#[tokio::test]
+async fn accounts_are_made_listed_and_changed() {
+    let terminal = Terminal::new().await;
+    let weak = terminal.run_with(&create("admin", "admin@example.org"), "your_password\n");
+    assert_eq!(code(&weak), 1);
+    let told = "guildhall: password: This password is too common. (--allow-weak-password takes a password that can be guessed)\n";
+    assert_eq!(text(&weak), told);
+    let mut risky = create("admin", "admin@example.org");
+    risky.extend(["--role", "superuser", "--role", "teacher", "--allow-weak-password"]);
+    let made = terminal.run_with(&risky, "your_password\n");
+    assert_eq!((code(&made), text(&made)), (0, "Made the account admin with the id 1.\n".to_owned()));
+
+    let again = terminal.run_with(&create("ADMIN", "other@example.org"), PASSWORD);
+    assert_eq!((code(&again), text(&again)), (1, "guildhall: A user with that username already exists.\n".to_owned()));
+    let bad = terminal.run_with(&create("a b", "nowhere"), PASSWORD);
+    assert!(text(&bad).contains("email: Enter a valid email address.; username: Use letters"), "{}", text(&bad));
+
+    assert_eq!(code(&terminal.run_with(&create("anna", "anna@example.org"), PASSWORD)), 0);
+    assert_eq!(code(&terminal.run(&["user", "deactivate", "anna"])), 0);
+    let list = "1\tadmin\tadmin@example.org\tactive\tteacher,superuser\n2\tanna\tanna@example.org\tinactive\t\n";
+    assert_eq!(text(&terminal.run(&["user", "list"])), list);
+    assert_eq!(code(&terminal.run(&["user", "activate", "anna@example.org"])), 0);
+    assert_eq!(code(&terminal.run_with(&["user", "set-password", "anna", "--password-stdin"], "another horse é")), 0);
+    let last = terminal.run(&["user", "deactivate", "admin"]);
+    assert_eq!((code(&last), text(&last)), (1, "guildhall: This is the last superuser.\n".to_owned()));
+    let nobody = terminal.run(&["user", "deactivate", "nobody"]);
+    assert_eq!((code(&nobody), text(&nobody)), (1, "guildhall: There is no user called \"nobody\".\n".to_owned()));
+    let asked = terminal.run(&["user", "set-password", "anna"]);
+    assert!(code(&asked) == 1 && text(&asked).contains("--password-stdin"));
+}
+
+#[tokio::test]
+async fn a_user_token_is_printed_alone() {
+    let terminal = Terminal::new().await;
+    assert_eq!(code(&terminal.run_with(&create("anna", "anna@example.org"), PASSWORD)), 0);
+    let output = terminal.run(&["token", "create", "--user", "anna", "--days", "7", "--name", "laptop"]);
+    assert_eq!(code(&output), 0);
+    assert!(text(&output).starts_with("ght_") && text(&output).lines().count() == 1);
+    let output = terminal.run(&["token", "create", "--user", "anna", "--days", "400"]);
+    assert_eq!((code(&output), text(&output)), (1, "guildhall: expires_in_days: Must be from 1 to 365.\n".to_owned()));
+}
+
+#[tokio::test]
+async fn settings_are_shown_with_their_secrets_masked() {
+    let mut terminal = Terminal::new().await;
+    terminal.set("GUILDHALL__DATABASE__URL", "postgres://guild:hunter2@db.example/guild");
+    terminal.set("GUILDHALL__SERVER__BIND", "0.0.0.0:9000");
+    let output = terminal.run(&["config", "check"]);
+    let shown = text(&output);
+    assert_eq!(code(&output), 0, "{shown}");
+    assert!(shown.contains("server.bind = \"0.0.0.0:9000\"\n"));
+    assert!(shown.contains("database.url = \"postgres://guild:…@db.example/guild\"\n"));
+    assert!(!shown.contains("hunter2"));
+    terminal.set("GUILDHALL__SERVER__BNID", "x");
+    for arguments in [&["config", "check"][..], &["serve"], &["user", "list"]] {
+        let output = terminal.run(arguments);
+        let told = "guildhall: unknown setting server.bnid; did you mean server.bind?\n";
+        assert_eq!((code(&output), text(&output).as_str()), (1, told));
+    }
+}
+
+#[tokio::test]
+async fn an_operators_file_is_read_by_its_name() {
+    let mut terminal = Terminal::new().await;
+    std::fs::create_dir(terminal.folder.path().join("config")).unwrap();
+    let file = terminal.folder.path().join("config/staging.toml");
+    std::fs::write(&file, "[server]\nbind = \"127.0.0.1:1234\"\n").unwrap();
+    terminal.set("GUILDHALL_ENV", "staging");
+    assert!(text(&terminal.run(&["config", "check"])).contains("server.bind = \"127.0.0.1:1234\""));
+    std::fs::write(&file, "[server]\nbnd = 1\n").unwrap();
+    assert!(text(&terminal.run(&["config", "check"])).contains("unknown setting server.bnd"));
+    std::fs::write(&file, "[server\n").unwrap();
+    assert_eq!(code(&terminal.run(&["config", "check"])), 1);
+}
+
+#[tokio::test]
+async fn the_description_of_the_api_is_printed() {
+    let terminal = Terminal::new().await;
+    let output = terminal.run(&["openapi"]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(document["paths"]["/api/auth/login/"]["post"].is_object());
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_one_clear_line() {
+    let mut terminal = Terminal::new().await;
+    terminal.set("GUILDHALL__DATABASE__URL", "postgres://guild:hunter2@127.0.0.1:1/guild");
+    let output = terminal.run(&["user", "list"]);
+    assert_eq!(code(&output), 1);
+    assert!(text(&output).starts_with("guildhall: ") && text(&output).lines().count() == 1, "{}", text(&output));
+    assert!(!text(&output).contains("hunter2"));
+}

@@ -1,0 +1,114 @@
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use crate::terminal::{Terminal, code, text};
+
+const PASSWORD: &str = "correct horse é";
+
+async fn post(url: &str, authorization: &str, body: Value) -> (u16, Value) {
+    let answer = Client::new().post(url).header("authorization", authorization).json(&body).send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn an_empty_folder_becomes_a_server_that_says_what_to_do() {
+    let terminal = Terminal::new().await;
+    let server = terminal.serve();
+    assert!(server.first.starts_with("Guildhall listens on http://127.0.0.1:"), "{}", server.first);
+    let told = server.told().join("\n");
+    assert!(told.contains("/api/docs") && told.contains("user create --username admin"), "{told}");
+
+    let create = ["user", "create", "--username", "admin", "--email", "admin@example.org", "--role", "superuser"];
+    let create = [&create[..], &["--password-stdin"]].concat();
+    let made = terminal.run_with(&create, PASSWORD);
+    assert_eq!(code(&made), 0, "{}", text(&made));
+    let body = json!({"username": "admin", "password": PASSWORD});
+    let (status, signed_in) = post(&format!("{}/api/auth/login/", server.url), "", body).await;
+    assert_eq!((status, &signed_in["user"]["roles"]), (200, &json!(["superuser"])));
+
+    let token = text(&terminal.run(&["token", "create", "--user", "admin"]));
+    let groups = format!("{}/api/community/groups/", server.url);
+    let (status, group) = post(&groups, &format!("Token {}", token.trim()), json!({"name": "Readers"})).await;
+    assert_eq!((status, &group["creator"]["username"]), (201, &json!("admin")));
+    assert_eq!(server.stop().0, Some(0));
+
+    // What was stored is there after a restart, and nobody is told to make a superuser again.
+    let server = terminal.serve();
+    assert!(!server.told().join("\n").contains("user create"));
+    let access = format!("Bearer {}", signed_in["access"].as_str().unwrap());
+    let list = Client::new().get(format!("{}/api/community/groups/", server.url)).header("authorization", access);
+    let list: Value = list.send().await.unwrap().json().await.unwrap();
+    assert_eq!(list["results"][0]["name"], "Readers");
+}
+
+#[tokio::test]
+async fn nothing_secret_is_logged() {
+    let mut terminal = Terminal::new().await;
+    terminal.set("GUILDHALL__LOG__FILTER", "debug");
+    let server = terminal.serve();
+    let url = |path: &str| format!("{}{path}", server.url);
+    let body = json!({"username": "anna", "email": "anna.secret@example.org", "password": PASSWORD});
+    assert_eq!(post(&url("/api/auth/register/"), "", body.clone()).await.0, 201);
+    let (_, signed_in) = post(&url("/api/auth/login/?token=in-the-query"), "", body.clone()).await;
+    let (_, pair) = post(&url("/api/auth/refresh/"), "", json!({"refresh": signed_in["refresh"]})).await;
+    let (_, token) = post(&url("/api/auth/token/"), "", body.clone()).await;
+    let token = token["token"].as_str().unwrap();
+    let wrong = json!({"username": "anna", "password": "wrong-password-typed"});
+    assert_eq!(post(&url("/api/auth/login/"), "", wrong).await.0, 401);
+    assert_eq!(post(&url("/api/community/groups/"), &format!("Token {token}"), json!({"name": "x"})).await.0, 201);
+    let fresh = pair["access"].as_str().unwrap();
+    assert_eq!(post(&url("/api/auth/logout-all/"), &format!("Bearer {fresh}"), json!({})).await.0, 204);
+    assert_eq!(post(&url("/nowhere/secret-in-a-path/"), "", json!({})).await.0, 404);
+
+    let (code, log) = server.stop();
+    assert_eq!(code, Some(0));
+    assert!(log.contains("/api/auth/login/") && log.contains("\"user.id\":1"), "{log}");
+    let secrets = [
+        PASSWORD,
+        "wrong-password-typed",
+        "anna.secret",
+        "argon2id$",
+        "in-the-query",
+        "secret-in-a-path",
+        &token[12..],
+        signed_in["access"].as_str().unwrap(),
+        signed_in["refresh"].as_str().unwrap(),
+        fresh,
+    ];
+    for secret in secrets {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+    for line in log.lines() {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "not one object a line: {line}");
+    }
+}
+
+#[tokio::test]
+async fn a_terminated_server_stores_what_it_has_answered() {
+    let terminal = Terminal::new().await;
+    let server = terminal.serve();
+    for n in 0..5 {
+        let body =
+            json!({"username": format!("person{n}"), "email": format!("p{n}@example.org"), "password": PASSWORD});
+        assert_eq!(post(&format!("{}/api/auth/register/", server.url), "", body).await.0, 201);
+    }
+    // Not even a chance to say goodbye.
+    server.signal("-KILL");
+    drop(server);
+    assert_eq!(text(&terminal.run(&["user", "list"])).lines().count(), 5);
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_start_says_why() {
+    let terminal = Terminal::new().await;
+    let server = terminal.serve();
+    let address = server.url.strip_prefix("http://").unwrap();
+    let second = terminal.run(&["serve", "--bind", address]);
+    assert_eq!(code(&second), 1);
+    assert!(text(&second).contains(&format!("guildhall: cannot listen on {address}: ")), "{}", text(&second));
+
+    let empty = Terminal::new().await;
+    let unmigrated = empty.run(&["serve", "--bind", "127.0.0.1:0", "--no-migrate"]);
+    assert_eq!(code(&unmigrated), 1);
+    assert!(text(&unmigrated).contains("guildhall migrate"), "{}", text(&unmigrated));
+}

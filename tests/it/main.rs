@@ -1,0 +1,9 @@
+//! Stories across crates, against a whole server on the database that the run is for; and the rules
+//! that hold the architecture.
+
+mod architecture;
+mod hostile;
+mod operations;
+mod reference;
+mod server;
+mod stories;

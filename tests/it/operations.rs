@@ -1,0 +1,91 @@
+use std::time::Duration;
+
+use guildhall_kernel::Roles;
+use reqwest::Method;
+use sea_orm::ConnectionTrait;
+use serde_json::json;
+
+use crate::server::{TestServer, bearer};
+
+#[tokio::test]
+async fn the_server_tells_whether_it_is_ready() {
+    let server = TestServer::start().await;
+    assert_eq!(server.get("/healthz", "").await.json(), json!({"status": "ok"}));
+    let ready = server.get("/readyz", "").await;
+    assert_eq!(ready.json(), json!({"status": "ok", "parts": {"database": "ok", "migrations": "ok"}}));
+
+    let forget = "DELETE FROM seaql_migrations WHERE version LIKE '%community_groups'";
+    server.db.write(|tx| async move { tx.execute_unprepared(forget).await }).await.unwrap();
+    let ready = server.get("/readyz", "").await;
+    assert_eq!((ready.status.as_u16(), &ready.json()["parts"]["migrations"]), (503, &json!("pending")));
+
+    server.server.services().db.close().await.unwrap();
+    let ready = server.get("/readyz", "").await;
+    let down = json!({"status": "down", "parts": {"database": "down", "migrations": "unknown"}});
+    assert_eq!((ready.status.as_u16(), ready.json()), (503, down));
+    assert_eq!(server.get("/healthz", "").await.status, 200);
+    let refused = server.post("/api/auth/login/", "", json!({"username": "a", "password": "b"})).await;
+    assert_eq!((refused.status.as_u16(), refused.code().as_str()), (503, "unavailable"));
+}
+
+#[tokio::test]
+async fn metrics_are_for_staff_unless_they_have_an_address_of_their_own() {
+    let server = TestServer::start().await;
+    let anna = bearer(&server.newcomer("anna").await);
+    let staff = bearer(&server.appointed("staff", Roles { staff: true, ..Roles::default() }).await);
+    assert_eq!(server.get("/metrics", "").await.status, 401);
+    assert_eq!(server.get("/metrics", &anna).await.status, 403);
+    let metrics = server.get("/metrics", &staff).await;
+    assert!(metrics.text.contains(r#"http_requests_total{method="POST",route="/api/auth/login/",status="200"}"#));
+    assert!(metrics.text.contains("db_statements_total"));
+    assert!(!metrics.text.contains("anna"));
+
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let server = TestServer::with(&[("GUILDHALL__METRICS__BIND", &port)]).await;
+    assert_eq!(server.get("/metrics", "").await.status, 404);
+    let metrics = server.send(server.client.get(format!("http://{port}/metrics"))).await;
+    assert_eq!(metrics.status, 200);
+}
+
+#[tokio::test]
+async fn a_server_that_stops_finishes_what_it_has_begun() {
+    let server = TestServer::start().await;
+    // A real hash takes its time: the request is under way when the server is told to stop.
+    let body = json!({"username": "anna", "email": "anna@example.org", "password": "correct horse é"});
+    let request = server.request(Method::POST, "/api/auth/register/").json(&body);
+    let under_way = tokio::spawn(request.send());
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let url = server.url.clone();
+    server.server.stop().await.unwrap();
+    if let Ok(answer) = under_way.await.unwrap() {
+        assert_eq!(answer.status(), 201);
+    }
+    assert!(server.client.get(format!("{url}/healthz")).send().await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn answers_are_compressed_for_those_who_ask() {
+    let server = TestServer::start().await;
+    let request = server.request(Method::GET, "/api/openapi.json").header("accept-encoding", "gzip");
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    let plain = server.get("/api/openapi.json", "").await;
+    assert!(plain.text.starts_with('{'));
+}
+
+#[tokio::test]
+async fn a_second_node_on_the_same_database_knows_the_firsts_people() {
+    let first = TestServer::start().await;
+    let anna = first.newcomer("anna").await;
+    let settings = crate::server::settings(first.db.url(), &[]);
+    let services = guildhall_gateway::Services::open(&settings, true).await.unwrap();
+    let second = guildhall_gateway::Server::start(&settings, services).await.unwrap();
+    let me = async |token: &str| {
+        let request = first.client.get(format!("http://{}/api/auth/me/", second.address()));
+        request.header("authorization", token).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(me(&bearer(&anna)).await, 200);
+    first.post("/api/auth/logout/", "", json!({"refresh": anna["refresh"]})).await;
+    assert_eq!(me(&bearer(&anna)).await, 401, "signing out on one node is known to the other at once");
+    second.stop().await.unwrap();
+}

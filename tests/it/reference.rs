@@ -1,0 +1,98 @@
+//! The API's description: that it is complete, that it is served, and that nobody changes it unseen.
+
+use guildhall_gateway::document;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::server::TestServer;
+
+#[test]
+fn the_description_is_as_reviewed() {
+    insta::assert_snapshot!("openapi", document().to_pretty_json().unwrap());
+}
+
+#[test]
+fn every_operation_is_described_for_whoever_reads_it() {
+    let document = serde_json::to_value(document()).unwrap();
+    let mut names = std::collections::BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            assert!(
+                operation["summary"].as_str().is_some_and(|text| text.ends_with('.') || text.ends_with('?')),
+                "{method} {path}"
+            );
+            assert!(names.insert(operation["operationId"].to_string()), "{method} {path}: its name is used twice");
+            assert!(operation["responses"].as_object().is_some_and(|responses| !responses.is_empty()));
+        }
+    }
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        for (field, property) in schema["properties"].as_object().into_iter().flatten() {
+            let described = property.to_string().contains("\"description\"")
+                || name.starts_with("Page_")
+                || name.starts_with("Slice_");
+            assert!(described, "{name}.{field} has no description");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_operation_that_is_described_is_there() {
+    let server = TestServer::start().await;
+    let served = server.get("/api/openapi.json", "").await.json();
+    assert_eq!(served, serde_json::to_value(document()).unwrap());
+    for (path, item) in served["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let path = path.replace("{id}", "1").replace("{file}", "A-1.svg");
+            let answer = server.send(server.request(method.clone(), &path)).await;
+            assert!(![404, 405].contains(&answer.status.as_u16()), "{method} {path}: {}", answer.status);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_reference_works_without_the_rest_of_the_internet() {
+    let server = TestServer::start().await;
+    let page = server.get("/api/docs/", "").await;
+    assert_eq!(page.status, 200);
+    assert!(page.headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'self'"));
+    let mut loaded = 0;
+    for attribute in page.text.split(['"', '\'']).filter(|text| text.ends_with(".js") || text.ends_with(".css")) {
+        assert!(!attribute.contains("//"), "{attribute} is elsewhere");
+        let path = format!("/api/docs/{}", attribute.trim_start_matches("./"));
+        assert_eq!(server.get(&path, "").await.status, 200, "{path}");
+        loaded += 1;
+    }
+    assert!(loaded >= 3, "{}", page.text);
+    let start = server.get("/", "").await;
+    assert!(start.text.contains("Swagger UI"), "/ leads to the reference");
+}
+
+#[test]
+fn what_can_be_called_without_signing_in_is_a_short_list() {
+    let document = serde_json::to_value(document()).unwrap();
+    let mut open = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if operation.get("security") == Some(&json!([{}])) {
+                open.push(format!("{method} {path}"));
+            }
+        }
+    }
+    open.sort();
+    let expected: Value = json!([
+        "get /.well-known/jwks.json",
+        "get /api/community/pictures/{file}",
+        "get /healthz",
+        "get /readyz",
+        "post /api/auth/login/",
+        "post /api/auth/logout/",
+        "post /api/auth/refresh/",
+        "post /api/auth/register/",
+        "post /api/auth/token/",
+        "post /api/auth/token/blacklist/",
+        "post /api/auth/token/refresh/",
+        "post /api/auth/verify/",
+    ]);
+    assert_eq!(json!(open), expected);
+}

@@ -1,0 +1,133 @@
+use std::collections::BTreeMap;
+
+use guildhall_accounts::{NewUser, WeakPassword};
+use guildhall_gateway::{Server, Services, Settings, Sources};
+use guildhall_kernel::{Roles, testing::TestDb};
+use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
+use sea_orm::{ConnectionTrait, Statement};
+use serde_json::{Value, json};
+
+pub(crate) const PASSWORD: &str = "correct horse é";
+
+/// A whole server with a database of its own, as `guildhall serve` starts it.
+pub(crate) struct TestServer {
+    pub(crate) server: Server,
+    pub(crate) url: String,
+    pub(crate) client: Client,
+    pub(crate) db: TestDb,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+
+    pub(crate) fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+pub(crate) fn settings(database: &str, more: &[(&str, &str)]) -> Settings {
+    let mut variables = BTreeMap::from([
+        ("GUILDHALL__SERVER__BIND".to_owned(), "127.0.0.1:0".to_owned()),
+        ("GUILDHALL__DATABASE__URL".to_owned(), database.to_owned()),
+        ("GUILDHALL__ACCOUNTS__HASH__MEMORY_KIB".to_owned(), "64".to_owned()),
+        ("GUILDHALL__ACCOUNTS__HASH__PASSES".to_owned(), "1".to_owned()),
+    ]);
+    variables.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    Settings::load(&Sources { variables, ..Sources::default() }).unwrap()
+}
+
+impl TestServer {
+    pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    pub(crate) async fn with(more: &[(&str, &str)]) -> Self {
+        let db = TestDb::new(guildhall_migration::all).await;
+        let settings = settings(db.url(), more);
+        let services = Services::open(&settings, true).await.unwrap();
+        let server = Server::start(&settings, services).await.unwrap();
+        let url = format!("http://{}", server.address());
+        Self { server, url, client: Client::new(), db }
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        Answer { status, headers, text: response.text().await.unwrap() }
+    }
+
+    pub(crate) async fn get(&self, path: &str, authorization: &str) -> Answer {
+        self.send(self.request(Method::GET, path).header("authorization", authorization)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, authorization: &str, body: Value) -> Answer {
+        self.send(self.request(Method::POST, path).header("authorization", authorization).json(&body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str, authorization: &str) -> Answer {
+        self.send(self.request(Method::DELETE, path).header("authorization", authorization)).await
+    }
+
+    /// Registers somebody and signs them in: the answer to the sign-in.
+    pub(crate) async fn newcomer(&self, name: &str) -> Value {
+        let body = json!({"username": name, "email": format!("{name}@example.org"), "password": PASSWORD});
+        assert_eq!(self.post("/api/auth/register/", "", body).await.status, 201);
+        self.sign_in(name).await
+    }
+
+    pub(crate) async fn sign_in(&self, name: &str) -> Value {
+        let answer = self.post("/api/auth/login/", "", json!({"username": name, "password": PASSWORD})).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()
+    }
+
+    /// Makes somebody with roles, as the command line does, and signs them in.
+    pub(crate) async fn appointed(&self, name: &str, roles: Roles) -> Value {
+        let new = NewUser {
+            username: name.to_owned(),
+            email: format!("{name}@example.org"),
+            password: PASSWORD.to_owned(),
+            first_name: String::new(),
+            last_name: String::new(),
+        };
+        self.server.services().accounts.create_user(new, roles, WeakPassword::Refuse).await.unwrap();
+        self.sign_in(name).await
+    }
+
+    /// How many rows each table has.
+    pub(crate) async fn rows(&self) -> BTreeMap<String, i64> {
+        let tables = [
+            "users",
+            "accounts_session",
+            "accounts_refresh_token",
+            "accounts_user_token",
+            "community_group",
+            "community_membership",
+        ];
+        let mut rows = BTreeMap::new();
+        for table in tables {
+            let query = Statement::from_string(self.db.backend(), format!("SELECT COUNT(*) FROM {table}"));
+            let row = self.db.conn().query_one_raw(query).await.unwrap().unwrap();
+            rows.insert(table.to_owned(), row.try_get_by_index(0).unwrap());
+        }
+        rows
+    }
+}
+
+pub(crate) fn bearer(signed_in: &Value) -> String {
+    format!("Bearer {}", signed_in["access"].as_str().unwrap())
+}
