@@ -27,7 +27,7 @@ mod tests {
         for name in names {
             let (date, rest) = name.split_at(17);
             assert!(date.starts_with('m') && date[1..9].bytes().all(|b| b.is_ascii_digit()), "{name}");
-            assert!(rest.starts_with("_") || date.ends_with('_'), "{name}");
+            assert!(rest.starts_with('_') || date.ends_with('_'), "{name}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Stories across crates, against a whole server on the database that the run is for; and the rules
 //! that hold the architecture.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod architecture;
 mod hostile;

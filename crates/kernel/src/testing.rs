@@ -1,4 +1,5 @@
 //! What tests need: a database of their own, requests without a socket, and the drift check.
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on has failed")]
 
 mod database;
 mod drift;

@@ -36,6 +36,7 @@ impl Timestamp {
     }
 
     /// The system's clock, read once. Services ask their [`Clock`] instead.
+    #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
     pub fn now() -> Self {
         Self(Utc::now().timestamp_micros())
     }

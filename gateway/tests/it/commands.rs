@@ -58,8 +58,9 @@ async fn accounts_are_made_listed_and_changed() {
 
     assert_eq!(code(&terminal.run_with(&create("anna", "anna@example.org"), PASSWORD)), 0);
     assert_eq!(code(&terminal.run(&["user", "deactivate", "anna"])), 0);
-    let list = "1\tadmin\tadmin@example.org\tactive\tteacher,superuser\n2\tanna\tanna@example.org\tinactive\t\n";
-    assert_eq!(text(&terminal.run(&["user", "list"])), list);
+    let list = text(&terminal.run(&["user", "list"]));
+    let lines: Vec<_> = list.lines().map(|line| line.split_once('\t').unwrap().1).collect();
+    assert_eq!(lines, ["admin\tadmin@example.org\tactive\tteacher,superuser", "anna\tanna@example.org\tinactive\t"]);
     assert_eq!(code(&terminal.run(&["user", "activate", "anna@example.org"])), 0);
     assert_eq!(code(&terminal.run_with(&["user", "set-password", "anna", "--password-stdin"], "another horse é")), 0);
     let last = terminal.run(&["user", "deactivate", "admin"]);

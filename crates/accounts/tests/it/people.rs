@@ -101,7 +101,7 @@ async fn the_directory_lists_those_who_may_sign_in() {
     let names = async |search: Option<&str>, ordering: &str| {
         let filter = UserFilter { search: search.map(str::to_owned) };
         let page = harness.users(&anna, filter, PageQuery::new(1, 20).ordered(ordering)).await.unwrap();
-        assert_eq!(page.count as usize, page.results.len());
+        assert_eq!(usize::try_from(page.count).unwrap(), page.results.len());
         page.results.into_iter().map(|user| user.username).collect::<Vec<_>>()
     };
     assert_eq!(names(None, "").await, ["anna", "b_x", "bea", "Berta"]);

@@ -25,7 +25,7 @@ async fn the_list_tells_tokens_apart_without_giving_one_away() {
     let new = NewUserToken { name: " laptop ".into(), expires_in_days: Some(7) };
     let issued = harness.create_user_token(&anna, new).await.unwrap();
     let list = harness.user_tokens(&anna, SliceQuery::newest(50)).await.unwrap().results;
-    assert_eq!(list, [issued.shown.clone()]);
+    assert_eq!(list, std::slice::from_ref(&issued.shown));
     assert_eq!((list[0].name.as_str(), list[0].last_used_at), ("laptop", None));
     assert!(issued.token.starts_with(&list[0].prefix));
     assert!(!serde_json::to_string(&list).unwrap().contains(&issued.token));

@@ -1,7 +1,7 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     hash::{DefaultHasher, Hash, Hasher},
-    path::PathBuf,
+    path::Path,
     process,
     sync::{
         Arc, LazyLock,
@@ -80,21 +80,19 @@ fn fingerprint(migrations: Migrations) -> u64 {
 }
 
 async fn sqlite(folder: &TempDir, migrations: Migrations) -> String {
-    static TEMPLATES: LazyLock<Mutex<HashMap<u64, (Arc<TempDir>, PathBuf)>>> = LazyLock::new(Mutex::default);
-    let address = |path: &PathBuf| format!("sqlite://{}?mode=rwc", path.display());
+    static TEMPLATES: LazyLock<Mutex<HashMap<u64, TempDir>>> = LazyLock::new(Mutex::default);
+    let address = |path: &Path| format!("sqlite://{}?mode=rwc", path.display());
 
     let mut templates = TEMPLATES.lock().await;
     let key = fingerprint(migrations);
-    if !templates.contains_key(&key) {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("template.db");
-        let db = Db::connect(&address(&path), 1).await.unwrap();
+    if let Entry::Vacant(template) = templates.entry(key) {
+        let home = template.insert(tempfile::tempdir().unwrap());
+        let db = Db::connect(&address(&home.path().join("template.db")), 1).await.unwrap();
         db.migrate(migrations).await.unwrap();
         db.close().await.unwrap();
-        templates.insert(key, (Arc::new(home), path));
     }
     let copy = folder.path().join("test.db");
-    std::fs::copy(&templates[&key].1, &copy).unwrap();
+    std::fs::copy(templates[&key].path().join("template.db"), &copy).unwrap();
     address(&copy)
 }
 

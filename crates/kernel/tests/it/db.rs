@@ -200,7 +200,7 @@ async fn several_that_start_at_once_migrate_once() {
 async fn migrations_go_back_and_forth() {
     let db = TestDb::new(migrations).await;
     db.migrate_down(migrations, 1).await.unwrap();
-    assert_eq!(db.migration_status(migrations).await.unwrap()[0].1, false);
+    assert!(!db.migration_status(migrations).await.unwrap()[0].1);
     db.migrate(migrations).await.unwrap();
     db.write(|tx| async move { add(tx.conn(), "lost", None).await }).await.unwrap();
     db.migrate_fresh(migrations).await.unwrap();
