@@ -6,6 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::SigningKey;
 use guildhall_kernel::{self as kernel, Timestamp, UserId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
@@ -15,6 +16,10 @@ use crate::{Error, ed25519, secret};
 
 /// How far in the future a token may say that it was made, for clocks that differ between nodes.
 const SKEW_SECONDS: i64 = 60;
+const FORGED: Error = Error::TokenNotValid("Token is invalid.");
+
+/// How many tokens are remembered to be well signed.
+const REMEMBERED: usize = 10_000;
 
 /// The two kinds of token of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +126,9 @@ pub(crate) struct Tokenizer {
     glasses: HashMap<String, DecodingKey>,
     jwks: Jwks,
     validation: Validation,
+    /// What tokens said whose signature was good, by their hash: checking it again costs more than the
+    /// query for the session. Lives and dies with the keys.
+    verified: Cache<[u8; 32], Claims>,
 }
 
 impl Tokenizer {
@@ -151,6 +159,7 @@ impl Tokenizer {
             glasses: HashMap::from([(key.kid.clone(), DecodingKey::from_ed_der(public.as_bytes()))]),
             jwks: Jwks { keys: vec![jwk] },
             validation,
+            verified: Cache::new(REMEMBERED),
         }
     }
 
@@ -192,8 +201,23 @@ impl Tokenizer {
 
     /// What a token of ours says, expired or not.
     pub(crate) fn read(&self, token: &str, usage: Use, now: Timestamp) -> Result<Claims, Error> {
-        let forged = || Error::TokenNotValid("Token is invalid.");
-        let header = decode_header(token).map_err(|_| forged())?;
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let claims = self.verified.get_or_insert_with(&hash, || self.verify(token))?;
+        let life = claims.exp.saturating_sub(claims.iat);
+        let possible = claims.iat <= now.unix_seconds() + SKEW_SECONDS
+            && u64::try_from(life).is_ok_and(|life| life <= self.longest.as_secs());
+        if !possible {
+            return Err(FORGED);
+        }
+        if claims.token_type != usage {
+            return Err(Error::TokenNotValid("Token has wrong type."));
+        }
+        Ok(claims)
+    }
+
+    /// What a token says that one of our keys has signed.
+    fn verify(&self, token: &str) -> Result<Claims, Error> {
+        let header = decode_header(token).map_err(|_| FORGED)?;
         // Nothing but our own keys ever verifies, and nothing that we do not understand is passed over.
         let foreign = header.crit.is_some()
             || header.jku.is_some()
@@ -203,18 +227,10 @@ impl Tokenizer {
             || header.enc.is_some()
             || header.zip.is_some();
         let glass = header.kid.as_ref().and_then(|kid| self.glasses.get(kid));
-        let (Some(glass), false) = (glass, foreign) else {
-            return Err(forged());
-        };
-        let claims = decode::<Claims>(token, glass, &self.validation).map_err(|_| forged())?.claims;
-        let life = claims.exp.saturating_sub(claims.iat);
-        let possible = claims.iat <= now.unix_seconds() + SKEW_SECONDS
-            && u64::try_from(life).is_ok_and(|life| life <= self.longest.as_secs());
-        if !possible {
-            return Err(forged());
-        }
-        if claims.token_type != usage || header.typ.as_deref() != Some(usage.typ()) {
-            return Err(Error::TokenNotValid("Token has wrong type."));
+        let (Some(glass), false) = (glass, foreign) else { return Err(FORGED) };
+        let claims = decode::<Claims>(token, glass, &self.validation).map_err(|_| FORGED)?.claims;
+        if header.typ.as_deref() != Some(claims.token_type.typ()) {
+            return Err(FORGED);
         }
         Ok(claims)
     }

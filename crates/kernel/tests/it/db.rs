@@ -182,6 +182,17 @@ async fn postgres_runs_an_act_again_that_met_another() {
 }
 
 #[tokio::test]
+async fn postgres_plans_a_statement_once() {
+    let db = TestDb::new(migrations).await;
+    if db.backend() != DbBackend::Postgres {
+        return;
+    }
+    let query = Statement::from_string(DbBackend::Postgres, "SHOW plan_cache_mode");
+    let mode: String = db.conn().query_one_raw(query).await.unwrap().unwrap().try_get_by_index(0).unwrap();
+    assert_eq!(mode, "force_generic_plan");
+}
+
+#[tokio::test]
 async fn several_that_start_at_once_migrate_once() {
     let db = TestDb::with_connections(Vec::new, 4).await;
     let mut others = Vec::new();
