@@ -13,7 +13,7 @@ use guildhall_kernel::{Auth, Caller, Db, Error, Json, Kind, Problem, Result};
 use serde::Serialize;
 use utoipa::{ToSchema, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{document, metrics};
 
@@ -43,7 +43,8 @@ pub(crate) fn openapi() -> OpenApi {
 
 /// The API reference and, for now, what leads to it.
 pub(crate) fn pages() -> Router {
-    let reference = SwaggerUi::new("/api/docs").url("/api/openapi.json", document());
+    let look = Config::new(["/api/openapi.json"]).use_base_layout().persist_authorization(true).deep_linking(true);
+    let reference = SwaggerUi::new("/api/docs").url("/api/openapi.json", document()).config(look);
     Router::from(reference)
         .route_layer(axum::middleware::map_response(|mut response: Response| async {
             let policy = HeaderValue::from_static(DOCS_POLICY);
