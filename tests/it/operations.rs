@@ -15,7 +15,7 @@ async fn the_server_tells_whether_it_is_ready() {
     assert_eq!(ready.json(), json!({"status": "ok", "parts": {"database": "ok", "migrations": "ok"}}));
 
     let forget = "DELETE FROM seaql_migrations WHERE version LIKE '%community_groups'";
-    server.db.write(|tx| async move { tx.execute_unprepared(forget).await }).await.unwrap();
+    server.db.write(|tx| async move { tx.conn().execute_unprepared(forget).await }).await.unwrap();
     let ready = server.get("/readyz", "").await;
     assert_eq!((ready.status.as_u16(), &ready.json()["parts"]["migrations"]), (503, &json!("pending")));
 

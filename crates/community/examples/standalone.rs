@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let db = Db::connect(&format!("sqlite://{}?mode=rwc", file.display()), 4).await?;
     db.write(|tx| async move {
         let people = "CREATE TABLE people (id integer PRIMARY KEY); INSERT INTO people VALUES (1), (2);";
-        tx.execute_unprepared(people).await
+        tx.conn().execute_unprepared(people).await
     })
     .await?;
     db.migrate(|| migrations(&HostTables { users: "people" })).await?;

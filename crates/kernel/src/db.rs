@@ -8,7 +8,6 @@ mod migration;
 
 use std::{
     future::Future,
-    ops::Deref,
     str::FromStr,
     sync::{
         Arc,
@@ -23,9 +22,11 @@ use sea_orm::{
 };
 use sea_orm_migration::{MigrationStatus, MigrationTrait, MigratorTraitSelf};
 use sqlx::{
+    Connection,
     postgres::PgConnectOptions,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous, SqliteTransactionManager},
 };
+use sqlx_core::transaction::TransactionManager;
 
 use group_commit::GroupCommit;
 pub use migration::SqlMigration;
@@ -64,20 +65,11 @@ impl Failure for DbErr {
 
 /// A transaction that is open. Handed to the closure of [`Db::write`]; every query that belongs to
 /// the act goes through [`Tx::conn`].
-#[derive(Clone)]
 pub struct Tx(Arc<DatabaseTransaction>);
 
 impl Tx {
     /// The connection that the transaction is open on.
     pub fn conn(&self) -> &DatabaseTransaction {
-        &self.0
-    }
-}
-
-impl Deref for Tx {
-    type Target = DatabaseTransaction;
-
-    fn deref(&self) -> &DatabaseTransaction {
         &self.0
     }
 }
@@ -125,7 +117,8 @@ impl Db {
     }
 
     /// Runs one act as one transaction: everything in it is stored when this returns `Ok`, and
-    /// nothing of it when it returns `Err` or is dropped.
+    /// nothing of it when the act returns `Err` or is dropped before it is through. (Dropped while
+    /// it waits for the commit, it may be stored; so may an act whose commit failed half way.)
     ///
     /// The closure may be run more than once: PostgreSQL resolves deadlocks and serialisation
     /// conflicts by rolling one side back. It must do nothing but talk to the database, since on
@@ -162,14 +155,14 @@ impl Db {
             Writer::Postgres => {
                 let tx = Arc::new(self.0.reader.begin().await?);
                 let value = act(Tx(tx.clone())).await?;
-                sole(tx)?.commit().await?;
+                let kept = |_| DbErr::Custom("a transaction was kept beyond its act".to_owned());
+                Arc::try_unwrap(tx).map_err(kept)?.commit().await?;
                 Ok(value)
             }
             Writer::Sqlite(writer) => {
-                let mut turn = writer.turn().await;
-                let tx = Arc::new(turn.begin().await?);
-                let value = act(Tx(tx.clone())).await?;
-                turn.commit(sole(tx)?).await?;
+                let (turn, part) = writer.turn().await.begin().await?;
+                let value = act(Tx(part.clone())).await?;
+                turn.commit(part).await?;
                 Ok(value)
             }
         }
@@ -212,10 +205,9 @@ impl Db {
                 tx.commit().await
             }
             Writer::Sqlite(writer) => {
-                let mut turn = writer.turn().await;
-                let tx = turn.begin().await?;
-                work(&migrator, &tx).await?;
-                turn.commit(tx).await
+                let (turn, part) = writer.turn().await.begin().await?;
+                work(&migrator, &part).await?;
+                turn.commit(part).await
             }
         }
     }
@@ -249,11 +241,6 @@ impl MigratorTraitSelf for Migrator {
     }
 }
 
-fn sole(tx: Arc<DatabaseTransaction>) -> Result<DatabaseTransaction, DbErr> {
-    let kept = || DbErr::Custom("a transaction was kept beyond its act".to_owned());
-    Arc::try_unwrap(tx).map_err(|_| kept())
-}
-
 async fn open(options: ConnectOptions, statements: &Arc<AtomicU64>) -> Result<DatabaseConnection, DbErr> {
     let mut connection = Database::connect(options).await?;
     let statements = statements.clone();
@@ -277,6 +264,18 @@ fn common_options(url: &str, connections: u32) -> ConnectOptions {
 fn sqlite_options(url: &str, connections: u32, read_only: bool) -> Result<ConnectOptions, DbErr> {
     SqliteConnectOptions::from_str(url).map_err(|error| DbErr::Custom(error.to_string()))?;
     let mut options = common_options(url, connections);
+    if !read_only {
+        options.map_sqlx_sqlite_pool_opts(|pool| {
+            pool.after_release(|connection, _| {
+                Box::pin(async move {
+                    // First what a dropped transaction has queued. If SQLite had ended it by itself, sqlx
+                    // takes it for open still, and would never again begin one properly.
+                    connection.ping().await?;
+                    Ok(SqliteTransactionManager::get_transaction_depth(connection) == 0)
+                })
+            })
+        });
+    }
     options
         .min_connections(1)
         .idle_timeout(None)

@@ -51,7 +51,7 @@ impl Harness {
     }
 
     pub(crate) async fn sql(&self, sql: &str) -> Result<(), DbErr> {
-        self.db.write(|tx| async move { tx.execute_unprepared(sql).await.map(|_| ()) }).await
+        self.db.write(|tx| async move { tx.conn().execute_unprepared(sql).await.map(|_| ()) }).await
     }
 }
 

@@ -121,9 +121,9 @@ async fn nobody_hears_of_a_success_that_a_full_disk_took_back() {
     }
     // A file that may not grow is a full disk. SQLite may roll the whole shared transaction back.
     db.write(|tx| async move {
-        let row = tx.query_one_raw(Statement::from_string(DbBackend::Sqlite, "PRAGMA page_count")).await?;
+        let row = tx.conn().query_one_raw(Statement::from_string(DbBackend::Sqlite, "PRAGMA page_count")).await?;
         let pages: i64 = row.unwrap().try_get_by_index(0)?;
-        tx.execute_unprepared(&format!("PRAGMA max_page_count = {}", pages + 2)).await
+        tx.conn().execute_unprepared(&format!("PRAGMA max_page_count = {}", pages + 2)).await
     })
     .await
     .unwrap();
@@ -144,7 +144,76 @@ async fn nobody_hears_of_a_success_that_a_full_disk_took_back() {
         told += u64::from(task.await.unwrap());
     }
     assert!(told < 60, "the disk was never full");
-    assert!(count(&db).await >= told, "{told} were told that theirs is stored");
+    assert_eq!(count(&db).await, told, "what was told and what is stored");
+    assert_writer_is_sound(&db).await;
+}
+
+/// Does the writer still begin its transactions as it should?
+async fn assert_writer_is_sound(db: &TestDb) {
+    db.write(|tx| async move { tx.conn().execute_unprepared("PRAGMA max_page_count = 1000000").await }).await.unwrap();
+    let other = Db::connect(db.url(), 1).await.unwrap();
+    // A second writer waits from the beginning of the first one's act, before it has written a thing.
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let begun = std::sync::Mutex::new(Some(begun));
+    let begun = &begun;
+    let first = db.write(|tx| async move {
+        let begun = begun.lock().unwrap().take();
+        begun.unwrap().send(()).unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        add(tx.conn(), "first", None).await
+    });
+    let second = async {
+        has_begun.await.unwrap();
+        other.write(|tx| async move { Ok::<_, DbErr>(Entity::find().count(tx.conn()).await?) }).await.unwrap()
+    };
+    let before = count(db).await;
+    let (first, seen) = tokio::join!(first, second);
+    first.unwrap();
+    assert_eq!(seen, before + 1);
+}
+
+/// Polls a future so many times, then drops it.
+async fn polled<F: Future>(future: F, mut times: u32) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|context| {
+        if times == 0 {
+            return std::task::Poll::Ready(None);
+        }
+        times -= 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn writers_that_are_dropped_anywhere_take_nothing_of_their_neighbours() {
+    let db = TestDb::with_connections(migrations, 8).await;
+    let tasks = (0..600_u32).map(|i| {
+        let db = db.handle();
+        tokio::spawn(async move {
+            let act = db.write(|tx| async move { add(tx.conn(), i.to_string(), None).await });
+            // Every third is dropped after a few polls, wherever it is then.
+            let polls = if i % 3 == 0 { i / 3 % 12 } else { u32::MAX };
+            polled(act, polls).await.map(|outcome| outcome.map(|()| i))
+        })
+    });
+    let mut told = Vec::new();
+    for task in tasks.collect::<Vec<_>>() {
+        match task.await.unwrap() {
+            Some(Ok(i)) => told.push(i.to_string()),
+            Some(Err(error)) => panic!("a neighbour's end was this one's: {error}"),
+            None => {}
+        }
+    }
+    assert!(told.len() >= 400);
+    let stored: Vec<String> =
+        Entity::find().all(db.conn()).await.unwrap().into_iter().map(|thing| thing.name).collect();
+    for name in told {
+        assert!(stored.contains(&name), "{name} was told to be stored");
+    }
+    if db.backend() == DbBackend::Sqlite {
+        assert_writer_is_sound(&db).await;
+    }
 }
 
 #[tokio::test]
@@ -165,11 +234,11 @@ async fn postgres_runs_an_act_again_that_met_another() {
                 let (meet, again) = (meet.clone(), runs.fetch_add(1, Ordering::SeqCst) >= 2);
                 async move {
                     let touch = |name| format!("UPDATE thing SET parent_id = NULL WHERE name = '{name}'");
-                    tx.execute_unprepared(&touch(first)).await?;
+                    tx.conn().execute_unprepared(&touch(first)).await?;
                     if !again {
                         meet.wait().await;
                     }
-                    tx.execute_unprepared(&touch(second)).await.map(|_| ())
+                    tx.conn().execute_unprepared(&touch(second)).await.map(|_| ())
                 }
             })
             .await
