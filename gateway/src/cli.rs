@@ -235,7 +235,7 @@ impl Cli {
 async fn serve(settings: &Settings, migrate: bool) -> anyhow::Result<()> {
     logging::start(&settings.log)?;
     let services = Services::open(settings, migrate).await?;
-    let has_superuser = !migrate || services.accounts.has_superuser().await?;
+    let has_superuser = services.accounts.has_superuser().await?;
     // Listened for before anybody can know that the server runs.
     let mut stop = Stop::listen()?;
     let server = Server::start(settings, services).await?;

@@ -43,7 +43,7 @@ pub(crate) fn openapi() -> OpenApi {
 
 /// The API reference and, for now, what leads to it.
 pub(crate) fn pages() -> Router {
-    let look = Config::new(["/api/openapi.json"]).use_base_layout().persist_authorization(true).deep_linking(true);
+    let look = Config::new(["/api/openapi.json"]).use_base_layout().deep_linking(true);
     let reference = SwaggerUi::new("/api/docs").url("/api/openapi.json", document()).config(look);
     Router::from(reference)
         .route_layer(axum::middleware::map_response(|mut response: Response| async {

@@ -226,7 +226,10 @@ impl Settings {
     /// The address of the database.
     pub fn database_url(&self) -> String {
         if self.database.url.is_empty() {
-            return format!("sqlite://{}?mode=rwc", self.data_dir.join("guildhall.db").display());
+            let path = self.data_dir.join("guildhall.db").display().to_string();
+            // What means something in an address.
+            let path = path.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+            return format!("sqlite://{path}?mode=rwc");
         }
         self.database.url.clone()
     }
@@ -324,8 +327,14 @@ fn unknown(key: &str, known: &BTreeMap<String, String>) -> String {
     }
 }
 
-/// Hides the password of an address.
+/// Hides the password of an address, before its host or among its parameters.
 fn mask(value: &str) -> String {
+    if let Some((before, after)) = value.split_once("password=")
+        && before.contains(['?', '&'])
+    {
+        let end = after.find(['&', '"']).unwrap_or(after.len());
+        return mask(&format!("{before}…{}", &after[end..]));
+    }
     let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
     let Some((login, host)) = rest.rsplit_once('@') else { return value.to_owned() };
     match login.split_once(':') {
@@ -355,7 +364,7 @@ mod tests {
     fn every_key_of_the_manual_has_its_comment() {
         let mut above = "";
         for line in DEFAULTS.lines() {
-            if line.contains(" = ") && !line.starts_with('#') && !above.contains(" = ") {
+            if line.contains(" = ") && !line.starts_with('#') {
                 assert!(above.starts_with('#'), "{line}");
             }
             above = line;
@@ -392,6 +401,7 @@ mod tests {
             ("GUILDHALL__ACCOUNTS__ACCESS_TOKEN_SECONDS", "soon", "accounts.access_token_seconds"),
             ("GUILDHALL__ACCOUNTS__ACCESS_TOKEN_SECONDS", "0", "accounts.access_token_seconds"),
             ("GUILDHALL__ACCOUNTS__PASSWORD_MIN_LENGTH", "4", "accounts.password_min_length"),
+            ("GUILDHALL__ACCOUNTS__USER_TOKEN_DAYS", "4000000000", "accounts.user_token_days"),
             ("GUILDHALL__ACCOUNTS__HASH__MEMORY_KIB", "1", "accounts.hash"),
             ("GUILDHALL__SERVER__BIND", "8000", "server.bind"),
             ("GUILDHALL__SERVER__PUBLIC_URL", "example.org", "server.public_url"),
@@ -434,6 +444,7 @@ mod tests {
     fn secrets_are_masked() {
         assert_eq!(mask("\"postgres://guild:s3cr:et@db/x\""), "\"postgres://guild:…@db/x\"");
         assert_eq!(mask("\"sqlite://data/x.db\""), "\"sqlite://data/x.db\"");
+        assert_eq!(mask("\"postgres://db/x?user=u&password=s3cret&a=b\""), "\"postgres://db/x?user=u&…&a=b\"");
     }
 
     #[test]

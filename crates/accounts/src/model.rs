@@ -103,7 +103,7 @@ pub(crate) struct AccountRow {
     email_verified_at: Option<Timestamp>,
     is_active: bool,
     last_login: Option<Timestamp>,
-    updated_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
 }
 
 impl From<AccountRow> for Account {

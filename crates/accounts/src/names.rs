@@ -20,6 +20,8 @@ pub(crate) fn key(name: &str) -> String {
 /// A garde rule: 1 to 150 letters, digits and `@ . + - _`, in one script, so that no name can be
 /// made to look like another's (UTS 39 §5.1).
 pub(crate) fn username(name: &str, (): &()) -> garde::Result {
+    // Before and after: normalizing costs time, and can make it longer.
+    text::line(1, LONGEST)(name, &())?;
     let name = normalize(name);
     text::line(1, LONGEST)(name.as_str(), &())?;
     let allowed = |c: char| {

@@ -83,7 +83,8 @@ impl Hasher {
         self.gated(move || Ok(argon2.verify_password(password.as_bytes(), &*hash).is_ok() && real)).await
     }
 
-    async fn gated<T: Send + 'static>(
+    /// Does work that keeps a core busy where it holds nobody up.
+    pub(crate) async fn gated<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> kernel::Result<T> + Send + 'static,
     ) -> kernel::Result<T> {

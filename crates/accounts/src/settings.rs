@@ -4,6 +4,9 @@ use serde::Deserialize;
 
 use crate::HashCost;
 
+/// A hundred years.
+const MOST_DAYS: u32 = 36_500;
+
 /// The section `accounts` of the settings.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
@@ -55,6 +58,11 @@ impl Settings {
         at_least("session_days", self.session_days, 1);
         at_least("user_token_days", self.user_token_days, 1);
         at_least("password_min_length", self.password_min_length, 8);
+        for (key, days) in [("session_days", self.session_days), ("user_token_days", self.user_token_days)] {
+            if days > MOST_DAYS {
+                faults.push(format!("accounts.{key} must be at most {MOST_DAYS}, it is {days}"));
+            }
+        }
         if self.issuer.is_empty() {
             faults.push("accounts.issuer must not be empty".to_owned());
         }

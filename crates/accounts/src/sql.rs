@@ -9,7 +9,11 @@ mod user_tokens;
 use std::sync::Arc;
 
 use guildhall_kernel::{self as kernel, Clock, Db, UserId};
-use sea_orm::{ActiveValue::NotSet, ConnectionTrait, EntityTrait, QueryFilter, Set, sea_query::ExprTrait};
+use sea_orm::{
+    ActiveValue::NotSet,
+    ConnectionTrait, EntityTrait, QueryFilter, Set,
+    sea_query::{Expr, ExprTrait},
+};
 
 pub use operator::WeakPassword;
 
@@ -107,7 +111,7 @@ async fn other_superusers(conn: &impl ConnectionTrait, except: UserId) -> Result
         .select_only()
         .column(user::Column::Id)
         .column(user::Column::IsActive)
-        .filter(user::COLUMN.is_superuser.eq(true))
+        .filter(Expr::col(user::Column::IsSuperuser)) // as the index has it; a bound value would not do
         .order_by_asc(user::Column::Id)
         .lock_exclusive()
         .into_tuple::<(UserId, bool)>()

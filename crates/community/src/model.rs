@@ -2,7 +2,7 @@ use garde::Validate;
 use guildhall_kernel::{Person, Timestamp, UserId, define_id, text};
 use sea_orm::{
     DerivePartialModel, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
-    sea_query::{Expr, ExprTrait},
+    sea_query::{Asterisk, Expr, ExprTrait},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -72,12 +72,9 @@ pub(crate) struct GroupRow {
 }
 
 fn member_count() -> Expr {
-    let members = membership::Entity::find()
-        .select_only()
-        .expr(Expr::col((membership::Entity, membership::Column::Id)).count())
-        .filter(
-            Expr::col((membership::Entity, membership::Column::GroupId)).equals((group::Entity, group::Column::Id)),
-        );
+    let members = membership::Entity::find().select_only().expr(Expr::col(Asterisk).count()).filter(
+        Expr::col((membership::Entity, membership::Column::GroupId)).equals((group::Entity, group::Column::Id)),
+    );
     members.into_query().into()
 }
 

@@ -9,7 +9,9 @@ use crate::GroupId;
 pub(crate) fn fallback_url(mount: &PublicUrl, id: GroupId, name: &str) -> String {
     let words = name.split_whitespace();
     let initials: String = words.filter_map(|word| word.chars().find(|c| c.is_alphanumeric())).take(2).collect();
-    let initials: String = form_urlencoded::byte_serialize(initials.to_uppercase().as_bytes()).collect();
+    // Upper case may bring combining marks along.
+    let initials: String = initials.to_uppercase().chars().filter(|c| c.is_alphanumeric()).collect();
+    let initials: String = form_urlencoded::byte_serialize(initials.as_bytes()).collect();
     // Neighbouring numbers get distant colours: 137 degrees is the golden angle.
     let hue = id.0.wrapping_mul(137).rem_euclid(360);
     mount.join(&format!("/pictures/{initials}-{hue}.svg"))
@@ -43,7 +45,7 @@ mod tests {
     #[test]
     fn every_name_has_a_picture() {
         assert_eq!(url(1, "rust people of kent"), "https://example.org/api/community/pictures/RP-137.svg");
-        for name in ["x", "???", "ßa ßb", "王 小明", "ﬃ ﬃ"] {
+        for name in ["x", "???", "ßa ßb", "王 小明", "ﬃ ﬃ", "ǰ ΐ", "ẖ"] {
             let address = url(i64::MAX, name);
             let file = address.rsplit('/').next().unwrap();
             let decoded = form_urlencoded::parse(file.as_bytes()).next().unwrap().0.into_owned();

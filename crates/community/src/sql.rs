@@ -11,8 +11,10 @@ use guildhall_kernel::{
     self as kernel, Caller, Clock, Db, Directory, IfMatch, Ordering, Page, PageQuery, Person, PublicUrl, UserId, text,
 };
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
-    Select, Set, SqlErr,
+    ActiveModelTrait,
+    ActiveValue::NotSet,
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select, Set, SqlErr,
+    sea_query::{Expr, UnionType},
 };
 
 use crate::{
@@ -89,18 +91,8 @@ impl SqlCommunity {
 
     /// The groups as the caller sees them, in two statements however many there are.
     async fn show(&self, caller: &Caller, rows: Vec<GroupRow>) -> Result<Vec<Group>> {
-        let who = Condition::any()
-            .add(membership::COLUMN.role.ne(Role::Member))
-            .add(membership::COLUMN.user_id.eq(caller.user));
-        let members = if rows.is_empty() {
-            Vec::new()
-        } else {
-            membership::Entity::find()
-                .filter(membership::COLUMN.group_id.is_in(rows.iter().map(|row| row.id)))
-                .filter(who)
-                .all(self.db.conn())
-                .await?
-        };
+        let ids: Vec<GroupId> = rows.iter().map(|row| row.id).collect();
+        let members = if ids.is_empty() { Vec::new() } else { concerned(caller, &ids).all(self.db.conn()).await? };
         let creators: HashSet<UserId> = rows.iter().filter_map(|row| row.creator_id).collect();
         let people = self.people(&creators.into_iter().collect::<Vec<_>>()).await?;
         let mut of_group: HashMap<GroupId, Vec<&membership::Model>> = HashMap::new();
@@ -166,6 +158,17 @@ fn joined(caller: &Caller) -> Condition {
         .column(membership::Column::GroupId)
         .filter(membership::COLUMN.user_id.eq(caller.user));
     Condition::all().add(group::Column::Id.in_subquery(own.into_query()))
+}
+
+/// The memberships of whoever looks after these groups, and the caller's own: two searches by index,
+/// since an "or" between them would read every member.
+fn concerned(caller: &Caller, groups: &[GroupId]) -> Select<membership::Entity> {
+    let of_groups = || membership::Entity::find().filter(membership::COLUMN.group_id.is_in(groups.iter().copied()));
+    let own = of_groups().filter(membership::COLUMN.user_id.eq(caller.user));
+    // As the index has it; a bound value would not do.
+    let mut concerned = of_groups().filter(Expr::cust("community_membership.role <> 'member'"));
+    QueryTrait::query(&mut concerned).union(UnionType::Distinct, own.into_query());
+    concerned
 }
 
 /// A name as it stands in an address, and the same with a random end in case somebody has it.
@@ -248,7 +251,8 @@ impl Community for SqlCommunity {
             .db
             .write(|tx| async move {
                 let conn = tx.conn();
-                let group = visible_to(caller).filter(group::COLUMN.id.eq(id)).one(conn).await?;
+                // Locked, so that of two changes to one version the second sees the first.
+                let group = visible_to(caller).filter(group::COLUMN.id.eq(id)).lock_exclusive().one(conn).await?;
                 let group = group.ok_or(Error::GroupNotFound(id))?;
                 let of_group = membership::COLUMN.group_id.eq(id);
                 let owned = membership::Entity::find()

@@ -17,10 +17,10 @@ use std::{
 };
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
-    TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
+    RuntimeErr, TransactionTrait,
 };
-use sea_orm_migration::{MigrationStatus, MigrationTrait, MigratorTraitSelf};
+use sea_orm_migration::{MigrationTrait, MigratorTraitSelf, SchemaManager, seaql_migrations};
 use sqlx::{
     Connection,
     postgres::PgConnectOptions,
@@ -94,7 +94,8 @@ impl Db {
                 "an SQLite database needs a file: its readers and its writer share it".to_owned(),
             ));
         }
-        // The writer first: it makes the file that the readers open.
+        private_file(url)?;
+        // The writer first: it makes the tables and the log that the readers need.
         let writer = open(sqlite_options(url, 1, false)?, &statements).await?;
         let reader = open(sqlite_options(url, connections, true)?, &statements).await?;
         let writer = Writer::Sqlite(GroupCommit::new(writer));
@@ -212,11 +213,16 @@ impl Db {
         }
     }
 
-    /// The known migrations and whether each has been applied, without changing anything.
+    /// The known migrations and whether each has been applied, without changing anything. Those of a
+    /// newer version that may have run meanwhile are passed over.
     pub async fn migration_status(&self, migrations: Migrations) -> Result<Vec<(String, bool)>, DbErr> {
-        let known = Migrator(migrations).get_migration_with_status_read_only(self.conn()).await?;
-        let state = |migration: &sea_orm_migration::Migration| migration.status() == MigrationStatus::Applied;
-        Ok(known.iter().map(|migration| (migration.name().to_owned(), state(migration))).collect())
+        let applied = if SchemaManager::new(self.conn()).has_table("seaql_migrations").await? {
+            seaql_migrations::Entity::find().all(self.conn()).await?
+        } else {
+            Vec::new()
+        };
+        let state = |name: &str| applied.iter().any(|row| row.version == name);
+        Ok(migrations().iter().map(|known| (known.name().to_owned(), state(known.name()))).collect())
     }
 
     /// Waits for what is under way and closes every connection.
@@ -241,6 +247,19 @@ impl MigratorTraitSelf for Migrator {
     }
 }
 
+/// Makes the file of a new database, for its owner's eyes only: it holds secrets. SQLite gives the
+/// files that it puts beside it the same mode.
+fn private_file(url: &str) -> Result<(), DbErr> {
+    let options = SqliteConnectOptions::from_str(url).map_err(|error| DbErr::Custom(error.to_string()))?;
+    let mut file = std::fs::OpenOptions::new();
+    file.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    // Where it cannot be made, opening it says why.
+    let _ = if url.contains("mode=rwc") { file.open(options.get_filename()).map(drop) } else { Ok(()) };
+    Ok(())
+}
+
 async fn open(options: ConnectOptions, statements: &Arc<AtomicU64>) -> Result<DatabaseConnection, DbErr> {
     let mut connection = Database::connect(options).await?;
     let statements = statements.clone();
@@ -256,6 +275,7 @@ fn common_options(url: &str, connections: u32) -> ConnectOptions {
         .max_connections(connections)
         .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
+        .test_before_acquire_if_idle_for(Duration::from_secs(30))
         .record_stmt_in_spans(false)
         .sqlx_logging(false);
     options

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use sea_orm::{DbErr, SqlErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -169,9 +169,30 @@ impl From<DbErr> for Error {
                 "conflict",
                 "Something that it refers to is gone, or something still refers to it.",
             ),
-            _ if matches!(error, DbErr::ConnectionAcquire(_)) => Self::unavailable(error),
+            _ if is_out_of_reach(&error) => Self::unavailable(error),
             _ => Self::internal(error),
         }
+    }
+}
+
+/// Is it the database that cannot be reached, or is busy, rather than we who asked wrongly?
+fn is_out_of_reach(error: &DbErr) -> bool {
+    let cause = match error {
+        DbErr::ConnectionAcquire(_) => return true,
+        DbErr::Conn(RuntimeErr::SqlxError(cause))
+        | DbErr::Exec(RuntimeErr::SqlxError(cause))
+        | DbErr::Query(RuntimeErr::SqlxError(cause)) => cause,
+        _ => return false,
+    };
+    match cause.as_ref() {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| {
+            // SQLite is busy (5) in one of its ways, is full (13); PostgreSQL lost the connection
+            // (class 08), has no room for another (53), or shuts down (57P).
+            matches!(&*code, "5" | "261" | "517" | "773" | "13")
+                || ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
+        }),
+        _ => false,
     }
 }
 

@@ -31,7 +31,8 @@ pub struct IfMatch(Option<String>);
 impl IfMatch {
     /// Goes on only if the current version is one that the client knows; otherwise 412 `stale`.
     ///
-    /// Called inside the transaction that changes the object, so that nothing comes between.
+    /// Called inside the transaction that changes the object, on a row that was read with a lock
+    /// (`lock_exclusive`), so that nothing comes between on either database.
     pub fn check(&self, current: impl Into<ETag>) -> Result<()> {
         let Some(known) = &self.0 else { return Ok(()) };
         let current = current.into().header();

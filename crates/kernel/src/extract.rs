@@ -140,10 +140,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         if parts.uri.query().unwrap_or_default().contains("%00") {
             return Err(nul());
         }
-        let query = axum::extract::Query::try_from_uri(&parts.uri);
-        query
-            .map(|axum::extract::Query(value)| Self(value))
-            .map_err(|rejection| Error::new(Kind::Invalid, "invalid", format!("The query does not fit: {rejection}.")))
+        let pairs = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        let value = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs));
+        value.map(Self).map_err(|error| {
+            let (field, cause) = (error.path().to_string(), error.into_inner());
+            Error::field(field, format!("Not a valid value: {cause}."))
+        })
     }
 }
 

@@ -1,5 +1,3 @@
-use serde::{Deserialize, Deserializer};
-
 /// Defines a typed 64-bit row id.
 ///
 /// The same type is the column, the path parameter and the number in JSON, so that the id of one
@@ -41,16 +39,4 @@ macro_rules! define_id {
 
         impl $crate::__private::utoipa::ToSchema for $name {}
     };
-}
-
-/// Tells a field that was sent as `null` from one that was not sent.
-///
-/// On an `Option<Option<T>>`, `#[serde(default, deserialize_with = "guildhall_kernel::present")]`
-/// reads an absent field as `None`, `null` as `Some(None)` and a value as `Some(Some(value))`.
-pub fn present<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    T::deserialize(deserializer).map(Some)
 }

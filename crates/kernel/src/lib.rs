@@ -20,7 +20,6 @@ pub use db::Db;
 pub use error::{Error, FieldErrors, Kind, Problem, Result};
 pub use etag::{ETag, IfMatch, Tagged};
 pub use extract::{Json, Path, Query};
-pub use id::present;
 pub use identity::{Auth, Authenticate, Caller, Credentials, Directory, Person, Roles, UserId};
 pub use page::{Ordering, Page, PageParams, PageQuery};
 pub use slice::{Keyed, Slice, SliceParams, SliceQuery};

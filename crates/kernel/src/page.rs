@@ -70,7 +70,7 @@ impl<T: PartialModelTrait> Page<T> {
         Ok(Self {
             count: if capped { DEEPEST_ROW } else { total },
             count_capped: capped,
-            next: (offset + found < total).then(|| query.url_of(query.page + 1)),
+            next: (offset + found < total.min(DEEPEST_ROW)).then(|| query.url_of(query.page + 1)),
             previous: (query.page > 1).then(|| query.url_of(query.page - 1)),
             results,
         })
@@ -120,7 +120,13 @@ pub struct PageParams {
 impl PageQuery {
     /// A page without links, for callers from Rust.
     pub fn new(page: u64, size: u64) -> Self {
-        Self { page: page.max(1), size: size.clamp(1, MAX_SIZE), exact: false, ordering: None, links: Links::default() }
+        Self {
+            page: page.clamp(1, u64::from(u32::MAX)),
+            size: size.clamp(1, MAX_SIZE),
+            exact: false,
+            ordering: None,
+            links: Links::default(),
+        }
     }
 
     /// The same page in another order, as `?ordering=` would say it.
@@ -141,6 +147,7 @@ impl PageQuery {
         let asked = self.ordering.as_deref().filter(|asked| !asked.is_empty());
         let mut select = select;
         let mut last = Order::Asc;
+        let mut seen = Vec::new();
         for word in asked.unwrap_or(fields.usual).split(',') {
             let (name, order) = match word.trim().strip_prefix('-') {
                 Some(name) => (name, Order::Desc),
@@ -151,6 +158,10 @@ impl PageQuery {
                 let known: Vec<_> = fields.fields.iter().map(|(known, _)| *known).collect();
                 return Err(Error::field("ordering", format!("Choose from: {}.", known.join(", "))));
             };
+            if seen.contains(&name) {
+                return Err(Error::field("ordering", format!("Give {name} once.")));
+            }
+            seen.push(name);
             last = order.clone();
             select = select.order_by(*column, order);
         }

@@ -1,6 +1,6 @@
 //! What the operator of a server does at the command line, without being a caller.
 
-use guildhall_kernel::{self as kernel, Page, PageQuery, Roles, UserId};
+use guildhall_kernel::{self as kernel, Page, PageQuery, Roles};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Unchanged,
@@ -12,7 +12,7 @@ use super::{SqlAccounts, find_by_name, other_superusers};
 use crate::{
     Account, Error, IssuedUserToken, NewUser, NewUserToken, Result,
     entity::{user, user_token},
-    model::AccountRow,
+    model::{AccountRow, UserRow},
 };
 
 /// What to do about a password that is weak.
@@ -44,16 +44,16 @@ impl SqlAccounts {
 
     /// Is there a superuser who may sign in?
     pub async fn has_superuser(&self) -> Result<bool> {
-        Ok(other_superusers(self.0.db.conn(), UserId(0)).await? > 0)
+        let superusers = user::Entity::find().filter(Expr::col(user::Column::IsSuperuser));
+        let active = superusers.filter(user::COLUMN.is_active.eq(true));
+        Ok(active.into_partial_model::<UserRow>().one(self.0.db.conn()).await?.is_some())
     }
 
     /// Gives somebody another password; every session of theirs ends.
     pub async fn set_password(&self, name: &str, password: &str, weak: WeakPassword) -> Result<()> {
         let user = self.named(name).await?;
-        let faults = match weak {
-            WeakPassword::Refuse => self.weaknesses(password, &user.username, &user.email),
-            WeakPassword::Accept => crate::password::too_long(password).into_iter().collect(),
-        };
+        let own = [user.username.clone(), user.email.clone()];
+        let faults = self.weaknesses(password, own, weak == WeakPassword::Accept).await?;
         if !faults.is_empty() {
             let fields = kernel::FieldErrors::from([("password".to_owned(), faults)]);
             return Err(kernel::Error::invalid(fields).into());
@@ -63,13 +63,14 @@ impl SqlAccounts {
         self.0
             .db
             .write(|tx| async move {
-                user::Entity::update_many()
+                let met = user::Entity::update_many()
                     .col_expr(user::Column::PasswordHash, Expr::value(hash))
                     .col_expr(user::Column::AuthEpoch, Expr::col(user::Column::AuthEpoch).add(1))
+                    .col_expr(user::Column::UpdatedAt, Expr::value(self.0.clock.now()))
                     .filter(user::COLUMN.id.eq(user.id))
                     .exec(tx.conn())
                     .await?;
-                Ok(())
+                if met.rows_affected == 0 { Err(Error::UserNotFound(user.id)) } else { Ok(()) }
             })
             .await
     }

@@ -3,7 +3,7 @@ use garde::Validate;
 use guildhall_kernel::{self as kernel, Caller, Directory, IfMatch, Ordering, Page, PageQuery, Person, UserId, text};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Unchanged, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
-    IntoActiveModel, PartialModelTrait, QueryFilter, Select, Set, SqlErr,
+    IntoActiveModel, PartialModelTrait, QueryFilter, QuerySelect, Select, Set, SqlErr,
 };
 use uuid::Uuid;
 
@@ -36,8 +36,10 @@ impl SqlAccounts {
             Ok(()) => kernel::FieldErrors::new(),
             Err(report) => kernel::Error::from(report).fields().clone(),
         };
-        let weak = self.weaknesses(&new.password, &new.username, &new.email);
-        let weak = if any_password { password::too_long(&new.password).into_iter().collect() } else { weak };
+        // What is no name and no address is nothing to compare with.
+        let own = |field: &str, value: &str| if faults.contains_key(field) { String::new() } else { value.to_owned() };
+        let own = [own("username", &new.username), own("email", &new.email)];
+        let weak = self.weaknesses(&new.password, own, any_password).await?;
         if !weak.is_empty() {
             faults.insert("password".to_owned(), weak);
         }
@@ -69,8 +71,19 @@ impl SqlAccounts {
         })
     }
 
-    pub(super) fn weaknesses(&self, password: &str, username: &str, email: &str) -> Vec<String> {
-        password::weaknesses(password, self.0.settings.password_min_length, username, email)
+    /// What is wrong with a new password of whoever has this name and this address.
+    pub(super) async fn weaknesses(
+        &self,
+        password: &str,
+        [username, email]: [String; 2],
+        any_password: bool,
+    ) -> Result<Vec<String>> {
+        if any_password || password::too_long(password).is_some() {
+            return Ok(password::too_long(password).into_iter().collect());
+        }
+        let (password, least) = (password.to_owned(), self.0.settings.password_min_length);
+        let judge = move || Ok(password::weaknesses(&password, least, &username, &email));
+        Ok(self.0.hasher.gated(judge).await?)
     }
 
     pub(super) async fn insert_user(&self, row: user::ActiveModel) -> Result<Account> {
@@ -116,8 +129,8 @@ impl Accounts for SqlAccounts {
         self.0
             .db
             .write(|tx| async move {
-                let before: AccountRow = find(tx.conn(), user::Entity::find(), id).await?;
-                let before = Account::from(before);
+                // Locked, so that of two changes to one version the second sees the first.
+                let before: AccountRow = find(tx.conn(), user::Entity::find().lock_exclusive(), id).await?;
                 known.check(before.updated_at)?;
                 let change = |field: &Option<String>| match field {
                     Some(value) => Set(value.trim().to_owned()),

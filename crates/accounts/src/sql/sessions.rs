@@ -3,7 +3,7 @@ use garde::Validate;
 use guildhall_kernel::{Caller, Slice, SliceQuery, Timestamp, UserId};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter,
-    QuerySelect, Set, sea_query::Expr,
+    QuerySelect, Set, SqlErr, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -116,7 +116,11 @@ impl SqlAccounts {
             expires_at: Set((now + self.0.settings.refresh_life()).min(session_end)),
             consumed_at: Set(None),
         };
-        Ok(row.insert(conn).await?)
+        row.insert(conn).await.map_err(|error| match error.sql_err() {
+            // The user, and the session with them, went in the meantime.
+            Some(SqlErr::ForeignKeyConstraintViolation(_)) => ENDED,
+            _ => error.into(),
+        })
     }
 
     /// Uses a refresh token up: of any number that try at once, one does.
@@ -135,8 +139,11 @@ impl SqlAccounts {
             .await?;
         if consumed.rows_affected == 1 {
             let next = self.issue(conn, session, state.user_id, generation + 1, state.expires_at).await?;
-            let seen = session::ActiveModel { id: Set(session), last_seen_at: Set(now), ..Default::default() };
-            session::Entity::update(seen).exec_without_returning(conn).await?;
+            session::Entity::update_many()
+                .col_expr(session::Column::LastSeenAt, Expr::value(now))
+                .filter(session::COLUMN.id.eq(session))
+                .exec(conn)
+                .await?;
             return Ok(Outcome::Successor(state, next));
         }
         let both = [generation, generation + 1];

@@ -12,7 +12,7 @@ CREATE TABLE community_group (
     updated_at bigint NOT NULL
 );
 CREATE INDEX community_group_name_key ON community_group (name_key, id);
-CREATE INDEX community_group_category ON community_group (category, id);
+CREATE INDEX community_group_category ON community_group (category, created_at, id);
 CREATE INDEX community_group_created_at ON community_group (created_at, id);
 CREATE INDEX community_group_creator_id ON community_group (creator_id);
 

@@ -84,6 +84,8 @@ async fn the_list_is_an_envelope() {
         let refused = client.with("Bearer 7").get(&format!("/api/community/groups/?{query}")).await;
         assert_eq!(refused.status, 400, "{query}");
     }
+    let named = client.with("Bearer 7").get("/api/community/groups/?joined=perhaps").await;
+    assert!(named.json()["errors"]["joined"].is_array(), "{}", named.text);
 }
 
 #[tokio::test]

@@ -74,6 +74,8 @@ async fn an_order_is_taken_from_the_query_and_an_unknown_one_refused() {
     let refused = client.get("/pages/?ordering=password").await;
     assert_eq!((refused.status.as_u16(), refused.code().as_str()), (400, "invalid"));
     assert!(refused.json()["errors"]["ordering"].is_array());
+    let repeated = format!("/pages/?ordering={}id", "id,".repeat(3000));
+    assert_eq!(client.get(&repeated).await.code(), "invalid");
 }
 
 #[tokio::test]
@@ -91,6 +93,8 @@ async fn a_long_list_is_counted_to_ten_thousand_unless_asked() {
     assert_eq!((&page["count"], &page["capped"]), (&json!(10_000), &json!(true)));
     let page = client.get("/pages/?page_size=1&count=exact").await.json();
     assert_eq!((&page["count"], &page["capped"]), (&json!(10_050), &json!(false)));
+    let deepest = client.get("/pages/?page_size=100&page=100").await.json();
+    assert_eq!((deepest["results"].as_array().unwrap().len(), &deepest["next"]), (100, &Value::Null));
 }
 
 #[tokio::test]
