@@ -320,11 +320,17 @@ async fn user(services: &Services, command: User) -> anyhow::Result<()> {
         User::List { page } => {
             let page = accounts.accounts(PageQuery::new(page, 100)).await?;
             for account in page.results {
-                let state = if account.is_active { "active" } else { "inactive" };
+                let state = if account.details.is_active { "active" } else { "inactive" };
                 let roles = serde_json::to_value(account.user.roles)?;
                 let roles: Vec<_> = roles.as_array().into_iter().flatten().filter_map(|role| role.as_str()).collect();
                 let user = account.user;
-                say(format_args!("{}\t{}\t{}\t{state}\t{}", user.id, user.username, account.email, roles.join(",")))?;
+                say(format_args!(
+                    "{}\t{}\t{}\t{state}\t{}",
+                    user.id,
+                    user.username,
+                    account.details.email,
+                    roles.join(",")
+                ))?;
             }
             Ok(())
         }

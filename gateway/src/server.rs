@@ -8,7 +8,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{ServiceExt, service_fn};
 
 use crate::{Services, Settings, health, metrics};
@@ -90,6 +90,7 @@ async fn accept(listener: TcpListener, router: Router, stop: CancellationToken, 
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
     server.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_PATIENCE);
     let graceful = GracefulShutdown::new();
+    let (connections, cut) = (TaskTracker::new(), CancellationToken::new());
     loop {
         let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -102,24 +103,34 @@ async fn accept(listener: TcpListener, router: Router, stop: CancellationToken, 
             },
             () = stop.cancelled() => break,
         };
-        // Small answers must not wait for a packet to fill.
-        let _ = stream.set_nodelay(true);
         let router = router.clone();
         let service = service_fn(move |request: axum::http::Request<hyper::body::Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
             router.clone().oneshot(request)
         });
-        let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
-        let connection = graceful.watch(connection.into_owned());
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke");
+        let (server, watcher, stop, cut) = (server.clone(), graceful.watcher(), stop.clone(), cut.clone());
+        connections.spawn(async move {
+            // hyper waits for the first byte without a limit.
+            let first_byte = tokio::time::timeout(HEAD_PATIENCE, stream.readable());
+            if !matches!(stop.run_until_cancelled(first_byte).await, Some(Ok(Ok(())))) {
+                return;
+            }
+            // Small answers must not wait for a packet to fill.
+            let _ = stream.set_nodelay(true);
+            let service = TowerToHyperService::new(service);
+            let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
+            match cut.run_until_cancelled(watcher.watch(connection)).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => tracing::debug!(%error, "a connection broke"),
+                None => tracing::warn!("a request was still running and has been cut off"),
             }
         });
     }
     drop(listener);
+    connections.close();
     if tokio::time::timeout(patience, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests were still running and have been cut off");
+        cut.cancel();
     }
+    connections.wait().await;
 }

@@ -32,6 +32,8 @@ pub struct Settings {
     pub metrics: Metrics,
     /// Accounts and tokens.
     pub accounts: guildhall_accounts::Settings,
+    /// Groups.
+    pub community: guildhall_community::Settings,
 }
 
 /// The section `server`.
@@ -356,6 +358,7 @@ mod tests {
     fn the_manual_tells_the_defaults() {
         let settings = load(&[]).unwrap();
         assert_eq!(settings.accounts, guildhall_accounts::Settings::default());
+        assert_eq!(settings.community, guildhall_community::Settings::default());
         assert_eq!(settings.server.bind, "127.0.0.1:8000");
         assert_eq!(settings.database_url(), "sqlite://data/guildhall.db?mode=rwc");
     }

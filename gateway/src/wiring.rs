@@ -58,7 +58,8 @@ impl Services {
         };
         let mount = url.join(mounts::COMMUNITY).parse()?;
         let directory = Arc::new(self.accounts.clone());
-        let community = SqlCommunity::new(self.db.clone(), directory, Clock::system(), mount);
+        let community =
+            SqlCommunity::new(self.db.clone(), directory, Clock::system(), mount, settings.community.clone());
         let community = CommunityState { community: Arc::new(community), auth: auth.clone(), url: url.clone() };
 
         let routes = Router::new()

@@ -1,9 +1,11 @@
-use std::time::Duration;
-
 use guildhall_kernel::Roles;
 use reqwest::Method;
 use sea_orm::ConnectionTrait;
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::server::{TestServer, bearer};
 
@@ -50,17 +52,43 @@ async fn metrics_are_for_staff_unless_they_have_an_address_of_their_own() {
 #[tokio::test]
 async fn a_server_that_stops_finishes_what_it_has_begun() {
     let server = TestServer::start().await;
-    // A real hash takes its time: the request is under way when the server is told to stop.
-    let body = json!({"username": "anna", "email": "anna@example.org", "password": "correct horse é"});
-    let request = server.request(Method::POST, "/api/auth/register/").json(&body);
-    let under_way = tokio::spawn(request.send());
-    tokio::time::sleep(Duration::from_millis(2)).await;
-    let url = server.url.clone();
-    server.server.stop().await.unwrap();
-    if let Ok(answer) = under_way.await.unwrap() {
-        assert_eq!(answer.status(), 201);
+    let address = server.server.address();
+    let body = json!({"username": "anna", "email": "anna@example.org", "password": "correct horse é"}).to_string();
+    let mut begun = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /api/auth/register/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    begun.write_all(head.as_bytes()).await.unwrap();
+    let mut buffer = [0; 25];
+    begun.read_exact(&mut buffer).await.unwrap();
+    assert_eq!(&buffer, b"HTTP/1.1 100 Continue\r\n\r\n", "the request is under way");
+    let silent = TcpStream::connect(address).await.unwrap();
+
+    let (url, client) = (server.url.clone(), server.client.clone());
+    let stopping = tokio::spawn(server.server.stop());
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
     }
-    assert!(server.client.get(format!("{url}/healthz")).send().await.is_err(), "nobody listens any more");
+    begun.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    begun.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201 Created"), "{answer}");
+    stopping.await.unwrap().unwrap();
+    assert!(client.get(format!("{url}/healthz")).send().await.is_err(), "nobody listens any more");
+    drop(silent);
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_end_is_cut_off_when_the_server_stops() {
+    let server = TestServer::with(&[("GUILDHALL__SERVER__STOP_SECONDS", "0")]).await;
+    let mut begun = TcpStream::connect(server.server.address()).await.unwrap();
+    let head = "POST /api/auth/login/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                Expect: 100-continue\r\nContent-Length: 9\r\n\r\n";
+    begun.write_all(head.as_bytes()).await.unwrap();
+    begun.read_exact(&mut [0; 25]).await.unwrap();
+    server.server.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -18,8 +18,8 @@ pub use error::{Error, Result};
 pub use jwt::{Jwk, Jwks};
 pub use migrations::migrations;
 pub use model::{
-    Account, AccountPatch, Device, IssuedToken, IssuedUserToken, NewUser, NewUserToken, SignIn, SignedIn, TokenPair,
-    User, UserFilter, UserToken, UserTokenId,
+    Account, AccountDetails, AccountPatch, Device, DirectoryEntry, IssuedToken, IssuedUserToken, NewUser, NewUserToken,
+    SignIn, SignedIn, TokenPair, User, UserFilter, UserToken, UserTokenId,
 };
 pub use password::HashCost;
 pub use routes::{AccountsState, openapi, router, well_known, well_known_openapi};

@@ -47,6 +47,17 @@ pub struct Account {
     /// What others see.
     #[serde(flatten)]
     pub user: User,
+    /// What others do not.
+    #[serde(flatten)]
+    pub details: AccountDetails,
+    /// When the account last changed.
+    #[serde(skip)]
+    pub updated_at: Timestamp,
+}
+
+/// What only the user itself and staff see.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AccountDetails {
     /// Their address.
     pub email: String,
     /// Has it been shown that mail to the address reaches them?
@@ -55,9 +66,18 @@ pub struct Account {
     pub is_active: bool,
     /// When they last signed in.
     pub last_login: Option<Timestamp>,
-    /// When the account last changed.
-    #[serde(skip)]
-    pub updated_at: Timestamp,
+}
+
+/// A user in the directory: with the details only for staff.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DirectoryEntry {
+    /// What everybody sees.
+    #[serde(flatten)]
+    pub user: User,
+    /// What staff see besides: the fields of an account's details.
+    #[serde(flatten)]
+    #[schema(value_type = Object)] // as an optional part of the whole it would have to be all or null
+    pub details: Option<AccountDetails>,
 }
 
 /// The columns of [`User`].
@@ -108,14 +128,13 @@ pub(crate) struct AccountRow {
 
 impl From<AccountRow> for Account {
     fn from(row: AccountRow) -> Self {
-        Self {
-            user: row.user.into(),
+        let details = AccountDetails {
             email: row.email,
             email_verified: row.email_verified_at.is_some(),
             is_active: row.is_active,
             last_login: row.last_login,
-            updated_at: row.updated_at,
-        }
+        };
+        Self { user: row.user.into(), details, updated_at: row.updated_at }
     }
 }
 

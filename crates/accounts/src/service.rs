@@ -2,8 +2,8 @@ use async_trait::async_trait;
 use guildhall_kernel::{Caller, IfMatch, Page, PageQuery, Slice, SliceQuery, UserId};
 
 use crate::{
-    Account, AccountPatch, Device, IssuedToken, IssuedUserToken, Jwks, NewUser, NewUserToken, Result, SignIn, SignedIn,
-    TokenPair, User, UserFilter, UserToken, UserTokenId,
+    Account, AccountPatch, Device, DirectoryEntry, IssuedToken, IssuedUserToken, Jwks, NewUser, NewUserToken, Result,
+    SignIn, SignedIn, TokenPair, UserFilter, UserToken, UserTokenId,
 };
 
 /// People: who they are.
@@ -16,10 +16,10 @@ pub trait Accounts: Send + Sync + 'static {
     async fn me(&self, caller: &Caller) -> Result<Account>;
     /// Changes the caller's own account.
     async fn change_me(&self, caller: &Caller, patch: AccountPatch, known: IfMatch) -> Result<Account>;
-    /// The people who may sign in, for anybody who is signed in.
-    async fn users(&self, caller: &Caller, filter: UserFilter, page: PageQuery) -> Result<Page<User>>;
-    /// One of the people who may sign in.
-    async fn user(&self, caller: &Caller, id: UserId) -> Result<User>;
+    /// The people who may sign in, for anybody who is signed in; everybody and their details for staff.
+    async fn users(&self, caller: &Caller, filter: UserFilter, page: PageQuery) -> Result<Page<DirectoryEntry>>;
+    /// One of the people that [`users`](Self::users) lists.
+    async fn user(&self, caller: &Caller, id: UserId) -> Result<DirectoryEntry>;
     /// Removes a person, for staff; whatever belongs to them goes as its foreign key says.
     async fn delete_user(&self, caller: &Caller, id: UserId) -> Result<()>;
 }

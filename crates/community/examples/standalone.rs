@@ -6,7 +6,7 @@
 use std::{error::Error, sync::Arc};
 
 use async_trait::async_trait;
-use guildhall_community::{CommunityState, SqlCommunity, migrations, router};
+use guildhall_community::{CommunityState, Settings, SqlCommunity, migrations, router};
 use guildhall_kernel::{
     self as kernel, Auth, Authenticate, Caller, Clock, Credentials, Db, Directory, HostTables, Kind, Person, PublicUrl,
     Roles, UserId,
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let url: PublicUrl = "http://127.0.0.1:8001".parse()?;
     let mount = url.join("/community").parse()?;
-    let community = Arc::new(SqlCommunity::new(db, Arc::new(People), Clock::system(), mount));
+    let community = Arc::new(SqlCommunity::new(db, Arc::new(People), Clock::system(), mount, Settings::default()));
     let state = CommunityState { community, auth: Auth::new(People), url };
     let app = axum::Router::new().nest("/community", router(state).into());
     Ok(axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8001").await?, app).await?)

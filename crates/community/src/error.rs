@@ -9,6 +9,9 @@ pub enum Error {
     /// No such group, or the caller may not know of it.
     #[error("Group {0} does not exist.")]
     GroupNotFound(GroupId),
+    /// Nobody is signed in, and the settings let nobody read without.
+    #[error("Authentication credentials were not provided.")]
+    NotAuthenticated,
     /// The caller sees the group but does not own it.
     #[error("Only the owner of the group or staff may do that.")]
     NotGroupOwner,
@@ -43,6 +46,7 @@ impl From<Error> for kernel::Error {
         let detail = error.to_string();
         match error {
             Error::GroupNotFound(_) => Self::new(Kind::NotFound, "group_not_found", detail),
+            Error::NotAuthenticated => Self::new(Kind::Unauthenticated, "not_authenticated", detail),
             Error::NotGroupOwner => Self::new(Kind::Forbidden, "not_group_owner", detail),
             Error::Kernel(error) => error,
             Error::Database(cause) => cause.into(),

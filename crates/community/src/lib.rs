@@ -7,6 +7,7 @@ mod model;
 mod picture;
 mod routes;
 mod service;
+mod settings;
 mod sql;
 
 pub use error::{Error, Result};
@@ -14,6 +15,7 @@ pub use migrations::migrations;
 pub use model::{Group, GroupFilter, GroupId, NewGroup};
 pub use routes::{CommunityState, openapi, router};
 pub use service::Community;
+pub use settings::Settings;
 pub use sql::SqlCommunity;
 
 #[cfg(feature = "testing")]

@@ -44,18 +44,18 @@ fn routes() -> OpenApiRouter<CommunityState> {
         .routes(routes!(fallback_picture))
 }
 
-/// The groups that the caller may know of. Sorts by `name`, `id`, `created_at`.
+/// The groups that the caller may know of; public ones without signing in, if the settings say so. Sorts by `name`, `id`, `created_at`.
 #[utoipa::path(get, path = "/groups/", tag = "community", params(GroupFilter, PageParams), responses(
     (status = 200, body = Page<Group>),
     (status = "4XX", body = Problem),
 ))]
 async fn groups(
     State(community): State<Arc<dyn Community>>,
-    caller: Caller,
+    caller: Option<Caller>,
     Query(filter): Query<GroupFilter>,
     page: PageQuery,
 ) -> Result<Json<Page<Group>>> {
-    Ok(Json(community.groups(&caller, filter, page).await?))
+    Ok(Json(community.groups(caller, filter, page).await?))
 }
 
 /// Make a group; the caller is owner, member and moderator of it.
@@ -72,17 +72,17 @@ async fn create_group(
     Ok((StatusCode::CREATED, Tagged(group.updated_at.into(), group)))
 }
 
-/// A group.
+/// A group; a public one without signing in, if the settings say so.
 #[utoipa::path(get, path = "/groups/{id}/", tag = "community", params(("id" = GroupId, Path)), responses(
     (status = 200, body = Group, headers(("ETag" = String, description = "The version"))),
     (status = "4XX", body = Problem),
 ))]
 async fn group(
     State(community): State<Arc<dyn Community>>,
-    caller: Caller,
+    caller: Option<Caller>,
     Path(id): Path<GroupId>,
 ) -> Result<Tagged<Group>> {
-    let group = community.group(&caller, id).await?;
+    let group = community.group(caller, id).await?;
     Ok(Tagged(group.updated_at.into(), group))
 }
 

@@ -18,7 +18,7 @@ use sea_orm::{
 };
 
 use crate::{
-    Community, Error, Group, GroupFilter, GroupId, NewGroup, Result,
+    Community, Error, Group, GroupFilter, GroupId, NewGroup, Result, Settings,
     entity::{
         group,
         membership::{self, Role},
@@ -36,13 +36,26 @@ pub struct SqlCommunity {
     directory: Arc<dyn Directory>,
     clock: Clock,
     mount: PublicUrl,
+    settings: Settings,
 }
 
 impl SqlCommunity {
     /// The service on a database with its tables. `mount` is the address that the router will be
     /// nested at, for the pictures' URLs.
-    pub fn new(db: Db, directory: Arc<dyn Directory>, clock: Clock, mount: PublicUrl) -> Self {
-        Self { db, directory, clock, mount }
+    pub fn new(db: Db, directory: Arc<dyn Directory>, clock: Clock, mount: PublicUrl, settings: Settings) -> Self {
+        Self { db, directory, clock, mount, settings }
+    }
+
+    /// Every read of a group starts here, so that no query forgets who is asking.
+    fn visible_to(&self, viewer: Option<Caller>) -> Result<Select<group::Entity>> {
+        let groups = group::Entity::find();
+        let public = group::COLUMN.is_private.eq(false);
+        match viewer {
+            None if !self.settings.public_read => Err(Error::NotAuthenticated),
+            None => Ok(groups.filter(public)),
+            Some(caller) if caller.roles.is_staff() => Ok(groups),
+            Some(caller) => Ok(groups.filter(Condition::any().add(public).add(joined(caller.user)))),
+        }
     }
 
     async fn insert(&self, caller: &Caller, new: &NewGroup, slug: &str) -> Result<GroupRow> {
@@ -90,9 +103,9 @@ impl SqlCommunity {
     }
 
     /// The groups as the caller sees them, in two statements however many there are.
-    async fn show(&self, caller: &Caller, rows: Vec<GroupRow>) -> Result<Vec<Group>> {
+    async fn show(&self, viewer: Option<Caller>, rows: Vec<GroupRow>) -> Result<Vec<Group>> {
         let ids: Vec<GroupId> = rows.iter().map(|row| row.id).collect();
-        let members = if ids.is_empty() { Vec::new() } else { concerned(caller, &ids).all(self.db.conn()).await? };
+        let members = if ids.is_empty() { Vec::new() } else { concerned(viewer, &ids).all(self.db.conn()).await? };
         let creators: HashSet<UserId> = rows.iter().filter_map(|row| row.creator_id).collect();
         let people = self.people(&creators.into_iter().collect::<Vec<_>>()).await?;
         let mut of_group: HashMap<GroupId, Vec<&membership::Model>> = HashMap::new();
@@ -101,7 +114,7 @@ impl SqlCommunity {
         }
         let show = |row: GroupRow| {
             let members = of_group.get(&row.id).map_or(&[][..], Vec::as_slice);
-            self.view(row, caller, members, &people)
+            self.view(row, viewer, members, &people)
         };
         Ok(rows.into_iter().map(show).collect())
     }
@@ -114,7 +127,7 @@ impl SqlCommunity {
     fn view(
         &self,
         row: GroupRow,
-        caller: &Caller,
+        viewer: Option<Caller>,
         members: &[&membership::Model],
         people: &HashMap<UserId, Person>,
     ) -> Group {
@@ -125,8 +138,8 @@ impl SqlCommunity {
             image_url: picture::fallback_url(&self.mount, row.id, &row.name),
             banner_url: None,
             creator: row.creator_id.and_then(|id| people.get(&id)).cloned(),
-            is_member: members.iter().any(|member| member.user_id == caller.user),
-            is_moderator: moderators.contains(&caller.user),
+            is_member: viewer.is_some_and(|caller| members.iter().any(|member| member.user_id == caller.user)),
+            is_moderator: viewer.is_some_and(|caller| moderators.contains(&caller.user)),
             moderators,
             courses: Vec::new(),
             id: row.id,
@@ -143,31 +156,24 @@ impl SqlCommunity {
     }
 }
 
-/// Every read of a group starts here, so that no query forgets who is asking.
-fn visible_to(caller: &Caller) -> Select<group::Entity> {
-    let groups = group::Entity::find();
-    if caller.roles.is_staff() {
-        return groups;
-    }
-    groups.filter(Condition::any().add(group::COLUMN.is_private.eq(false)).add(joined(caller)))
-}
-
-fn joined(caller: &Caller) -> Condition {
+fn joined(user: UserId) -> Condition {
     let own = membership::Entity::find()
         .select_only()
         .column(membership::Column::GroupId)
-        .filter(membership::COLUMN.user_id.eq(caller.user));
+        .filter(membership::COLUMN.user_id.eq(user));
     Condition::all().add(group::Column::Id.in_subquery(own.into_query()))
 }
 
 /// The memberships of whoever looks after these groups, and the caller's own: two searches by index,
 /// since an "or" between them would read every member.
-fn concerned(caller: &Caller, groups: &[GroupId]) -> Select<membership::Entity> {
+fn concerned(viewer: Option<Caller>, groups: &[GroupId]) -> Select<membership::Entity> {
     let of_groups = || membership::Entity::find().filter(membership::COLUMN.group_id.is_in(groups.iter().copied()));
-    let own = of_groups().filter(membership::COLUMN.user_id.eq(caller.user));
     // As the index has it; a bound value would not do.
     let mut concerned = of_groups().filter(Expr::cust("community_membership.role <> 'member'"));
-    QueryTrait::query(&mut concerned).union(UnionType::Distinct, own.into_query());
+    if let Some(caller) = viewer {
+        let own = of_groups().filter(membership::COLUMN.user_id.eq(caller.user));
+        QueryTrait::query(&mut concerned).union(UnionType::Distinct, own.into_query());
+    }
     concerned
 }
 
@@ -206,11 +212,11 @@ impl Community for SqlCommunity {
             role: Role::Owner,
             joined_at: row.created_at,
         };
-        Ok(self.view(row, caller, &[&owner], &people))
+        Ok(self.view(row, Some(*caller), &[&owner], &people))
     }
 
-    async fn groups(&self, caller: &Caller, filter: GroupFilter, page: PageQuery) -> Result<Page<Group>> {
-        let mut select = visible_to(caller);
+    async fn groups(&self, viewer: Option<Caller>, filter: GroupFilter, page: PageQuery) -> Result<Page<Group>> {
+        let mut select = self.visible_to(viewer)?;
         if let Some(category) = filter.category.filter(|category| !category.is_empty()) {
             select = select.filter(group::COLUMN.category.eq(category));
         }
@@ -219,11 +225,10 @@ impl Community for SqlCommunity {
             let end = text::after_prefix(&prefix);
             select = select.filter(group::COLUMN.name_key.between(prefix, end));
         }
-        select = match filter.joined {
-            None => select,
-            Some(true) => select.filter(joined(caller)),
-            Some(false) => select.filter(joined(caller).not()),
-        };
+        if let (Some(wanted), Some(caller)) = (filter.joined, viewer) {
+            let joined = joined(caller.user);
+            select = select.filter(if wanted { joined } else { joined.not() });
+        }
         let ordering = Ordering {
             fields: &[
                 ("id", group::Column::Id),
@@ -235,14 +240,14 @@ impl Community for SqlCommunity {
         let select = page.sort(select, &ordering, group::Column::Id)?;
         let page = Page::<GroupRow>::fetch(select, &page, self.db.conn()).await?;
         let (rows, page) = page.take();
-        let groups = self.show(caller, rows).await?;
+        let groups = self.show(viewer, rows).await?;
         Ok(page.with(|_| groups))
     }
 
-    async fn group(&self, caller: &Caller, id: GroupId) -> Result<Group> {
-        let found = visible_to(caller).filter(group::COLUMN.id.eq(id)).into_partial_model();
+    async fn group(&self, viewer: Option<Caller>, id: GroupId) -> Result<Group> {
+        let found = self.visible_to(viewer)?.filter(group::COLUMN.id.eq(id)).into_partial_model();
         let row = found.one(self.db.conn()).await?.ok_or(Error::GroupNotFound(id))?;
-        self.show(caller, vec![row]).await?.pop().ok_or(Error::GroupNotFound(id))
+        self.show(viewer, vec![row]).await?.pop().ok_or(Error::GroupNotFound(id))
     }
 
     async fn delete_group(&self, caller: &Caller, id: GroupId, known: IfMatch) -> Result<()> {
@@ -252,7 +257,8 @@ impl Community for SqlCommunity {
             .write(|tx| async move {
                 let conn = tx.conn();
                 // Locked, so that of two changes to one version the second sees the first.
-                let group = visible_to(caller).filter(group::COLUMN.id.eq(id)).lock_exclusive().one(conn).await?;
+                let group =
+                    self.visible_to(Some(*caller))?.filter(group::COLUMN.id.eq(id)).lock_exclusive().one(conn).await?;
                 let group = group.ok_or(Error::GroupNotFound(id))?;
                 let of_group = membership::COLUMN.group_id.eq(id);
                 let owned = membership::Entity::find()
@@ -279,6 +285,52 @@ impl Community for SqlCommunity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn beside_people() -> Vec<Box<dyn sea_orm_migration::MigrationTrait>> {
+        use guildhall_kernel::{HostTables, db::SqlMigration};
+
+        let people =
+            SqlMigration::new("m20240101_000000_people", "CREATE TABLE people (id {id});", "DROP TABLE people;");
+        let mut all: Vec<Box<dyn sea_orm_migration::MigrationTrait>> = vec![Box::new(people)];
+        all.extend(crate::migrations(&HostTables { users: "people" }));
+        all
+    }
+
+    #[tokio::test]
+    async fn no_list_reads_or_sorts_a_whole_table() {
+        use guildhall_kernel::{
+            Roles,
+            testing::{TestDb, fake_directory, plan},
+        };
+        use sea_orm::QueryOrder;
+
+        let db = TestDb::new(beside_people).await;
+        let mount = "https://example.org".parse().unwrap();
+        let directory = Arc::new(fake_directory([]));
+        let community = SqlCommunity::new(db.handle(), directory, Clock::system(), mount, Settings::default());
+        let caller = Caller { user: UserId(1), roles: Roles::default() };
+        let visible = || community.visible_to(Some(caller)).unwrap();
+        let newest = |groups: Select<group::Entity>| {
+            groups.order_by_desc(group::Column::CreatedAt).order_by_desc(group::Column::Id).limit(20).into_query()
+        };
+        let lists = [
+            ("all", newest(visible())),
+            ("one category", newest(visible().filter(group::COLUMN.category.eq("general")))),
+            (
+                "by name",
+                visible().order_by_asc(group::Column::NameKey).order_by_asc(group::Column::Id).limit(20).into_query(),
+            ),
+            ("who looks after them", concerned(Some(caller), &[GroupId(1), GroupId(2)]).into_query()),
+        ];
+        for (list, query) in lists {
+            let plan = plan(&db, &query).await;
+            assert!(!plan.contains("Seq Scan on community_membership"), "{list}: {plan}");
+            assert!(!plan.contains("SCAN community_membership"), "{list}: {plan}");
+            if list != "who looks after them" {
+                assert!(!plan.contains("TEMP B-TREE FOR ORDER BY") && !plan.contains("Sort"), "{list}: {plan}");
+            }
+        }
+    }
 
     #[test]
     fn every_name_has_a_slug() {

@@ -29,6 +29,11 @@ impl ETag {
 pub struct IfMatch(Option<String>);
 
 impl IfMatch {
+    /// Only this version will do.
+    pub fn only(version: ETag) -> Self {
+        Self(Some(version.header()))
+    }
+
     /// Goes on only if the current version is one that the client knows; otherwise 412 `stale`.
     ///
     /// Called inside the transaction that changes the object, on a row that was read with a lock

@@ -4,7 +4,9 @@
 mod database;
 mod drift;
 mod http;
+mod plan;
 
 pub use database::TestDb;
 pub use drift::{Table, assert_no_drift, table};
 pub use http::{Answer, TestClient, fake_directory, signed_in_as};
+pub use plan::plan;

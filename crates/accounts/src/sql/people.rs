@@ -9,15 +9,22 @@ use uuid::Uuid;
 
 use super::{SqlAccounts, other_superusers};
 use crate::{
-    Account, AccountPatch, Accounts, Error, NewUser, Result, User, UserFilter,
+    Account, AccountPatch, Accounts, DirectoryEntry, Error, NewUser, Result, User, UserFilter,
     entity::user,
     model::{AccountRow, UserRow},
     names, password,
 };
 
-/// The people that others see: those who may sign in.
-fn visible() -> Select<user::Entity> {
-    user::Entity::find().filter(user::COLUMN.is_active.eq(true))
+/// The people that the caller sees: those who may sign in, and everybody for staff.
+fn visible_to(caller: &Caller) -> Select<user::Entity> {
+    let people = user::Entity::find();
+    if caller.roles.is_staff() { people } else { people.filter(user::COLUMN.is_active.eq(true)) }
+}
+
+/// A person as the caller sees them.
+fn entry(caller: &Caller, row: AccountRow) -> DirectoryEntry {
+    let Account { user, details, .. } = row.into();
+    DirectoryEntry { user, details: caller.roles.is_staff().then_some(details) }
 }
 
 async fn find<T: PartialModelTrait>(
@@ -151,8 +158,8 @@ impl Accounts for SqlAccounts {
             .await
     }
 
-    async fn users(&self, _: &Caller, filter: UserFilter, page: PageQuery) -> Result<Page<User>> {
-        let mut select = visible();
+    async fn users(&self, caller: &Caller, filter: UserFilter, page: PageQuery) -> Result<Page<DirectoryEntry>> {
+        let mut select = visible_to(caller);
         if let Some(search) = filter.search.filter(|search| !search.is_empty()) {
             let prefix = names::key(&search);
             let end = text::after_prefix(&prefix);
@@ -167,13 +174,13 @@ impl Accounts for SqlAccounts {
             usual: "username",
         };
         let select = page.sort(select, &ordering, user::Column::Id)?;
-        let page = Page::<UserRow>::fetch(select, &page, self.0.db.conn()).await?;
-        Ok(page.with(|rows| rows.into_iter().map(User::from).collect()))
+        let page = Page::<AccountRow>::fetch(select, &page, self.0.db.conn()).await?;
+        Ok(page.with(|rows| rows.into_iter().map(|row| entry(caller, row)).collect()))
     }
 
-    async fn user(&self, _: &Caller, id: UserId) -> Result<User> {
-        let row: UserRow = find(self.0.db.conn(), visible(), id).await?;
-        Ok(row.into())
+    async fn user(&self, caller: &Caller, id: UserId) -> Result<DirectoryEntry> {
+        let row = find(self.0.db.conn(), visible_to(caller), id).await?;
+        Ok(entry(caller, row))
     }
 
     async fn delete_user(&self, caller: &Caller, id: UserId) -> Result<()> {

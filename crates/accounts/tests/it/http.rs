@@ -44,10 +44,12 @@ fn account() -> guildhall_accounts::Account {
             roles: Roles { teacher: true, ..Roles::default() },
             date_joined: Timestamp::EPOCH,
         },
-        email: "anna@example.org".into(),
-        email_verified: false,
-        is_active: true,
-        last_login: None,
+        details: guildhall_accounts::AccountDetails {
+            email: "anna@example.org".into(),
+            email_verified: false,
+            is_active: true,
+            last_login: None,
+        },
         updated_at: Timestamp::EPOCH,
     }
 }

@@ -13,7 +13,7 @@ async fn a_weak_password_is_taken_only_by_an_operator_who_says_so() {
     let superuser = Roles { superuser: true, ..Roles::default() };
     assert_eq!(fields(harness.create_user(weak("admin"), superuser, WeakPassword::Refuse).await), ["password"]);
     let admin = harness.create_user(weak("admin"), superuser, WeakPassword::Accept).await.unwrap();
-    assert!(admin.user.roles.superuser && admin.email_verified);
+    assert!(admin.user.roles.superuser && admin.details.email_verified);
     assert!(harness.try_sign_in("admin", "your_password").await.is_ok());
 }
 
@@ -59,7 +59,10 @@ async fn an_operator_makes_tokens_and_sees_everybody() {
     harness.set_active("anna", false).await.unwrap();
     let page = harness.accounts(PageQuery::new(1, 100)).await.unwrap();
     assert!(
-        page.results.iter().map(|account| (account.user.username.as_str(), account.is_active)).eq([("anna", false)])
+        page.results
+            .iter()
+            .map(|account| (account.user.username.as_str(), account.details.is_active))
+            .eq([("anna", false)])
     );
     assert_eq!(code(harness.create_token_for("anna", NewUserToken::default()).await), "user_inactive");
 }

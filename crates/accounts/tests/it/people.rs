@@ -8,8 +8,8 @@ async fn a_new_account_has_no_role_and_an_unverified_address() {
     let harness = accounts().await;
     let account = harness.registered("anna").await;
     assert_eq!(account.user.roles, Roles::default());
-    assert!(account.is_active && !account.email_verified);
-    assert_eq!((account.user.username.as_str(), account.email.as_str()), ("anna", "anna@example.org"));
+    assert!(account.details.is_active && !account.details.email_verified);
+    assert_eq!((account.user.username.as_str(), account.details.email.as_str()), ("anna", "anna@example.org"));
     assert_eq!(account.user.display_name, "anna");
 }
 
@@ -44,10 +44,10 @@ async fn of_many_who_register_one_name_at_once_one_gets_it() {
 async fn whether_an_address_is_known_is_not_told() {
     let harness = accounts().await;
     let anna = harness.create_user(somebody("anna"), Roles::default(), WeakPassword::Refuse).await.unwrap();
-    assert!(anna.email_verified);
+    assert!(anna.details.email_verified);
     let double = NewUser { email: "ANNA@example.org".into(), ..somebody("berta") };
     let berta = harness.register(double).await.unwrap();
-    assert!(!berta.email_verified);
+    assert!(!berta.details.email_verified);
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn the_directory_lists_those_who_may_sign_in() {
         let filter = UserFilter { search: search.map(str::to_owned) };
         let page = harness.users(&anna, filter, PageQuery::new(1, 20).ordered(ordering)).await.unwrap();
         assert_eq!(usize::try_from(page.count).unwrap(), page.results.len());
-        page.results.into_iter().map(|user| user.username).collect::<Vec<_>>()
+        page.results.into_iter().map(|entry| entry.user.username).collect::<Vec<_>>()
     };
     assert_eq!(names(None, "").await, ["anna", "b_x", "bea", "Berta"]);
     assert_eq!(names(Some("BE"), "-username").await, ["Berta", "bea"]);
@@ -118,7 +118,7 @@ async fn a_person_is_found_while_they_may_sign_in() {
     let harness = accounts().await;
     let anna = harness.registered("anna").await;
     let id = harness.registered("berta").await.user.id;
-    assert_eq!(harness.user(&caller(&anna), id).await.unwrap().username, "berta");
+    assert_eq!(harness.user(&caller(&anna), id).await.unwrap().user.username, "berta");
     harness.set_active("berta", false).await.unwrap();
     assert_eq!(code(harness.user(&caller(&anna), id).await), "user_not_found");
     // What they wrote still carries their name.
@@ -127,6 +127,42 @@ async fn a_person_is_found_while_they_may_sign_in() {
     names.sort();
     assert_eq!(names, ["anna", "berta"]);
     assert_eq!(harness.people(&[]).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn only_staff_see_addresses_and_those_who_may_not_sign_in() {
+    let harness = accounts().await;
+    let anna = caller(&harness.registered("anna").await);
+    let staff = Roles { staff: true, ..Roles::default() };
+    let staff = caller(&harness.create_user(somebody("staff"), staff, WeakPassword::Refuse).await.unwrap());
+    harness.set_active("anna", false).await.unwrap();
+    let seen = async |by| harness.users(by, UserFilter::default(), PageQuery::new(1, 20)).await.unwrap().results;
+    let by_staff = seen(&staff).await;
+    assert_eq!(by_staff.iter().map(|entry| entry.user.username.as_str()).collect::<Vec<_>>(), ["anna", "staff"]);
+    let details = by_staff[0].details.as_ref().unwrap();
+    assert_eq!((details.email.as_str(), details.is_active), ("anna@example.org", false));
+    assert!(harness.user(&staff, anna.user).await.unwrap().details.is_some());
+    let by_anna = seen(&anna).await;
+    assert!(by_anna.iter().all(|entry| entry.details.is_none() && entry.user.username == "staff"));
+    assert!(!serde_json::to_string(&by_anna).unwrap().contains("@example.org"));
+}
+
+#[tokio::test]
+async fn of_two_changes_to_one_version_one_is_refused() {
+    let harness = with_connections(4).await;
+    let account = harness.registered("anna").await;
+    let anna = caller(&account);
+    for _ in 0..10 {
+        let version = guildhall_kernel::ETag::from(harness.me(&anna).await.unwrap().updated_at);
+        let change = |name: &str| {
+            let patch = AccountPatch { display_name: Some(name.to_owned()), ..Default::default() };
+            harness.change_me(&anna, patch, IfMatch::only(version))
+        };
+        let (one, two) = tokio::join!(change("one"), change("two"));
+        let mut outcomes = [code(one), code(two)];
+        outcomes.sort();
+        assert_eq!(outcomes, ["ok", "stale"]);
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ async fn signing_in_opens_a_session_with_one_refresh_token() {
     let anna = harness.registered("anna").await;
     let signed_in = harness.signs_in("ANNA").await;
     assert_eq!((signed_in.tokens.token_type, signed_in.tokens.expires_in), ("Bearer", 300));
-    assert!(signed_in.user.last_login.is_some());
+    assert!(signed_in.user.details.last_login.is_some());
     assert_eq!(harness.shows(&signed_in.tokens.access).await.unwrap(), caller(&anna));
     assert_eq!(harness.rows("accounts_session").await, 1);
     assert_eq!(harness.rows("accounts_refresh_token").await, 1);

@@ -1,10 +1,10 @@
-use guildhall_community::{Community, GroupFilter, GroupId, NewGroup};
+use guildhall_community::{Community, GroupFilter, GroupId, NewGroup, Settings};
 use guildhall_kernel::{Caller, IfMatch, PageQuery, UserId};
 
-use crate::harness::{Harness, all, code, community, named, person, private, staff, with_connections};
+use crate::harness::{Harness, all, code, community, named, person, private, staff, with, with_connections};
 
 async fn names(harness: &Harness, caller: &Caller, filter: GroupFilter) -> Vec<String> {
-    let page = harness.groups(caller, filter, PageQuery::new(1, 100).ordered("name")).await.unwrap();
+    let page = harness.groups(Some(*caller), filter, PageQuery::new(1, 100).ordered("name")).await.unwrap();
     assert_eq!(usize::try_from(page.count).unwrap(), page.results.len());
     page.results.into_iter().map(|group| group.name).collect()
 }
@@ -21,8 +21,8 @@ async fn whoever_makes_a_group_is_member_and_moderator() {
     assert_eq!((group.member_count, group.moderators.as_slice()), (1, &[UserId(1)][..]));
     assert_eq!(group.creator.as_ref().unwrap().username, "person-1");
     assert!(group.image_url.starts_with("https://example.org/api/community/pictures/RP-"));
-    assert_eq!(harness.group(&person(1), group.id).await.unwrap(), group);
-    assert_eq!(harness.groups(&person(1), all(), PageQuery::new(1, 20)).await.unwrap().results, [group]);
+    assert_eq!(harness.group(Some(person(1)), group.id).await.unwrap(), group);
+    assert_eq!(harness.groups(Some(person(1)), all(), PageQuery::new(1, 20)).await.unwrap().results, [group]);
 }
 
 #[tokio::test]
@@ -68,12 +68,29 @@ async fn a_private_group_does_not_exist_for_outsiders() {
     let den = harness.create_group(&person(1), private("den")).await.unwrap();
     harness.create_group(&person(1), named("hall")).await.unwrap();
     assert_eq!(names(&harness, &person(2), all()).await, ["hall"]);
-    assert_eq!(code(harness.group(&person(2), den.id).await), "group_not_found");
+    assert_eq!(code(harness.group(Some(person(2)), den.id).await), "group_not_found");
     assert_eq!(code(harness.delete_group(&person(2), den.id, IfMatch::default()).await), "group_not_found");
     let search = GroupFilter { search: Some("den".into()), ..all() };
     assert_eq!(names(&harness, &person(2), search.clone()).await, Vec::<String>::new());
     assert_eq!(names(&harness, &person(1), search).await, ["den"]);
     assert_eq!(names(&harness, &staff(3), all()).await, ["den", "hall"]);
+}
+
+#[tokio::test]
+async fn without_signing_in_nothing_is_read_unless_the_settings_say_so() {
+    let closed = community().await;
+    let hall = closed.create_group(&person(1), named("hall")).await.unwrap();
+    assert_eq!(code(closed.groups(None, all(), PageQuery::new(1, 20)).await), "not_authenticated");
+    assert_eq!(code(closed.group(None, hall.id).await), "not_authenticated");
+
+    let open = with(1, Settings { public_read: true }).await;
+    let hall = open.create_group(&person(1), named("hall")).await.unwrap();
+    let den = open.create_group(&person(1), private("den")).await.unwrap();
+    let seen = open.groups(None, all(), PageQuery::new(1, 20)).await.unwrap();
+    assert_eq!((seen.count, seen.results[0].id), (1, hall.id));
+    let seen = open.group(None, hall.id).await.unwrap();
+    assert!(!seen.is_member && !seen.is_moderator && seen.member_count == 1);
+    assert_eq!(code(open.group(None, den.id).await), "group_not_found");
 }
 
 #[tokio::test]
@@ -106,7 +123,7 @@ async fn a_group_goes_with_its_moderators_and_members() {
             .await
             .unwrap();
     }
-    let seen = harness.group(&person(3), group.id).await.unwrap();
+    let seen = harness.group(Some(person(3)), group.id).await.unwrap();
     assert_eq!((seen.member_count, seen.moderators.as_slice()), (4, &[UserId(1), UserId(2)][..]));
     assert!(seen.is_member && !seen.is_moderator);
     for refused in [2, 3, 5] {
@@ -114,7 +131,7 @@ async fn a_group_goes_with_its_moderators_and_members() {
         assert_eq!(code(outcome), "not_group_owner");
     }
     harness.delete_group(&person(1), group.id, IfMatch::default()).await.unwrap();
-    assert_eq!(code(harness.group(&person(1), group.id).await), "group_not_found");
+    assert_eq!(code(harness.group(Some(person(1)), group.id).await), "group_not_found");
     assert_eq!(harness.rows("community_membership").await, 1);
     assert_eq!(code(harness.delete_group(&person(1), group.id, IfMatch::default()).await), "group_not_found");
     harness.delete_group(&staff(9), other.id, IfMatch::default()).await.unwrap();
@@ -128,7 +145,7 @@ async fn when_a_person_goes_their_groups_stay_and_their_memberships_go() {
     let harness = community().await;
     let group = harness.create_group(&person(1), named("hall")).await.unwrap();
     harness.sql("DELETE FROM people WHERE id = 1").await.unwrap();
-    let left = harness.group(&person(2), group.id).await.unwrap();
+    let left = harness.group(Some(person(2)), group.id).await.unwrap();
     assert_eq!((left.creator, left.member_count, left.moderators), (None, 0, Vec::new()));
 }
 
@@ -156,7 +173,7 @@ async fn a_list_costs_the_same_statements_whatever_its_length() {
         harness.create_group(&person(1 + n % 9), named(&format!("group {n}"))).await.unwrap();
         if n == 1 || n == 29 {
             let before = harness.db.statements();
-            harness.groups(&person(1), all(), PageQuery::new(1, 100)).await.unwrap();
+            harness.groups(Some(person(1)), all(), PageQuery::new(1, 100)).await.unwrap();
             costs.push(harness.db.statements() - before);
         }
     }
@@ -168,6 +185,6 @@ async fn a_list_costs_the_same_statements_whatever_its_length() {
 async fn an_unknown_group_is_not_found() {
     let harness = community().await;
     for id in [0, -1, 7, i64::MAX] {
-        assert_eq!(code(harness.group(&person(1), GroupId(id)).await), "group_not_found");
+        assert_eq!(code(harness.group(Some(person(1)), GroupId(id)).await), "group_not_found");
     }
 }

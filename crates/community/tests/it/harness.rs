@@ -1,6 +1,6 @@
 use std::{ops::Deref, sync::Arc};
 
-use guildhall_community::{GroupFilter, NewGroup, SqlCommunity, migrations};
+use guildhall_community::{GroupFilter, NewGroup, Settings, SqlCommunity, migrations};
 use guildhall_kernel::{
     self as kernel, Caller, Clock, HostTables, Roles, UserId,
     db::SqlMigration,
@@ -37,10 +37,14 @@ pub(crate) async fn community() -> Harness {
 }
 
 pub(crate) async fn with_connections(connections: u32) -> Harness {
+    with(connections, Settings::default()).await
+}
+
+pub(crate) async fn with(connections: u32, settings: Settings) -> Harness {
     let db = TestDb::with_connections(with_people, connections).await;
     let directory = Arc::new(fake_directory(1..=9));
     let mount = "https://example.org/api/community".parse().unwrap();
-    let community = SqlCommunity::new(db.handle(), directory, Clock::system(), mount);
+    let community = SqlCommunity::new(db.handle(), directory, Clock::system(), mount, settings);
     Harness { db, community }
 }
 
