@@ -11,7 +11,7 @@ use std::sync::Arc;
 use guildhall_kernel::{self as kernel, Clock, Db, UserId};
 use sea_orm::{
     ActiveValue::NotSet,
-    ConnectionTrait, EntityTrait, QueryFilter, Set,
+    ConnectionTrait, EntityTrait, QueryFilter, Select, Set,
     sea_query::{Expr, ExprTrait},
 };
 
@@ -93,13 +93,23 @@ async fn signing_key(db: &Db, clock: &Clock) -> Result<Key> {
 /// for a name.
 async fn find_by_name(conn: &impl ConnectionTrait, name: &str) -> Result<Option<user::Model>> {
     let key = names::key(name);
-    if key.contains('@') {
-        let by_email = user::COLUMN.email_key.eq(key.as_str()).and(user::COLUMN.email_verified_at.is_not_null());
-        if let Some(found) = user::Entity::find().filter(by_email).one(conn).await? {
-            return Ok(Some(found));
-        }
+    if key.contains('@')
+        && let Some(found) = verified(&key).one(conn).await?
+    {
+        return Ok(Some(found));
     }
     Ok(user::Entity::find().filter(user::COLUMN.username_key.eq(key)).one(conn).await?)
+}
+
+/// Whoever has verified the address with this key.
+fn verified(email_key: &str) -> Select<user::Entity> {
+    let verified = user::COLUMN.email_verified_at.is_not_null();
+    user::Entity::find().filter(user::COLUMN.email_key.eq(email_key).and(verified))
+}
+
+/// The superusers, as their index has it: a bound value would prove nothing to a planner.
+fn superusers() -> Select<user::Entity> {
+    user::Entity::find().filter(Expr::col(user::Column::IsSuperuser))
 }
 
 /// Locks the superusers against each other's removal until the transaction ends, and counts those
@@ -107,15 +117,55 @@ async fn find_by_name(conn: &impl ConnectionTrait, name: &str) -> Result<Option<
 async fn other_superusers(conn: &impl ConnectionTrait, except: UserId) -> Result<usize> {
     use sea_orm::{QueryOrder, QuerySelect};
 
-    let superusers = user::Entity::find()
+    let superusers = superusers()
         .select_only()
         .column(user::Column::Id)
         .column(user::Column::IsActive)
-        .filter(Expr::col(user::Column::IsSuperuser)) // as the index has it; a bound value would not do
         .order_by_asc(user::Column::Id)
         .lock_exclusive()
         .into_tuple::<(UserId, bool)>()
         .all(conn)
         .await?;
     Ok(superusers.iter().filter(|(id, active)| *id != except && *active).count())
+}
+
+#[cfg(test)]
+mod tests {
+    use guildhall_kernel::{
+        Caller, Roles, UserId,
+        testing::{TestDb, plan},
+    };
+    use sea_orm::{ColumnTrait, QueryOrder, QuerySelect, QueryTrait};
+
+    use super::*;
+    use crate::entity::user_token;
+
+    #[tokio::test]
+    async fn no_query_reads_or_sorts_a_whole_table() {
+        let db = TestDb::new(crate::migrations).await;
+        let caller = Caller { user: UserId(1), roles: Roles::default() };
+        let people = || people::visible_to(&caller).limit(20);
+        let queries = [
+            ("by name", people().order_by_asc(user::Column::UsernameKey).order_by_asc(user::Column::Id).into_query()),
+            ("newest", people().order_by_desc(user::Column::CreatedAt).order_by_desc(user::Column::Id).into_query()),
+            ("name that begins", people().filter(user::COLUMN.username_key.between("a", "b")).into_query()),
+            ("verified address", verified("anna@example.org").into_query()),
+            ("superusers", superusers().into_query()),
+            (
+                "user tokens",
+                user_token::Entity::find()
+                    .filter(user_token::COLUMN.user_id.eq(UserId(1)))
+                    .order_by_desc(user_token::Column::Id)
+                    .limit(20)
+                    .into_query(),
+            ),
+        ];
+        for (what, query) in queries {
+            let plan = plan(&db, &query).await;
+            let whole = plan.lines().any(|step| step.contains("Seq Scan") || step.trim() == "SCAN users");
+            // An incremental sort only settles ties among rows that an index has sorted.
+            let sorts = plan.replace("Incremental Sort", "").contains("Sort ") || plan.contains("TEMP B-TREE");
+            assert!(!whole && !sorts, "{what}: {plan}");
+        }
+    }
 }

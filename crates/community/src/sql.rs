@@ -236,9 +236,9 @@ impl Community for SqlCommunity {
                 ("created_at", group::Column::CreatedAt),
             ],
             usual: "-created_at",
+            id: group::Column::Id,
         };
-        let select = page.sort(select, &ordering, group::Column::Id)?;
-        let page = Page::<GroupRow>::fetch(select, &page, self.db.conn()).await?;
+        let page = Page::<GroupRow>::fetch(select, &ordering, &page, self.db.conn()).await?;
         let (rows, page) = page.take();
         let groups = self.show(viewer, rows).await?;
         Ok(page.with(|_| groups))

@@ -188,9 +188,9 @@ fn is_out_of_reach(error: &DbErr) -> bool {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| {
             // SQLite is busy (5) in one of its ways, is full (13); PostgreSQL lost the connection
-            // (class 08), has no room for another (53), or shuts down (57P).
-            matches!(&*code, "5" | "261" | "517" | "773" | "13")
-                || ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
+            // (class 08, but for a protocol error, which is ours), has no room for another (53), or shuts down (57P).
+            let class = ["08", "53", "57P"].iter().any(|class| code.starts_with(class));
+            matches!(&*code, "5" | "261" | "517" | "773" | "13") || (class && code != "08P01")
         }),
         _ => false,
     }

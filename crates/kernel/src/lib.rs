@@ -2,6 +2,7 @@
 
 extern crate self as guildhall_kernel;
 
+mod cursor;
 pub mod db;
 pub mod error;
 mod etag;

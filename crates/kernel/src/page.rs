@@ -9,7 +9,10 @@ use sea_orm::{
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{Error, FieldErrors, Kind, PublicUrl, Result};
+use crate::{
+    Error, FieldErrors, Kind, PublicUrl, Result,
+    cursor::{Cursor, Placed},
+};
 
 const DEFAULT_SIZE: u64 = 20;
 const MAX_SIZE: u64 = 100;
@@ -51,28 +54,50 @@ impl<T> Page<T> {
 }
 
 impl<T: PartialModelTrait> Page<T> {
-    /// Reads one page of a sorted query in one statement, and a second one to count where the page
-    /// itself does not tell. 404 for a page past the end.
-    pub async fn fetch<E>(select: Select<E>, query: &PageQuery, conn: &impl ConnectionTrait) -> Result<Self>
-    where
-        E: EntityTrait,
-    {
+    /// Reads one page of a list in one statement, and a second one to count where the page itself does
+    /// not tell. 404 for a page past the end, 400 for an order or a cursor that is none.
+    pub async fn fetch<E: EntityTrait>(
+        select: Select<E>,
+        ordering: &Ordering<'_, E::Column>,
+        query: &PageQuery,
+        conn: &impl ConnectionTrait,
+    ) -> Result<Self> {
+        let order = query.ordering.as_deref().filter(|asked| !asked.is_empty()).unwrap_or(ordering.usual);
+        let columns = ordering.columns(order)?;
         let offset = (query.page - 1) * query.size;
-        let rows = select.clone().offset(offset).limit(query.size);
-        let results = rows.into_partial_model::<T>().all(conn).await?;
-        let found = results.len() as u64;
-        if found == 0 && query.page > 1 {
+        let mut rows = T::select_cols(select.clone().select_only());
+        rows = Placed::<T>::ask(rows, &columns);
+        for (column, direction) in &columns {
+            rows = rows.order_by(*column, direction.clone());
+        }
+        rows = match &query.cursor {
+            Some(cursor) => Cursor::decode(cursor, order)?.after(rows, &columns)?.limit(query.size + 1),
+            None => rows.offset(offset).limit(query.size),
+        };
+        let mut found = rows.into_model::<Placed<T>>().all(conn).await?;
+        let more_after_cursor = query.cursor.is_some() && found.len() as u64 > query.size;
+        found.truncate(usize::try_from(query.size).unwrap_or(usize::MAX));
+        let shown = found.len() as u64;
+        if shown == 0 && query.page > 1 {
             return Err(Error::new(Kind::NotFound, "page_not_found", "There is no such page."));
         }
-        let last = found < query.size;
-        let total = if last { offset + found } else { count(select, query.exact, conn).await? };
+        let told_by_page = query.cursor.is_none() && shown < query.size;
+        let total = if told_by_page { offset + shown } else { count(select, query.exact, conn).await? };
         let capped = !query.exact && total > DEEPEST_ROW;
+        let in_pages = query.cursor.is_none() && offset + shown < total;
+        let next = if in_pages && offset + shown < DEEPEST_ROW {
+            Some(query.url_of_page(query.page + 1))
+        } else if in_pages || more_after_cursor {
+            found.last().map(|last| query.url_of_cursor(&last.cursor(order)))
+        } else {
+            None
+        };
         Ok(Self {
             count: if capped { DEEPEST_ROW } else { total },
             count_capped: capped,
-            next: (offset + found < total.min(DEEPEST_ROW)).then(|| query.url_of(query.page + 1)),
-            previous: (query.page > 1).then(|| query.url_of(query.page - 1)),
-            results,
+            next,
+            previous: (query.page > 1).then(|| query.url_of_page(query.page - 1)),
+            results: found.into_iter().map(|row| row.item).collect(),
         })
     }
 }
@@ -99,6 +124,7 @@ pub struct PageQuery {
     size: u64,
     exact: bool,
     ordering: Option<String>,
+    cursor: Option<String>,
     links: Links,
 }
 
@@ -115,6 +141,8 @@ pub struct PageParams {
     ordering: Option<String>,
     /// `exact` counts beyond 10,000.
     count: Option<String>,
+    /// A place to read on from instead of a page: `next` brings one where the pages end.
+    cursor: Option<String>,
 }
 
 impl PageQuery {
@@ -125,6 +153,7 @@ impl PageQuery {
             size: size.clamp(1, MAX_SIZE),
             exact: false,
             ordering: None,
+            cursor: None,
             links: Links::default(),
         }
     }
@@ -136,44 +165,13 @@ impl PageQuery {
         self
     }
 
-    /// Sorts a query as asked, or by `usual`; `id` settles ties, so that pages never overlap.
-    /// A field that is not in `fields` is 400.
-    pub fn sort<E: EntityTrait>(
-        &self,
-        select: Select<E>,
-        fields: &Ordering<'_, E::Column>,
-        id: E::Column,
-    ) -> Result<Select<E>> {
-        let asked = self.ordering.as_deref().filter(|asked| !asked.is_empty());
-        let mut select = select;
-        let mut last = Order::Asc;
-        let mut seen = Vec::new();
-        for word in asked.unwrap_or(fields.usual).split(',') {
-            let (name, order) = match word.trim().strip_prefix('-') {
-                Some(name) => (name, Order::Desc),
-                None => (word.trim(), Order::Asc),
-            };
-            let field = fields.fields.iter().find(|(known, _)| *known == name);
-            let Some((_, column)) = field else {
-                let known: Vec<_> = fields.fields.iter().map(|(known, _)| *known).collect();
-                return Err(Error::field("ordering", format!("Choose from: {}.", known.join(", "))));
-            };
-            if seen.contains(&name) {
-                return Err(Error::field("ordering", format!("Give {name} once.")));
-            }
-            seen.push(name);
-            last = order.clone();
-            select = select.order_by(*column, order);
-        }
-        Ok(select.order_by(id, last))
-    }
-
     fn from_parts(parts: &Parts, url: &PublicUrl) -> Result<Self> {
         let links = Links::new(parts, url);
-        let page = links.number("page", 1)?;
+        let cursor = links.get("cursor").map(str::to_owned);
+        let page = if cursor.is_some() { 1 } else { links.number("page", 1)? };
         let size = links.number("page_size", DEFAULT_SIZE)?.min(MAX_SIZE);
         if (page - 1).saturating_mul(size) >= DEEPEST_ROW {
-            let detail = "Lists can be read to their 10,000th row; narrow the search.";
+            let detail = "Pages end at the 10,000th row; the last one's next link reads on by cursor.";
             return Err(Error::new(Kind::Invalid, "page_too_deep", detail));
         }
         Ok(Self {
@@ -181,12 +179,17 @@ impl PageQuery {
             size,
             exact: links.get("count") == Some("exact"),
             ordering: links.get("ordering").map(str::to_owned),
+            cursor,
             links,
         })
     }
 
-    fn url_of(&self, page: u64) -> String {
+    fn url_of_page(&self, page: u64) -> String {
         self.links.with(&[("page", Some(page.to_string()))])
+    }
+
+    fn url_of_cursor(&self, cursor: &Cursor) -> String {
+        self.links.with(&[("page", None), ("cursor", Some(cursor.encode()))])
     }
 }
 
@@ -202,13 +205,41 @@ where
     }
 }
 
-/// The fields that a list can be sorted by.
+/// The orders that a list can be read in.
 #[derive(Debug)]
 pub struct Ordering<'a, C: ColumnTrait> {
     /// Names on the wire and their columns, each with its index.
     pub fields: &'a [(&'a str, C)],
     /// The order where none is asked for, in the same words: `-created_at`.
     pub usual: &'a str,
+    /// What settles ties, so that pages never overlap.
+    pub id: C,
+}
+
+impl<C: ColumnTrait> Ordering<'_, C> {
+    /// The columns of an order; a field that is unknown, or named twice, is 400.
+    fn columns(&self, order: &str) -> Result<Vec<(C, Order)>> {
+        let mut columns = Vec::new();
+        let mut seen = Vec::new();
+        for word in order.split(',') {
+            let (name, direction) = match word.trim().strip_prefix('-') {
+                Some(name) => (name, Order::Desc),
+                None => (word.trim(), Order::Asc),
+            };
+            let Some((_, column)) = self.fields.iter().find(|(known, _)| *known == name) else {
+                let known: Vec<_> = self.fields.iter().map(|(known, _)| *known).collect();
+                return Err(Error::field("ordering", format!("Choose from: {}.", known.join(", "))));
+            };
+            if seen.contains(&name) {
+                return Err(Error::field("ordering", format!("Give {name} once.")));
+            }
+            seen.push(name);
+            columns.push((*column, direction));
+        }
+        let last = columns.last().map_or(Order::Asc, |(_, direction)| direction.clone());
+        columns.push((self.id, last));
+        Ok(columns)
+    }
 }
 
 /// The address of the list that is being read, to point at its other pages.
@@ -281,7 +312,7 @@ mod tests {
     #[test]
     fn links_keep_the_other_parameters() {
         let page = query("/api/things?search=a%20b&page=2").unwrap();
-        assert_eq!(page.url_of(3), "https://example.org/api/things/?search=a+b&page=3");
+        assert_eq!(page.url_of_page(3), "https://example.org/api/things/?search=a+b&page=3");
     }
 
     #[test]

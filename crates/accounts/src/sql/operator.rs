@@ -1,14 +1,14 @@
 //! What the operator of a server does at the command line, without being a caller.
 
-use guildhall_kernel::{self as kernel, Page, PageQuery, Roles};
+use guildhall_kernel::{self as kernel, Ordering, Page, PageQuery, Roles};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Unchanged,
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set,
+    ColumnTrait, EntityTrait, QueryFilter, Set,
     sea_query::{Expr, ExprTrait},
 };
 
-use super::{SqlAccounts, find_by_name, other_superusers};
+use super::{SqlAccounts, find_by_name, other_superusers, superusers};
 use crate::{
     Account, Error, IssuedUserToken, NewUser, NewUserToken, Result,
     entity::{user, user_token},
@@ -37,15 +37,14 @@ impl SqlAccounts {
 
     /// Every account, whether it may sign in or not, oldest first.
     pub async fn accounts(&self, page: PageQuery) -> Result<Page<Account>> {
-        let select = user::Entity::find().order_by_asc(user::Column::Id);
-        let page = Page::<AccountRow>::fetch(select, &page, self.0.db.conn()).await?;
+        let ordering = Ordering { fields: &[("id", user::Column::Id)], usual: "id", id: user::Column::Id };
+        let page = Page::<AccountRow>::fetch(user::Entity::find(), &ordering, &page, self.0.db.conn()).await?;
         Ok(page.with(|rows| rows.into_iter().map(Account::from).collect()))
     }
 
     /// Is there a superuser who may sign in?
     pub async fn has_superuser(&self) -> Result<bool> {
-        let superusers = user::Entity::find().filter(Expr::col(user::Column::IsSuperuser));
-        let active = superusers.filter(user::COLUMN.is_active.eq(true));
+        let active = superusers().filter(user::COLUMN.is_active.eq(true));
         Ok(active.into_partial_model::<UserRow>().one(self.0.db.conn()).await?.is_some())
     }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The people that the caller sees: those who may sign in, and everybody for staff.
-fn visible_to(caller: &Caller) -> Select<user::Entity> {
+pub(super) fn visible_to(caller: &Caller) -> Select<user::Entity> {
     let people = user::Entity::find();
     if caller.roles.is_staff() { people } else { people.filter(user::COLUMN.is_active.eq(true)) }
 }
@@ -172,9 +172,9 @@ impl Accounts for SqlAccounts {
                 ("date_joined", user::Column::CreatedAt),
             ],
             usual: "username",
+            id: user::Column::Id,
         };
-        let select = page.sort(select, &ordering, user::Column::Id)?;
-        let page = Page::<AccountRow>::fetch(select, &page, self.0.db.conn()).await?;
+        let page = Page::<AccountRow>::fetch(select, &ordering, &page, self.0.db.conn()).await?;
         Ok(page.with(|rows| rows.into_iter().map(|row| entry(caller, row)).collect()))
     }
 

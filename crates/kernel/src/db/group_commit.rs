@@ -37,18 +37,17 @@ struct Batch {
 impl Batch {
     async fn begin(&mut self) -> Result<Arc<DatabaseTransaction>, DbErr> {
         self.take_back_unfinished().await;
-        let shared = match &self.shared {
-            Some(shared) => shared.clone(),
-            None => {
-                // IMMEDIATE: a transaction that begins by reading cannot be upgraded while another
-                // process writes; it would fail at once instead of waiting.
-                let options = TransactionOptions {
-                    sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                    ..Default::default()
-                };
-                let shared = Arc::new(self.connection.begin_with_options(options).await?);
-                self.shared.insert(shared).clone()
-            }
+        let shared = if let Some(shared) = &self.shared {
+            shared.clone()
+        } else {
+            // IMMEDIATE: a transaction that begins by reading cannot be upgraded while another
+            // process writes; it would fail at once instead of waiting.
+            let options = TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..Default::default()
+            };
+            let shared = Arc::new(self.connection.begin_with_options(options).await?);
+            self.shared.insert(shared).clone()
         };
         self.unfinished = true;
         shared.execute_unprepared("SAVEPOINT part").await?;

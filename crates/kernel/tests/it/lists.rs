@@ -3,7 +3,7 @@ use guildhall_kernel::{
     Db, Json, Ordering, Page, PageQuery, PublicUrl, Result, Slice, SliceQuery,
     testing::{TestClient, TestDb},
 };
-use sea_orm::{ActiveValue::NotSet, DbErr, EntityTrait, Set};
+use sea_orm::{ActiveValue::NotSet, ConnectionTrait, DbErr, EntityTrait, Set};
 use serde_json::{Value, json};
 
 use crate::things::{ActiveModel, Column, Entity, Thing, migrations};
@@ -15,9 +15,8 @@ struct State {
 }
 
 async fn pages(axum::extract::State(db): axum::extract::State<Db>, query: PageQuery) -> Result<Json<Value>> {
-    let ordering = Ordering { fields: &[("name", Column::Name), ("id", Column::Id)], usual: "-id" };
-    let select = query.sort(Entity::find(), &ordering, Column::Id)?;
-    let page = Page::<Thing>::fetch(select, &query, db.conn()).await?;
+    let ordering = Ordering { fields: &[("name", Column::Name), ("id", Column::Id)], usual: "-id", id: Column::Id };
+    let page = Page::<Thing>::fetch(Entity::find(), &ordering, &query, db.conn()).await?;
     let names: Vec<_> = page.results.iter().map(|thing| thing.name.clone()).collect();
     Ok(Json(json!({"count": page.count, "capped": page.count_capped, "next": page.next,
         "previous": page.previous, "results": names})))
@@ -94,7 +93,37 @@ async fn a_long_list_is_counted_to_ten_thousand_unless_asked() {
     let page = client.get("/pages/?page_size=1&count=exact").await.json();
     assert_eq!((&page["count"], &page["capped"]), (&json!(10_050), &json!(false)));
     let deepest = client.get("/pages/?page_size=100&page=100").await.json();
-    assert_eq!((deepest["results"].as_array().unwrap().len(), &deepest["next"]), (100, &Value::Null));
+    assert_eq!(deepest["results"].as_array().unwrap().last().unwrap(), "00051");
+    let beyond = client.get(&path(&deepest["next"]).unwrap()).await.json();
+    assert_eq!((&beyond["results"][0], &beyond["results"][49]), (&json!("00050"), &json!("00001")));
+    assert_eq!((&beyond["next"], &beyond["count"]), (&Value::Null, &json!(10_000)));
+}
+
+#[tokio::test]
+async fn a_cursor_reads_on_in_every_order_and_refuses_what_is_none() {
+    let (db, client) = list_of(10_020).await;
+    // Names that repeat nothing, in an order that is not the ids'.
+    let shuffle = "UPDATE thing SET name = 'n' || (id * 7919 % 10007) || '-' || id";
+    db.write(|tx| async move { tx.conn().execute_unprepared(shuffle).await }).await.unwrap();
+    for ordering in ["name", "-name", "name,-id", "-id", "id"] {
+        let first = client.get(&format!("/pages/?ordering={ordering}&page_size=100&page=100")).await.json();
+        let next = path(&first["next"]).unwrap();
+        let rest = client.get(&next).await.json();
+        assert_eq!(rest["results"].as_array().unwrap().len(), 20, "{ordering}");
+        assert_eq!(rest["next"], Value::Null);
+        let small = client.get(&next.replace("page_size=100", "page_size=12")).await.json();
+        assert_eq!(small["results"], json!(&rest["results"].as_array().unwrap()[..12]), "{ordering}");
+        let end = client.get(&path(&small["next"]).unwrap()).await.json();
+        assert_eq!(end["results"], json!(&rest["results"].as_array().unwrap()[12..]), "{ordering}");
+        let elsewhere = next.replace(&format!("ordering={}", ordering.replace(',', "%2C")), "ordering=id,name");
+        assert_eq!(client.get(&elsewhere).await.status, 400, "a cursor of another order: {elsewhere}");
+    }
+    for cursor in
+        ["", "x", "e30", "eyJvcmRlciI6Ii1pZCIsImtleXMiOltdfQ", "%00", "eyJvcmRlciI6Ii1pZCIsImtleXMiOlsieCIsIngiXX0"]
+    {
+        let status = client.get(&format!("/pages/?cursor={cursor}")).await.status.as_u16();
+        assert!(status == 400 || status == 200, "{cursor}: {status}");
+    }
 }
 
 #[tokio::test]
