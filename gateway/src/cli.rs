@@ -206,7 +206,14 @@ impl Cli {
         let sources = Sources::of_process(flags);
         let load = || Settings::load(&sources).map_err(anyhow::Error::msg);
         match self.command {
-            Command::Serve(command) => serve(&load()?, !command.no_migrate).await?,
+            Command::Serve(command) => {
+                let settings = load()?;
+                logging::start(&settings.log)?;
+                if let Some(file) = sources.missing_file() {
+                    tracing::warn!(file = %file.display(), "GUILDHALL_ENV names a file that is not there");
+                }
+                serve(&settings, !command.no_migrate).await?;
+            }
             Command::Migrate { step } => return migrate(&load()?, step.unwrap_or(Migrate::Up)).await,
             Command::User(command) => {
                 let services = Services::open(&load()?, true).await?;
@@ -233,7 +240,6 @@ impl Cli {
 }
 
 async fn serve(settings: &Settings, migrate: bool) -> anyhow::Result<()> {
-    logging::start(&settings.log)?;
     let services = Services::open(settings, migrate).await?;
     let has_superuser = services.accounts.has_superuser().await?;
     // Listened for before anybody can know that the server runs.

@@ -153,6 +153,14 @@ impl Sources {
         let environment = variables.get("GUILDHALL_ENV").filter(|name| !name.is_empty()).cloned();
         Self { environment, folder: "config".into(), variables, flags }
     }
+
+    /// The file that `GUILDHALL_ENV` names, if it is not there. It need not be, everything may be in
+    /// the environment; but a name that was mistyped looks just the same.
+    pub fn missing_file(&self) -> Option<PathBuf> {
+        let name = self.environment.as_ref()?;
+        let file = self.folder.join(format!("{name}.toml"));
+        (!file.exists()).then_some(file)
+    }
 }
 
 impl Settings {
@@ -285,7 +293,7 @@ fn merge(sources: &Sources) -> Result<Config, String> {
     builder.build().map_err(|error| error.to_string())
 }
 
-/// The file that `GUILDHALL_ENV` names; it need not be there, everything may be in the environment.
+/// The file that `GUILDHALL_ENV` names.
 fn operators_file(folder: &Path, name: &str) -> Result<impl config::Source + Send + Sync + 'static + use<>, String> {
     if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
         return Err(format!("GUILDHALL_ENV must be a plain word like production, it is {name:?}"));
