@@ -1,13 +1,16 @@
 use garde::Validate;
 use guildhall_kernel::{Person, Timestamp, UserId, define_id, text};
 use sea_orm::{
-    DerivePartialModel, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+    DerivePartialModel, EntityTrait, FromQueryResult, PartialModelTrait, QueryFilter, QuerySelect, QueryTrait,
     sea_query::{Asterisk, Expr, ExprTrait},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::entity::{group, membership};
+use crate::entity::{
+    group,
+    membership::{self, Role},
+};
 
 define_id!(
     /// A group.
@@ -69,6 +72,20 @@ pub(crate) struct GroupRow {
     pub(crate) updated_at: Timestamp,
     #[sea_orm(from_expr = "member_count()")]
     pub(crate) member_count: i64,
+}
+
+/// A group and what the viewer is in it, which [`with_own_role`](crate::sql) adds.
+#[derive(Clone, Debug, FromQueryResult)]
+pub(crate) struct SeenRow {
+    #[sea_orm(nested)]
+    pub(crate) row: GroupRow,
+    pub(crate) own_role: Option<Role>,
+}
+
+impl PartialModelTrait for SeenRow {
+    fn select_cols_nested<S: QuerySelect>(select: S, prefix: Option<&str>, alias: Option<&'static str>) -> S {
+        GroupRow::select_cols_nested(select, prefix, alias)
+    }
 }
 
 fn member_count() -> Expr {

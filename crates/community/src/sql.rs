@@ -13,8 +13,8 @@ use guildhall_kernel::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select, Set, SqlErr,
-    sea_query::{Alias, Expr, ExprTrait, Query, UnionType},
+    ColumnTrait, Condition, EntityTrait, PartialModelTrait, QueryFilter, QuerySelect, QueryTrait, Select, Set, SqlErr,
+    sea_query::{Expr, ExprTrait, Query},
 };
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
         group,
         membership::{self, Role},
     },
-    model::GroupRow,
+    model::{GroupRow, SeenRow},
     picture,
 };
 
@@ -102,19 +102,19 @@ impl SqlCommunity {
             .await
     }
 
-    /// The groups as the caller sees them, in two statements however many there are.
-    async fn show(&self, viewer: Option<Caller>, rows: Vec<GroupRow>) -> Result<Vec<Group>> {
-        let ids: Vec<GroupId> = rows.iter().map(|row| row.id).collect();
-        let members = if ids.is_empty() { Vec::new() } else { concerned(viewer, &ids).all(self.db.conn()).await? };
-        let creators: HashSet<UserId> = rows.iter().filter_map(|row| row.creator_id).collect();
+    /// The groups as the viewer sees them, in two statements however many there are.
+    async fn show(&self, rows: Vec<SeenRow>) -> Result<Vec<Group>> {
+        let ids: Vec<GroupId> = rows.iter().map(|seen| seen.row.id).collect();
+        let moderators = if ids.is_empty() { Vec::new() } else { moderators_of(&ids).all(self.db.conn()).await? };
+        let creators: HashSet<UserId> = rows.iter().filter_map(|seen| seen.row.creator_id).collect();
         let people = self.people(&creators.into_iter().collect::<Vec<_>>()).await?;
-        let mut of_group: HashMap<GroupId, Vec<&membership::Model>> = HashMap::new();
-        for member in &members {
-            of_group.entry(member.group_id).or_default().push(member);
+        let mut of_group: HashMap<GroupId, Vec<UserId>> = HashMap::new();
+        for moderator in moderators {
+            of_group.entry(moderator.group_id).or_default().push(moderator.user_id);
         }
-        let show = |row: GroupRow| {
-            let members = of_group.get(&row.id).map_or(&[][..], Vec::as_slice);
-            self.view(row, viewer, members, &people)
+        let show = |seen: SeenRow| {
+            let moderators = of_group.remove(&seen.row.id).unwrap_or_default();
+            self.view(seen, moderators, &people)
         };
         Ok(rows.into_iter().map(show).collect())
     }
@@ -124,22 +124,15 @@ impl SqlCommunity {
         Ok(people.into_iter().map(|person| (person.id, person)).collect())
     }
 
-    fn view(
-        &self,
-        row: GroupRow,
-        viewer: Option<Caller>,
-        members: &[&membership::Model],
-        people: &HashMap<UserId, Person>,
-    ) -> Group {
-        let moderators = members.iter().filter(|member| member.role != Role::Member);
-        let mut moderators: Vec<UserId> = moderators.map(|member| member.user_id).collect();
+    fn view(&self, seen: SeenRow, mut moderators: Vec<UserId>, people: &HashMap<UserId, Person>) -> Group {
+        let SeenRow { row, own_role } = seen;
         moderators.sort_unstable();
         Group {
             image_url: picture::fallback_url(&self.mount, row.id, &row.name),
             banner_url: None,
             creator: row.creator_id.and_then(|id| people.get(&id)).cloned(),
-            is_member: viewer.is_some_and(|caller| members.iter().any(|member| member.user_id == caller.user)),
-            is_moderator: viewer.is_some_and(|caller| moderators.contains(&caller.user)),
+            is_member: own_role.is_some(),
+            is_moderator: own_role.is_some_and(|role| role != Role::Member),
             moderators,
             courses: Vec::new(),
             id: row.id,
@@ -164,31 +157,26 @@ fn joined(user: UserId) -> Condition {
     Condition::all().add(group::Column::Id.in_subquery(own.into_query()))
 }
 
-/// The memberships of whoever looks after these groups, and the viewer's own.
-///
-/// Two searches by index, since an "or" between them would read every member. And the viewer's own
-/// group by group: whoever is in ten thousand groups should not have them all read for a page of twenty.
-fn concerned(viewer: Option<Caller>, groups: &[GroupId]) -> Select<membership::Entity> {
+/// Adds what the viewer is in each group; group by group, since whoever is in ten thousand of them should
+/// not have them all read for a page of twenty.
+fn with_own_role(groups: Select<group::Entity>, viewer: Option<Caller>) -> Select<group::Entity> {
+    let column = |column| Expr::col((membership::Entity, column));
+    // Nobody has the id 0.
+    let user = viewer.map_or(UserId(0), |caller| caller.user);
+    let own = Query::select()
+        .column((membership::Entity, membership::Column::Role))
+        .from(membership::Entity)
+        .and_where(column(membership::Column::GroupId).equals((group::Entity, group::Column::Id)))
+        .and_where(column(membership::Column::UserId).eq(user))
+        .take();
+    groups.expr_as(Expr::from(own), "own_role")
+}
+
+/// Whoever looks after these groups.
+fn moderators_of(groups: &[GroupId]) -> Select<membership::Entity> {
     let of_groups = membership::COLUMN.group_id.is_in(groups.iter().copied());
     // As the index has it; a bound value would not do.
-    let looks_after = Expr::cust("community_membership.role <> 'member'");
-    let mut concerned = membership::Entity::find().filter(of_groups).filter(looks_after);
-    if let Some(caller) = viewer {
-        let own = Alias::new("own");
-        let own_in_group = Query::select()
-            .column((own.clone(), membership::Column::Id))
-            .from_as(membership::Entity, own.clone())
-            .and_where(Expr::col((own.clone(), membership::Column::GroupId)).equals((group::Entity, group::Column::Id)))
-            .and_where(Expr::col((own, membership::Column::UserId)).eq(caller.user))
-            .take();
-        let owns = group::Entity::find()
-            .select_only()
-            .expr(Expr::from(own_in_group))
-            .filter(group::COLUMN.id.is_in(groups.iter().copied()));
-        let own = membership::Entity::find().filter(membership::COLUMN.id.in_subquery(owns.into_query()));
-        QueryTrait::query(&mut concerned).union(UnionType::Distinct, own.into_query());
-    }
-    concerned
+    membership::Entity::find().filter(of_groups).filter(Expr::cust("community_membership.role <> 'member'"))
 }
 
 /// A name as it stands in an address, and the same with a random end in case somebody has it.
@@ -219,14 +207,7 @@ impl Community for SqlCommunity {
             outcome => outcome?,
         };
         let people = self.people(&[caller.user]).await?;
-        let owner = membership::Model {
-            id: 0,
-            group_id: row.id,
-            user_id: caller.user,
-            role: Role::Owner,
-            joined_at: row.created_at,
-        };
-        Ok(self.view(row, Some(*caller), &[&owner], &people))
+        Ok(self.view(SeenRow { row, own_role: Some(Role::Owner) }, vec![caller.user], &people))
     }
 
     async fn groups(&self, viewer: Option<Caller>, filter: GroupFilter, page: PageQuery) -> Result<Page<Group>> {
@@ -252,16 +233,17 @@ impl Community for SqlCommunity {
             usual: "-created_at",
             id: group::Column::Id,
         };
-        let page = Page::<GroupRow>::fetch(select, &ordering, &page, self.db.conn()).await?;
+        let own_role = |rows| with_own_role(rows, viewer);
+        let page = Page::<SeenRow>::fetch_with(select, own_role, &ordering, &page, self.db.conn()).await?;
         let (rows, page) = page.take();
-        let groups = self.show(viewer, rows).await?;
+        let groups = self.show(rows).await?;
         Ok(page.with(|_| groups))
     }
 
     async fn group(&self, viewer: Option<Caller>, id: GroupId) -> Result<Group> {
-        let found = self.visible_to(viewer)?.filter(group::COLUMN.id.eq(id)).into_partial_model();
-        let row = found.one(self.db.conn()).await?.ok_or(Error::GroupNotFound(id))?;
-        self.show(viewer, vec![row]).await?.pop().ok_or(Error::GroupNotFound(id))
+        let found = SeenRow::select_cols(self.visible_to(viewer)?.filter(group::COLUMN.id.eq(id)).select_only());
+        let row = with_own_role(found, viewer).into_model::<SeenRow>().one(self.db.conn()).await?;
+        self.show(vec![row.ok_or(Error::GroupNotFound(id))?]).await?.pop().ok_or(Error::GroupNotFound(id))
     }
 
     async fn delete_group(&self, caller: &Caller, id: GroupId, known: IfMatch) -> Result<()> {
@@ -325,6 +307,7 @@ mod tests {
         let caller = Caller { user: UserId(1), roles: Roles::default() };
         let visible = || community.visible_to(Some(caller)).unwrap();
         let newest = |groups: Select<group::Entity>| {
+            let groups = with_own_role(SeenRow::select_cols(groups.select_only()), Some(caller));
             groups.order_by_desc(group::Column::CreatedAt).order_by_desc(group::Column::Id).limit(20).into_query()
         };
         let lists = [
@@ -334,7 +317,7 @@ mod tests {
                 "by name",
                 visible().order_by_asc(group::Column::NameKey).order_by_asc(group::Column::Id).limit(20).into_query(),
             ),
-            ("who looks after them", concerned(Some(caller), &[GroupId(1), GroupId(2)]).into_query()),
+            ("who looks after them", moderators_of(&[GroupId(1), GroupId(2)]).into_query()),
         ];
         for (list, query) in lists {
             let plan = plan(&db, &query).await;

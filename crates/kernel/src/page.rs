@@ -62,10 +62,21 @@ impl<T: PartialModelTrait> Page<T> {
         query: &PageQuery,
         conn: &impl ConnectionTrait,
     ) -> Result<Self> {
+        Self::fetch_with(select, |rows| rows, ordering, query, conn).await
+    }
+
+    /// The same with columns that depend on who is asking: `more` adds them to what `T` selects.
+    pub async fn fetch_with<E: EntityTrait>(
+        select: Select<E>,
+        more: impl FnOnce(Select<E>) -> Select<E>,
+        ordering: &Ordering<'_, E::Column>,
+        query: &PageQuery,
+        conn: &impl ConnectionTrait,
+    ) -> Result<Self> {
         let order = query.ordering.as_deref().filter(|asked| !asked.is_empty()).unwrap_or(ordering.usual);
         let columns = ordering.columns(order)?;
         let offset = (query.page - 1) * query.size;
-        let mut rows = T::select_cols(select.clone().select_only());
+        let mut rows = more(T::select_cols(select.clone().select_only()));
         rows = Placed::<T>::ask(rows, &columns);
         for (column, direction) in &columns {
             rows = rows.order_by(*column, direction.clone());
