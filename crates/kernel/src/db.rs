@@ -329,9 +329,10 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool) -> Result<Connec
 fn postgres_options(url: &str, connections: u32) -> Result<ConnectOptions, DbErr> {
     PgConnectOptions::from_str(url).map_err(|error| DbErr::Custom(error.to_string()))?;
     let mut options = common_options(url, connections);
-    // With a bound LIMIT the planner would otherwise plan every execution anew.
+    // With a bound LIMIT the planner would otherwise plan every execution anew. A plan for any LIMIT looks
+    // dear, though, and PostgreSQL would compile it each time, which takes longer than running it.
     options.map_sqlx_postgres_opts(|postgres| {
-        postgres.options([("plan_cache_mode", "force_generic_plan")]).statement_cache_capacity(256)
+        postgres.options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")]).statement_cache_capacity(256)
     });
     Ok(options)
 }

@@ -251,14 +251,16 @@ async fn postgres_runs_an_act_again_that_met_another() {
 }
 
 #[tokio::test]
-async fn postgres_plans_a_statement_once() {
+async fn postgres_plans_a_statement_once_and_compiles_none() {
     let db = TestDb::new(migrations).await;
     if db.backend() != DbBackend::Postgres {
         return;
     }
-    let query = Statement::from_string(DbBackend::Postgres, "SHOW plan_cache_mode");
-    let mode: String = db.conn().query_one_raw(query).await.unwrap().unwrap().try_get_by_index(0).unwrap();
-    assert_eq!(mode, "force_generic_plan");
+    for (setting, expected) in [("plan_cache_mode", "force_generic_plan"), ("jit", "off")] {
+        let query = Statement::from_string(DbBackend::Postgres, format!("SHOW {setting}"));
+        let row = db.conn().query_one_raw(query).await.unwrap().unwrap();
+        assert_eq!(row.try_get_by_index::<String>(0).unwrap(), expected);
+    }
 }
 
 #[tokio::test]
