@@ -129,7 +129,8 @@ fn describe(response: Response, id: &str) -> Response {
             if content_type.is_some_and(|value| value == "application/json") {
                 return response; // it says in its own words what is wrong, as /readyz does
             }
-            undescribed(status).into()
+            let title = status.canonical_reason().unwrap_or("Error");
+            Problem { status: status.as_u16(), title, ..undescribed(status).into() }
         }
         None => return response,
     };
@@ -165,7 +166,10 @@ fn undescribed(status: StatusCode) -> Error {
         status if status.is_client_error() => {
             Error::new(Kind::Invalid, "bad_request", "The request does not make sense.")
         }
-        status => Error::internal(format!("a part of the server answered {status}")),
+        status => {
+            tracing::error!(%status, "a part of the server refused without saying why");
+            Error::internal("a part of the server refused without saying why")
+        }
     }
 }
 
@@ -223,6 +227,7 @@ mod tests {
             .route("/boom/", get(boom))
             .route("/slow/", get(slow))
             .route("/echo/", post(echo))
+            .route("/odd/", get(|| async { StatusCode::IM_A_TEAPOT }))
             .route("/plain", get(|| async { "plain" }));
         let mut settings = settings();
         settings.server.request_seconds = 1;
@@ -268,9 +273,11 @@ mod tests {
             ("DELETE", "/echo", String::new(), (405, "method_not_allowed")),
             ("POST", "/echo/", large, (413, "body_too_large")),
             ("POST", "/echo/", "{".to_owned(), (400, "parse_error")),
+            ("GET", "/odd/", String::new(), (418, "bad_request")),
         ] {
             let (status, headers, problem) = send(request(method, path, body)).await;
             assert_eq!((status, problem["code"].as_str()), (expected.0, Some(expected.1)), "{method} {path}");
+            assert_eq!(problem["status"], expected.0);
             assert_eq!(headers["content-type"], "application/problem+json");
             if status == 405 {
                 assert_eq!(headers["allow"], "POST");

@@ -10,3 +10,12 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
     );
     vec![Box::new(groups.with("users", host.users))]
 }
+
+/// The tables of this crate beside a user table that is not ours.
+#[cfg(test)]
+pub(crate) fn beside_people() -> Vec<Box<dyn MigrationTrait>> {
+    let people = SqlMigration::new("m20240101_000000_people", "CREATE TABLE people (id {id});", "DROP TABLE people;");
+    let mut all: Vec<Box<dyn MigrationTrait>> = vec![Box::new(people)];
+    all.extend(migrations(&HostTables { users: "people" }));
+    all
+}

@@ -282,16 +282,6 @@ impl Community for SqlCommunity {
 mod tests {
     use super::*;
 
-    fn beside_people() -> Vec<Box<dyn sea_orm_migration::MigrationTrait>> {
-        use guildhall_kernel::{HostTables, db::SqlMigration};
-
-        let people =
-            SqlMigration::new("m20240101_000000_people", "CREATE TABLE people (id {id});", "DROP TABLE people;");
-        let mut all: Vec<Box<dyn sea_orm_migration::MigrationTrait>> = vec![Box::new(people)];
-        all.extend(crate::migrations(&HostTables { users: "people" }));
-        all
-    }
-
     #[tokio::test]
     async fn no_list_reads_or_sorts_a_whole_table() {
         use guildhall_kernel::{
@@ -300,7 +290,7 @@ mod tests {
         };
         use sea_orm::QueryOrder;
 
-        let db = TestDb::new(beside_people).await;
+        let db = TestDb::new(crate::migrations::beside_people).await;
         let mount = "https://example.org".parse().unwrap();
         let directory = Arc::new(fake_directory([]));
         let community = SqlCommunity::new(db.handle(), directory, Clock::system(), mount, Settings::default());

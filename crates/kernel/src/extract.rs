@@ -197,7 +197,6 @@ mod tests {
         let deep = format!("{{\"name\": {}{}}}", "[".repeat(200), "]".repeat(200));
         assert_eq!(refusal(&deep).kind(), Kind::Invalid);
         let ignored = format!("{{\"name\": \"x\", \"y\": {}{}}}", "[".repeat(200), "]".repeat(200));
-        let outcome = parse::<Input>(ignored.as_bytes());
-        assert!(outcome.is_ok() || outcome.is_err_and(|error| error.kind() == Kind::Invalid));
+        assert!(parse::<Input>(ignored.as_bytes()).is_ok());
     }
 }

@@ -128,7 +128,8 @@ async fn count<E: EntityTrait>(select: Select<E>, exact: bool, conn: &impl Conne
     Ok(u64::try_from(total).unwrap_or_default())
 }
 
-/// Which page of a list is asked for: `?page=`, `?page_size=`, `?ordering=`, `?count=exact`.
+/// Which page of a list is asked for: `?page=` or `?cursor=`, `?page_size=`, `?ordering=`,
+/// `?count=exact`.
 #[derive(Clone, Debug)]
 pub struct PageQuery {
     page: u64,

@@ -99,6 +99,31 @@ async fn a_terminated_server_stores_what_it_has_answered() {
 }
 
 #[tokio::test]
+async fn a_second_signal_ends_the_server_at_once() {
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+    };
+
+    let terminal = Terminal::new().await;
+    let server = terminal.serve();
+    let address = server.url.strip_prefix("http://").unwrap().to_owned();
+    let mut endless = TcpStream::connect(&address).unwrap();
+    let head = "POST /api/auth/login/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                Expect: 100-continue\r\nContent-Length: 9\r\n\r\n";
+    endless.write_all(head.as_bytes()).unwrap();
+    endless.read_exact(&mut [0; 25]).unwrap();
+    server.signal("-TERM");
+    while TcpStream::connect(&address).is_ok() {
+        std::thread::yield_now();
+    }
+    // It waits for the request, up to twenty seconds; whoever asks again does not want to wait.
+    let (code, log) = server.stop();
+    assert_eq!(code, Some(1));
+    assert!(log.contains("by a second signal"), "{log}");
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_start_says_why() {
     let terminal = Terminal::new().await;
     let server = terminal.serve();

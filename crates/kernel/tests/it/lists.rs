@@ -121,8 +121,7 @@ async fn a_cursor_reads_on_in_every_order_and_refuses_what_is_none() {
     for cursor in
         ["", "x", "e30", "eyJvcmRlciI6Ii1pZCIsImtleXMiOltdfQ", "%00", "eyJvcmRlciI6Ii1pZCIsImtleXMiOlsieCIsIngiXX0"]
     {
-        let status = client.get(&format!("/pages/?cursor={cursor}")).await.status.as_u16();
-        assert!(status == 400 || status == 200, "{cursor}: {status}");
+        assert_eq!(client.get(&format!("/pages/?cursor={cursor}")).await.status, 400, "{cursor}");
     }
 }
 
