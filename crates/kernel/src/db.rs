@@ -161,9 +161,9 @@ impl Db {
                 Ok(value)
             }
             Writer::Sqlite(writer) => {
-                let (turn, part) = writer.turn().await.begin().await?;
-                let value = act(Tx(part.clone())).await?;
-                turn.commit(part).await?;
+                let (part, turn) = writer.turn().await.begin().await?;
+                let value = act(Tx(part)).await?;
+                turn.commit().await?;
                 Ok(value)
             }
         }
@@ -206,9 +206,11 @@ impl Db {
                 tx.commit().await
             }
             Writer::Sqlite(writer) => {
-                let (turn, part) = writer.turn().await.begin().await?;
-                work(&migrator, &part).await?;
-                turn.commit(part).await
+                let (part, turn) = writer.turn().await.begin().await?;
+                let outcome = work(&migrator, &part).await;
+                drop(part);
+                outcome?;
+                turn.commit().await
             }
         }
     }

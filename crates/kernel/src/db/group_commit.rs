@@ -55,8 +55,7 @@ impl Batch {
     }
 
     /// Keeps what was written since [`begin`](Self::begin).
-    async fn keep(&mut self, part: Arc<DatabaseTransaction>) -> Result<(), DbErr> {
-        drop(part);
+    async fn keep(&mut self) -> Result<(), DbErr> {
         let Some(shared) = &mut self.shared else { return Err(lost()) };
         if Arc::get_mut(shared).is_none() {
             self.abandon();
@@ -160,16 +159,17 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Opens this writer's part of the shared transaction.
-    pub(super) async fn begin(mut self) -> Result<(Self, Arc<DatabaseTransaction>), DbErr> {
-        let begin = async move { self.batch.begin().await.map(|part| (self, part)) };
+    /// Opens this writer's part of the shared transaction; whoever holds it lets go of it before the
+    /// turn ends.
+    pub(super) async fn begin(mut self) -> Result<(Arc<DatabaseTransaction>, Self), DbErr> {
+        let begin = async move { self.batch.begin().await.map(|part| (part, self)) };
         tokio::spawn(begin).await.unwrap_or_else(|_| Err(lost()))
     }
 
     /// Closes this writer's part, lets the next one write, and waits until both are stored.
-    pub(super) async fn commit(mut self, part: Arc<DatabaseTransaction>) -> Result<(), DbErr> {
+    pub(super) async fn commit(mut self) -> Result<(), DbErr> {
         let (stored, wait) = oneshot::channel();
-        let keep = async move { self.batch.keep(part).await.map(|()| self.batch.waiting.push(stored)) };
+        let keep = async move { self.batch.keep().await.map(|()| self.batch.waiting.push(stored)) };
         tokio::spawn(keep).await.unwrap_or_else(|_| Err(lost()))?;
         wait.await.unwrap_or_else(|_| Err(lost()))
     }
