@@ -2,15 +2,16 @@
 
 use std::{
     io::{self, BufRead, IsTerminal, Write},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guildhall_accounts::{NewUser, NewUserToken, WeakPassword};
-use guildhall_kernel::{PageQuery, Roles};
+use guildhall_kernel::{PageQuery, Roles, doctor::Severity};
 
-use crate::{Server, Services, Settings, Sources, document, logging};
+use crate::{Server, Services, Settings, Sources, backup, doctor, document, logging};
 
 /// The back end of a community: accounts, groups and more in one program.
 #[derive(Parser)]
@@ -45,9 +46,34 @@ enum Command {
     /// Make, list and change accounts
     #[command(subcommand)]
     User(User),
-    /// Make user tokens
+    /// Make user tokens, and clear away what has expired
     #[command(subcommand)]
     Token(Token),
+    /// Keys that tokens are signed with
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Look whether everything is in order; exits with 1 where something is wrong
+    Doctor {
+        /// Mend what is safe to mend: expired tokens, sequences, file modes
+        #[arg(long)]
+        fix: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Copy the embedded database, also while the server runs
+    Backup {
+        /// The file to write
+        path: PathBuf,
+        /// Replace a file that exists
+        #[arg(long)]
+        force: bool,
+    },
+    /// Put a copy in the place of the embedded database, while the server does not run
+    Restore {
+        /// The file to read
+        path: PathBuf,
+    },
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -160,6 +186,18 @@ enum Token {
         #[arg(long, default_value = "")]
         name: String,
     },
+    /// Clear away tokens that have expired, and whatever else has
+    Prune,
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Make a new key to sign with; what the old one has signed stays good until it expires
+    Rotate {
+        /// The old key is known to others: nothing that it has signed is good any more
+        #[arg(long)]
+        compromised: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -223,10 +261,42 @@ impl Cli {
             }
             Command::Token(Token::Create { user, days, name }) => {
                 let services = Services::open(&load()?, true).await?;
-                let new = NewUserToken { name, expires_in_days: days };
+                let new = NewUserToken { name, expires_in_days: days, ..NewUserToken::default() };
                 let outcome = services.accounts.create_token_for(&user, new).await.map_err(explained);
                 services.db.close().await?;
                 say(outcome?.token)?;
+            }
+            Command::Token(Token::Prune) => {
+                let services = Services::open(&load()?, true).await?;
+                let outcome = services.accounts.prune().await;
+                services.db.close().await?;
+                for (what, count) in outcome?.counts() {
+                    say(format_args!("{count} {what}"))?;
+                }
+            }
+            Command::Keys(Keys::Rotate { compromised }) => {
+                let services = Services::open(&load()?, true).await?;
+                let outcome = services.accounts.rotate_keys(compromised).await;
+                services.db.close().await?;
+                say(format_args!("Tokens are signed with the key {} now.", outcome?))?;
+                if compromised {
+                    say("Nothing that another key has signed is good any more: everybody has to sign in again.")?;
+                }
+            }
+            Command::Doctor { fix, json } => return examine(&load()?, fix, json).await,
+            Command::Backup { path, force } => {
+                let bytes = backup::backup(&load()?, &path, force).await?;
+                say(format_args!("Copied {bytes} bytes into {}, and opened the copy.", path.display()))?;
+            }
+            Command::Restore { path } => {
+                let kept = backup::restore(&load()?, &path).await?;
+                say(format_args!("The database is that of {} now.", path.display()))?;
+                if let Some(kept) = kept {
+                    say(format_args!("What was there is kept in {}.", kept.display()))?;
+                }
+                say(
+                    "Sessions and tokens that were ended since are as they were then: guildhall keys rotate --compromised ends every session.",
+                )?;
             }
             Command::Config(ConfigCommand::Check) => {
                 for (key, value) in Settings::effective(&sources).map_err(anyhow::Error::msg)? {
@@ -237,6 +307,25 @@ impl Cli {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+async fn examine(settings: &Settings, fix: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let findings = doctor::run(settings, fix).await?;
+    if json {
+        say(serde_json::to_string_pretty(&findings)?)?;
+    } else {
+        for finding in &findings {
+            let word = match finding.severity {
+                _ if finding.fixed => "fixed",
+                Severity::Ok => "ok",
+                Severity::Note => "note",
+                Severity::Fault => "FAULT",
+            };
+            say(format_args!("{word:<6} {:<16} {}", finding.check, finding.message))?;
+        }
+    }
+    let sound = !findings.iter().any(guildhall_kernel::doctor::Finding::is_fault);
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn serve(settings: &Settings, migrate: bool) -> anyhow::Result<()> {
@@ -252,6 +341,9 @@ async fn serve(settings: &Settings, migrate: bool) -> anyhow::Result<()> {
         let program = std::env::args().next().unwrap_or_else(|| "guildhall".to_owned());
         say("There is no superuser yet. Make one, in another terminal:")?;
         say(format_args!("  {program} user create --username admin --email you@example.org --role superuser"))?;
+    }
+    if server.services().mailer.is_none() {
+        say("There is no mail server (mail.smtp_url): letters stay in the outbox, and no address can be verified.")?;
     }
     tracing::info!(address = %server.address(), "the server is ready");
     stop.signalled().await;

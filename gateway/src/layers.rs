@@ -1,15 +1,18 @@
 //! What every request passes through on its way in, and every answer on its way out.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
-    extract::{MatchedPath, Request},
+    extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, StatusCode, Uri, header, uri::PathAndQuery},
-    middleware::{Next, from_fn, map_response},
+    middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::{IntoResponse, Response},
 };
-use guildhall_kernel::{Error, Kind, Problem, PublicUrl};
+use guildhall_kernel::{Error, Kind, Problem, PublicUrl, TrustedProxies};
 use tower::ServiceExt;
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -30,7 +33,9 @@ const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 const ONLY_TLS: &str = "max-age=31536000; includeSubDomains";
 
 /// Puts the layers around the routes; the last one added is the first that a request meets.
-pub(crate) fn wrap(routes: Router, settings: &Settings, url: &PublicUrl) -> Router {
+pub fn wrap(routes: Router, settings: &Settings, url: &PublicUrl) -> Router {
+    // Settings that were loaded hold networks only.
+    let proxies = Arc::new(TrustedProxies::parse(&settings.server.trusted_proxies).unwrap_or_default());
     let patience = Duration::from_secs(settings.server.request_seconds.into());
     let only_tls = url.is_https();
     both_spellings(routes)
@@ -41,7 +46,7 @@ pub(crate) fn wrap(routes: Router, settings: &Settings, url: &PublicUrl) -> Rout
         .layer(CatchPanicLayer::custom(panicked))
         .layer(cors(&settings.cors.origins))
         .layer(map_response(move |response| std::future::ready(secure(response, only_tls))))
-        .layer(from_fn(answer))
+        .layer(from_fn_with_state(proxies, answer))
 }
 
 /// Lets a path be written with and without a slash at its end, with no redirect: one that matches
@@ -79,13 +84,14 @@ async fn tell_route(matched: MatchedPath, request: Request, next: Next) -> Respo
 
 /// Gives the request its id, and the answer to it; notes both in the log and the metrics; sees to it
 /// that every refusal is a problem document.
-async fn answer(request: Request, next: Next) -> Response {
+async fn answer(State(proxies): State<Arc<TrustedProxies>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let id = request_id(&request);
     let method = request.method().clone();
+    let origin = proxies.origin(&request, Some(id.clone()));
     let span = tracing::info_span!("request", request.id = %id, user.id = tracing::field::Empty);
     async move {
-        let response = next.run(request).await;
+        let response = origin.scope(next.run(request)).await;
         let mut response = describe(response, &id);
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, value);

@@ -1,10 +1,13 @@
 //! The Guildhall server: settings, wiring, serving and the command line. It holds no rule and no
 //! query; the crates that it composes do.
 
+mod background;
+mod backup;
 pub mod cli;
+mod doctor;
 mod document;
 mod health;
-mod layers;
+pub mod layers;
 mod logging;
 mod metrics;
 mod server;

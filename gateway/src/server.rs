@@ -11,7 +11,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{ServiceExt, service_fn};
 
-use crate::{Services, Settings, health, metrics};
+use crate::{Services, Settings, background, health, metrics};
 
 /// How long a client may take to send the head of a request, or leave a connection idle.
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
@@ -50,6 +50,7 @@ impl Server {
                 patience,
             )));
         }
+        tasks.extend(background::start(&services, &stop));
         Ok(Self { address, services, stop, tasks })
     }
 

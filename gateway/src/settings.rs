@@ -7,7 +7,7 @@ use std::{
 };
 
 use config::{Config, Environment, File, FileFormat, Value, ValueKind};
-use guildhall_kernel::PublicUrl;
+use guildhall_kernel::{PublicUrl, TrustedProxies};
 use serde::{Deserialize, Deserializer, de};
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -24,6 +24,8 @@ pub struct Settings {
     pub database: Database,
     /// What a client may ask for.
     pub limits: Limits,
+    /// How letters leave.
+    pub mail: Mail,
     /// Whose pages may call the API.
     pub cors: Cors,
     /// What is logged, and how.
@@ -41,8 +43,13 @@ pub struct Settings {
 pub struct Server {
     /// Address and port to listen on.
     pub bind: String,
+    /// What people know the service as.
+    pub name: String,
     /// What clients reach the server as; empty: what it listens on.
     pub public_url: String,
+    /// Networks of the proxies whose word about a client's address is taken.
+    #[serde(deserialize_with = "list")]
+    pub trusted_proxies: Vec<String>,
     /// How long a request may take, in seconds.
     pub request_seconds: u32,
     /// How long requests may still take once the server has been told to stop, in seconds.
@@ -65,6 +72,15 @@ pub struct Limits {
     pub enabled: bool,
     /// The largest request body, in bytes.
     pub body_bytes: usize,
+}
+
+/// The section `mail`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Mail {
+    /// The mail server; empty: letters stay in the outbox.
+    pub smtp_url: String,
+    /// Who letters are from.
+    pub from: String,
 }
 
 /// The section `cors`.
@@ -216,6 +232,16 @@ impl Settings {
         {
             faults.push(format!("server.public_url {error}"));
         }
+        if let Err(error) = TrustedProxies::parse(&self.server.trusted_proxies) {
+            faults.push(format!("server.trusted_proxies: {error}"));
+        }
+        if self.server.name.trim().is_empty() || self.server.name.chars().any(char::is_control) {
+            faults.push("server.name must be a name on one line".to_owned());
+        }
+        let smtp = ["smtp://", "smtps://"];
+        if !self.mail.smtp_url.is_empty() && !smtp.iter().any(|scheme| self.mail.smtp_url.starts_with(scheme)) {
+            faults.push("mail.smtp_url must begin with smtp:// or smtps://".to_owned());
+        }
         let schemes = ["sqlite:", "postgres://", "postgresql://"];
         if !self.database.url.is_empty() && !schemes.iter().any(|scheme| self.database.url.starts_with(scheme)) {
             faults.push("database.url must begin with sqlite:// or postgres://".to_owned());
@@ -252,6 +278,18 @@ impl Settings {
         let cores = available_parallelism().map_or(1, NonZero::get);
         let cores = u32::try_from(cores).unwrap_or(u32::MAX);
         if self.database_url().starts_with("sqlite:") { (cores * 2).max(4) } else { cores * 4 }
+    }
+
+    /// What clients will reach the server as, as far as the settings tell.
+    ///
+    /// # Errors
+    /// Where the settings are no address.
+    pub fn expected_url(&self) -> anyhow::Result<PublicUrl> {
+        match self.server.bind.parse() {
+            Ok(address) => self.public_url(address),
+            Err(_) if self.server.public_url.is_empty() => Ok(format!("http://{}", self.server.bind).parse()?),
+            Err(_) => Ok(self.server.public_url.parse()?),
+        }
     }
 
     /// What clients reach the server as, once it is known where it listens.
@@ -417,6 +455,10 @@ mod tests {
             ("GUILDHALL__SERVER__BIND", "8000", "server.bind"),
             ("GUILDHALL__SERVER__PUBLIC_URL", "example.org", "server.public_url"),
             ("GUILDHALL__DATABASE__URL", "mysql://x/y", "database.url"),
+            ("GUILDHALL__SERVER__TRUSTED_PROXIES", "10.0.0.0/8, proxy", "server.trusted_proxies"),
+            ("GUILDHALL__SERVER__NAME", " ", "server.name"),
+            ("GUILDHALL__MAIL__SMTP_URL", "mail.example.org", "mail.smtp_url"),
+            ("GUILDHALL__ACCOUNTS__LINK_BASE", "example.org", "accounts.link_base"),
             ("GUILDHALL__LIMITS__BODY_BYTES", "0", "limits.body_bytes"),
             ("GUILDHALL__CORS__ORIGINS", "*", "cors.origins"),
             ("GUILDHALL__CORS__ORIGINS", "https://a.example/path", "cors.origins"),
@@ -455,6 +497,7 @@ mod tests {
     fn secrets_are_masked() {
         assert_eq!(mask("\"postgres://guild:s3cr:et@db/x\""), "\"postgres://guild:…@db/x\"");
         assert_eq!(mask("\"sqlite://data/x.db\""), "\"sqlite://data/x.db\"");
+        assert_eq!(mask("\"smtps://u:s3cret@mail.example.org\""), "\"smtps://u:…@mail.example.org\"");
         assert_eq!(mask("\"postgres://db/x?user=u&password=s3cret&a=b\""), "\"postgres://db/x?user=u&…&a=b\"");
     }
 

@@ -1,9 +1,15 @@
-use std::sync::Arc;
+use std::{
+    fs::{File, TryLockError},
+    os::unix::fs::OpenOptionsExt,
+    sync::Arc,
+};
 
+use anyhow::Context;
 use axum::Router;
-use guildhall_accounts::{AccountsState, SqlAccounts};
+use guildhall_accounts::{AccountsState, Host, SqlAccounts};
 use guildhall_community::{CommunityState, SqlCommunity};
-use guildhall_kernel::{Auth, Clock, Db, PublicUrl};
+use guildhall_kernel::{Clock, Db, Outbox, PublicUrl, db::sqlite_file, mail::Mailer};
+use guildhall_platform::{InvalidMailServer, SmtpMailer};
 
 use crate::{Settings, health, layers};
 
@@ -22,21 +28,45 @@ pub(crate) mod mounts {
 pub struct Services {
     /// The database.
     pub db: Db,
+    /// Letters that wait to be delivered.
+    pub outbox: Outbox,
+    /// Takes letters to the mail server, where there is one.
+    pub mailer: Option<Arc<dyn Mailer>>,
     /// Accounts and tokens.
     pub accounts: SqlAccounts,
+    /// Groups and their members.
+    pub community: SqlCommunity,
+    /// Says that the embedded database is in use, for as long as this lives.
+    _in_use: Option<Arc<File>>,
 }
 
 impl Services {
     /// Opens the database, brings its tables up to date if asked to, and opens the services on it.
     pub async fn open(settings: &Settings, migrate: bool) -> anyhow::Result<Self> {
+        let in_use = in_use(settings)?;
         let db = Self::database(settings).await?;
         if migrate {
             db.migrate(guildhall_migration::all).await?;
         } else if db.migration_status(guildhall_migration::all).await?.iter().all(|(_, applied)| !applied) {
             anyhow::bail!("the database has no tables yet; run `guildhall migrate`");
         }
-        let accounts = SqlAccounts::open(db.clone(), settings.accounts.clone(), Clock::system()).await?;
-        Ok(Self { db, accounts })
+        let url = settings.expected_url()?;
+        let clock = Clock::system();
+        let outbox = Outbox::new(db.clone(), clock.clone());
+        let host = Host {
+            clock: clock.clone(),
+            outbox: outbox.clone(),
+            name: settings.server.name.clone(),
+            url: url.clone(),
+            throttled: settings.limits.enabled,
+            removals: vec![Arc::new(guildhall_community::Removal::new(clock.clone()))],
+        };
+        let accounts = SqlAccounts::open(db.clone(), settings.accounts.clone(), host).await?;
+        let mailer = mailer(settings)?;
+        let mount = url.join(mounts::COMMUNITY).parse()?;
+        let directory = Arc::new(accounts.clone());
+        let community = SqlCommunity::new(db.clone(), directory, clock, mount, settings.community.clone());
+        Ok(Self { db, outbox, mailer, accounts, community, _in_use: in_use })
     }
 
     /// Opens the database alone; makes the folder that an embedded one lives in.
@@ -49,18 +79,11 @@ impl Services {
 
     /// The whole server as one router.
     pub(crate) fn router(&self, settings: &Settings, url: &PublicUrl) -> anyhow::Result<Router> {
-        let auth = Auth::new(self.accounts.clone());
-        let accounts = AccountsState {
-            accounts: Arc::new(self.accounts.clone()),
-            tokens: Arc::new(self.accounts.clone()),
-            auth: auth.clone(),
-            url: url.clone(),
-        };
+        let accounts = AccountsState::new(&self.accounts, url.clone());
+        let auth = accounts.auth.clone();
         let mount = url.join(mounts::COMMUNITY).parse()?;
-        let directory = Arc::new(self.accounts.clone());
-        let community =
-            SqlCommunity::new(self.db.clone(), directory, Clock::system(), mount, settings.community.clone());
-        let community = CommunityState { community: Arc::new(community), auth: auth.clone(), url: url.clone() };
+        let community = Arc::new(self.community.mounted_at(mount));
+        let community = CommunityState { community, auth: auth.clone(), url: url.clone() };
 
         let routes = Router::new()
             .nest(mounts::WELL_KNOWN, guildhall_accounts::well_known(accounts.clone()).into())
@@ -72,8 +95,41 @@ impl Services {
     }
 }
 
+/// What takes letters to the mail server of the settings.
+fn mailer(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Mailer>>> {
+    if settings.mail.smtp_url.is_empty() {
+        return Ok(None);
+    }
+    match SmtpMailer::new(&settings.mail.smtp_url, &settings.mail.from) {
+        Ok(mailer) => Ok(Some(Arc::new(mailer))),
+        Err(error @ InvalidMailServer::Server) => anyhow::bail!("mail.smtp_url {error}"),
+        Err(error @ InvalidMailServer::Sender) => anyhow::bail!("mail.from {error}"),
+    }
+}
+
+/// The file beside an embedded database that says by its lock whether it is in use.
+pub(crate) fn lock_file(settings: &Settings) -> anyhow::Result<Option<File>> {
+    let Some(database) = sqlite_file(&settings.database_url()) else { return Ok(None) };
+    if settings.database.url.is_empty() {
+        private_folder(&settings.data_dir)?;
+    }
+    let mut path = database.into_os_string();
+    path.push(".lock");
+    let opened = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    Ok(Some(opened.with_context(|| format!("cannot make {}", path.display()))?))
+}
+
+fn in_use(settings: &Settings) -> anyhow::Result<Option<Arc<File>>> {
+    let Some(file) = lock_file(settings)? else { return Ok(None) };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(Arc::new(file))),
+        Err(TryLockError::WouldBlock) => anyhow::bail!("the database is being replaced by `guildhall restore`"),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
 /// Makes a folder that only its owner can look into: the database holds the signing keys.
-fn private_folder(path: &std::path::Path) -> anyhow::Result<()> {
+pub(crate) fn private_folder(path: &std::path::Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
 
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);

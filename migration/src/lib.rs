@@ -10,6 +10,7 @@ use sea_orm_migration::MigrationTrait;
 pub fn all() -> Vec<Box<dyn MigrationTrait>> {
     let host = HostTables { users: guildhall_accounts::USERS };
     let mut all = guildhall_accounts::migrations();
+    all.extend(guildhall_kernel::migrations(&host));
     all.extend(guildhall_community::migrations(&host));
     all.sort_by(|one, other| one.name().cmp(other.name()));
     all

@@ -7,23 +7,32 @@ use std::{
 };
 
 /// The crates of the workspace, each with those of ours that it may depend on.
-const MAY_KNOW: [(&str, &[&str]); 6] = [
+const MAY_KNOW: [(&str, &[&str]); 8] = [
     ("guildhall-kernel", &[]),
     ("guildhall-accounts", &["guildhall-kernel"]),
     ("guildhall-community", &["guildhall-kernel"]),
+    ("guildhall-platform", &["guildhall-kernel"]),
     ("guildhall-migration", &["guildhall-kernel", "guildhall-accounts", "guildhall-community"]),
-    ("guildhall-gateway", &["guildhall-kernel", "guildhall-accounts", "guildhall-community", "guildhall-migration"]),
+    (
+        "guildhall-gateway",
+        &["guildhall-kernel", "guildhall-accounts", "guildhall-community", "guildhall-platform", "guildhall-migration"],
+    ),
+    (
+        "guildhall-bench",
+        &["guildhall-kernel", "guildhall-accounts", "guildhall-community", "guildhall-migration", "guildhall-gateway"],
+    ),
     ("guildhall-tests", &[]),
 ];
 
 /// Libraries that only some of the crates may name.
-const ONLY_IN: [(&str, &[&str]); 6] = [
+const ONLY_IN: [(&str, &[&str]); 7] = [
     ("config", &["guildhall-gateway"]),
-    ("clap", &["guildhall-gateway"]),
-    ("hyper-util", &["guildhall-gateway"]),
-    ("sqlx", &["guildhall-kernel"]),
+    ("lettre", &["guildhall-platform"]),
+    ("clap", &["guildhall-gateway", "guildhall-bench"]),
+    ("hyper-util", &["guildhall-gateway", "guildhall-bench"]),
+    ("sqlx", &["guildhall-kernel", "guildhall-bench"]),
     ("jsonwebtoken", &["guildhall-accounts"]),
-    ("argon2", &["guildhall-accounts"]),
+    ("argon2", &["guildhall-accounts", "guildhall-bench"]),
 ];
 
 fn root() -> PathBuf {
@@ -32,7 +41,7 @@ fn root() -> PathBuf {
 
 fn manifests() -> BTreeMap<String, (PathBuf, toml::Table)> {
     let crates = fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path());
-    let others = ["migration", "gateway", "tests"].map(|name| root().join(name));
+    let others = ["migration", "gateway", "tests", "tests/bench"].map(|name| root().join(name));
     crates
         .chain(others)
         .map(|folder| {

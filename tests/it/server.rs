@@ -4,7 +4,7 @@ use guildhall_accounts::{NewUser, WeakPassword};
 use guildhall_gateway::{Server, Services, Settings, Sources};
 use guildhall_kernel::{Roles, testing::TestDb};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
-use sea_orm::{ConnectionTrait, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::{Value, json};
 
 pub(crate) const PASSWORD: &str = "correct horse é";
@@ -108,21 +108,19 @@ impl TestServer {
         self.sign_in(name).await
     }
 
-    /// How many rows each table has.
+    /// How many rows each table has, but for what the server does by itself.
     pub(crate) async fn rows(&self) -> BTreeMap<String, i64> {
-        let tables = [
-            "users",
-            "accounts_session",
-            "accounts_refresh_token",
-            "accounts_user_token",
-            "community_group",
-            "community_membership",
-        ];
+        let sql = match self.db.backend() {
+            DbBackend::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table'",
+            _ => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'",
+        };
+        let listed = self.db.conn().query_all_raw(Statement::from_string(self.db.backend(), sql)).await.unwrap();
+        let tables: Vec<String> = listed.iter().map(|row| row.try_get_by_index(0).unwrap()).collect();
         let mut rows = BTreeMap::new();
-        for table in tables {
+        for table in tables.into_iter().filter(|table| !table.starts_with("sqlite_") && table != "kernel_job") {
             let query = Statement::from_string(self.db.backend(), format!("SELECT COUNT(*) FROM {table}"));
             let row = self.db.conn().query_one_raw(query).await.unwrap().unwrap();
-            rows.insert(table.to_owned(), row.try_get_by_index(0).unwrap());
+            rows.insert(table, row.try_get_by_index(0).unwrap());
         }
         rows
     }

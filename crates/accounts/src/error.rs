@@ -1,7 +1,9 @@
-use guildhall_kernel::{self as kernel, Kind, UserId, db::Failure};
+use std::time::Duration;
+
+use guildhall_kernel::{self as kernel, Blocker, Kind, SessionId, UserId, db::Failure};
 use sea_orm::DbErr;
 
-use crate::UserTokenId;
+use crate::{UserTokenId, throttle::throttled};
 
 /// What accounts and tokens refuse.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,45 @@ pub enum Error {
     /// No such token, or another person's.
     #[error("Token {0} does not exist.")]
     UserTokenNotFound(UserTokenId),
+    /// No such session, or another person's.
+    #[error("Session {0} does not exist.")]
+    SessionNotFound(SessionId),
+    /// The password was right; a code is asked for besides.
+    #[error("A second factor is needed.")]
+    SecondFactorRequired {
+        /// For the second step.
+        token: String,
+    },
+    /// The code is wrong, or was used before.
+    #[error("The code is wrong or was used before.")]
+    WrongCode,
+    /// A second factor is set up already.
+    #[error("A second factor is set up already. Remove it first.")]
+    SecondFactorExists,
+    /// There is no second factor, or none that waits to be confirmed.
+    #[error("There is no second factor to be confirmed or removed.")]
+    NoSecondFactor,
+    /// The password has to be shown again before something that an attacker would do first.
+    #[error("Show your password again: POST /api/auth/step-up/.")]
+    StepUpRequired,
+    /// Too much has failed; wait so long.
+    #[error("Too many failed attempts. Try again later.")]
+    Throttled(Duration),
+    /// The link or token has been used, has expired, or was never made.
+    #[error("Invalid or expired token.")]
+    UsedToken,
+    /// The password of the account is another one.
+    #[error("Wrong password.")]
+    WrongPassword {
+        /// The field that it stood in.
+        field: &'static str,
+    },
+    /// Things of this person keep the account from being removed.
+    #[error("Things of this person have to go to somebody else first.")]
+    Protected(Vec<Blocker>),
+    /// Nobody can take over from themselves, nor can who is not there.
+    #[error("Must be another active user.")]
+    UnfitHeir,
     /// Only staff may do that.
     #[error("Only staff may do that.")]
     NotStaff,
@@ -84,6 +125,22 @@ impl From<Error> for kernel::Error {
             Error::EmailTaken => Self::new(Kind::Conflict, "email_taken", detail),
             Error::UserNotFound(_) | Error::NoSuchName(_) => Self::new(Kind::NotFound, "user_not_found", detail),
             Error::UserTokenNotFound(_) => Self::new(Kind::NotFound, "token_not_found", detail),
+            Error::SessionNotFound(_) => Self::new(Kind::NotFound, "session_not_found", detail),
+            Error::SecondFactorRequired { token } => Self::new(Kind::Unauthenticated, "mfa_required", detail)
+                .with("mfa_token", token)
+                .with("methods", vec!["totp", "recovery_code"]),
+            Error::WrongCode => Self::field("code", detail),
+            Error::SecondFactorExists => Self::new(Kind::Conflict, "second_factor_exists", detail),
+            Error::NoSecondFactor => Self::new(Kind::NotFound, "no_second_factor", detail),
+            Error::StepUpRequired => Self::new(Kind::Forbidden, "step_up_required", detail),
+            Error::Throttled(wait) => throttled(wait),
+            Error::UsedToken => Self::field("token", detail),
+            Error::WrongPassword { field } => Self::field(field, detail),
+            Error::Protected(blockers) => {
+                let blockers = serde_json::to_value(blockers).unwrap_or_default();
+                Self::new(Kind::Conflict, "protected", detail).with("blockers", blockers)
+            }
+            Error::UnfitHeir => Self::field("reassign_to", detail),
             Error::NotStaff => Self::new(Kind::Forbidden, "not_staff", detail),
             Error::NotSuperuser => Self::new(Kind::Forbidden, "not_superuser", detail),
             Error::LastSuperuser => Self::new(Kind::Conflict, "last_superuser", detail),

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::SigningKey;
-use guildhall_kernel::{self as kernel, Timestamp, UserId};
+use guildhall_kernel::{self as kernel, SessionId, Timestamp, UserId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,7 @@ pub(crate) struct Claims {
     aud: String,
     /// The user's public id; a text, as RFC 7519 §4.1.2 asks.
     sub: String,
-    pub(crate) sid: i64,
+    pub(crate) sid: SessionId,
     pub(crate) jti: String,
     iat: i64,
     exp: i64,
@@ -68,24 +68,31 @@ impl Claims {
 pub(crate) struct Subject {
     pub(crate) user: UserId,
     pub(crate) public_id: Uuid,
-    pub(crate) session: i64,
+    pub(crate) session: SessionId,
     pub(crate) generation: i64,
 }
 
-/// A key that tokens are signed with.
+/// A key that tokens are signed with, or were.
 pub(crate) struct Key {
     pub(crate) kid: String,
-    pub(crate) seed: [u8; 32],
+    /// Forgotten once the key signs nothing any more.
+    pub(crate) seed: Option<[u8; 32]>,
+    pub(crate) public: [u8; 32],
 }
 
 impl Key {
     /// A new key; its id is the beginning of the hash of its public half.
     pub(crate) fn generate() -> kernel::Result<Self> {
         let seed = secret::random::<32>()?;
-        let public = SigningKey::from_bytes(&seed).verifying_key();
-        let kid = URL_SAFE_NO_PAD.encode(&Sha256::digest(public.as_bytes())[..12]);
-        Ok(Self { kid, seed })
+        let public = public_half(&seed);
+        let kid = URL_SAFE_NO_PAD.encode(&Sha256::digest(public)[..12]);
+        Ok(Self { kid, seed: Some(seed), public })
     }
+}
+
+/// The public half of a key.
+pub(crate) fn public_half(seed: &[u8; 32]) -> [u8; 32] {
+    SigningKey::from_bytes(seed).verifying_key().to_bytes()
 }
 
 /// A public key (RFC 8037 §2).
@@ -121,29 +128,60 @@ pub struct Jwks {
 pub(crate) struct Tokenizer {
     issuer: String,
     longest: Duration,
-    kid: String,
-    pen: EncodingKey,
+    pens: HashMap<String, EncodingKey>,
     glasses: HashMap<String, DecodingKey>,
     jwks: Jwks,
     validation: Validation,
     /// What tokens said whose signature was good, by their hash: checking it again costs more than the
     /// query for the session. Lives and dies with the keys.
-    verified: Cache<[u8; 32], Claims>,
+    verified: Cache<[u8; 32], Read>,
+}
+
+/// A token that one of our keys has signed.
+#[derive(Clone, Debug)]
+pub(crate) struct Read {
+    pub(crate) claims: Claims,
+    /// Which key that was; whether it is good still, the database knows.
+    pub(crate) kid: String,
+}
+
+/// Why a token is not read.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// It names a key that is not known here, and may be newer than what is.
+    UnknownKey,
+    Refused(Error),
+}
+
+impl From<Error> for Unread {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Unread> for Error {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::UnknownKey => FORGED,
+            Unread::Refused(error) => error,
+        }
+    }
 }
 
 impl Tokenizer {
     /// `longest` is the longest life that a token of ours can have.
-    pub(crate) fn new(key: &Key, issuer: &str, longest: Duration) -> Self {
+    pub(crate) fn new(keys: &[Key], issuer: &str, longest: Duration) -> Self {
         ed25519::install();
-        let public = SigningKey::from_bytes(&key.seed).verifying_key();
-        let jwk = Jwk {
+        let jwk = |key: &Key| Jwk {
             kty: "OKP",
             crv: "Ed25519",
             usage: "sig",
             alg: "EdDSA",
             kid: key.kid.clone(),
-            x: URL_SAFE_NO_PAD.encode(public.as_bytes()),
+            x: URL_SAFE_NO_PAD.encode(key.public),
         };
+        let pen = |key: &Key| Some((key.kid.clone(), EncodingKey::from_ed_der(&key.seed?)));
+        let glass = |key: &Key| (key.kid.clone(), DecodingKey::from_ed_der(&key.public));
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.set_issuer(&[issuer]);
@@ -154,27 +192,28 @@ impl Tokenizer {
         Self {
             issuer: issuer.to_owned(),
             longest,
-            kid: key.kid.clone(),
-            pen: EncodingKey::from_ed_der(&key.seed),
-            glasses: HashMap::from([(key.kid.clone(), DecodingKey::from_ed_der(public.as_bytes()))]),
-            jwks: Jwks { keys: vec![jwk] },
+            pens: keys.iter().filter_map(pen).collect(),
+            glasses: keys.iter().map(glass).collect(),
+            jwks: Jwks { keys: keys.iter().map(jwk).collect() },
             validation,
             verified: Cache::new(REMEMBERED),
         }
     }
 
-    pub(crate) fn jwks(&self) -> Jwks {
-        self.jwks.clone()
+    /// The public keys, of those for which `good` holds.
+    pub(crate) fn jwks(&self, good: impl Fn(&str) -> bool) -> Jwks {
+        Jwks { keys: self.jwks.keys.iter().filter(|key| good(&key.kid)).cloned().collect() }
     }
 
-    /// The id of the key that signs now.
-    pub(crate) fn kid(&self) -> &str {
-        &self.kid
+    /// Can the key with this id sign here?
+    pub(crate) fn can_sign(&self, kid: &str) -> bool {
+        self.pens.contains_key(kid)
     }
 
     /// Signs a token. The same arguments make the same token, byte for byte.
     pub(crate) fn sign(
         &self,
+        kid: &str,
         usage: Use,
         subject: &Subject,
         jti: &str,
@@ -183,7 +222,7 @@ impl Tokenizer {
     ) -> Result<String, Error> {
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(usage.typ().to_owned());
-        header.kid = Some(self.kid.clone());
+        header.kid = Some(kid.to_owned());
         let claims = Claims {
             iss: self.issuer.clone(),
             aud: self.issuer.clone(),
@@ -196,27 +235,29 @@ impl Tokenizer {
             user_id: subject.user.0,
             generation: subject.generation,
         };
-        encode(&header, &claims, &self.pen).map_err(|error| kernel::Error::internal(error).into())
+        let pen = self.pens.get(kid).ok_or_else(|| kernel::Error::internal("the signing key is not known here"))?;
+        encode(&header, &claims, pen).map_err(|error| kernel::Error::internal(error).into())
     }
 
     /// What a token of ours says, expired or not.
-    pub(crate) fn read(&self, token: &str, usage: Use, now: Timestamp) -> Result<Claims, Error> {
+    pub(crate) fn read(&self, token: &str, usage: Use, now: Timestamp) -> Result<Read, Unread> {
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let claims = self.verified.get_or_insert_with(&hash, || self.verify(token))?;
+        let read = self.verified.get_or_insert_with(&hash, || self.verify(token))?;
+        let claims = &read.claims;
         let life = claims.exp.saturating_sub(claims.iat);
         let possible = claims.iat <= now.unix_seconds() + SKEW_SECONDS
             && u64::try_from(life).is_ok_and(|life| life <= self.longest.as_secs());
         if !possible {
-            return Err(FORGED);
+            return Err(FORGED.into());
         }
         if claims.token_type != usage {
-            return Err(Error::TokenNotValid("Token has wrong type."));
+            return Err(Error::TokenNotValid("Token has wrong type.").into());
         }
-        Ok(claims)
+        Ok(read)
     }
 
     /// What a token says that one of our keys has signed.
-    fn verify(&self, token: &str) -> Result<Claims, Error> {
+    fn verify(&self, token: &str) -> Result<Read, Unread> {
         let header = decode_header(token).map_err(|_| FORGED)?;
         // Nothing but our own keys ever verifies, and nothing that we do not understand is passed over.
         let foreign = header.crit.is_some()
@@ -226,22 +267,22 @@ impl Tokenizer {
             || header.x5c.is_some()
             || header.enc.is_some()
             || header.zip.is_some();
-        let glass = header.kid.as_ref().and_then(|kid| self.glasses.get(kid));
-        let (Some(glass), false) = (glass, foreign) else { return Err(FORGED) };
+        let (Some(kid), false) = (header.kid, foreign) else { return Err(FORGED.into()) };
+        let glass = self.glasses.get(&kid).ok_or(Unread::UnknownKey)?;
         let claims = decode::<Claims>(token, glass, &self.validation).map_err(|_| FORGED)?.claims;
         if header.typ.as_deref() != Some(claims.token_type.typ()) {
-            return Err(FORGED);
+            return Err(FORGED.into());
         }
-        Ok(claims)
+        Ok(Read { claims, kid })
     }
 
     /// What a token of ours says that has not expired.
-    pub(crate) fn read_live(&self, token: &str, usage: Use, now: Timestamp) -> Result<Claims, Error> {
-        let claims = self.read(token, usage, now)?;
-        if claims.exp <= now.unix_seconds() {
-            return Err(Error::TokenExpired);
+    pub(crate) fn read_live(&self, token: &str, usage: Use, now: Timestamp) -> Result<Read, Unread> {
+        let read = self.read(token, usage, now)?;
+        if read.claims.exp <= now.unix_seconds() {
+            return Err(Error::TokenExpired.into());
         }
-        Ok(claims)
+        Ok(read)
     }
 }
 
@@ -255,8 +296,8 @@ mod tests {
     const NOW: Timestamp = Timestamp::EPOCH;
 
     fn tokenizer(seed: u8) -> Tokenizer {
-        let key = Key { kid: format!("key-{seed}"), seed: [seed; 32] };
-        Tokenizer::new(&key, "guildhall", Duration::from_secs(3600))
+        let key = Key { kid: format!("key-{seed}"), seed: Some([seed; 32]), public: public_half(&[seed; 32]) };
+        Tokenizer::new(&[key], "guildhall", Duration::from_secs(3600))
     }
 
     fn header() -> Value {
@@ -286,23 +327,26 @@ mod tests {
     }
 
     fn read(token: &str) -> Result<Claims, Error> {
-        tokenizer(1).read_live(token, Use::Access, NOW)
+        Ok(tokenizer(1).read_live(token, Use::Access, NOW)?.claims)
     }
 
     #[test]
     fn what_is_signed_is_read_back() {
-        let subject = Subject { user: UserId(7), public_id: Uuid::nil(), session: 3, generation: 2 };
+        let subject = Subject { user: UserId(7), public_id: Uuid::nil(), session: SessionId(3), generation: 2 };
         let tokens = tokenizer(1);
         let expires = NOW + Duration::from_secs(300);
-        let token = tokens.sign(Use::Access, &subject, "j", NOW, expires).unwrap();
-        assert_eq!(token, tokens.sign(Use::Access, &subject, "j", NOW, expires).unwrap());
-        let claims = tokens.read_live(&token, Use::Access, NOW).unwrap();
-        assert_eq!((claims.user(), claims.sid, claims.generation), (UserId(7), 3, 2));
-        assert!(matches!(tokens.read_live(&token, Use::Access, expires), Err(Error::TokenExpired)));
+        let token = tokens.sign("key-1", Use::Access, &subject, "j", NOW, expires).unwrap();
+        assert_eq!(token, tokens.sign("key-1", Use::Access, &subject, "j", NOW, expires).unwrap());
+        let Read { claims, kid } = tokens.read_live(&token, Use::Access, NOW).unwrap();
+        assert_eq!((claims.user(), claims.sid, claims.generation), (UserId(7), SessionId(3), 2));
+        assert_eq!(kid, "key-1");
+        let expired = tokens.read_live(&token, Use::Access, expires);
+        assert!(matches!(expired, Err(Unread::Refused(Error::TokenExpired))));
         assert!(tokens.read(&token, Use::Access, expires).is_ok());
         let wrong = tokens.read(&token, Use::Refresh, NOW);
-        assert!(matches!(wrong, Err(Error::TokenNotValid("Token has wrong type."))));
-        assert!(tokenizer(2).read(&token, Use::Access, NOW).is_err());
+        assert!(matches!(wrong, Err(Unread::Refused(Error::TokenNotValid("Token has wrong type.")))));
+        assert!(matches!(tokenizer(2).read(&token, Use::Access, NOW), Err(Unread::UnknownKey)));
+        assert!(tokens.sign("key-2", Use::Access, &subject, "j", NOW, expires).is_err());
     }
 
     #[test]

@@ -3,32 +3,39 @@
 mod ed25519;
 mod entity;
 mod error;
+mod hasher;
 mod jwt;
+mod legacy;
+mod letters;
 mod migrations;
 mod model;
 mod names;
+mod one_time;
 mod password;
 mod routes;
 mod secret;
 mod service;
 mod settings;
 mod sql;
+mod throttle;
 
 pub use error::{Error, Result};
+pub use hasher::HashCost;
 pub use jwt::{Jwk, Jwks};
 pub use migrations::migrations;
 pub use model::{
-    Account, AccountDetails, AccountPatch, Device, DirectoryEntry, IssuedToken, IssuedUserToken, NewUser, NewUserToken,
-    SignIn, SignedIn, TokenPair, User, UserFilter, UserToken, UserTokenId,
+    Account, AccountChange, AccountDetails, AccountFilter, AccountPatch, DirectoryEntry, EmailChange, IssuedToken,
+    IssuedUserToken, NewAccount, NewUser, NewUserToken, PasswordChange, PasswordProof, PasswordReset, RecoveryCodes,
+    ResetRequest, Scope, SecondFactor, Session, SignIn, SignOutEverywhere, SignedIn, Ticket, TokenPair, TotpCode,
+    TotpSetup, User, UserFilter, UserToken, UserTokenId,
 };
-pub use password::HashCost;
 pub use routes::{AccountsState, openapi, router, well_known, well_known_openapi};
-pub use service::{Accounts, Tokens};
+pub use service::{Accounts, Security, Staff, Tokens};
 pub use settings::Settings;
-pub use sql::{SqlAccounts, WeakPassword};
+pub use sql::{Host, Pruned, SqlAccounts, WeakPassword};
 
 #[cfg(feature = "testing")]
-pub use service::{MockAccounts, MockTokens};
+pub use service::{MockAccounts, MockSecurity, MockStaff, MockTokens};
 
 /// The name of the user table, for the foreign keys of other crates.
 pub const USERS: &str = "users";

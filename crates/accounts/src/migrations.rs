@@ -1,11 +1,27 @@
 use guildhall_kernel::db::SqlMigration;
 use sea_orm_migration::MigrationTrait;
 
-/// The tables of this crate, the user table among them.
+/// The tables of this crate, the user table among them. The [kernel's](guildhall_kernel::migrations)
+/// go with them.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(SqlMigration::new(
+    let tables = SqlMigration::new(
         "m20250101_000000_accounts",
         include_str!("migrations/m20250101_000000_accounts.up.sql"),
         include_str!("migrations/m20250101_000000_accounts.down.sql"),
-    ))]
+    );
+    let security = SqlMigration::new(
+        "m20250101_000020_accounts_security",
+        include_str!("migrations/m20250101_000020_accounts_security.up.sql"),
+        include_str!("migrations/m20250101_000020_accounts_security.down.sql"),
+    );
+    vec![Box::new(tables), Box::new(security)]
+}
+
+/// All that the crate stands on.
+#[cfg(test)]
+pub(crate) fn with_kernel() -> Vec<Box<dyn MigrationTrait>> {
+    let mut all = migrations();
+    all.extend(guildhall_kernel::migrations(&guildhall_kernel::HostTables { users: crate::USERS }));
+    all.sort_by(|one, other| one.name().cmp(other.name()));
+    all
 }

@@ -1,18 +1,26 @@
+mod security;
+mod staff;
+mod tokens;
+
 use garde::Validate;
-use guildhall_kernel::{Keyed, Person, Roles, Timestamp, UserId, define_id, text};
+use guildhall_kernel::{Person, Roles, Timestamp, UserId, text};
 use sea_orm::DerivePartialModel;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{
-    entity::{user, user_token},
-    names,
+pub use security::{
+    EmailChange, PasswordChange, PasswordProof, PasswordReset, RecoveryCodes, ResetRequest, TotpCode, TotpSetup,
+};
+pub use staff::{AccountChange, AccountFilter, NewAccount};
+pub use tokens::{
+    IssuedToken, IssuedUserToken, NewUserToken, Scope, SecondFactor, Session, SignIn, SignOutEverywhere, SignedIn,
+    Ticket, TokenPair, UserToken, UserTokenId,
 };
 
-define_id!(
-    /// A user token.
-    UserTokenId
-);
+pub(crate) use staff::roles;
+pub(crate) use tokens::{SessionRow, UserTokenRow, device_label};
+
+use crate::{entity::user, names};
 
 /// A user as others see them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -181,108 +189,4 @@ pub struct AccountPatch {
 pub struct UserFilter {
     /// The beginning of a username, in any case.
     pub search: Option<String>,
-}
-
-/// A name and a password.
-#[derive(Clone, Deserialize, ToSchema, Validate)]
-pub struct SignIn {
-    /// The username, in any case, or a verified address.
-    #[garde(custom(text::line(1, 254)))]
-    pub username: String,
-    /// The password.
-    #[garde(custom(not_empty))]
-    #[schema(format = Password)]
-    pub password: String,
-}
-
-fn not_empty(password: &str, (): &()) -> garde::Result {
-    if password.is_empty() { Err(garde::Error::new("This field may not be blank.")) } else { Ok(()) }
-}
-
-/// Where somebody signs in from.
-#[derive(Clone, Debug, Default)]
-pub struct Device {
-    /// The network address.
-    pub ip: Option<String>,
-    /// What the client says it is.
-    pub user_agent: Option<String>,
-}
-
-/// An access token and the refresh token that makes the next ones.
-#[derive(Clone, Serialize, ToSchema)]
-pub struct TokenPair {
-    /// For `Authorization: Bearer`.
-    pub access: String,
-    /// For `POST /api/auth/refresh/`, once.
-    pub refresh: String,
-    /// Always `Bearer`.
-    #[schema(example = "Bearer")]
-    pub token_type: &'static str,
-    /// How long the access token is valid, in seconds.
-    pub expires_in: i64,
-}
-
-/// The answer to a sign-in.
-#[derive(Clone, Serialize, ToSchema)]
-pub struct SignedIn {
-    /// The tokens of the new session.
-    #[serde(flatten)]
-    pub tokens: TokenPair,
-    /// Who signed in.
-    pub user: Account,
-}
-
-/// A user token as its owner sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema, DerivePartialModel)]
-#[sea_orm(entity = "user_token::Entity")]
-pub struct UserToken {
-    /// The token's id.
-    pub id: UserTokenId,
-    /// What its owner calls it.
-    pub name: String,
-    /// How it begins.
-    pub prefix: String,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it stops working.
-    pub expires_at: Timestamp,
-    /// When it was last used, to the minute.
-    pub last_used_at: Option<Timestamp>,
-}
-
-impl Keyed for UserToken {
-    fn key(&self) -> i64 {
-        self.id.0
-    }
-}
-
-/// A user token to be made.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
-pub struct NewUserToken {
-    /// What to call it.
-    #[serde(default)]
-    #[garde(custom(text::line(0, 100)))]
-    pub name: String,
-    /// How many days it is valid; no more than the setting, which is also the default.
-    #[garde(skip)]
-    pub expires_in_days: Option<u32>,
-}
-
-/// A new user token: the only time that it is shown.
-#[derive(Clone, Serialize, ToSchema)]
-pub struct IssuedToken {
-    /// For `Authorization: Token`.
-    pub token: String,
-    /// When it stops working.
-    pub expires_at: Timestamp,
-}
-
-/// A new named user token: the only time that it is shown.
-#[derive(Clone, Serialize, ToSchema)]
-pub struct IssuedUserToken {
-    /// For `Authorization: Token`.
-    pub token: String,
-    /// What the list shows of it.
-    #[serde(flatten)]
-    pub shown: UserToken,
 }

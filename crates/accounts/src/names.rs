@@ -1,10 +1,11 @@
 //! What may be a name, and when two names are the same.
 
-use guildhall_kernel::text;
+use guildhall_kernel::{UserId, text};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 use unicode_security::{GeneralSecurityProfile, MixedScript};
 
 const LONGEST: usize = 150;
+const ERASED: &str = "erased-";
 
 /// The form in which a name is kept and shown.
 pub(crate) fn normalize(name: &str) -> String {
@@ -15,6 +16,11 @@ pub(crate) fn normalize(name: &str) -> String {
 /// differ in case but in practice never does.
 pub(crate) fn key(name: &str) -> String {
     text::fold(name)
+}
+
+/// The name of an account of which nothing else is left. Nobody can choose one like it.
+pub(crate) fn erased(id: UserId) -> String {
+    format!("{ERASED}{id}")
 }
 
 /// A garde rule: 1 to 150 letters, digits and `@ . + - _`, in one script, so that no name can be
@@ -32,6 +38,9 @@ pub(crate) fn username(name: &str, (): &()) -> garde::Result {
     if !name.chars().all(allowed) || name.starts_with(is_combining_mark) {
         let message = "Use letters, digits and @ . + - _ only.";
         return Err(garde::Error::new(message));
+    }
+    if key(&name).starts_with(ERASED) {
+        return Err(garde::Error::new("Names that begin like this are taken."));
     }
     if !name.as_str().is_single_script() {
         return Err(garde::Error::new("Use letters of one script only."));
@@ -63,7 +72,9 @@ mod tests {
     #[test]
     fn names_that_could_deceive_are_refused() {
         let long = "a".repeat(151);
-        for bad in ["", " ", "two words", "аdmin", "a\u{200d}b", "a\u{202e}b", "a\0b", "a/b", "ㅤ", &long, "😀"] {
+        for bad in
+            ["", " ", "two words", "аdmin", "a\u{200d}b", "a\u{202e}b", "a\0b", "a/b", "ㅤ", &long, "😀", "Erased-7"]
+        {
             assert!(username(bad, &()).is_err(), "{bad:?}");
         }
     }

@@ -21,6 +21,14 @@ pub(crate) fn random_id() -> kernel::Result<String> {
     Ok(URL_SAFE_NO_PAD.encode(random::<16>()?))
 }
 
+/// Makes a recovery code: 80 random bits in groups that can be read from paper.
+pub(crate) fn recovery_code() -> kernel::Result<String> {
+    // Without letters that look like digits (RFC 4648 has no 0, 1, 8, 9 in base 32).
+    let letters = totp_rs::Secret::from(random::<10>()?.to_vec()).to_base32().to_ascii_lowercase();
+    let groups: Vec<&str> = (0..letters.len()).step_by(4).filter_map(|at| letters.get(at..at + 4)).collect();
+    Ok(groups.join("-"))
+}
+
 /// Makes a user token: the prefix, 256 random bits and a checksum that tells a mistyped token from
 /// an unknown one without a look at the database.
 pub(crate) fn user_token() -> kernel::Result<String> {
@@ -48,6 +56,11 @@ pub(crate) fn fingerprint(token: &str) -> Vec<u8> {
 /// The readable beginning of a user token.
 pub(crate) fn shown(token: &str) -> String {
     token.chars().take(SHOWN).collect()
+}
+
+/// The readable end of a user token: of its checksum, which says nothing that the rest does not.
+pub(crate) fn last4(token: &str) -> String {
+    token.get(token.len().saturating_sub(4)..).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use guildhall_kernel::PublicUrl;
 use serde::Deserialize;
 
 use crate::HashCost;
@@ -25,6 +26,8 @@ pub struct Settings {
     pub user_token_days: u32,
     /// The shortest password taken, in characters.
     pub password_min_length: u32,
+    /// What the links in letters begin with; empty: the service's own address.
+    pub link_base: String,
     /// What a password hash costs.
     pub hash: HashCost,
 }
@@ -39,6 +42,7 @@ impl Default for Settings {
             session_days: 90,
             user_token_days: 365,
             password_min_length: 8,
+            link_base: String::new(),
             hash: HashCost::default(),
         }
     }
@@ -66,6 +70,10 @@ impl Settings {
         if self.issuer.is_empty() {
             faults.push("accounts.issuer must not be empty".to_owned());
         }
+        if !self.link_base.is_empty() && self.link_base.parse::<PublicUrl>().is_err() {
+            faults
+                .push(format!("accounts.link_base is no address like https://example.org, it is {:?}", self.link_base));
+        }
         faults.extend(self.hash.fault().map(|fault| format!("accounts.hash: {fault}")));
         faults
     }
@@ -80,6 +88,11 @@ impl Settings {
 
     pub(crate) fn refresh_grace(&self) -> Duration {
         Duration::from_secs(self.refresh_grace_seconds.into())
+    }
+
+    /// The longest life that a session's token can have.
+    pub(crate) fn longest_life(&self) -> Duration {
+        self.refresh_life().max(self.access_life())
     }
 
     pub(crate) fn session_life(&self) -> Duration {

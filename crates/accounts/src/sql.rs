@@ -1,33 +1,72 @@
 //! The services on a database.
 
 mod authenticate;
+mod doctor;
+mod keys;
 mod operator;
+mod passwords;
 mod people;
+mod prune;
+mod removal;
+mod second_factor;
+mod security;
 mod sessions;
+mod staff;
 mod user_tokens;
 
 use std::sync::Arc;
 
-use guildhall_kernel::{self as kernel, Clock, Db, UserId};
+use guildhall_kernel::{self as kernel, Clock, Db, Outbox, PublicUrl, UserId, UserRemoval, mail::Mail};
 use sea_orm::{
-    ActiveValue::NotSet,
-    ConnectionTrait, EntityTrait, QueryFilter, Select, Set,
+    ConnectionTrait, DbErr, EntityTrait, QueryFilter, Select,
     sea_query::{Expr, ExprTrait},
 };
 
 pub use operator::WeakPassword;
+pub use prune::Pruned;
 
 use crate::{
-    Error, Result, Settings, SignIn,
-    entity::{signing_key, user},
-    jwt::{Key, Tokenizer},
+    Result, Settings,
+    entity::user,
+    hasher::Hasher,
+    letters::{Letters, Reader},
     names,
-    password::Hasher,
+    throttle::Throttle,
 };
+use keys::Keyring;
+
+/// How long a notice about an account's safety is worth sending.
+const NOTICE_LIFE: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
+
+/// What the services stand in.
+#[derive(Clone)]
+pub struct Host {
+    /// Where they read the time.
+    pub clock: Clock,
+    /// Where they leave letters.
+    pub outbox: Outbox,
+    /// What people know the service as.
+    pub name: String,
+    /// What clients reach the service as.
+    pub url: PublicUrl,
+    /// Are failures counted? Only a load test does without.
+    pub throttled: bool,
+    /// Who has a say when a person is removed.
+    pub removals: Vec<Arc<dyn UserRemoval>>,
+}
+
+impl Host {
+    /// A host that is reached at an address, with the system's clock and without other domains.
+    pub fn new(db: &Db, url: PublicUrl) -> Self {
+        let clock = Clock::system();
+        let outbox = Outbox::new(db.clone(), clock.clone());
+        Self { clock, outbox, name: "Guildhall".to_owned(), url, throttled: true, removals: Vec::new() }
+    }
+}
 
 /// Accounts and tokens on a database: implements [`Accounts`](crate::Accounts),
-/// [`Tokens`](crate::Tokens), [`Authenticate`](kernel::Authenticate) and
-/// [`Directory`](kernel::Directory).
+/// [`Tokens`](crate::Tokens), [`Security`](crate::Security), [`Staff`](crate::Staff),
+/// [`Authenticate`](kernel::Authenticate) and [`Directory`](kernel::Directory).
 #[derive(Clone)]
 pub struct SqlAccounts(Arc<Inner>);
 
@@ -36,55 +75,47 @@ struct Inner {
     settings: Settings,
     clock: Clock,
     hasher: Hasher,
-    tokenizer: Tokenizer,
+    keys: Keyring,
+    throttle: Throttle,
+    outbox: Outbox,
+    letters: Letters,
+    removals: Vec<Arc<dyn UserRemoval>>,
 }
 
 impl SqlAccounts {
     /// Opens the service on a database with its tables; makes the first signing key where there is
     /// none.
-    pub async fn open(db: Db, settings: Settings, clock: Clock) -> Result<Self> {
+    pub async fn open(db: Db, settings: Settings, host: Host) -> Result<Self> {
         let hasher = Hasher::new(settings.hash)?;
-        let key = signing_key(&db, &clock).await?;
-        let longest = settings.refresh_life().max(settings.access_life());
-        let tokenizer = Tokenizer::new(&key, &settings.issuer, longest);
-        Ok(Self(Arc::new(Inner { db, settings, clock, hasher, tokenizer })))
+        let keys = Keyring::open(&db, &settings, host.clock.now()).await?;
+        let throttle = Throttle::new(kernel::secret::open(&db, "accounts.throttle").await?, host.throttled);
+        let home = if settings.link_base.is_empty() {
+            host.url
+        } else {
+            settings.link_base.parse().map_err(kernel::Error::internal)?
+        };
+        let letters = Letters { service: host.name, home };
+        let Host { clock, outbox, removals, .. } = host;
+        Ok(Self(Arc::new(Inner { db, settings, clock, hasher, keys, throttle, outbox, letters, removals })))
     }
 
-    /// The person with this name and password, if they may sign in.
-    async fn check_password(&self, sign_in: &SignIn) -> Result<user::Model> {
-        let found = find_by_name(self.0.db.conn(), &sign_in.username).await?;
-        let hash = found.as_ref().and_then(|user| user.password_hash.as_deref());
-        let right = self.0.hasher.matches(&sign_in.password, hash).await?;
-        found.filter(|user| right && user.is_active).ok_or(Error::InvalidCredentials)
+    /// Leaves a notice for somebody, if it is known that letters reach them.
+    async fn notify(&self, conn: &impl ConnectionTrait, user: &user::Model, subject: &str, what: &str) -> Result<()> {
+        if user.email_verified_at.is_none() {
+            return Ok(());
+        }
+        let mail = self.0.letters.notice(reader(user), subject, what)?;
+        Ok(self.post(conn, user, &mail).await?)
+    }
+
+    async fn post(&self, conn: &impl ConnectionTrait, user: &user::Model, mail: &Mail) -> Result<(), DbErr> {
+        self.0.outbox.post(conn, Some(user.id), mail, NOTICE_LIFE).await
     }
 }
 
-/// The active key, made if need be. Of several nodes that start at once one makes it.
-async fn signing_key(db: &Db, clock: &Clock) -> Result<Key> {
-    let active = signing_key::Entity::find().filter(signing_key::COLUMN.is_active.eq(true));
-    if active.clone().one(db.conn()).await?.is_none() {
-        let key = Key::generate()?;
-        db.write(|tx| {
-            let row = signing_key::ActiveModel {
-                id: NotSet,
-                kid: Set(key.kid.clone()),
-                seed: Set(signing_key::Seed(key.seed.to_vec())),
-                is_active: Set(true),
-                created_at: Set(clock.now()),
-            };
-            async move {
-                signing_key::Entity::insert(row)
-                    .on_conflict_do_nothing()
-                    .exec_without_returning(tx.conn())
-                    .await
-            }
-        })
-        .await?;
-    }
-    let row = active.one(db.conn()).await?;
-    let row = row.ok_or_else(|| kernel::Error::internal("there is no signing key"))?;
-    let seed = row.seed.0.try_into().map_err(|_| kernel::Error::internal("the signing key is damaged"))?;
-    Ok(Key { kid: row.kid, seed })
+/// Somebody as the reader of letters.
+fn reader(user: &user::Model) -> Reader<'_> {
+    Reader { email: &user.email, name: &user.username }
 }
 
 /// Whoever has verified this address, else whoever has this name.
@@ -142,8 +173,8 @@ mod tests {
 
     #[tokio::test]
     async fn no_query_reads_or_sorts_a_whole_table() {
-        let db = TestDb::new(crate::migrations).await;
-        let caller = Caller { user: UserId(1), roles: Roles::default() };
+        let db = TestDb::new(crate::migrations::with_kernel).await;
+        let caller = Caller::new(UserId(1), Roles::default());
         let people = || people::visible_to(&caller).limit(20);
         let queries = [
             ("by name", people().order_by_asc(user::Column::UsernameKey).order_by_asc(user::Column::Id).into_query()),

@@ -18,9 +18,8 @@ struct People;
 #[async_trait]
 impl Authenticate for People {
     async fn authenticate(&self, credentials: Credentials) -> kernel::Result<Caller> {
-        let (Credentials::Bearer(number) | Credentials::Token(number)) = credentials;
         let unknown = |_| kernel::Error::new(Kind::Unauthenticated, "unknown", "Who are you?");
-        Ok(Caller { user: UserId(number.parse().map_err(unknown)?), roles: Roles::default() })
+        Ok(Caller::new(UserId(credentials.secret().parse().map_err(unknown)?), Roles::default()))
     }
 }
 

@@ -46,6 +46,43 @@ impl SqlCommunity {
         Self { db, directory, clock, mount, settings }
     }
 
+    /// The same service, reached at another address.
+    #[must_use]
+    pub fn mounted_at(&self, mount: PublicUrl) -> Self {
+        Self { mount, ..self.clone() }
+    }
+
+    /// Makes a group and takes it away again, to show that both can be done; nothing is stored.
+    ///
+    /// # Errors
+    /// Whatever keeps groups from being made or deleted.
+    pub async fn rehearse(&self) -> Result<()> {
+        let now = self.clock.now();
+        let [_, slug] = slugs("rehearsal")?;
+        let slug = &slug;
+        self.db
+            .rehearse(|tx| async move {
+                let conn = tx.conn();
+                let row = group::ActiveModel {
+                    id: NotSet,
+                    name: Set("rehearsal".to_owned()),
+                    name_key: Set("rehearsal".to_owned()),
+                    slug: Set(slug.clone()),
+                    description: Set(String::new()),
+                    category: Set("general".to_owned()),
+                    is_private: Set(true),
+                    is_corporate_group: Set(false),
+                    creator_id: Set(None),
+                    created_at: Set(now),
+                    updated_at: Set(now),
+                };
+                let made = row.insert(conn).await?.id;
+                let gone = group::Entity::delete_by_id(made).exec(conn).await?;
+                if gone.rows_affected == 1 { Ok(()) } else { Err(Error::GroupNotFound(made)) }
+            })
+            .await
+    }
+
     /// Every read of a group starts here, so that no query forgets who is asking.
     fn visible_to(&self, viewer: Option<Caller>) -> Result<Select<group::Entity>> {
         let groups = group::Entity::find();
@@ -294,7 +331,7 @@ mod tests {
         let mount = "https://example.org".parse().unwrap();
         let directory = Arc::new(fake_directory([]));
         let community = SqlCommunity::new(db.handle(), directory, Clock::system(), mount, Settings::default());
-        let caller = Caller { user: UserId(1), roles: Roles::default() };
+        let caller = Caller::new(UserId(1), Roles::default());
         let visible = || community.visible_to(Some(caller)).unwrap();
         let newest = |groups: Select<group::Entity>| {
             let groups = with_own_role(SeenRow::select_cols(groups.select_only()), Some(caller));

@@ -8,6 +8,7 @@ mod migration;
 
 use std::{
     future::Future,
+    path::{Path, PathBuf},
     str::FromStr,
     sync::{
         Arc,
@@ -18,7 +19,7 @@ use std::{
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
-    RuntimeErr, TransactionTrait,
+    RuntimeErr, Statement, TransactionTrait,
 };
 use sea_orm_migration::{MigrationTrait, MigratorTraitSelf, SchemaManager, seaql_migrations};
 use sqlx::{
@@ -146,6 +147,31 @@ impl Db {
         }
     }
 
+    /// Runs an act as [`write`](Self::write) would, and takes all of it back whatever comes of it.
+    pub async fn rehearse<T, E, F, Fut>(&self, act: F) -> Result<T, E>
+    where
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: Failure,
+    {
+        match &self.0.writer {
+            Writer::Postgres => {
+                let tx = Arc::new(self.0.reader.begin().await?);
+                let outcome = act(Tx(tx.clone())).await;
+                if let Ok(tx) = Arc::try_unwrap(tx) {
+                    tx.rollback().await?;
+                }
+                outcome
+            }
+            Writer::Sqlite(writer) => {
+                let (part, turn) = writer.turn().await.begin().await?;
+                let outcome = act(Tx(part)).await;
+                drop(turn); // taken back, since nobody has asked to keep it
+                outcome
+            }
+        }
+    }
+
     async fn attempt<T, E, F, Fut>(&self, act: &F) -> Result<T, E>
     where
         F: Fn(Tx) -> Fut,
@@ -227,6 +253,29 @@ impl Db {
         Ok(migrations().iter().map(|known| (known.name().to_owned(), state(known.name()))).collect())
     }
 
+    /// Refuses a database that holds a migration which is not known: a newer version has made it.
+    pub async fn check_version(&self, migrations: Migrations) -> Result<(), DbErr> {
+        let known = migrations();
+        let applied = seaql_migrations::Entity::find().all(self.conn()).await?;
+        match applied.iter().find(|row| known.iter().all(|known| known.name() != row.version)) {
+            Some(newer) => Err(DbErr::Custom(format!("a newer version has made it ({})", newer.version))),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes a consistent copy of an embedded database into a new file, while it is in use.
+    ///
+    /// # Errors
+    /// Where the database is not embedded, or the file exists.
+    pub async fn copy_to(&self, path: &Path) -> Result<(), DbErr> {
+        if self.backend() != DbBackend::Sqlite {
+            return Err(DbErr::Custom("only an embedded database is copied; PostgreSQL has pg_dump".to_owned()));
+        }
+        let path = path.to_str().ok_or_else(|| DbErr::Custom("the path is not UTF-8".to_owned()))?;
+        let copy = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO $1", [path.into()]);
+        self.0.reader.execute_raw(copy).await.map(|_| ())
+    }
+
     /// Waits for what is under way and closes every connection.
     pub async fn close(&self) -> Result<(), DbErr> {
         // The readers first: the writer, as the last one, then folds the log into the file.
@@ -247,6 +296,12 @@ impl MigratorTraitSelf for Migrator {
     fn migrations(&self) -> Vec<Box<dyn MigrationTrait>> {
         (self.0)()
     }
+}
+
+/// The file of an embedded database; none where the address is of another kind.
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let options = url.starts_with("sqlite:").then(|| SqliteConnectOptions::from_str(url).ok())??;
+    Some(options.get_filename().to_owned())
 }
 
 /// Makes the file of a new database, for its owner's eyes only: it holds secrets. SQLite gives the

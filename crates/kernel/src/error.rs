@@ -1,6 +1,6 @@
 //! One error for every border: what a client did wrong, or what failed, as a problem document.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -8,6 +8,7 @@ use axum::{
 };
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// The kernel's result.
@@ -36,6 +37,8 @@ pub enum Kind {
     TooLarge,
     /// The body is not of a type that is understood: 415.
     UnsupportedMediaType,
+    /// Too many requests, or failures: 429.
+    TooMany,
     /// Something broke that the client cannot mend: 500.
     Internal,
     /// Something that is needed cannot be reached, or is full: 503.
@@ -56,6 +59,7 @@ impl Kind {
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -73,6 +77,8 @@ struct Inner {
     code: Cow<'static, str>,
     detail: Cow<'static, str>,
     fields: FieldErrors,
+    extensions: Map<String, Value>,
+    retry_after: Option<Duration>,
     cause: Option<Cause>,
 }
 
@@ -86,6 +92,8 @@ impl Error {
             code: code.into(),
             detail: detail.into(),
             fields: FieldErrors::new(),
+            extensions: Map::new(),
+            retry_after: None,
             cause: None,
         }))
     }
@@ -114,6 +122,25 @@ impl Error {
         let mut error = Self::new(Kind::Unavailable, "unavailable", "Please try again in a moment.");
         error.0.cause = Some(cause.into());
         error
+    }
+
+    /// The same with a member of its own in the problem document (RFC 9457 §3.2).
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.extensions.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The same with the time after which it makes sense to try again (`Retry-After`).
+    #[must_use]
+    pub fn retry_after(mut self, pause: Duration) -> Self {
+        self.0.retry_after = Some(pause);
+        self
+    }
+
+    /// A member of the problem document that was added with [`with`](Self::with).
+    pub fn extension(&self, name: &str) -> Option<&Value> {
+        self.0.extensions.get(name)
     }
 
     /// What sort of error it is.
@@ -230,6 +257,14 @@ pub struct Problem {
     /// For invalid input: what is wrong with each field.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<String, Vec<String>>,
+    /// What else there is to say about this code.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub extensions: Map<String, Value>,
+    /// Goes into `Retry-After`, in seconds.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -245,8 +280,9 @@ impl Problem {
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"api\""));
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Token realm=\"api\""));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let unavailable = status == StatusCode::SERVICE_UNAVAILABLE;
+        if let Some(seconds) = self.retry_after.or(unavailable.then_some(1)) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -272,6 +308,11 @@ impl From<Error> for Problem {
             code: error.code.into_owned(),
             request_id: None,
             errors: error.fields,
+            extensions: error.extensions,
+            // Rounded up: sooner it would be refused again.
+            retry_after: error
+                .retry_after
+                .map(|pause| u64::try_from(pause.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)),
         }
     }
 }

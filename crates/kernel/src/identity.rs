@@ -20,6 +20,11 @@ define_id!(
     UserId
 );
 
+define_id!(
+    /// A device that somebody is signed in on.
+    SessionId
+);
+
 /// The roles that a person has, on top of being signed in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Roles {
@@ -64,6 +69,17 @@ pub struct Caller {
     pub user: UserId,
     /// What they may do beyond what everybody may.
     pub roles: Roles,
+    /// The device that they are signed in on; none where they show a token that is not a session's.
+    pub session: Option<SessionId>,
+    /// They show a token that was made for reading only.
+    pub read_only: bool,
+}
+
+impl Caller {
+    /// A person with these roles who may do all that they allow.
+    pub fn new(user: UserId, roles: Roles) -> Self {
+        Self { user, roles, session: None, read_only: false }
+    }
 }
 
 /// What a request shows to say who sends it.
@@ -73,6 +89,16 @@ pub enum Credentials {
     Bearer(String),
     /// `Authorization: Token`: a user token.
     Token(String),
+    /// A ticket for one socket.
+    Ticket(String),
+}
+
+impl Credentials {
+    /// What was shown, whatever it is.
+    pub fn secret(&self) -> &str {
+        let (Self::Bearer(secret) | Self::Token(secret) | Self::Ticket(secret)) = self;
+        secret
+    }
 }
 
 impl fmt::Debug for Credentials {
@@ -80,6 +106,7 @@ impl fmt::Debug for Credentials {
         f.write_str(match self {
             Self::Bearer(_) => "Bearer(…)",
             Self::Token(_) => "Token(…)",
+            Self::Ticket(_) => "Ticket(…)",
         })
     }
 }
@@ -163,6 +190,10 @@ where
         };
         let caller = Auth::from_ref(state).0.authenticate(credentials).await?;
         tracing::Span::current().record("user.id", caller.user.0);
+        if caller.read_only && !parts.method.is_safe() {
+            let detail = "This token was made for reading only.";
+            return Err(Error::new(Kind::Forbidden, "insufficient_scope", detail));
+        }
         Ok(Some(caller))
     }
 }

@@ -2,14 +2,24 @@
 
 extern crate self as guildhall_kernel;
 
+pub mod audit;
 mod cursor;
 pub mod db;
+pub mod doctor;
+mod entity;
 pub mod error;
 mod etag;
 mod extract;
 mod id;
 pub mod identity;
+pub mod job;
+pub mod mail;
+mod migrations;
+mod origin;
+pub mod outbox;
 mod page;
+mod removal;
+pub mod secret;
 mod slice;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -21,8 +31,12 @@ pub use db::Db;
 pub use error::{Error, FieldErrors, Kind, Problem, Result};
 pub use etag::{ETag, IfMatch, Tagged};
 pub use extract::{Json, Path, Query};
-pub use identity::{Auth, Authenticate, Caller, Credentials, Directory, Person, Roles, UserId};
+pub use identity::{Auth, Authenticate, Caller, Credentials, Directory, Person, Roles, SessionId, UserId};
+pub use migrations::migrations;
+pub use origin::{InvalidNetwork, Origin, TrustedProxies};
+pub use outbox::Outbox;
 pub use page::{Ordering, Page, PageParams, PageQuery};
+pub use removal::{Blocker, UserRemoval};
 pub use slice::{Keyed, Slice, SliceParams, SliceQuery};
 pub use time::{Clock, Timestamp};
 pub use url::PublicUrl;

@@ -128,6 +128,11 @@ async fn count<E: EntityTrait>(select: Select<E>, exact: bool, conn: &impl Conne
     Ok(u64::try_from(total).unwrap_or_default())
 }
 
+/// How many rows there are, counted up to where pages end.
+pub(crate) async fn count_up_to<E: EntityTrait>(select: Select<E>, conn: &impl ConnectionTrait) -> Result<u64> {
+    Ok(count(select, false, conn).await?.min(DEEPEST_ROW))
+}
+
 /// Which page of a list is asked for: `?page=` or `?cursor=`, `?page_size=`, `?ordering=`,
 /// `?count=exact`.
 #[derive(Clone, Debug)]

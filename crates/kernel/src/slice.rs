@@ -25,6 +25,13 @@ pub struct Slice<T> {
     pub results: Vec<T>,
 }
 
+impl<T> Slice<T> {
+    /// The same stretch of something else, made from what this one holds.
+    pub fn map<U>(self, make: impl FnMut(T) -> U) -> Slice<U> {
+        Slice { next: self.next, previous: self.previous, results: self.results.into_iter().map(make).collect() }
+    }
+}
+
 /// What a [`Slice`] goes by: an ascending number that never changes and never comes again.
 pub trait Keyed {
     /// The number.

@@ -1,4 +1,4 @@
-use guildhall_kernel::{Timestamp, UserId};
+use guildhall_kernel::{SessionId, Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
 /// A refresh token that was given out: outstanding, or blacklisted once `consumed_at` is set.
@@ -9,7 +9,7 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
-    pub session_id: i64,
+    pub session_id: SessionId,
     pub user_id: UserId,
     /// 0 for the sign-in, then one more for each refresh: unique in a session, so that no token can
     /// have two successors.

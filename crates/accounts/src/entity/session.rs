@@ -1,4 +1,4 @@
-use guildhall_kernel::{Timestamp, UserId};
+use guildhall_kernel::{SessionId, Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
 /// A device that somebody is signed in on.
@@ -7,7 +7,7 @@ use sea_orm::entity::prelude::*;
 #[sea_orm(table_name = "accounts_session")]
 pub struct Model {
     #[sea_orm(primary_key)]
-    pub id: i64,
+    pub id: SessionId,
     pub user_id: UserId,
     /// The user's number when the session was opened.
     pub auth_epoch: i64,
@@ -20,8 +20,12 @@ pub struct Model {
     /// When it ends, however often it is refreshed.
     pub expires_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
-    /// `sign_out`, `sign_out_everywhere` or `reuse`.
+    /// Why: `sign_out`, `reuse` and the like.
     pub revoke_reason: Option<String>,
+    /// When the person last showed the password in it.
+    pub authenticated_at: Timestamp,
+    /// It was opened with a second factor.
+    pub second_factor: bool,
     #[sea_orm(belongs_to, from = "user_id", to = "id")]
     pub user: BelongsTo<super::user::Entity>,
 }

@@ -10,10 +10,16 @@ pub struct Model {
     pub id: i64,
     #[sea_orm(unique)]
     pub kid: String,
+    /// Empty once it is no longer needed to sign.
     pub seed: Seed,
+    /// None in rows of the first version: it follows from the seed.
+    pub public_key: Option<Vec<u8>>,
     /// At most one key signs.
     pub is_active: bool,
     pub created_at: Timestamp,
+    pub retired_at: Option<Timestamp>,
+    /// A retired key is good until then for what it has signed.
+    pub verifies_until: Option<Timestamp>,
 }
 
 /// An Ed25519 seed (RFC 8032 §5.1.5), which is never printed.

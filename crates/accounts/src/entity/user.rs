@@ -33,6 +33,8 @@ pub struct Model {
     pub last_login: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// Nothing of the person is left but the row that others point at.
+    pub erased_at: Option<Timestamp>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -19,6 +19,9 @@ pub struct Model {
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub last_used_at: Option<Timestamp>,
+    /// How it ends.
+    pub last4: String,
+    pub read_only: bool,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

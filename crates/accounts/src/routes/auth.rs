@@ -1,47 +1,30 @@
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
-use axum::{
-    extract::{ConnectInfo, FromRequestParts, State},
-    http::{StatusCode, header, request::Parts},
-};
-use guildhall_kernel::{Caller, IfMatch, Json, Path, Problem, Result, Slice, SliceParams, SliceQuery, Tagged};
+use axum::{extract::State, http::StatusCode};
+use guildhall_kernel::{Caller, IfMatch, Json, Problem, Query, Result, Tagged};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::AccountsState;
 use crate::{
-    Account, AccountPatch, Accounts, Device, IssuedToken, IssuedUserToken, NewUser, NewUserToken, SignIn, SignedIn,
-    TokenPair, Tokens, UserToken, UserTokenId,
+    Account, AccountPatch, Accounts, NewUser, PasswordProof, SecondFactor, SignIn, SignOutEverywhere, SignedIn,
+    TokenPair, Tokens,
 };
 
 pub(super) fn router() -> OpenApiRouter<AccountsState> {
     OpenApiRouter::new()
         .routes(routes!(register))
         .routes(routes!(sign_in))
+        .routes(routes!(sign_in_with_second_factor))
         .routes(routes!(refresh))
         .routes(routes!(refresh_as_before))
         .routes(routes!(sign_out))
         .routes(routes!(sign_out_as_before))
         .routes(routes!(sign_out_everywhere))
         .routes(routes!(verify))
-        .routes(routes!(me, change_me))
-        .routes(routes!(exchange_for_user_token))
-        .routes(routes!(user_tokens, create_user_token))
-        .routes(routes!(revoke_user_token))
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Device {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let agent = parts.headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        Ok(Self {
-            ip: peer.map(|ConnectInfo(address)| address.ip().to_canonical().to_string()),
-            user_agent: agent.map(|agent| agent.chars().take(256).collect()),
-        })
-    }
+        .routes(routes!(me, change_me, delete_me))
+        .routes(routes!(export_me))
 }
 
 /// A refresh token.
@@ -78,15 +61,30 @@ async fn register(
 /// Sign in with a username or a verified address.
 #[utoipa::path(post, path = "/auth/login/", tag = "tokens", security(()), responses(
     (status = 200, body = SignedIn),
-    (status = 401, description = "`invalid_credentials`", body = Problem),
+    (
+        status = 401,
+        description = "`invalid_credentials`, or `mfa_required` with `mfa_token` and `methods`",
+        body = Problem,
+    ),
+    (status = 429, description = "`throttled`: too many failures, with `Retry-After`", body = Problem),
+    (status = 503, description = "`auth_busy`: too many people at once, with `Retry-After`", body = Problem),
     (status = "4XX", body = Problem),
 ))]
-async fn sign_in(
+async fn sign_in(State(tokens): State<Arc<dyn Tokens>>, Json(sign_in): Json<SignIn>) -> Result<Json<SignedIn>> {
+    Ok(Json(tokens.sign_in(sign_in).await?))
+}
+
+/// The second step of a sign-in, where a second factor is set up.
+#[utoipa::path(post, path = "/auth/login/mfa/", tag = "tokens", security(()), responses(
+    (status = 200, body = SignedIn),
+    (status = 429, description = "`throttled`: too many failures, with `Retry-After`", body = Problem),
+    (status = "4XX", body = Problem),
+))]
+async fn sign_in_with_second_factor(
     State(tokens): State<Arc<dyn Tokens>>,
-    device: Device,
-    Json(sign_in): Json<SignIn>,
+    Json(second): Json<SecondFactor>,
 ) -> Result<Json<SignedIn>> {
-    Ok(Json(tokens.sign_in(sign_in, device).await?))
+    Ok(Json(tokens.sign_in_with_second_factor(second).await?))
 }
 
 /// Exchange a refresh token for the next pair.
@@ -127,13 +125,17 @@ async fn sign_out_as_before(state: State<Arc<dyn Tokens>>, shown: Json<RefreshTo
     sign_out(state, shown).await
 }
 
-/// End every session of the caller. User tokens stay.
-#[utoipa::path(post, path = "/auth/logout-all/", tag = "tokens", responses(
+/// End every session of the caller. User tokens stay, unless told otherwise.
+#[utoipa::path(post, path = "/auth/logout-all/", tag = "tokens", params(SignOutEverywhere), responses(
     (status = 204),
     (status = "4XX", body = Problem),
 ))]
-async fn sign_out_everywhere(State(tokens): State<Arc<dyn Tokens>>, caller: Caller) -> Result<StatusCode> {
-    tokens.sign_out_everywhere(&caller).await?;
+async fn sign_out_everywhere(
+    State(tokens): State<Arc<dyn Tokens>>,
+    caller: Caller,
+    Query(which): Query<SignOutEverywhere>,
+) -> Result<StatusCode> {
+    tokens.sign_out_everywhere(&caller, which).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -175,54 +177,26 @@ async fn change_me(
     Ok(Tagged(account.updated_at.into(), account))
 }
 
-/// Exchange a name and a password for a user token.
-#[utoipa::path(post, path = "/auth/token/", tag = "tokens", security(()), responses(
-    (status = 200, body = IssuedToken),
-    (status = "4XX", body = Problem),
-))]
-async fn exchange_for_user_token(
-    State(tokens): State<Arc<dyn Tokens>>,
-    Json(sign_in): Json<SignIn>,
-) -> Result<Json<IssuedToken>> {
-    Ok(Json(tokens.exchange_for_user_token(sign_in).await?))
-}
-
-/// The caller's user tokens, newest first.
-#[utoipa::path(get, path = "/auth/tokens/", tag = "tokens", params(SliceParams), responses(
-    (status = 200, body = Slice<UserToken>),
-    (status = "4XX", body = Problem),
-))]
-async fn user_tokens(
-    State(tokens): State<Arc<dyn Tokens>>,
-    caller: Caller,
-    slice: SliceQuery,
-) -> Result<Json<Slice<UserToken>>> {
-    Ok(Json(tokens.user_tokens(&caller, slice).await?))
-}
-
-/// Make a named user token; it is shown this once. Of more than 20 the oldest goes.
-#[utoipa::path(post, path = "/auth/tokens/", tag = "tokens", responses(
-    (status = 201, body = IssuedUserToken),
-    (status = "4XX", body = Problem),
-))]
-async fn create_user_token(
-    State(tokens): State<Arc<dyn Tokens>>,
-    caller: Caller,
-    Json(new): Json<NewUserToken>,
-) -> Result<(StatusCode, Json<IssuedUserToken>)> {
-    Ok((StatusCode::CREATED, Json(tokens.create_user_token(&caller, new).await?)))
-}
-
-/// Take a user token back.
-#[utoipa::path(delete, path = "/auth/tokens/{id}/", tag = "tokens", params(("id" = UserTokenId, Path)), responses(
+/// Remove the signed-in user.
+#[utoipa::path(delete, path = "/auth/me/", tag = "accounts", responses(
     (status = 204),
+    (status = 409, description = "`last_superuser`, or `protected` with `blockers`: what keeps them", body = Problem),
     (status = "4XX", body = Problem),
 ))]
-async fn revoke_user_token(
-    State(tokens): State<Arc<dyn Tokens>>,
+async fn delete_me(
+    State(accounts): State<Arc<dyn Accounts>>,
     caller: Caller,
-    Path(id): Path<UserTokenId>,
+    Json(proof): Json<PasswordProof>,
 ) -> Result<StatusCode> {
-    tokens.revoke_user_token(&caller, id).await?;
+    accounts.delete_me(&caller, proof).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// All that is kept about the signed-in user, without secrets.
+#[utoipa::path(get, path = "/auth/me/export/", tag = "accounts", responses(
+    (status = 200, body = Object),
+    (status = "4XX", body = Problem),
+))]
+async fn export_me(State(accounts): State<Arc<dyn Accounts>>, caller: Caller) -> Result<Json<serde_json::Value>> {
+    Ok(Json(accounts.export_me(&caller).await?))
 }

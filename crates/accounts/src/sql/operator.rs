@@ -1,19 +1,17 @@
 //! What the operator of a server does at the command line, without being a caller.
 
-use guildhall_kernel::{self as kernel, Ordering, Page, PageQuery, Roles};
-use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::Unchanged,
-    ColumnTrait, EntityTrait, QueryFilter, Set,
-    sea_query::{Expr, ExprTrait},
-};
+use guildhall_kernel::{self as kernel, Ordering, Page, PageQuery, Roles, audit};
+use sea_orm::{EntityTrait, QueryFilter, Set};
 
-use super::{SqlAccounts, find_by_name, other_superusers, superusers};
+use super::{SqlAccounts, find_by_name, staff::Change, superusers};
 use crate::{
     Account, Error, IssuedUserToken, NewUser, NewUserToken, Result,
-    entity::{user, user_token},
+    entity::user,
     model::{AccountRow, UserRow},
 };
+
+/// Who did it, in the log.
+const OPERATOR: &str = "operator";
 
 /// What to do about a password that is weak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +30,19 @@ impl SqlAccounts {
         row.is_teacher = Set(roles.teacher);
         row.is_staff = Set(roles.staff);
         row.is_superuser = Set(roles.superuser);
-        self.insert_user(row).await
+        let id = self
+            .0
+            .db
+            .write(|tx| {
+                let row = row.clone();
+                async move {
+                    let event = audit::Event::new("accounts.create_user").with("by", OPERATOR);
+                    Ok::<_, Error>(self.insert_user(tx.conn(), row, event).await?.id)
+                }
+            })
+            .await?;
+        let account = user::Entity::find_by_id(id).into_partial_model::<AccountRow>().one(self.0.db.conn()).await?;
+        Ok(account.ok_or(Error::UserNotFound(id))?.into())
     }
 
     /// Every account, whether it may sign in or not, oldest first.
@@ -58,18 +68,15 @@ impl SqlAccounts {
             return Err(kernel::Error::invalid(fields).into());
         }
         let hash = self.0.hasher.hash(password).await?;
-        let hash = hash.as_str();
+        let (hash, user) = (hash.as_str(), &user);
         self.0
             .db
             .write(|tx| async move {
-                let met = user::Entity::update_many()
-                    .col_expr(user::Column::PasswordHash, Expr::value(hash))
-                    .col_expr(user::Column::AuthEpoch, Expr::col(user::Column::AuthEpoch).add(1))
-                    .col_expr(user::Column::UpdatedAt, Expr::value(self.0.clock.now()))
-                    .filter(user::COLUMN.id.eq(user.id))
-                    .exec(tx.conn())
-                    .await?;
-                if met.rows_affected == 0 { Err(Error::UserNotFound(user.id)) } else { Ok(()) }
+                self.store_password(tx.conn(), user.id, hash).await?;
+                let event = audit::Event::new("accounts.change_password").about(user.id, &user.username);
+                event.with("by", OPERATOR).record(tx.conn(), self.0.clock.now()).await?;
+                let what = "Whoever runs the service has given your account another password.";
+                self.notify(tx.conn(), user, "Your password was changed", what).await
             })
             .await
     }
@@ -78,27 +85,12 @@ impl SqlAccounts {
     /// token of theirs is over for good. The last superuser stays.
     pub async fn set_active(&self, name: &str, active: bool) -> Result<()> {
         let id = self.named(name).await?.id;
+        let event = || audit::Event::new("accounts.change_account").with("by", OPERATOR);
         self.0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let others = other_superusers(conn, id).await?;
-                let user = user::Entity::find_by_id(id).one(conn).await?.ok_or(Error::UserNotFound(id))?;
-                if user.is_active == active {
-                    return Ok(());
-                }
-                if user.is_superuser && !active && others == 0 {
-                    return Err(Error::LastSuperuser);
-                }
-                let row = user::ActiveModel {
-                    id: Unchanged(id),
-                    is_active: Set(active),
-                    auth_epoch: Set(user.auth_epoch + 1),
-                    updated_at: Set(self.0.clock.now()),
-                    ..Default::default()
-                };
-                row.update(conn).await?;
-                user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(id)).exec(conn).await?;
+                let change = Change { is_active: Some(active), roles: None };
+                self.change_standing(tx.conn(), id, change, event()).await?;
                 Ok(())
             })
             .await

@@ -1,23 +1,30 @@
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{self as kernel, Caller, Directory, IfMatch, Ordering, Page, PageQuery, Person, UserId, text};
+use guildhall_kernel::{
+    self as kernel, Caller, Directory, IfMatch, Ordering, Page, PageQuery, Person, UserId, audit, text,
+};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Unchanged, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
-    IntoActiveModel, PartialModelTrait, QueryFilter, QuerySelect, Select, Set, SqlErr,
+    PartialModelTrait, QueryFilter, QuerySelect, Select, Set, SqlErr,
 };
 use uuid::Uuid;
 
-use super::{SqlAccounts, other_superusers};
+use super::{SqlAccounts, reader, verified};
 use crate::{
-    Account, AccountPatch, Accounts, DirectoryEntry, Error, NewUser, Result, User, UserFilter,
+    Account, AccountPatch, Accounts, DirectoryEntry, Error, NewUser, PasswordProof, Result, User, UserFilter,
     entity::user,
     model::{AccountRow, UserRow},
-    names, password,
+    names,
+    one_time::{self, Grant, Purpose},
+    password,
 };
+
+/// What judging a password takes, in KiB.
+const JUDGING_KIB: u32 = 1024;
 
 /// The people that the caller sees: those who may sign in, and everybody for staff.
 pub(super) fn visible_to(caller: &Caller) -> Select<user::Entity> {
-    let people = user::Entity::find();
+    let people = user::Entity::find().filter(user::COLUMN.erased_at.is_null());
     if caller.roles.is_staff() { people } else { people.filter(user::COLUMN.is_active.eq(true)) }
 }
 
@@ -27,7 +34,7 @@ fn entry(caller: &Caller, row: AccountRow) -> DirectoryEntry {
     DirectoryEntry { user, details: caller.roles.is_staff().then_some(details) }
 }
 
-async fn find<T: PartialModelTrait>(
+pub(super) async fn find<T: PartialModelTrait>(
     conn: &impl ConnectionTrait,
     select: Select<user::Entity>,
     id: UserId,
@@ -53,9 +60,15 @@ impl SqlAccounts {
         if !faults.is_empty() {
             return Err(kernel::Error::invalid(faults).into());
         }
+        let password_hash = Some(self.0.hasher.hash(&new.password).await?);
+        Ok(self.row_of(new, password_hash))
+    }
+
+    /// The row of a new account without roles, with whatever the fields hold.
+    pub(super) fn row_of(&self, new: &NewUser, password_hash: Option<String>) -> user::ActiveModel {
         let now = self.0.clock.now();
         let username = names::normalize(&new.username);
-        Ok(user::ActiveModel {
+        user::ActiveModel {
             id: NotSet,
             public_id: Set(Uuid::now_v7()),
             username_key: Set(names::key(&username)),
@@ -66,7 +79,7 @@ impl SqlAccounts {
             email_key: Set(names::key(&new.email)),
             email: Set(new.email.clone()),
             email_verified_at: Set(None),
-            password_hash: Set(Some(self.0.hasher.hash(&new.password).await?)),
+            password_hash: Set(password_hash),
             is_active: Set(true),
             is_teacher: Set(false),
             is_staff: Set(false),
@@ -75,7 +88,8 @@ impl SqlAccounts {
             last_login: Set(None),
             created_at: Set(now),
             updated_at: Set(now),
-        })
+            erased_at: Set(None),
+        }
     }
 
     /// What is wrong with a new password of whoever has this name and this address.
@@ -90,26 +104,50 @@ impl SqlAccounts {
         }
         let (password, least) = (password.to_owned(), self.0.settings.password_min_length);
         let judge = move || Ok(password::weaknesses(&password, least, &username, &email));
-        Ok(self.0.hasher.gated(judge).await?)
+        Ok(self.0.hasher.gated(JUDGING_KIB, judge).await?)
     }
 
-    pub(super) async fn insert_user(&self, row: user::ActiveModel) -> Result<Account> {
-        self.0
-            .db
-            .write(|tx| {
-                let row = row.clone();
-                async move {
-                    let id = row.insert(tx.conn()).await.map_err(taken)?.id;
-                    let account: AccountRow = find(tx.conn(), user::Entity::find(), id).await?;
-                    Ok(account.into())
-                }
-            })
-            .await
+    /// Stores a new account and says so in the log; `event` tells how it came about.
+    pub(super) async fn insert_user(
+        &self,
+        conn: &impl ConnectionTrait,
+        row: user::ActiveModel,
+        event: audit::Event,
+    ) -> Result<user::Model> {
+        let user = row.insert(conn).await.map_err(taken)?;
+        event.about(user.id, &user.username).record(conn, self.0.clock.now()).await?;
+        Ok(user)
+    }
+
+    /// Leaves the letter that a new address gets, at most one a minute: a link, or where somebody else
+    /// has verified it, a word to them.
+    pub(super) async fn welcome(&self, conn: &impl ConnectionTrait, user: &user::Model) -> Result<()> {
+        let now = self.0.clock.now();
+        if !one_time::may_send(conn, user.id, Purpose::VerifyEmail, now).await? {
+            return Ok(());
+        }
+        let grant = Grant {
+            purpose: Purpose::VerifyEmail,
+            user: user.id,
+            auth_epoch: user.auth_epoch,
+            email: &user.email,
+            session: None,
+        };
+        let (issued, row) = grant.prepare(now)?;
+        one_time::store(conn, row).await?;
+        if let Some(owner) = verified(&user.email_key).one(conn).await? {
+            let mail = self.0.letters.address_known(reader(&owner))?;
+            self.post(conn, &owner, &mail).await?;
+        } else {
+            let mail = self.0.letters.verify_address(reader(user), &issued)?;
+            self.0.outbox.post(conn, Some(user.id), &mail, Purpose::VerifyEmail.life()).await?;
+        }
+        Ok(())
     }
 }
 
 /// Which of the two unique things about a person somebody else has.
-fn taken(error: DbErr) -> Error {
+pub(super) fn taken(error: DbErr) -> Error {
     match error.sql_err() {
         Some(SqlErr::UniqueConstraintViolation(which)) if which.contains("username") => Error::UsernameTaken,
         Some(SqlErr::UniqueConstraintViolation(which)) if which.contains("email") => Error::EmailTaken,
@@ -121,7 +159,21 @@ fn taken(error: DbErr) -> Error {
 impl Accounts for SqlAccounts {
     async fn register(&self, new: NewUser) -> Result<Account> {
         let row = self.new_user(&new, false).await?;
-        self.insert_user(row).await
+        let account = self
+            .0
+            .db
+            .write(|tx| {
+                let row = row.clone();
+                async move {
+                    let event = audit::Event::new("accounts.register");
+                    let user = self.insert_user(tx.conn(), row, event).await?;
+                    self.welcome(tx.conn(), &user).await?;
+                    find::<AccountRow>(tx.conn(), user::Entity::find(), user.id).await
+                }
+            })
+            .await?;
+        self.0.outbox.wake();
+        Ok(account.into())
     }
 
     async fn me(&self, caller: &Caller) -> Result<Account> {
@@ -183,26 +235,28 @@ impl Accounts for SqlAccounts {
         Ok(entry(caller, row))
     }
 
-    async fn delete_user(&self, caller: &Caller, id: UserId) -> Result<()> {
+    async fn delete_me(&self, caller: &Caller, proof: PasswordProof) -> Result<()> {
+        proof.validate()?;
+        self.confirm_password(caller, &proof.password, "password").await?;
+        self.remove(caller, caller.user, None).await
+    }
+
+    async fn export_me(&self, caller: &Caller) -> Result<serde_json::Value> {
+        self.export(caller.user).await
+    }
+
+    async fn delete_user(&self, caller: &Caller, id: UserId, heir: Option<UserId>) -> Result<()> {
         if !caller.roles.is_staff() {
             return Err(Error::NotStaff);
         }
-        self.0
-            .db
-            .write(|tx| async move {
-                let others = other_superusers(tx.conn(), id).await?;
-                let found = user::Entity::find_by_id(id).one(tx.conn()).await?;
-                let user = found.ok_or(Error::UserNotFound(id))?;
-                if user.is_superuser && !caller.roles.superuser {
-                    return Err(Error::NotSuperuser);
-                }
-                if user.is_superuser && others == 0 {
-                    return Err(Error::LastSuperuser);
-                }
-                user.into_active_model().delete(tx.conn()).await?;
-                Ok(())
-            })
-            .await
+        self.remove(caller, id, heir).await
+    }
+
+    async fn erase_user(&self, caller: &Caller, id: UserId) -> Result<()> {
+        if !caller.roles.is_staff() {
+            return Err(Error::NotStaff);
+        }
+        self.erase(caller, id).await
     }
 }
 
@@ -214,6 +268,7 @@ impl Directory for SqlAccounts {
         }
         let rows = user::Entity::find()
             .filter(user::COLUMN.id.is_in(ids.iter().copied()))
+            .filter(user::COLUMN.erased_at.is_null())
             .into_partial_model::<UserRow>()
             .all(self.0.db.conn())
             .await?;

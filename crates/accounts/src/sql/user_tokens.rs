@@ -1,15 +1,15 @@
 use std::time::Duration;
 
-use garde::Validate;
-use guildhall_kernel::{self as kernel, Slice, SliceQuery, UserId};
+use guildhall_kernel::{self as kernel, Caller, Slice, SliceQuery, UserId, audit};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
 
-use super::SqlAccounts;
+use super::{SqlAccounts, passwords::Proven};
 use crate::{
-    Error, IssuedUserToken, NewUserToken, Result, UserToken, UserTokenId,
+    Error, IssuedUserToken, NewUserToken, Result, Scope, UserToken, UserTokenId,
     entity::{user, user_token},
+    model::UserTokenRow,
     secret,
 };
 
@@ -17,15 +17,14 @@ use crate::{
 const MOST: u64 = 20;
 
 impl SqlAccounts {
-    /// Makes a token for somebody who may sign in and, where `epoch` is given, to whom nothing has
-    /// happened since it was read.
+    /// Makes a token for somebody who may sign in and, where they have shown the password for it, to
+    /// whom nothing has happened since.
     pub(super) async fn issue_user_token(
         &self,
         owner: UserId,
-        epoch: Option<i64>,
+        proven: Option<&Proven>,
         new: NewUserToken,
     ) -> Result<IssuedUserToken> {
-        new.validate()?;
         let longest = self.0.settings.user_token_days;
         let life = match new.expires_in_days {
             None => self.0.settings.user_token_life(),
@@ -34,6 +33,13 @@ impl SqlAccounts {
                 let message = format!("Must be from 1 to {longest}.");
                 return Err(kernel::Error::field("expires_in_days", message).into());
             }
+        };
+        let read_only = match &new.scopes {
+            None => false,
+            Some(scopes) if scopes.is_empty() => {
+                return Err(kernel::Error::field("scopes", "Choose at least one of: read, write.").into());
+            }
+            Some(scopes) => !scopes.contains(&Scope::Write),
         };
         let token = secret::user_token()?;
         let now = self.0.clock.now();
@@ -46,8 +52,11 @@ impl SqlAccounts {
                 // The user's row is what parallel requests of one person wait on.
                 let holder = user::Entity::find_by_id(owner).lock_exclusive().one(conn).await?;
                 let holder = holder.filter(|user| user.is_active).ok_or(Error::UserInactive)?;
-                if epoch.is_some_and(|epoch| epoch != holder.auth_epoch) {
-                    return Err(Error::InvalidCredentials);
+                if let Some(proven) = proven {
+                    if proven.user.auth_epoch != holder.auth_epoch {
+                        return Err(Error::InvalidCredentials);
+                    }
+                    self.0.throttle.succeed(conn, &proven.attempt, now).await?;
                 }
                 let of_owner = user_token::COLUMN.user_id.eq(owner);
                 user_token::Entity::delete_many()
@@ -77,37 +86,55 @@ impl SqlAccounts {
                     created_at: Set(now),
                     expires_at: Set(now + life),
                     last_used_at: Set(None),
+                    last4: Set(secret::last4(token_ref)),
+                    read_only: Set(read_only),
                 };
-                Ok(row.insert(conn).await?)
+                let row = row.insert(conn).await?;
+                let event = audit::Event::new("accounts.create_user_token").own(owner, &holder.username);
+                event.with("token", row.id.0).with("read_only", read_only).record(conn, now).await?;
+                Ok(row)
             })
             .await?;
-        let shown = UserToken {
-            id: row.id,
-            name: row.name,
-            prefix: row.prefix,
-            created_at: row.created_at,
-            expires_at: row.expires_at,
-            last_used_at: row.last_used_at,
-        };
-        Ok(IssuedUserToken { token, shown })
+        Ok(IssuedUserToken { token, shown: row.into() })
     }
 
     pub(super) async fn list_user_tokens(&self, owner: UserId, slice: SliceQuery) -> Result<Slice<UserToken>> {
         let live = user_token::Entity::find()
             .filter(user_token::COLUMN.user_id.eq(owner))
             .filter(user_token::COLUMN.expires_at.gt(self.0.clock.now()));
-        Ok(Slice::fetch(live, user_token::Column::Id, &slice, self.0.db.conn()).await?)
+        let rows = Slice::fetch(live, user_token::Column::Id, &slice, self.0.db.conn()).await?;
+        Ok(rows.map(|row: UserTokenRow| row.into()))
     }
 
-    pub(super) async fn delete_user_token(&self, owner: UserId, id: UserTokenId) -> Result<()> {
+    pub(super) async fn delete_user_token(&self, caller: &Caller, id: UserTokenId) -> Result<()> {
+        let now = self.0.clock.now();
         self.0
             .db
             .write(|tx| async move {
                 let gone = user_token::Entity::delete_by_id(id)
-                    .filter(user_token::COLUMN.user_id.eq(owner))
+                    .filter(user_token::COLUMN.user_id.eq(caller.user))
                     .exec(tx.conn())
                     .await?;
-                if gone.rows_affected == 0 { Err(Error::UserTokenNotFound(id)) } else { Ok(()) }
+                if gone.rows_affected == 0 {
+                    return Err(Error::UserTokenNotFound(id));
+                }
+                let event = audit::Event::new("accounts.revoke_user_token").by(caller).about(caller.user, "");
+                event.with("token", id.0).record(tx.conn(), now).await?;
+                Ok(())
+            })
+            .await
+    }
+
+    pub(super) async fn delete_user_tokens_of(&self, caller: &Caller) -> Result<()> {
+        let now = self.0.clock.now();
+        self.0
+            .db
+            .write(|tx| async move {
+                let all = user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(caller.user));
+                let gone = all.exec(tx.conn()).await?.rows_affected;
+                let event = audit::Event::new("accounts.revoke_user_token").by(caller).about(caller.user, "");
+                event.with("tokens", gone).record(tx.conn(), now).await?;
+                Ok(())
             })
             .await
     }

@@ -7,18 +7,34 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use guildhall_accounts::{
-    Account, Accounts, Device, Error, HashCost, NewUser, Result, Settings, SignIn, SignedIn, SqlAccounts, Tokens,
+    Account, Accounts, Error, HashCost, Host, NewUser, Result, Settings, SignIn, SignedIn, SqlAccounts, Tokens, USERS,
     migrations,
 };
-use guildhall_kernel::{self as kernel, Authenticate, Caller, Clock, Credentials, Timestamp, testing::TestDb};
+use guildhall_kernel::{
+    self as kernel, Authenticate, Caller, Clock, Credentials, HostTables, Origin, Outbox, Timestamp, UserRemoval,
+    mail::{Mail, Mailer, Undelivered},
+    testing::TestDb,
+};
+use sea_orm::{ConnectionTrait, Statement};
+use sea_orm_migration::MigrationTrait;
+use tokio::sync::Mutex;
 
 pub(crate) const PASSWORD: &str = "correct horse é";
+
+fn all_migrations() -> Vec<Box<dyn MigrationTrait>> {
+    let mut all = migrations();
+    all.extend(kernel::migrations(&HostTables { users: USERS }));
+    all.sort_by(|one, other| one.name().cmp(other.name()));
+    all
+}
 
 /// The services on a database of their own, with a clock that a test can move.
 pub(crate) struct Harness {
     pub db: TestDb,
     pub accounts: SqlAccounts,
+    pub outbox: Outbox,
     ahead: Arc<AtomicI64>,
 }
 
@@ -35,17 +51,61 @@ pub(crate) async fn accounts() -> Harness {
 }
 
 pub(crate) async fn with_connections(connections: u32) -> Harness {
-    let db = TestDb::with_connections(migrations, connections).await;
+    build(connections, Vec::new()).await
+}
+
+/// The services beside another domain.
+pub(crate) async fn beside(domain: impl UserRemoval) -> Harness {
+    build(1, vec![Arc::new(domain)]).await
+}
+
+async fn build(connections: u32, removals: Vec<Arc<dyn UserRemoval>>) -> Harness {
+    let db = TestDb::with_connections(all_migrations, connections).await;
     let ahead = Arc::new(AtomicI64::new(0));
     let seconds = ahead.clone();
     let clock = Clock::from_fn(move || {
         let seconds = u64::try_from(seconds.load(Ordering::SeqCst)).unwrap();
         Timestamp::now() + Duration::from_secs(seconds)
     });
+    let outbox = Outbox::new(db.handle(), clock.clone());
+    let url = "https://guild.example.org".parse().unwrap();
+    let host = Host { clock, outbox: outbox.clone(), removals, ..Host::new(&db, url) };
+    let accounts = open(&db, host).await;
+    Harness { db, accounts, outbox, ahead }
+}
+
+async fn open(db: &TestDb, host: Host) -> SqlAccounts {
     let hash = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
-    let settings = Settings { hash, ..Settings::default() };
-    let accounts = SqlAccounts::open(db.handle(), settings, clock).await.unwrap();
-    Harness { db, accounts, ahead }
+    let accounts = SqlAccounts::open(db.handle(), Settings { hash, ..Settings::default() }, host).await.unwrap();
+    accounts.calibrate().await.unwrap();
+    accounts
+}
+
+/// Keeps the letters that it is handed.
+#[derive(Default)]
+struct Letterbox(Mutex<Vec<Mail>>);
+
+#[async_trait]
+impl Mailer for Letterbox {
+    async fn send(&self, _: i64, mail: &Mail) -> std::result::Result<(), Undelivered> {
+        self.0.lock().await.push(mail.clone());
+        Ok(())
+    }
+
+    async fn check(&self) -> std::result::Result<(), Undelivered> {
+        Ok(())
+    }
+}
+
+/// A request from this address.
+pub(crate) fn from(ip: &str) -> Origin {
+    Origin { ip: Some(ip.parse().unwrap()), user_agent: Some("curl/8".into()), request_id: Some("r-1".into()) }
+}
+
+/// The token that a letter carries.
+pub(crate) fn token_in(mail: &Mail) -> String {
+    let after = mail.text.split("?token=").nth(1).unwrap();
+    after.split_whitespace().next().unwrap().to_owned()
 }
 
 pub(crate) fn somebody(name: &str) -> NewUser {
@@ -63,7 +123,7 @@ pub(crate) fn credentials(name: &str, password: &str) -> SignIn {
 }
 
 pub(crate) fn caller(account: &Account) -> Caller {
-    Caller { user: account.user.id, roles: account.user.roles }
+    Caller::new(account.user.id, account.user.roles)
 }
 
 impl Harness {
@@ -81,7 +141,7 @@ impl Harness {
     }
 
     pub(crate) async fn try_sign_in(&self, name: &str, password: &str) -> Result<SignedIn> {
-        self.accounts.sign_in(credentials(name, password), Device::default()).await
+        self.accounts.sign_in(credentials(name, password)).await
     }
 
     pub(crate) async fn shows(&self, access: &str) -> kernel::Result<Caller> {
@@ -92,10 +152,57 @@ impl Harness {
         self.accounts.authenticate(Credentials::Token(token.to_owned())).await
     }
 
+    /// Signs somebody in and gives them as a caller of that session.
+    pub(crate) async fn session_of(&self, name: &str) -> Caller {
+        let signed_in = self.signs_in(name).await;
+        self.shows(&signed_in.tokens.access).await.unwrap()
+    }
+
+    /// The letters that were posted since this was last asked, in order.
+    pub(crate) async fn letters(&self) -> Vec<Mail> {
+        let letterbox = Letterbox::default();
+        self.outbox.deliver(&letterbox).await.unwrap();
+        letterbox.0.into_inner()
+    }
+
+    /// Somebody whose address is verified.
+    pub(crate) async fn verified(&self, name: &str) -> Account {
+        use guildhall_accounts::Security;
+
+        let account = self.registered(name).await;
+        let letters = self.letters().await;
+        self.confirm_email(&token_in(letters.last().unwrap())).await.unwrap();
+        account
+    }
+
+    /// The service as another process opens it on the same database.
+    pub(crate) async fn another(&self) -> SqlAccounts {
+        let url = "https://guild.example.org".parse().unwrap();
+        let ahead = self.ahead.clone();
+        let clock = Clock::from_fn(move || {
+            let seconds = u64::try_from(ahead.load(Ordering::SeqCst)).unwrap();
+            Timestamp::now() + Duration::from_secs(seconds)
+        });
+        open(&self.db, Host { clock, ..Host::new(&self.db, url) }).await
+    }
+
+    /// What the log says: action and outcome, oldest first.
+    pub(crate) async fn log(&self) -> Vec<String> {
+        self.texts("SELECT action || ' ' || outcome FROM kernel_audit_event ORDER BY id").await
+    }
+
+    /// The first column of a query.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        let rows = self.db.conn().query_all_raw(Statement::from_string(self.db.backend(), sql)).await.unwrap();
+        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+    }
+
+    pub(crate) async fn sql(&self, sql: &str) {
+        self.db.write(|tx| async move { tx.conn().execute_unprepared(sql).await.map(|_| ()) }).await.unwrap();
+    }
+
     /// How many rows a table has.
     pub(crate) async fn rows(&self, table: &str) -> i64 {
-        use sea_orm::{ConnectionTrait, Statement};
-
         let sql = format!("SELECT COUNT(*) FROM {table}");
         let row = self.db.conn().query_one_raw(Statement::from_string(self.db.backend(), sql)).await;
         row.unwrap().unwrap().try_get_by_index(0).unwrap()

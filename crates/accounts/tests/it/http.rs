@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use axum::{Router, body::Body, http::Request};
 use guildhall_accounts::{
-    AccountsState, Error, IssuedToken, MockAccounts, MockTokens, SignedIn, TokenPair, UserTokenId, router,
+    AccountsState, Error, IssuedToken, MockAccounts, MockSecurity, MockStaff, MockTokens, SignedIn, TokenPair,
+    UserTokenId, router,
 };
 use guildhall_kernel::{
     Kind, Roles, Slice, Timestamp, UserId,
@@ -14,6 +15,8 @@ fn client(accounts: MockAccounts, tokens: MockTokens) -> TestClient {
     let state = AccountsState {
         accounts: Arc::new(accounts),
         tokens: Arc::new(tokens),
+        security: Arc::new(MockSecurity::new()),
+        staff: Arc::new(MockStaff::new()),
         auth: signed_in_as(Roles::default()),
         url: "https://example.org".parse().unwrap(),
     };
@@ -71,8 +74,8 @@ async fn signing_in_answers_with_the_pair_and_the_user() {
     let client = tokens(|tokens| {
         tokens
             .expect_sign_in()
-            .withf(|sign_in, device| sign_in.username == "anna" && device.user_agent.is_none())
-            .returning(|_, _| Ok(SignedIn { tokens: pair(), user: account() }));
+            .withf(|sign_in| sign_in.username == "anna")
+            .returning(|_| Ok(SignedIn { tokens: pair(), user: account() }));
     });
     let answer = client.post("/api/auth/login/", json!({"username": "anna", "password": "x", "extra": 1})).await;
     assert_eq!(answer.status, 200);
@@ -86,7 +89,7 @@ async fn signing_in_answers_with_the_pair_and_the_user() {
 #[tokio::test]
 async fn a_refusal_is_a_problem_with_its_code() {
     let client = tokens(|tokens| {
-        tokens.expect_sign_in().returning(|_, _| Err(Error::InvalidCredentials));
+        tokens.expect_sign_in().returning(|_| Err(Error::InvalidCredentials));
     });
     let answer = client.post("/api/auth/login/", json!({"username": "anna", "password": "x"})).await;
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "invalid_credentials"));

@@ -3,7 +3,14 @@
 
 mod harness;
 mod http;
+mod keys;
+mod leaving;
 mod operator;
 mod people;
+mod prune;
+mod second_factor;
+mod security;
 mod sessions;
+mod staff;
+mod throttle;
 mod user_tokens;

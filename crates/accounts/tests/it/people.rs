@@ -172,11 +172,11 @@ async fn staff_remove_people_and_every_token_goes_with_them() {
     let staff = caller(&harness.create_user(somebody("staff"), staff, WeakPassword::Refuse).await.unwrap());
     let anna = harness.registered("anna").await;
     harness.signs_in("anna").await;
-    assert_eq!(code(harness.delete_user(&caller(&anna), staff.user).await), "not_staff");
-    harness.delete_user(&staff, anna.user.id).await.unwrap();
+    assert_eq!(code(harness.delete_user(&caller(&anna), staff.user, None).await), "not_staff");
+    harness.delete_user(&staff, anna.user.id, None).await.unwrap();
     assert_eq!(harness.rows("accounts_session").await, 0);
     assert_eq!(harness.rows("accounts_refresh_token").await, 0);
-    assert_eq!(code(harness.delete_user(&staff, anna.user.id).await), "user_not_found");
+    assert_eq!(code(harness.delete_user(&staff, anna.user.id, None).await), "user_not_found");
     let next = harness.registered("anna").await;
     assert!(next.user.id > anna.user.id, "an id is never used again");
 }
@@ -190,9 +190,10 @@ async fn a_superuser_always_stays() {
         caller(&harness.create_user(somebody(name), roles, WeakPassword::Refuse).await.unwrap())
     };
     let (one, two, staff) = (make("one", superuser).await, make("two", superuser).await, make("staff", staff).await);
-    assert_eq!(code(harness.delete_user(&staff, one.user).await), "not_superuser");
+    assert_eq!(code(harness.delete_user(&staff, one.user, None).await), "not_superuser");
     // Each removes the other at the same moment.
-    let (first, second) = tokio::join!(harness.delete_user(&one, two.user), harness.delete_user(&two, one.user));
+    let (first, second) =
+        tokio::join!(harness.delete_user(&one, two.user, None), harness.delete_user(&two, one.user, None));
     let mut outcomes = [code(first), code(second)];
     outcomes.sort();
     assert_eq!(outcomes, ["last_superuser", "ok"]);

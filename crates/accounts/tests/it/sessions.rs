@@ -1,7 +1,7 @@
-use guildhall_accounts::{Accounts, Device, Tokens, WeakPassword};
-use guildhall_kernel::Roles;
+use guildhall_accounts::{Accounts, SignOutEverywhere, Tokens, WeakPassword};
+use guildhall_kernel::{Authenticate, Credentials, Roles, SliceQuery};
 
-use crate::harness::{PASSWORD, accounts, caller, code, credentials, fields, somebody, with_connections};
+use crate::harness::{PASSWORD, accounts, caller, code, credentials, fields, from, somebody, with_connections};
 
 #[tokio::test]
 async fn signing_in_opens_a_session_with_one_refresh_token() {
@@ -10,7 +10,7 @@ async fn signing_in_opens_a_session_with_one_refresh_token() {
     let signed_in = harness.signs_in("ANNA").await;
     assert_eq!((signed_in.tokens.token_type, signed_in.tokens.expires_in), ("Bearer", 300));
     assert!(signed_in.user.details.last_login.is_some());
-    assert_eq!(harness.shows(&signed_in.tokens.access).await.unwrap(), caller(&anna));
+    assert_eq!(harness.shows(&signed_in.tokens.access).await.unwrap().user, anna.user.id);
     assert_eq!(harness.rows("accounts_session").await, 1);
     assert_eq!(harness.rows("accounts_refresh_token").await, 1);
 }
@@ -49,7 +49,7 @@ async fn every_reason_not_to_sign_in_looks_the_same() {
         assert_eq!(refused.to_string(), "No active account found with the given credentials.", "{name}");
         assert_eq!(code(Err::<(), _>(refused)), "invalid_credentials");
     }
-    let blank = harness.sign_in(credentials(" ", ""), Device::default()).await;
+    let blank = harness.sign_in(credentials(" ", "")).await;
     assert_eq!(fields(blank), ["password", "username"]);
 }
 
@@ -194,7 +194,7 @@ async fn signing_out_everywhere_ends_every_session_and_leaves_user_tokens() {
     let anna = caller(&harness.registered("anna").await);
     let (one, two) = (harness.signs_in("anna").await.tokens, harness.signs_in("anna").await.tokens);
     let token = harness.exchange_for_user_token(credentials("anna", PASSWORD)).await.unwrap().token;
-    harness.sign_out_everywhere(&anna).await.unwrap();
+    harness.sign_out_everywhere(&anna, SignOutEverywhere::default()).await.unwrap();
     for tokens in [one, two] {
         assert_eq!(code(harness.shows(&tokens.access).await), "token_not_valid");
         assert_eq!(code(harness.refresh(&tokens.refresh).await), "token_not_valid");
@@ -227,7 +227,7 @@ async fn tokens_of_somebody_who_was_removed_are_dead() {
     let anna = harness.registered("anna").await.user.id;
     let tokens = harness.signs_in("anna").await.tokens;
     let token = harness.exchange_for_user_token(credentials("anna", PASSWORD)).await.unwrap().token;
-    harness.delete_user(&staff, anna).await.unwrap();
+    harness.delete_user(&staff, anna, None).await.unwrap();
     assert_eq!(code(harness.shows(&tokens.access).await), "token_not_valid");
     assert_eq!(code(harness.refresh(&tokens.refresh).await), "token_not_valid");
     assert_eq!(code(harness.shows_user_token(&token).await), "token_not_valid");
@@ -253,12 +253,80 @@ async fn a_second_node_takes_the_first_ones_tokens() {
     let harness = accounts().await;
     harness.registered("anna").await;
     let tokens = harness.signs_in("anna").await.tokens;
-    let settings = guildhall_accounts::Settings::default();
-    let clock = guildhall_kernel::Clock::system();
-    let other = guildhall_accounts::SqlAccounts::open(harness.db.handle(), settings, clock).await.unwrap();
+    let other = harness.another().await;
     assert!(other.refresh(&tokens.refresh).await.is_ok());
     let keys = |jwks| serde_json::to_value(jwks).unwrap();
-    assert_eq!(keys(other.jwks()), keys(harness.jwks()));
-    let jwks = keys(other.jwks()).to_string();
+    let theirs = keys(other.jwks().await.unwrap());
+    assert_eq!(theirs, keys(harness.jwks().await.unwrap()));
+    let jwks = theirs.to_string();
     assert!(jwks.contains("\"OKP\"") && !jwks.contains("\"d\""), "only the public half is shown");
+}
+
+#[tokio::test]
+async fn a_session_is_listed_with_its_device_and_ended_by_its_owner_alone() {
+    let harness = accounts().await;
+    harness.registered("anna").await;
+    harness.registered("berta").await;
+    let here = harness.session_of("anna").await;
+    let there = from("203.0.113.9").scope(harness.signs_in("anna")).await.tokens;
+    let berta = harness.session_of("berta").await;
+    let list = harness.sessions(&here, SliceQuery::newest(50)).await.unwrap().results;
+    assert_eq!(list.len(), 2);
+    assert_eq!(list.iter().map(|session| session.current).collect::<Vec<_>>(), [false, true], "newest first");
+    assert_eq!((list[0].ip.as_deref(), list[0].device_label.as_str()), (Some("203.0.113.9"), "curl"));
+    assert_eq!(code(harness.end_session(&berta, list[0].id).await), "session_not_found");
+    assert!(harness.shows(&there.access).await.is_ok());
+    harness.end_session(&here, list[0].id).await.unwrap();
+    assert_eq!(code(harness.shows(&there.access).await), "token_not_valid");
+    assert_eq!(code(harness.refresh(&there.refresh).await), "token_not_valid");
+    assert_eq!(code(harness.end_session(&here, list[0].id).await), "session_not_found");
+    assert_eq!(harness.sessions(&here, SliceQuery::newest(50)).await.unwrap().results.len(), 1);
+}
+
+#[tokio::test]
+async fn signing_out_elsewhere_leaves_the_session_that_asks() {
+    let harness = accounts().await;
+    harness.registered("anna").await;
+    let (here, other) = (harness.session_of("anna").await, harness.signs_in("anna").await.tokens);
+    let token = harness.exchange_for_user_token(credentials("anna", PASSWORD)).await.unwrap().token;
+    harness.sign_out_everywhere(&here, SignOutEverywhere { others: true, include_tokens: false }).await.unwrap();
+    assert_eq!(code(harness.shows(&other.access).await), "token_not_valid");
+    assert_eq!(harness.sessions(&here, SliceQuery::newest(50)).await.unwrap().results.len(), 1);
+    assert!(harness.shows_user_token(&token).await.is_ok());
+    harness.sign_out_everywhere(&here, SignOutEverywhere { others: false, include_tokens: true }).await.unwrap();
+    assert!(harness.sessions(&here, SliceQuery::newest(50)).await.unwrap().results.is_empty());
+    assert_eq!(code(harness.shows_user_token(&token).await), "token_not_valid");
+}
+
+#[tokio::test]
+async fn a_ticket_works_once_for_half_a_minute_and_ends_with_its_session() {
+    let harness = accounts().await;
+    harness.registered("anna").await;
+    let caller = harness.session_of("anna").await;
+    let ticket = async || harness.socket_ticket(&caller).await.unwrap().ticket;
+    let shows = async |ticket: &str| harness.authenticate(Credentials::Ticket(ticket.to_owned())).await;
+    let first = ticket().await;
+    assert_eq!(shows(&first).await.unwrap(), caller);
+    assert_eq!(code(shows(&first).await), "token_not_valid");
+    assert_eq!(code(shows("nonsense").await), "token_not_valid");
+    let late = ticket().await;
+    harness.wait(31);
+    assert_eq!(code(shows(&late).await), "token_not_valid");
+    let orphan = ticket().await;
+    harness.end_session(&caller, caller.session.unwrap()).await.unwrap();
+    assert_eq!(code(shows(&orphan).await), "token_not_valid");
+}
+
+#[tokio::test]
+async fn a_reused_token_is_told_to_the_owner_and_the_log() {
+    let harness = accounts().await;
+    harness.verified("anna").await;
+    let first = harness.signs_in("anna").await.tokens;
+    let second = harness.refresh(&first.refresh).await.unwrap();
+    harness.refresh(&second.refresh).await.unwrap();
+    harness.wait(11);
+    assert_eq!(code(harness.refresh(&first.refresh).await), "token_reused");
+    assert_eq!(harness.log().await.last().unwrap(), "accounts.refresh refused");
+    let letters = harness.letters().await;
+    assert_eq!(letters.last().unwrap().subject, "A session of yours was ended");
 }

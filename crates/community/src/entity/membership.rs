@@ -14,6 +14,8 @@ pub struct Model {
     pub user_id: UserId,
     pub role: Role,
     pub joined_at: Timestamp,
+    #[sea_orm(belongs_to, from = "group_id", to = "id")]
+    pub group: BelongsTo<super::group::Entity>,
 }
 
 /// What somebody may do in a group.

@@ -60,11 +60,11 @@ impl Harness {
 }
 
 pub(crate) fn person(id: i64) -> Caller {
-    Caller { user: UserId(id), roles: Roles::default() }
+    Caller::new(UserId(id), Roles::default())
 }
 
 pub(crate) fn staff(id: i64) -> Caller {
-    Caller { user: UserId(id), roles: Roles { staff: true, ..Roles::default() } }
+    Caller::new(UserId(id), Roles { staff: true, ..Roles::default() })
 }
 
 pub(crate) fn named(name: &str) -> NewGroup {

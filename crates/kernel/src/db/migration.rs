@@ -14,13 +14,15 @@ pub struct SqlMigration {
     name: &'static str,
     up: String,
     down: String,
+    /// What only one of the databases is told, after the rest.
+    only: Vec<(DbBackend, String, String)>,
 }
 
 impl SqlMigration {
     /// `name` begins with the date, `m20250131_120000_`, and never changes once it has been applied
     /// anywhere; nor does the SQL.
     pub fn new(name: &'static str, up: &str, down: &str) -> Self {
-        Self { name, up: up.to_owned(), down: down.to_owned() }
+        Self { name, up: up.to_owned(), down: down.to_owned(), only: Vec::new() }
     }
 
     /// Puts a name of the host's in for `{placeholder}`.
@@ -30,6 +32,18 @@ impl SqlMigration {
         self.up = self.up.replace(&placeholder, name);
         self.down = self.down.replace(&placeholder, name);
         self
+    }
+
+    /// Adds what only one of the two databases is told, triggers for instance; both ways after the rest.
+    #[must_use]
+    pub fn only(mut self, backend: DbBackend, up: &str, down: &str) -> Self {
+        self.only.push((backend, up.to_owned(), down.to_owned()));
+        self
+    }
+
+    fn only_for(&self, manager: &SchemaManager<'_>) -> impl Iterator<Item = &(DbBackend, String, String)> + use<'_> {
+        let backend = manager.get_database_backend();
+        self.only.iter().filter(move |(only, ..)| *only == backend)
     }
 
     async fn run(&self, manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
@@ -65,11 +79,19 @@ impl MigrationName for SqlMigration {
 #[async_trait]
 impl MigrationTrait for SqlMigration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        self.run(manager, &self.up).await
+        self.run(manager, &self.up).await?;
+        for (_, up, _) in self.only_for(manager) {
+            self.run(manager, up).await?;
+        }
+        Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        self.run(manager, &self.down).await
+        self.run(manager, &self.down).await?;
+        for (_, _, down) in self.only_for(manager) {
+            self.run(manager, down).await?;
+        }
+        Ok(())
     }
 
     fn use_transaction(&self) -> Option<bool> {

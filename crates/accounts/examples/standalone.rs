@@ -1,0 +1,76 @@
+//! Accounts and tokens in a service of your own, with letters printed instead of mailed.
+//!
+//! Try it:
+//! `curl -H 'Content-Type: application/json' http://127.0.0.1:8002/auth/register/ \
+//!     -d '{"username": "anna", "email": "anna@example.org", "password": "correct horse é"}'`
+//! `curl -H 'Content-Type: application/json' http://127.0.0.1:8002/auth/login/ \
+//!     -d '{"username": "anna", "password": "correct horse é"}'`
+
+use std::error::Error;
+
+use async_trait::async_trait;
+use axum::{extract::Request, middleware::Next};
+use guildhall_accounts::{AccountsState, Host, Settings, SqlAccounts, USERS, router, well_known};
+use guildhall_kernel::{
+    self as kernel, Caller, Db, HostTables, Json, PublicUrl, TrustedProxies,
+    mail::{Mail, Mailer, Undelivered},
+};
+
+/// Prints letters.
+struct Printer;
+
+#[async_trait]
+impl Mailer for Printer {
+    async fn send(&self, _: i64, mail: &Mail) -> Result<(), Undelivered> {
+        print(&format!("to {}: {}\n\n{}", mail.to, mail.subject, mail.text));
+        Ok(())
+    }
+
+    async fn check(&self) -> Result<(), Undelivered> {
+        Ok(())
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "printing is what the example does")]
+fn print(text: &str) {
+    println!("{text}");
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let file = std::env::temp_dir().join(format!("accounts-{}.db", std::process::id()));
+    let db = Db::connect(&format!("sqlite://{}?mode=rwc", file.display()), 4).await?;
+    db.migrate(|| {
+        let mut all = guildhall_accounts::migrations();
+        all.extend(kernel::migrations(&HostTables { users: USERS }));
+        all.sort_by(|one, other| one.name().cmp(other.name()));
+        all
+    })
+    .await?;
+
+    let url: PublicUrl = "http://127.0.0.1:8002".parse()?;
+    let host = Host { name: "Example".to_owned(), ..Host::new(&db, url.clone()) };
+    let outbox = host.outbox.clone();
+    let accounts = SqlAccounts::open(db, Settings::default(), host).await?;
+    accounts.calibrate().await?;
+    tokio::spawn(async move {
+        loop {
+            outbox.woken().await;
+            let _ = outbox.deliver(&Printer).await;
+        }
+    });
+
+    let state = AccountsState::new(&accounts, url);
+    // A handler of your own: whoever has a `Caller` among its arguments is signed in.
+    let hello = |caller: Caller| async move { Json(format!("You are user {}.", caller.user)) };
+    let own = axum::Router::new().route("/hello", axum::routing::get(hello)).with_state(state.clone());
+    let app = axum::Router::from(router(state.clone()))
+        .merge(own)
+        .nest("/.well-known", well_known(state).into())
+        // Who a request comes from, for throttles and the audit log.
+        .layer(axum::middleware::from_fn(|request: Request, next: Next| async {
+            TrustedProxies::default().origin(&request, None).scope(next.run(request)).await
+        }))
+        .into_make_service_with_connect_info::<std::net::SocketAddr>();
+    Ok(axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8002").await?, app).await?)
+}

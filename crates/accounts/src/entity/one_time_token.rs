@@ -1,0 +1,27 @@
+use guildhall_kernel::{SessionId, Timestamp, UserId};
+use sea_orm::entity::prelude::*;
+
+/// A secret that works once, for one purpose.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "accounts_one_time_token")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub user_id: UserId,
+    /// The session that it was made in, and that it ends with.
+    pub session_id: Option<SessionId>,
+    pub purpose: String,
+    /// SHA-256 of the token.
+    #[sea_orm(unique)]
+    pub token_sha256: Vec<u8>,
+    /// The address that it was sent to; empty where none was.
+    pub email: String,
+    /// The user's number when it was made.
+    pub auth_epoch: i64,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub used_at: Option<Timestamp>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

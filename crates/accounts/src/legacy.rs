@@ -1,0 +1,218 @@
+//! Password hashes as Django keeps them, so that people whose accounts were taken over can sign in
+//! with the password that they have.
+//!
+//! The parameters stand in the hash, and whoever could write one would decide how long we compute;
+//! each has a limit, and beyond it the hash counts as unusable.
+
+use argon2::{Argon2, PasswordVerifier as _};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+const MOST_ROUNDS: u32 = 5_000_000;
+const MOST_MEMORY_KIB: u32 = 256 * 1024;
+const MOST_PASSES: u32 = 16;
+const MOST_LANES: u32 = 16;
+const MOST_BCRYPT_COST: u32 = 15;
+
+/// A hash that was not made here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LegacyHash {
+    Pbkdf2 {
+        digest: Digest,
+        rounds: u32,
+        salt: String,
+        expected: Vec<u8>,
+    },
+    /// The PHC string behind Django's prefix.
+    Argon2 {
+        phc: String,
+        memory_kib: u32,
+        passes: u32,
+        lanes: u32,
+    },
+    /// `hashed`: bcrypt of the hexadecimal SHA-256, which has no limit of 72 bytes.
+    Bcrypt {
+        hashed: bool,
+        cost: u32,
+        crypt: String,
+    },
+    Scrypt {
+        log_n: u8,
+        r: u32,
+        p: u32,
+        salt: String,
+        expected: Vec<u8>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Digest {
+    Sha1,
+    Sha256,
+}
+
+impl LegacyHash {
+    /// Reads one of Django's hashes; none where it is of another kind, damaged, too weak to be taken
+    /// (MD5, SHA-1 alone), or dearer to check than we are ready to pay.
+    pub(crate) fn parse(hash: &str) -> Option<Self> {
+        let (algorithm, rest) = hash.split_once('$')?;
+        match algorithm {
+            "pbkdf2_sha256" => Self::pbkdf2(Digest::Sha256, rest),
+            "pbkdf2_sha1" => Self::pbkdf2(Digest::Sha1, rest),
+            "argon2" => Self::argon2(rest),
+            "bcrypt" => Self::bcrypt(false, rest),
+            "bcrypt_sha256" => Self::bcrypt(true, rest),
+            "scrypt" => Self::scrypt(rest),
+            _ => None,
+        }
+    }
+
+    fn pbkdf2(digest: Digest, rest: &str) -> Option<Self> {
+        let [rounds, salt, expected] = parts(rest)?;
+        let rounds = rounds.parse().ok().filter(|rounds| (1..=MOST_ROUNDS).contains(rounds))?;
+        let expected = STANDARD.decode(expected).ok()?;
+        let length = if digest == Digest::Sha1 { 20 } else { 32 };
+        let whole = !salt.is_empty() && expected.len() == length;
+        whole.then(|| Self::Pbkdf2 { digest, rounds, salt: salt.to_owned(), expected })
+    }
+
+    fn argon2(rest: &str) -> Option<Self> {
+        let phc = format!("${rest}");
+        let parsed = argon2::password_hash::phc::PasswordHash::new(&phc).ok()?;
+        let number = |name: &str| parsed.params.get_decimal(name);
+        let (memory_kib, passes, lanes) = (number("m")?, number("t")?, number("p")?);
+        let allowed = memory_kib <= MOST_MEMORY_KIB && passes <= MOST_PASSES && lanes <= MOST_LANES;
+        (allowed && parsed.hash.is_some()).then_some(Self::Argon2 { phc, memory_kib, passes, lanes })
+    }
+
+    fn bcrypt(hashed: bool, crypt: &str) -> Option<Self> {
+        let cost = crypt.get(4..6)?.parse().ok().filter(|cost| (4..=MOST_BCRYPT_COST).contains(cost))?;
+        let whole = crypt.starts_with("$2") && crypt.len() == 60;
+        whole.then(|| Self::Bcrypt { hashed, cost, crypt: crypt.to_owned() })
+    }
+
+    fn scrypt(rest: &str) -> Option<Self> {
+        // Django's order: N, salt, r, p.
+        let [n, salt, r, p, expected] = parts(rest)?;
+        let (n, r, p) = (n.parse::<u64>().ok()?, r.parse::<u32>().ok()?, p.parse::<u32>().ok()?);
+        let memory = n.checked_mul(128)?.checked_mul(r.into())?;
+        let allowed = n.is_power_of_two() && memory <= u64::from(MOST_MEMORY_KIB) * 1024 && p <= MOST_LANES;
+        let expected = STANDARD.decode(expected).ok()?;
+        let log_n = u8::try_from(n.checked_ilog2()?).ok()?;
+        let whole = allowed && !expected.is_empty() && expected.len() <= 64 && scrypt::Params::new(log_n, r, p).is_ok();
+        whole.then(|| Self::Scrypt { log_n, r, p, salt: salt.to_owned(), expected })
+    }
+
+    /// Is it the hash of this password?
+    pub(crate) fn matches(&self, password: &[u8]) -> bool {
+        match self {
+            Self::Pbkdf2 { digest, rounds, salt, expected } => {
+                let mut found = vec![0; expected.len()];
+                match digest {
+                    Digest::Sha1 => pbkdf2::pbkdf2_hmac::<sha1::Sha1>(password, salt.as_bytes(), *rounds, &mut found),
+                    Digest::Sha256 => pbkdf2::pbkdf2_hmac::<Sha256>(password, salt.as_bytes(), *rounds, &mut found),
+                }
+                found.ct_eq(expected).into()
+            }
+            Self::Argon2 { phc, .. } => Argon2::default().verify_password(password, phc.as_str()).is_ok(),
+            Self::Bcrypt { hashed: false, crypt, .. } => bcrypt::verify(password, crypt).unwrap_or(false),
+            Self::Bcrypt { hashed: true, crypt, .. } => {
+                use sha2::Digest as _;
+                let hex: String = Sha256::digest(password).iter().map(|byte| format!("{byte:02x}")).collect();
+                bcrypt::verify(hex, crypt).unwrap_or(false)
+            }
+            Self::Scrypt { log_n, r, p, salt, expected } => {
+                let mut found = vec![0; expected.len()];
+                let Ok(params) = scrypt::Params::new(*log_n, *r, *p) else { return false };
+                let made = scrypt::scrypt(password, salt.as_bytes(), &params, &mut found);
+                made.is_ok() && bool::from(found.ct_eq(expected))
+            }
+        }
+    }
+
+    /// The memory that checking it takes, in KiB.
+    pub(crate) fn memory_kib(&self) -> u32 {
+        match self {
+            Self::Argon2 { memory_kib, .. } => *memory_kib,
+            Self::Scrypt { log_n, r, .. } => (1_u32 << log_n).saturating_mul(*r) / 8,
+            Self::Pbkdf2 { .. } | Self::Bcrypt { .. } => 4,
+        }
+    }
+
+    /// What decides how long checking it takes: hashes that are equal in it take equally long.
+    pub(crate) fn price(&self) -> (u8, u64, u64) {
+        match self {
+            Self::Pbkdf2 { digest, rounds, .. } => (u8::from(*digest == Digest::Sha1), u64::from(*rounds), 0),
+            Self::Argon2 { memory_kib, passes, lanes, .. } => {
+                (2, u64::from(*memory_kib) * u64::from(*passes), u64::from(*lanes))
+            }
+            Self::Bcrypt { cost, .. } => (3, u64::from(*cost), 0),
+            Self::Scrypt { log_n, r, p, .. } => (4, u64::from(*log_n), u64::from(*r) * u64::from(*p)),
+        }
+    }
+}
+
+/// The parts between the dollar signs, if there are just as many.
+fn parts<const N: usize>(text: &str) -> Option<[&str; N]> {
+    text.split('$').collect::<Vec<_>>().try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWORD: &[u8] = "correct horse é".as_bytes();
+
+    /// Made by Django 5.2.
+    const FROM_DJANGO: [&str; 6] = [
+        "pbkdf2_sha256$1000000$xYk4ZS051A2mNOqTXWx8an$KZFnM8SRKMVgF09fCFE2/EzbESYvzASxTbsfRYUvJ8M=",
+        "pbkdf2_sha1$1000000$Zuy4h8ifAk9frgGx2PtEn4$P7l4mvO+MJr9bUcbk4DtjjVVriQ=",
+        "argon2$argon2id$v=19$m=102400,t=2,p=8$aFBlUld3T0w3d292RWdlVFE5ZVE3Qw$tdH4k+Ws0hL0P6ULR2roPqhL9F8KLLFRSRccOZrgj54",
+        "bcrypt_sha256$$2b$12$2SePwGRFD25r0wu.KK7LLuk3dr.YLrTZ.Uid9LwSWWbxH9DjsYXdu",
+        "bcrypt$$2b$12$4NgC24Qf757gaAWiSxjbFO7UBunCfl6R6lFCuhp6w2MZiFQB.TrHa",
+        "scrypt$16384$9nqhIP7kjjCSy7tIOUBiXG$8$5$IJJUD2bDYU4nFuhttq9YJx1dWZ4eDFud8Nvt+yFhDvEEniO9l7IY2WuGDe/EhyCnyktJloE8hWFb8wzyIA4R0w==",
+    ];
+
+    #[test]
+    fn djangos_hashes_match_their_password_only() {
+        for hash in FROM_DJANGO {
+            let parsed = LegacyHash::parse(hash).unwrap_or_else(|| panic!("{hash}"));
+            assert!(parsed.matches(PASSWORD), "{hash}");
+            assert!(!parsed.matches(b"correct house"), "{hash}");
+        }
+    }
+
+    #[test]
+    fn bcrypt_reads_72_bytes_unless_the_password_was_hashed_first() {
+        let long = "x".repeat(80);
+        let crypt = format!("bcrypt${}", bcrypt::hash(&long, 4).unwrap());
+        assert!(LegacyHash::parse(&crypt).unwrap().matches(&long.as_bytes()[..72]));
+        assert!(!LegacyHash::parse(&crypt).unwrap().matches(&long.as_bytes()[..71]));
+    }
+
+    #[test]
+    fn what_is_weak_damaged_or_too_dear_is_unusable() {
+        for hash in [
+            "",
+            "!0Qe5SZujIvJYpFUUMBKvEpTTOQId3Jz5E7pb5poo",
+            "md5$godkNEj56lFYyRCI7W89Ih$61ee85ce913f8b3b03f8cf5aa1269518",
+            "pbkdf2_sha256$5000001$salt$KZFnM8SRKMVgF09fCFE2/EzbESYvzASxTbsfRYUvJ8M=",
+            "pbkdf2_sha256$0$salt$KZFnM8SRKMVgF09fCFE2/EzbESYvzASxTbsfRYUvJ8M=",
+            "pbkdf2_sha256$1000$salt$",
+            "pbkdf2_sha256$1000$salt$AAAA",
+            "pbkdf2_sha256$1000",
+            "argon2$argon2id$v=19$m=1000000,t=2,p=8$aFBlUld3T0w3d292RWdlVFE5ZVE3Qw$tdH4k+Ws0hL0P6ULR2roPqhL9F8KLLFRSRccOZrgj54",
+            "argon2$argon2id$v=19$m=1024,t=99,p=8$aFBlUld3T0w3d292RWdlVFE5ZVE3Qw$tdH4k+Ws0hL0P6ULR2roPqhL9F8KLLFRSRccOZrgj54",
+            "argon2$nonsense",
+            "bcrypt$$2b$31$4NgC24Qf757gaAWiSxjbFO7UBunCfl6R6lFCuhp6w2MZiFQB.TrHa",
+            "bcrypt$é",
+            "scrypt$1073741824$salt$8$5$IJJUD2bDYU4nFuhttq9YJw==",
+            "scrypt$16383$salt$8$5$IJJUD2bDYU4nFuhttq9YJw==",
+            "scrypt$16384$salt$8$5$",
+            "scrypt$16384$salt$4294967295$5$IJJUD2bDYU4nFuhttq9YJw==",
+        ] {
+            assert_eq!(LegacyHash::parse(hash), None, "{hash}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Looking at accounts and tokens as a whole.
+
+use std::time::Duration;
+
+use guildhall_kernel::{UserId, doctor::Finding};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
+    sea_query::{Expr, ExprTrait},
+};
+
+use super::{SqlAccounts, superusers};
+use crate::{
+    Result,
+    entity::{refresh_token, signing_key, totp, user, user_token},
+    legacy::LegacyHash,
+    names,
+};
+
+/// How old a signing key may grow.
+const KEY_AGE: Duration = Duration::from_secs(365 * 24 * 3600);
+/// How many users are read at a time.
+const BATCH: u64 = 1000;
+/// How many names are told.
+const TOLD: usize = 5;
+/// How many old hashes are looked at to find out how dear they are.
+const SAMPLE: u64 = 10_000;
+
+const WITHOUT_TOKEN: &str = "SELECT COUNT(*) FROM users u WHERE u.is_active AND NOT EXISTS \
+     (SELECT 1 FROM accounts_user_token t WHERE t.user_id = u.id AND t.expires_at > $1)";
+const WITHOUT_CREDENTIAL: &str = "SELECT COUNT(*) FROM users u WHERE u.is_active AND u.password_hash IS NULL \
+     AND NOT EXISTS (SELECT 1 FROM accounts_user_token t WHERE t.user_id = u.id AND t.expires_at > $1)";
+
+impl SqlAccounts {
+    /// Measures how long the dearest password hash takes to check that is kept, so that every refusal
+    /// of a sign-in can take as long. To be called once the service answers; until then each takes a
+    /// second.
+    pub async fn calibrate(&self) -> Result<Duration> {
+        let mut found: Vec<LegacyHash> = Vec::new();
+        let hashes: Vec<Option<String>> = user::Entity::find()
+            .select_only()
+            .column(user::Column::PasswordHash)
+            .filter(outdated())
+            .limit(SAMPLE)
+            .into_tuple()
+            .all(self.0.db.conn())
+            .await?;
+        for hash in hashes.iter().flatten().filter_map(|hash| LegacyHash::parse(hash)) {
+            if !found.iter().any(|known| known.price() == hash.price()) {
+                found.push(hash);
+            }
+        }
+        Ok(self.0.hasher.calibrate(found).await?)
+    }
+
+    /// Looks at accounts, tokens and keys; `fix` clears away what has expired.
+    pub async fn examine(&self, fix: bool) -> Result<Vec<Finding>> {
+        Ok(vec![
+            self.expired(fix).await?,
+            self.without_token().await?,
+            self.without_credential().await?,
+            self.outdated_hashes().await?,
+            self.superusers().await?,
+            self.second_factors().await?,
+            self.keys().await?,
+            self.colliding_names().await?,
+        ])
+    }
+
+    async fn count(&self, sql: &str) -> Result<i64> {
+        let values: [Value; 1] = [self.0.clock.now().into()];
+        let query = Statement::from_sql_and_values(self.0.db.backend(), sql, values);
+        let row = self.0.db.conn().query_one_raw(query).await?;
+        Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default())
+    }
+
+    async fn expired(&self, fix: bool) -> Result<Finding> {
+        let (now, conn) = (self.0.clock.now(), self.0.db.conn());
+        let refresh = refresh_token::Entity::find().filter(refresh_token::COLUMN.expires_at.lte(now));
+        let tokens = user_token::Entity::find().filter(user_token::COLUMN.expires_at.lte(now));
+        let expired = refresh.count(conn).await? + tokens.count(conn).await?;
+        if expired == 0 {
+            return Ok(Finding::ok("expired_tokens", "no token has expired"));
+        }
+        let finding = Finding::note("expired_tokens", format!("{expired} tokens have expired"));
+        if !fix {
+            return Ok(finding);
+        }
+        self.prune().await?;
+        Ok(finding.fixed())
+    }
+
+    async fn without_token(&self) -> Result<Finding> {
+        Ok(match self.count(WITHOUT_TOKEN).await? {
+            0 => Finding::ok("user_tokens", "every active user has a user token"),
+            many => Finding::note("user_tokens", format!("{many} active users have no valid user token")),
+        })
+    }
+
+    async fn without_credential(&self) -> Result<Finding> {
+        Ok(match self.count(WITHOUT_CREDENTIAL).await? {
+            0 => Finding::ok("credentials", "every active user has something to sign in with"),
+            many => Finding::note("credentials", format!("{many} active users have neither password nor token")),
+        })
+    }
+
+    async fn outdated_hashes(&self) -> Result<Finding> {
+        let many = user::Entity::find().filter(outdated()).count(self.0.db.conn()).await?;
+        Ok(match many {
+            0 => Finding::ok("password_hashes", "every password is kept as argon2id"),
+            many => Finding::note("password_hashes", format!("{many} passwords are kept as they were taken over")),
+        })
+    }
+
+    async fn superusers(&self) -> Result<Finding> {
+        let conn = self.0.db.conn();
+        let active = superusers().filter(user::COLUMN.is_active.eq(true)).count(conn).await?;
+        let anybody = user::Entity::find().select_only().column(user::Column::Id).into_tuple::<UserId>();
+        Ok(match (active, anybody.one(conn).await?) {
+            (0, None) => Finding::note("superusers", "there is no account yet"),
+            (0, Some(_)) => Finding::fault("superusers", "there is no superuser who may sign in"),
+            (1, _) => Finding::note("superusers", "there is only one superuser"),
+            (many, _) => Finding::ok("superusers", format!("there are {many} superusers")),
+        })
+    }
+
+    async fn second_factors(&self) -> Result<Finding> {
+        let confirmed = sea_orm::sea_query::Query::select()
+            .column(totp::Column::UserId)
+            .from(totp::Entity)
+            .and_where(Expr::col(totp::Column::ConfirmedAt).is_not_null())
+            .to_owned();
+        let bare = superusers()
+            .filter(user::COLUMN.is_active.eq(true))
+            .filter(Expr::col(user::Column::Id).not_in_subquery(confirmed));
+        Ok(match bare.count(self.0.db.conn()).await? {
+            0 => Finding::ok("second_factor", "every superuser has a second factor"),
+            many => Finding::note("second_factor", format!("{many} superusers have no second factor")),
+        })
+    }
+
+    async fn keys(&self) -> Result<Finding> {
+        let active = signing_key::Entity::find().filter(Expr::col(signing_key::Column::IsActive));
+        let Some(key) = active.one(self.0.db.conn()).await? else {
+            return Ok(Finding::fault("signing_keys", "there is no key to sign tokens with"));
+        };
+        let days = self.0.clock.now().since(key.created_at).as_secs() / (24 * 3600);
+        Ok(if self.0.clock.now().since(key.created_at) > KEY_AGE {
+            Finding::note("signing_keys", format!("the key is {days} days old; guildhall keys rotate makes another"))
+        } else {
+            Finding::ok("signing_keys", format!("the key is {days} days old"))
+        })
+    }
+
+    /// Names whose kept form is not that of the name: another account could have an equal one.
+    async fn colliding_names(&self) -> Result<Finding> {
+        let mut wrong = Vec::new();
+        let mut last = UserId(i64::MIN);
+        loop {
+            let batch: Vec<(UserId, String, String)> = user::Entity::find()
+                .select_only()
+                .columns([user::Column::Id, user::Column::Username, user::Column::UsernameKey])
+                .filter(user::COLUMN.id.gt(last))
+                .order_by_asc(user::Column::Id)
+                .limit(BATCH)
+                .into_tuple()
+                .all(self.0.db.conn())
+                .await?;
+            let Some((newest, ..)) = batch.last() else { break };
+            last = *newest;
+            wrong.extend(batch.into_iter().filter(|(_, name, key)| names::key(name) != *key).map(|(_, name, _)| name));
+        }
+        if wrong.is_empty() {
+            return Ok(Finding::ok("usernames", "no two names are equal but for their spelling"));
+        }
+        let told: Vec<&str> = wrong.iter().take(TOLD).map(String::as_str).collect();
+        let message = format!("{} names are kept under another form: {}", wrong.len(), told.join(", "));
+        Ok(Finding::fault("usernames", message))
+    }
+}
+
+/// Hashes that were not made here, in the words of their index.
+fn outdated() -> Expr {
+    Expr::cust("substr(password_hash, 1, 1) <> '$'")
+}

@@ -1,0 +1,221 @@
+//! Counting failures, so that nobody can guess for long: in the database, where a restart does not
+//! forget them and every node sees them.
+//!
+//! Three counts, by what was tried and from where, none of which shows whether an account exists:
+//!
+//! - an account from one network: after 5 failures each one more doubles the wait, from a second up
+//!   to a quarter of an hour;
+//! - a network: 30 failures in ten minutes, whatever accounts;
+//! - an account from everywhere: after 100 failures in a row (NIST SP 800-63B-4 §3.2.2) only networks
+//!   from which the owner has signed in before are let try. Whoever attacks an account therefore
+//!   locks out themselves and not its owner, who besides can always ask for a new password.
+
+use std::time::Duration;
+
+use guildhall_kernel::{Kind, Origin, Timestamp, UserId, secret::Secret};
+use hmac::{Hmac, KeyInit, Mac};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set,
+    sea_query::{Expr, ExprTrait, OnConflict},
+};
+use sha2::Sha256;
+
+use crate::{
+    Error, Result,
+    entity::{known_network, throttle},
+};
+
+/// Failures of an account from one network that cost nothing.
+const FREE: i64 = 5;
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+/// Failures from one network in [`WINDOW`].
+const MOST_FROM_NETWORK: i64 = 30;
+const WINDOW: Duration = Duration::from_secs(10 * 60);
+/// Failures of an account in a row, from everywhere.
+const MOST_OF_ACCOUNT: i64 = 100;
+/// Without another failure for so long, an account's failures are forgotten.
+const MEMORY: Duration = Duration::from_secs(24 * 3600);
+
+/// Whose secret is being tried.
+pub(crate) enum Target<'a> {
+    /// Of an account.
+    User(UserId),
+    /// A name that nobody has.
+    Nobody(&'a str),
+    /// The second factor of an account.
+    SecondFactor(UserId),
+}
+
+pub(crate) struct Throttle {
+    key: Secret,
+    enabled: bool,
+}
+
+/// Somebody tries a secret.
+#[derive(Clone)]
+pub(crate) struct Attempt {
+    user: Option<UserId>,
+    network: Vec<u8>,
+    /// The account from this network, the network, the account.
+    buckets: [Vec<u8>; 3],
+    known: bool,
+}
+
+impl Throttle {
+    pub(crate) fn new(key: Secret, enabled: bool) -> Self {
+        Self { key, enabled }
+    }
+
+    fn bucket(&self, parts: &[&str]) -> Vec<u8> {
+        // A key of this length always fits.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return Vec::new() };
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        mac.finalize().into_bytes().to_vec()
+    }
+
+    /// Notes that somebody wants to try; refused with 429 `throttled` and the time to wait where too
+    /// much has failed before.
+    pub(crate) async fn admit(
+        &self,
+        conn: &impl ConnectionTrait,
+        target: &Target<'_>,
+        now: Timestamp,
+    ) -> Result<Attempt> {
+        let origin = Origin::current().network();
+        let (user, account) = match target {
+            Target::User(user) => (Some(*user), format!("user {user}")),
+            Target::Nobody(name) => (None, format!("name {name}")),
+            Target::SecondFactor(user) => (Some(*user), format!("second factor {user}")),
+        };
+        let buckets = [
+            self.bucket(&["pair", &account, &origin]),
+            self.bucket(&["network", &origin]),
+            self.bucket(&["account", &account]),
+        ];
+        let network = self.bucket(&["known", &origin]);
+        let mut attempt = Attempt { user, network, buckets, known: false };
+        if !self.enabled {
+            return Ok(attempt);
+        }
+        // Looked for in vain where there is no such person, so that it takes as long.
+        let known = (user.unwrap_or(UserId(0)), attempt.network.clone());
+        attempt.known = known_network::Entity::find_by_id(known).one(conn).await?.is_some();
+        let counts = throttle::Entity::find()
+            .filter(throttle::Column::Bucket.is_in(attempt.buckets.clone()))
+            .filter(throttle::COLUMN.forgotten_at.gt(now))
+            .all(conn)
+            .await?;
+        let waits = counts.iter().filter_map(|count| wait(&attempt, count, now));
+        match waits.max() {
+            Some(wait) => Err(Error::Throttled(wait)),
+            None => Ok(attempt),
+        }
+    }
+
+    /// Counts a failure.
+    pub(crate) async fn fail(
+        &self,
+        conn: &impl ConnectionTrait,
+        attempt: &Attempt,
+        now: Timestamp,
+    ) -> Result<(), DbErr> {
+        if !self.enabled {
+            return Ok(());
+        }
+        let [pair, network, account] = &attempt.buckets;
+        let mut sliding = vec![pair];
+        if !attempt.known {
+            sliding.push(account);
+        }
+        // One order for all, or two of them could wait for each other.
+        sliding.sort();
+        let row = |bucket: &Vec<u8>, life: Duration| throttle::ActiveModel {
+            bucket: Set(bucket.clone()),
+            failures: Set(1),
+            updated_at: Set(now),
+            forgotten_at: Set(now + life),
+        };
+        let rows = sliding.into_iter().map(|bucket| row(bucket, MEMORY));
+        throttle::Entity::insert_many(rows).on_conflict(count_on(now, true)).exec_without_returning(conn).await?;
+        let row = row(network, WINDOW);
+        throttle::Entity::insert(row).on_conflict(count_on(now, false)).exec_without_returning(conn).await?;
+        Ok(())
+    }
+
+    /// Forgets the failures of an account, from here and altogether, and remembers the network.
+    pub(crate) async fn succeed(
+        &self,
+        conn: &impl ConnectionTrait,
+        attempt: &Attempt,
+        now: Timestamp,
+    ) -> Result<(), DbErr> {
+        if !self.enabled {
+            return Ok(());
+        }
+        let [pair, _, account] = attempt.buckets.clone();
+        throttle::Entity::delete_many().filter(throttle::Column::Bucket.is_in([pair, account])).exec(conn).await?;
+        let Some(user) = attempt.user else { return Ok(()) };
+        let row = known_network::ActiveModel {
+            user_id: Set(user),
+            network: Set(attempt.network.clone()),
+            last_seen_at: Set(now),
+        };
+        let mut seen = OnConflict::columns([known_network::Column::UserId, known_network::Column::Network]);
+        seen.update_column(known_network::Column::LastSeenAt);
+        known_network::Entity::insert(row).on_conflict(seen).exec_without_returning(conn).await.map(|_| ())
+    }
+
+    /// What a success will be counted as that nothing was tried for: a link from a letter.
+    pub(crate) fn vouched(&self, user: UserId) -> Attempt {
+        let origin = Origin::current().network();
+        let account = format!("user {user}");
+        let buckets = [
+            self.bucket(&["pair", &account, &origin]),
+            self.bucket(&["network", &origin]),
+            self.bucket(&["account", &account]),
+        ];
+        Attempt { user: Some(user), network: self.bucket(&["known", &origin]), buckets, known: true }
+    }
+}
+
+/// How long the next attempt has to wait for this count.
+fn wait(attempt: &Attempt, count: &throttle::Model, now: Timestamp) -> Option<Duration> {
+    let [pair, network, account] = &attempt.buckets;
+    let until = match &count.bucket {
+        bucket if bucket == pair && count.failures >= FREE => {
+            let doublings = u32::try_from(count.failures - FREE).unwrap_or(u32::MAX);
+            let wait = Duration::from_secs(2_u64.saturating_pow(doublings)).min(LONGEST_WAIT);
+            count.updated_at + wait
+        }
+        bucket if bucket == network && count.failures >= MOST_FROM_NETWORK => count.forgotten_at,
+        bucket if bucket == account && count.failures >= MOST_OF_ACCOUNT && !attempt.known => now + LONGEST_WAIT,
+        _ => return None,
+    };
+    Some(until.since(now)).filter(|wait| !wait.is_zero())
+}
+
+/// One more failure, or the first one after the earlier ones have been forgotten. A count that slides
+/// is forgotten later with each.
+fn count_on(now: Timestamp, slides: bool) -> OnConflict {
+    let old = |column| Expr::col((throttle::Entity, column));
+    let forgotten = || old(throttle::Column::ForgottenAt).lte(now);
+    let new = Expr::col((sea_orm::sea_query::Alias::new("excluded"), throttle::Column::ForgottenAt));
+    let keep = if slides { new.clone() } else { old(throttle::Column::ForgottenAt) };
+    let failures = Expr::case(forgotten(), Expr::val(1)).finally(old(throttle::Column::Failures).add(1));
+    let forgotten_at = Expr::case(forgotten(), new).finally(keep);
+    let mut conflict = OnConflict::column(throttle::Column::Bucket);
+    conflict
+        .value(throttle::Column::Failures, failures)
+        .value(throttle::Column::ForgottenAt, forgotten_at)
+        .value(throttle::Column::UpdatedAt, Expr::value(now));
+    conflict
+}
+
+/// 429 for whoever has to wait.
+pub(crate) fn throttled(wait: Duration) -> guildhall_kernel::Error {
+    let detail = "Too many failed attempts. Try again later.";
+    guildhall_kernel::Error::new(Kind::TooMany, "throttled", detail).retry_after(wait)
+}

@@ -1,0 +1,120 @@
+//! Guessing is slowed down, and cannot be used against the one whose password is guessed.
+
+use guildhall_accounts::{Error, PasswordReset, ResetRequest, Security};
+
+use crate::harness::{Harness, PASSWORD, accounts, code, from, token_in};
+
+/// Tries a password from an address.
+async fn guess(harness: &Harness, ip: &str, name: &str, password: &str) -> String {
+    code(from(ip).scope(harness.try_sign_in(name, password)).await)
+}
+
+async fn guess_often(harness: &Harness, ip: &str, name: &str, times: usize) {
+    for _ in 0..times {
+        assert_eq!(guess(harness, ip, name, "wrong").await, "invalid_credentials");
+    }
+}
+
+/// Guesses from ever new networks, as a botnet does.
+async fn botnet(harness: &Harness, name: &str, times: usize) {
+    for n in 0..times {
+        assert_eq!(guess(harness, &format!("198.51.{n}.1"), name, "wrong").await, "invalid_credentials");
+    }
+}
+
+#[tokio::test]
+async fn after_five_failures_each_more_doubles_the_wait() {
+    let harness = accounts().await;
+    harness.registered("anna").await;
+    guess_often(&harness, "203.0.113.9", "anna", 5).await;
+    let refused = from("203.0.113.77").scope(harness.try_sign_in("anna", PASSWORD)).await.err().unwrap();
+    let Error::Throttled(wait) = refused else { panic!("{refused}") };
+    assert!(wait.as_secs_f64() <= 1.0, "the same network: {wait:?}");
+    harness.wait(1);
+    guess_often(&harness, "203.0.113.9", "anna", 1).await;
+    harness.wait(1);
+    assert_eq!(guess(&harness, "203.0.113.9", "anna", PASSWORD).await, "throttled", "two seconds now");
+    harness.wait(1);
+    assert_eq!(guess(&harness, "203.0.113.9", "anna", PASSWORD).await, "ok");
+    guess_often(&harness, "203.0.113.9", "anna", 5).await;
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_throttled_in_the_same_words() {
+    let harness = accounts().await;
+    harness.registered("anna").await;
+    let mut told = Vec::new();
+    for name in ["anna", "nobody"] {
+        guess_often(&harness, "203.0.113.9", name, 5).await;
+        told.push(from("203.0.113.9").scope(harness.try_sign_in(name, "wrong")).await.err().unwrap().to_string());
+    }
+    assert_eq!(told[0], told[1]);
+    let kept = harness.texts("SELECT detail FROM kernel_audit_event WHERE outcome = 'refused'").await;
+    assert!(kept.iter().all(|detail| !detail.contains("nobody")), "what was typed may be a password");
+}
+
+#[tokio::test]
+async fn a_network_that_tries_many_names_is_stopped_too() {
+    let harness = accounts().await;
+    harness.registered("anna").await;
+    for n in 0..30 {
+        guess_often(&harness, "203.0.113.9", &format!("name{n}"), 1).await;
+    }
+    assert_eq!(guess(&harness, "203.0.113.200", "anna", PASSWORD).await, "throttled");
+    assert_eq!(guess(&harness, "203.0.114.1", "anna", PASSWORD).await, "ok", "another network");
+    harness.wait(601);
+    assert_eq!(guess(&harness, "203.0.113.200", "anna", PASSWORD).await, "ok");
+}
+
+#[tokio::test]
+async fn an_attack_from_everywhere_does_not_lock_the_owner_out() {
+    let harness = accounts().await;
+    harness.verified("anna").await;
+    assert_eq!(guess(&harness, "192.0.2.7", "anna", PASSWORD).await, "ok", "where anna lives");
+    botnet(&harness, "anna", 100).await;
+    assert_eq!(guess(&harness, "198.51.200.1", "anna", "wrong").await, "throttled", "the hundred-and-first guess");
+    assert_eq!(guess(&harness, "192.0.2.9", "anna", PASSWORD).await, "ok", "the owner at home");
+
+    botnet(&harness, "anna", 100).await;
+    assert_eq!(guess(&harness, "198.18.0.1", "anna", PASSWORD).await, "throttled", "the owner on a journey");
+    harness.letters().await;
+    harness.request_reset(ResetRequest { email: "anna@example.org".into() }).await.unwrap();
+    let token = token_in(&harness.letters().await[0]);
+    let reset = PasswordReset { token, new_password: "another horse é".into() };
+    from("198.18.0.1").scope(harness.reset_password(reset)).await.unwrap();
+    assert_eq!(guess(&harness, "198.18.0.1", "anna", "another horse é").await, "ok");
+}
+
+#[tokio::test]
+async fn counts_outlive_the_process() {
+    let harness = accounts().await;
+    harness.registered("anna").await;
+    guess_often(&harness, "203.0.113.9", "anna", 5).await;
+    let other = harness.another().await;
+    let credentials = crate::harness::credentials("anna", PASSWORD);
+    let refused = from("203.0.113.9").scope(guildhall_accounts::Tokens::sign_in(&other, credentials)).await;
+    assert_eq!(code(refused), "throttled");
+}
+
+#[tokio::test]
+async fn a_success_forgets_the_failures() {
+    let harness = accounts().await;
+    harness.registered("anna").await;
+    for _ in 0..4 {
+        guess_often(&harness, "203.0.113.9", "anna", 4).await;
+        assert_eq!(guess(&harness, "203.0.113.9", "anna", PASSWORD).await, "ok");
+    }
+}
+
+#[tokio::test]
+async fn passwords_that_are_asked_for_again_are_counted_as_well() {
+    let harness = accounts().await;
+    harness.registered("anna").await;
+    let anna = harness.session_of("anna").await;
+    let wrong = || guildhall_accounts::PasswordProof { password: "wrong".into() };
+    for _ in 0..5 {
+        assert_eq!(code(harness.step_up(&anna, wrong()).await), "invalid");
+    }
+    assert_eq!(code(harness.step_up(&anna, wrong()).await), "throttled");
+    assert_eq!(code(harness.try_sign_in("anna", PASSWORD).await), "throttled");
+}

@@ -1,0 +1,168 @@
+//! What happened, who did it and from where: an append-only log in the database.
+
+use sea_orm::{
+    ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set,
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{Caller, Origin, Timestamp, UserId, entity::audit_event};
+
+/// Something that happened, on its way into the log. Nothing secret belongs into it: no password,
+/// no token, and nothing that somebody typed where a name was asked for.
+#[derive(Clone, Debug)]
+pub struct Event {
+    action: &'static str,
+    refused: bool,
+    actor: Who,
+    subject: Who,
+    detail: Map<String, Value>,
+}
+
+/// A person in the log: the label stays when the account has gone.
+#[derive(Clone, Debug, Default)]
+struct Who {
+    id: Option<UserId>,
+    label: String,
+}
+
+impl Who {
+    fn new(id: UserId, label: &str) -> Self {
+        let label = if label.is_empty() { format!("#{id}") } else { format!("{label} #{id}") };
+        Self { id: Some(id), label }
+    }
+}
+
+impl Event {
+    /// Something that was done, by nobody in particular so far; the action begins with its crate,
+    /// `accounts.sign_in`.
+    pub fn new(action: &'static str) -> Self {
+        Self { action, refused: false, actor: Who::default(), subject: Who::default(), detail: Map::new() }
+    }
+
+    /// It was tried and refused.
+    #[must_use]
+    pub fn refused(mut self) -> Self {
+        self.refused = true;
+        self
+    }
+
+    /// Who did it.
+    #[must_use]
+    pub fn by(mut self, caller: &Caller) -> Self {
+        self.actor = Who::new(caller.user, "");
+        self
+    }
+
+    /// A person who did it to themselves.
+    #[must_use]
+    pub fn own(mut self, user: UserId, label: &str) -> Self {
+        self.actor = Who::new(user, label);
+        self.subject = self.actor.clone();
+        self
+    }
+
+    /// Whom it was done to.
+    #[must_use]
+    pub fn about(mut self, user: UserId, label: &str) -> Self {
+        self.subject = Who::new(user, label);
+        self
+    }
+
+    /// Something worth knowing about it.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.detail.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Writes it into the log, in the transaction of what happened.
+    pub async fn record(self, conn: &impl ConnectionTrait, now: Timestamp) -> Result<(), DbErr> {
+        let origin = Origin::current();
+        let row = audit_event::ActiveModel {
+            id: NotSet,
+            at: Set(now),
+            actor_id: Set(self.actor.id),
+            actor_label: Set(self.actor.label),
+            subject_id: Set(self.subject.id),
+            subject_label: Set(self.subject.label),
+            action: Set(self.action.to_owned()),
+            outcome: Set(if self.refused { "refused" } else { "done" }.to_owned()),
+            ip: Set(origin.ip.map(|ip| ip.to_string())),
+            user_agent: Set(origin.user_agent.clone()),
+            request_id: Set(origin.request_id.clone()),
+            detail: Set(Value::Object(self.detail).to_string()),
+        };
+        audit_event::Entity::insert(row).exec_without_returning(conn).await.map(|_| ())
+    }
+}
+
+/// Something that happened, as it is shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    /// Its number.
+    pub id: i64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What was done.
+    pub action: String,
+    /// `done` or `refused`.
+    pub outcome: String,
+    /// Who did it.
+    pub actor: String,
+    /// Whom it was done to.
+    pub subject: String,
+    /// From where.
+    pub ip: Option<String>,
+    /// With what.
+    pub user_agent: Option<String>,
+    /// The id of the request.
+    pub request_id: Option<String>,
+    /// What else there is to know.
+    pub detail: Value,
+}
+
+#[derive(DerivePartialModel)]
+#[sea_orm(entity = "audit_event::Entity")]
+struct Row {
+    id: i64,
+    at: Timestamp,
+    actor_label: String,
+    subject_label: String,
+    action: String,
+    outcome: String,
+    ip: Option<String>,
+    user_agent: Option<String>,
+    request_id: Option<String>,
+    detail: String,
+}
+
+impl From<Row> for Entry {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            at: row.at,
+            action: row.action,
+            outcome: row.outcome,
+            actor: row.actor_label,
+            subject: row.subject_label,
+            ip: row.ip,
+            user_agent: row.user_agent,
+            request_id: row.request_id,
+            detail: serde_json::from_str(&row.detail).unwrap_or_default(),
+        }
+    }
+}
+
+/// What was done to a person, newest first, at most so much.
+pub async fn about(conn: &impl ConnectionTrait, subject: UserId, most: u64) -> Result<Vec<Entry>, DbErr> {
+    let rows = audit_event::Entity::find()
+        .filter(audit_event::Column::SubjectId.eq(subject))
+        .order_by_desc(audit_event::Column::Id)
+        .limit(most)
+        .into_partial_model::<Row>()
+        .all(conn)
+        .await?;
+    Ok(rows.into_iter().map(Entry::from).collect())
+}

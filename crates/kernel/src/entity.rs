@@ -1,0 +1,20 @@
+//! The kernel's own tables, one module each.
+#![expect(unreachable_pub, reason = "SeaORM makes public items beside the structs")]
+
+pub(crate) mod audit_event;
+pub(crate) mod job;
+pub(crate) mod outbox;
+pub(crate) mod secret;
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_no_drift, table};
+
+    #[tokio::test]
+    async fn the_migrations_make_what_the_entities_describe() {
+        let tables = vec![table(audit_event::Entity), table(job::Entity), table(outbox::Entity), table(secret::Entity)];
+        let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
+        assert_no_drift("kernel_", tables, crate::migrations::beside_people, snapshots).await;
+    }
+}

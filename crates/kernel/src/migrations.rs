@@ -1,0 +1,29 @@
+use sea_orm::DbBackend;
+use sea_orm_migration::MigrationTrait;
+
+use crate::{HostTables, db::SqlMigration};
+
+/// The kernel's own tables, with foreign keys to the host's user table.
+pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
+    let kernel = SqlMigration::new(
+        "m20250101_000010_kernel",
+        include_str!("migrations/m20250101_000010_kernel.up.sql"),
+        include_str!("migrations/m20250101_000010_kernel.down.sql"),
+    )
+    .only(DbBackend::Sqlite, include_str!("migrations/m20250101_000010_kernel_append_only_sqlite.up.sql"), "")
+    .only(
+        DbBackend::Postgres,
+        include_str!("migrations/m20250101_000010_kernel_append_only_postgres.up.sql"),
+        include_str!("migrations/m20250101_000010_kernel_append_only_postgres.down.sql"),
+    );
+    vec![Box::new(kernel.with("users", host.users))]
+}
+
+/// The kernel's tables beside a user table that is not ours.
+#[cfg(all(test, feature = "testing"))]
+pub(crate) fn beside_people() -> Vec<Box<dyn MigrationTrait>> {
+    let people = SqlMigration::new("m20240101_000000_people", "CREATE TABLE people (id {id});", "DROP TABLE people;");
+    let mut all: Vec<Box<dyn MigrationTrait>> = vec![Box::new(people)];
+    all.extend(migrations(&HostTables { users: "people" }));
+    all
+}

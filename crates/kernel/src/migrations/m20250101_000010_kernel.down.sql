@@ -1,0 +1,4 @@
+DROP TABLE kernel_job;
+DROP TABLE kernel_outbox;
+DROP TABLE kernel_audit_event;
+DROP TABLE kernel_secret;

@@ -1,0 +1,194 @@
+//! What is to leave the installation: stored with the act that caused it, delivered afterwards, at
+//! least once, with patience.
+
+use std::{sync::Arc, time::Duration};
+
+use sea_orm::{
+    ActiveValue::NotSet, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    sea_query::Expr,
+};
+use tokio::sync::Notify;
+
+use crate::{
+    Clock, Db, Result, Timestamp, UserId,
+    entity::outbox,
+    mail::{Mail, Mailer, Undelivered},
+};
+
+/// How long whoever has taken a letter may try before somebody else takes it.
+const LEASE: Duration = Duration::from_secs(120);
+/// The pause after the first failure; each one after it is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// How many are read at a time.
+const BATCH: u64 = 50;
+const MAIL: &str = "mail";
+/// How much is kept of what a server said, in characters.
+const LONGEST_COMPLAINT: usize = 500;
+
+/// The letters that wait to be delivered.
+#[derive(Clone)]
+pub struct Outbox {
+    db: Db,
+    clock: Clock,
+    wake: Arc<Notify>,
+}
+
+impl Outbox {
+    /// The outbox of a database.
+    pub fn new(db: Db, clock: Clock) -> Self {
+        Self { db, clock, wake: Arc::default() }
+    }
+
+    /// Stores a letter in the transaction of the act that it tells about. After `life` it is not worth
+    /// sending any more, and what it says is forgotten.
+    pub async fn post(
+        &self,
+        conn: &impl ConnectionTrait,
+        user: Option<UserId>,
+        mail: &Mail,
+        life: Duration,
+    ) -> Result<(), DbErr> {
+        let now = self.clock.now();
+        let payload = serde_json::to_string(mail).map_err(|error| DbErr::Custom(error.to_string()))?;
+        let row = outbox::ActiveModel {
+            id: NotSet,
+            channel: Set(MAIL.to_owned()),
+            user_id: Set(user),
+            recipient: Set(mail.to.clone()),
+            title: Set(mail.subject.clone()),
+            payload: Set(Some(payload)),
+            created_at: Set(now),
+            expires_at: Set(now + life),
+            attempts: Set(0),
+            next_at: Set(Some(now)),
+            sent_at: Set(None),
+            last_error: Set(None),
+        };
+        outbox::Entity::insert(row).exec_without_returning(conn).await.map(|_| ())
+    }
+
+    /// Says that something was posted, once its transaction is through.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Waits until somebody says that something was posted.
+    pub async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Delivers what is due; gives how many letters were taken. Of several nodes one takes a letter.
+    pub async fn deliver(&self, mailer: &dyn Mailer) -> Result<u64> {
+        let mut delivered = 0;
+        loop {
+            let due = self.due().await?;
+            if due.is_empty() {
+                return Ok(delivered);
+            }
+            for letter in due {
+                let now = self.clock.now();
+                let (Some(taken), Some(payload)) = (self.take(&letter, now).await?, &letter.payload) else { continue };
+                let outcome = match serde_json::from_str::<Mail>(payload) {
+                    _ if letter.expires_at <= now => Err(Undelivered::ForGood("It has expired.".to_owned())),
+                    Ok(mail) => mailer.send(letter.id, &mail).await,
+                    Err(error) => Err(Undelivered::ForGood(error.to_string())),
+                };
+                delivered += u64::from(outcome.is_ok());
+                self.note(&letter, taken, outcome).await?;
+            }
+        }
+    }
+
+    async fn due(&self) -> Result<Vec<outbox::Model>, DbErr> {
+        outbox::Entity::find()
+            .filter(outbox::COLUMN.next_at.lte(self.clock.now()))
+            .order_by_asc(outbox::Column::NextAt)
+            .limit(BATCH)
+            .all(self.db.conn())
+            .await
+    }
+
+    /// Takes a letter for the time of the lease, unless somebody else has.
+    async fn take(&self, letter: &outbox::Model, now: Timestamp) -> Result<Option<Timestamp>, DbErr> {
+        let Some(before) = letter.next_at else { return Ok(None) };
+        let until = now + LEASE;
+        let taken = self.db.write(|tx| async move {
+            outbox::Entity::update_many()
+                .col_expr(outbox::Column::NextAt, Expr::value(until))
+                .col_expr(outbox::Column::Attempts, Expr::col(outbox::Column::Attempts).add(1))
+                .filter(outbox::COLUMN.id.eq(letter.id))
+                .filter(outbox::COLUMN.next_at.eq(before))
+                .exec(tx.conn())
+                .await
+        });
+        Ok((taken.await?.rows_affected == 1).then_some(until))
+    }
+
+    async fn note(
+        &self,
+        letter: &outbox::Model,
+        taken: Timestamp,
+        outcome: Result<(), Undelivered>,
+    ) -> Result<(), DbErr> {
+        let now = self.clock.now();
+        let row = outbox::ActiveModel { id: sea_orm::ActiveValue::Unchanged(letter.id), ..Default::default() };
+        let row = match outcome {
+            Ok(()) => outbox::ActiveModel {
+                sent_at: Set(Some(now)),
+                next_at: Set(None),
+                payload: Set(None),
+                last_error: Set(None),
+                ..row
+            },
+            Err(error) => {
+                let attempts = u32::try_from(letter.attempts).unwrap_or(u32::MAX);
+                let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempts)).min(LONGEST_PAUSE);
+                let again = Some(now + pause).filter(|again| *again < letter.expires_at);
+                let again = if matches!(error, Undelivered::ForGood(_)) { None } else { again };
+                tracing::warn!(letter.id, %error, again = again.is_some(), "a letter could not be delivered");
+                let complaint = error.to_string().chars().take(LONGEST_COMPLAINT).collect();
+                let payload = if again.is_some() { NotSet } else { Set(None) };
+                outbox::ActiveModel { next_at: Set(again), payload, last_error: Set(Some(complaint)), ..row }
+            }
+        };
+        self.db
+            .write(|tx| {
+                let row = row.clone();
+                async move {
+                    // Whoever came after the lease has the last word.
+                    let change = outbox::Entity::update_many().set(row).filter(outbox::COLUMN.id.eq(letter.id));
+                    change.filter(outbox::COLUMN.next_at.eq(taken)).exec(tx.conn()).await.map(|_| ())
+                }
+            })
+            .await
+    }
+
+    /// How many letters wait, and since when the oldest does.
+    pub async fn waiting(&self) -> Result<(u64, Option<Timestamp>)> {
+        let waiting = outbox::Entity::find().filter(Expr::col(outbox::Column::NextAt).is_not_null());
+        let count = crate::page::count_up_to(waiting.clone(), self.db.conn()).await?;
+        let oldest = waiting.order_by_asc(outbox::Column::Id).one(self.db.conn()).await?;
+        Ok((count, oldest.map(|letter| letter.created_at)))
+    }
+
+    /// Forgets what was sent, or given up, longer than `age` ago, and what nobody will send any more;
+    /// at most `batch` letters in each of two statements. Gives how many.
+    pub async fn prune(&self, age: Duration, batch: u64) -> Result<u64> {
+        let now = self.clock.now();
+        let old = outbox::Entity::find()
+            .select_only()
+            .column(outbox::Column::Id)
+            .filter(outbox::COLUMN.expires_at.lt(now - age))
+            .order_by_asc(outbox::Column::ExpiresAt)
+            .limit(batch);
+        let gone = self.db.write(|tx| {
+            let old = sea_orm::QueryTrait::into_query(old.clone());
+            async move {
+                let which = Expr::col(outbox::Column::Id).in_subquery(old);
+                outbox::Entity::delete_many().filter(which).exec(tx.conn()).await
+            }
+        });
+        Ok(gone.await?.rows_affected)
+    }
+}

@@ -1,0 +1,34 @@
+//! Keys that the installation makes for itself, once, and that all its nodes share.
+
+use sea_orm::{EntityTrait, Set};
+
+use crate::{Db, Error, Result, Timestamp, entity::secret};
+
+/// 256 bits that nobody outside of the database knows.
+pub type Secret = [u8; 32];
+
+/// The secret with this name, made when it is first asked for. Of several nodes that ask at once
+/// one makes it.
+pub async fn open(db: &Db, name: &'static str) -> Result<Secret> {
+    if let Some(found) = secret::Entity::find_by_id(name).one(db.conn()).await? {
+        return read(found);
+    }
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| Error::internal(error.to_string()))?;
+    let row = db
+        .write(|tx| async move {
+            let row = secret::ActiveModel {
+                name: Set(name.to_owned()),
+                value: Set(secret::Bytes(bytes.to_vec())),
+                created_at: Set(Timestamp::now()),
+            };
+            secret::Entity::insert(row).on_conflict_do_nothing().exec_without_returning(tx.conn()).await?;
+            secret::Entity::find_by_id(name).one(tx.conn()).await
+        })
+        .await?;
+    read(row.ok_or_else(|| Error::internal(format!("the secret {name} was not stored")))?)
+}
+
+fn read(row: secret::Model) -> Result<Secret> {
+    row.value.0.try_into().map_err(|_| Error::internal(format!("the secret {} is damaged", row.name)))
+}

@@ -1,0 +1,4 @@
+//! The adapters against servers that speak the protocol.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod smtp;

@@ -1,0 +1,62 @@
+//! What the server does beside answering requests.
+
+use std::{sync::Arc, time::Duration};
+
+use guildhall_kernel::{
+    Clock,
+    job::{Job, Jobs},
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::Services;
+
+/// How often it is looked whether something is due that nobody here has announced.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Delivers letters, does the jobs that are due, and measures what refusals have to take, until told
+/// to stop.
+pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+    let all: Vec<Arc<dyn Job>> = vec![Arc::new(services.accounts.clone())];
+    let jobs = Jobs::new(services.db.clone(), Clock::system(), all);
+    let until = |work| tokio::spawn(until_stopped(stop.clone(), work));
+    let calibrating = services.accounts.clone();
+    let calibration: Work = Box::pin(async move {
+        match calibrating.calibrate().await {
+            Ok(hold) => tracing::info!(hold_ms = hold.as_millis(), "refusals of sign-ins were calibrated"),
+            Err(error) => tracing::warn!(%error, "refusals of sign-ins could not be calibrated and take a second"),
+        }
+    });
+    let mut tasks = vec![until(calibration), until(Box::pin(do_jobs(jobs)))];
+    if services.mailer.is_some() {
+        tasks.push(until(Box::pin(deliver(services.clone()))));
+    }
+    tasks
+}
+
+type Work = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn until_stopped(stop: CancellationToken, work: Work) {
+    stop.run_until_cancelled(work).await;
+}
+
+async fn do_jobs(jobs: Jobs) {
+    loop {
+        // Not at once: a server that has just started has better things to do.
+        tokio::time::sleep(PAUSE).await;
+        if let Err(error) = jobs.run_due().await {
+            tracing::error!(%error, "the jobs could not be looked at");
+        }
+    }
+}
+
+async fn deliver(services: Services) {
+    let Some(mailer) = services.mailer else { return };
+    loop {
+        // Either somebody here has posted something, or perhaps another process has.
+        let _ = tokio::time::timeout(PAUSE, services.outbox.woken()).await;
+        if let Err(error) = services.outbox.deliver(&*mailer).await {
+            tracing::error!(%error, "the outbox could not be read");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! `guildhall doctor`: looking at the whole installation.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use guildhall_kernel::{
+    Clock,
+    db::sqlite_file,
+    doctor::{Finding, examine, examine_outbox},
+};
+
+use crate::{Services, Settings};
+
+/// Less space than this on the disk of the data folder is too little.
+const LEAST_SPACE: u64 = 1 << 30;
+
+/// Looks at everything; `fix` mends what is safe to mend, without it nothing is changed.
+///
+/// # Errors
+/// Where the database cannot be reached at all.
+pub(crate) async fn run(settings: &Settings, fix: bool) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = vec![address(settings), proxies(settings), limits(settings), space(settings)];
+    findings.extend(files(settings, fix));
+    let db = Services::database(settings).await?;
+    let status = db.migration_status(guildhall_migration::all).await;
+    db.close().await?;
+    let pending: Vec<_> = status?.into_iter().filter(|(_, applied)| !applied).map(|(name, _)| name).collect();
+    if !pending.is_empty() {
+        let message = format!("pending, so nothing else was looked at: {}", pending.join(", "));
+        findings.push(Finding::fault("migrations", message));
+        return Ok(findings);
+    }
+    findings.push(Finding::ok("migrations", "every migration was applied"));
+    // A service that opens makes its first key; a look must not.
+    let services = Services::open(settings, false).await?;
+    let outcome = look(&services, fix, &mut findings).await;
+    services.db.close().await?;
+    outcome?;
+    Ok(findings)
+}
+
+async fn look(services: &Services, fix: bool, findings: &mut Vec<Finding>) -> anyhow::Result<()> {
+    let now = Clock::system().now();
+    findings.extend(examine(&services.db, now, fix).await?);
+    findings.extend(services.accounts.examine(fix).await?);
+    findings.push(match services.community.rehearse().await {
+        Ok(()) => Finding::ok("groups", "a group can be made and deleted"),
+        Err(error) => Finding::fault("groups", format!("a group cannot be made and deleted: {error}")),
+    });
+    findings.push(match &services.mailer {
+        None => Finding::note("mail", "there is no mail server (mail.smtp_url): letters stay in the outbox"),
+        Some(mailer) => match mailer.check().await {
+            Ok(()) => Finding::ok("mail", "the mail server answers"),
+            Err(error) => Finding::fault("mail", format!("the mail server cannot be used: {error}")),
+        },
+    });
+    findings.push(examine_outbox(&services.outbox, now, services.mailer.is_some()).await?);
+    Ok(())
+}
+
+fn address(settings: &Settings) -> Finding {
+    match settings.expected_url() {
+        Ok(url) if url.is_https() => Finding::ok("public_url", format!("clients reach the server as {url}")),
+        Ok(url) => Finding::note("public_url", format!("clients reach the server as {url}, without TLS")),
+        Err(error) => Finding::fault("public_url", error.to_string()),
+    }
+}
+
+fn proxies(settings: &Settings) -> Finding {
+    let trusted = &settings.server.trusted_proxies;
+    let everybody = trusted.iter().any(|network| network.ends_with("/0"));
+    let behind_one = settings.server.public_url.starts_with("https://");
+    if everybody {
+        let message = "server.trusted_proxies trusts everybody: any client can say that it is another";
+        return Finding::fault("trusted_proxies", message);
+    }
+    if behind_one && trusted.is_empty() {
+        let message = "the server is reached over TLS, so through a proxy, but server.trusted_proxies is empty: \
+                       all clients count as one";
+        return Finding::note("trusted_proxies", message);
+    }
+    Finding::ok("trusted_proxies", format!("{} networks are trusted", trusted.len()))
+}
+
+fn limits(settings: &Settings) -> Finding {
+    if settings.limits.enabled {
+        Finding::ok("limits", "failures are counted")
+    } else {
+        Finding::fault("limits", "limits.enabled is false: passwords can be guessed without end")
+    }
+}
+
+fn space(settings: &Settings) -> Finding {
+    let folder = if settings.data_dir.exists() { settings.data_dir.as_path() } else { Path::new(".") };
+    match rustix::fs::statvfs(folder) {
+        Ok(disk) => {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            let message = format!("{} MiB are free for the data folder", free >> 20);
+            if free < LEAST_SPACE { Finding::fault("disk", message) } else { Finding::ok("disk", message) }
+        }
+        Err(error) => Finding::note("disk", format!("the free space cannot be told: {error}")),
+    }
+}
+
+/// What only the owner may read: the folder, the database and what SQLite puts beside it.
+fn private_paths(settings: &Settings) -> Vec<(PathBuf, u32)> {
+    let Some(database) = sqlite_file(&settings.database_url()) else { return Vec::new() };
+    let beside = |suffix: &str| {
+        let mut path = database.clone().into_os_string();
+        path.push(suffix);
+        PathBuf::from(path)
+    };
+    let mut paths = vec![(database.clone(), 0o600), (beside("-wal"), 0o600), (beside("-shm"), 0o600)];
+    if settings.database.url.is_empty() {
+        paths.push((settings.data_dir.clone(), 0o700));
+    }
+    paths
+}
+
+fn files(settings: &Settings, fix: bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (path, mode) in private_paths(settings) {
+        let Ok(found) = fs::metadata(&path) else { continue };
+        if found.permissions().mode().trailing_zeros() >= 6 {
+            // Nothing for the group, nothing for others.
+            continue;
+        }
+        let shown = path.display();
+        let finding = Finding::fault("file_modes", format!("{shown} can be read by others; it holds secrets"));
+        let mended = fix && fs::set_permissions(&path, fs::Permissions::from_mode(mode)).is_ok();
+        findings.push(if mended { finding.fixed() } else { finding });
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok("file_modes", "nobody else can read the database"));
+    }
+    findings
+}

@@ -1,0 +1,107 @@
+//! What single calls cost, through the public interfaces of the crates.
+
+use std::{sync::Arc, time::Duration};
+
+use criterion::Criterion;
+use guildhall_accounts::{Accounts, HashCost, Host, Settings, SignIn, SqlAccounts, Tokens, UserFilter};
+use guildhall_bench::fill::{PASSWORD, Volume, fill, password_hash, username};
+use guildhall_community::{Community, GroupFilter, SqlCommunity};
+use guildhall_kernel::{Authenticate, Caller, Clock, Credentials, Db, PageQuery, PublicUrl, testing::TestDb};
+use tokio::runtime::Runtime;
+
+/// A hash that costs next to nothing, so that what is left is everything around it.
+const CHEAP: HashCost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
+/// How many people and groups the lists are read from.
+const ROWS: u32 = 10_000;
+const PAGE_SIZE: u64 = 20;
+const CONNECTIONS: u32 = 4;
+
+fn main() -> anyhow::Result<()> {
+    let runtime = Runtime::new()?;
+    // Pools close their connections in a runtime.
+    let _entered = runtime.enter();
+    let (small, large) = (Volume { people: 10, groups: 1 }, Volume { people: ROWS, groups: ROWS });
+    let (db, accounts) = runtime.block_on(open(large, CHEAP))?;
+    let (_dear_db, dear) = runtime.block_on(open(small, HashCost::default()))?;
+
+    let mut criterion = Criterion::default().configure_from_args();
+    let caller = token_check(&mut criterion, &runtime, &accounts)?;
+    sign_in(&mut criterion, &runtime, &[("with a cheap hash", &accounts), ("with the default hash", &dear)])?;
+    lists(&mut criterion, &runtime, &db, &accounts, &caller)?;
+    criterion.final_summary();
+    Ok(())
+}
+
+/// Accounts on a database of their own, on PostgreSQL where a server for tests is named.
+async fn open(volume: Volume, hash: HashCost) -> anyhow::Result<(TestDb, SqlAccounts)> {
+    let db = TestDb::with_connections(guildhall_migration::all, CONNECTIONS).await;
+    fill(&db, volume, &password_hash(hash)?).await?;
+    let host = Host { throttled: false, ..Host::new(&db, url()?) };
+    let settings = Settings { hash, access_token_seconds: 24 * 3600, ..Settings::default() };
+    let accounts = SqlAccounts::open(db.handle(), settings, host).await?;
+    Ok((db, accounts))
+}
+
+fn url() -> anyhow::Result<PublicUrl> {
+    Ok("http://localhost:8000".parse()?)
+}
+
+fn somebody() -> SignIn {
+    SignIn { username: username(0), password: PASSWORD.to_owned() }
+}
+
+/// The check in front of every request.
+fn token_check(criterion: &mut Criterion, runtime: &Runtime, accounts: &SqlAccounts) -> anyhow::Result<Caller> {
+    let access = runtime.block_on(accounts.sign_in(somebody()))?.tokens.access;
+    let user_token = runtime.block_on(accounts.exchange_for_user_token(somebody()))?.token;
+    let access = Credentials::Bearer(access);
+    let caller = runtime.block_on(accounts.authenticate(access.clone()))?;
+    let mut group = criterion.benchmark_group("token check");
+    for (name, credentials) in [("access token", access), ("user token", Credentials::Token(user_token))] {
+        // Once beforehand: what is refused would be quick.
+        runtime.block_on(accounts.authenticate(credentials.clone()))?;
+        group.bench_function(name, |bencher| {
+            bencher.to_async(runtime).iter(|| accounts.authenticate(credentials.clone()));
+        });
+    }
+    group.finish();
+    Ok(caller)
+}
+
+/// Signing in: the gate, the hash, and what is stored.
+fn sign_in(criterion: &mut Criterion, runtime: &Runtime, sides: &[(&str, &SqlAccounts)]) -> anyhow::Result<()> {
+    let mut group = criterion.benchmark_group("sign in");
+    group.sample_size(30).measurement_time(Duration::from_secs(5));
+    for (name, accounts) in sides {
+        runtime.block_on(accounts.sign_in(somebody()))?;
+        group.bench_function(*name, |bencher| bencher.to_async(runtime).iter(|| accounts.sign_in(somebody())));
+    }
+    group.finish();
+    Ok(())
+}
+
+/// A page at the beginning and the deepest one that there is.
+fn lists(
+    criterion: &mut Criterion,
+    runtime: &Runtime,
+    db: &Db,
+    accounts: &SqlAccounts,
+    caller: &Caller,
+) -> anyhow::Result<()> {
+    let mount = url()?.join("/api/community").parse()?;
+    let directory = Arc::new(accounts.clone());
+    let settings = guildhall_community::Settings::default();
+    let community = SqlCommunity::new(db.clone(), directory, Clock::system(), mount, settings);
+    let mut group = criterion.benchmark_group("list of 20");
+    for (name, number) in [("first page", 1), ("last page", u64::from(ROWS) / PAGE_SIZE)] {
+        let page = PageQuery::new(number, PAGE_SIZE);
+        let people = || accounts.users(caller, UserFilter::default(), page.clone());
+        let groups = || community.groups(Some(*caller), GroupFilter::default(), page.clone());
+        runtime.block_on(people())?;
+        runtime.block_on(groups())?;
+        group.bench_function(format!("people, {name}"), |bencher| bencher.to_async(runtime).iter(people));
+        group.bench_function(format!("groups, {name}"), |bencher| bencher.to_async(runtime).iter(groups));
+    }
+    group.finish();
+    Ok(())
+}

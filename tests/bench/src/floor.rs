@@ -1,0 +1,350 @@
+//! The floor: a bare axum server behind the same middleware, that runs the same statements through plain
+//! sqlx and answers in the same JSON. What Guildhall takes longer is the price of Guildhall.
+//!
+//! It leaves out what is not about storing and showing: it checks no input, and signs and verifies no
+//! token.
+
+mod acts;
+mod answers;
+mod store;
+mod tokens;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    io,
+    net::SocketAddr,
+    num::NonZero,
+    sync::Arc,
+    thread::available_parallelism,
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow, ensure};
+use argon2::{Argon2, PasswordVerifier as _};
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+    serve::ListenerExt,
+};
+use guildhall_gateway::{Settings, Sources, layers};
+use guildhall_kernel::{PublicUrl, Timestamp};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use serde::Deserialize;
+use sqlx::AssertSqlSafe;
+use tokio::{net::TcpListener, sync::Semaphore};
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+use uuid::Uuid;
+
+use acts::{Act, NewGroup, NewSession, Rotation};
+use answers::{Account, Group, Page, Person, SignedIn, User};
+use store::{Arg, Link, Row, Store};
+use tokens::{Claims, Subject, TokenPair};
+
+/// The buckets of the server's histogram of durations.
+const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+/// How often the server folds its histograms together.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// How far a list is counted.
+const DEEPEST_ROW: i64 = 10_000;
+/// How many are on a page where nobody says it.
+const PAGE_SIZE: i64 = 20;
+
+const BY_SESSION: &str = "SELECT u.id AS user_id, u.is_active, u.is_teacher, u.is_staff, u.is_superuser, \
+    s.expires_at, s.seen_generation, s.revoked_at IS NULL AND s.auth_epoch = u.auth_epoch AS is_open \
+    FROM accounts_session s JOIN users u ON u.id = s.user_id WHERE s.id = $1";
+const BY_NAME: &str = "SELECT id, auth_epoch, public_id, password_hash, is_active FROM users WHERE username_key = $1";
+const COUNT_USERS: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM users WHERE is_active = $1 LIMIT $2) AS listed";
+const GROUPS: &str = "SELECT id, name, slug, description, category, is_private, is_corporate_group, creator_id, \
+    created_at, updated_at, \
+    (SELECT COUNT(*) FROM community_membership m WHERE m.group_id = community_group.id), \
+    (SELECT m.role FROM community_membership m WHERE m.group_id = community_group.id AND m.user_id = $2) \
+    FROM community_group WHERE is_private = $1 \
+    OR id IN (SELECT m.group_id FROM community_membership m WHERE m.user_id = $2) \
+    ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4";
+const COUNT_GROUPS: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM community_group WHERE is_private = $1 \
+    OR id IN (SELECT m.group_id FROM community_membership m WHERE m.user_id = $2) LIMIT $3) AS listed";
+
+type Result<T, E = Refused> = std::result::Result<T, E>;
+type Shared = State<Arc<Floor>>;
+
+/// Something went wrong; what it was is of no interest to a client.
+struct Refused(anyhow::Error);
+
+impl<E: Into<anyhow::Error>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let cause = format!("{:#}", self.0);
+        tracing::error!(%cause, "the floor failed");
+        (StatusCode::INTERNAL_SERVER_ERROR, cause).into_response()
+    }
+}
+
+struct Floor {
+    store: Store,
+    /// As many hashes at once as there are cores, as in the server.
+    gate: Arc<Semaphore>,
+    url: PublicUrl,
+}
+
+/// Serves the floor, with the log and the metrics that the server keeps.
+pub async fn serve(bind: SocketAddr, database: String) -> anyhow::Result<()> {
+    watch()?;
+    serve_on(TcpListener::bind(bind).await?, database).await
+}
+
+/// Serves the floor on a database that is filled.
+pub async fn serve_on(listener: TcpListener, database: String) -> anyhow::Result<()> {
+    let url: PublicUrl = format!("http://{}", listener.local_addr()?).parse()?;
+    let variables = BTreeMap::from([
+        ("GUILDHALL__DATABASE__URL".to_owned(), database.clone()),
+        ("GUILDHALL__LIMITS__ENABLED".to_owned(), "false".to_owned()),
+    ]);
+    let settings = Settings::load(&Sources { variables, ..Sources::default() }).map_err(anyhow::Error::msg)?;
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    let store = Store::open(&database, settings.connections()).await?;
+    let floor = Floor { store, gate: Arc::new(Semaphore::new(cores)), url: url.clone() };
+    let router = layers::wrap(routes(floor), &settings, &url);
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await?;
+    Ok(())
+}
+
+/// Logs and counts as the server does: the middleware asks for it with every request.
+fn watch() -> anyhow::Result<()> {
+    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).json();
+    let log = log.flatten_event(true).with_current_span(true).with_span_list(false);
+    tracing_subscriber::registry().with(log.with_filter(EnvFilter::new("info"))).try_init()?;
+    let metrics = PrometheusBuilder::new().set_buckets(&SECONDS)?.install_recorder()?;
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            metrics.run_upkeep();
+        }
+    });
+    Ok(())
+}
+
+fn routes(floor: Floor) -> Router {
+    Router::new()
+        .route("/readyz", get(|| std::future::ready("ok")))
+        .route("/api/auth/login/", post(sign_in))
+        .route("/api/auth/refresh/", post(refresh))
+        .route("/api/auth/me/", get(me))
+        .route("/api/users/", get(users))
+        .route("/api/community/groups/", get(groups).post(create_group))
+        .with_state(Arc::new(floor))
+}
+
+impl Floor {
+    /// Whoever shows a token, if their session is open.
+    async fn caller(&self, headers: &HeaderMap) -> anyhow::Result<i64> {
+        let claims = Claims::bearer(headers)?;
+        let row = self.store.read().await?.link().one(BY_SESSION, &[Arg::Int(claims.sid)]).await?;
+        let is_open = row.get::<bool>(1)? && row.get::<bool>(7)? && row.get::<i64>(5)? > now();
+        ensure!(is_open, "the session has ended");
+        Ok(row.get(0)?)
+    }
+
+    async fn check(&self, password: String, hash: String) -> anyhow::Result<()> {
+        let permit = self.gate.clone().acquire_owned().await?;
+        let checked = tokio::task::spawn_blocking(move || {
+            let checked = Argon2::default().verify_password(password.as_bytes(), hash.as_str());
+            drop(permit);
+            checked
+        });
+        checked.await?.map_err(|error| anyhow!("the password does not match: {error}"))
+    }
+}
+
+fn now() -> i64 {
+    Timestamp::now().unix_micros()
+}
+
+/// An id that nobody can guess.
+fn random() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+/// `$1, $2, …`
+fn marks(count: usize) -> String {
+    (1..=count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
+}
+
+#[derive(Deserialize)]
+struct SignIn {
+    username: String,
+    password: String,
+}
+
+async fn sign_in(
+    State(floor): Shared,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Json(shown): Json<SignIn>,
+) -> Result<Response> {
+    let row = floor.store.read().await?.link().one(BY_NAME, &[Arg::Text(&shown.username)]).await?;
+    let (user, epoch, public_id) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    floor.check(shown.password, row.get(3)?).await?;
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned);
+    let jti = random();
+    let new = NewSession { user, epoch, ip: peer.ip().to_string(), agent, jti: jti.clone(), now: now() };
+    let rows = floor.store.write(Act::SignIn(new)).await?;
+    let [session, account] = rows.as_slice() else { return Err(anyhow!("a session is two rows").into()) };
+    let subject = Subject { user, public_id, session: session.get(0)?, generation: 0, jti };
+    let answer = SignedIn { tokens: TokenPair::mint(&subject)?, user: Account::read(account)? };
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+#[derive(Deserialize)]
+struct Refresh {
+    refresh: String,
+}
+
+async fn refresh(State(floor): Shared, Json(shown): Json<Refresh>) -> Result<Response> {
+    let claims = Claims::read(&shown.refresh)?;
+    let next_jti = random();
+    let (session, generation) = (claims.sid, claims.generation);
+    let rotation = Rotation { session, generation, jti: claims.jti, next_jti: next_jti.clone(), now: now() };
+    let rows = floor.store.write(Act::Refresh(rotation)).await?;
+    let state = rows.first().context("a session is one row")?;
+    let subject =
+        Subject { user: state.get(0)?, public_id: state.get(1)?, session, generation: generation + 1, jti: next_jti };
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(TokenPair::mint(&subject)?)).into_response())
+}
+
+async fn me(State(floor): Shared, headers: HeaderMap) -> Result<Response> {
+    let user = floor.caller(&headers).await?;
+    let row = floor.store.read().await?.link().one(answers::ACCOUNT, &[Arg::Int(user)]).await?;
+    let version = row.get::<i64>(answers::ACCOUNT_VERSION)?;
+    let headers = [(header::ETAG, format!("\"{version:x}\"")), (header::CACHE_CONTROL, "no-store".to_owned())];
+    Ok((headers, Json(Account::read(&row)?)).into_response())
+}
+
+async fn users(State(floor): Shared, headers: HeaderMap, Query(asked): Query<Asked>) -> Result<Response> {
+    floor.caller(&headers).await?;
+    let mut reader = floor.store.read().await?;
+    let mut link = reader.link();
+    let active = Arg::Flag(true);
+    let rows = link.all(answers::USERS, &[active, Arg::Int(asked.size()), Arg::Int(asked.offset())]).await?;
+    let count = asked.count(rows.len(), &mut link, COUNT_USERS, &[active, Arg::Int(DEEPEST_ROW + 1)]).await?;
+    let people = rows.iter().map(User::read).collect::<sqlx::Result<Vec<_>>>()?;
+    Ok(Json(asked.page(&floor.url.join("/api/users/"), count, people)).into_response())
+}
+
+async fn groups(State(floor): Shared, headers: HeaderMap, Query(asked): Query<Asked>) -> Result<Response> {
+    let user = floor.caller(&headers).await?;
+    let mut reader = floor.store.read().await?;
+    let mut link = reader.link();
+    let (public, user) = (Arg::Flag(false), Arg::Int(user));
+    let rows = link.all(GROUPS, &[public, user, Arg::Int(asked.size()), Arg::Int(asked.offset())]).await?;
+    let count = asked.count(rows.len(), &mut link, COUNT_GROUPS, &[public, user, Arg::Int(DEEPEST_ROW + 1)]).await?;
+    let mut moderators = moderators(&mut link, &rows).await?;
+    let creators =
+        rows.iter().map(|row| row.get::<i64>(answers::GROUP_CREATOR)).collect::<sqlx::Result<HashSet<_>>>()?;
+    let people = people(&mut link, creators).await?;
+    let show = |row: &Row| Group::read(row, &people, &mut moderators, &floor.url);
+    let groups = rows.iter().map(show).collect::<sqlx::Result<Vec<_>>>()?;
+    Ok(Json(asked.page(&floor.url.join("/api/community/groups/"), count, groups)).into_response())
+}
+
+/// Who looks after the groups in these rows.
+async fn moderators(link: &mut Link<'_>, rows: &[Row]) -> Result<HashMap<i64, Vec<i64>>> {
+    let groups = rows.iter().map(|row| row.get(0).map(Arg::Int)).collect::<sqlx::Result<Vec<_>>>()?;
+    let mut found: HashMap<i64, Vec<i64>> = HashMap::new();
+    if !groups.is_empty() {
+        let sql = format!(
+            "SELECT id, group_id, user_id, role, joined_at FROM community_membership \
+             WHERE group_id IN ({}) AND community_membership.role <> 'member'",
+            marks(groups.len())
+        );
+        for row in link.all(AssertSqlSafe(sql), &groups).await? {
+            found.entry(row.get(1)?).or_default().push(row.get(2)?);
+        }
+    }
+    Ok(found)
+}
+
+/// These people, as others see them.
+async fn people(link: &mut Link<'_>, ids: HashSet<i64>) -> Result<HashMap<i64, Person>> {
+    let ids: Vec<_> = ids.into_iter().map(Arg::Int).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sql = format!("{} WHERE id IN ({})", answers::PEOPLE, marks(ids.len()));
+    let rows = link.all(AssertSqlSafe(sql), &ids).await?;
+    let person = |row: &Row| User::read(row).map(|user| (user.id, Person::from(user)));
+    Ok(rows.iter().map(person).collect::<sqlx::Result<_>>()?)
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    name: String,
+    description: String,
+}
+
+async fn create_group(State(floor): Shared, headers: HeaderMap, Json(wanted): Json<Wanted>) -> Result<Response> {
+    let creator = floor.caller(&headers).await?;
+    let name_key = wanted.name.to_lowercase();
+    let slug = name_key.replace(' ', "-");
+    let Wanted { name, description } = wanted;
+    let new = NewGroup { name, name_key, slug, description, creator, now: now() };
+    let rows = floor.store.write(Act::CreateGroup(new)).await?;
+    let row = rows.first().context("a group is one row")?;
+    let people = people(&mut floor.store.read().await?.link(), HashSet::from([creator])).await?;
+    let mut moderators = HashMap::from([(row.get(0)?, vec![creator])]);
+    let group = Group::read(row, &people, &mut moderators, &floor.url)?;
+    let version = row.get::<i64>(answers::GROUP_VERSION)?;
+    Ok((StatusCode::CREATED, [(header::ETAG, format!("\"{version:x}\""))], Json(group)).into_response())
+}
+
+/// Which page of a list is asked for.
+#[derive(Deserialize)]
+struct Asked {
+    page: Option<i64>,
+    page_size: Option<i64>,
+}
+
+impl Asked {
+    fn size(&self) -> i64 {
+        self.page_size.unwrap_or(PAGE_SIZE)
+    }
+
+    fn number(&self) -> i64 {
+        self.page.unwrap_or(1)
+    }
+
+    fn offset(&self) -> i64 {
+        (self.number() - 1) * self.size()
+    }
+
+    /// How many there are in all; a page that is not full tells it by itself.
+    async fn count(&self, shown: usize, link: &mut Link<'_>, sql: &'static str, args: &[Arg<'_>]) -> Result<i64> {
+        let shown = i64::try_from(shown)?;
+        if shown < self.size() {
+            return Ok(self.offset() + shown);
+        }
+        Ok(link.one(sql, args).await?.get(0)?)
+    }
+
+    fn page<T>(&self, url: &str, count: i64, results: Vec<T>) -> Page<T> {
+        let (size, number) = (self.size(), self.number());
+        let link = |number: i64| format!("{url}?page_size={size}&page={number}");
+        Page {
+            count: count.min(DEEPEST_ROW),
+            count_capped: count > DEEPEST_ROW,
+            next: (number * size < count).then(|| link(number + 1)),
+            previous: (number > 1).then(|| link(number - 1)),
+            results,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The JSON of the answers, member for member as the server gives it.
+
+use std::{collections::HashMap, time::Duration};
+
+use guildhall_kernel::{PublicUrl, Timestamp};
+use serde::Serialize;
+
+use super::{store::Row, tokens::TokenPair};
+
+/// The columns that [`User::read`] expects, in its order.
+macro_rules! user {
+    () => {
+        "SELECT id, username, display_name, first_name, last_name, is_teacher, is_staff, is_superuser, created_at"
+    };
+}
+
+/// The columns that [`Account::read`] expects beside, and at their end the version.
+macro_rules! account {
+    () => {
+        concat!(user!(), ", email, email_verified_at, is_active, last_login, updated_at FROM users")
+    };
+}
+
+pub(super) const PEOPLE: &str = concat!(user!(), " FROM users");
+pub(super) const ACCOUNT: &str = concat!(account!(), " WHERE id = $1 LIMIT 1");
+pub(super) const ACCOUNT_VERSION: usize = 13;
+pub(super) const USERS: &str =
+    concat!(account!(), " WHERE is_active = $1 ORDER BY username_key, id LIMIT $2 OFFSET $3");
+pub(super) const GROUP_CREATOR: usize = 7;
+pub(super) const GROUP_VERSION: usize = 9;
+
+fn moment(micros: i64) -> Timestamp {
+    Timestamp::EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or_default())
+}
+
+/// One page of a list.
+#[derive(Serialize)]
+pub(super) struct Page<T> {
+    pub(super) count: i64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) count_capped: bool,
+    pub(super) next: Option<String>,
+    pub(super) previous: Option<String>,
+    pub(super) results: Vec<T>,
+}
+
+/// A user as others see them.
+#[derive(Serialize)]
+pub(super) struct User {
+    pub(super) id: i64,
+    username: String,
+    display_name: String,
+    first_name: String,
+    last_name: String,
+    avatar_url: Option<String>,
+    roles: Vec<&'static str>,
+    date_joined: Timestamp,
+}
+
+impl User {
+    pub(super) fn read(row: &Row) -> sqlx::Result<Self> {
+        let (username, display_name): (String, String) = (row.get(1)?, row.get(2)?);
+        let (first_name, last_name): (String, String) = (row.get(3)?, row.get(4)?);
+        let full_name = format!("{first_name} {last_name}");
+        let shown = [display_name.as_str(), full_name.trim(), username.as_str()];
+        let display_name = shown.into_iter().find(|name| !name.is_empty()).unwrap_or_default().to_owned();
+        let mut roles = Vec::new();
+        for (column, role) in [(5, "teacher"), (6, "staff"), (7, "superuser")] {
+            if row.get(column)? {
+                roles.push(role);
+            }
+        }
+        let (id, date_joined) = (row.get(0)?, moment(row.get(8)?));
+        Ok(Self { id, username, display_name, first_name, last_name, avatar_url: None, roles, date_joined })
+    }
+}
+
+/// A user as they see themselves.
+#[derive(Serialize)]
+pub(super) struct Account {
+    #[serde(flatten)]
+    user: User,
+    email: String,
+    email_verified: bool,
+    is_active: bool,
+    last_login: Option<Timestamp>,
+}
+
+impl Account {
+    pub(super) fn read(row: &Row) -> sqlx::Result<Self> {
+        Ok(Self {
+            user: User::read(row)?,
+            email: row.get(9)?,
+            email_verified: row.get::<Option<i64>>(10)?.is_some(),
+            is_active: row.get(11)?,
+            last_login: row.get::<Option<i64>>(12)?.map(moment),
+        })
+    }
+}
+
+/// The answer to a sign-in.
+#[derive(Serialize)]
+pub(super) struct SignedIn {
+    #[serde(flatten)]
+    pub(super) tokens: TokenPair,
+    pub(super) user: Account,
+}
+
+/// A user inside another object.
+#[derive(Clone, Serialize)]
+pub(super) struct Person {
+    id: i64,
+    username: String,
+    display_name: String,
+    avatar_url: Option<String>,
+}
+
+impl From<User> for Person {
+    fn from(user: User) -> Self {
+        Self { id: user.id, username: user.username, display_name: user.display_name, avatar_url: user.avatar_url }
+    }
+}
+
+/// A group as the caller sees it.
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the wire's names")]
+pub(super) struct Group {
+    id: i64,
+    name: String,
+    slug: String,
+    description: String,
+    category: String,
+    is_private: bool,
+    is_corporate_group: bool,
+    image_url: String,
+    banner_url: Option<String>,
+    creator: Option<Person>,
+    member_count: i64,
+    is_member: bool,
+    is_moderator: bool,
+    moderators: Vec<i64>,
+    courses: Vec<i64>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl Group {
+    /// From the group's columns, how many members it has, and what the caller is in it.
+    pub(super) fn read(
+        row: &Row,
+        people: &HashMap<i64, Person>,
+        moderators: &mut HashMap<i64, Vec<i64>>,
+        url: &PublicUrl,
+    ) -> sqlx::Result<Self> {
+        let (id, name): (i64, String) = (row.get(0)?, row.get(1)?);
+        let initials: String = name.split(' ').filter_map(|word| word.chars().next()).take(2).collect();
+        let hue = id.wrapping_mul(137).rem_euclid(360);
+        let role: Option<String> = row.get(11)?;
+        let mut moderators = moderators.remove(&id).unwrap_or_default();
+        moderators.sort_unstable();
+        Ok(Self {
+            id,
+            image_url: url.join(&format!("/api/community/pictures/{initials}-{hue}.svg")),
+            name,
+            slug: row.get(2)?,
+            description: row.get(3)?,
+            category: row.get(4)?,
+            is_private: row.get(5)?,
+            is_corporate_group: row.get(6)?,
+            banner_url: None,
+            creator: row.get::<Option<i64>>(GROUP_CREATOR)?.and_then(|id| people.get(&id).cloned()),
+            member_count: row.get(10)?,
+            is_member: role.is_some(),
+            is_moderator: role.is_some_and(|role| role != "member"),
+            moderators,
+            courses: Vec::new(),
+            created_at: moment(row.get(8)?),
+            updated_at: moment(row.get(GROUP_VERSION)?),
+        })
+    }
+}

@@ -1,0 +1,9 @@
+#![doc = include_str!("../README.md")]
+
+pub mod client;
+pub mod fill;
+pub mod floor;
+pub mod load;
+pub mod process;
+pub mod report;
+pub mod scenario;

@@ -1,0 +1,188 @@
+//! `guildhall-bench`: the load generator, and the floor that it measures against.
+
+use std::{
+    env,
+    fs::File,
+    io::{self, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use guildhall_accounts::HashCost;
+use guildhall_bench::{
+    client::{Act, Client, get, sign_in},
+    fill::{self, Databases, Volume},
+    floor, load,
+    process::{self, Process},
+    report::{self, Flood, Latency, Report},
+    scenario::{self, Plan, Scenario, Target},
+};
+use hyper::StatusCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How many connections a flood comes on.
+const FLOOD: u32 = 200;
+/// How often the server is asked during a flood whether it lives, a second.
+const PROBES: f64 = 100.0;
+
+/// Puts a whole Guildhall server to work, beside the floor of what the same work must cost.
+#[derive(Parser)]
+#[command(name = "guildhall-bench", version, about, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the floor, as a run does by itself
+    Floor {
+        /// The database, filled
+        #[arg(long, value_name = "URL")]
+        database: String,
+        /// Address and port to listen on
+        #[arg(long, value_name = "HOST:PORT")]
+        bind: SocketAddr,
+    },
+}
+
+#[derive(Args)]
+struct Run {
+    /// The server; by default the `guildhall` that lies beside this program
+    #[arg(long, value_name = "PATH")]
+    server: Option<PathBuf>,
+    /// An empty database on PostgreSQL; without one the run makes SQLite files
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// How many people there are
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(i64::from(FLOOD)..))]
+    people: u32,
+    /// How many groups there are
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    groups: u32,
+    /// How many connections the load comes on
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    connections: u32,
+    /// How long a run is, in seconds
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// How often each side is run
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Only this scenario; can be given several times
+    #[arg(long, value_enum, value_name = "SCENARIO")]
+    only: Vec<Scenario>,
+    /// Leave the flood of sign-ins out
+    #[arg(long)]
+    no_flood: bool,
+    /// Where to write the figures as JSON
+    #[arg(long, value_name = "PATH")]
+    json: Option<PathBuf>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match cli.command {
+        Some(Command::Floor { database, bind }) => runtime.block_on(floor::serve(bind, database)),
+        None => runtime.block_on(cli.run.bench()),
+    }
+}
+
+impl Run {
+    async fn bench(self) -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let databases = Databases::choose(self.database.as_deref(), folder.path()).await?;
+        let report = self.measure(&databases, folder.path()).await;
+        let tidied = databases.tidy().await;
+        let report = report?;
+        tidied?;
+        writeln!(io::stdout(), "{report}")?;
+        if let Some(path) = &self.json {
+            let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            serde_json::to_writer_pretty(file, &report)?;
+        }
+        Ok(())
+    }
+
+    async fn measure(&self, databases: &Databases, folder: &Path) -> anyhow::Result<Report> {
+        let program = self.program()?;
+        let volume = Volume { people: self.people, groups: self.groups };
+        let hash = fill::password_hash(HashCost::default())?;
+        let mut database = String::new();
+        for url in [&databases.floor, &databases.server] {
+            process::migrate(&program, folder, url)?;
+            database = fill::fill_at(url, volume, &hash).await?;
+        }
+        let server = Process::server(&program, folder, &databases.server).await?;
+        let floor = Process::floor(folder, &databases.floor).await?;
+        let idle = server.memory()?;
+        let on_server = Target::sign_in(server.address(), self.connections).await?;
+        let on_floor = Target::sign_in(floor.address(), self.connections).await?;
+
+        let plan = Plan { runs: self.runs, length: self.length() };
+        let mut lines = Vec::new();
+        for scenario in self.scenarios() {
+            writeln!(io::stderr(), "{} …", scenario.name())?;
+            lines.push(scenario::measure(scenario, &on_server, &on_floor, plan).await?);
+        }
+        let loaded = server.memory()?;
+        drop(floor);
+        let flood = if self.no_flood { None } else { Some(self.flood(&server).await?) };
+        Ok(Report {
+            command: env::args().collect::<Vec<_>>().join(" "),
+            machine: report::machine(),
+            database,
+            volume,
+            connections: self.connections,
+            runs: self.runs,
+            seconds: self.seconds,
+            ready_ms: server.ready_after().as_secs_f64() * 1000.0,
+            lines,
+            idle,
+            loaded,
+            flood,
+        })
+    }
+
+    async fn flood(&self, server: &Process) -> anyhow::Result<Flood> {
+        writeln!(io::stderr(), "flood …")?;
+        let address = server.address();
+        let mut probe = vec![Client::open(address, Act::same(get("/healthz", None)?), StatusCode::OK).await?];
+        let healthz_before = Latency::of(&load::open(&mut probe, PROBES, self.length()).await?);
+        server.forget_peak();
+        let before = server.memory()?;
+        let requests = (0..FLOOD).map(sign_in).collect::<anyhow::Result<_>>()?;
+        let (answers, healthz) = tokio::try_join!(
+            load::flood(address, requests, self.length()),
+            load::open(&mut probe, PROBES, self.length()),
+        )?;
+        let (healthz, after) = (Latency::of(&healthz), server.memory()?);
+        Ok(Flood { connections: FLOOD, healthz_before, healthz, answers, before, after })
+    }
+
+    fn program(&self) -> anyhow::Result<PathBuf> {
+        let path = match &self.server {
+            Some(path) => path.clone(),
+            None => env::current_exe()?.with_file_name("guildhall"),
+        };
+        let missing = || format!("there is no server at {}; `cargo build --release` makes one", path.display());
+        path.canonicalize().with_context(missing)
+    }
+
+    fn length(&self) -> Duration {
+        Duration::from_secs(self.seconds.into())
+    }
+
+    fn scenarios(&self) -> Vec<Scenario> {
+        let asked = |scenario: &Scenario| self.only.is_empty() || self.only.contains(scenario);
+        Scenario::ALL.into_iter().filter(asked).collect()
+    }
+}
