@@ -2,6 +2,7 @@
 //! that hold the architecture.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod accounts;
 mod architecture;
 mod hostile;
 mod operations;

@@ -4,7 +4,7 @@ use guildhall_accounts::{NewUser, WeakPassword};
 use guildhall_gateway::{Server, Services, Settings, Sources};
 use guildhall_kernel::{Roles, testing::TestDb};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 use serde_json::{Value, json};
 
 pub(crate) const PASSWORD: &str = "correct horse é";
@@ -106,6 +106,21 @@ impl TestServer {
         };
         self.server.services().accounts.create_user(new, roles, WeakPassword::Refuse).await.unwrap();
         self.sign_in(name).await
+    }
+
+    /// Runs a statement of a test's own.
+    pub(crate) async fn sql(&self, sql: &str) {
+        self.db.write(|tx| async move { tx.conn().execute_unprepared(sql).await.map(|_| ()) }).await.unwrap();
+    }
+
+    /// The rows of a query of a test's own.
+    pub(crate) async fn rows_of(&self, sql: &str) -> Vec<QueryResult> {
+        self.db.conn().query_all_raw(Statement::from_string(self.db.backend(), sql)).await.unwrap()
+    }
+
+    /// The one row of it.
+    pub(crate) async fn row(&self, sql: &str) -> QueryResult {
+        self.rows_of(sql).await.pop().unwrap()
     }
 
     /// How many rows each table has, but for what the server does by itself.

@@ -2,7 +2,7 @@
 //! its safety.
 
 use askama::Template;
-use guildhall_kernel::{self as kernel, Origin, PublicUrl, Timestamp, mail::Mail};
+use guildhall_kernel::{self as kernel, Origin, PublicUrl, mail::Mail};
 
 use crate::one_time::Issued;
 
@@ -25,7 +25,7 @@ struct Action {
     label: &'static str,
     url: String,
     token: String,
-    until: Timestamp,
+    until: String,
 }
 
 struct Letter<'a> {
@@ -152,7 +152,7 @@ impl Letters {
 
     fn action(&self, label: &'static str, page: &str, link: &Issued) -> Action {
         let url = self.home.join(&format!("/{page}/?token={}", link.token));
-        Action { label, url, token: link.token.clone(), until: link.expires_at }
+        Action { label, url, token: link.token.clone(), until: link.expires_at.for_people() }
     }
 
     fn write(&self, letter: Letter<'_>) -> kernel::Result<Mail> {
@@ -170,6 +170,8 @@ impl Letters {
 
 #[cfg(test)]
 mod tests {
+    use guildhall_kernel::Timestamp;
+
     use super::*;
 
     fn letters() -> Letters {
@@ -186,7 +188,7 @@ mod tests {
         let mail = letters().reset_password(reader, &link()).unwrap();
         assert_eq!((mail.to.as_str(), mail.subject.as_str()), ("anna@example.org", "Choose a new password"));
         for part in [&mail.text, &mail.html] {
-            assert!(part.contains("Hello anna,") && part.contains("1970-01-01T00:00:00.000000Z"), "{part}");
+            assert!(part.contains("Hello anna,") && part.contains("1 January 1970, 00:00 UTC"), "{part}");
             assert!(part.contains("https://example.org/password/reset/?token=abc-DEF"), "{part}");
         }
         assert!(mail.text.contains("Tom & Co") && !mail.text.contains('<'));

@@ -41,6 +41,12 @@ impl Timestamp {
         Self(Utc::now().timestamp_micros())
     }
 
+    /// The moment in words for people, to the minute: `4 January 2025, 10:30 UTC`.
+    pub fn for_people(self) -> String {
+        let moment = DateTime::from_timestamp_micros(self.0).unwrap_or_default();
+        moment.format("%-d %B %Y, %H:%M UTC").to_string()
+    }
+
     /// How long after `earlier` this is; zero if it is before.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -126,6 +132,7 @@ mod tests {
     fn a_moment_is_written_with_six_digits_and_a_z() {
         let moment = Timestamp::from_unix_seconds(1_735_986_600);
         assert_eq!(moment.to_string(), "2025-01-04T10:30:00.000000Z");
+        assert_eq!(moment.for_people(), "4 January 2025, 10:30 UTC");
         let later = moment + Duration::from_micros(7);
         assert_eq!(later.to_string(), "2025-01-04T10:30:00.000007Z");
     }

@@ -4,3 +4,4 @@
 mod commands;
 mod serving;
 mod terminal;
+mod upkeep;

@@ -3,4 +3,5 @@
 
 mod db;
 mod lists;
+mod outbox;
 mod things;

@@ -1,0 +1,245 @@
+//! Accounts as a front end sees them, from the first letter to the last.
+
+use async_trait::async_trait;
+use guildhall_kernel::{
+    Roles, Timestamp,
+    mail::{Mail, Mailer, Undelivered},
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use totp_rs::{Builder, Secret};
+
+use crate::server::{Answer, PASSWORD, TestServer, bearer};
+
+/// Keeps the letters that it is handed.
+#[derive(Default)]
+struct Letterbox(Mutex<Vec<Mail>>);
+
+#[async_trait]
+impl Mailer for Letterbox {
+    async fn send(&self, _: i64, mail: &Mail) -> Result<(), Undelivered> {
+        self.0.lock().await.push(mail.clone());
+        Ok(())
+    }
+
+    async fn check(&self) -> Result<(), Undelivered> {
+        Ok(())
+    }
+}
+
+/// The token of the newest letter.
+async fn mailed(server: &TestServer) -> String {
+    let letterbox = Letterbox::default();
+    server.server.services().outbox.deliver(&letterbox).await.unwrap();
+    let letters = letterbox.0.into_inner();
+    let letter = letters.last().unwrap();
+    assert!(letter.text.contains("http://127.0.0.1"), "{}", letter.text);
+    letter.text.split("?token=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned()
+}
+
+fn code_of(secret: &str, ahead: u64) -> String {
+    let secret = Secret::try_from_base32(secret).unwrap();
+    let totp = Builder::new().with_secret(secret).with_account_name("x").build().unwrap();
+    totp.generate(u64::try_from(Timestamp::now().unix_seconds()).unwrap() + ahead).to_string()
+}
+
+fn told(answer: &Answer) -> (u16, String) {
+    (answer.status.as_u16(), answer.code())
+}
+
+async fn delete_with(server: &TestServer, path: &str, who: &str, body: Value) -> Answer {
+    server.send(server.request(Method::DELETE, path).header("authorization", who).json(&body)).await
+}
+
+#[tokio::test]
+async fn an_account_from_the_first_letter_to_the_last() {
+    let server = TestServer::start().await;
+    let anna = bearer(&server.newcomer("anna").await);
+    let verify = json!({"token": mailed(&server).await});
+    assert_eq!(server.post("/api/auth/email/verify/", "", verify.clone()).await.status, 204);
+    let again = server.post("/api/auth/email/verify/", "", verify).await;
+    assert_eq!(
+        (again.status.as_u16(), &again.json()["errors"]["token"][0]),
+        (400, &json!("Invalid or expired token."))
+    );
+    assert_eq!(server.get("/api/auth/me/", &anna).await.json()["email_verified"], true);
+
+    // A forgotten password.
+    for email in ["anna@example.org", "nobody@example.org"] {
+        assert_eq!(server.post("/api/auth/password/reset/", "", json!({"email": email})).await.status, 204);
+    }
+    assert_eq!(server.post("/api/auth/password/reset/", "", json!({"email": "x"})).await.status, 400);
+    let reset = json!({"token": mailed(&server).await, "new_password": "another horse é"});
+    assert_eq!(server.post("/api/auth/password/reset/confirm/", "", reset).await.status, 204);
+    assert_eq!(server.get("/api/auth/me/", &anna).await.status, 401);
+
+    // Signed in by the address, and back to the old password.
+    let body = json!({"username": "anna@example.org", "password": "another horse é"});
+    let anna = bearer(&server.post("/api/auth/login/", "", body).await.json());
+    let change = json!({"current_password": "another horse é", "new_password": PASSWORD});
+    let changed = server.post("/api/auth/password/change/", &anna, change.clone()).await;
+    assert_eq!((changed.status.as_u16(), &changed.json()["token_type"]), (200, &json!("Bearer")));
+    assert_eq!(server.get("/api/auth/me/", &anna).await.status, 401, "every other session has ended");
+    let anna = bearer(&changed.json());
+    let wrong = server.post("/api/auth/password/change/", &anna, change).await;
+    assert_eq!((wrong.status.as_u16(), wrong.json()["errors"]["current_password"].is_array()), (400, true));
+
+    // Another address.
+    let wish = json!({"email": "anna@new.example.org", "password": PASSWORD});
+    assert_eq!(server.post("/api/auth/email/change/", &anna, wish).await.status, 202);
+    assert_eq!(server.get("/api/auth/me/", &anna).await.json()["email"], "anna@example.org");
+
+    // Sessions and tickets.
+    let other = server.sign_in("anna").await;
+    let sessions = server.get("/api/auth/sessions/", &anna).await.json();
+    let sessions = sessions["results"].as_array().unwrap();
+    assert_eq!(sessions.len(), 2);
+    assert_eq!((&sessions[0]["current"], &sessions[1]["current"]), (&json!(false), &json!(true)));
+    assert_eq!(server.delete(&format!("/api/auth/sessions/{}/", sessions[0]["id"]), &anna).await.status, 204);
+    assert_eq!(server.get("/api/auth/me/", &bearer(&other)).await.status, 401);
+    let ticket = server.post("/api/auth/ws-ticket/", &anna, json!({})).await;
+    assert_eq!((ticket.status.as_u16(), &ticket.json()["expires_in"]), (200, &json!(30)));
+    assert_eq!(ticket.headers["cache-control"], "no-store");
+
+    // The way out.
+    let export = server.get("/api/auth/me/export/", &anna).await.json();
+    assert_eq!((&export["account"]["username"], export["groups"].is_array()), (&json!("anna"), true));
+    let refused = delete_with(&server, "/api/auth/me/", &anna, json!({"password": "wrong"})).await;
+    assert_eq!(refused.status, 400);
+    assert_eq!(delete_with(&server, "/api/auth/me/", &anna, json!({"password": PASSWORD})).await.status, 204);
+    assert_eq!(server.get("/api/auth/me/", &anna).await.status, 401);
+    assert_eq!(server.rows().await["users"], 0);
+}
+
+#[tokio::test]
+async fn a_second_factor_from_its_set_up_to_its_end() {
+    let server = TestServer::start().await;
+    let anna = bearer(&server.newcomer("anna").await);
+    let setup = server.post("/api/auth/totp/", &anna, json!({})).await.json();
+    let secret = setup["secret"].as_str().unwrap();
+    assert!(setup["otpauth_url"].as_str().unwrap().starts_with("otpauth://totp/Guildhall:anna"));
+    let codes = server.post("/api/auth/totp/confirm/", &anna, json!({"code": code_of(secret, 0)})).await.json();
+    let codes = codes["recovery_codes"].as_array().unwrap().clone();
+    assert_eq!(codes.len(), 10);
+
+    let body = json!({"username": "anna", "password": PASSWORD});
+    let first = server.post("/api/auth/login/", "", body.clone()).await;
+    assert_eq!(told(&first), (401, "mfa_required".to_owned()));
+    assert_eq!(first.json()["methods"], json!(["totp", "recovery_code"]));
+    assert_eq!(told(&server.post("/api/auth/token/", "", body).await), (401, "mfa_required".to_owned()));
+    let second = |code: &str| json!({"mfa_token": first.json()["mfa_token"], "code": code});
+    let wrong = server.post("/api/auth/login/mfa/", "", second("123")).await;
+    assert_eq!((wrong.status.as_u16(), wrong.json()["errors"]["code"].is_array()), (400, true));
+    let used = server.post("/api/auth/login/mfa/", "", second(&code_of(secret, 0))).await;
+    assert_eq!(used.status, 400, "it confirmed the set-up");
+    let signed_in = server.post("/api/auth/login/mfa/", "", second(&code_of(secret, 30))).await;
+    assert_eq!((signed_in.status.as_u16(), &signed_in.json()["user"]["username"]), (200, &json!("anna")));
+    let anna = bearer(&signed_in.json());
+    assert_eq!(delete_with(&server, "/api/auth/totp/", &anna, json!({"password": PASSWORD})).await.status, 204);
+    server.sign_in("anna").await;
+}
+
+#[tokio::test]
+async fn a_token_for_reading_changes_nothing() {
+    let server = TestServer::start().await;
+    let anna = bearer(&server.newcomer("anna").await);
+    let new = json!({"name": "reader", "scopes": ["read"], "expires_in_days": 7});
+    let issued = server.post("/api/auth/tokens/", &anna, new).await;
+    assert_eq!((issued.status.as_u16(), &issued.json()["scopes"]), (201, &json!(["read"])));
+    let token = issued.json()["token"].as_str().unwrap().to_owned();
+    let reader = format!("Token {token}");
+    assert_eq!(server.get("/api/auth/me/", &reader).await.status, 200);
+    let refused = server.post("/api/community/groups/", &reader, json!({"name": "Readers"})).await;
+    assert_eq!(told(&refused), (403, "insufficient_scope".to_owned()));
+    let listed = server.get("/api/auth/tokens/", &anna).await;
+    assert!(!listed.text.contains(&token));
+    let listed = &listed.json()["results"][0];
+    assert_eq!(listed["last4"], token[token.len() - 4..]);
+    assert!(listed.get("token").is_none() && listed.get("token_sha256").is_none());
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_by_the_address_that_a_trusted_proxy_names() {
+    let server = TestServer::with(&[("GUILDHALL__SERVER__TRUSTED_PROXIES", "127.0.0.0/8")]).await;
+    server.newcomer("anna").await;
+    let sign_in = async |ip: &str, password: &str| {
+        let request = server.request(Method::POST, "/api/auth/login/").header("x-forwarded-for", ip);
+        server.send(request.json(&json!({"username": "anna", "password": password}))).await
+    };
+    for _ in 0..5 {
+        assert_eq!(told(&sign_in("1.1.1.1, 203.0.113.9", "wrong").await), (401, "invalid_credentials".to_owned()));
+    }
+    let refused = sign_in("9.9.9.9, 203.0.113.9", PASSWORD).await;
+    assert_eq!(told(&refused), (429, "throttled".to_owned()));
+    assert_eq!(refused.headers["retry-after"], "1");
+    assert_eq!(sign_in("198.51.100.7", PASSWORD).await.status, 200, "from elsewhere");
+
+    let lifted = TestServer::with(&[("GUILDHALL__LIMITS__ENABLED", "false")]).await;
+    lifted.newcomer("anna").await;
+    for _ in 0..40 {
+        let body = json!({"username": "anna", "password": "wrong"});
+        assert_eq!(lifted.post("/api/auth/login/", "", body).await.status, 401);
+    }
+}
+
+#[tokio::test]
+async fn the_log_tells_who_from_where_and_in_which_request() {
+    let server = TestServer::start().await;
+    let staff = bearer(&server.appointed("staff", Roles { staff: true, ..Roles::default() }).await);
+    let anna = server.newcomer("anna").await["user"]["id"].as_i64().unwrap();
+    let request = server.request(Method::PATCH, &format!("/api/admin/users/{anna}/")).header("authorization", &staff);
+    let request = request.header("x-request-id", "the-request").header("user-agent", "Panel/1");
+    let changed = server.send(request.json(&json!({"is_active": false}))).await;
+    assert_eq!((changed.status.as_u16(), &changed.json()["is_active"]), (200, &json!(false)));
+    let sql = "SELECT action, outcome, actor_id, subject_id, ip, user_agent, request_id, detail \
+               FROM kernel_audit_event ORDER BY id DESC LIMIT 1";
+    let row = server.row(sql).await;
+    let texts = |at| row.try_get_by_index::<String>(at).unwrap();
+    assert_eq!((texts(0).as_str(), texts(1).as_str()), ("accounts.change_account", "done"));
+    assert_eq!(row.try_get_by_index::<i64>(3).unwrap(), anna);
+    assert_eq!([texts(4), texts(5), texts(6)], ["127.0.0.1", "Panel/1", "the-request"]);
+    assert_eq!(texts(7), r#"{"is_active":false}"#);
+}
+
+#[tokio::test]
+async fn groups_of_a_person_who_goes_pass_to_the_oldest_moderator_or_the_heir() {
+    let server = TestServer::start().await;
+    let staff = bearer(&server.appointed("staff", Roles { staff: true, ..Roles::default() }).await);
+    let mut ids = Vec::new();
+    for name in ["anna", "berta", "carla", "dora"] {
+        ids.push(server.newcomer(name).await["user"]["id"].as_i64().unwrap());
+    }
+    let anna = bearer(&server.sign_in("anna").await);
+    let mut groups = Vec::new();
+    for name in ["First", "Second", "Alone"] {
+        let made = server.post("/api/community/groups/", &anna, json!({"name": name})).await.json();
+        groups.push(made["id"].as_i64().unwrap());
+    }
+    let [anna_id, berta, carla, dora] = ids[..] else { panic!() };
+    for (group, user, role, joined) in
+        [(groups[0], berta, "member", 1), (groups[0], carla, "moderator", 2), (groups[1], berta, "member", 1)]
+    {
+        server
+            .sql(&format!(
+                "INSERT INTO community_membership (group_id, user_id, role, joined_at) \
+                 VALUES ({group}, {user}, '{role}', {joined})"
+            ))
+            .await;
+    }
+    let owner = async |group: i64| {
+        let sql = "SELECT user_id FROM community_membership WHERE role = 'owner' AND group_id = ";
+        let row = server.rows_of(&format!("{sql}{group}")).await;
+        row.first().map(|row| row.try_get_by_index::<i64>(0).unwrap())
+    };
+    assert_eq!(server.delete(&format!("/api/users/{anna_id}/"), &staff).await.status, 204);
+    assert_eq!([owner(groups[0]).await, owner(groups[1]).await], [Some(carla), Some(berta)]);
+    assert_eq!(owner(groups[2]).await, None, "it stays, for staff to decide about");
+    assert_eq!(server.get(&format!("/api/community/groups/{}/", groups[2]), &staff).await.status, 200);
+
+    let path = format!("/api/users/{carla}/?reassign_to={dora}");
+    assert_eq!(server.delete(&path, &staff).await.status, 204);
+    assert_eq!(owner(groups[0]).await, Some(dora));
+    let unfit = server.delete(&format!("/api/users/{berta}/?reassign_to={carla}"), &staff).await;
+    assert_eq!((unfit.status.as_u16(), unfit.json()["errors"]["reassign_to"].is_array()), (400, true));
+}
