@@ -5,7 +5,7 @@ CARGO := cargo
 ALL := --workspace --all-features --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-sqlite test-postgres fmt lint docs deny check
+.PHONY: help run test test-sqlite test-postgres soak bench fmt lint docs deny check
 
 help: ## List the chores
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,6 +28,16 @@ test-sqlite:
 # What depends on the database; unit tests and examples have run already.
 test-postgres:
 	$(CARGO) test $(ALL) --lib --test it
+
+soak: ## What takes long: killing the server while it writes, again and again
+	$(CARGO) build --release --locked --bin guildhall
+	$(CARGO) test --locked -p guildhall-tests --test soak -- --nocapture
+	@tests/with-postgres.sh $(CARGO) test --locked -p guildhall-tests --test soak -- --nocapture
+
+bench: ## Measure in release mode: functions, then the whole server beside its floor
+	$(CARGO) build --release --locked --bin guildhall
+	$(CARGO) bench --locked -p guildhall-bench
+	$(CARGO) run --release --locked -p guildhall-bench
 
 fmt: ## Format the sources
 	$(CARGO) fmt --all

@@ -243,3 +243,19 @@ async fn groups_of_a_person_who_goes_pass_to_the_oldest_moderator_or_the_heir() 
     let unfit = server.delete(&format!("/api/users/{berta}/?reassign_to={carla}"), &staff).await;
     assert_eq!((unfit.status.as_u16(), unfit.json()["errors"]["reassign_to"].is_array()), (400, true));
 }
+
+#[tokio::test]
+async fn a_mail_server_that_is_not_there_is_nobodys_problem() {
+    let server = TestServer::with(&[("GUILDHALL__MAIL__SMTP_URL", "smtp://127.0.0.1:9")]).await;
+    server.newcomer("anna").await;
+    let mut told = String::new();
+    while told.is_empty() {
+        let rows = server.rows_of("SELECT last_error FROM kernel_outbox WHERE last_error IS NOT NULL").await;
+        told = rows.first().map(|row| row.try_get_by_index(0).unwrap()).unwrap_or_default();
+        tokio::task::yield_now().await;
+    }
+    assert!(!told.is_empty());
+    let waits = server.rows_of("SELECT id FROM kernel_outbox WHERE next_at IS NOT NULL").await;
+    assert_eq!(waits.len(), 1, "it is tried again");
+    assert_eq!(server.get("/readyz", "").await.status, 200);
+}

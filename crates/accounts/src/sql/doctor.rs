@@ -179,6 +179,6 @@ impl SqlAccounts {
 }
 
 /// Hashes that were not made here, in the words of their index.
-fn outdated() -> Expr {
+pub(super) fn outdated() -> Expr {
     Expr::cust("substr(password_hash, 1, 1) <> '$'")
 }

@@ -41,8 +41,7 @@ impl SqlAccounts {
                 }
             })
             .await?;
-        let account = user::Entity::find_by_id(id).into_partial_model::<AccountRow>().one(self.0.db.conn()).await?;
-        Ok(account.ok_or(Error::UserNotFound(id))?.into())
+        self.find_account(self.0.db.conn(), id).await
     }
 
     /// Every account, whether it may sign in or not, oldest first.

@@ -168,17 +168,16 @@ impl Accounts for SqlAccounts {
                     let event = audit::Event::new("accounts.register");
                     let user = self.insert_user(tx.conn(), row, event).await?;
                     self.welcome(tx.conn(), &user).await?;
-                    find::<AccountRow>(tx.conn(), user::Entity::find(), user.id).await
+                    self.find_account(tx.conn(), user.id).await
                 }
             })
             .await?;
         self.0.outbox.wake();
-        Ok(account.into())
+        Ok(account)
     }
 
     async fn me(&self, caller: &Caller) -> Result<Account> {
-        let account: AccountRow = find(self.0.db.conn(), user::Entity::find(), caller.user).await?;
-        Ok(account.into())
+        self.find_account(self.0.db.conn(), caller.user).await
     }
 
     async fn change_me(&self, caller: &Caller, patch: AccountPatch, known: IfMatch) -> Result<Account> {
@@ -204,8 +203,7 @@ impl Accounts for SqlAccounts {
                     ..Default::default()
                 };
                 user::Entity::update(row).exec_without_returning(tx.conn()).await?;
-                let after: AccountRow = find(tx.conn(), user::Entity::find(), id).await?;
-                Ok(after.into())
+                self.find_account(tx.conn(), id).await
             })
             .await
     }

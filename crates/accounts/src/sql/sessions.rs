@@ -15,7 +15,7 @@ use crate::{
     SignOutEverywhere, SignedIn, Ticket, TokenPair, Tokens, UserToken, UserTokenId,
     entity::{refresh_token, session, user},
     jwt::{Claims, Read, Subject, Use},
-    model::{AccountRow, SessionRow},
+    model::SessionRow,
     one_time::{self, Grant, Purpose},
     secret,
 };
@@ -202,9 +202,7 @@ impl SqlAccounts {
         self.0.throttle.succeed(conn, &proven.attempt, now).await?;
         let event = audit::Event::new("accounts.sign_in").own(user.id, &user.username);
         event.with("second_factor", second_factor).record(conn, now).await?;
-        let account = user::Entity::find_by_id(user.id).into_partial_model::<AccountRow>();
-        let account = account.one(conn).await?.ok_or(Error::InvalidCredentials)?;
-        Ok((minted, account.into()))
+        Ok((minted, self.find_account(conn, user.id).await?))
     }
 
     /// Uses a refresh token up: of any number that try at once, one does.

@@ -195,12 +195,12 @@ impl Staff for SqlAccounts {
                     let link = self.grant_reset(conn, &user).await?;
                     let mail = self.0.letters.invitation(reader(&user), &link)?;
                     self.0.outbox.post(conn, Some(user.id), &mail, Purpose::ResetPassword.life()).await?;
-                    people::find::<AccountRow>(conn, user::Entity::find(), user.id).await
+                    self.find_account(conn, user.id).await
                 }
             })
             .await?;
         self.0.outbox.wake();
-        Ok(account.into())
+        Ok(account)
     }
 
     async fn change_account(
@@ -226,10 +226,10 @@ impl Staff for SqlAccounts {
                 let change = Change { is_active: change.is_active, roles: wanted };
                 let event = audit::Event::new("accounts.change_account").by(caller);
                 self.change_standing(conn, id, change, event).await?;
-                people::find::<AccountRow>(conn, user::Entity::find(), id).await
+                self.find_account(conn, id).await
             })
             .await?;
-        Ok(account.into())
+        Ok(account)
     }
 
     async fn sessions_of(&self, caller: &Caller, id: UserId, slice: SliceQuery) -> Result<Slice<Session>> {

@@ -11,6 +11,11 @@ const SESSION: i64 = 90 * DAY;
 /// How long a refresh token does.
 const REFRESH: i64 = 14 * DAY;
 
+const KEYS: &str = "SELECT kid, is_active, verifies_until FROM accounts_signing_key";
+const AUDIT: &str = "INSERT INTO kernel_audit_event \
+    (at, actor_id, actor_label, subject_id, subject_label, action, outcome, ip, user_agent, request_id, detail) \
+    VALUES ($1, $2, $3, $2, $3, 'accounts.sign_in', 'done', $4, $5, $6, '{\"second_factor\":false}')";
+
 /// What is stored in one transaction.
 pub(super) enum Act {
     SignIn(NewSession),
@@ -21,6 +26,7 @@ pub(super) enum Act {
 /// A session, and with it its first refresh token.
 pub(super) struct NewSession {
     pub(super) user: i64,
+    pub(super) name: String,
     pub(super) epoch: i64,
     pub(super) ip: String,
     pub(super) agent: Option<String>,
@@ -71,17 +77,24 @@ async fn sign_in(link: &mut Link<'_>, new: &NewSession) -> sqlx::Result<Vec<Row>
     let session = link
         .one(
             "INSERT INTO accounts_session \
-             (user_id, auth_epoch, ip, user_agent, seen_generation, created_at, last_seen_at, expires_at) \
-             VALUES ($1, $2, $3, $4, -1, $5, $5, $6) RETURNING id",
+             (user_id, auth_epoch, ip, user_agent, seen_generation, created_at, last_seen_at, expires_at, \
+              authenticated_at, second_factor) \
+             VALUES ($1, $2, $3, $4, -1, $5, $5, $6, $5, false) RETURNING id",
             &[user, epoch, Arg::Text(&new.ip), Arg::Maybe(new.agent.as_deref()), now, Arg::Int(end)],
         )
         .await?;
+    link.all(KEYS, &[]).await?;
     issue(link, session.get(0)?, new.user, 0, &new.jti, new.now).await?;
+    let label = format!("{} #{}", new.name, new.user);
+    let label = Arg::Text(&label);
+    let (ip, agent) = (Arg::Text(&new.ip), Arg::Maybe(new.agent.as_deref()));
+    link.run(AUDIT, &[now, user, label, ip, agent, Arg::Text(&new.jti)]).await?;
     let account = link.one(answers::ACCOUNT, &[user]).await?;
     Ok(vec![session, account])
 }
 
 async fn refresh(link: &mut Link<'_>, rotation: &Rotation) -> sqlx::Result<Vec<Row>> {
+    link.all(KEYS, &[]).await?;
     let (session, now) = (Arg::Int(rotation.session), Arg::Int(rotation.now));
     let state = link
         .one(
