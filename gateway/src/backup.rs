@@ -34,7 +34,7 @@ pub(crate) async fn backup(settings: &Settings, path: &Path, force: bool) -> any
 }
 
 async fn copy(settings: &Settings, draft: &Path) -> anyhow::Result<()> {
-    let db = Services::database(settings).await?;
+    let (db, _in_use) = Services::database(settings).await?;
     let copied = db.copy_to(draft).await;
     db.close().await?;
     copied?;
@@ -66,7 +66,13 @@ pub(crate) async fn restore(settings: &Settings, path: &Path) -> anyhow::Result<
         return Err(error);
     }
     let kept = set_aside(&target).await?;
-    fs::rename(&draft, &target)?;
+    if let Err(error) = fs::rename(&draft, &target) {
+        // Back to how it was, or the next start would make an empty database.
+        if let Some(kept) = &kept {
+            fs::rename(kept, &target)?;
+        }
+        return Err(error.into());
+    }
     Ok(kept)
 }
 

@@ -378,7 +378,7 @@ impl Stop {
 }
 
 async fn migrate(settings: &Settings, step: Migrate) -> anyhow::Result<ExitCode> {
-    let db = Services::database(settings).await?;
+    let (db, _in_use) = Services::database(settings).await?;
     let all = guildhall_migration::all;
     match step {
         Migrate::Up => db.migrate(all).await?,

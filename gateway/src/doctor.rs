@@ -6,8 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use guildhall_accounts::SqlAccounts;
 use guildhall_kernel::{
-    Clock,
+    Clock, Db,
     db::sqlite_file,
     doctor::{Finding, examine, examine_outbox},
 };
@@ -24,22 +25,40 @@ const LEAST_SPACE: u64 = 1 << 30;
 pub(crate) async fn run(settings: &Settings, fix: bool) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![address(settings), proxies(settings), limits(settings), space(settings)];
     findings.extend(files(settings, fix));
-    let db = Services::database(settings).await?;
-    let status = db.migration_status(guildhall_migration::all).await;
-    db.close().await?;
-    let pending: Vec<_> = status?.into_iter().filter(|(_, applied)| !applied).map(|(name, _)| name).collect();
-    if !pending.is_empty() {
-        let message = format!("pending, so nothing else was looked at: {}", pending.join(", "));
-        findings.push(Finding::fault("migrations", message));
+    if sqlite_file(&settings.database_url()).is_some_and(|file| !file.exists()) {
+        findings.push(Finding::fault("database", "there is none yet; the first start of the server makes it"));
         return Ok(findings);
     }
-    findings.push(Finding::ok("migrations", "every migration was applied"));
-    // A service that opens makes its first key; a look must not.
+    let (db, in_use) = Services::database(settings).await?;
+    let ready = is_ready(&db, &mut findings).await;
+    db.close().await?;
+    drop(in_use);
+    if !ready? {
+        return Ok(findings);
+    }
     let services = Services::open(settings, false).await?;
     let outcome = look(&services, fix, &mut findings).await;
     services.db.close().await?;
     outcome?;
     Ok(findings)
+}
+
+/// Are there tables and keys? Services that open make the keys; a look must not.
+async fn is_ready(db: &Db, findings: &mut Vec<Finding>) -> anyhow::Result<bool> {
+    let status = db.migration_status(guildhall_migration::all).await?;
+    let pending: Vec<_> = status.into_iter().filter(|(_, applied)| !applied).map(|(name, _)| name).collect();
+    if !pending.is_empty() {
+        let message = format!("pending, so nothing else was looked at: {}", pending.join(", "));
+        findings.push(Finding::fault("migrations", message));
+        return Ok(false);
+    }
+    findings.push(Finding::ok("migrations", "every migration was applied"));
+    let set_up = SqlAccounts::is_set_up(db).await?;
+    if !set_up {
+        let message = "there are no keys, so nothing else was looked at; the first start of the server makes them";
+        findings.push(Finding::fault("signing_keys", message));
+    }
+    Ok(set_up)
 }
 
 async fn look(services: &Services, fix: bool, findings: &mut Vec<Finding>) -> anyhow::Result<()> {

@@ -37,14 +37,30 @@ pub struct Services {
     /// Groups and their members.
     pub community: SqlCommunity,
     /// Says that the embedded database is in use, for as long as this lives.
-    _in_use: Option<Arc<File>>,
+    _in_use: InUse,
+}
+
+/// Says that an embedded database is in use, by the lock of a file beside it.
+#[derive(Clone)]
+pub struct InUse {
+    _file: Option<Arc<File>>,
+}
+
+impl InUse {
+    fn new(settings: &Settings) -> anyhow::Result<Self> {
+        let Some(file) = lock_file(settings)? else { return Ok(Self { _file: None }) };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Self { _file: Some(Arc::new(file)) }),
+            Err(TryLockError::WouldBlock) => anyhow::bail!("the database is being replaced by `guildhall restore`"),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
 }
 
 impl Services {
     /// Opens the database, brings its tables up to date if asked to, and opens the services on it.
     pub async fn open(settings: &Settings, migrate: bool) -> anyhow::Result<Self> {
-        let in_use = in_use(settings)?;
-        let db = Self::database(settings).await?;
+        let (db, in_use) = Self::database(settings).await?;
         if migrate {
             db.migrate(guildhall_migration::all).await?;
         } else if db.migration_status(guildhall_migration::all).await?.iter().all(|(_, applied)| !applied) {
@@ -69,12 +85,12 @@ impl Services {
         Ok(Self { db, outbox, mailer, accounts, community, _in_use: in_use })
     }
 
-    /// Opens the database alone; makes the folder that an embedded one lives in.
-    pub async fn database(settings: &Settings) -> anyhow::Result<Db> {
-        if settings.database.url.is_empty() {
-            private_folder(&settings.data_dir)?;
-        }
-        Ok(Db::connect(&settings.database_url(), settings.connections()).await?)
+    /// Opens the database alone, and says that it is in use for as long as what comes with it lives.
+    /// Makes the folder that an embedded one lives in.
+    pub async fn database(settings: &Settings) -> anyhow::Result<(Db, InUse)> {
+        let in_use = InUse::new(settings)?;
+        let db = Db::connect(&settings.database_url(), settings.connections()).await?;
+        Ok((db, in_use))
     }
 
     /// The whole server as one router.
@@ -119,17 +135,8 @@ pub(crate) fn lock_file(settings: &Settings) -> anyhow::Result<Option<File>> {
     Ok(Some(opened.with_context(|| format!("cannot make {}", path.display()))?))
 }
 
-fn in_use(settings: &Settings) -> anyhow::Result<Option<Arc<File>>> {
-    let Some(file) = lock_file(settings)? else { return Ok(None) };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(Some(Arc::new(file))),
-        Err(TryLockError::WouldBlock) => anyhow::bail!("the database is being replaced by `guildhall restore`"),
-        Err(TryLockError::Error(error)) => Err(error.into()),
-    }
-}
-
 /// Makes a folder that only its owner can look into: the database holds the signing keys.
-pub(crate) fn private_folder(path: &std::path::Path) -> anyhow::Result<()> {
+fn private_folder(path: &std::path::Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
 
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);

@@ -45,7 +45,7 @@ pub enum Error {
     #[error("A second factor is needed.")]
     SecondFactorRequired {
         /// For the second step.
-        token: String,
+        token: Unprinted,
     },
     /// The code is wrong, or was used before.
     #[error("The code is wrong or was used before.")]
@@ -80,8 +80,8 @@ pub enum Error {
     /// Only staff may do that.
     #[error("Only staff may do that.")]
     NotStaff,
-    /// Only a superuser may do that to a superuser.
-    #[error("Only a superuser may do that to a superuser.")]
+    /// Only a superuser gives or takes the high roles, and looks after those who have them.
+    #[error("Only a superuser may do that.")]
     NotSuperuser,
     /// Without a superuser nobody could make one.
     #[error("This is the last superuser.")]
@@ -92,6 +92,16 @@ pub enum Error {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbErr),
+}
+
+/// A secret on its way to a client, which is never printed.
+#[derive(Clone)]
+pub struct Unprinted(pub String);
+
+impl std::fmt::Debug for Unprinted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
 }
 
 /// The result of this crate's services.
@@ -107,6 +117,7 @@ impl Failure for Error {
     fn database(&self) -> Option<&DbErr> {
         match self {
             Self::Database(cause) => Some(cause),
+            Self::Kernel(error) => error.database(),
             _ => None,
         }
     }
@@ -127,7 +138,7 @@ impl From<Error> for kernel::Error {
             Error::UserTokenNotFound(_) => Self::new(Kind::NotFound, "token_not_found", detail),
             Error::SessionNotFound(_) => Self::new(Kind::NotFound, "session_not_found", detail),
             Error::SecondFactorRequired { token } => Self::new(Kind::Unauthenticated, "mfa_required", detail)
-                .with("mfa_token", token)
+                .with("mfa_token", token.0)
                 .with("methods", vec!["totp", "recovery_code"]),
             Error::WrongCode => Self::field("code", detail),
             Error::SecondFactorExists => Self::new(Kind::Conflict, "second_factor_exists", detail),

@@ -1,6 +1,7 @@
 //! How passwords are hashed and checked: so many at once, and so long.
 
 use std::{
+    collections::HashSet,
     num::NonZero,
     sync::{
         Arc,
@@ -13,7 +14,7 @@ use std::{
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use guildhall_kernel::{self as kernel, Kind};
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::{legacy::LegacyHash, password::LONGEST};
@@ -63,6 +64,8 @@ pub(crate) struct Checked {
     /// It is, but its hash is not of the kind that would be made now.
     pub(crate) outdated: bool,
     begun: Instant,
+    /// Kept until whoever asked has drawn the consequences: those behind must see what failed.
+    _turn: Option<Turn>,
 }
 
 /// Hashes and checks passwords: as many at once as there are cores, since more would share the same
@@ -92,9 +95,32 @@ enum Kept {
 impl Kept {
     fn parse(hash: &str) -> Option<Self> {
         if hash.starts_with("$argon2") {
-            Some(Self::Native(hash.to_owned()))
-        } else {
-            LegacyHash::parse(hash).map(Self::Legacy)
+            return Some(Self::Native(hash.to_owned()));
+        }
+        LegacyHash::parse(hash).map(Self::Legacy)
+    }
+
+    /// The part of a native hash that tells what it costs: `m=19456,t=2,p=1`.
+    fn cost(phc: &str) -> &str {
+        phc.split('$').nth(3).unwrap_or_default()
+    }
+
+    /// The memory that checking it takes, in KiB.
+    fn memory_kib(&self) -> u32 {
+        match self {
+            Self::Native(phc) => {
+                let memory = Self::cost(phc).split(',').find_map(|part| part.strip_prefix("m=")?.parse().ok());
+                memory.unwrap_or(MEMORY_MIB * 1024)
+            }
+            Self::Legacy(legacy) => legacy.memory_kib(),
+        }
+    }
+
+    /// What decides how long checking it takes.
+    fn price(&self) -> String {
+        match self {
+            Self::Native(phc) => Self::cost(phc).to_owned(),
+            Self::Legacy(legacy) => format!("{:?}", legacy.price()),
         }
     }
 }
@@ -105,6 +131,24 @@ struct Waiting<'a>(&'a AtomicUsize);
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A core and some memory, for one piece of work.
+struct Turn {
+    _memory: OwnedSemaphorePermit,
+    _core: OwnedSemaphorePermit,
+}
+
+impl Turn {
+    /// Does the work, and gives the turn back. It is held by the work and not by whoever waits for it,
+    /// who may be gone.
+    async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> kernel::Result<T> + Send + 'static,
+    ) -> kernel::Result<(T, Self)> {
+        let work = move || work().map(|outcome| (outcome, self));
+        tokio::task::spawn_blocking(work).await.map_err(kernel::Error::internal)?
     }
 }
 
@@ -135,45 +179,54 @@ impl Hasher {
 
     /// Is it the right password? Without a hash that could be compared with, a comparison is made all
     /// the same. A refusal that follows from it is to be held back with [`hold`](Self::hold).
-    pub(crate) async fn check(&self, password: &str, hash: Option<&str>) -> kernel::Result<Checked> {
+    ///
+    /// `admit` is asked once the turn has come, when the failures of those who were in front have been
+    /// counted: so many who ask at once are no way round a throttle.
+    pub(crate) async fn check<E: From<kernel::Error>>(
+        &self,
+        password: &str,
+        hash: Option<&str>,
+        admit: impl Future<Output = Result<(), E>>,
+    ) -> Result<Checked, E> {
         if password.len() > LONGEST {
-            return Ok(Checked { right: false, outdated: false, begun: Instant::now() });
+            return Ok(Checked { right: false, outdated: false, begun: Instant::now(), _turn: None });
         }
         let kept = hash.and_then(Kept::parse);
         let real = kept.is_some();
         let kept = kept.unwrap_or_else(|| Kept::Native(self.0.decoy.clone()));
-        let memory_kib = match &kept {
-            Kept::Native(_) => self.0.cost.memory_kib,
-            Kept::Legacy(legacy) => legacy.memory_kib(),
-        };
+        let memory_kib = kept.memory_kib();
         let (hasher, password) = (self.clone(), password.to_owned());
         let work = move || {
             let begun = Instant::now();
-            let (right, outdated) = match &kept {
-                Kept::Native(phc) => (hasher.matches(&password, phc), !hasher.is_current(phc)),
-                Kept::Legacy(legacy) => (matches_legacy(&password, legacy), true),
-            };
-            Ok(Checked { right: right && real, outdated: right && real && outdated, begun })
+            let right = hasher.is(&kept, &password) && real;
+            Ok((right, right && !hasher.is_current(&kept), begun))
         };
-        self.gated(memory_kib, work).await
+        let turn = self.turn(memory_kib).await?;
+        admit.await?;
+        let ((right, outdated, begun), turn) = turn.run(work).await?;
+        Ok(Checked { right, outdated, begun, _turn: Some(turn) })
     }
 
     /// Waits until a refusal has taken as long as every refusal does, so that the time tells nothing of
     /// why. It is counted from when the turn came, not from when the request did, and costs no core.
-    pub(crate) async fn hold(&self, checked: &Checked) {
+    pub(crate) async fn hold(&self, checked: Checked) {
         let until = checked.begun + Duration::from_micros(self.0.hold.load(Ordering::Relaxed));
+        drop(checked);
         tokio::time::sleep_until(until.into()).await;
     }
 
     /// Measures how long the dearest of the kept hashes takes to check: that, and a little, is how long
     /// each refusal takes from now on.
-    pub(crate) async fn calibrate(&self, legacy: Vec<LegacyHash>) -> kernel::Result<Duration> {
-        let hasher = self.clone();
+    pub(crate) async fn calibrate(&self, hashes: impl IntoIterator<Item = String>) -> kernel::Result<Duration> {
+        let mut prices = HashSet::new();
+        let decoy = std::iter::once(self.0.decoy.clone());
+        let kept = decoy.chain(hashes).filter_map(|hash| Kept::parse(&hash));
+        // One of each kind: hashes that are equal in price take equally long.
+        let kinds: Vec<Kept> = kept.filter(|kept| prices.insert(kept.price())).collect();
         let mut longest = Duration::ZERO;
-        let native = move || Ok(time(|| hasher.matches("a password", &hasher.0.decoy)));
-        longest = longest.max(self.gated(self.0.cost.memory_kib, native).await?);
-        for hash in legacy {
-            let work = move || Ok((hash.memory_kib(), time(|| hash.matches(b"a password"))).1);
+        for kept in kinds {
+            let hasher = self.clone();
+            let work = move || Ok(time(|| hasher.is(&kept, "a password")));
             longest = longest.max(self.gated(MEMORY_MIB * 1024, work).await?);
         }
         let hold = longest.mul_f64(MARGIN).min(LONGEST_HOLD);
@@ -190,6 +243,11 @@ impl Hasher {
         memory_kib: u32,
         work: impl FnOnce() -> kernel::Result<T> + Send + 'static,
     ) -> kernel::Result<T> {
+        Ok(self.turn(memory_kib).await?.run(work).await?.0)
+    }
+
+    /// Waits for a core and so much memory.
+    async fn turn(&self, memory_kib: u32) -> kernel::Result<Turn> {
         let inner = &*self.0;
         let waiting = Waiting(&inner.waiting);
         if inner.waiting.fetch_add(1, Ordering::AcqRel) >= LONGEST_QUEUE {
@@ -200,29 +258,24 @@ impl Hasher {
         let memory = inner.memory.clone().acquire_many_owned(mib).await.map_err(kernel::Error::internal)?;
         let core = inner.cores.clone().acquire_owned().await.map_err(kernel::Error::internal)?;
         drop(waiting);
-        let work = move || {
-            let outcome = work();
-            drop((memory, core)); // held by the work and not by whoever waits for it, who may be gone
-            outcome
-        };
-        tokio::task::spawn_blocking(work).await.map_err(kernel::Error::internal)?
+        Ok(Turn { _memory: memory, _core: core })
     }
 
-    fn matches(&self, password: &str, phc: &str) -> bool {
-        self.0.argon2.verify_password(normalize(password).as_bytes(), phc).is_ok()
+    /// Is it the hash of this password?
+    fn is(&self, kept: &Kept, password: &str) -> bool {
+        match kept {
+            Kept::Native(phc) => self.0.argon2.verify_password(normalize(password).as_bytes(), phc.as_str()).is_ok(),
+            // As it was typed, which is what Django hashes.
+            Kept::Legacy(legacy) => legacy.matches(password.as_bytes()),
+        }
     }
 
-    /// Was it made at the cost that is set now?
-    fn is_current(&self, phc: &str) -> bool {
+    /// Was it made here, at the cost that is set now?
+    fn is_current(&self, kept: &Kept) -> bool {
         let HashCost { memory_kib, passes, lanes } = self.0.cost;
-        phc.starts_with(&format!("$argon2id$v=19$m={memory_kib},t={passes},p={lanes}$"))
+        let beginning = format!("$argon2id$v=19$m={memory_kib},t={passes},p={lanes}$");
+        matches!(kept, Kept::Native(phc) if phc.starts_with(&beginning))
     }
-}
-
-/// As it was typed, which is what Django hashed, and then in the form in which we keep passwords.
-fn matches_legacy(password: &str, hash: &LegacyHash) -> bool {
-    let normal = normalize(password);
-    hash.matches(password.as_bytes()) || (normal != password && hash.matches(normal.as_bytes()))
 }
 
 fn time(work: impl FnOnce() -> bool) -> Duration {
@@ -252,8 +305,12 @@ mod tests {
         Hasher::new(HashCost { memory_kib: 64, passes: 1, lanes: 1 }).unwrap()
     }
 
+    async fn check(hasher: &Hasher, password: &str, hash: Option<&str>) -> kernel::Result<Checked> {
+        hasher.check(password, hash, async { Ok(()) }).await
+    }
+
     async fn right(hasher: &Hasher, password: &str, hash: Option<&str>) -> bool {
-        hasher.check(password, hash).await.unwrap().right
+        check(hasher, password, hash).await.unwrap().right
     }
 
     #[tokio::test]
@@ -272,13 +329,13 @@ mod tests {
     async fn a_hash_of_another_cost_is_right_and_outdated() {
         let (old, new) = (hasher(), Hasher::new(HashCost { memory_kib: 128, passes: 1, lanes: 1 }).unwrap());
         let hash = old.hash("correct horse").await.unwrap();
-        assert!(!old.check("correct horse", Some(&hash)).await.unwrap().outdated);
-        let checked = new.check("correct horse", Some(&hash)).await.unwrap();
+        assert!(!check(&old, "correct horse", Some(&hash)).await.unwrap().outdated);
+        let checked = check(&new, "correct horse", Some(&hash)).await.unwrap();
         assert!(checked.right && checked.outdated);
-        assert!(!new.check("wrong", Some(&hash)).await.unwrap().outdated);
+        assert!(!check(&new, "wrong", Some(&hash)).await.unwrap().outdated);
         let django = "pbkdf2_sha256$1$salt$UxR0ZpP9LObaAGFUkWNVQ9sHHnuk1jYFNyOjrHiUFXM=";
         assert!(LegacyHash::parse(django).is_some());
-        assert!(!old.check("x", Some(django)).await.unwrap().right);
+        assert!(!check(&old, "x", Some(django)).await.unwrap().right);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -301,13 +358,13 @@ mod tests {
         while hasher.0.waiting.load(Ordering::SeqCst) < LONGEST_QUEUE {
             tokio::task::yield_now().await;
         }
-        let refused = hasher.check("x", None).await.err().unwrap();
+        let refused = check(&hasher, "x", None).await.err().unwrap();
         assert_eq!((refused.kind(), refused.code()), (Kind::Unavailable, "auth_busy"));
         drop(release);
         for task in tasks {
             task.await.unwrap().unwrap();
         }
-        assert!(hasher.check("x", None).await.is_ok());
+        assert!(check(&hasher, "x", None).await.is_ok());
         assert_eq!(hasher.0.waiting.load(Ordering::SeqCst), 0);
     }
 
@@ -326,14 +383,15 @@ mod tests {
         let hasher = hasher();
         assert_eq!(hasher.0.hold.load(Ordering::SeqCst), micros(LONGEST_HOLD), "until it is known");
         let cheap = hasher.calibrate(Vec::new()).await.unwrap();
-        let django = LegacyHash::parse(
-            "pbkdf2_sha256$300000$xYk4ZS051A2mNOqTXWx8an$KZFnM8SRKMVgF09fCFE2/EzbESYvzASxTbsfRYUvJ8M=",
-        );
-        let dear = hasher.calibrate(vec![django.unwrap()]).await.unwrap();
+        let django = "pbkdf2_sha256$300000$xYk4ZS051A2mNOqTXWx8an$KZFnM8SRKMVgF09fCFE2/EzbESYvzASxTbsfRYUvJ8M=";
+        let dear = hasher.calibrate([django.to_owned(), "!unusable".to_owned()]).await.unwrap();
         assert!(dear > cheap && dear <= LONGEST_HOLD);
         let begun = Instant::now();
-        let checked = hasher.check("x", None).await.unwrap();
-        hasher.hold(&checked).await;
+        let checked = check(&hasher, "x", None).await.unwrap();
+        hasher.hold(checked).await;
         assert!(begun.elapsed() >= dear);
+        let dearer = Hasher::new(HashCost { memory_kib: 19_456, passes: 8, lanes: 1 }).unwrap();
+        let of_ours = hasher.calibrate([dearer.hash("x").await.unwrap()]).await.unwrap();
+        assert!(of_ours > cheap, "ours of another cost count too");
     }
 }

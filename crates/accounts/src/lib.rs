@@ -19,7 +19,7 @@ mod settings;
 mod sql;
 mod throttle;
 
-pub use error::{Error, Result};
+pub use error::{Error, Result, Unprinted};
 pub use hasher::HashCost;
 pub use jwt::{Jwk, Jwks};
 pub use migrations::migrations;

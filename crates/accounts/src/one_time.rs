@@ -14,7 +14,7 @@ use sea_orm::{
 use crate::{
     Result,
     entity::{one_time_token, user},
-    secret,
+    names, secret,
 };
 
 /// What a secret is for.
@@ -78,6 +78,7 @@ impl Grant<'_> {
             purpose: Set(self.purpose.as_str().to_owned()),
             token_sha256: Set(secret::fingerprint(&token)),
             email: Set(self.email.to_owned()),
+            email_key: Set(names::key(self.email)),
             auth_epoch: Set(self.auth_epoch),
             created_at: Set(now),
             expires_at: Set(expires_at),
@@ -132,27 +133,28 @@ pub(crate) async fn take_back(conn: &impl ConnectionTrait, user: UserId, purpose
         .map(|_| ())
 }
 
-/// May another letter of this kind be sent? Not within a minute of the last one, and not more than
-/// five a day, or anybody could fill somebody's mailbox.
+/// May another letter of this kind be sent to an address, whichever account it is for? The more were
+/// sent within a day, the longer the pause, or anybody could fill somebody's mailbox. It never grows
+/// beyond an hour, or anybody could keep somebody from ever getting one.
 pub(crate) async fn may_send(
     conn: &impl ConnectionTrait,
-    user: UserId,
+    email_key: &str,
     purpose: Purpose,
     now: Timestamp,
 ) -> Result<bool, DbErr> {
-    const PAUSE: Duration = Duration::from_secs(60);
     const DAY: Duration = Duration::from_secs(24 * 3600);
-    const MOST: usize = 5;
+    const MINUTES: [u64; 5] = [0, 1, 5, 15, 60];
     let sent: Vec<Timestamp> = one_time_token::Entity::find()
         .select_only()
         .column(one_time_token::Column::CreatedAt)
-        .filter(one_time_token::COLUMN.user_id.eq(user))
+        .filter(one_time_token::COLUMN.email_key.eq(email_key))
         .filter(one_time_token::COLUMN.purpose.eq(purpose.as_str()))
         .filter(one_time_token::COLUMN.created_at.gt(now - DAY))
         .order_by_desc(one_time_token::Column::CreatedAt)
-        .limit(MOST as u64)
+        .limit(MINUTES.len() as u64)
         .into_tuple()
         .all(conn)
         .await?;
-    Ok(sent.len() < MOST && sent.first().is_none_or(|last| now.since(*last) >= PAUSE))
+    let minutes = MINUTES[sent.len().min(MINUTES.len() - 1)];
+    Ok(sent.first().is_none_or(|last| now.since(*last) >= Duration::from_secs(minutes * 60)))
 }

@@ -31,7 +31,7 @@ pub trait Accounts: Send + Sync + 'static {
     /// domains find; the rest goes as its foreign key says. Refused with what keeps them.
     async fn delete_user(&self, caller: &Caller, id: UserId, heir: Option<UserId>) -> Result<()>;
     /// Makes an account nobody's, for staff: nothing of the person is left but the row that others
-    /// point at.
+    /// point at, and what the audit log says.
     async fn erase_user(&self, caller: &Caller, id: UserId) -> Result<()>;
 }
 

@@ -40,6 +40,9 @@ use keys::Keyring;
 /// How long a notice about an account's safety is worth sending.
 const NOTICE_LIFE: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
 
+/// The name of the key that throttles are kept under.
+const THROTTLE_SECRET: &str = "accounts.throttle";
+
 /// What the services stand in.
 #[derive(Clone)]
 pub struct Host {
@@ -92,7 +95,7 @@ impl SqlAccounts {
     pub async fn open(db: Db, settings: Settings, host: Host) -> Result<Self> {
         let hasher = Hasher::new(settings.hash)?;
         let keys = Keyring::open(&db, &settings, host.clock.now()).await?;
-        let throttle = Throttle::new(kernel::secret::open(&db, "accounts.throttle").await?, host.throttled);
+        let throttle = Throttle::new(kernel::secret::open(&db, THROTTLE_SECRET).await?, host.throttled);
         let home = if settings.link_base.is_empty() {
             host.url
         } else {
@@ -114,6 +117,11 @@ impl SqlAccounts {
             removals,
             account_sql,
         })))
+    }
+
+    /// Was the service opened on this database before, and has made its keys?
+    pub async fn is_set_up(db: &Db) -> Result<bool> {
+        Ok(keys::has_active(db).await? && kernel::secret::exists(db, THROTTLE_SECRET).await?)
     }
 
     /// An account as its owner sees it.
@@ -231,7 +239,7 @@ mod tests {
             ("inactive accounts", staff(&[("is_active", "false")])),
             ("accounts by name", staff(&[("search", "an")])),
             ("one-time tokens", {
-                let sent = one_time_token::Entity::find().filter(one_time_token::COLUMN.user_id.eq(UserId(1)));
+                let sent = one_time_token::Entity::find().filter(one_time_token::COLUMN.email_key.eq("a@example.org"));
                 let sent = sent.filter(one_time_token::COLUMN.purpose.eq("reset_password"));
                 sent.order_by_desc(one_time_token::Column::CreatedAt).limit(5).into_query()
             }),

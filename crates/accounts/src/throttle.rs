@@ -8,7 +8,7 @@
 //! - a network: 30 failures in ten minutes, whatever accounts;
 //! - an account from everywhere: after 100 failures in a row (NIST SP 800-63B-4 §3.2.2) only networks
 //!   from which the owner has signed in before are let try. Whoever attacks an account therefore
-//!   locks out themselves and not its owner, who besides can always ask for a new password.
+//!   locks out themselves and not its owner at home; on a journey the owner asks for a new password.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use sha2::Sha256;
 
 use crate::{
     Error, Result,
-    entity::{known_network, throttle},
+    entity::{known_network, throttle, user},
 };
 
 /// Failures of an account from one network that cost nothing.
@@ -37,13 +37,25 @@ const MOST_OF_ACCOUNT: i64 = 100;
 const MEMORY: Duration = Duration::from_secs(24 * 3600);
 
 /// Whose secret is being tried.
+#[derive(Clone, Copy)]
 pub(crate) enum Target<'a> {
-    /// Of an account.
+    /// Of whoever has this name or address, by what was typed: a count that both shared would tell that
+    /// they are one person's.
+    Name(&'a str),
+    /// Of somebody who is signed in.
     User(UserId),
-    /// A name that nobody has.
-    Nobody(&'a str),
     /// The second factor of an account.
     SecondFactor(UserId),
+}
+
+impl Target<'_> {
+    fn account(self) -> String {
+        match self {
+            Self::Name(name) => format!("name {name}"),
+            Self::User(user) => format!("user {user}"),
+            Self::SecondFactor(user) => format!("second factor {user}"),
+        }
+    }
 }
 
 pub(crate) struct Throttle {
@@ -58,7 +70,6 @@ pub(crate) struct Attempt {
     network: Vec<u8>,
     /// The account from this network, the network, the account.
     buckets: [Vec<u8>; 3],
-    known: bool,
 }
 
 impl Throttle {
@@ -76,43 +87,38 @@ impl Throttle {
         mac.finalize().into_bytes().to_vec()
     }
 
-    /// Notes that somebody wants to try; refused with 429 `throttled` and the time to wait where too
-    /// much has failed before.
-    pub(crate) async fn admit(
-        &self,
-        conn: &impl ConnectionTrait,
-        target: &Target<'_>,
-        now: Timestamp,
-    ) -> Result<Attempt> {
+    /// Somebody wants to try. `user` is who they would be, if anybody.
+    pub(crate) fn attempt(&self, target: Target<'_>, user: Option<UserId>) -> Attempt {
         let origin = Origin::current().network();
-        let (user, account) = match target {
-            Target::User(user) => (Some(*user), format!("user {user}")),
-            Target::Nobody(name) => (None, format!("name {name}")),
-            Target::SecondFactor(user) => (Some(*user), format!("second factor {user}")),
-        };
+        let account = target.account();
         let buckets = [
             self.bucket(&["pair", &account, &origin]),
             self.bucket(&["network", &origin]),
             self.bucket(&["account", &account]),
         ];
-        let network = self.bucket(&["known", &origin]);
-        let mut attempt = Attempt { user, network, buckets, known: false };
+        Attempt { user, network: self.bucket(&["known", &origin]), buckets }
+    }
+
+    /// Refuses with 429 `throttled` and the time to wait where too much has failed before.
+    pub(crate) async fn admit(&self, conn: &impl ConnectionTrait, attempt: &Attempt, now: Timestamp) -> Result<()> {
         if !self.enabled {
-            return Ok(attempt);
+            return Ok(());
         }
-        // Looked for in vain where there is no such person, so that it takes as long.
-        let known = (user.unwrap_or(UserId(0)), attempt.network.clone());
-        attempt.known = known_network::Entity::find_by_id(known).one(conn).await?.is_some();
+        let known = self.is_known(conn, attempt).await?;
         let counts = throttle::Entity::find()
             .filter(throttle::Column::Bucket.is_in(attempt.buckets.clone()))
             .filter(throttle::COLUMN.forgotten_at.gt(now))
             .all(conn)
             .await?;
-        let waits = counts.iter().filter_map(|count| wait(&attempt, count, now));
-        match waits.max() {
-            Some(wait) => Err(Error::Throttled(wait)),
-            None => Ok(attempt),
-        }
+        let waits = counts.iter().filter_map(|count| wait(attempt, known, count, now));
+        waits.max().map_or(Ok(()), |wait| Err(Error::Throttled(wait)))
+    }
+
+    /// Has whoever it would be signed in from this network before? Looked for in vain where there is no
+    /// such person, so that it takes as long.
+    async fn is_known(&self, conn: &impl ConnectionTrait, attempt: &Attempt) -> Result<bool, DbErr> {
+        let key = (attempt.user.unwrap_or(UserId(0)), attempt.network.clone());
+        Ok(known_network::Entity::find_by_id(key).one(conn).await?.is_some())
     }
 
     /// Counts a failure.
@@ -127,7 +133,7 @@ impl Throttle {
         }
         let [pair, network, account] = &attempt.buckets;
         let mut sliding = vec![pair];
-        if !attempt.known {
+        if !self.is_known(conn, attempt).await? {
             sliding.push(account);
         }
         // One order for all, or two of them could wait for each other.
@@ -145,44 +151,41 @@ impl Throttle {
         Ok(())
     }
 
-    /// Forgets the failures of an account, from here and altogether, and remembers the network.
+    /// Somebody has shown who they are: forgets what has failed for them, from here and altogether, by
+    /// whichever name, and remembers the network.
     pub(crate) async fn succeed(
         &self,
         conn: &impl ConnectionTrait,
-        attempt: &Attempt,
+        user: &user::Model,
         now: Timestamp,
     ) -> Result<(), DbErr> {
         if !self.enabled {
             return Ok(());
         }
-        let [pair, _, account] = attempt.buckets.clone();
-        throttle::Entity::delete_many().filter(throttle::Column::Bucket.is_in([pair, account])).exec(conn).await?;
-        let Some(user) = attempt.user else { return Ok(()) };
+        let targets = [
+            Target::Name(&user.username_key),
+            Target::Name(&user.email_key),
+            Target::User(user.id),
+            Target::SecondFactor(user.id),
+        ];
+        let forgotten = targets.into_iter().flat_map(|target| {
+            let [pair, _, account] = self.attempt(target, Some(user.id)).buckets;
+            [pair, account]
+        });
+        throttle::Entity::delete_many().filter(throttle::Column::Bucket.is_in(forgotten)).exec(conn).await?;
         let row = known_network::ActiveModel {
-            user_id: Set(user),
-            network: Set(attempt.network.clone()),
+            user_id: Set(user.id),
+            network: Set(self.attempt(Target::User(user.id), Some(user.id)).network),
             last_seen_at: Set(now),
         };
         let mut seen = OnConflict::columns([known_network::Column::UserId, known_network::Column::Network]);
         seen.update_column(known_network::Column::LastSeenAt);
         known_network::Entity::insert(row).on_conflict(seen).exec_without_returning(conn).await.map(|_| ())
     }
-
-    /// What a success will be counted as that nothing was tried for: a link from a letter.
-    pub(crate) fn vouched(&self, user: UserId) -> Attempt {
-        let origin = Origin::current().network();
-        let account = format!("user {user}");
-        let buckets = [
-            self.bucket(&["pair", &account, &origin]),
-            self.bucket(&["network", &origin]),
-            self.bucket(&["account", &account]),
-        ];
-        Attempt { user: Some(user), network: self.bucket(&["known", &origin]), buckets, known: true }
-    }
 }
 
 /// How long the next attempt has to wait for this count.
-fn wait(attempt: &Attempt, count: &throttle::Model, now: Timestamp) -> Option<Duration> {
+fn wait(attempt: &Attempt, known: bool, count: &throttle::Model, now: Timestamp) -> Option<Duration> {
     let [pair, network, account] = &attempt.buckets;
     let until = match &count.bucket {
         bucket if bucket == pair && count.failures >= FREE => {
@@ -191,7 +194,7 @@ fn wait(attempt: &Attempt, count: &throttle::Model, now: Timestamp) -> Option<Du
             count.updated_at + wait
         }
         bucket if bucket == network && count.failures >= MOST_FROM_NETWORK => count.forgotten_at,
-        bucket if bucket == account && count.failures >= MOST_OF_ACCOUNT && !attempt.known => now + LONGEST_WAIT,
+        bucket if bucket == account && count.failures >= MOST_OF_ACCOUNT && !known => now + LONGEST_WAIT,
         _ => return None,
     };
     Some(until.since(now)).filter(|wait| !wait.is_zero())

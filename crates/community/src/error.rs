@@ -36,6 +36,7 @@ impl Failure for Error {
     fn database(&self) -> Option<&DbErr> {
         match self {
             Self::Database(cause) => Some(cause),
+            Self::Kernel(error) => error.database(),
             _ => None,
         }
     }

@@ -2,7 +2,11 @@
 
 use async_trait::async_trait;
 use guildhall_kernel::{Blocker, Clock, Result, UserId, UserRemoval};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, Statement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Statement,
+    sea_query::{Expr, ExprTrait},
+};
 use serde_json::json;
 
 use crate::{
@@ -49,6 +53,18 @@ impl UserRemoval for Removal {
 
     async fn release(&self, conn: &DatabaseTransaction, user: UserId, heir: Option<UserId>) -> Result<()> {
         let theirs = membership::COLUMN.user_id.eq(user);
+        // Locked, in one order for all: of two who leave a group at once the second sees who is left.
+        let groups =
+            membership::Entity::find().select_only().column(membership::Column::GroupId).filter(theirs.clone());
+        group::Entity::find()
+            .select_only()
+            .column(group::Column::Id)
+            .filter(Expr::col(group::Column::Id).in_subquery(groups.into_query()))
+            .order_by_asc(group::Column::Id)
+            .lock_exclusive()
+            .into_tuple::<GroupId>()
+            .all(conn)
+            .await?;
         let owned: Vec<GroupId> = membership::Entity::find()
             .select_only()
             .column(membership::Column::GroupId)

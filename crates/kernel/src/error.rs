@@ -143,6 +143,11 @@ impl Error {
         self.0.extensions.get(name)
     }
 
+    /// The database's error, if one is behind it.
+    pub fn database(&self) -> Option<&DbErr> {
+        self.0.cause.as_ref()?.downcast_ref()
+    }
+
     /// What sort of error it is.
     pub fn kind(&self) -> Kind {
         self.0.kind

@@ -94,8 +94,10 @@ impl TrustedProxies {
     /// The address of the client: the peer, or where that is a proxy of ours, whom it names. The list
     /// is read from its end, since a client can write anything at its beginning.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
-        let named: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+        let lines = headers.get_all("x-forwarded-for").iter();
+        // What is no text is a word that is not understood, and not one that was not said.
+        let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+        let named: Vec<&str> = lines.iter().flat_map(|line| line.split(',')).map(str::trim).collect();
         let mut client = peer;
         for address in named.into_iter().rev() {
             if !self.0.iter().any(|network| network.contains(&client)) {
@@ -153,6 +155,7 @@ mod tests {
         let lies = ["1.1.1.1, 2.2.2.2", "198.51.100.1, 10.0.0.3"];
         assert_eq!(client(&["10.0.0.0/8"], "10.0.0.2", &lies), "198.51.100.1");
         assert_eq!(client(&["10.0.0.0/8"], "10.0.0.2", &["nonsense"]), "10.0.0.2");
+        assert_eq!(client(&["10.0.0.0/8"], "10.0.0.2", &["1.1.1.1, é"]), "10.0.0.2");
     }
 
     #[test]

@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use sea_orm::{
-    ActiveValue::NotSet, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set,
-    sea_query::Expr,
+    ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set, sea_query::Expr,
 };
 use tokio::sync::Notify;
 
@@ -41,7 +41,7 @@ impl Outbox {
     }
 
     /// Stores a letter in the transaction of the act that it tells about. After `life` it is not worth
-    /// sending any more, and what it says is forgotten.
+    /// sending any more, and what it says is forgotten when next something is cleared away.
     pub async fn post(
         &self,
         conn: &impl ConnectionTrait,
@@ -172,10 +172,35 @@ impl Outbox {
         Ok((count, oldest.map(|letter| letter.created_at)))
     }
 
-    /// Forgets what was sent, or given up, longer than `age` ago, and what nobody will send any more;
-    /// at most `batch` letters in each of two statements. Gives how many.
+    /// Forgets every letter to a person, sent or not.
+    pub async fn forget(&self, conn: &impl ConnectionTrait, user: UserId) -> Result<(), DbErr> {
+        let theirs = outbox::Entity::delete_many().filter(outbox::Column::UserId.eq(user));
+        theirs.exec(conn).await.map(|_| ())
+    }
+
+    /// Forgets what letters say that have expired without being sent, and letters altogether that expired
+    /// longer than `age` ago; at most `batch` of each. Gives how many went altogether.
     pub async fn prune(&self, age: Duration, batch: u64) -> Result<u64> {
         let now = self.clock.now();
+        let stale = outbox::Entity::find()
+            .select_only()
+            .column(outbox::Column::Id)
+            .filter(Expr::col(outbox::Column::NextAt).is_not_null())
+            .filter(outbox::COLUMN.expires_at.lt(now))
+            .limit(batch);
+        let given_up = self.db.write(|tx| {
+            let stale = sea_orm::QueryTrait::into_query(stale.clone());
+            async move {
+                outbox::Entity::update_many()
+                    .col_expr(outbox::Column::NextAt, Expr::value(Option::<i64>::None))
+                    .col_expr(outbox::Column::Payload, Expr::value(Option::<String>::None))
+                    .col_expr(outbox::Column::LastError, Expr::value("It has expired."))
+                    .filter(Expr::col(outbox::Column::Id).in_subquery(stale))
+                    .exec(tx.conn())
+                    .await
+            }
+        });
+        given_up.await?;
         let old = outbox::Entity::find()
             .select_only()
             .column(outbox::Column::Id)

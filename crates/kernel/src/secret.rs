@@ -29,6 +29,11 @@ pub async fn open(db: &Db, name: &'static str) -> Result<Secret> {
     read(row.ok_or_else(|| Error::internal(format!("the secret {name} was not stored")))?)
 }
 
+/// Has this secret been made?
+pub async fn exists(db: &Db, name: &'static str) -> Result<bool> {
+    Ok(secret::Entity::find_by_id(name).one(db.conn()).await?.is_some())
+}
+
 fn read(row: secret::Model) -> Result<Secret> {
     row.value.0.try_into().map_err(|_| Error::internal(format!("the secret {} is damaged", row.name)))
 }

@@ -168,8 +168,11 @@ pub(crate) fn device_label(user_agent: &str) -> String {
         (Some(program), Some(system)) => format!("{program} on {system}"),
         (Some(known), None) | (None, Some(known)) => known.to_owned(),
         (None, None) => {
+            // Into letters it goes as well: one short word, and nothing that could be an address.
             let program = user_agent.split(['/', ' ']).next().unwrap_or_default();
-            if program.is_empty() { "Unknown device".to_owned() } else { program.chars().take(40).collect() }
+            let plain =
+                (1..=20).contains(&program.len()) && program.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            if plain { program.to_owned() } else { "Unknown device".to_owned() }
         }
     }
 }
@@ -263,7 +266,7 @@ impl From<UserTokenRow> for UserToken {
 }
 
 /// A user token to be made.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
+#[derive(Clone, Default, Deserialize, ToSchema, Validate)]
 pub struct NewUserToken {
     /// What to call it.
     #[serde(default)]
@@ -327,6 +330,8 @@ mod tests {
             ),
             ("curl/8.5.0", "curl"),
             ("", "Unknown device"),
+            ("evil.example", "Unknown device"),
+            ("Call\u{a0}+1-555", "Unknown device"),
         ] {
             assert_eq!(device_label(agent), label);
         }

@@ -12,7 +12,6 @@ use super::{SqlAccounts, superusers};
 use crate::{
     Result,
     entity::{refresh_token, signing_key, totp, user, user_token},
-    legacy::LegacyHash,
     names,
 };
 
@@ -22,7 +21,7 @@ const KEY_AGE: Duration = Duration::from_secs(365 * 24 * 3600);
 const BATCH: u64 = 1000;
 /// How many names are told.
 const TOLD: usize = 5;
-/// How many old hashes are looked at to find out how dear they are.
+/// How many hashes are looked at to find out how dear they are.
 const SAMPLE: u64 = 10_000;
 
 const WITHOUT_TOKEN: &str = "SELECT COUNT(*) FROM users u WHERE u.is_active AND NOT EXISTS \
@@ -35,21 +34,12 @@ impl SqlAccounts {
     /// of a sign-in can take as long. To be called once the service answers; until then each takes a
     /// second.
     pub async fn calibrate(&self) -> Result<Duration> {
-        let mut found: Vec<LegacyHash> = Vec::new();
-        let hashes: Vec<Option<String>> = user::Entity::find()
-            .select_only()
-            .column(user::Column::PasswordHash)
-            .filter(outdated())
-            .limit(SAMPLE)
-            .into_tuple()
-            .all(self.0.db.conn())
-            .await?;
-        for hash in hashes.iter().flatten().filter_map(|hash| LegacyHash::parse(hash)) {
-            if !found.iter().any(|known| known.price() == hash.price()) {
-                found.push(hash);
-            }
-        }
-        Ok(self.0.hasher.calibrate(found).await?)
+        let hashes = || user::Entity::find().select_only().column(user::Column::PasswordHash).limit(SAMPLE);
+        let conn = self.0.db.conn();
+        let mut found: Vec<Option<String>> = hashes().filter(outdated()).into_tuple().all(conn).await?;
+        // And those made here, of which the cost may have been another.
+        found.extend(hashes().order_by_desc(user::Column::Id).into_tuple::<Option<String>>().all(conn).await?);
+        Ok(self.0.hasher.calibrate(found.into_iter().flatten()).await?)
     }
 
     /// Looks at accounts, tokens and keys; `fix` clears away what has expired.

@@ -63,8 +63,7 @@ impl KeyStates {
 impl Keyring {
     /// The keys of a database; makes the first one where there is none.
     pub(super) async fn open(db: &Db, settings: &Settings, now: Timestamp) -> Result<Self> {
-        let active = signing_key::Entity::find().filter(signing_key::COLUMN.is_active.eq(true));
-        if active.one(db.conn()).await?.is_none() {
+        if !has_active(db).await? {
             let row = row_of(&Key::generate()?, now);
             db.write(|tx| {
                 let row = row.clone();
@@ -92,6 +91,12 @@ impl Keyring {
         }
         may
     }
+}
+
+/// Is there a key to sign with?
+pub(super) async fn has_active(db: &Db) -> Result<bool> {
+    let active = signing_key::Entity::find().filter(Expr::col(signing_key::Column::IsActive));
+    Ok(active.one(db.conn()).await?.is_some())
 }
 
 async fn load(db: &Db, settings: &Settings) -> Result<Tokenizer> {

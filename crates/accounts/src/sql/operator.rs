@@ -1,12 +1,12 @@
 //! What the operator of a server does at the command line, without being a caller.
 
 use guildhall_kernel::{self as kernel, Ordering, Page, PageQuery, Roles, audit};
-use sea_orm::{EntityTrait, QueryFilter, Set};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 
 use super::{SqlAccounts, find_by_name, staff::Change, superusers};
 use crate::{
     Account, Error, IssuedUserToken, NewUser, NewUserToken, Result,
-    entity::user,
+    entity::{user, user_token},
     model::{AccountRow, UserRow},
 };
 
@@ -57,7 +57,7 @@ impl SqlAccounts {
         Ok(active.into_partial_model::<UserRow>().one(self.0.db.conn()).await?.is_some())
     }
 
-    /// Gives somebody another password; every session of theirs ends.
+    /// Gives somebody another password; every session and user token of theirs ends.
     pub async fn set_password(&self, name: &str, password: &str, weak: WeakPassword) -> Result<()> {
         let user = self.named(name).await?;
         let own = [user.username.clone(), user.email.clone()];
@@ -72,6 +72,8 @@ impl SqlAccounts {
             .db
             .write(|tx| async move {
                 self.store_password(tx.conn(), user.id, hash).await?;
+                let tokens = user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(user.id));
+                tokens.exec(tx.conn()).await?;
                 let event = audit::Event::new("accounts.change_password").about(user.id, &user.username);
                 event.with("by", OPERATOR).record(tx.conn(), self.0.clock.now()).await?;
                 let what = "Whoever runs the service has given your account another password.";

@@ -119,11 +119,11 @@ impl SqlAccounts {
         Ok(user)
     }
 
-    /// Leaves the letter that a new address gets, at most one a minute: a link, or where somebody else
+    /// Leaves the letter that a new address gets, if it has not just had one: a link, or where somebody else
     /// has verified it, a word to them.
     pub(super) async fn welcome(&self, conn: &impl ConnectionTrait, user: &user::Model) -> Result<()> {
         let now = self.0.clock.now();
-        if !one_time::may_send(conn, user.id, Purpose::VerifyEmail, now).await? {
+        if !one_time::may_send(conn, &user.email_key, Purpose::VerifyEmail, now).await? {
             return Ok(());
         }
         let grant = Grant {
@@ -203,6 +203,8 @@ impl Accounts for SqlAccounts {
                     ..Default::default()
                 };
                 user::Entity::update(row).exec_without_returning(tx.conn()).await?;
+                let event = audit::Event::new("accounts.change_me").by(caller).about(id, "");
+                event.record(tx.conn(), self.0.clock.now()).await?;
                 self.find_account(tx.conn(), id).await
             })
             .await

@@ -3,15 +3,21 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use guildhall_kernel::{self as kernel, job::Job};
-use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
+use guildhall_kernel::{self as kernel, SessionId, job::Job};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
+    sea_query::{Expr, ExprTrait, Query},
+};
 
 use super::SqlAccounts;
-use crate::Result;
+use crate::{
+    Result,
+    entity::{refresh_token, session},
+};
 
 /// How many rows go at a time.
 const BATCH: i64 = 500;
-/// For how long a letter that was sent, or given up, is still listed.
+/// For how long a letter is still listed after it has expired.
 const LETTERS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// For how long a network counts as known.
 const NETWORKS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -58,9 +64,6 @@ impl Pruned {
 /// What can be cleared away: `$1` is the moment before which, `$2` how many.
 const REFRESH_TOKENS: &str = "DELETE FROM accounts_refresh_token WHERE id IN \
      (SELECT id FROM accounts_refresh_token WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
-const SESSIONS: &str = "DELETE FROM accounts_session WHERE id IN \
-     (SELECT s.id FROM accounts_session s WHERE s.created_at <= $1 AND NOT EXISTS \
-        (SELECT 1 FROM accounts_refresh_token r WHERE r.session_id = s.id) LIMIT $2)";
 const USER_TOKENS: &str = "DELETE FROM accounts_user_token WHERE id IN \
      (SELECT id FROM accounts_user_token WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
 const ONE_TIME_TOKENS: &str = "DELETE FROM accounts_one_time_token WHERE id IN \
@@ -76,7 +79,7 @@ impl SqlAccounts {
         let now = self.0.clock.now();
         // First the tokens, so that no session takes thousands of them along in one step.
         let refresh_tokens = self.clear(REFRESH_TOKENS, now).await?;
-        let sessions = self.clear(SESSIONS, now - self.0.settings.access_life()).await?;
+        let sessions = self.clear_sessions(now - self.0.settings.access_life()).await?;
         let mut letters = 0;
         loop {
             let gone = self.0.outbox.prune(LETTERS_KEPT, BATCH.unsigned_abs()).await?;
@@ -95,6 +98,43 @@ impl SqlAccounts {
             keys: self.prune_keys().await?,
             letters,
         })
+    }
+
+    /// Clears away the sessions that no token is left of. They are looked for on the readers, from the
+    /// first to the last, so that whoever writes does not wait for the search.
+    async fn clear_sessions(&self, before: kernel::Timestamp) -> Result<u64> {
+        let mut cleared = 0;
+        let mut last = SessionId(0);
+        loop {
+            let tokens = Query::select()
+                .expr(Expr::val(1))
+                .from(refresh_token::Entity)
+                .and_where(
+                    Expr::col((refresh_token::Entity, refresh_token::Column::SessionId))
+                        .equals((session::Entity, session::Column::Id)),
+                )
+                .to_owned();
+            let empty: Vec<SessionId> = session::Entity::find()
+                .select_only()
+                .column(session::Column::Id)
+                .filter(session::COLUMN.id.gt(last))
+                .filter(session::COLUMN.created_at.lte(before))
+                .filter(Expr::exists(tokens).not())
+                .order_by_asc(session::Column::Id)
+                .limit(BATCH.unsigned_abs())
+                .into_tuple()
+                .all(self.0.db.conn())
+                .await?;
+            let Some(newest) = empty.last() else { return Ok(cleared) };
+            last = *newest;
+            let empty = &empty;
+            // A session gets its only first token together with itself: what is empty stays so.
+            let gone = self.0.db.write(|tx| async move {
+                let which = session::COLUMN.id.is_in(empty.iter().copied());
+                session::Entity::delete_many().filter(which).exec(tx.conn()).await
+            });
+            cleared += gone.await?.rows_affected;
+        }
     }
 
     async fn clear(&self, sql: &str, before: kernel::Timestamp) -> Result<u64, DbErr> {

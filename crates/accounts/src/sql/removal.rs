@@ -3,15 +3,15 @@
 use guildhall_kernel::{Caller, UserId, audit};
 use sea_orm::{
     ActiveValue::Unchanged, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set,
+    QuerySelect, Set, TransactionTrait,
 };
 use serde_json::{Map, Value, json};
 
-use super::{SqlAccounts, other_superusers, people};
+use super::{SqlAccounts, other_superusers};
 use crate::{
-    Account, Error, Result, UserToken,
+    Error, Result, UserToken,
     entity::{known_network, one_time_token, recovery_code, session, totp, user, user_token},
-    model::{AccountRow, SessionRow, UserTokenRow},
+    model::{SessionRow, UserTokenRow},
     names,
 };
 
@@ -22,7 +22,7 @@ const MOST_EXPORTED: u64 = 1000;
 async fn removable(conn: &impl ConnectionTrait, caller: &Caller, id: UserId) -> Result<user::Model> {
     let others = other_superusers(conn, id).await?;
     let user = user::Entity::find_by_id(id).lock_exclusive().one(conn).await?.ok_or(Error::UserNotFound(id))?;
-    if user.is_superuser && !caller.roles.superuser {
+    if (user.is_staff || user.is_superuser) && !caller.roles.superuser && caller.user != id {
         return Err(Error::NotSuperuser);
     }
     if user.is_superuser && user.is_active && others == 0 {
@@ -77,6 +77,7 @@ impl SqlAccounts {
                     return Ok::<_, Error>(());
                 }
                 self.release(conn, id, None).await?;
+                self.0.outbox.forget(conn, id).await?;
                 self.say_goodbye(conn, &user).await?;
                 session::Entity::delete_many().filter(session::COLUMN.user_id.eq(id)).exec(conn).await?;
                 user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(id)).exec(conn).await?;
@@ -129,39 +130,41 @@ impl SqlAccounts {
 
     /// All that is kept about somebody, by whoever keeps it, without secrets.
     pub(super) async fn export(&self, id: UserId) -> Result<Value> {
-        self.0
-            .db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let account: AccountRow = people::find(conn, user::Entity::find(), id).await?;
-                let sessions = session::Entity::find()
-                    .filter(session::COLUMN.user_id.eq(id))
-                    .order_by_desc(session::Column::Id)
-                    .limit(MOST_EXPORTED)
-                    .into_partial_model::<SessionRow>()
-                    .all(conn)
-                    .await?;
-                let tokens = user_token::Entity::find()
-                    .filter(user_token::COLUMN.user_id.eq(id))
-                    .into_partial_model::<UserTokenRow>()
-                    .all(conn)
-                    .await?;
-                let second_factor = totp::Entity::find_by_id(id).one(conn).await?;
-                let sessions: Vec<_> = sessions.into_iter().map(|row| row.seen_from(None)).collect();
-                let tokens: Vec<_> = tokens.into_iter().map(UserToken::from).collect();
-                let mut all = Map::new();
-                all.insert("exported_at".to_owned(), json!(self.0.clock.now()));
-                all.insert("account".to_owned(), json!(Account::from(account)));
-                all.insert("second_factor".to_owned(), json!(second_factor.is_some_and(|f| f.confirmed_at.is_some())));
-                all.insert("sessions".to_owned(), json!(sessions));
-                all.insert("user_tokens".to_owned(), json!(tokens));
-                all.insert("log".to_owned(), json!(audit::about(conn, id, MOST_EXPORTED).await?));
-                for domain in &self.0.removals {
-                    let (name, value) = domain.export(conn, id).await?;
-                    all.insert(name.to_owned(), value);
-                }
-                Ok(Value::Object(all))
-            })
-            .await
+        // On one of the readers: it changes nothing.
+        let tx = self.0.db.conn().begin().await?;
+        let export = self.collect(&tx, id).await;
+        tx.rollback().await?;
+        export
+    }
+
+    async fn collect(&self, conn: &DatabaseTransaction, id: UserId) -> Result<Value> {
+        let account = self.find_account(conn, id).await?;
+        let sessions = session::Entity::find()
+            .filter(session::COLUMN.user_id.eq(id))
+            .order_by_desc(session::Column::Id)
+            .limit(MOST_EXPORTED)
+            .into_partial_model::<SessionRow>()
+            .all(conn)
+            .await?;
+        let tokens = user_token::Entity::find()
+            .filter(user_token::COLUMN.user_id.eq(id))
+            .into_partial_model::<UserTokenRow>()
+            .all(conn)
+            .await?;
+        let second_factor = totp::Entity::find_by_id(id).one(conn).await?;
+        let sessions: Vec<_> = sessions.into_iter().map(|row| row.seen_from(None)).collect();
+        let tokens: Vec<_> = tokens.into_iter().map(UserToken::from).collect();
+        let mut all = Map::new();
+        all.insert("exported_at".to_owned(), json!(self.0.clock.now()));
+        all.insert("account".to_owned(), json!(account));
+        all.insert("second_factor".to_owned(), json!(second_factor.is_some_and(|f| f.confirmed_at.is_some())));
+        all.insert("sessions".to_owned(), json!(sessions));
+        all.insert("user_tokens".to_owned(), json!(tokens));
+        all.insert("log".to_owned(), json!(audit::about(conn, id, MOST_EXPORTED).await?));
+        for domain in &self.0.removals {
+            let (name, value) = domain.export(conn, id).await?;
+            all.insert(name.to_owned(), value);
+        }
+        Ok(Value::Object(all))
     }
 }

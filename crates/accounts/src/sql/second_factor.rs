@@ -1,12 +1,12 @@
 //! The second factor: codes that change with the time (RFC 6238), and codes on paper.
 
 use guildhall_kernel::{self as kernel, Caller, Timestamp, UserId, audit};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set, sea_query::Expr};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::Expr};
 use totp_rs::{Builder, Secret, Totp};
 
-use super::{SqlAccounts, passwords::Proven, sessions::Minted};
+use super::{SqlAccounts, sessions::Minted};
 use crate::{
-    Account, Error, RecoveryCodes, Result, SecondFactor, TotpSetup,
+    Account, Error, RecoveryCodes, Result, SecondFactor, TotpSetup, Unprinted,
     entity::{recovery_code, signing_key::Seed, totp, user},
     one_time::{self, Grant, Purpose},
     secret,
@@ -72,10 +72,8 @@ async fn take_step(conn: &impl ConnectionTrait, user: UserId, step: i64) -> Resu
 
 impl SqlAccounts {
     /// Refuses whoever has set up a second factor, with what the second step begins with.
-    pub(super) async fn demand_second_factor(&self, proven: &Proven) -> Result<()> {
-        let user = &proven.user;
-        let factor = totp::Entity::find_by_id(user.id).one(self.0.db.conn()).await?;
-        if factor.is_none_or(|factor| factor.confirmed_at.is_none()) {
+    pub(super) async fn demand_second_factor(&self, user: &user::Model) -> Result<()> {
+        if !self.has_second_factor(user.id).await? {
             return Ok(());
         }
         let now = self.0.clock.now();
@@ -98,7 +96,7 @@ impl SqlAccounts {
                 }
             })
             .await?;
-        Err(Error::SecondFactorRequired { token: issued.token })
+        Err(Error::SecondFactorRequired { token: Unprinted(issued.token) })
     }
 
     /// Lets somebody in who has shown the password before and a code now.
@@ -108,32 +106,34 @@ impl SqlAccounts {
         let found = one_time::find(conn, &second.mfa_token, Purpose::SecondFactor, now).await?;
         let ended = || Error::TokenNotValid("The sign-in took too long, or was finished. Begin again.");
         let (grant, user) = found.ok_or_else(ended)?;
-        let attempt = self.0.throttle.admit(conn, &Target::SecondFactor(user.id), now).await?;
-        let proven = Proven { user, attempt, better_hash: None };
-        let (grant, proven) = (&grant, &proven);
-        let admitted = self
-            .0
-            .db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let Some(method) = use_code(conn, proven.user.id, &second.code, now).await? else {
-                    return Err(Error::WrongCode);
-                };
-                if !one_time::use_up(conn, grant, now).await? {
-                    return Err(ended());
-                }
-                if method == "recovery_code" {
-                    let what = "A recovery code was used to sign in to your account.";
-                    self.notify(conn, &proven.user, "A recovery code was used", what).await?;
-                }
-                self.admit(conn, proven, true).await
-            })
-            .await;
-        if matches!(admitted, Err(Error::WrongCode)) {
-            self.count_failure(Some(&proven.user), &proven.attempt, "accounts.second_factor").await?;
-        }
+        let (grant, user) = (&grant, &user);
+        let attempt = &self.0.throttle.attempt(Target::SecondFactor(user.id), Some(user.id));
+        let admitted = self.0.db.write(|tx| async move {
+            let conn = tx.conn();
+            // Locked: of many who try at once each sees the failures of those before.
+            totp::Entity::find_by_id(user.id).lock_exclusive().one(conn).await?;
+            self.0.throttle.admit(conn, attempt, now).await?;
+            let Some(method) = use_code(conn, user.id, &second.code, now).await? else {
+                self.note_failure(conn, Some(user), attempt, "accounts.second_factor").await?;
+                return Ok(None); // to be stored, unlike a refusal
+            };
+            if !one_time::use_up(conn, grant, now).await? {
+                return Err(ended());
+            }
+            if method == "recovery_code" {
+                let what = "A recovery code was used to sign in to your account.";
+                self.notify(conn, user, "A recovery code was used", what).await?;
+            }
+            self.admit(conn, user, true).await.map(Some)
+        });
+        let admitted = admitted.await?.ok_or(Error::WrongCode)?;
         self.0.outbox.wake();
-        admitted
+        Ok(admitted)
+    }
+
+    pub(super) async fn has_second_factor(&self, user: UserId) -> Result<bool, DbErr> {
+        let factor = totp::Entity::find_by_id(user).one(self.0.db.conn()).await?;
+        Ok(factor.is_some_and(|factor| factor.confirmed_at.is_some()))
     }
 
     /// Makes a secret that waits to be confirmed; one that waited before is replaced.
@@ -172,21 +172,26 @@ impl SqlAccounts {
     /// Confirms the secret by a code, and makes the codes for the paper.
     pub(super) async fn finish_totp(&self, caller: &Caller, code: &str) -> Result<RecoveryCodes> {
         let now = self.0.clock.now();
-        let attempt = self.0.throttle.admit(self.0.db.conn(), &Target::SecondFactor(caller.user), now).await?;
+        let attempt = self.0.throttle.attempt(Target::SecondFactor(caller.user), Some(caller.user));
         let recovery_codes = (0..CODES).map(|_| secret::recovery_code()).collect::<kernel::Result<Vec<_>>>()?;
         let (codes, attempt) = (&recovery_codes, &attempt);
         let user = user::Entity::find_by_id(caller.user).one(self.0.db.conn()).await?;
         let user = &user.ok_or(Error::UserNotFound(caller.user))?;
-        let outcome = self
+        let fits = self
             .0
             .db
             .write(|tx| async move {
                 let conn = tx.conn();
-                let factor = totp::Entity::find_by_id(user.id).one(conn).await?;
+                let factor = totp::Entity::find_by_id(user.id).lock_exclusive().one(conn).await?;
                 let factor = factor.filter(|factor| factor.confirmed_at.is_none()).ok_or(Error::NoSecondFactor)?;
-                let step = step(&factor.secret.0, code, now)?.ok_or(Error::WrongCode)?;
-                if !take_step(conn, user.id, step).await? {
-                    return Err(Error::WrongCode);
+                self.0.throttle.admit(conn, attempt, now).await?;
+                let fits = match step(&factor.secret.0, code, now)? {
+                    Some(step) => take_step(conn, user.id, step).await?,
+                    None => false,
+                };
+                if !fits {
+                    self.note_failure(conn, Some(user), attempt, "accounts.add_second_factor").await?;
+                    return Ok(false); // to be stored, unlike a refusal
                 }
                 totp::Entity::update_many()
                     .col_expr(totp::Column::ConfirmedAt, Expr::value(now))
@@ -205,28 +210,28 @@ impl SqlAccounts {
                     used_at: Set(None),
                 });
                 recovery_code::Entity::insert_many(rows).exec_without_returning(conn).await?;
-                self.0.throttle.succeed(conn, attempt, now).await?;
+                self.0.throttle.succeed(conn, user, now).await?;
                 audit::Event::new("accounts.add_second_factor").own(user.id, &user.username).record(conn, now).await?;
                 let what = "Signing in to your account now asks for a code besides the password.";
-                self.notify(conn, user, "A second factor was set up", what).await
+                self.notify(conn, user, "A second factor was set up", what).await?;
+                Ok::<_, Error>(true)
             })
-            .await;
-        if matches!(outcome, Err(Error::WrongCode)) {
-            self.count_failure(Some(user), attempt, "accounts.add_second_factor").await?;
+            .await?;
+        if !fits {
+            return Err(Error::WrongCode);
         }
-        outcome?;
         self.0.outbox.wake();
         Ok(RecoveryCodes { recovery_codes })
     }
 
     /// Takes the second factor of somebody away who has shown the password.
-    pub(super) async fn drop_totp(&self, proven: &Proven) -> Result<()> {
-        let (now, user) = (self.0.clock.now(), &proven.user);
+    pub(super) async fn drop_totp(&self, user: &user::Model) -> Result<()> {
+        let now = self.0.clock.now();
         self.0
             .db
             .write(|tx| async move {
                 let conn = tx.conn();
-                self.0.throttle.succeed(conn, &proven.attempt, now).await?;
+                self.0.throttle.succeed(conn, user, now).await?;
                 if totp::Entity::delete_by_id(user.id).exec(conn).await?.rows_affected == 0 {
                     return Err(Error::NoSecondFactor);
                 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{self as kernel, Caller, audit};
+use guildhall_kernel::{self as kernel, Caller, Origin, audit};
 use sea_orm::{
     ActiveValue::Unchanged,
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set,
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     EmailChange, Error, PasswordChange, PasswordProof, PasswordReset, RecoveryCodes, ResetRequest, Result, Security,
     TokenPair, TotpCode, TotpSetup,
-    entity::{session, user},
+    entity::{session, user, user_token},
     letters::Reader,
     names,
     one_time::{self, Grant, Purpose},
@@ -26,7 +26,7 @@ use crate::{
 /// For how long a password that was shown counts as shown.
 const RECENT: Duration = Duration::from_secs(15 * 60);
 /// How long it takes at least to say that a letter may have been sent.
-const REQUEST_TAKES: Duration = Duration::from_millis(100);
+const REQUEST_TAKES: Duration = Duration::from_millis(250);
 /// The secrets that are made for whoever reads a mailbox.
 const BY_MAIL: [Purpose; 3] = [Purpose::VerifyEmail, Purpose::ChangeEmail, Purpose::ResetPassword];
 
@@ -64,6 +64,39 @@ impl SqlAccounts {
         Ok(())
     }
 
+    /// Refuses whoever shows a user token, where there is a second factor: token and password together
+    /// must not lead past it.
+    async fn demand_session(&self, caller: &Caller) -> Result<()> {
+        let past = caller.session.is_none() && self.has_second_factor(caller.user).await?;
+        if past { Err(Error::StepUpRequired) } else { Ok(()) }
+    }
+
+    /// Leaves the letter with a link to choose a new password with, if one was not sent just now.
+    async fn post_reset(&self, id: kernel::UserId) -> Result<()> {
+        let now = self.0.clock.now();
+        self.0
+            .db
+            .write(|tx| async move {
+                let conn = tx.conn();
+                // Locked: of many who ask at once each sees the letters of those before.
+                let user = user::Entity::find_by_id(id).lock_exclusive().one(conn).await?;
+                let Some(user) = user.filter(|user| user.is_active && user.email_verified_at.is_some()) else {
+                    return Ok(());
+                };
+                if !one_time::may_send(conn, &user.email_key, Purpose::ResetPassword, now).await? {
+                    return Ok(());
+                }
+                let link = self.grant_reset(conn, &user).await?;
+                let mail = self.0.letters.reset_password(reader(&user), &link)?;
+                self.0.outbox.post(conn, Some(user.id), &mail, Purpose::ResetPassword.life()).await?;
+                let event = audit::Event::new("accounts.request_reset").about(user.id, &user.username);
+                Ok::<_, Error>(event.record(conn, now).await?)
+            })
+            .await?;
+        self.0.outbox.wake();
+        Ok(())
+    }
+
     /// Refuses a password that is too weak for this person.
     async fn refuse_weak(&self, user: &user::Model, password: &str) -> Result<()> {
         let own = [user.username.clone(), user.email.clone()];
@@ -80,10 +113,11 @@ impl SqlAccounts {
 impl Security for SqlAccounts {
     async fn change_password(&self, caller: &Caller, change: PasswordChange) -> Result<TokenPair> {
         change.validate()?;
-        let proven = self.confirm_password(caller, &change.current_password, "current_password").await?;
-        self.refuse_weak(&proven.user, &change.new_password).await?;
+        self.demand_session(caller).await?;
+        let person = self.confirm_password(caller, &change.current_password, "current_password").await?;
+        self.refuse_weak(&person, &change.new_password).await?;
         let hash = self.0.hasher.hash(&change.new_password).await?;
-        let (hash, proven, now) = (hash.as_str(), &proven, self.0.clock.now());
+        let (hash, person, now) = (hash.as_str(), &person, self.0.clock.now());
         let second_factor = match caller.session {
             Some(id) => session::Entity::find_by_id(id).one(self.0.db.conn()).await?.is_some_and(|s| s.second_factor),
             None => false,
@@ -94,12 +128,13 @@ impl Security for SqlAccounts {
             .write(|tx| async move {
                 let conn = tx.conn();
                 let user = user::Entity::find_by_id(caller.user).lock_exclusive().one(conn).await?;
-                let user = user.filter(|user| user.auth_epoch == proven.user.auth_epoch && user.is_active);
+                let user = user.filter(|user| user.auth_epoch == person.auth_epoch && user.is_active);
                 let user = user.ok_or(Error::TokenNotValid("The session has ended."))?;
                 self.store_password(conn, user.id, hash).await?;
-                self.0.throttle.succeed(conn, &proven.attempt, now).await?;
+                self.0.throttle.succeed(conn, &user, now).await?;
                 audit::Event::new("accounts.change_password").own(user.id, &user.username).record(conn, now).await?;
-                let what = "Your password was changed, and every other session has ended.";
+                let what = "Your password was changed, and every other session has ended. User tokens go on: take back what \
+                            you do not know.";
                 self.notify(conn, &user, "Your password was changed", what).await?;
                 let opening = Opening { user: &user, auth_epoch: user.auth_epoch + 1, second_factor };
                 self.open_session(conn, opening).await
@@ -112,27 +147,17 @@ impl Security for SqlAccounts {
     async fn request_reset(&self, request: ResetRequest) -> Result<()> {
         request.validate()?;
         let begun = tokio::time::Instant::now();
-        let now = self.0.clock.now();
         let found = verified(&names::key(&request.email)).one(self.0.db.conn()).await?;
-        if let Some(user) = found.filter(|user| user.is_active) {
-            let user = &user;
-            self.0
-                .db
-                .write(|tx| async move {
-                    let conn = tx.conn();
-                    if !one_time::may_send(conn, user.id, Purpose::ResetPassword, now).await? {
-                        return Ok(());
-                    }
-                    let link = self.grant_reset(conn, user).await?;
-                    let mail = self.0.letters.reset_password(reader(user), &link)?;
-                    self.0.outbox.post(conn, Some(user.id), &mail, Purpose::ResetPassword.life()).await?;
-                    let event = audit::Event::new("accounts.request_reset").about(user.id, &user.username);
-                    Ok::<_, Error>(event.record(conn, now).await?)
-                })
-                .await?;
-            self.0.outbox.wake();
+        if let Some(user) = found {
+            // Beside the request: whether there was anything to do must not show in the time.
+            let (accounts, origin) = (self.clone(), (*Origin::current()).clone());
+            let post = async move {
+                if let Err(error) = accounts.post_reset(user.id).await {
+                    tracing::error!(user.id = user.id.0, %error, "a letter could not be left");
+                }
+            };
+            tokio::spawn(origin.scope(post));
         }
-        // Whether there was anything to do must not show in the time.
         tokio::time::sleep_until(begun + REQUEST_TAKES).await;
         Ok(())
     }
@@ -155,17 +180,21 @@ impl Security for SqlAccounts {
                     return Err(Error::UsedToken);
                 }
                 self.store_password(conn, user.id, hash).await?;
-                // Whoever reads the letter has shown that the address is theirs.
-                user::Entity::update_many()
-                    .col_expr(user::Column::EmailVerifiedAt, Expr::value(now))
-                    .filter(user::COLUMN.id.eq(user.id))
-                    .filter(user::COLUMN.email_verified_at.is_null())
-                    .exec(conn)
-                    .await
-                    .map_err(people::taken)?;
-                self.0.throttle.succeed(conn, &self.0.throttle.vouched(user.id), now).await?;
+                // Somebody else may have made some while the account was not safe.
+                user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(user.id)).exec(conn).await?;
+                // Whoever reads the letter has shown that the address is theirs, unless somebody has before.
+                if verified(&user.email_key).one(conn).await?.is_none() {
+                    user::Entity::update_many()
+                        .col_expr(user::Column::EmailVerifiedAt, Expr::value(now))
+                        .filter(user::COLUMN.id.eq(user.id))
+                        .exec(conn)
+                        .await
+                        .map_err(people::taken)?;
+                }
+                self.0.throttle.succeed(conn, user, now).await?;
                 audit::Event::new("accounts.reset_password").own(user.id, &user.username).record(conn, now).await?;
-                let what = "Your password was changed by a link from a letter, and every session has ended.";
+                let what =
+                    "Your password was changed by a link from a letter. Every session and every user token has ended.";
                 self.notify(conn, user, "Your password was changed", what).await
             })
             .await?;
@@ -175,14 +204,17 @@ impl Security for SqlAccounts {
 
     async fn change_email(&self, caller: &Caller, change: EmailChange) -> Result<()> {
         change.validate()?;
-        let proven = &self.confirm_password(caller, &change.password, "password").await?;
-        let (user, now, email) = (&proven.user, self.0.clock.now(), change.email.as_str());
+        self.demand_session(caller).await?;
+        let user = &self.confirm_password(caller, &change.password, "password").await?;
+        let (now, email) = (self.0.clock.now(), change.email.as_str());
         self.0
             .db
             .write(|tx| async move {
                 let conn = tx.conn();
-                self.0.throttle.succeed(conn, &proven.attempt, now).await?;
-                if !one_time::may_send(conn, user.id, Purpose::ChangeEmail, now).await? {
+                self.0.throttle.succeed(conn, user, now).await?;
+                // Locked: of many who ask at once each sees the letters of those before.
+                user::Entity::find_by_id(user.id).lock_exclusive().one(conn).await?;
+                if !one_time::may_send(conn, &names::key(email), Purpose::ChangeEmail, now).await? {
                     return Err(Error::Throttled(Duration::from_secs(60)));
                 }
                 let grant = Grant {
@@ -260,7 +292,7 @@ impl Security for SqlAccounts {
         self.0
             .db
             .write(|tx| async move {
-                let user = user::Entity::find_by_id(caller.user).one(tx.conn()).await?;
+                let user = user::Entity::find_by_id(caller.user).lock_exclusive().one(tx.conn()).await?;
                 let user = user.ok_or(Error::UserNotFound(caller.user))?;
                 if user.email_verified_at.is_some() { Ok(()) } else { self.welcome(tx.conn(), &user).await }
             })
@@ -272,7 +304,7 @@ impl Security for SqlAccounts {
     async fn step_up(&self, caller: &Caller, proof: PasswordProof) -> Result<()> {
         proof.validate()?;
         let Some(session) = caller.session else { return Err(Error::StepUpRequired) };
-        let proven = &self.confirm_password(caller, &proof.password, "password").await?;
+        let person = &self.confirm_password(caller, &proof.password, "password").await?;
         let now = self.0.clock.now();
         self.0
             .db
@@ -283,8 +315,8 @@ impl Security for SqlAccounts {
                     .filter(session::COLUMN.id.eq(session))
                     .exec(conn)
                     .await?;
-                self.0.throttle.succeed(conn, &proven.attempt, now).await?;
-                let event = audit::Event::new("accounts.step_up").own(proven.user.id, &proven.user.username);
+                self.0.throttle.succeed(conn, person, now).await?;
+                let event = audit::Event::new("accounts.step_up").own(person.id, &person.username);
                 Ok(event.record(conn, now).await?)
             })
             .await
@@ -301,7 +333,8 @@ impl Security for SqlAccounts {
 
     async fn remove_totp(&self, caller: &Caller, proof: PasswordProof) -> Result<()> {
         proof.validate()?;
-        let proven = self.confirm_password(caller, &proof.password, "password").await?;
-        self.drop_totp(&proven).await
+        self.demand_session(caller).await?;
+        let person = self.confirm_password(caller, &proof.password, "password").await?;
+        self.drop_totp(&person).await
     }
 }

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{SqlAccounts, keys::KeyStates, passwords::Proven};
+use super::{SqlAccounts, keys::KeyStates};
 use crate::{
     Account, Error, IssuedToken, IssuedUserToken, Jwks, NewUserToken, Result, SecondFactor, Session, SignIn,
     SignOutEverywhere, SignedIn, Ticket, TokenPair, Tokens, UserToken, UserTokenId,
@@ -180,16 +180,13 @@ impl SqlAccounts {
     pub(super) async fn admit(
         &self,
         conn: &impl ConnectionTrait,
-        proven: &Proven,
+        user: &user::Model,
         second_factor: bool,
     ) -> Result<(Minted, Account)> {
-        let (now, user) = (self.0.clock.now(), &proven.user);
+        let now = self.0.clock.now();
         // Only if nothing has happened to the account since the password was read.
-        let mut met = user::Entity::update_many().col_expr(user::Column::LastLogin, Expr::value(now));
-        if let Some(hash) = &proven.better_hash {
-            met = met.col_expr(user::Column::PasswordHash, Expr::value(hash));
-        }
-        let met = met
+        let met = user::Entity::update_many()
+            .col_expr(user::Column::LastLogin, Expr::value(now))
             .filter(user::COLUMN.id.eq(user.id))
             .filter(user::COLUMN.is_active.eq(true))
             .filter(user::COLUMN.auth_epoch.eq(user.auth_epoch))
@@ -199,7 +196,7 @@ impl SqlAccounts {
             return Err(Error::InvalidCredentials);
         }
         let minted = self.open_session(conn, Opening { user, auth_epoch: user.auth_epoch, second_factor }).await?;
-        self.0.throttle.succeed(conn, &proven.attempt, now).await?;
+        self.0.throttle.succeed(conn, user, now).await?;
         let event = audit::Event::new("accounts.sign_in").own(user.id, &user.username);
         event.with("second_factor", second_factor).record(conn, now).await?;
         Ok((minted, self.find_account(conn, user.id).await?))
@@ -328,9 +325,9 @@ pub(super) async fn end_sessions(
 impl Tokens for SqlAccounts {
     async fn sign_in(&self, sign_in: SignIn) -> Result<SignedIn> {
         sign_in.validate()?;
-        let proven = &self.check_credentials(&sign_in.username, &sign_in.password).await?;
-        self.demand_second_factor(proven).await?;
-        let admitted = self.0.db.write(|tx| async move { self.admit(tx.conn(), proven, false).await }).await;
+        let person = &self.check_credentials(&sign_in.username, &sign_in.password).await?;
+        self.demand_second_factor(person).await?;
+        let admitted = self.0.db.write(|tx| async move { self.admit(tx.conn(), person, false).await }).await;
         let (minted, user) = admitted?;
         Ok(SignedIn { tokens: self.mint(&minted).await?, user })
     }
@@ -418,21 +415,21 @@ impl Tokens for SqlAccounts {
 
     async fn exchange_for_user_token(&self, sign_in: SignIn) -> Result<IssuedToken> {
         sign_in.validate()?;
-        let proven = self.check_credentials(&sign_in.username, &sign_in.password).await?;
-        self.demand_second_factor(&proven).await?;
-        let issued = self.issue_user_token(proven.user.id, Some(&proven), NewUserToken::default()).await?;
+        let person = self.check_credentials(&sign_in.username, &sign_in.password).await?;
+        self.demand_second_factor(&person).await?;
+        let issued = self.issue_user_token(person.id, Some(&person), NewUserToken::default()).await?;
         Ok(IssuedToken { token: issued.token, expires_at: issued.shown.expires_at })
     }
 
     async fn create_user_token(&self, caller: &Caller, new: NewUserToken) -> Result<IssuedUserToken> {
         new.validate()?;
-        match &new.password {
-            Some(password) => {
-                self.confirm_password(caller, password, "password").await?;
-            }
-            None => self.demand_recent_password(caller).await?,
-        }
-        self.issue_user_token(caller.user, None, new).await
+        let shown = if let Some(password) = &new.password {
+            Some(self.confirm_password(caller, password, "password").await?)
+        } else {
+            self.demand_recent_password(caller).await?;
+            None
+        };
+        self.issue_user_token(caller.user, shown.as_ref(), new).await
     }
 
     async fn user_tokens(&self, caller: &Caller, slice: SliceQuery) -> Result<Slice<UserToken>> {

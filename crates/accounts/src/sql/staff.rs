@@ -9,7 +9,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 
-use super::{SqlAccounts, other_superusers, people, reader, sessions::end_sessions};
+use super::{SqlAccounts, other_superusers, people, reader, sessions::end_sessions, verified};
 use crate::{
     Account, AccountChange, AccountFilter, Error, NewAccount, NewUser, Result, Session, Staff,
     entity::{recovery_code, session, totp, user, user_token},
@@ -29,10 +29,12 @@ fn roles_of(user: &user::Model) -> Roles {
     Roles { teacher: user.is_teacher, staff: user.is_staff, superuser: user.is_superuser }
 }
 
-/// Only a superuser gives or takes `staff` and `superuser`, and does anything to a superuser.
-fn may_change(caller: &Caller, before: Roles, after: Roles) -> Result<()> {
+/// Only a superuser gives or takes `staff` and `superuser`, and does anything to those who have them;
+/// but for what people do to themselves.
+fn may_change(caller: &Caller, whom: Option<UserId>, before: Roles, after: Roles) -> Result<()> {
     let high = (before.staff, before.superuser) != (after.staff, after.superuser);
-    if (high || before.superuser) && !caller.roles.superuser { Err(Error::NotSuperuser) } else { Ok(()) }
+    let above = before.is_staff() && whom != Some(caller.user);
+    if (high || above) && !caller.roles.superuser { Err(Error::NotSuperuser) } else { Ok(()) }
 }
 
 fn staff_only(caller: &Caller) -> Result<()> {
@@ -141,7 +143,7 @@ impl SqlAccounts {
     async fn subject(&self, conn: &impl ConnectionTrait, caller: &Caller, id: UserId) -> Result<user::Model> {
         let found = user::Entity::find_by_id(id).one(conn).await?;
         let user = found.filter(|user| user.erased_at.is_none()).ok_or(Error::UserNotFound(id))?;
-        may_change(caller, roles_of(&user), roles_of(&user))?;
+        may_change(caller, Some(id), roles_of(&user), roles_of(&user))?;
         Ok(user)
     }
 }
@@ -174,7 +176,10 @@ impl Staff for SqlAccounts {
         staff_only(caller)?;
         new.validate()?;
         let roles = roles(&new.roles)?;
-        may_change(caller, Roles::default(), roles)?;
+        may_change(caller, None, Roles::default(), roles)?;
+        if verified(&names::key(&new.email)).one(self.0.db.conn()).await?.is_some() {
+            return Err(Error::EmailTaken);
+        }
         let NewAccount { username, email, first_name, last_name, .. } = new;
         let new = NewUser { username, email, password: String::new(), first_name, last_name };
         let row = user::ActiveModel {
@@ -218,11 +223,13 @@ impl Staff for SqlAccounts {
             .db
             .write(|tx| async move {
                 let conn = tx.conn();
+                // In the order in which every act locks: the superusers, then the one.
+                other_superusers(conn, id).await?;
                 let user = user::Entity::find_by_id(id).lock_exclusive().one(conn).await?;
                 let user = user.ok_or(Error::UserNotFound(id))?;
                 known.check(user.updated_at)?;
                 let before = roles_of(&user);
-                may_change(caller, before, wanted.unwrap_or(before))?;
+                may_change(caller, Some(id), before, wanted.unwrap_or(before))?;
                 let change = Change { is_active: change.is_active, roles: wanted };
                 let event = audit::Event::new("accounts.change_account").by(caller);
                 self.change_standing(conn, id, change, event).await?;

@@ -5,7 +5,7 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
 
-use super::{SqlAccounts, passwords::Proven};
+use super::SqlAccounts;
 use crate::{
     Error, IssuedUserToken, NewUserToken, Result, Scope, UserToken, UserTokenId,
     entity::{user, user_token},
@@ -22,7 +22,7 @@ impl SqlAccounts {
     pub(super) async fn issue_user_token(
         &self,
         owner: UserId,
-        proven: Option<&Proven>,
+        shown: Option<&user::Model>,
         new: NewUserToken,
     ) -> Result<IssuedUserToken> {
         let longest = self.0.settings.user_token_days;
@@ -52,11 +52,11 @@ impl SqlAccounts {
                 // The user's row is what parallel requests of one person wait on.
                 let holder = user::Entity::find_by_id(owner).lock_exclusive().one(conn).await?;
                 let holder = holder.filter(|user| user.is_active).ok_or(Error::UserInactive)?;
-                if let Some(proven) = proven {
-                    if proven.user.auth_epoch != holder.auth_epoch {
+                if let Some(shown) = shown {
+                    if shown.auth_epoch != holder.auth_epoch {
                         return Err(Error::InvalidCredentials);
                     }
-                    self.0.throttle.succeed(conn, &proven.attempt, now).await?;
+                    self.0.throttle.succeed(conn, shown, now).await?;
                 }
                 let of_owner = user_token::COLUMN.user_id.eq(owner);
                 user_token::Entity::delete_many()

@@ -140,6 +140,8 @@ async fn of_an_erased_person_nothing_is_left_but_the_row() {
     assert_eq!(code(harness.shows(&tokens.access).await), "token_not_valid");
     assert_eq!(code(harness.try_sign_in(&format!("erased-{anna}"), PASSWORD).await), "invalid_credentials");
     assert_eq!(code(harness.user(&staff, anna).await), "user_not_found");
+    let letters = harness.texts("SELECT title FROM kernel_outbox").await;
+    assert_eq!(letters, ["Your account was removed"], "but for the last one");
     assert!(harness.people(&[anna]).await.unwrap().is_empty(), "shown as nobody inside other objects");
     assert_eq!(code(harness.set_active(&format!("erased-{anna}"), true).await), "user_not_found");
     let again = harness.register(somebody("busy")).await;

@@ -112,6 +112,45 @@ async fn codes_cannot_be_guessed() {
     assert_eq!(code(second_step(&harness, &anew, "000000").await), "token_not_valid", "five minutes have passed");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn codes_cannot_be_guessed_at_once_either() {
+    let harness = with_connections(6).await;
+    harness.registered("anna").await;
+    set_up(&harness, "anna").await;
+    let mfa = first_step(&harness, "anna", PASSWORD).await;
+    let tasks = (0..40).map(|n| {
+        let (accounts, mfa_token) = (harness.accounts.clone(), mfa.clone());
+        let code = format!("{n:06}");
+        tokio::spawn(async move {
+            crate::harness::code(accounts.sign_in_with_second_factor(SecondFactor { mfa_token, code }).await)
+        })
+    });
+    let mut tried = 0;
+    for task in tasks.collect::<Vec<_>>() {
+        tried += u8::from(task.await.unwrap() == "invalid");
+    }
+    // One was tried, and counted, when it was set up.
+    assert!((4..=5).contains(&tried), "{tried}");
+}
+
+#[tokio::test]
+async fn a_password_and_a_programs_token_do_not_lead_past_it() {
+    let harness = accounts().await;
+    harness.verified("anna").await;
+    let token = harness.exchange_for_user_token(credentials("anna", PASSWORD)).await.unwrap().token;
+    set_up(&harness, "anna").await;
+    let program = harness.shows_user_token(&token).await.unwrap();
+    let proof = PasswordProof { password: PASSWORD.into() };
+    let change = guildhall_accounts::PasswordChange {
+        current_password: PASSWORD.into(),
+        new_password: "another horse é".into(),
+    };
+    let email = guildhall_accounts::EmailChange { email: "x@example.org".into(), password: PASSWORD.into() };
+    assert_eq!(code(harness.remove_totp(&program, proof).await), "step_up_required");
+    assert_eq!(code(harness.change_password(&program, change).await), "step_up_required");
+    assert_eq!(code(harness.change_email(&program, email).await), "step_up_required");
+}
+
 #[tokio::test]
 async fn a_new_password_does_not_replace_the_second_factor() {
     let harness = accounts().await;

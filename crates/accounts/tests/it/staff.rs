@@ -100,6 +100,8 @@ async fn an_account_is_made_without_a_password_and_its_owner_chooses_one() {
     let anna = harness.create_account(&staff, new("anna", "teacher")).await.unwrap();
     assert!(anna.user.roles.teacher && !anna.details.email_verified);
     assert_eq!(code(harness.create_account(&staff, new("ANNA", "teacher")).await), "username_taken");
+    let taken = NewAccount { email: "staff@example.org".into(), ..new("berta", "teacher") };
+    assert_eq!(code(harness.create_account(&staff, taken).await), "email_taken");
     assert_eq!(code(harness.try_sign_in("anna", PASSWORD).await), "invalid_credentials");
     let letters = harness.letters().await;
     assert_eq!(letters[0].subject, "Your account at Guildhall");
@@ -124,6 +126,11 @@ async fn only_a_superuser_gives_and_takes_the_high_roles() {
     assert_eq!(code(harness.send_reset(&staff, boss.user).await), "not_superuser");
     assert_eq!(code(harness.end_sessions_of(&staff, boss.user).await), "not_superuser");
     assert_eq!(code(harness.erase_user(&staff, boss.user).await), "not_superuser");
+    let colleague = appointed(&harness, "colleague", Roles { staff: true, ..Roles::default() }).await;
+    assert_eq!(code(change(&harness, &staff, &colleague, active(false)).await), "not_superuser");
+    assert_eq!(code(harness.erase_user(&staff, colleague.user).await), "not_superuser");
+    assert_eq!(code(harness.remove_second_factor(&staff, colleague.user).await), "not_superuser");
+    assert_eq!(code(harness.delete_user(&staff, colleague.user, None).await), "not_superuser");
     assert!(change(&harness, &boss, &anna, roles(&["staff"])).await.unwrap().user.roles.staff);
     assert_eq!(fields(change(&harness, &boss, &anna, roles(&["king"])).await), ["roles"]);
     let logged = harness.texts("SELECT detail FROM kernel_audit_event WHERE action = 'accounts.change_account'").await;

@@ -116,5 +116,33 @@ async fn passwords_that_are_asked_for_again_are_counted_as_well() {
         assert_eq!(code(harness.step_up(&anna, wrong()).await), "invalid");
     }
     assert_eq!(code(harness.step_up(&anna, wrong()).await), "throttled");
-    assert_eq!(code(harness.try_sign_in("anna", PASSWORD).await), "throttled");
+}
+
+#[tokio::test]
+async fn a_count_does_not_tell_which_address_belongs_to_which_name() {
+    let harness = accounts().await;
+    harness.verified("anna").await;
+    guess_often(&harness, "203.0.113.9", "anna", 5).await;
+    assert_eq!(guess(&harness, "203.0.113.9", "anna", "wrong").await, "throttled");
+    assert_eq!(guess(&harness, "203.0.113.9", "anna@example.org", "wrong").await, "invalid_credentials");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn so_many_at_once_are_no_way_round_it() {
+    let harness = crate::harness::with_connections(6).await;
+    harness.registered("anna").await;
+    let tasks = (0..30).map(|_| {
+        let accounts = harness.accounts.clone();
+        let try_once = async move {
+            let credentials = crate::harness::credentials("anna", "wrong");
+            code(guildhall_accounts::Tokens::sign_in(&accounts, credentials).await)
+        };
+        tokio::spawn(from("203.0.113.9").scope(try_once))
+    });
+    let mut tried = 0;
+    for task in tasks.collect::<Vec<_>>() {
+        tried += u8::from(task.await.unwrap() == "invalid_credentials");
+    }
+    // As many as there are cores may be at it when the fifth failure is counted.
+    assert!((5..=5 + 8).contains(&tried), "{tried}");
 }

@@ -4,3 +4,8 @@ ON kernel_audit_event
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
+CREATE TRIGGER kernel_audit_event_kept
+BEFORE DELETE ON kernel_audit_event
+BEGIN
+    SELECT RAISE(ABORT, 'the audit log is append-only');
+END;

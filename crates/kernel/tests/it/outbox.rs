@@ -138,12 +138,15 @@ async fn what_was_refused_for_good_or_has_expired_is_given_up_and_forgotten() {
     post(&db, &outbox, "late@example.org").await;
     hands.wait(25 * 3600);
     outbox.deliver(&server).await.unwrap();
+    post(&db, &outbox, "unsent@example.org").await;
+    hands.wait(25 * 3600);
+    assert_eq!(outbox.waiting().await.unwrap().0, 1);
+    assert_eq!(outbox.prune(30 * DAY, 500).await.unwrap(), 0);
     assert!(server.taken.lock().await.is_empty());
     assert_eq!(outbox.waiting().await.unwrap(), (0, None));
     assert!(texts(&db, "SELECT payload FROM kernel_outbox WHERE payload IS NOT NULL").await.is_empty());
-    assert_eq!(outbox.prune(DAY, 500).await.unwrap(), 0);
     hands.wait(25 * 3600);
-    assert_eq!(outbox.prune(DAY, 500).await.unwrap(), 2);
+    assert_eq!(outbox.prune(DAY, 500).await.unwrap(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -275,6 +278,10 @@ async fn the_log_keeps_what_happened_when_people_go() {
     let told = audit::about(db.conn(), UserId(1), 10).await.unwrap();
     assert_eq!((told.len(), told[0].actor.as_str(), told[0].outcome.as_str()), (1, "anna #1", "done"));
     assert_eq!((told[0].ip.as_deref(), &told[0].detail["size"]), (Some("203.0.113.9"), &3.into()));
+    for harm in ["DELETE FROM kernel_audit_event", "UPDATE kernel_audit_event SET outcome = 'done'"] {
+        let done = db.write(|tx| async move { tx.conn().execute_unprepared(harm).await }).await;
+        assert!(done.is_err(), "{harm}");
+    }
     let go = "DELETE FROM people WHERE id = 1";
     db.write(|tx| async move { tx.conn().execute_unprepared(go).await }).await.unwrap();
     assert_eq!(texts(&db, "SELECT subject_label FROM kernel_audit_event WHERE subject_id IS NULL").await, ["anna #1"]);
