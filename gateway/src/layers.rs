@@ -131,9 +131,10 @@ fn describe(response: Response, id: &str) -> Response {
     let problem = match described {
         Some(problem) => problem,
         None if status.is_client_error() || status.is_server_error() => {
-            let content_type = response.headers().get(header::CONTENT_TYPE);
-            if content_type.is_some_and(|value| value == "application/json") {
-                return response; // it says in its own words what is wrong, as /readyz does
+            let content_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+            let own_words = [&b"application/json"[..], b"text/html; charset=utf-8"];
+            if content_type.is_some_and(|value| own_words.contains(&value)) {
+                return response; // it says itself what is wrong, as /readyz and pages do
             }
             let title = status.canonical_reason().unwrap_or("Error");
             Problem { status: status.as_u16(), title, ..undescribed(status).into() }

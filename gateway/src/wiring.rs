@@ -10,6 +10,7 @@ use guildhall_accounts::{AccountsState, Host, SqlAccounts};
 use guildhall_community::{CommunityState, SqlCommunity};
 use guildhall_kernel::{Clock, Db, Outbox, PublicUrl, db::sqlite_file, mail::Mailer};
 use guildhall_platform::{InvalidMailServer, SmtpMailer};
+use guildhall_web::Web;
 
 use crate::{Settings, health, layers};
 
@@ -101,10 +102,12 @@ impl Services {
         let community = Arc::new(self.community.mounted_at(mount));
         let community = CommunityState { community, auth: auth.clone(), url: url.clone() };
 
+        let pages = Web { security: Arc::new(self.accounts.clone()), name: settings.server.name.as_str().into() };
         let routes = Router::new()
             .nest(mounts::WELL_KNOWN, guildhall_accounts::well_known(accounts.clone()).into())
             .nest(mounts::ACCOUNTS, guildhall_accounts::router(accounts).into())
             .nest(mounts::COMMUNITY, guildhall_community::router(community).into())
+            .merge(guildhall_web::router(pages))
             .merge(health::router(self.db.clone(), auth, settings.metrics.bind.is_empty()))
             .merge(health::pages());
         Ok(layers::wrap(routes, settings, url))

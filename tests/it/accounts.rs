@@ -113,6 +113,28 @@ async fn an_account_from_the_first_letter_to_the_last() {
 }
 
 #[tokio::test]
+async fn the_link_of_a_letter_leads_to_a_page_that_does_it() {
+    let server = TestServer::start().await;
+    let anna = bearer(&server.newcomer("anna").await);
+    let token = mailed(&server).await;
+    let page = server.get(&format!("/email/verify/?token={token}"), "").await;
+    assert!(page.status == 200 && page.text.contains("Confirm the address"), "{}", page.text);
+    assert!(page.headers["content-security-policy"].to_str().unwrap().contains("form-action 'self'"));
+    assert_eq!(server.get("/api/auth/me/", &anna).await.json()["email_verified"], false, "not by itself");
+    let press = async || {
+        let request = server.request(Method::POST, "/email/verify/");
+        let form = request.header("content-type", "application/x-www-form-urlencoded").body(format!("token={token}"));
+        server.send(form).await
+    };
+    let pressed = press().await;
+    assert!(pressed.status == 200 && pressed.text.contains("Your address is confirmed"), "{}", pressed.text);
+    assert_eq!(server.get("/api/auth/me/", &anna).await.json()["email_verified"], true);
+    let again = press().await;
+    assert!(again.status == 400 && again.text.contains("does not work any more"), "{}", again.text);
+    assert_eq!(server.get("/pages/style.css", "").await.headers["content-type"], "text/css");
+}
+
+#[tokio::test]
 async fn a_second_factor_from_its_set_up_to_its_end() {
     let server = TestServer::start().await;
     let anna = bearer(&server.newcomer("anna").await);

@@ -322,3 +322,79 @@ async fn every_event_is_in_the_log_without_a_secret() {
         harness.db.write(|tx| async move { sea_orm::ConnectionTrait::execute_unprepared(tx.conn(), change).await });
     assert!(changed.await.is_err(), "the log is append-only");
 }
+
+#[tokio::test]
+async fn every_act_leaves_its_event() {
+    use guildhall_accounts::{
+        AccountChange, AccountPatch, NewAccount, NewUserToken, PasswordProof, SignOutEverywhere, Staff, TotpCode,
+    };
+    use guildhall_kernel::{IfMatch, SliceQuery};
+
+    let harness = accounts().await;
+    let boss = Roles { superuser: true, ..Roles::default() };
+    let boss = caller(&harness.create_user(somebody("boss"), boss, WeakPassword::Refuse).await.unwrap());
+    harness.verified("anna").await;
+    let anna = harness.session_of("anna").await;
+    let proof = || PasswordProof { password: PASSWORD.into() };
+    harness.change_me(&anna, AccountPatch::default(), IfMatch::default()).await.unwrap();
+    harness.step_up(&anna, proof()).await.unwrap();
+    let token = harness.create_user_token(&anna, NewUserToken::default()).await.unwrap().shown.id;
+    harness.revoke_user_token(&anna, token).await.unwrap();
+    harness.set_up_totp(&anna).await.unwrap();
+    harness.confirm_totp(&anna, TotpCode { code: "1".into() }).await.unwrap_err();
+    harness.sql("UPDATE accounts_totp SET confirmed_at = 1").await;
+    harness.try_sign_in("anna", PASSWORD).await.err().unwrap();
+    harness.remove_totp(&anna, proof()).await.unwrap();
+    let wish = EmailChange { email: "new@example.org".into(), password: PASSWORD.into() };
+    harness.letters().await;
+    harness.change_email(&anna, wish).await.unwrap();
+    harness.confirm_email(&token_in(&harness.letters().await[0])).await.unwrap();
+    harness.change_password(&anna, change(PASSWORD, OTHER)).await.unwrap();
+    ask_for_reset(&harness, "new@example.org").await;
+    let link = harness.letters().await;
+    harness.reset_password(reset(&token_in(link.last().unwrap()), PASSWORD)).await.unwrap();
+    let anna = harness.session_of("anna").await;
+    let session = harness.sessions(&anna, SliceQuery::newest(1)).await.unwrap().results[0].id;
+    harness.end_session(&anna, session).await.unwrap();
+    harness.sign_out_everywhere(&anna, SignOutEverywhere::default()).await.unwrap();
+    let new = NewAccount {
+        username: "berta".into(),
+        email: "berta@example.org".into(),
+        first_name: String::new(),
+        last_name: String::new(),
+        roles: Vec::new(),
+    };
+    let berta = harness.create_account(&boss, new).await.unwrap().user.id;
+    let deactivate = AccountChange { is_active: Some(false), roles: None };
+    harness.change_account(&boss, berta, deactivate, IfMatch::default()).await.unwrap();
+    harness.erase_user(&boss, berta).await.unwrap();
+    harness.delete_user(&boss, anna.user, None).await.unwrap();
+    harness.rotate_keys(false).await.unwrap();
+
+    let log = harness.log().await;
+    for event in [
+        "create_user done",
+        "register done",
+        "verify_email done",
+        "sign_in done",
+        "change_me done",
+        "step_up done",
+        "create_user_token done",
+        "revoke_user_token done",
+        "add_second_factor refused",
+        "show_password done",
+        "remove_second_factor done",
+        "request_email_change done",
+        "change_email done",
+        "change_password done",
+        "request_reset done",
+        "reset_password done",
+        "end_sessions done",
+        "change_account done",
+        "erase_user done",
+        "delete_user done",
+        "rotate_keys done",
+    ] {
+        assert!(log.contains(&format!("accounts.{event}")), "{event}: {log:?}");
+    }
+}

@@ -1,0 +1,70 @@
+//! The pages over a fake of the services.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::Arc;
+
+use axum::{body::Body, http::Request};
+use guildhall_accounts::{Error, MockSecurity};
+use guildhall_kernel::testing::{Answer, TestClient};
+use guildhall_web::{Web, router};
+
+fn client(make: impl FnOnce(&mut MockSecurity)) -> TestClient {
+    let mut security = MockSecurity::new();
+    make(&mut security);
+    TestClient::new(router(Web { security: Arc::new(security), name: "Tom & Co".into() }))
+}
+
+async fn send(client: &TestClient, path: &str, form: &'static str) -> Answer {
+    let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+    client.send_raw(request.body(Body::from(form)).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_link_that_is_opened_does_nothing_by_itself() {
+    let client = client(|_| ());
+    for path in ["/email/verify/?token=abc%22%3E", "/password/reset/?token=abc%22%3E", "/email/verify/"] {
+        let page = client.get(path).await;
+        assert_eq!(page.status, 200);
+        assert!(page.text.contains("<form method=\"post\">") && page.text.contains("Tom &#38; Co"), "{}", page.text);
+        assert!(!page.text.contains("abc\">"), "what the link says is no HTML");
+        assert_eq!(page.headers["cache-control"], "no-store");
+        assert!(page.headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+    }
+    assert!(client.get("/pages/style.css").await.text.contains("prefers-color-scheme: dark"));
+}
+
+#[tokio::test]
+async fn an_address_is_confirmed_by_the_button() {
+    let client = client(|security| {
+        security.expect_confirm_email().returning(|token| match token {
+            "good" => Ok(()),
+            "late" => Err(Error::EmailTaken),
+            _ => Err(Error::UsedToken),
+        });
+    });
+    let page = send(&client, "/email/verify/", "token=good").await;
+    assert_eq!((page.status.as_u16(), page.text.contains("Your address is confirmed")), (200, true));
+    let page = send(&client, "/email/verify/", "token=used").await;
+    assert_eq!((page.status.as_u16(), page.text.contains("does not work any more")), (400, true));
+    let page = send(&client, "/email/verify/", "token=late").await;
+    assert_eq!((page.status.as_u16(), page.text.contains("is taken")), (409, true));
+}
+
+#[tokio::test]
+async fn a_password_is_chosen_and_a_weak_one_told_at_its_field() {
+    let client = client(|security| {
+        security.expect_reset_password().returning(|reset| match reset.new_password.as_str() {
+            "weak" => Err(guildhall_kernel::Error::field("new_password", "This password is too common.").into()),
+            "correct horse é" if reset.token == "good" => Ok(()),
+            _ => Err(Error::UsedToken),
+        });
+    });
+    let page = send(&client, "/password/reset/", "token=good&new_password=weak").await;
+    assert_eq!(page.status, 400);
+    assert!(page.text.contains("<li>This password is too common.</li>") && page.text.contains("value=\"good\""));
+    assert!(!page.text.contains("weak"), "what was typed is not sent back");
+    let page = send(&client, "/password/reset/", "token=good&new_password=correct+horse+%C3%A9").await;
+    assert_eq!((page.status.as_u16(), page.text.contains("Your password was changed")), (200, true));
+    let page = send(&client, "/password/reset/", "token=used&new_password=x").await;
+    assert_eq!((page.status.as_u16(), page.text.contains("does not work any more")), (400, true));
+}
