@@ -151,8 +151,18 @@ impl Throttle {
         Ok(())
     }
 
-    /// Somebody has shown who they are: forgets what has failed for them, from here and altogether, by
-    /// whichever name, and remembers the network.
+    /// Forgets what has failed for these, from here and altogether.
+    pub(crate) async fn forget(&self, conn: &impl ConnectionTrait, targets: &[Target<'_>]) -> Result<(), DbErr> {
+        let forgotten = targets.iter().flat_map(|target| {
+            let [pair, _, account] = self.attempt(*target, None).buckets;
+            [pair, account]
+        });
+        let forgotten = throttle::Entity::delete_many().filter(throttle::Column::Bucket.is_in(forgotten));
+        forgotten.exec(conn).await.map(|_| ())
+    }
+
+    /// Somebody has shown the password: forgets what has failed for them, by whichever name, and
+    /// remembers the network. Guesses at a second factor stay counted.
     pub(crate) async fn succeed(
         &self,
         conn: &impl ConnectionTrait,
@@ -162,20 +172,11 @@ impl Throttle {
         if !self.enabled {
             return Ok(());
         }
-        let targets = [
-            Target::Name(&user.username_key),
-            Target::Name(&user.email_key),
-            Target::User(user.id),
-            Target::SecondFactor(user.id),
-        ];
-        let forgotten = targets.into_iter().flat_map(|target| {
-            let [pair, _, account] = self.attempt(target, Some(user.id)).buckets;
-            [pair, account]
-        });
-        throttle::Entity::delete_many().filter(throttle::Column::Bucket.is_in(forgotten)).exec(conn).await?;
+        let targets = [Target::Name(&user.username_key), Target::Name(&user.email_key), Target::User(user.id)];
+        self.forget(conn, &targets).await?;
         let row = known_network::ActiveModel {
             user_id: Set(user.id),
-            network: Set(self.attempt(Target::User(user.id), Some(user.id)).network),
+            network: Set(self.attempt(Target::User(user.id), None).network),
             last_seen_at: Set(now),
         };
         let mut seen = OnConflict::columns([known_network::Column::UserId, known_network::Column::Network]);

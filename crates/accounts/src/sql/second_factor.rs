@@ -120,6 +120,7 @@ impl SqlAccounts {
             if !one_time::use_up(conn, grant, now).await? {
                 return Err(ended());
             }
+            self.0.throttle.forget(conn, &[Target::SecondFactor(user.id)]).await?;
             if method == "recovery_code" {
                 let what = "A recovery code was used to sign in to your account.";
                 self.notify(conn, user, "A recovery code was used", what).await?;
@@ -210,7 +211,7 @@ impl SqlAccounts {
                     used_at: Set(None),
                 });
                 recovery_code::Entity::insert_many(rows).exec_without_returning(conn).await?;
-                self.0.throttle.succeed(conn, user, now).await?;
+                self.0.throttle.forget(conn, &[Target::SecondFactor(user.id)]).await?;
                 audit::Event::new("accounts.add_second_factor").own(user.id, &user.username).record(conn, now).await?;
                 let what = "Signing in to your account now asks for a code besides the password.";
                 self.notify(conn, user, "A second factor was set up", what).await?;
