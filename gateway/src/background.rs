@@ -23,7 +23,7 @@ pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHa
     let calibrating = services.accounts.clone();
     let calibration: Work = Box::pin(async move {
         match calibrating.calibrate().await {
-            Ok(hold) => tracing::info!(hold_ms = hold.as_millis(), "refusals of sign-ins were calibrated"),
+            Ok(hold) => tracing::info!(hold_ms = hold.as_secs_f64() * 1000.0, "refusals of sign-ins were calibrated"),
             Err(error) => tracing::warn!(%error, "refusals of sign-ins could not be calibrated and take a second"),
         }
     });
