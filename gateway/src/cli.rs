@@ -342,8 +342,13 @@ async fn serve(settings: &Settings, migrate: bool) -> anyhow::Result<()> {
         say("There is no superuser yet. Make one, in another terminal:")?;
         say(format_args!("  {program} user create --username admin --email you@example.org --role superuser"))?;
     }
-    if server.services().mailer.is_none() {
-        say("There is no mail server (mail.smtp_url): letters stay in the outbox, and no address can be verified.")?;
+    match settings.mail_host() {
+        Some(host) => say(format_args!("Letters leave through {host}."))?,
+        None => {
+            say(
+                "There is no mail server (mail.smtp_url): letters stay in the outbox, and no address can be verified.",
+            )?;
+        }
     }
     tracing::info!(address = %server.address(), "the server is ready");
     stop.signalled().await;

@@ -270,6 +270,13 @@ impl Settings {
         self.database.url.clone()
     }
 
+    /// The mail server, without what it takes to sign in there.
+    pub fn mail_host(&self) -> Option<&str> {
+        let (_, rest) = self.mail.smtp_url.split_once("://")?;
+        let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        rest.split(['/', '?']).next()
+    }
+
     /// How many connections to open to it at most.
     pub fn connections(&self) -> u32 {
         if self.database.connections > 0 {
@@ -499,6 +506,14 @@ mod tests {
         assert_eq!(mask("\"sqlite://data/x.db\""), "\"sqlite://data/x.db\"");
         assert_eq!(mask("\"smtps://u:s3cret@mail.example.org\""), "\"smtps://u:…@mail.example.org\"");
         assert_eq!(mask("\"postgres://db/x?user=u&password=s3cret&a=b\""), "\"postgres://db/x?user=u&…&a=b\"");
+    }
+
+    #[test]
+    fn the_mail_server_is_told_without_its_password() {
+        let host = |url: &str| load(&[("GUILDHALL__MAIL__SMTP_URL", url)]).unwrap().mail_host().map(str::to_owned);
+        assert_eq!(host(""), None);
+        assert_eq!(host("smtps://u:p@ss@mail.example.org:465/x?tls=required").as_deref(), Some("mail.example.org:465"));
+        assert_eq!(host("smtp://localhost:25").as_deref(), Some("localhost:25"));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Where a request comes from: what throttles count by and the audit log notes.
 
 use std::{
-    fmt,
     net::{IpAddr, SocketAddr},
     str::FromStr,
     sync::Arc,
@@ -75,11 +74,6 @@ impl TrustedProxies {
         networks.iter().map(parse).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Is no proxy trusted?
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Where a request comes from.
     pub fn origin<B>(&self, request: &Request<B>, request_id: Option<String>) -> Origin {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
@@ -117,13 +111,6 @@ fn parse_address(text: &str) -> Option<IpAddr> {
     let address = text.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()));
     let address = address.or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok());
     address.map(|address| address.to_canonical())
-}
-
-impl fmt::Display for TrustedProxies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let networks: Vec<_> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&networks.join(", "))
-    }
 }
 
 #[cfg(test)]
