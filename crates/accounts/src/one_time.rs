@@ -7,14 +7,13 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use guildhall_kernel::{SessionId, Timestamp, UserId};
 use sea_orm::{
-    ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
-    sea_query::Expr,
+    ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set, sea_query::Expr,
 };
 
 use crate::{
     Result,
     entity::{one_time_token, user},
-    names, secret,
+    secret,
 };
 
 /// What a secret is for.
@@ -78,7 +77,6 @@ impl Grant<'_> {
             purpose: Set(self.purpose.as_str().to_owned()),
             token_sha256: Set(secret::fingerprint(&token)),
             email: Set(self.email.to_owned()),
-            email_key: Set(names::key(self.email)),
             auth_epoch: Set(self.auth_epoch),
             created_at: Set(now),
             expires_at: Set(expires_at),
@@ -131,30 +129,4 @@ pub(crate) async fn take_back(conn: &impl ConnectionTrait, user: UserId, purpose
         .exec(conn)
         .await
         .map(|_| ())
-}
-
-/// May another letter of this kind be sent to an address, whichever account it is for? The more were
-/// sent within a day, the longer the pause, or anybody could fill somebody's mailbox. It never grows
-/// beyond an hour, or anybody could keep somebody from ever getting one.
-pub(crate) async fn may_send(
-    conn: &impl ConnectionTrait,
-    email_key: &str,
-    purpose: Purpose,
-    now: Timestamp,
-) -> Result<bool, DbErr> {
-    const DAY: Duration = Duration::from_secs(24 * 3600);
-    const MINUTES: [u64; 5] = [0, 1, 5, 15, 60];
-    let sent: Vec<Timestamp> = one_time_token::Entity::find()
-        .select_only()
-        .column(one_time_token::Column::CreatedAt)
-        .filter(one_time_token::COLUMN.email_key.eq(email_key))
-        .filter(one_time_token::COLUMN.purpose.eq(purpose.as_str()))
-        .filter(one_time_token::COLUMN.created_at.gt(now - DAY))
-        .order_by_desc(one_time_token::Column::CreatedAt)
-        .limit(MINUTES.len() as u64)
-        .into_tuple()
-        .all(conn)
-        .await?;
-    let minutes = MINUTES[sent.len().min(MINUTES.len() - 1)];
-    Ok(sent.first().is_none_or(|last| now.since(*last) >= Duration::from_secs(minutes * 60)))
 }

@@ -23,6 +23,7 @@ use sha2::Sha256;
 use crate::{
     Error, Result,
     entity::{known_network, throttle, user},
+    one_time::Purpose,
 };
 
 /// Failures of an account from one network that cost nothing.
@@ -33,7 +34,9 @@ const MOST_FROM_NETWORK: i64 = 30;
 const WINDOW: Duration = Duration::from_secs(10 * 60);
 /// Failures of an account in a row, from everywhere.
 const MOST_OF_ACCOUNT: i64 = 100;
-/// Without another failure for so long, an account's failures are forgotten.
+/// After so many letters to an address, the pause until the next one, in minutes.
+const PAUSES: [(i64, u64); 4] = [(1, 1), (2, 5), (3, 15), (4, 60)];
+/// Without another one for so long, an account's failures, or the letters to an address, are forgotten.
 const MEMORY: Duration = Duration::from_secs(24 * 3600);
 
 /// Whose secret is being tried.
@@ -149,6 +152,40 @@ impl Throttle {
         let row = row(network, WINDOW);
         throttle::Entity::insert(row).on_conflict(count_on(now, false)).exec_without_returning(conn).await?;
         Ok(())
+    }
+
+    /// May another letter of this kind be sent to an address, whichever account it is for? Counts it if
+    /// so: of any number that ask at once, one may.
+    ///
+    /// The more were sent, the longer the pause, or anybody could fill somebody's mailbox. It never grows
+    /// beyond an hour, or anybody could keep somebody from ever getting one. The count is of the address
+    /// and outlives the accounts that it was used for.
+    pub(crate) async fn may_send(
+        &self,
+        conn: &impl ConnectionTrait,
+        purpose: Purpose,
+        email_key: &str,
+        now: Timestamp,
+    ) -> Result<bool, DbErr> {
+        if !self.enabled {
+            return Ok(true);
+        }
+        let row = throttle::ActiveModel {
+            bucket: Set(self.bucket(&["letters", purpose.as_str(), email_key])),
+            failures: Set(1),
+            updated_at: Set(now),
+            forgotten_at: Set(now + MEMORY),
+        };
+        let old = |column| Expr::col((throttle::Entity, column));
+        let rested = PAUSES.into_iter().map(|(sent, minutes)| {
+            let fewer = old(throttle::Column::Failures).lt(sent);
+            fewer.or(old(throttle::Column::UpdatedAt).lte(now - Duration::from_secs(minutes * 60)))
+        });
+        let forgotten = old(throttle::Column::ForgottenAt).lte(now);
+        let mut counted = count_on(now, true);
+        counted.action_and_where(rested.fold(Expr::val(true), ExprTrait::and).or(forgotten));
+        let sent = throttle::Entity::insert(row).on_conflict(counted).exec_without_returning(conn).await?;
+        Ok(sent == 1)
     }
 
     /// Forgets what has failed for these, from here and altogether.

@@ -17,8 +17,6 @@ pub struct Model {
     pub token_sha256: Vec<u8>,
     /// The address that it was sent to; empty where none was.
     pub email: String,
-    /// What makes two addresses the same.
-    pub email_key: String,
     /// The user's number when it was made.
     pub auth_epoch: i64,
     pub created_at: Timestamp,

@@ -27,14 +27,12 @@ CREATE TABLE accounts_one_time_token (
         CHECK (purpose IN ('verify_email', 'change_email', 'reset_password', 'second_factor', 'socket')),
     token_sha256 {bytes} NOT NULL CONSTRAINT accounts_one_time_token_sha256_key UNIQUE,
     email text NOT NULL,
-    email_key {key} NOT NULL,
     auth_epoch bigint NOT NULL,
     created_at bigint NOT NULL,
     expires_at bigint NOT NULL,
     used_at bigint
 );
 CREATE INDEX accounts_one_time_token_user_id ON accounts_one_time_token (user_id, purpose);
-CREATE INDEX accounts_one_time_token_email_key ON accounts_one_time_token (email_key, purpose, created_at);
 CREATE INDEX accounts_one_time_token_session_id ON accounts_one_time_token (session_id);
 CREATE INDEX accounts_one_time_token_expires_at ON accounts_one_time_token (expires_at);
 

@@ -123,7 +123,7 @@ impl SqlAccounts {
     /// has verified it, a word to them.
     pub(super) async fn welcome(&self, conn: &impl ConnectionTrait, user: &user::Model) -> Result<()> {
         let now = self.0.clock.now();
-        if !one_time::may_send(conn, &user.email_key, Purpose::VerifyEmail, now).await? {
+        if !self.0.throttle.may_send(conn, Purpose::VerifyEmail, &user.email_key, now).await? {
             return Ok(());
         }
         let grant = Grant {

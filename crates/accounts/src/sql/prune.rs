@@ -21,8 +21,6 @@ const BATCH: i64 = 500;
 const LETTERS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// For how long a network counts as known.
 const NETWORKS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
-/// For how long a secret that was used or has expired is kept, to count how many were sent.
-const ONE_TIME_KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// How much went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +33,7 @@ pub struct Pruned {
     pub user_tokens: u64,
     /// Links, tickets and the like.
     pub one_time_tokens: u64,
-    /// Counts of failures that had been forgotten.
+    /// Counts of failures and letters that had been forgotten.
     pub throttles: u64,
     /// Networks that nobody has signed in from for long.
     pub networks: u64,
@@ -53,7 +51,7 @@ impl Pruned {
             ("sessions", self.sessions),
             ("user tokens", self.user_tokens),
             ("one-time tokens", self.one_time_tokens),
-            ("counts of failures", self.throttles),
+            ("counts of failures and letters", self.throttles),
             ("known networks", self.networks),
             ("signing keys", self.keys),
             ("letters", self.letters),
@@ -92,7 +90,7 @@ impl SqlAccounts {
             refresh_tokens,
             sessions,
             user_tokens: self.clear(USER_TOKENS, now).await?,
-            one_time_tokens: self.clear(ONE_TIME_TOKENS, now - ONE_TIME_KEPT).await?,
+            one_time_tokens: self.clear(ONE_TIME_TOKENS, now).await?,
             throttles: self.clear(THROTTLES, now).await?,
             networks: self.clear(NETWORKS, now - NETWORKS_KEPT).await?,
             keys: self.prune_keys().await?,

@@ -78,12 +78,11 @@ impl SqlAccounts {
             .db
             .write(|tx| async move {
                 let conn = tx.conn();
-                // Locked: of many who ask at once each sees the letters of those before.
-                let user = user::Entity::find_by_id(id).lock_exclusive().one(conn).await?;
+                let user = user::Entity::find_by_id(id).one(conn).await?;
                 let Some(user) = user.filter(|user| user.is_active && user.email_verified_at.is_some()) else {
                     return Ok(());
                 };
-                if !one_time::may_send(conn, &user.email_key, Purpose::ResetPassword, now).await? {
+                if !self.0.throttle.may_send(conn, Purpose::ResetPassword, &user.email_key, now).await? {
                     return Ok(());
                 }
                 let link = self.grant_reset(conn, &user).await?;
@@ -212,9 +211,7 @@ impl Security for SqlAccounts {
             .write(|tx| async move {
                 let conn = tx.conn();
                 self.0.throttle.succeed(conn, user, now).await?;
-                // Locked: of many who ask at once each sees the letters of those before.
-                user::Entity::find_by_id(user.id).lock_exclusive().one(conn).await?;
-                if !one_time::may_send(conn, &names::key(email), Purpose::ChangeEmail, now).await? {
+                if !self.0.throttle.may_send(conn, Purpose::ChangeEmail, &names::key(email), now).await? {
                     return Err(Error::Throttled(Duration::from_secs(60)));
                 }
                 let grant = Grant {
@@ -292,7 +289,7 @@ impl Security for SqlAccounts {
         self.0
             .db
             .write(|tx| async move {
-                let user = user::Entity::find_by_id(caller.user).lock_exclusive().one(tx.conn()).await?;
+                let user = user::Entity::find_by_id(caller.user).one(tx.conn()).await?;
                 let user = user.ok_or(Error::UserNotFound(caller.user))?;
                 if user.email_verified_at.is_some() { Ok(()) } else { self.welcome(tx.conn(), &user).await }
             })

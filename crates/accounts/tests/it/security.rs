@@ -132,12 +132,34 @@ async fn a_mailbox_cannot_be_filled() {
         harness.register(squatter).await.unwrap();
     }
     assert_eq!(harness.letters().await.len(), 1, "whichever accounts it is for");
+    harness.wait(24 * 3600);
+    for n in 0..5 {
+        let passing = guildhall_accounts::NewUser { email: "other@example.org".into(), ..somebody(&format!("p{n}")) };
+        let passing = caller(&harness.register(passing).await.unwrap());
+        let proof = guildhall_accounts::PasswordProof { password: PASSWORD.into() };
+        harness.delete_me(&passing, proof).await.unwrap();
+    }
+    assert_eq!(harness.letters().await.len(), 1, "and whether or not they are still there");
     let anna = caller(&harness.registered("berta").await);
     harness.letters().await;
     harness.resend_verification(&anna).await.unwrap();
     assert!(harness.letters().await.is_empty(), "one was sent this minute");
     harness.wait(61);
     harness.resend_verification(&anna).await.unwrap();
+    assert_eq!(harness.letters().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_letters_that_are_asked_for_at_once_one_is_sent() {
+    let harness = crate::harness::with_connections(6).await;
+    let tasks = (0..10).map(|n| {
+        let accounts = harness.accounts.clone();
+        let squatter = guildhall_accounts::NewUser { email: "victim@example.org".into(), ..somebody(&format!("s{n}")) };
+        tokio::spawn(async move { accounts.register(squatter).await.unwrap() })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
     assert_eq!(harness.letters().await.len(), 1);
 }
 
