@@ -5,7 +5,7 @@ CARGO := cargo
 ALL := --workspace --all-features --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-sqlite test-postgres soak bench fmt lint docs deny check
+.PHONY: help run test test-sqlite test-postgres test-s3 soak bench fmt lint docs deny check
 
 help: ## List the chores
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -16,6 +16,9 @@ run: ## Build and run the server on 127.0.0.1:8000, with its data in ./data
 
 test: ## Run every test, on SQLite and, where its server is installed, on PostgreSQL
 	@$(MAKE) --no-print-directory test-sqlite
+	@tests/with-s3.sh $(MAKE) --no-print-directory test-s3; status=$$?; \
+	if [ $$status = 77 ]; then echo "NOT COVERED: S3, whose server program (moto, from PyPI) is not installed."; \
+	elif [ $$status != 0 ]; then exit 1; fi
 	@tests/with-postgres.sh $(MAKE) --no-print-directory test-postgres; status=$$?; \
 	if [ $$status = 0 ]; then echo "All tests passed on SQLite and on PostgreSQL."; \
 	elif [ $$status = 77 ] && [ -z "$(REQUIRE_POSTGRES)" ]; then \
@@ -28,6 +31,10 @@ test-sqlite:
 # What depends on the database; unit tests and examples have run already.
 test-postgres:
 	$(CARGO) test $(ALL) --lib --test it
+
+# What depends on an object store.
+test-s3:
+	$(CARGO) test --locked -p guildhall-platform --all-features --test it
 
 soak: ## What takes long: killing the server while it writes, again and again
 	$(CARGO) build --release --locked --bin guildhall

@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Delivers letters, does the jobs that are due, and measures what refusals have to take, until told
 /// to stop.
 pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
-    let all: Vec<Arc<dyn Job>> = vec![Arc::new(services.accounts.clone())];
+    let all: Vec<Arc<dyn Job>> = vec![Arc::new(services.accounts.clone()), Arc::new(services.files.clone())];
     let jobs = Jobs::new(services.db.clone(), Clock::system(), all);
     let until = |work| tokio::spawn(until_stopped(stop.clone(), work));
     let calibrating = services.accounts.clone();
@@ -27,7 +27,8 @@ pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHa
             Err(error) => tracing::warn!(%error, "refusals of sign-ins could not be calibrated and take a second"),
         }
     });
-    let mut tasks = vec![until(calibration), until(Box::pin(do_jobs(jobs)))];
+    let previews = Box::pin(read_previews(services.clone()));
+    let mut tasks = vec![until(calibration), until(Box::pin(do_jobs(jobs))), until(previews)];
     if services.mailer.is_some() {
         tasks.push(until(Box::pin(deliver(services.clone()))));
     }
@@ -46,6 +47,17 @@ async fn do_jobs(jobs: Jobs) {
         tokio::time::sleep(PAUSE).await;
         if let Err(error) = jobs.run_due().await {
             tracing::error!(%error, "the jobs could not be looked at");
+        }
+    }
+}
+
+/// Reads the pages that new posts point at.
+async fn read_previews(services: Services) {
+    loop {
+        // Either somebody here has posted something, or perhaps another process has.
+        let _ = tokio::time::timeout(PAUSE, services.community.previews_wanted()).await;
+        if let Err(error) = services.community.fetch_previews().await {
+            tracing::error!(error = %guildhall_kernel::Error::from(error), "the links could not be looked at");
         }
     }
 }

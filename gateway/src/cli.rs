@@ -62,6 +62,9 @@ enum Command {
         json: bool,
     },
     /// Copy the embedded database, also while the server runs
+    ///
+    /// Uploaded files are not in it: they lie in the folder files of the data folder, or in an object store. Copy
+    /// that folder after the database, with any tool; a file never changes once it is there.
     Backup {
         /// The file to write
         path: PathBuf,

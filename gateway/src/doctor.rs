@@ -11,6 +11,7 @@ use guildhall_kernel::{
     Clock, Db,
     db::sqlite_file,
     doctor::{Finding, examine, examine_outbox},
+    file::Files,
 };
 
 use crate::{Services, Settings};
@@ -53,7 +54,7 @@ async fn is_ready(db: &Db, findings: &mut Vec<Finding>) -> anyhow::Result<bool> 
         return Ok(false);
     }
     findings.push(Finding::ok("migrations", "every migration was applied"));
-    let set_up = SqlAccounts::is_set_up(db).await?;
+    let set_up = SqlAccounts::is_set_up(db).await? && Files::is_set_up(db).await?;
     if !set_up {
         let message = "there are no keys, so nothing else was looked at; the first start of the server makes them";
         findings.push(Finding::fault("signing_keys", message));
@@ -65,6 +66,7 @@ async fn look(services: &Services, fix: bool, findings: &mut Vec<Finding>) -> an
     let now = Clock::system().now();
     findings.extend(examine(&services.db, now, fix).await?);
     findings.extend(services.accounts.examine(fix).await?);
+    findings.extend(services.community.examine(fix).await.map_err(guildhall_kernel::Error::from)?);
     findings.push(match services.community.rehearse().await {
         Ok(()) => Finding::ok("groups", "a group can be made and deleted"),
         Err(error) => Finding::fault("groups", format!("a group cannot be made and deleted: {error}")),
@@ -77,6 +79,7 @@ async fn look(services: &Services, fix: bool, findings: &mut Vec<Finding>) -> an
         },
     });
     findings.push(examine_outbox(&services.outbox, now, services.mailer.is_some()).await?);
+    findings.extend(services.files.examine().await?);
     Ok(())
 }
 
@@ -124,15 +127,16 @@ fn space(settings: &Settings) -> Finding {
     }
 }
 
-/// What only the owner may read: the folder, the database and what SQLite puts beside it.
+/// What only the owner may read: the folder, the database and what SQLite puts beside it, and the files.
 fn private_paths(settings: &Settings) -> Vec<(PathBuf, u32)> {
-    let Some(database) = sqlite_file(&settings.database_url()) else { return Vec::new() };
+    let mut paths: Vec<_> = settings.files_folder().map(|folder| (folder, 0o700)).into_iter().collect();
+    let Some(database) = sqlite_file(&settings.database_url()) else { return paths };
     let beside = |suffix: &str| {
         let mut path = database.clone().into_os_string();
         path.push(suffix);
         PathBuf::from(path)
     };
-    let mut paths = vec![(database.clone(), 0o600), (beside("-wal"), 0o600), (beside("-shm"), 0o600)];
+    paths.extend([(database.clone(), 0o600), (beside("-wal"), 0o600), (beside("-shm"), 0o600)]);
     if settings.database.url.is_empty() {
         paths.push((settings.data_dir.clone(), 0o700));
     }
@@ -148,12 +152,12 @@ fn files(settings: &Settings, fix: bool) -> Vec<Finding> {
             continue;
         }
         let shown = path.display();
-        let finding = Finding::fault("file_modes", format!("{shown} can be read by others; it holds secrets"));
+        let finding = Finding::fault("file_modes", format!("{shown} can be read by others; it holds what is private"));
         let mended = fix && fs::set_permissions(&path, fs::Permissions::from_mode(mode)).is_ok();
         findings.push(if mended { finding.fixed() } else { finding });
     }
     if findings.is_empty() {
-        findings.push(Finding::ok("file_modes", "nobody else can read the database"));
+        findings.push(Finding::ok("file_modes", "nobody else can read the database or the files"));
     }
     findings
 }

@@ -42,5 +42,6 @@ pub fn document() -> Document {
         .merge_from(health::openapi())
         .nest(mounts::WELL_KNOWN, guildhall_accounts::well_known_openapi())
         .nest(mounts::ACCOUNTS, guildhall_accounts::openapi())
+        .nest(mounts::FILES, guildhall_kernel::file::openapi())
         .nest(mounts::COMMUNITY, guildhall_community::openapi())
 }

@@ -7,12 +7,12 @@ use std::{
 
 use axum::{
     Router,
-    extract::{MatchedPath, Request, State},
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, StatusCode, Uri, header, uri::PathAndQuery},
     middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::{IntoResponse, Response},
 };
-use guildhall_kernel::{Error, Kind, Problem, PublicUrl, TrustedProxies};
+use guildhall_kernel::{Error, Kind, Problem, PublicUrl, TrustedProxies, file::FORM_BYTES};
 use tower::ServiceExt;
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -38,9 +38,12 @@ pub fn wrap(routes: Router, settings: &Settings, url: &PublicUrl) -> Router {
     let proxies = Arc::new(TrustedProxies::parse(&settings.server.trusted_proxies).unwrap_or_default());
     let patience = Duration::from_secs(settings.server.request_seconds.into());
     let only_tls = url.is_https();
+    // Whatever takes a form with a file sees to its own limit. Beyond that by one byte, so that its refusal, which
+    // knows what is too large, comes first.
+    let largest = settings.limits.upload_bytes.saturating_add(FORM_BYTES + 1).max(settings.limits.body_bytes);
     both_spellings(routes)
-        .layer(axum::extract::DefaultBodyLimit::disable())
-        .layer(RequestBodyLimitLayer::new(settings.limits.body_bytes))
+        .layer(DefaultBodyLimit::max(settings.limits.body_bytes))
+        .layer(RequestBodyLimitLayer::new(largest))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, patience))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(panicked))

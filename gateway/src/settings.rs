@@ -16,7 +16,7 @@ const PRODUCTION: &str = "production";
 /// Every setting. The manual is `config/default.toml`, which is where the defaults come from.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Settings {
-    /// Where the embedded database lives.
+    /// Where the embedded database and uploaded files live.
     pub data_dir: PathBuf,
     /// The server itself.
     pub server: Server,
@@ -24,6 +24,8 @@ pub struct Settings {
     pub database: Database,
     /// What a client may ask for.
     pub limits: Limits,
+    /// Where uploaded files lie.
+    pub files: Files,
     /// How letters leave.
     pub mail: Mail,
     /// Whose pages may call the API.
@@ -72,6 +74,15 @@ pub struct Limits {
     pub enabled: bool,
     /// The largest request body, in bytes.
     pub body_bytes: usize,
+    /// The largest file that may be uploaded, in bytes.
+    pub upload_bytes: usize,
+}
+
+/// The section `files`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Files {
+    /// The object store; empty: a folder in the data folder.
+    pub url: String,
 }
 
 /// The section `mail`.
@@ -213,6 +224,7 @@ impl Settings {
         }
         for (key, value) in [
             ("limits.body_bytes", self.limits.body_bytes),
+            ("limits.upload_bytes", self.limits.upload_bytes),
             ("server.request_seconds", self.server.request_seconds as usize),
         ] {
             if value == 0 {
@@ -242,6 +254,9 @@ impl Settings {
         if !self.mail.smtp_url.is_empty() && !smtp.iter().any(|scheme| self.mail.smtp_url.starts_with(scheme)) {
             faults.push("mail.smtp_url must begin with smtp:// or smtps://".to_owned());
         }
+        if !self.files.url.is_empty() && !self.files.url.starts_with("s3://") {
+            faults.push("files.url must begin with s3://".to_owned());
+        }
         let schemes = ["sqlite:", "postgres://", "postgresql://"];
         if !self.database.url.is_empty() && !schemes.iter().any(|scheme| self.database.url.starts_with(scheme)) {
             faults.push("database.url must begin with sqlite:// or postgres://".to_owned());
@@ -268,6 +283,11 @@ impl Settings {
             return format!("sqlite://{path}?mode=rwc");
         }
         self.database.url.clone()
+    }
+
+    /// The folder of uploaded files, where they are in no object store.
+    pub fn files_folder(&self) -> Option<PathBuf> {
+        self.files.url.is_empty().then(|| self.data_dir.join("files"))
     }
 
     /// The mail server, without what it takes to sign in there.
@@ -414,6 +434,7 @@ mod tests {
         assert_eq!(settings.community, guildhall_community::Settings::default());
         assert_eq!(settings.server.bind, "127.0.0.1:8000");
         assert_eq!(settings.database_url(), "sqlite://data/guildhall.db?mode=rwc");
+        assert_eq!(settings.files_folder(), Some("data/files".into()));
     }
 
     #[test]
@@ -467,6 +488,8 @@ mod tests {
             ("GUILDHALL__MAIL__SMTP_URL", "mail.example.org", "mail.smtp_url"),
             ("GUILDHALL__ACCOUNTS__LINK_BASE", "example.org", "accounts.link_base"),
             ("GUILDHALL__LIMITS__BODY_BYTES", "0", "limits.body_bytes"),
+            ("GUILDHALL__LIMITS__UPLOAD_BYTES", "0", "limits.upload_bytes"),
+            ("GUILDHALL__FILES__URL", "https://s3.example.org/bucket", "files.url"),
             ("GUILDHALL__CORS__ORIGINS", "*", "cors.origins"),
             ("GUILDHALL__CORS__ORIGINS", "https://a.example/path", "cors.origins"),
             ("GUILDHALL__LOG__FILTER", "=[", "log.filter"),
@@ -506,6 +529,7 @@ mod tests {
         assert_eq!(mask("\"sqlite://data/x.db\""), "\"sqlite://data/x.db\"");
         assert_eq!(mask("\"smtps://u:s3cret@mail.example.org\""), "\"smtps://u:…@mail.example.org\"");
         assert_eq!(mask("\"postgres://db/x?user=u&password=s3cret&a=b\""), "\"postgres://db/x?user=u&…&a=b\"");
+        assert_eq!(mask("\"s3://key:s%2Fcret@s3.example.org/x?tls=off\""), "\"s3://key:…@s3.example.org/x?tls=off\"");
     }
 
     #[test]

@@ -7,10 +7,16 @@ use std::{
 use anyhow::Context;
 use axum::Router;
 use guildhall_accounts::{AccountsState, Host, SqlAccounts};
-use guildhall_community::{CommunityState, SqlCommunity};
-use guildhall_kernel::{Clock, Db, Outbox, PublicUrl, db::sqlite_file, mail::Mailer};
-use guildhall_platform::{InvalidMailServer, SmtpMailer};
-use guildhall_web::Web;
+use guildhall_community::{CommunityState, SqlCommunity, UserTable};
+use guildhall_kernel::{
+    Clock, Db, Outbox, PublicUrl,
+    db::sqlite_file,
+    file::{self, Files, FolderStore, Store},
+    mail::Mailer,
+    web::Web,
+};
+use guildhall_platform::{InvalidMailServer, PublicWeb, S3Store, SmtpMailer};
+use guildhall_web::Web as Pages;
 
 use crate::{Settings, health, layers};
 
@@ -20,6 +26,8 @@ pub(crate) mod mounts {
     pub(crate) const ACCOUNTS: &str = "/api";
     /// `/api/community/…`.
     pub(crate) const COMMUNITY: &str = "/api/community";
+    /// `/api/files/…`.
+    pub(crate) const FILES: &str = "/api";
     /// `/.well-known/…` (RFC 8615).
     pub(crate) const WELL_KNOWN: &str = "/.well-known";
 }
@@ -33,6 +41,8 @@ pub struct Services {
     pub outbox: Outbox,
     /// Takes letters to the mail server, where there is one.
     pub mailer: Option<Arc<dyn Mailer>>,
+    /// What people have uploaded.
+    pub files: Files,
     /// Accounts and tokens.
     pub accounts: SqlAccounts,
     /// Groups and their members.
@@ -70,6 +80,9 @@ impl Services {
         let url = settings.expected_url()?;
         let clock = Clock::system();
         let outbox = Outbox::new(db.clone(), clock.clone());
+        let mount = url.join(mounts::FILES).parse()?;
+        let files =
+            Files::open(db.clone(), store(settings)?, clock.clone(), mount, settings.limits.upload_bytes).await?;
         let host = Host {
             clock: clock.clone(),
             outbox: outbox.clone(),
@@ -80,10 +93,19 @@ impl Services {
         };
         let accounts = SqlAccounts::open(db.clone(), settings.accounts.clone(), host).await?;
         let mailer = mailer(settings)?;
-        let mount = url.join(mounts::COMMUNITY).parse()?;
-        let directory = Arc::new(accounts.clone());
-        let community = SqlCommunity::new(db.clone(), directory, clock, mount, settings.community.clone());
-        Ok(Self { db, outbox, mailer, accounts, community, _in_use: in_use })
+        let host = guildhall_community::Host {
+            clock,
+            directory: Arc::new(accounts.clone()),
+            users: UserTable { name: "users", search_key: "username_key" },
+            outbox: outbox.clone(),
+            files: files.clone(),
+            web: web(settings),
+            name: settings.server.name.clone(),
+            mount: url.join(mounts::COMMUNITY).parse()?,
+            home: settings.accounts.home(&url)?,
+        };
+        let community = SqlCommunity::new(db.clone(), settings.community.clone(), host);
+        Ok(Self { db, outbox, mailer, files, accounts, community, _in_use: in_use })
     }
 
     /// Opens the database alone, and says that it is in use for as long as what comes with it lives.
@@ -98,19 +120,45 @@ impl Services {
     pub(crate) fn router(&self, settings: &Settings, url: &PublicUrl) -> anyhow::Result<Router> {
         let accounts = AccountsState::new(&self.accounts, url.clone());
         let auth = accounts.auth.clone();
-        let mount = url.join(mounts::COMMUNITY).parse()?;
-        let community = Arc::new(self.community.mounted_at(mount));
-        let community = CommunityState { community, auth: auth.clone(), url: url.clone() };
+        let files = self.files.mounted_at(url.join(mounts::FILES).parse()?);
+        let community = self.community.mounted_at(url.join(mounts::COMMUNITY).parse()?, files.clone());
+        let community = CommunityState::new(&community, auth.clone(), url.clone());
 
-        let pages = Web { security: Arc::new(self.accounts.clone()), name: settings.server.name.as_str().into() };
+        let pages = Pages { security: Arc::new(self.accounts.clone()), name: settings.server.name.as_str().into() };
         let routes = Router::new()
             .nest(mounts::WELL_KNOWN, guildhall_accounts::well_known(accounts.clone()).into())
             .nest(mounts::ACCOUNTS, guildhall_accounts::router(accounts).into())
+            .nest(mounts::FILES, file::router(files).into())
             .nest(mounts::COMMUNITY, guildhall_community::router(community).into())
             .merge(guildhall_web::router(pages))
             .merge(health::router(self.db.clone(), auth, settings.metrics.bind.is_empty()))
             .merge(health::pages());
         Ok(layers::wrap(routes, settings, url))
+    }
+}
+
+/// Where uploaded files lie by the settings.
+fn store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
+    if let Some(folder) = settings.files_folder() {
+        return Ok(Arc::new(FolderStore::new(folder)));
+    }
+    match S3Store::new(&settings.files.url) {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(error) => anyhow::bail!("files.url {error}"),
+    }
+}
+
+/// What reads pages of the Internet, if the settings want it and this machine can.
+fn web(settings: &Settings) -> Option<Arc<dyn Web>> {
+    if !settings.community.link_previews {
+        return None;
+    }
+    match PublicWeb::new() {
+        Ok(web) => Some(Arc::new(web)),
+        Err(error) => {
+            tracing::warn!(%error, "links get no previews: pages cannot be read over TLS");
+            None
+        }
     }
 }
 

@@ -104,7 +104,7 @@ async fn an_account_from_the_first_letter_to_the_last() {
 
     // The way out.
     let export = server.get("/api/auth/me/export/", &anna).await.json();
-    assert_eq!((&export["account"]["username"], export["groups"].is_array()), (&json!("anna"), true));
+    assert_eq!((&export["account"]["username"], export["community"]["groups"].is_array()), (&json!("anna"), true));
     let refused = delete_with(&server, "/api/auth/me/", &anna, json!({"password": "wrong"})).await;
     assert_eq!(refused.status, 400);
     assert_eq!(delete_with(&server, "/api/auth/me/", &anna, json!({"password": PASSWORD})).await.status, 204);

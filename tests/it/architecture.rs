@@ -33,9 +33,12 @@ const MAY_KNOW: [(&str, &[&str]); 9] = [
 ];
 
 /// Libraries that only some of the crates may name.
-const ONLY_IN: [(&str, &[&str]); 7] = [
+const ONLY_IN: [(&str, &[&str]); 10] = [
     ("config", &["guildhall-gateway"]),
     ("lettre", &["guildhall-platform"]),
+    ("object_store", &["guildhall-platform"]),
+    ("reqwest", &["guildhall-platform"]),
+    ("image", &["guildhall-kernel"]),
     ("clap", &["guildhall-gateway", "guildhall-bench"]),
     ("hyper-util", &["guildhall-gateway", "guildhall-bench"]),
     ("sqlx", &["guildhall-kernel", "guildhall-bench"]),

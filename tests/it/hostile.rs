@@ -4,7 +4,7 @@ use guildhall_gateway::document;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::server::{TestServer, bearer};
+use crate::server::{TestServer, bearer, fill_in};
 
 /// The documented operations that are wanted: method and path.
 fn operations(wanted: fn(&Value) -> bool) -> Vec<(Method, String)> {
@@ -54,8 +54,9 @@ async fn no_body_makes_the_server_fail_or_leaves_anything_behind() {
         ("", "{}".into()),
         ("application/json", format!("{{\"name\": \"{}\"}}", "x".repeat(2 << 20))),
     ];
-    for (method, path) in operations(|operation| operation.get("requestBody").is_some()) {
-        let path = path.replace("{id}", "1");
+    let takes_json = |operation: &Value| operation["requestBody"]["content"].get("application/json").is_some();
+    for (method, path) in operations(takes_json) {
+        let path = fill_in(&path, "1");
         for (content_type, body) in &bodies {
             let request = server.request(method.clone(), &path).header("authorization", &anna);
             let answer = server.send(request.header("content-type", *content_type).body(body.clone())).await;
@@ -87,12 +88,20 @@ async fn a_hundred_mebibytes_are_refused_and_the_server_goes_on() {
 async fn no_address_makes_the_server_fail() {
     let server = TestServer::start().await;
     let anna = bearer(&server.newcomer("anna").await);
-    for id in ["0", "-1", "x", "9223372036854775807", "99999999999999999999", "%00", "%ff", "1%2F2", "..", "1.5", "'"] {
+    for id in ["0", "-1", "x", "9223372036854775807", "99999999999999999999", "%00", "%ff", "1%2F2", "x..", "1.5", "'"]
+    {
         for (method, path) in operations(|_| true).iter().filter(|(_, path)| path.contains('{')) {
-            let path = path.replace("{id}", id).replace("{file}", id);
+            let path = fill_in(path, id);
             let request = server.request(method.clone(), &path).header("authorization", &anna).json(&json!({}));
             let answer = server.send(request).await;
-            assert!(answer.status == 404 || answer.status == 403, "{method} {path}: {} {}", answer.status, answer.text);
+            // What is given out signed says so; a body that is wrong may be seen first.
+            // Following nobody no longer is no failure.
+            let idempotent = path.contains("/follows/") && method == Method::DELETE && answer.status == 204;
+            if idempotent {
+                continue;
+            }
+            let fits = [400, 401, 403, 404, 415].contains(&answer.status.as_u16());
+            assert!(fits, "{method} {path}: {} {}", answer.status, answer.text);
             assert_eq!(answer.headers["content-type"], "application/problem+json");
         }
     }
@@ -141,7 +150,7 @@ async fn no_token_but_a_good_one_opens_anything() {
     ];
     let closed: Vec<(Method, String)> = operations(|operation| operation.get("security") != Some(&json!([{}])))
         .into_iter()
-        .map(|(method, path)| (method, path.replace("{id}", "1")))
+        .map(|(method, path)| (method, fill_in(&path, "1")))
         .collect();
     assert!(closed.len() >= 30, "{closed:?}");
     for (method, path) in closed {

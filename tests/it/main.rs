@@ -4,8 +4,10 @@
 
 mod accounts;
 mod architecture;
+mod community;
 mod hostile;
 mod operations;
+mod outsider;
 mod reference;
 mod server;
 mod stories;

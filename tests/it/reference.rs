@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::server::TestServer;
+use crate::server::fill_in;
 
 #[test]
 fn the_description_is_as_reviewed() {
@@ -43,7 +44,7 @@ async fn every_operation_that_is_described_is_there() {
     for (path, item) in served["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
             let method: Method = method.to_uppercase().parse().unwrap();
-            let path = path.replace("{id}", "1").replace("{file}", "A-1.svg");
+            let path = fill_in(&path.replace("{file}", "A-1.svg"), "1");
             let answer = server.send(server.request(method.clone(), &path)).await;
             assert!(![404, 405].contains(&answer.status.as_u16()), "{method} {path}: {}", answer.status);
         }
@@ -87,6 +88,7 @@ fn what_can_be_called_without_signing_in_is_a_short_list() {
     let expected: Value = json!([
         "get /.well-known/jwks.json",
         "get /api/community/pictures/{file}",
+        "get /api/files/{id}/{name}",
         "get /healthz",
         "get /readyz",
         "post /api/auth/email/verify/",

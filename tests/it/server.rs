@@ -15,6 +15,8 @@ pub(crate) struct TestServer {
     pub(crate) url: String,
     pub(crate) client: Client,
     pub(crate) db: TestDb,
+    /// Where files lie, for as long as the server runs.
+    _folder: tempfile::TempDir,
 }
 
 /// An answer, read to its end.
@@ -53,11 +55,13 @@ impl TestServer {
 
     pub(crate) async fn with(more: &[(&str, &str)]) -> Self {
         let db = TestDb::new(guildhall_migration::all).await;
-        let settings = settings(db.url(), more);
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = ("GUILDHALL__DATA_DIR", folder.path().to_str().unwrap());
+        let settings = settings(db.url(), &[&[data_dir], more].concat());
         let services = Services::open(&settings, true).await.unwrap();
         let server = Server::start(&settings, services).await.unwrap();
         let url = format!("http://{}", server.address());
-        Self { server, url, client: Client::new(), db }
+        Self { server, url, client: Client::new(), db, _folder: folder }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -126,7 +130,7 @@ impl TestServer {
     /// How many rows each table has, but for what the server does by itself.
     pub(crate) async fn rows(&self) -> BTreeMap<String, i64> {
         let sql = match self.db.backend() {
-            DbBackend::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table'",
+            DbBackend::Sqlite => "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'",
             _ => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'",
         };
         let listed = self.db.conn().query_all_raw(Statement::from_string(self.db.backend(), sql)).await.unwrap();
@@ -139,6 +143,17 @@ impl TestServer {
         }
         rows
     }
+}
+
+/// A documented path with a value for each of its parameters.
+pub(crate) fn fill_in(path: &str, value: &str) -> String {
+    let mut parts = path.split('{');
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        filled.push_str(value);
+        filled.push_str(part.split_once('}').unwrap().1);
+    }
+    filled
 }
 
 pub(crate) fn bearer(signed_in: &Value) -> String {

@@ -155,9 +155,9 @@ async fn a_request_costs_a_fixed_number_of_statements() {
         ("/api/users/1/", 2),
         ("/api/users/?page_size=2", 3),
         ("/api/users/?page_size=20", 3),
-        ("/api/community/groups/1/", 4),
-        ("/api/community/groups/?page_size=2", 5),
-        ("/api/community/groups/?page_size=20", 5),
+        ("/api/community/groups/1/", 5),
+        ("/api/community/groups/?page_size=2", 6),
+        ("/api/community/groups/?page_size=20", 6),
         ("/healthz", 0),
         ("/.well-known/jwks.json", 1),
     ] {

@@ -56,7 +56,7 @@ impl Installation {
     async fn serve(&self) -> Child {
         let log = File::options().create(true).append(true).open(self.folder.path().join("log.txt")).unwrap();
         let server = self.command(&["serve"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let client = Client::new();
+        let client = client();
         let begun = Instant::now();
         while client.get(self.url("/readyz")).send().await.is_err() {
             assert!(begun.elapsed() < Duration::from_secs(20), "the server does not come up again");
@@ -142,7 +142,7 @@ async fn me(client: &Client, at: &Installation, who: &str) -> StatusCode {
 async fn a_server_that_is_killed_keeps_what_it_promised() {
     let installation = Arc::new(Installation::new().await);
     let promises = Arc::new(Promises::default());
-    let client = Client::new();
+    let client = client();
     let mut server = installation.serve().await;
 
     for kill in 1..=KILLS {
@@ -182,7 +182,7 @@ async fn a_server_that_is_killed_keeps_what_it_promised() {
 async fn a_throttle_outlives_a_kill() {
     let installation = Installation::new().await;
     let mut server = installation.serve().await;
-    let client = Client::new();
+    let client = client();
     let credentials = json!({"username": "anna", "email": "anna@example.org", "password": PASSWORD});
     let register = client.post(installation.url("/api/auth/register/")).json(&credentials).send().await.unwrap();
     assert_eq!(register.status(), 201);
@@ -211,4 +211,10 @@ async fn a_throttle_outlives_a_kill() {
     assert_eq!(try_with(PASSWORD).await.0, 200);
     server.kill().unwrap();
     server.wait().unwrap();
+}
+
+/// A client; which TLS it would use has to be said before one is made, even to a server without.
+fn client() -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::new()
 }

@@ -1,31 +1,21 @@
 //! The letters that people get about their account. None can be unsubscribed from: they are about
 //! its safety.
 
-use askama::Template;
-use guildhall_kernel::{self as kernel, Origin, PublicUrl, mail::Mail};
+use guildhall_kernel::{
+    self as kernel, Origin,
+    letter::{Action, Letter as Written, Letterhead},
+    mail::Mail,
+};
 
 use crate::one_time::Issued;
 
 /// Writes letters in the name of the service.
-pub(crate) struct Letters {
-    /// What people know the service as.
-    pub(crate) service: String,
-    /// Where it lives, and what every link begins with.
-    pub(crate) home: PublicUrl,
-}
+pub(crate) struct Letters(pub(crate) Letterhead);
 
 /// Whom a letter is for.
 pub(crate) struct Reader<'a> {
     pub(crate) email: &'a str,
     pub(crate) name: &'a str,
-}
-
-/// What the reader can do about it.
-struct Action {
-    label: &'static str,
-    url: String,
-    token: String,
-    until: String,
 }
 
 struct Letter<'a> {
@@ -35,27 +25,6 @@ struct Letter<'a> {
     action: Option<Action>,
 }
 
-#[derive(Template)]
-#[template(path = "letter.txt", escape = "none")]
-struct Text<'a> {
-    greeting: &'a str,
-    lines: &'a [String],
-    action: Option<&'a Action>,
-    service: &'a str,
-    home: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "letter.html")]
-struct Html<'a> {
-    subject: &'a str,
-    greeting: &'a str,
-    lines: &'a [String],
-    action: Option<&'a Action>,
-    service: &'a str,
-    home: &'a str,
-}
-
 const IGNORE: &str = "If that was not you, ignore this letter: nothing has changed.";
 const ACT: &str = "If that was not you, ask for a new password at once, and tell whoever runs the service.";
 
@@ -63,7 +32,7 @@ impl Letters {
     /// To a new account's address: does mail to it arrive?
     pub(crate) fn verify_address(&self, reader: Reader<'_>, link: &Issued) -> kernel::Result<Mail> {
         let lines = vec![
-            format!("Somebody has made the account {} with this address at {}.", reader.name, self.service),
+            format!("Somebody has made the account {} with this address at {}.", reader.name, self.0.service),
             "Confirm that the address is yours; then you can also sign in with it, and get a new password by mail."
                 .to_owned(),
             IGNORE.to_owned(),
@@ -75,7 +44,7 @@ impl Letters {
     /// To the owner of an address that somebody else has used for an account.
     pub(crate) fn address_known(&self, reader: Reader<'_>) -> kernel::Result<Mail> {
         let lines = vec![
-            format!("Somebody has used your address for an account at {}. You have one already.", self.service),
+            format!("Somebody has used your address for an account at {}. You have one already.", self.0.service),
             format!("Yours is called {}. If you have forgotten the password, ask for a new one.", reader.name),
             IGNORE.to_owned(),
         ];
@@ -85,7 +54,7 @@ impl Letters {
     /// To the new address of an account.
     pub(crate) fn confirm_new_address(&self, reader: Reader<'_>, link: &Issued) -> kernel::Result<Mail> {
         let lines = vec![
-            format!("The account {} at {} is to have this address.", reader.name, self.service),
+            format!("The account {} at {} is to have this address.", reader.name, self.0.service),
             IGNORE.to_owned(),
         ];
         let action = Some(self.action("Confirm the new address", "email/verify", link));
@@ -95,7 +64,7 @@ impl Letters {
     /// To the address that an account has, when somebody wants to change it.
     pub(crate) fn new_address_asked_for(&self, reader: Reader<'_>) -> kernel::Result<Mail> {
         let lines = vec![
-            format!("Somebody who knows your password wants another address for your account at {}.", self.service),
+            format!("Somebody who knows your password wants another address for your account at {}.", self.0.service),
             "Until the new address has been confirmed this one stays.".to_owned(),
             self.whence(),
             ACT.to_owned(),
@@ -106,7 +75,7 @@ impl Letters {
     /// To the address that an account had.
     pub(crate) fn address_changed(&self, reader: Reader<'_>) -> kernel::Result<Mail> {
         let lines = vec![
-            format!("Your account at {} has another address now. Mail no longer goes to this one.", self.service),
+            format!("Your account at {} has another address now. Mail no longer goes to this one.", self.0.service),
             self.whence(),
             ACT.to_owned(),
         ];
@@ -116,7 +85,7 @@ impl Letters {
     /// A link to choose a new password with.
     pub(crate) fn reset_password(&self, reader: Reader<'_>, link: &Issued) -> kernel::Result<Mail> {
         let lines = vec![
-            format!("Somebody has asked for a new password for the account {} at {}.", reader.name, self.service),
+            format!("Somebody has asked for a new password for the account {} at {}.", reader.name, self.0.service),
             self.whence(),
             IGNORE.to_owned(),
         ];
@@ -127,11 +96,11 @@ impl Letters {
     /// To somebody for whom staff has made an account.
     pub(crate) fn invitation(&self, reader: Reader<'_>, link: &Issued) -> kernel::Result<Mail> {
         let lines = vec![
-            format!("An account was made for you at {}. Its name is {}.", self.service, reader.name),
+            format!("An account was made for you at {}. Its name is {}.", self.0.service, reader.name),
             "Choose a password, and you can sign in.".to_owned(),
         ];
         let action = Some(self.action("Choose a password", "password/reset", link));
-        self.write(Letter { subject: format!("Your account at {}", self.service), reader, lines, action })
+        self.write(Letter { subject: format!("Your account at {}", self.0.service), reader, lines, action })
     }
 
     /// A notice that something about the account's safety has changed: `what` is a sentence.
@@ -146,25 +115,19 @@ impl Letters {
         match (origin.ip, origin.user_agent.as_deref().map(crate::model::device_label)) {
             (Some(ip), Some(device)) => format!("It was done from {ip}, on {device}."),
             (Some(ip), None) => format!("It was done from {ip}."),
-            _ => format!("It was done by whoever runs {}.", self.service),
+            _ => format!("It was done by whoever runs {}.", self.0.service),
         }
     }
 
     fn action(&self, label: &'static str, page: &str, link: &Issued) -> Action {
-        let url = self.home.join(&format!("/{page}/?token={}", link.token));
+        let url = self.0.home.join(&format!("/{page}/?token={}", link.token));
         Action { label, url, token: link.token.clone(), until: link.expires_at.for_people() }
     }
 
     fn write(&self, letter: Letter<'_>) -> kernel::Result<Mail> {
         let Letter { subject, reader, lines, action } = letter;
-        let greeting = format!("Hello {},", reader.name);
-        let (home, action) = (self.home.to_string(), action.as_ref());
-        let (service, home) = (self.service.as_str(), home.as_str());
-        let text = Text { greeting: &greeting, lines: &lines, action, service, home };
-        let html = Html { subject: &subject, greeting: &greeting, lines: &lines, action, service, home };
-        let text = text.render().map_err(kernel::Error::internal)?;
-        let html = html.render().map_err(kernel::Error::internal)?;
-        Ok(Mail { to: reader.email.to_owned(), subject, text, html })
+        let (to, name) = (reader.email.to_owned(), reader.name.to_owned());
+        self.0.write(Written { to, name, subject, lines, action })
     }
 }
 
@@ -175,7 +138,7 @@ mod tests {
     use super::*;
 
     fn letters() -> Letters {
-        Letters { service: "Tom & Co".to_owned(), home: "https://example.org".parse().unwrap() }
+        Letters(Letterhead { service: "Tom & Co".to_owned(), home: "https://example.org".parse().unwrap() })
     }
 
     fn link() -> Issued {

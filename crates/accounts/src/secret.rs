@@ -2,19 +2,12 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use guildhall_kernel as kernel;
-use sha2::{Digest, Sha256};
+pub(crate) use guildhall_kernel::secret::{fingerprint, random};
 
 /// How every user token begins, so that a scanner for leaked secrets knows one.
 const USER_TOKEN_PREFIX: &str = "ght_";
 /// How much of a user token is kept readable, to tell one from another in a list.
 const SHOWN: usize = 12;
-
-/// `N` bytes from the system's generator.
-pub(crate) fn random<const N: usize>() -> kernel::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| kernel::Error::internal(error.to_string()))?;
-    Ok(bytes)
-}
 
 /// A random identifier of 128 bits.
 pub(crate) fn random_id() -> kernel::Result<String> {
@@ -46,11 +39,6 @@ pub(crate) fn is_mistyped(token: &str) -> bool {
         return true;
     };
     checksum != URL_SAFE_NO_PAD.encode(crc32fast::hash(body.as_bytes()).to_be_bytes())
-}
-
-/// What is kept of a user token. It has 256 random bits, so that a plain hash cannot be guessed back.
-pub(crate) fn fingerprint(token: &str) -> Vec<u8> {
-    Sha256::digest(token.as_bytes()).to_vec()
 }
 
 /// The readable beginning of a user token.

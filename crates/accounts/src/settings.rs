@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use guildhall_kernel::PublicUrl;
+use guildhall_kernel::{self as kernel, PublicUrl};
 use serde::Deserialize;
 
 use crate::HashCost;
@@ -49,6 +49,18 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What the links in letters begin with, for a service that clients reach as `url`.
+    ///
+    /// # Errors
+    /// Where the setting is no address.
+    pub fn home(&self, url: &PublicUrl) -> kernel::Result<PublicUrl> {
+        if self.link_base.is_empty() {
+            Ok(url.clone())
+        } else {
+            self.link_base.parse().map_err(kernel::Error::internal)
+        }
+    }
+
     /// Every fault of this section, each beginning with its key.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();

@@ -16,7 +16,9 @@ mod user_tokens;
 
 use std::sync::Arc;
 
-use guildhall_kernel::{self as kernel, Clock, Db, Outbox, PublicUrl, UserId, UserRemoval, mail::Mail};
+use guildhall_kernel::{
+    self as kernel, Clock, Db, Outbox, PublicUrl, UserId, UserRemoval, letter::Letterhead, mail::Mail,
+};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, PartialModelTrait, QueryFilter, QuerySelect,
     QueryTrait, Select, Statement,
@@ -96,12 +98,8 @@ impl SqlAccounts {
         let hasher = Hasher::new(settings.hash)?;
         let keys = Keyring::open(&db, &settings, host.clock.now()).await?;
         let throttle = Throttle::new(kernel::secret::open(&db, THROTTLE_SECRET).await?, host.throttled);
-        let home = if settings.link_base.is_empty() {
-            host.url
-        } else {
-            settings.link_base.parse().map_err(kernel::Error::internal)?
-        };
-        let letters = Letters { service: host.name, home };
+        let home = settings.home(&host.url)?;
+        let letters = Letters(Letterhead { service: host.name, home });
         let Host { clock, outbox, removals, .. } = host;
         let one = AccountRow::select_cols(user::Entity::find().select_only()).filter(user::Column::Id.eq(0));
         let account_sql = one.build(db.backend()).sql;

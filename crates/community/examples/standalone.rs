@@ -1,4 +1,4 @@
-//! Groups in a service that has its own users: `people`, who show their number as a token.
+//! Groups and posts in a service that has its own users: `people`, who show their number as a token.
 //!
 //! Try it: `curl -H 'Authorization: Token 1' -H 'Content-Type: application/json' \
 //!     -d '{"name": "Readers"}' http://127.0.0.1:8001/community/groups/`
@@ -6,10 +6,11 @@
 use std::{error::Error, sync::Arc};
 
 use async_trait::async_trait;
-use guildhall_community::{CommunityState, Settings, SqlCommunity, migrations, router};
+use guildhall_community::{CommunityState, Host, Settings, SqlCommunity, UserTable, migrations, router};
 use guildhall_kernel::{
-    self as kernel, Auth, Authenticate, Caller, Clock, Credentials, Db, Directory, HostTables, Kind, Person, PublicUrl,
-    Roles, UserId,
+    self as kernel, Auth, Authenticate, Caller, Clock, Credentials, Db, Directory, HostTables, Kind, Outbox, Person,
+    PublicUrl, Roles, UserId,
+    file::{self, Files, FolderStore},
 };
 use sea_orm::ConnectionTrait;
 
@@ -34,19 +35,37 @@ impl Directory for People {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let file = std::env::temp_dir().join(format!("standalone-{}.db", std::process::id()));
-    let db = Db::connect(&format!("sqlite://{}?mode=rwc", file.display()), 4).await?;
+    let folder = std::env::temp_dir().join(format!("standalone-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let db = Db::connect(&format!("sqlite://{}?mode=rwc", folder.join("host.db").display()), 4).await?;
     db.write(|tx| async move {
-        let people = "CREATE TABLE people (id integer PRIMARY KEY); INSERT INTO people VALUES (1), (2);";
+        let people = "CREATE TABLE people (id integer PRIMARY KEY, name text); \
+                      INSERT INTO people VALUES (1, 'anna'), (2, 'ben');";
         tx.conn().execute_unprepared(people).await
     })
     .await?;
-    db.migrate(|| migrations(&HostTables { users: "people" })).await?;
+    db.migrate(|| {
+        let host = HostTables { users: "people" };
+        [kernel::migrations(&host), migrations(&host)].into_iter().flatten().collect()
+    })
+    .await?;
 
-    let url: PublicUrl = "http://127.0.0.1:8001".parse()?;
-    let mount = url.join("/community").parse()?;
-    let community = Arc::new(SqlCommunity::new(db, Arc::new(People), Clock::system(), mount, Settings::default()));
-    let state = CommunityState { community, auth: Auth::new(People), url };
-    let app = axum::Router::new().nest("/community", router(state).into());
+    let (url, clock): (PublicUrl, Clock) = ("http://127.0.0.1:8001".parse()?, Clock::system());
+    let store = Arc::new(FolderStore::new(folder.join("files")));
+    let files = Files::open(db.clone(), store, clock.clone(), url.clone(), 10 << 20).await?;
+    let host = Host {
+        clock: clock.clone(),
+        directory: Arc::new(People),
+        users: UserTable { name: "people", search_key: "name" },
+        outbox: Outbox::new(db.clone(), clock),
+        files: files.clone(),
+        web: None,
+        name: "Readers' club".to_owned(),
+        mount: url.join("/community").parse()?,
+        home: url.clone(),
+    };
+    let community = SqlCommunity::new(db, Settings::default(), host);
+    let state = CommunityState::new(&community, Auth::new(People), url);
+    let app = axum::Router::new().nest("/community", router(state).into()).merge(file::router(files));
     Ok(axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8001").await?, app).await?)
 }

@@ -1,24 +1,40 @@
 #![doc = include_str!("../README.md")]
 
+mod admin;
+mod calendar;
 mod entity;
 mod error;
+mod markdown;
 mod migrations;
 mod model;
 mod picture;
-mod removal;
+mod preview;
 mod routes;
 mod service;
 mod settings;
 mod sql;
+mod words;
 
+pub use admin::admin;
+pub use entity::membership::Role;
 pub use error::{Error, Result};
 pub use migrations::migrations;
-pub use model::{Group, GroupFilter, GroupId, NewGroup};
-pub use removal::Removal;
+pub(crate) use model::InviteState;
+pub use model::{
+    Answer, Attachment, AttachmentId, Attendance, Attendee, AttendeeFilter, Ban, CategoryCount, Comment, CommentId,
+    CommentPatch, Course, CourseFilter, CourseId, CourseIds, CoursePatch, Deletion, Draft, DraftId, Enrolment, Event,
+    EventFilter, EventId, EventPatch, FeedFilter, FeedType, Follow, Group, GroupFilter, GroupId, GroupPatch,
+    Invitation, Invite, InviteId, InviteStatus, IssuedInvite, JoinRequest, Joined, Learner, Lesson, LessonId,
+    LessonPatch, LessonSummary, LinkPreview, LogEntry, Member, MemberFilter, Membership, MembershipFilter, NewBan,
+    NewComment, NewCourse, NewEvent, NewGroup, NewInvite, NewLesson, NewPoll, NewPost, NewReport, NewRsvp, NewSection,
+    PictureKind, PictureUrls, Poll, PollOption, Post, PostCategory, PostId, PostPatch, Posting, Report, ReportId,
+    ReportStatus, RequestId, RequestStatus, Rsvp, SearchResults, Section, SectionId, SectionPatch, Verdict, Visibility,
+    Vote, When,
+};
 pub use routes::{CommunityState, openapi, router};
-pub use service::Community;
+pub use service::{Courses, Events, Groups, Posts};
 pub use settings::Settings;
-pub use sql::SqlCommunity;
+pub use sql::{Host, Removal, SqlCommunity, UserTable};
 
 #[cfg(feature = "testing")]
-pub use service::MockCommunity;
+pub use service::{MockCourses, MockEvents, MockGroups, MockPosts};

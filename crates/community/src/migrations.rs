@@ -1,21 +1,55 @@
 use guildhall_kernel::{HostTables, db::SqlMigration};
+use sea_orm::DbBackend;
 use sea_orm_migration::MigrationTrait;
 
-/// The tables of this crate, with foreign keys to the host's user table.
+/// The SQL of a migration, forward and back.
+macro_rules! migration {
+    ($name:literal) => {
+        SqlMigration::new(
+            $name,
+            include_str!(concat!("migrations/", $name, ".up.sql")),
+            include_str!(concat!("migrations/", $name, ".down.sql")),
+        )
+    };
+}
+
+/// The tables of this crate, with foreign keys to the host's user table. The kernel's tables are there
+/// before: files are among them.
 pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
-    let groups = SqlMigration::new(
-        "m20250101_000100_community_groups",
-        include_str!("migrations/m20250101_000100_community_groups.up.sql"),
-        include_str!("migrations/m20250101_000100_community_groups.down.sql"),
-    );
-    vec![Box::new(groups.with("users", host.users))]
+    let tables = [
+        migration!("m20250101_000100_community_groups"),
+        migration!("m20250101_000110_community_people"),
+        migration!("m20250101_000120_community_posts"),
+        migration!("m20250101_000130_community_courses"),
+        migration!("m20250101_000140_community_events"),
+    ];
+    // What only triggers can see to, and the indexes of words, which the databases spell differently.
+    let rules = SqlMigration::new("m20250101_000150_community_rules", "", "")
+        .only(
+            DbBackend::Sqlite,
+            include_str!("migrations/m20250101_000150_community_rules_sqlite.up.sql"),
+            include_str!("migrations/m20250101_000150_community_rules_sqlite.down.sql"),
+        )
+        .only(
+            DbBackend::Postgres,
+            include_str!("migrations/m20250101_000150_community_rules_postgres.up.sql"),
+            include_str!("migrations/m20250101_000150_community_rules_postgres.down.sql"),
+        );
+    let mut all: Vec<Box<dyn MigrationTrait>> = Vec::new();
+    for table in tables {
+        all.push(Box::new(table.with("users", host.users)));
+    }
+    all.push(Box::new(rules));
+    all
 }
 
 /// The tables of this crate beside a user table that is not ours.
 #[cfg(test)]
 pub(crate) fn beside_people() -> Vec<Box<dyn MigrationTrait>> {
-    let people = SqlMigration::new("m20240101_000000_people", "CREATE TABLE people (id {id});", "DROP TABLE people;");
+    let up = "CREATE TABLE people (id {id}, name text);";
+    let people = SqlMigration::new("m20240101_000000_people", up, "DROP TABLE people;");
     let mut all: Vec<Box<dyn MigrationTrait>> = vec![Box::new(people)];
+    all.extend(guildhall_kernel::migrations(&HostTables { users: "people" }));
     all.extend(migrations(&HostTables { users: "people" }));
     all
 }

@@ -44,7 +44,16 @@ pub struct Db(Arc<Inner>);
 struct Inner {
     reader: DatabaseConnection,
     writer: Writer,
-    statements: Arc<AtomicU64>,
+    statements: Arc<Statements>,
+}
+
+/// What has been run.
+#[derive(Default)]
+struct Statements {
+    count: AtomicU64,
+    /// The statements themselves, while somebody wants to see them.
+    #[cfg(feature = "testing")]
+    kept: std::sync::Mutex<Option<Vec<Statement>>>,
 }
 
 enum Writer {
@@ -82,7 +91,7 @@ impl Db {
     /// # Errors
     /// When the address is of no known kind, or the database cannot be reached.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, DbErr> {
-        let statements = Arc::new(AtomicU64::new(0));
+        let statements = Arc::<Statements>::default();
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let reader = open(postgres_options(url, connections)?, &statements).await?;
             return Ok(Self(Arc::new(Inner { reader, writer: Writer::Postgres, statements })));
@@ -115,7 +124,14 @@ impl Db {
 
     /// How many statements have been run through this handle.
     pub fn statements(&self) -> u64 {
-        self.0.statements.load(Ordering::Relaxed)
+        self.0.statements.count.load(Ordering::Relaxed)
+    }
+
+    /// Keeps the statements that are run from now on, and gives those kept so far.
+    #[cfg(feature = "testing")]
+    pub fn keep_statements(&self) -> Vec<Statement> {
+        let mut kept = self.0.statements.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept.replace(Vec::new()).unwrap_or_default()
     }
 
     /// Runs one act as one transaction: everything in it is stored when this returns `Ok`, and
@@ -317,11 +333,19 @@ fn private_file(url: &str) -> Result<(), DbErr> {
     Ok(())
 }
 
-async fn open(options: ConnectOptions, statements: &Arc<AtomicU64>) -> Result<DatabaseConnection, DbErr> {
+async fn open(options: ConnectOptions, statements: &Arc<Statements>) -> Result<DatabaseConnection, DbErr> {
     let mut connection = Database::connect(options).await?;
     let statements = statements.clone();
-    connection.set_metric_callback(move |_| {
-        statements.fetch_add(1, Ordering::Relaxed);
+    connection.set_metric_callback(move |run| {
+        statements.count.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "testing")]
+        if let Ok(mut kept) = statements.kept.lock()
+            && let Some(kept) = kept.as_mut()
+        {
+            kept.push(run.statement.clone());
+        }
+        #[cfg(not(feature = "testing"))]
+        let _ = run;
     });
     Ok(connection)
 }

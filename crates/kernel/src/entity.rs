@@ -2,6 +2,8 @@
 #![expect(unreachable_pub, reason = "SeaORM makes public items beside the structs")]
 
 pub(crate) mod audit_event;
+pub(crate) mod file;
+pub(crate) mod file_garbage;
 pub(crate) mod job;
 pub(crate) mod outbox;
 pub(crate) mod secret;
@@ -13,7 +15,14 @@ mod tests {
 
     #[tokio::test]
     async fn the_migrations_make_what_the_entities_describe() {
-        let tables = vec![table(audit_event::Entity), table(job::Entity), table(outbox::Entity), table(secret::Entity)];
+        let tables = vec![
+            table(audit_event::Entity),
+            table(file::Entity),
+            table(file_garbage::Entity),
+            table(job::Entity),
+            table(outbox::Entity),
+            table(secret::Entity),
+        ];
         let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
         assert_no_drift("kernel_", tables, crate::migrations::beside_people, snapshots).await;
     }

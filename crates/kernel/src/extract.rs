@@ -1,11 +1,11 @@
 use axum::{
-    body::Bytes,
-    extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
+    body::{Body, Bytes},
+    extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request, rejection::BytesRejection},
     http::{HeaderMap, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::{
-    Serialize,
+    Deserialize, Deserializer, Serialize,
     de::{DeserializeOwned, IgnoredAny},
 };
 
@@ -35,6 +35,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         }
         let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
         parse(&body).map(Self)
+    }
+}
+
+/// No body at all is fine where one need not be given; a bad one is not.
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Error> {
+        let said_to_be_json = is_json(request.headers());
+        let typed = request.headers().contains_key(header::CONTENT_TYPE);
+        let (parts, body) = request.into_parts();
+        let request = Request::from_parts(parts.clone(), body);
+        let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
+        if body.is_empty() && (said_to_be_json || !typed) {
+            return Ok(None);
+        }
+        let request = Request::from_parts(parts, Body::from(body));
+        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
     }
 }
 
@@ -109,6 +127,12 @@ fn has_nul(body: &[u8]) -> bool {
 
 fn nul() -> Error {
     Error::new(Kind::Invalid, "nul_character", "The character U+0000 is not allowed.")
+}
+
+/// Tells a field that is `null` (`Some(None)`) from one that is absent (`None`):
+/// `#[serde(default, deserialize_with = "guildhall_kernel::present")]`.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(field).map(Some)
 }
 
 /// The parameters of a path. What does not fit, an id that is no number for instance, is 404:

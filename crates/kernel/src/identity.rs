@@ -216,6 +216,19 @@ pub struct Person {
 pub trait Directory: Send + Sync + 'static {
     /// Those of the people asked for who exist, in no particular order, in one query.
     async fn people(&self, ids: &[UserId]) -> Result<Vec<Person>>;
+
+    /// Those of the people with these names, in any case, who exist. Where people have no names that others
+    /// could write, nobody.
+    async fn named(&self, names: &[String]) -> Result<Vec<Person>> {
+        let _ = names;
+        Ok(Vec::new())
+    }
+
+    /// Is this, in any case, the person's address? Where people have no addresses, never.
+    async fn has_address(&self, user: UserId, email: &str) -> Result<bool> {
+        let _ = (user, email);
+        Ok(false)
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 extern crate self as guildhall_kernel;
 
+pub mod admin;
 pub mod audit;
 mod cursor;
 pub mod db;
@@ -10,9 +11,11 @@ mod entity;
 pub mod error;
 mod etag;
 mod extract;
+pub mod file;
 mod id;
 pub mod identity;
 pub mod job;
+pub mod letter;
 pub mod mail;
 mod migrations;
 mod origin;
@@ -26,18 +29,19 @@ pub mod testing;
 pub mod text;
 mod time;
 mod url;
+pub mod web;
 
 pub use db::Db;
 pub use error::{Error, FieldErrors, Kind, Problem, Result};
 pub use etag::{ETag, IfMatch, Tagged};
-pub use extract::{Json, Path, Query};
+pub use extract::{Json, Path, Query, present};
 pub use identity::{Auth, Authenticate, Caller, Credentials, Directory, Person, Roles, SessionId, UserId};
 pub use migrations::migrations;
 pub use origin::{InvalidNetwork, Origin, TrustedProxies};
 pub use outbox::Outbox;
 pub use page::{Ordering, Page, PageParams, PageQuery};
 pub use removal::{Blocker, UserRemoval};
-pub use slice::{Keyed, Slice, SliceParams, SliceQuery};
+pub use slice::{Keyed, Slice, SliceParams, SliceQuery, Window};
 pub use time::{Clock, Timestamp};
 pub use url::PublicUrl;
 

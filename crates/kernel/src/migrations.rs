@@ -16,7 +16,18 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
         include_str!("migrations/m20250101_000010_kernel_append_only_postgres.up.sql"),
         include_str!("migrations/m20250101_000010_kernel_append_only_postgres.down.sql"),
     );
-    vec![Box::new(kernel.with("users", host.users))]
+    let files = SqlMigration::new(
+        "m20250101_000030_kernel_files",
+        include_str!("migrations/m20250101_000030_kernel_files.up.sql"),
+        include_str!("migrations/m20250101_000030_kernel_files.down.sql"),
+    )
+    .only(DbBackend::Sqlite, include_str!("migrations/m20250101_000030_kernel_files_collected_sqlite.up.sql"), "")
+    .only(
+        DbBackend::Postgres,
+        include_str!("migrations/m20250101_000030_kernel_files_collected_postgres.up.sql"),
+        include_str!("migrations/m20250101_000030_kernel_files_collected_postgres.down.sql"),
+    );
+    vec![Box::new(kernel.with("users", host.users)), Box::new(files)]
 }
 
 /// The kernel's tables beside a user table that is not ours.

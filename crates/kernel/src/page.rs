@@ -4,7 +4,7 @@ use axum::{
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, Order, PartialModelTrait, QueryOrder, QuerySelect, Select,
-    sea_query::{Alias, Asterisk, Expr, Func, Query},
+    sea_query::{Alias, Asterisk, Expr, Func, Query, SelectStatement},
 };
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -73,10 +73,24 @@ impl<T: PartialModelTrait> Page<T> {
         query: &PageQuery,
         conn: &impl ConnectionTrait,
     ) -> Result<Self> {
+        let counted = sea_orm::QueryTrait::into_query(select.clone().select_only().expr(Expr::val(1)));
+        Self::fetch_counting(select, counted, more, ordering, query, conn).await
+    }
+
+    /// The same where there is a better way to count: `counted` has as many rows as the whole list, at least
+    /// up to where pages end.
+    pub async fn fetch_counting<E: EntityTrait>(
+        select: Select<E>,
+        counted: SelectStatement,
+        more: impl FnOnce(Select<E>) -> Select<E>,
+        ordering: &Ordering<'_, E::Column>,
+        query: &PageQuery,
+        conn: &impl ConnectionTrait,
+    ) -> Result<Self> {
         let order = query.ordering.as_deref().filter(|asked| !asked.is_empty()).unwrap_or(ordering.usual);
         let columns = ordering.columns(order)?;
         let offset = (query.page - 1) * query.size;
-        let mut rows = more(T::select_cols(select.clone().select_only()));
+        let mut rows = more(T::select_cols(select.select_only()));
         rows = Placed::<T>::ask(rows, &columns);
         for (column, direction) in &columns {
             rows = rows.order_by(*column, direction.clone());
@@ -93,7 +107,7 @@ impl<T: PartialModelTrait> Page<T> {
             return Err(Error::new(Kind::NotFound, "page_not_found", "There is no such page."));
         }
         let told_by_page = query.cursor.is_none() && shown < query.size;
-        let total = if told_by_page { offset + shown } else { count(select, query.exact, conn).await? };
+        let total = if told_by_page { offset + shown } else { count(counted, query.exact, conn).await? };
         let capped = !query.exact && total > DEEPEST_ROW;
         let in_pages = query.cursor.is_none() && offset + shown < total;
         let next = if in_pages && offset + shown < DEEPEST_ROW {
@@ -113,8 +127,7 @@ impl<T: PartialModelTrait> Page<T> {
     }
 }
 
-async fn count<E: EntityTrait>(select: Select<E>, exact: bool, conn: &impl ConnectionTrait) -> Result<u64> {
-    let mut rows = sea_orm::QueryTrait::into_query(select.select_only().expr(Expr::val(1)));
+async fn count(mut rows: SelectStatement, exact: bool, conn: &impl ConnectionTrait) -> Result<u64> {
     rows.clear_order_by();
     if !exact {
         rows.limit(DEEPEST_ROW + 1);
@@ -130,7 +143,8 @@ async fn count<E: EntityTrait>(select: Select<E>, exact: bool, conn: &impl Conne
 
 /// How many rows there are, counted up to where pages end.
 pub(crate) async fn count_up_to<E: EntityTrait>(select: Select<E>, conn: &impl ConnectionTrait) -> Result<u64> {
-    Ok(count(select, false, conn).await?.min(DEEPEST_ROW))
+    let rows = sea_orm::QueryTrait::into_query(select.select_only().expr(Expr::val(1)));
+    Ok(count(rows, false, conn).await?.min(DEEPEST_ROW))
 }
 
 /// Which page of a list is asked for: `?page=` or `?cursor=`, `?page_size=`, `?ordering=`,
@@ -173,6 +187,22 @@ impl PageQuery {
             cursor: None,
             links: Links::default(),
         }
+    }
+
+    /// How many rows of the list have to be known to show the page; none where it is read by a cursor, from a
+    /// place that no number tells.
+    pub fn reach(&self) -> Option<u64> {
+        self.cursor.is_none().then(|| self.page.saturating_mul(self.size))
+    }
+
+    /// Is the list asked for in this order, which is its usual one?
+    pub fn is_usual(&self, usual: &str) -> bool {
+        self.ordering.as_deref().is_none_or(|order| order.is_empty() || order == usual)
+    }
+
+    /// How many rows have to be known to count the list; none where all do.
+    pub fn counted(&self) -> Option<u64> {
+        (!self.exact).then_some(DEEPEST_ROW + 1)
     }
 
     /// The same page in another order, as `?ordering=` would say it.

@@ -1,11 +1,25 @@
-//! Keys that the installation makes for itself, once, and that all its nodes share.
+//! Random secrets, and the keys that the installation makes for itself, once, and that all its nodes share.
 
 use sea_orm::{EntityTrait, Set};
+use sha2::{Digest, Sha256};
 
 use crate::{Db, Error, Result, Timestamp, entity::secret};
 
 /// 256 bits that nobody outside of the database knows.
 pub type Secret = [u8; 32];
+
+/// `N` bytes from the system's generator.
+pub fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// What is kept of a token with at least 128 random bits: too many to guess, so that a plain hash
+/// (SHA-256) cannot be turned back.
+pub fn fingerprint(token: &str) -> Vec<u8> {
+    Sha256::digest(token.as_bytes()).to_vec()
+}
 
 /// The secret with this name, made when it is first asked for. Of several nodes that ask at once
 /// one makes it.
@@ -13,8 +27,7 @@ pub async fn open(db: &Db, name: &'static str) -> Result<Secret> {
     if let Some(found) = secret::Entity::find_by_id(name).one(db.conn()).await? {
         return read(found);
     }
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| Error::internal(error.to_string()))?;
+    let bytes = random::<32>()?;
     let row = db
         .write(|tx| async move {
             let row = secret::ActiveModel {

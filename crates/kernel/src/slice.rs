@@ -42,7 +42,7 @@ pub trait Keyed {
 #[derive(Clone, Debug)]
 pub struct SliceQuery {
     limit: u64,
-    from: From,
+    from: Window,
     links: Links,
 }
 
@@ -59,17 +59,15 @@ pub struct SliceParams {
     after: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
-    Newest,
-    Before(i64),
-    After(i64),
-}
-
 impl SliceQuery {
     /// The newest ones, without links, for callers from Rust.
     pub fn newest(limit: u64) -> Self {
-        Self { limit: limit.clamp(1, MAX_LIMIT), from: From::Newest, links: Links::default() }
+        Self { limit: limit.clamp(1, MAX_LIMIT), from: Window::Newest, links: Links::default() }
+    }
+
+    /// What comes before this key, for callers from Rust.
+    pub fn before(key: i64, limit: u64) -> Self {
+        Self { from: Window::Before(key), ..Self::newest(limit) }
     }
 
     fn from_parts(parts: &Parts, url: &PublicUrl) -> Result<Self> {
@@ -79,9 +77,9 @@ impl SliceQuery {
             number.map(|number| number.map(|number| i64::try_from(number).unwrap_or(i64::MAX)))
         };
         let from = match (key("before")?, key("after")?) {
-            (None, None) => From::Newest,
-            (Some(key), None) => From::Before(key),
-            (None, Some(key)) => From::After(key),
+            (None, None) => Window::Newest,
+            (Some(key), None) => Window::Before(key),
+            (None, Some(key)) => Window::After(key),
             (Some(_), Some(_)) => {
                 return Err(Error::field("after", "Give either before or after, not both."));
             }
@@ -107,6 +105,46 @@ where
     }
 }
 
+/// Where a stretch begins, by its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// At the newest, towards the older.
+    Newest,
+    /// Before this one, towards the older.
+    Before(i64),
+    /// After this one, towards the newer.
+    After(i64),
+}
+
+impl Window {
+    /// So many rows of a query from here on, by the column that holds the key.
+    pub fn cut<E: EntityTrait>(self, select: Select<E>, key: E::Column, rows: u64) -> Select<E> {
+        let select = match self {
+            Self::Newest => select.order_by_desc(key),
+            Self::Before(end) => select.filter(key.lt(end)).order_by_desc(key),
+            Self::After(start) => select.filter(key.gt(start)).order_by_asc(key),
+        };
+        select.limit(rows)
+    }
+}
+
+impl SliceQuery {
+    /// Where the stretch begins.
+    pub fn window(&self) -> Window {
+        self.from
+    }
+
+    /// How many rows have to be read: one more than are shown tells whether there is anything behind.
+    pub fn rows(&self) -> u64 {
+        self.limit + 1
+    }
+
+    /// The stretch of a query, by the column that holds the key.
+    pub fn cut<E: EntityTrait>(&self, select: Select<E>, key: E::Column) -> Select<E> {
+        self.from.cut(select, key, self.rows())
+    }
+}
+
 impl<T: PartialModelTrait + Keyed> Slice<T> {
     /// Reads one stretch of a query, by the column that holds the key, in one statement.
     pub async fn fetch<E: EntityTrait>(
@@ -115,29 +153,39 @@ impl<T: PartialModelTrait + Keyed> Slice<T> {
         query: &SliceQuery,
         conn: &impl ConnectionTrait,
     ) -> Result<Self> {
-        let select = match query.from {
-            From::Newest => select.order_by_desc(key),
-            From::Before(end) => select.filter(key.lt(end)).order_by_desc(key),
-            From::After(start) => select.filter(key.gt(start)).order_by_asc(key),
-        };
-        // One row more than asked for tells whether there is anything behind it.
-        let rows = select.limit(query.limit + 1).into_partial_model::<T>();
-        let mut results = rows.all(conn).await?;
+        let rows = query.cut(select, key).into_partial_model::<T>();
+        Ok(Self::of(rows.all(conn).await?, Keyed::key, query))
+    }
+}
+
+impl<T> Slice<T> {
+    /// The stretch that these rows are, as many as [`SliceQuery::rows`] asks for and in its order.
+    pub fn of(mut results: Vec<T>, key: impl Fn(&T) -> i64, query: &SliceQuery) -> Self {
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let more = results.len() > limit;
         results.truncate(limit);
-        let first = results.first().map(Keyed::key);
-        let last = results.last().map(Keyed::key).filter(|_| more);
+        let first = results.first().map(&key);
+        let last = results.last().map(&key).filter(|_| more);
         let (next, previous) = match query.from {
-            From::Newest => (last.map(|key| query.url_of(Some(key), None)), None),
-            From::Before(_) => {
+            Window::Newest => (last.map(|key| query.url_of(Some(key), None)), None),
+            Window::Before(_) => {
                 (last.map(|key| query.url_of(Some(key), None)), first.map(|key| query.url_of(None, Some(key))))
             }
-            From::After(_) => {
+            Window::After(_) => {
                 (last.map(|key| query.url_of(None, Some(key))), first.map(|key| query.url_of(Some(key), None)))
             }
         };
-        Ok(Self { next, previous, results })
+        Self { next, previous, results }
+    }
+
+    /// Takes out what the stretch holds, to be put back with [`with`](Self::with) as something else.
+    pub fn take(mut self) -> (Vec<T>, Self) {
+        (std::mem::take(&mut self.results), self)
+    }
+
+    /// The same stretch of something else.
+    pub fn with<U>(self, results: Vec<U>) -> Slice<U> {
+        Slice { next: self.next, previous: self.previous, results }
     }
 }
 
@@ -153,9 +201,9 @@ mod tests {
 
     #[test]
     fn a_direction_is_newest_before_or_after() {
-        assert_eq!(query("/x/").unwrap().from, From::Newest);
-        assert_eq!(query("/x/?before=7").unwrap().from, From::Before(7));
-        assert_eq!(query("/x/?after=7").unwrap().from, From::After(7));
+        assert_eq!(query("/x/").unwrap().from, Window::Newest);
+        assert_eq!(query("/x/?before=7").unwrap().from, Window::Before(7));
+        assert_eq!(query("/x/?after=7").unwrap().from, Window::After(7));
         assert!(query("/x/?after=7&before=9").is_err());
         assert!(query("/x/?after=x").is_err());
     }

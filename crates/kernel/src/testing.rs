@@ -9,4 +9,4 @@ mod plan;
 pub use database::TestDb;
 pub use drift::{Table, assert_no_drift, table};
 pub use http::{Answer, TestClient, fake_directory, signed_in_as};
-pub use plan::plan;
+pub use plan::{assert_plans, explain, plan};

@@ -1,12 +1,11 @@
-use reqwest::Client;
 use serde_json::{Value, json};
 
-use crate::terminal::{Terminal, code, text};
+use crate::terminal::{Terminal, client, code, text};
 
 const PASSWORD: &str = "correct horse é";
 
 async fn post(url: &str, authorization: &str, body: Value) -> (u16, Value) {
-    let answer = Client::new().post(url).header("authorization", authorization).json(&body).send().await.unwrap();
+    let answer = client().post(url).header("authorization", authorization).json(&body).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap_or_default())
 }
 
@@ -36,7 +35,7 @@ async fn an_empty_folder_becomes_a_server_that_says_what_to_do() {
     let server = terminal.serve();
     assert!(!server.told().join("\n").contains("user create"));
     let access = format!("Bearer {}", signed_in["access"].as_str().unwrap());
-    let list = Client::new().get(format!("{}/api/community/groups/", server.url)).header("authorization", access);
+    let list = client().get(format!("{}/api/community/groups/", server.url)).header("authorization", access);
     let list: Value = list.send().await.unwrap().json().await.unwrap();
     assert_eq!(list["results"][0]["name"], "Readers");
 }

@@ -119,3 +119,9 @@ pub(crate) fn text(output: &Output) -> String {
 pub(crate) fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
+
+/// A client; which TLS it would use has to be said before one is made, even to a server without.
+pub(crate) fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}

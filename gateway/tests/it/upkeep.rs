@@ -2,10 +2,9 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use reqwest::Client;
 use serde_json::{Value, json};
 
-use crate::terminal::{Terminal, code, text};
+use crate::terminal::{Terminal, client, code, text};
 
 const PASSWORD: &str = "correct horse é\n";
 
@@ -28,13 +27,13 @@ fn of<'a>(findings: &'a [Value], check: &str) -> &'a Value {
 
 async fn sign_in(url: &str, name: &str) -> Value {
     let body = json!({"username": name, "password": PASSWORD.trim()});
-    let answer = Client::new().post(format!("{url}/api/auth/login/")).json(&body).send().await.unwrap();
+    let answer = client().post(format!("{url}/api/auth/login/")).json(&body).send().await.unwrap();
     answer.json().await.unwrap()
 }
 
 async fn me(url: &str, signed_in: &Value) -> u16 {
     let access = format!("Bearer {}", signed_in["access"].as_str().unwrap());
-    let answer = Client::new().get(format!("{url}/api/auth/me/")).header("authorization", access);
+    let answer = client().get(format!("{url}/api/auth/me/")).header("authorization", access);
     answer.send().await.unwrap().status().as_u16()
 }
 
@@ -104,7 +103,7 @@ async fn keys_rotate_under_a_running_server() {
     let new = sign_in(&server.url, "anna").await;
     assert_eq!(me(&server.url, &new).await, 200);
     let jwks: Value =
-        Client::new().get(format!("{}/.well-known/jwks.json", server.url)).send().await.unwrap().json().await.unwrap();
+        client().get(format!("{}/.well-known/jwks.json", server.url)).send().await.unwrap().json().await.unwrap();
     assert_eq!(jwks["keys"].as_array().unwrap().len(), 2);
     let rotated = terminal.run(&["keys", "rotate", "--compromised"]);
     assert!(text(&rotated).contains("everybody has to sign in again"));

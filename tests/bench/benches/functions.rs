@@ -1,12 +1,16 @@
 //! What single calls cost, through the public interfaces of the crates.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use criterion::Criterion;
 use guildhall_accounts::{Accounts, HashCost, Host, Settings, SignIn, SqlAccounts, Tokens, UserFilter};
 use guildhall_bench::fill::{PASSWORD, Volume, fill, password_hash, username};
-use guildhall_community::{Community, GroupFilter, SqlCommunity};
-use guildhall_kernel::{Authenticate, Caller, Clock, Credentials, Db, PageQuery, PublicUrl, testing::TestDb};
+use guildhall_community::{GroupFilter, Groups, SqlCommunity, UserTable};
+use guildhall_kernel::{
+    Authenticate, Caller, Clock, Credentials, Db, Outbox, PageQuery, PublicUrl,
+    file::{Files, FolderStore},
+    testing::TestDb,
+};
 use tokio::runtime::Runtime;
 
 /// A hash that costs next to nothing, so that what is left is everything around it.
@@ -15,19 +19,24 @@ const CHEAP: HashCost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
 const ROWS: u32 = 10_000;
 const PAGE_SIZE: u64 = 20;
 const CONNECTIONS: u32 = 4;
+/// The largest file that may be uploaded, in bytes; none is.
+const UPLOAD_BYTES: usize = 1 << 20;
 
 fn main() -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     // Pools close their connections in a runtime.
     let _entered = runtime.enter();
-    let (small, large) = (Volume { people: 10, groups: 1 }, Volume { people: ROWS, groups: ROWS });
+    let small = Volume { people: 10, groups: 1, posts: 10 };
+    let large = Volume { people: ROWS, groups: ROWS, posts: ROWS };
     let (db, accounts) = runtime.block_on(open(large, CHEAP))?;
     let (_dear_db, dear) = runtime.block_on(open(small, HashCost::default()))?;
 
     let mut criterion = Criterion::default().configure_from_args();
     let caller = token_check(&mut criterion, &runtime, &accounts)?;
     sign_in(&mut criterion, &runtime, &[("with a cheap hash", &accounts), ("with the default hash", &dear)])?;
-    lists(&mut criterion, &runtime, &db, &accounts, &caller)?;
+    let folder = tempfile::tempdir()?;
+    let community = runtime.block_on(community(&db, &accounts, folder.path()))?;
+    lists(&mut criterion, &runtime, &accounts, &community, &caller)?;
     criterion.final_summary();
     Ok(())
 }
@@ -40,6 +49,24 @@ async fn open(volume: Volume, hash: HashCost) -> anyhow::Result<(TestDb, SqlAcco
     let settings = Settings { hash, access_token_seconds: 24 * 3600, ..Settings::default() };
     let accounts = SqlAccounts::open(db.handle(), settings, host).await?;
     Ok((db, accounts))
+}
+
+/// The community beside these accounts, with its files in a folder.
+async fn community(db: &Db, accounts: &SqlAccounts, folder: &Path) -> anyhow::Result<SqlCommunity> {
+    let (clock, store) = (Clock::system(), Arc::new(FolderStore::new(folder)));
+    let files = Files::open(db.clone(), store, clock.clone(), url()?.join("/api").parse()?, UPLOAD_BYTES).await?;
+    let host = guildhall_community::Host {
+        clock: clock.clone(),
+        directory: Arc::new(accounts.clone()),
+        users: UserTable { name: guildhall_accounts::USERS, search_key: "username_key" },
+        outbox: Outbox::new(db.clone(), clock),
+        files,
+        web: None,
+        name: "Guildhall".to_owned(),
+        mount: url()?.join("/api/community").parse()?,
+        home: url()?,
+    };
+    Ok(SqlCommunity::new(db.clone(), guildhall_community::Settings::default(), host))
 }
 
 fn url() -> anyhow::Result<PublicUrl> {
@@ -84,14 +111,10 @@ fn sign_in(criterion: &mut Criterion, runtime: &Runtime, sides: &[(&str, &SqlAcc
 fn lists(
     criterion: &mut Criterion,
     runtime: &Runtime,
-    db: &Db,
     accounts: &SqlAccounts,
+    community: &SqlCommunity,
     caller: &Caller,
 ) -> anyhow::Result<()> {
-    let mount = url()?.join("/api/community").parse()?;
-    let directory = Arc::new(accounts.clone());
-    let settings = guildhall_community::Settings::default();
-    let community = SqlCommunity::new(db.clone(), directory, Clock::system(), mount, settings);
     let mut group = criterion.benchmark_group("list of 20");
     for (name, number) in [("first page", 1), ("last page", u64::from(ROWS) / PAGE_SIZE)] {
         let page = PageQuery::new(number, PAGE_SIZE);

@@ -1,17 +1,11 @@
 //! One connection, and what is asked on it.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::net::SocketAddr;
 
 use anyhow::{bail, ensure};
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    Request, Response, StatusCode,
+    Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
     client::conn::http1::{self, SendRequest},
     header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT},
@@ -67,7 +61,22 @@ impl Wire {
 
 /// `GET`, with an access token where the path asks for one.
 pub fn get(path: &str, access: Option<&str>) -> anyhow::Result<Ask> {
-    let mut request = Request::get(path).header(HOST, "localhost").header(USER_AGENT, "guildhall-bench");
+    bare(Method::GET, path, access)
+}
+
+/// `PUT` of nothing.
+pub fn put(path: &str, access: &str) -> anyhow::Result<Ask> {
+    bare(Method::PUT, path, Some(access))
+}
+
+/// `DELETE`.
+pub fn delete(path: &str, access: &str) -> anyhow::Result<Ask> {
+    bare(Method::DELETE, path, Some(access))
+}
+
+fn bare(method: Method, path: &str, access: Option<&str>) -> anyhow::Result<Ask> {
+    let mut request = Request::builder().method(method).uri(path);
+    request = request.header(HOST, "localhost").header(USER_AGENT, "guildhall-bench");
     if let Some(access) = access {
         request = request.header(AUTHORIZATION, format!("Bearer {access}"));
     }
@@ -99,18 +108,29 @@ pub struct TokenPair {
     pub refresh: String,
 }
 
+/// The id of something that was made.
+#[derive(Deserialize)]
+struct Made {
+    id: i64,
+}
+
+/// Makes one request after another.
+pub type Make = Box<dyn FnMut() -> anyhow::Result<Ask> + Send>;
+
 /// What a client asks, over and over.
 pub enum Act {
     /// The same each time.
     Same(Box<Ask>),
+    /// Another one each time.
+    Each(Make),
     /// The next pair of tokens, with the refresh token of the last one.
     Refresh(String),
-    /// Another group each time. Names are not used twice: the second would cost another attempt.
-    CreateGroup {
-        /// The creator's access token.
+    /// A group, and at once that it goes again; both together count as one.
+    DeleteGroup {
+        /// The owner's access token.
         access: String,
-        /// The number of the next group.
-        names: Arc<AtomicU32>,
+        /// Makes the groups.
+        groups: Make,
     },
 }
 
@@ -118,6 +138,19 @@ impl Act {
     /// The same request each time.
     pub fn same(request: Ask) -> Self {
         Self::Same(Box::new(request))
+    }
+
+    /// Another request each time.
+    pub fn each(make: impl FnMut() -> anyhow::Result<Ask> + Send + 'static) -> Self {
+        Self::Each(Box::new(make))
+    }
+
+    fn request(&mut self) -> anyhow::Result<Ask> {
+        match self {
+            Self::Same(request) => Ok(Ask::clone(request)),
+            Self::Each(make) | Self::DeleteGroup { groups: make, .. } => make(),
+            Self::Refresh(token) => post("/api/auth/refresh/", None, format!(r#"{{"refresh":"{token}"}}"#)),
+        }
     }
 }
 
@@ -144,17 +177,7 @@ impl Client {
             // By the server: it had nothing to do while the other side was measured.
             self.wire = Wire::open(self.address).await?;
         }
-        let request = self.next()?;
-        let status = if let Act::Refresh(token) = &mut self.act {
-            let (status, body) = self.wire.fetch(request).await?;
-            if status == self.expected {
-                *token = serde_json::from_slice::<TokenPair>(&body)?.refresh;
-            }
-            status
-        } else {
-            self.wire.send(request).await?
-        };
-        match status {
+        match self.exchange(false).await?.0 {
             status if status == self.expected => Ok(true),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Ok(false),
             status => bail!("a request was answered with {status}"),
@@ -163,20 +186,31 @@ impl Client {
 
     /// Asks once and looks at the answer.
     pub async fn sample(&mut self) -> anyhow::Result<Value> {
-        let request = self.next()?;
-        let (status, body) = self.wire.fetch(request).await?;
+        let (status, body) = self.exchange(true).await?;
         ensure!(status == self.expected, "a request was answered with {status}: {}", String::from_utf8_lossy(&body));
-        Ok(serde_json::from_slice(&body)?)
+        Ok(if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? })
     }
 
-    fn next(&self) -> anyhow::Result<Ask> {
-        match &self.act {
-            Act::Same(request) => Ok(Ask::clone(request)),
-            Act::Refresh(token) => post("/api/auth/refresh/", None, format!(r#"{{"refresh":"{token}"}}"#)),
-            Act::CreateGroup { access, names } => {
-                let number = names.fetch_add(1, Ordering::Relaxed);
-                let body = format!(r#"{{"name":"Made under load {number}","description":"One of very many."}}"#);
-                post("/api/community/groups/", Some(access), body)
+    /// Asks once. The body is kept where somebody looks at it, or the next request needs it.
+    async fn exchange(&mut self, look: bool) -> anyhow::Result<(StatusCode, Bytes)> {
+        let request = self.act.request()?;
+        match &mut self.act {
+            Act::Same(_) | Act::Each(_) if look => self.wire.fetch(request).await,
+            Act::Same(_) | Act::Each(_) => Ok((self.wire.send(request).await?, Bytes::new())),
+            Act::Refresh(token) => {
+                let (status, body) = self.wire.fetch(request).await?;
+                if status == self.expected {
+                    *token = serde_json::from_slice::<TokenPair>(&body)?.refresh;
+                }
+                Ok((status, body))
+            }
+            Act::DeleteGroup { access, .. } => {
+                let (status, body) = self.wire.fetch(request).await?;
+                if status != StatusCode::CREATED {
+                    return Ok((status, body));
+                }
+                let id = serde_json::from_slice::<Made>(&body)?.id;
+                self.wire.fetch(delete(&format!("/api/community/groups/{id}/"), access)?).await
             }
         }
     }

@@ -1,6 +1,6 @@
-//! Databases with people and groups in them.
+//! Databases with people, groups and posts in them.
 
-use std::path::Path;
+use std::{fmt, iter, path::Path};
 
 use anyhow::{Context, ensure};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
@@ -11,10 +11,27 @@ use serde::Serialize;
 
 /// The password of everybody.
 pub const PASSWORD: &str = "correct horse battery";
-/// How many are in a group beside its owner.
+/// A word in half of the posts, and in what half of the groups say of themselves.
+pub const COMMON: &str = "harvest";
+/// A word in one post of a hundred.
+pub const UNCOMMON: &str = "lantern";
+/// A word in one post of ten thousand, which everybody may read.
+pub const RARE: &str = "quartet";
+/// How many people are in many groups, from the first one on. The load signs in as some of them.
+pub const BUSY: u32 = 100;
+
+/// How many groups each of the [`BUSY`] is put into, beside those that they are in like anybody else.
+const JOINED: u32 = 50;
+/// How far the groups of one of them are from those of the next.
+const APART: u32 = 7;
+/// How many are in a group beside its owner and the busy ones.
 const MEMBERS: i64 = 4;
 /// A second, as the database keeps time.
 const SECOND: i64 = 1_000_000;
+/// What posts are made of: words of seven letters, so that they can be cut out by number.
+const WORDS: &str = "balance blanket captain chapter climate cottage country courage curtain dessert diamond dolphin \
+    economy emerald factory feather fiction freedom gallery garment glimpse grammar gravity history holiday horizon \
+    journey justice kitchen leather library machine";
 
 // One statement fills a table. The columns are named, and those that can be empty left out, so that a new
 // column with a default changes nothing here.
@@ -24,17 +41,59 @@ const PEOPLE: &str = "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS bigint) UNION AL
     updated_at) \
     SELECT {uuid}, 'person' || i, 'person' || i, '', 'First' || i, 'Last' || i, 'person' || i || '@example.org', \
     'person' || i || '@example.org', $3 + i * $4, $2, true, false, false, false, 0, $3 + i * $4, $3 + i * $4 FROM n";
-const GROUPS: &str = "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS bigint) UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
+const GROUPS: &str = "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS bigint) UNION ALL SELECT i + 1 FROM n WHERE i < $1), \
+    named AS (SELECT i, CASE WHEN i % 2 = 0 THEN '{common}' ELSE 'weather' END AS word FROM n) \
     INSERT INTO community_group (name, name_key, slug, description, category, is_private, is_corporate_group, \
-    creator_id, created_at, updated_at) \
-    SELECT 'Group ' || i, 'group ' || i, 'group-' || i, 'What the members have in common, in a sentence or two.', \
-    'general', false, false, (SELECT MIN(id) FROM users) + i % $2, $3 + i * $4, $3 + i * $4 FROM n";
+    creator_id, search_text, created_at, updated_at) \
+    SELECT 'Group ' || i, 'group ' || i, 'group-' || i, \
+    'What the members have in common, in a sentence or two: ' || word || '.', 'general', false, false, \
+    (SELECT MIN(id) FROM users) + i % $2, \
+    'group ' || i || ' what the members have in common in a sentence or two ' || word, \
+    $3 + i * $4, $3 + i * $4 FROM named";
 const OWNERS: &str = "INSERT INTO community_membership (group_id, user_id, role, joined_at) \
     SELECT id, creator_id, 'owner', created_at FROM community_group";
 const OTHERS: &str = "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS bigint) UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
     INSERT INTO community_membership (group_id, user_id, role, joined_at) \
     SELECT g.id, p.lowest + (g.creator_id - p.lowest + i) % $2, 'member', g.created_at \
     FROM community_group g CROSS JOIN n CROSS JOIN (SELECT MIN(id) AS lowest FROM users) p";
+const BUSY_ONES: &str = "WITH RECURSIVE n (i) AS \
+    (SELECT CAST(0 AS bigint) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1) \
+    INSERT INTO community_membership (group_id, user_id, role, joined_at) \
+    SELECT g.id, p.lowest + i / $2, 'member', g.created_at FROM n \
+    CROSS JOIN (SELECT MIN(id) AS lowest FROM users) p CROSS JOIN (SELECT MIN(id) AS lowest FROM community_group) f \
+    JOIN community_group g ON g.id = f.lowest + (i / $2 * $3 + i % $2 * $4) % $5 \
+    WHERE true ON CONFLICT (group_id, user_id) DO NOTHING";
+// The groups take turns. In each they are written by its owner and the first members in turn; every tenth
+// post is in no group.
+const POSTS: &str = "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS bigint) UNION ALL SELECT i + 1 FROM n WHERE i < $1), \
+    placed AS (SELECT i, g.id AS group_id, $2 + i * $3 AS moment, \
+        p.lowest + (CASE WHEN g.id IS NULL THEN i / 10 \
+            ELSE g.creator_id - p.lowest + (i / 10 * 9 + i % 10 - 1) / $4 % $5 END) % $6 AS author_id \
+        FROM n CROSS JOIN (SELECT MIN(id) AS lowest FROM users) p \
+        CROSS JOIN (SELECT MIN(id) AS lowest FROM community_group) f \
+        LEFT JOIN community_group g ON g.id = f.lowest + (i / 10 * 9 + i % 10 - 1) % $4 AND i % 10 <> 0 ORDER BY i), \
+    written AS (SELECT placed.*, \
+        substr(words, CAST(1 + i * 5 % 32 * 8 AS integer), 72) \
+        || CASE WHEN i / 4 % 2 = 0 THEN '{common} ' ELSE 'weather ' END \
+        || substr(words, CAST(1 + i / 3 * 7 % 32 * 8 AS integer), 72) \
+        || CASE WHEN i / 4 % 100 = 36 THEN '{uncommon} ' ELSE 'orchard ' END \
+        || substr(words, CAST(1 + i / 5 * 11 % 32 * 8 AS integer), 72) \
+        || CASE WHEN i % 10000 = 76 THEN '{rare} ' ELSE 'village ' END \
+        || substr(words, CAST(1 + i / 7 * 13 % 32 * 8 AS integer), 71) AS content \
+        FROM placed CROSS JOIN (SELECT '{words}' AS words) AS w) \
+    INSERT INTO community_post (group_id, author_id, title, content, content_html, visibility, category, is_approved, \
+    is_pinned, is_featured, is_locked, has_extras, comment_count, reactions, hot, search_text, created_at, updated_at) \
+    SELECT group_id, author_id, '', content, '<p>' || content || '</p>', \
+    CASE WHEN group_id IS NULL OR i % 4 = 0 THEN 'public' ELSE 'group_only' END, 'general', true, \
+    false, false, false, false, 0, CASE WHEN i / 10 % 10 = 3 THEN '{liked}' ELSE '{}' END, \
+    moment, content, moment, moment FROM written";
+const REACTIONS: &str = "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS bigint) UNION ALL SELECT i + 1 FROM n WHERE i < 2) \
+    INSERT INTO community_reaction (post_id, user_id, kind, created_at) \
+    SELECT c.id, p.lowest + (c.author_id - p.lowest + i) % $1, 'like', c.created_at \
+    FROM community_post c CROSS JOIN n CROSS JOIN (SELECT MIN(id) AS lowest FROM users) p WHERE c.reactions <> '{}'";
+const COUNTS: &str = "UPDATE community_group SET \
+    member_count = (SELECT COUNT(*) FROM community_membership m WHERE m.group_id = community_group.id), \
+    post_count = (SELECT COUNT(*) FROM community_post c WHERE c.group_id = community_group.id)";
 
 /// How much there is in a database.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -43,6 +102,39 @@ pub struct Volume {
     pub people: u32,
     /// How many groups; at least one.
     pub groups: u32,
+    /// How many posts; at least ten.
+    pub posts: u32,
+}
+
+impl fmt::Display for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} people, {} groups, {} posts", self.people, self.groups, self.posts)
+    }
+}
+
+// An empty database counts from 1. What the statements above do by arithmetic the load knows by the same.
+impl Volume {
+    fn joined(self) -> u32 {
+        JOINED.min(self.groups)
+    }
+
+    /// The groups that one of the [`BUSY`] was put into, by their ids.
+    pub fn groups_of(self, person: u32) -> Vec<u32> {
+        let apart = self.groups / self.joined();
+        (0..self.joined()).map(|number| 1 + (person * APART + number * apart) % self.groups).collect()
+    }
+
+    /// The posts of a group, by their ids.
+    pub fn posts_of(self, group: u32) -> impl Iterator<Item = u32> {
+        let in_groups = self.posts - self.posts / 10;
+        let places = iter::successors(Some(group - 1), move |place| Some(place + self.groups));
+        places.take_while(move |place| *place < in_groups).map(|place| place / 9 * 10 + place % 9 + 1)
+    }
+
+    /// The posts that are in no group, and that everybody may read, by their ids.
+    pub fn open_posts(self) -> impl Iterator<Item = u32> {
+        (1..=self.posts / 10).map(|number| number * 10)
+    }
 }
 
 /// The name of a person, counted from 0.
@@ -73,20 +165,35 @@ pub async fn fill(db: &Db, volume: Volume, password_hash: &str) -> Result<(), Db
     if db.backend() == DbBackend::Postgres {
         // Or it would do so by itself, some time during the run.
         db.conn().execute_unprepared("VACUUM ANALYZE").await?;
+    } else {
+        db.write(|tx| async move { tx.conn().execute_unprepared("ANALYZE").await.map(|_| ()) }).await?;
     }
     Ok(())
 }
 
-fn statements(backend: DbBackend, volume: Volume, password_hash: &str) -> [Statement; 4] {
-    let (people, groups) = (i64::from(volume.people), i64::from(volume.groups));
+fn statements(backend: DbBackend, volume: Volume, password_hash: &str) -> Vec<Statement> {
+    let Volume { people, groups, posts } = volume;
+    let (people, groups, posts) = (i64::from(people), i64::from(groups), i64::from(posts));
+    let (busy, joined) = (people.min(BUSY.into()), i64::from(volume.joined()));
     let uuid = if backend == DbBackend::Postgres { "gen_random_uuid()" } else { "randomblob(16)" };
-    let begun = Timestamp::now().unix_micros() - people.max(groups) * SECOND;
+    let begun = Timestamp::now().unix_micros() - people.max(groups).max(posts) * SECOND;
     let with = |sql: &str, values: Vec<sea_orm::Value>| Statement::from_sql_and_values(backend, sql, values);
-    [
+    let number = |number: i64| sea_orm::Value::from(number);
+    let many = format!("{WORDS} {WORDS}");
+    let text = [("{common}", COMMON), ("{uncommon}", UNCOMMON), ("{rare}", RARE), ("{words}", many.as_str())];
+    let told = |sql: &str| text.iter().fold(sql.to_owned(), |sql, (place, words)| sql.replace(place, words));
+    vec![
         with(&PEOPLE.replace("{uuid}", uuid), vec![people.into(), password_hash.into(), begun.into(), SECOND.into()]),
-        with(GROUPS, vec![groups.into(), people.into(), begun.into(), SECOND.into()]),
+        with(&told(GROUPS), [groups, people, begun, SECOND].map(number).into()),
         with(OWNERS, Vec::new()),
-        with(OTHERS, vec![MEMBERS.into(), people.into()]),
+        with(OTHERS, [MEMBERS, people].map(number).into()),
+        with(BUSY_ONES, [busy * joined, joined, APART.into(), groups / joined, groups].map(number).into()),
+        with(
+            &told(POSTS).replace("{liked}", r#"{"like":2}"#),
+            [posts, begun, SECOND, groups, MEMBERS + 1, people].map(number).into(),
+        ),
+        with(REACTIONS, [people].map(number).into()),
+        with(COUNTS, Vec::new()),
     ]
 }
 
@@ -117,38 +224,38 @@ async fn describe(db: &Db) -> anyhow::Result<String> {
     Ok(row.context("the database does not say what it is")?.try_get_by_index(0)?)
 }
 
-/// The addresses of the two databases of a run, so that neither side reads what the other has written.
+/// The addresses of the two databases of a run.
 pub struct Databases {
-    /// The server's.
-    pub server: String,
-    /// The floor's.
-    pub floor: String,
-    /// The floor's name, where it was made on a server and has to be dropped.
+    /// The one that was given, or a file.
+    pub given: String,
+    /// Another one beside it.
+    pub beside: String,
+    /// The other one's name, where it was made on a server and has to be dropped.
     made: Option<String>,
 }
 
 impl Databases {
     /// Two files in a folder; or, where an address on PostgreSQL is given, that database and a new one
-    /// beside it, with `_floor` behind its name.
-    pub async fn choose(url: Option<&str>, folder: &Path) -> anyhow::Result<Self> {
+    /// beside it, with `_` and the suffix behind its name.
+    pub async fn choose(url: Option<&str>, folder: &Path, suffix: &str) -> anyhow::Result<Self> {
         let Some(url) = url else {
             let file = |name: &str| format!("sqlite://{}?mode=rwc", folder.join(name).display());
-            return Ok(Self { server: file("server.db"), floor: file("floor.db"), made: None });
+            return Ok(Self { given: file("guildhall.db"), beside: file(&format!("{suffix}.db")), made: None });
         };
         ensure!(url.starts_with("postgres"), "the address must begin with postgres://; SQLite needs none");
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let (server, name) = base.rsplit_once('/').context("the address names no database")?;
-        let name = format!("{name}_floor");
+        let name = format!("{name}_{suffix}");
         run(url, &format!("CREATE DATABASE {}", quoted(&name)))
             .await
             .with_context(|| format!("cannot make the database {name}; where an earlier run has left it, drop it"))?;
-        Ok(Self { server: url.to_owned(), floor: format!("{server}/{name}?{query}"), made: Some(name) })
+        Ok(Self { given: url.to_owned(), beside: format!("{server}/{name}?{query}"), made: Some(name) })
     }
 
     /// Drops what [`choose`](Self::choose) has made on a server.
     pub async fn tidy(&self) -> anyhow::Result<()> {
         if let Some(name) = &self.made {
-            run(&self.server, &format!("DROP DATABASE {} WITH (FORCE)", quoted(name))).await?;
+            run(&self.given, &format!("DROP DATABASE {} WITH (FORCE)", quoted(name))).await?;
         }
         Ok(())
     }
@@ -162,4 +269,69 @@ async fn run(url: &str, sql: &str) -> anyhow::Result<()> {
 
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use guildhall_kernel::testing::TestDb;
+
+    use super::*;
+
+    async fn numbers(db: &Db, sql: &str) -> Vec<i64> {
+        let rows = db.conn().query_all_raw(Statement::from_string(db.backend(), sql)).await.unwrap();
+        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+    }
+
+    fn known(ids: impl IntoIterator<Item = u32>) -> Vec<i64> {
+        ids.into_iter().map(i64::from).collect()
+    }
+
+    #[tokio::test]
+    async fn what_the_load_knows_of_a_filled_database_is_true() {
+        let db = TestDb::with_connections(guildhall_migration::all, 1).await;
+        let volume = Volume { people: 150, groups: 70, posts: 2_000 };
+        fill(&db, volume, "a hash").await.unwrap();
+
+        let theirs = numbers(&db, "SELECT group_id FROM community_membership WHERE user_id = 100").await;
+        let mut groups = known(volume.groups_of(99));
+        assert!(groups.iter().all(|group| theirs.contains(group)), "{groups:?} {theirs:?}");
+        groups.sort_unstable();
+        groups.dedup();
+        assert_eq!(groups.len(), 50);
+        let posts = numbers(&db, "SELECT id FROM community_post WHERE group_id = 7 ORDER BY id").await;
+        assert_eq!(known(volume.posts_of(7)), posts);
+        let open = numbers(&db, "SELECT id FROM community_post WHERE group_id IS NULL ORDER BY id").await;
+        assert_eq!(known(volume.open_posts()), open);
+    }
+
+    #[tokio::test]
+    async fn a_filled_database_is_as_the_server_would_have_left_it() {
+        let db = TestDb::with_connections(guildhall_migration::all, 1).await;
+        fill(&db, Volume { people: 150, groups: 70, posts: 2_000 }, "a hash").await.unwrap();
+
+        let miscounted = "SELECT id FROM community_group \
+            WHERE member_count <> (SELECT COUNT(*) FROM community_membership m WHERE m.group_id = community_group.id) \
+            OR post_count <> (SELECT COUNT(*) FROM community_post c WHERE c.group_id = community_group.id)";
+        let strangers = "SELECT c.id FROM community_post c WHERE c.group_id IS NOT NULL AND NOT EXISTS \
+            (SELECT 1 FROM community_membership m WHERE m.group_id = c.group_id AND m.user_id = c.author_id)";
+        let unsorted = "SELECT a.id FROM community_post a JOIN community_post b ON b.id = a.id + 1 \
+            WHERE b.created_at <= a.created_at";
+        for wrong in [miscounted, strangers, unsorted] {
+            assert!(numbers(&db, wrong).await.is_empty(), "{wrong}");
+        }
+        let reactions = "SELECT COUNT(*) FROM community_reaction";
+        let liked = "SELECT 2 * COUNT(*) FROM community_post WHERE reactions = '{\"like\":2}'";
+        assert_eq!(numbers(&db, reactions).await, numbers(&db, liked).await);
+        for (word, times) in [(COMMON, 1_000), (UNCOMMON, 20), (RARE, 1)] {
+            let posts =
+                format!("SELECT COUNT(*) FROM community_post WHERE ' ' || search_text || ' ' LIKE '% {word} %'");
+            assert_eq!(numbers(&db, &posts).await, [times], "{word}");
+        }
+    }
+
+    #[test]
+    fn words_can_be_cut_out_by_number() {
+        assert_eq!(WORDS.split(' ').count(), 32);
+        assert!(WORDS.split(' ').all(|word| word.len() == 7));
+    }
 }

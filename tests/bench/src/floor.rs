@@ -6,17 +6,13 @@
 
 mod acts;
 mod answers;
+mod community;
+mod statements;
 mod store;
 mod tokens;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    io,
-    net::SocketAddr,
-    num::NonZero,
-    sync::Arc,
-    thread::available_parallelism,
-    time::Duration,
+    collections::BTreeMap, io, net::SocketAddr, num::NonZero, sync::Arc, thread::available_parallelism, time::Duration,
 };
 
 use anyhow::{Context, anyhow, ensure};
@@ -26,21 +22,20 @@ use axum::{
     extract::{ConnectInfo, Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{get, post, put},
     serve::ListenerExt,
 };
 use guildhall_gateway::{Settings, Sources, layers};
 use guildhall_kernel::{PublicUrl, Timestamp};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde::Deserialize;
-use sqlx::AssertSqlSafe;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 use uuid::Uuid;
 
-use acts::{Act, NewGroup, NewSession, Rotation};
-use answers::{Account, Group, Page, Person, SignedIn, User};
-use store::{Arg, Link, Row, Store};
+use acts::{Act, NewSession, Rotation};
+use answers::{Account, Page, SignedIn, User};
+use store::{Arg, Link, Store};
 use tokens::{Claims, Subject, TokenPair};
 
 /// The id of a key: it has to be looked for, and need not be found.
@@ -61,16 +56,8 @@ const BY_SESSION: &str = "SELECT u.id AS user_id, u.is_active, u.is_teacher, u.i
 const BY_NAME: &str = "SELECT id, auth_epoch, public_id, password_hash, is_active FROM users WHERE username_key = $1";
 const SECOND_FACTOR: &str =
     "SELECT user_id, secret, last_step, created_at, confirmed_at FROM accounts_totp WHERE user_id = $1";
-const COUNT_USERS: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM users WHERE is_active = $1 LIMIT $2) AS listed";
-const GROUPS: &str = "SELECT id, name, slug, description, category, is_private, is_corporate_group, creator_id, \
-    created_at, updated_at, \
-    (SELECT COUNT(*) FROM community_membership m WHERE m.group_id = community_group.id), \
-    (SELECT m.role FROM community_membership m WHERE m.group_id = community_group.id AND m.user_id = $2) \
-    FROM community_group WHERE is_private = $1 \
-    OR id IN (SELECT m.group_id FROM community_membership m WHERE m.user_id = $2) \
-    ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4";
-const COUNT_GROUPS: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM community_group WHERE is_private = $1 \
-    OR id IN (SELECT m.group_id FROM community_membership m WHERE m.user_id = $2) LIMIT $3) AS listed";
+const COUNT_USERS: &str =
+    "SELECT COUNT(*) FROM (SELECT 1 FROM users WHERE erased_at IS NULL AND is_active = $1 LIMIT $2) AS listed";
 
 type Result<T, E = Refused> = std::result::Result<T, E>;
 type Shared = State<Arc<Floor>>;
@@ -146,7 +133,11 @@ fn routes(floor: Floor) -> Router {
         .route("/api/auth/refresh/", post(refresh))
         .route("/api/auth/me/", get(me))
         .route("/api/users/", get(users))
-        .route("/api/community/groups/", get(groups).post(create_group))
+        .route("/api/community/groups/", get(community::groups).post(community::create_group))
+        .route("/api/community/groups/{id}/", get(community::group).delete(community::delete_group))
+        .route("/api/community/posts/", get(community::feed).post(community::create_post))
+        .route("/api/community/posts/{id}/reactions/{kind}/", put(community::react))
+        .route("/api/community/search/", get(community::search))
         .with_state(Arc::new(floor))
 }
 
@@ -186,9 +177,14 @@ fn random() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-/// `$1, $2, …`
-fn marks(count: usize) -> String {
-    (1..=count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
+/// What the client says that it is.
+fn agent(headers: &HeaderMap) -> Option<String> {
+    headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned)
+}
+
+/// The version of something.
+fn etag(version: i64) -> (header::HeaderName, String) {
+    (header::ETAG, format!("\"{version:x}\""))
 }
 
 #[derive(Deserialize)]
@@ -207,14 +203,13 @@ async fn sign_in(
     let (user, epoch, public_id) = (row.get(0)?, row.get(1)?, row.get(2)?);
     floor.check(shown.password, row.get(3)?).await?;
     floor.store.read().await?.link().all(SECOND_FACTOR, &[Arg::Int(user)]).await?;
-    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned);
     let jti = random();
     let new = NewSession {
         user,
         name: shown.username,
         epoch,
         ip: peer.ip().to_string(),
-        agent,
+        agent: agent(&headers),
         jti: jti.clone(),
         now: now(),
     };
@@ -245,8 +240,7 @@ async fn refresh(State(floor): Shared, Json(shown): Json<Refresh>) -> Result<Res
 async fn me(State(floor): Shared, headers: HeaderMap) -> Result<Response> {
     let user = floor.caller(&headers).await?;
     let row = floor.store.read().await?.link().one(answers::ACCOUNT, &[Arg::Int(user)]).await?;
-    let version = row.get::<i64>(answers::ACCOUNT_VERSION)?;
-    let headers = [(header::ETAG, format!("\"{version:x}\"")), (header::CACHE_CONTROL, "no-store".to_owned())];
+    let headers = [etag(row.get(answers::ACCOUNT_VERSION)?), (header::CACHE_CONTROL, "no-store".to_owned())];
     Ok((headers, Json(Account::read(&row)?)).into_response())
 }
 
@@ -259,72 +253,6 @@ async fn users(State(floor): Shared, headers: HeaderMap, Query(asked): Query<Ask
     let count = asked.count(rows.len(), &mut link, COUNT_USERS, &[active, Arg::Int(DEEPEST_ROW + 1)]).await?;
     let people = rows.iter().map(User::read).collect::<sqlx::Result<Vec<_>>>()?;
     Ok(Json(asked.page(&floor.url.join("/api/users/"), count, people)).into_response())
-}
-
-async fn groups(State(floor): Shared, headers: HeaderMap, Query(asked): Query<Asked>) -> Result<Response> {
-    let user = floor.caller(&headers).await?;
-    let mut reader = floor.store.read().await?;
-    let mut link = reader.link();
-    let (public, user) = (Arg::Flag(false), Arg::Int(user));
-    let rows = link.all(GROUPS, &[public, user, Arg::Int(asked.size()), Arg::Int(asked.offset())]).await?;
-    let count = asked.count(rows.len(), &mut link, COUNT_GROUPS, &[public, user, Arg::Int(DEEPEST_ROW + 1)]).await?;
-    let mut moderators = moderators(&mut link, &rows).await?;
-    let creators =
-        rows.iter().map(|row| row.get::<i64>(answers::GROUP_CREATOR)).collect::<sqlx::Result<HashSet<_>>>()?;
-    let people = people(&mut link, creators).await?;
-    let show = |row: &Row| Group::read(row, &people, &mut moderators, &floor.url);
-    let groups = rows.iter().map(show).collect::<sqlx::Result<Vec<_>>>()?;
-    Ok(Json(asked.page(&floor.url.join("/api/community/groups/"), count, groups)).into_response())
-}
-
-/// Who looks after the groups in these rows.
-async fn moderators(link: &mut Link<'_>, rows: &[Row]) -> Result<HashMap<i64, Vec<i64>>> {
-    let groups = rows.iter().map(|row| row.get(0).map(Arg::Int)).collect::<sqlx::Result<Vec<_>>>()?;
-    let mut found: HashMap<i64, Vec<i64>> = HashMap::new();
-    if !groups.is_empty() {
-        let sql = format!(
-            "SELECT id, group_id, user_id, role, joined_at FROM community_membership \
-             WHERE group_id IN ({}) AND community_membership.role <> 'member'",
-            marks(groups.len())
-        );
-        for row in link.all(AssertSqlSafe(sql), &groups).await? {
-            found.entry(row.get(1)?).or_default().push(row.get(2)?);
-        }
-    }
-    Ok(found)
-}
-
-/// These people, as others see them.
-async fn people(link: &mut Link<'_>, ids: HashSet<i64>) -> Result<HashMap<i64, Person>> {
-    let ids: Vec<_> = ids.into_iter().map(Arg::Int).collect();
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let sql = format!("{} WHERE id IN ({})", answers::PEOPLE, marks(ids.len()));
-    let rows = link.all(AssertSqlSafe(sql), &ids).await?;
-    let person = |row: &Row| User::read(row).map(|user| (user.id, Person::from(user)));
-    Ok(rows.iter().map(person).collect::<sqlx::Result<_>>()?)
-}
-
-#[derive(Deserialize)]
-struct Wanted {
-    name: String,
-    description: String,
-}
-
-async fn create_group(State(floor): Shared, headers: HeaderMap, Json(wanted): Json<Wanted>) -> Result<Response> {
-    let creator = floor.caller(&headers).await?;
-    let name_key = wanted.name.to_lowercase();
-    let slug = name_key.replace(' ', "-");
-    let Wanted { name, description } = wanted;
-    let new = NewGroup { name, name_key, slug, description, creator, now: now() };
-    let rows = floor.store.write(Act::CreateGroup(new)).await?;
-    let row = rows.first().context("a group is one row")?;
-    let people = people(&mut floor.store.read().await?.link(), HashSet::from([creator])).await?;
-    let mut moderators = HashMap::from([(row.get(0)?, vec![creator])]);
-    let group = Group::read(row, &people, &mut moderators, &floor.url)?;
-    let version = row.get::<i64>(answers::GROUP_VERSION)?;
-    Ok((StatusCode::CREATED, [(header::ETAG, format!("\"{version:x}\""))], Json(group)).into_response())
 }
 
 /// Which page of a list is asked for.

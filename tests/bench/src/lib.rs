@@ -3,6 +3,7 @@
 pub mod client;
 pub mod fill;
 pub mod floor;
+pub mod growth;
 pub mod load;
 pub mod process;
 pub mod report;

@@ -1,7 +1,7 @@
 //! `guildhall-bench`: the load generator, and the floor that it measures against.
 
 use std::{
-    env,
+    env, fmt,
     fs::File,
     io::{self, Write},
     net::SocketAddr,
@@ -14,13 +14,16 @@ use clap::{Args, Parser, Subcommand};
 use guildhall_accounts::HashCost;
 use guildhall_bench::{
     client::{Act, Client, get, sign_in},
-    fill::{self, Databases, Volume},
-    floor, load,
+    fill::{self, BUSY, Databases, Volume},
+    floor,
+    growth::{self, Growth, Setup},
+    load,
     process::{self, Process},
     report::{self, Flood, Latency, Report},
     scenario::{self, Plan, Scenario, Target},
 };
 use hyper::StatusCode;
+use serde::Serialize;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -67,8 +70,11 @@ struct Run {
     /// How many groups there are
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     groups: u32,
+    /// How many posts there are
+    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(10..))]
+    posts: u32,
     /// How many connections the load comes on
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=i64::from(BUSY)))]
     connections: u32,
     /// How long a run is, in seconds
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
@@ -82,6 +88,9 @@ struct Run {
     /// Leave the flood of sign-ins out
     #[arg(long)]
     no_flood: bool,
+    /// Instead measure the server alone, on a small database and on one that holds ten times as much
+    #[arg(long, conflicts_with_all = ["people", "groups", "posts", "no_flood"])]
+    growth: bool,
     /// Where to write the figures as JSON
     #[arg(long, value_name = "PATH")]
     json: Option<PathBuf>,
@@ -99,45 +108,66 @@ fn main() -> anyhow::Result<()> {
 impl Run {
     async fn bench(self) -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
-        let databases = Databases::choose(self.database.as_deref(), folder.path()).await?;
-        let report = self.measure(&databases, folder.path()).await;
+        let suffix = if self.growth { "small" } else { "floor" };
+        let databases = Databases::choose(self.database.as_deref(), folder.path(), suffix).await?;
+        if self.growth {
+            let growth = self.grow(&databases, folder.path()).await;
+            self.tell(&databases, growth).await
+        } else {
+            let report = self.measure(&databases, folder.path()).await;
+            self.tell(&databases, report).await
+        }
+    }
+
+    /// Tidies up, and shows what was found.
+    async fn tell<T: fmt::Display + Serialize>(
+        &self,
+        databases: &Databases,
+        found: anyhow::Result<T>,
+    ) -> anyhow::Result<()> {
         let tidied = databases.tidy().await;
-        let report = report?;
+        let found = found?;
         tidied?;
-        writeln!(io::stdout(), "{report}")?;
+        writeln!(io::stdout(), "{found}")?;
         if let Some(path) = &self.json {
             let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-            serde_json::to_writer_pretty(file, &report)?;
+            serde_json::to_writer_pretty(file, &found)?;
         }
         Ok(())
     }
 
+    async fn grow(&self, databases: &Databases, folder: &Path) -> anyhow::Result<Growth> {
+        let (program, scenarios) = (self.program()?, self.scenarios(&growth::SCENARIOS));
+        let (connections, plan) = (self.connections, self.plan());
+        let setup = Setup { program: &program, folder, scenarios: &scenarios, connections, plan };
+        setup.measure(databases).await
+    }
+
     async fn measure(&self, databases: &Databases, folder: &Path) -> anyhow::Result<Report> {
         let program = self.program()?;
-        let volume = Volume { people: self.people, groups: self.groups };
+        let volume = Volume { people: self.people, groups: self.groups, posts: self.posts };
         let hash = fill::password_hash(HashCost::default())?;
         let mut database = String::new();
-        for url in [&databases.floor, &databases.server] {
+        for url in [&databases.beside, &databases.given] {
             process::migrate(&program, folder, url)?;
             database = fill::fill_at(url, volume, &hash).await?;
         }
-        let server = Process::server(&program, folder, &databases.server).await?;
-        let floor = Process::floor(folder, &databases.floor).await?;
+        let server = Process::server(&program, folder, &databases.given).await?;
+        let floor = Process::floor(folder, &databases.beside).await?;
         let idle = server.memory()?;
-        let on_server = Target::sign_in(server.address(), self.connections).await?;
-        let on_floor = Target::sign_in(floor.address(), self.connections).await?;
+        let on_server = Target::sign_in(server.address(), self.connections, volume).await?;
+        let on_floor = Target::sign_in(floor.address(), self.connections, volume).await?;
 
-        let plan = Plan { runs: self.runs, length: self.length() };
         let mut lines = Vec::new();
-        for scenario in self.scenarios() {
+        for scenario in self.scenarios(&Scenario::ALL) {
             writeln!(io::stderr(), "{} …", scenario.name())?;
-            lines.push(scenario::measure(scenario, &on_server, &on_floor, plan).await?);
+            lines.push(scenario::measure(scenario, &on_server, &on_floor, self.plan()).await?);
         }
         let loaded = server.memory()?;
         drop(floor);
         let flood = if self.no_flood { None } else { Some(self.flood(&server).await?) };
         Ok(Report {
-            command: env::args().collect::<Vec<_>>().join(" "),
+            command: report::command(),
             machine: report::machine(),
             database,
             volume,
@@ -181,8 +211,13 @@ impl Run {
         Duration::from_secs(self.seconds.into())
     }
 
-    fn scenarios(&self) -> Vec<Scenario> {
+    fn plan(&self) -> Plan {
+        Plan { runs: self.runs, length: self.length() }
+    }
+
+    /// Of these the ones that are asked for.
+    fn scenarios(&self, all: &[Scenario]) -> Vec<Scenario> {
         let asked = |scenario: &Scenario| self.only.is_empty() || self.only.contains(scenario);
-        Scenario::ALL.into_iter().filter(asked).collect()
+        all.iter().copied().filter(asked).collect()
     }
 }

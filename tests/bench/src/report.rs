@@ -1,6 +1,6 @@
 //! What a run has found, as a table and as JSON.
 
-use std::{collections::BTreeMap, fmt, num::NonZero, thread::available_parallelism, time::Duration};
+use std::{collections::BTreeMap, env, fmt, num::NonZero, thread::available_parallelism, time::Duration};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -96,6 +96,19 @@ pub struct Line {
     pub refused: u32,
 }
 
+/// What a scenario gave on a server that was measured alone.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Side {
+    /// Answers a second.
+    pub per_second: Spread,
+    /// The median latency at half of this throughput.
+    pub p50_ms: Spread,
+    /// The 99th percentile of it.
+    pub p99_ms: Spread,
+    /// How often the server was too busy to answer.
+    pub refused: u32,
+}
+
 /// What a flood of sign-ins did to the server.
 #[derive(Clone, Debug, Serialize)]
 pub struct Flood {
@@ -142,6 +155,11 @@ pub struct Report {
     pub flood: Option<Flood>,
 }
 
+/// The command that this process was started with.
+pub fn command() -> String {
+    env::args().collect::<Vec<_>>().join(" ")
+}
+
 /// The processor and its cores.
 pub fn machine() -> String {
     let cores = available_parallelism().map_or(1, NonZero::get);
@@ -157,10 +175,9 @@ fn mib(kib: u32) -> String {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Volume { people, groups } = self.volume;
         writeln!(f, "command    {}", self.command)?;
         writeln!(f, "machine    {}", self.machine)?;
-        writeln!(f, "database   {}; {people} people, {groups} groups", self.database)?;
+        writeln!(f, "database   {}; {}", self.database, self.volume)?;
         writeln!(f, "load       {} connections, {} runs of {} s", self.connections, self.runs, self.seconds)?;
         writeln!(f, "start      ready after {} ms", short(self.ready_ms))?;
         writeln!(f)?;
@@ -180,12 +197,12 @@ impl Report {
     fn write_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let heads = ["scenario", "server/s (min..max)", "floor/s (min..max)", "ratio", "p50 ms", "p99 ms"];
         let [scenario, server, floor, ratio, p50, p99] = heads;
-        writeln!(f, "{scenario:<14}{server:<24}{floor:<24}{ratio:<8}{p50:<22}{p99}")?;
+        writeln!(f, "{scenario:<26}{server:<24}{floor:<24}{ratio:<8}{p50:<22}{p99}")?;
         for line in &self.lines {
             let (name, ratio) = (line.scenario.name(), format!("{:.2}", line.ratio));
             let (server, floor) = (line.server_per_second, line.floor_per_second);
             let (p50, p99) = (line.p50_ms, line.p99_ms);
-            writeln!(f, "{name:<14}{server:<24}{floor:<24}{ratio:<8}{p50:<22}{p99}")?;
+            writeln!(f, "{name:<26}{server:<24}{floor:<24}{ratio:<8}{p50:<22}{p99}")?;
         }
         for line in self.lines.iter().filter(|line| line.refused > 0) {
             writeln!(f, "{}: {} requests were refused, and not counted", line.scenario.name(), line.refused)?;

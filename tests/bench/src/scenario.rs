@@ -3,7 +3,10 @@
 use std::{
     mem,
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicU32},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,13 +17,16 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    client::{Act, Client, TokenPair, Wire, get, sign_in},
+    client::{Act, Client, Make, TokenPair, Wire, get, post, put, sign_in},
+    fill::{BUSY, COMMON, RARE, UNCOMMON, Volume},
     load,
-    report::{Latency, Line, Spread},
+    report::{Latency, Line, Side, Spread},
 };
 
-/// How long both sides run before anything counts.
+/// How long a side runs before anything counts.
 const WARM_UP: Duration = Duration::from_secs(1);
+/// Of how many groups one is read, and another the next time.
+const READ: u32 = 1_000;
 /// At which part of the throughput the latency is measured.
 const LOAD: f64 = 0.5;
 
@@ -38,13 +44,50 @@ pub enum Scenario {
     Users,
     /// The newest 20 groups
     Groups,
+    /// One group, of the first thousand another one each time
+    Group,
+    /// The newest 20 posts that everybody may read
+    GlobalFeed,
+    /// The newest 20 posts of one's groups
+    Feed,
+    /// The newest 20 posts of all that one may read
+    Home,
+    /// Searching for a word that is in one post of ten thousand
+    Search,
+    /// Searching for a word that is in one post of a hundred
+    SearchUncommon,
+    /// Searching for a word that is in half of the posts
+    SearchCommon,
+    /// Making something of a post, of some thousands another one each time
+    React,
+    /// Posting in one's groups by turns
+    CreatePost,
     /// Making groups, which are stored for good
     CreateGroup,
+    /// Making a group and deleting it, both as one
+    DeleteGroup,
 }
 
 impl Scenario {
-    /// Every scenario. The one that makes groups is the last, so that the lists keep their size.
-    pub const ALL: [Self; 6] = [Self::SignIn, Self::Refresh, Self::Me, Self::Users, Self::Groups, Self::CreateGroup];
+    /// Every scenario. Those that make something are the last, so that the lists keep their size.
+    pub const ALL: [Self; 16] = [
+        Self::SignIn,
+        Self::Refresh,
+        Self::Me,
+        Self::Users,
+        Self::Groups,
+        Self::Group,
+        Self::GlobalFeed,
+        Self::Feed,
+        Self::Home,
+        Self::Search,
+        Self::SearchUncommon,
+        Self::SearchCommon,
+        Self::React,
+        Self::CreatePost,
+        Self::CreateGroup,
+        Self::DeleteGroup,
+    ];
 
     /// What is asked, in short.
     pub fn name(self) -> &'static str {
@@ -54,7 +97,26 @@ impl Scenario {
             Self::Me => "own account",
             Self::Users => "20 people",
             Self::Groups => "20 groups",
+            Self::Group => "a group",
+            Self::GlobalFeed => "20 posts for all",
+            Self::Feed => "20 posts of own groups",
+            Self::Home => "20 posts of any sort",
+            Self::Search => "search, rare word",
+            Self::SearchUncommon => "search, uncommon word",
+            Self::SearchCommon => "search, common word",
+            Self::React => "react",
+            Self::CreatePost => "post",
             Self::CreateGroup => "make a group",
+            Self::DeleteGroup => "make and delete a group",
+        }
+    }
+
+    /// What it is answered with.
+    fn expected(self) -> StatusCode {
+        match self {
+            Self::CreatePost | Self::CreateGroup => StatusCode::CREATED,
+            Self::React | Self::DeleteGroup => StatusCode::NO_CONTENT,
+            _ => StatusCode::OK,
         }
     }
 }
@@ -64,16 +126,21 @@ pub struct Target {
     address: SocketAddr,
     people: Vec<TokenPair>,
     names: Arc<AtomicU32>,
+    volume: Volume,
 }
 
 impl Target {
-    /// Signs in one person for each connection that there will be.
-    pub async fn sign_in(address: SocketAddr, connections: u32) -> anyhow::Result<Self> {
+    /// Signs in one person for each connection that there will be, on a database that holds this much.
+    ///
+    /// # Errors
+    /// Also for more connections than there are people in many groups.
+    pub async fn sign_in(address: SocketAddr, connections: u32, volume: Volume) -> anyhow::Result<Self> {
+        ensure!(connections <= BUSY, "only {BUSY} people are in many groups");
         let mut people = Vec::new();
         for person in 0..connections {
             people.push(enter(address, person).await?);
         }
-        Ok(Self { address, people, names: Arc::new(AtomicU32::new(1)) })
+        Ok(Self { address, people, names: Arc::new(AtomicU32::new(1)), volume })
     }
 
     /// A client for each person.
@@ -93,20 +160,82 @@ impl Target {
     }
 
     async fn client(&self, scenario: Scenario, person: u32, tokens: &TokenPair) -> anyhow::Result<Client> {
-        let access = Some(tokens.access.as_str());
-        let (act, expected) = match scenario {
-            Scenario::SignIn => (Act::same(sign_in(person)?), StatusCode::OK),
-            Scenario::Refresh => (Act::Refresh(tokens.refresh.clone()), StatusCode::OK),
-            Scenario::Me => (Act::same(get("/api/auth/me/", access)?), StatusCode::OK),
-            Scenario::Users => (Act::same(get("/api/users/?page_size=20", access)?), StatusCode::OK),
-            Scenario::Groups => (Act::same(get("/api/community/groups/?page_size=20", access)?), StatusCode::OK),
-            Scenario::CreateGroup => {
-                let act = Act::CreateGroup { access: tokens.access.clone(), names: self.names.clone() };
-                (act, StatusCode::CREATED)
-            }
-        };
-        Client::open(self.address, act, expected).await
+        Client::open(self.address, self.act(scenario, person, tokens)?, scenario.expected()).await
     }
+
+    fn act(&self, scenario: Scenario, person: u32, tokens: &TokenPair) -> anyhow::Result<Act> {
+        let access = tokens.access.clone();
+        let read = |path: &str| get(path, Some(tokens.access.as_str())).map(Act::same);
+        let search = |word: &str| read(&format!("/api/community/search/?q={word}&limit=20"));
+        match scenario {
+            Scenario::SignIn => sign_in(person).map(Act::same),
+            Scenario::Refresh => Ok(Act::Refresh(tokens.refresh.clone())),
+            Scenario::Me => read("/api/auth/me/"),
+            Scenario::Users => read("/api/users/?page_size=20"),
+            Scenario::Groups => read("/api/community/groups/?page_size=20"),
+            Scenario::Group => Ok(read_groups(self.volume, person, access)),
+            Scenario::GlobalFeed => read("/api/community/posts/?feed_type=global&limit=20"),
+            Scenario::Feed => read("/api/community/posts/?feed_type=joined_groups&limit=20"),
+            Scenario::Home => read("/api/community/posts/?limit=20"),
+            Scenario::Search => search(RARE),
+            Scenario::SearchUncommon => search(UNCOMMON),
+            Scenario::SearchCommon => search(COMMON),
+            Scenario::React => react(self.volume, person, access),
+            Scenario::CreatePost => Ok(create_posts(self.volume, person, access)),
+            Scenario::CreateGroup => Ok(Act::Each(new_groups(self.names.clone(), access))),
+            Scenario::DeleteGroup => {
+                Ok(Act::DeleteGroup { groups: new_groups(self.names.clone(), access.clone()), access })
+            }
+        }
+    }
+}
+
+/// Another group each time; everybody begins somewhere else.
+fn read_groups(volume: Volume, person: u32, access: String) -> Act {
+    let most = volume.groups.min(READ);
+    let mut turn = person * 31;
+    Act::each(move || {
+        turn = (turn + 1) % most;
+        get(&format!("/api/community/groups/{}/", turn + 1), Some(&access))
+    })
+}
+
+/// Half of the posts are those of the person's groups, the others as many of those that are in none. When all
+/// have had their turn it begins again with the other reaction, so that each request changes something.
+fn react(volume: Volume, person: u32, access: String) -> anyhow::Result<Act> {
+    let mut posts: Vec<u32> = volume.groups_of(person).into_iter().flat_map(|group| volume.posts_of(group)).collect();
+    let open: Vec<u32> = volume.open_posts().collect();
+    let step = (open.len() / posts.len().max(1)).max(1);
+    posts.extend(open.into_iter().skip(usize::try_from(person)? % step).step_by(step));
+    // Far from one another, one after the other: 2 to the 32nd by the golden ratio.
+    posts.sort_unstable_by_key(|post| post.wrapping_mul(2_654_435_769));
+    ensure!(!posts.is_empty(), "there are no posts");
+    let mut turn = 0_usize;
+    Ok(Act::each(move || {
+        let (place, round) = (turn % posts.len(), turn / posts.len());
+        turn += 1;
+        let kind = if (place + round).is_multiple_of(2) { "like" } else { "love" };
+        put(&format!("/api/community/posts/{}/reactions/{kind}/", posts[place]), &access)
+    }))
+}
+
+/// One after the other in each of the person's groups.
+fn create_posts(volume: Volume, person: u32, access: String) -> Act {
+    let mut groups = volume.groups_of(person).into_iter().cycle();
+    Act::each(move || {
+        let group = groups.next().unwrap_or(1);
+        let body = format!(r#"{{"content":"A few words that were written under load.","group":{group}}}"#);
+        post("/api/community/posts/", Some(&access), body)
+    })
+}
+
+/// Names are not used twice: the second would cost another attempt.
+fn new_groups(names: Arc<AtomicU32>, access: String) -> Make {
+    Box::new(move || {
+        let number = names.fetch_add(1, Ordering::Relaxed);
+        let body = format!(r#"{{"name":"Made under load {number}","description":"One of very many."}}"#);
+        post("/api/community/groups/", Some(&access), body)
+    })
 }
 
 /// Signs a person in.
@@ -145,16 +274,35 @@ pub async fn measure(scenario: Scenario, server: &Target, floor: &Target, plan: 
         floor_rates.push(load::closed(&mut on_floor, plan.length).await?.rate);
     }
     let (rate, floor_rate) = (Spread::of(rates), Spread::of(floor_rates));
+    let (p50_ms, p99_ms) = latency(&mut on_server, rate.median * LOAD, plan).await?;
+    let ratio = rate.median / floor_rate.median;
+    Ok(Line { scenario, server_per_second: rate, floor_per_second: floor_rate, ratio, p50_ms, p99_ms, refused })
+}
 
+/// Measures a side that is alone.
+pub async fn measure_alone(scenario: Scenario, server: &Target, plan: Plan) -> anyhow::Result<Side> {
+    let mut clients = server.clients(scenario).await?;
+    load::closed(&mut clients, WARM_UP).await?;
+    let (mut rates, mut refused) = (Vec::new(), 0);
+    for _ in 0..plan.runs {
+        let run = load::closed(&mut clients, plan.length).await?;
+        rates.push(run.rate);
+        refused += run.refused;
+    }
+    let per_second = Spread::of(rates);
+    let (p50_ms, p99_ms) = latency(&mut clients, per_second.median * LOAD, plan).await?;
+    Ok(Side { per_second, p50_ms, p99_ms, refused })
+}
+
+/// How long half of the answers take at most, and all but one in a hundred, where requests come at this rate.
+async fn latency(clients: &mut Vec<Client>, rate: f64, plan: Plan) -> anyhow::Result<(Spread, Spread)> {
     let (mut p50, mut p99) = (Vec::new(), Vec::new());
     for _ in 0..plan.runs {
-        let latency = Latency::of(&load::open(&mut on_server, rate.median * LOAD, plan.length).await?);
+        let latency = Latency::of(&load::open(clients, rate, plan.length).await?);
         p50.push(latency.p50);
         p99.push(latency.p99);
     }
-    let ratio = rate.median / floor_rate.median;
-    let (p50_ms, p99_ms) = (Spread::of(p50), Spread::of(p99));
-    Ok(Line { scenario, server_per_second: rate, floor_per_second: floor_rate, ratio, p50_ms, p99_ms, refused })
+    Ok((Spread::of(p50), Spread::of(p99)))
 }
 
 /// Do two answers have the same members, whatever their values? What is absent may be of any kind, and
@@ -183,9 +331,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        fill::{Volume, fill, password_hash},
+        fill::{fill, password_hash},
         floor,
     };
+
+    const VOLUME: Volume = Volume { people: 30, groups: 30, posts: 400 };
 
     async fn server(url: &str) -> Server {
         let variables = [
@@ -204,7 +354,7 @@ mod tests {
     async fn database() -> TestDb {
         let db = TestDb::with_connections(guildhall_migration::all, 2).await;
         let hash = password_hash(HashCost { memory_kib: 64, passes: 1, lanes: 1 }).unwrap();
-        fill(&db, Volume { people: 30, groups: 30 }, &hash).await.unwrap();
+        fill(&db, VOLUME, &hash).await.unwrap();
         db
     }
 
@@ -216,8 +366,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         tokio::spawn(floor::serve_on(listener, floor_db.url().to_owned()));
 
-        let on_server = Target::sign_in(server.address(), 2).await.unwrap();
-        let on_floor = Target::sign_in(address, 2).await.unwrap();
+        let on_server = Target::sign_in(server.address(), 2, VOLUME).await.unwrap();
+        let on_floor = Target::sign_in(address, 2, VOLUME).await.unwrap();
         for scenario in Scenario::ALL {
             let expected = on_server.sample(scenario).await.unwrap();
             let answer = on_floor.sample(scenario).await.unwrap();

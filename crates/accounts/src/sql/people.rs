@@ -274,4 +274,23 @@ impl Directory for SqlAccounts {
             .await?;
         Ok(rows.into_iter().map(|row| User::from(row).into()).collect())
     }
+
+    async fn named(&self, names: &[String]) -> kernel::Result<Vec<Person>> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = user::Entity::find()
+            .filter(user::COLUMN.username_key.is_in(names.iter().map(|name| crate::names::key(name))))
+            .filter(user::COLUMN.erased_at.is_null())
+            .filter(user::COLUMN.is_active.eq(true))
+            .into_partial_model::<UserRow>()
+            .all(self.0.db.conn())
+            .await?;
+        Ok(rows.into_iter().map(|row| User::from(row).into()).collect())
+    }
+
+    async fn has_address(&self, user: UserId, email: &str) -> kernel::Result<bool> {
+        let theirs = user::Entity::find_by_id(user).filter(user::COLUMN.email_key.eq(names::key(email)));
+        Ok(theirs.one(self.0.db.conn()).await?.is_some())
+    }
 }

@@ -165,7 +165,7 @@ impl SqlAccounts {
             })
             .await?;
         let account = if user.email.is_empty() { &user.username } else { &user.email };
-        let codes = codes(&seed, account, &self.0.letters.service)?;
+        let codes = codes(&seed, account, &self.0.letters.0.service)?;
         let otpauth_url = codes.to_url().map_err(|error| kernel::Error::internal(error.to_string()))?;
         Ok(TotpSetup { secret: Secret::from(seed.to_vec()).to_base32(), otpauth_url })
     }

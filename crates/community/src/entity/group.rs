@@ -1,7 +1,7 @@
-use guildhall_kernel::{Timestamp, UserId};
+use guildhall_kernel::{Timestamp, UserId, file::FileId};
 use sea_orm::entity::prelude::*;
 
-use crate::GroupId;
+use crate::{GroupId, Posting};
 
 /// A group of people.
 #[sea_orm::model]
@@ -23,6 +23,19 @@ pub struct Model {
     pub creator_id: Option<UserId>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// Outsiders see its card although it is private.
+    pub is_listed: bool,
+    pub max_members: Option<i64>,
+    pub posting: Posting,
+    /// Posts of members wait until a moderator lets them through.
+    pub approves_posts: bool,
+    pub members_invite: bool,
+    pub member_count: i64,
+    pub post_count: i64,
+    /// Name and description as they are searched.
+    pub search_text: String,
+    pub image_id: Option<FileId>,
+    pub banner_id: Option<FileId>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

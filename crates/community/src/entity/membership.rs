@@ -1,5 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::GroupId;
 
@@ -19,8 +21,9 @@ pub struct Model {
 }
 
 /// What somebody may do in a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Everything. A group has at most one.
     Owner,

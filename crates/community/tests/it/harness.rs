@@ -1,20 +1,38 @@
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
-use guildhall_community::{GroupFilter, NewGroup, Settings, SqlCommunity, migrations};
+use guildhall_community::{
+    GroupFilter, GroupId, Groups, Host, NewGroup, NewPost, Settings, SqlCommunity, UserTable, migrations,
+};
 use guildhall_kernel::{
-    self as kernel, Caller, Clock, HostTables, Roles, UserId,
+    self as kernel, Caller, Clock, HostTables, Outbox, PublicUrl, Roles, Timestamp, UserId,
     db::SqlMigration,
+    file::{Files, FolderStore},
     testing::{TestDb, fake_directory},
+    web::Web,
 };
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 use sea_orm_migration::MigrationTrait;
 
-/// The people of the host: ids 1 to 9, in a table that the crate has never heard of.
+/// The largest file that is taken here, in bytes.
+const UPLOAD_BYTES: usize = 1 << 20;
+
+/// The people of the host: ids 1 to 60, in a table that the crate has never heard of.
 fn with_people() -> Vec<Box<dyn MigrationTrait>> {
-    let up = "CREATE TABLE people (id {id});
-        INSERT INTO people (id) VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9);";
+    let rows: Vec<String> = (1..=60).map(|id| format!("({id}, 'person-{id}')")).collect();
+    let up = format!(
+        "CREATE TABLE people (id {{id}}, name text); INSERT INTO people (id, name) VALUES {};",
+        rows.join(", ")
+    );
     let mut all: Vec<Box<dyn MigrationTrait>> =
-        vec![Box::new(SqlMigration::new("m20240101_000000_people", up, "DROP TABLE people;"))];
+        vec![Box::new(SqlMigration::new("m20240101_000000_people", &up, "DROP TABLE people;"))];
+    all.extend(guildhall_kernel::migrations(&HostTables { users: "people" }));
     all.extend(migrations(&HostTables { users: "people" }));
     all
 }
@@ -22,6 +40,11 @@ fn with_people() -> Vec<Box<dyn MigrationTrait>> {
 pub(crate) struct Harness {
     pub(crate) db: TestDb,
     pub(crate) community: SqlCommunity,
+    pub(crate) files: Files,
+    /// Where files lie.
+    pub(crate) folder: tempfile::TempDir,
+    /// By how many microseconds the clock is ahead.
+    ahead: Arc<AtomicI64>,
 }
 
 impl Deref for Harness {
@@ -37,25 +60,95 @@ pub(crate) async fn community() -> Harness {
 }
 
 pub(crate) async fn with_connections(connections: u32) -> Harness {
-    with(connections, Settings::default()).await
+    with(connections, Settings::default(), None).await
 }
 
-pub(crate) async fn with(connections: u32, settings: Settings) -> Harness {
+pub(crate) async fn public() -> Harness {
+    with(1, Settings { public_read: true, ..Settings::default() }, None).await
+}
+
+pub(crate) async fn with(connections: u32, settings: Settings, web: Option<Arc<dyn Web>>) -> Harness {
     let db = TestDb::with_connections(with_people, connections).await;
-    let directory = Arc::new(fake_directory(1..=9));
-    let mount = "https://example.org/api/community".parse().unwrap();
-    let community = SqlCommunity::new(db.handle(), directory, Clock::system(), mount, settings);
-    Harness { db, community }
+    let ahead = Arc::new(AtomicI64::new(0));
+    let offset = ahead.clone();
+    let clock =
+        Clock::from_fn(move || Timestamp::now() + Duration::from_micros(offset.load(Ordering::Relaxed).unsigned_abs()));
+    let url = |path: &str| -> PublicUrl { format!("https://example.org{path}").parse().unwrap() };
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(FolderStore::new(folder.path()));
+    let files = Files::open(db.handle(), store, clock.clone(), url("/api"), UPLOAD_BYTES).await.unwrap();
+    let host = Host {
+        clock: clock.clone(),
+        directory: Arc::new(fake_directory(1..=60)),
+        users: UserTable { name: "people", search_key: "name" },
+        outbox: Outbox::new(db.handle(), clock),
+        files: files.clone(),
+        web,
+        name: "Guild".to_owned(),
+        mount: url("/api/community"),
+        home: url(""),
+    };
+    let community = SqlCommunity::new(db.handle(), settings, host);
+    Harness { db, community, files, folder, ahead }
 }
 
 impl Harness {
     pub(crate) async fn rows(&self, table: &str) -> i64 {
-        let query = Statement::from_string(self.db.backend(), format!("SELECT COUNT(*) FROM {table}"));
+        self.number(&format!("SELECT COUNT(*) FROM {table}")).await
+    }
+
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        let query = Statement::from_string(self.db.backend(), sql);
         self.db.conn().query_one_raw(query).await.unwrap().unwrap().try_get_by_index(0).unwrap()
     }
 
     pub(crate) async fn sql(&self, sql: &str) -> Result<(), DbErr> {
         self.db.write(|tx| async move { tx.conn().execute_unprepared(sql).await.map(|_| ()) }).await
+    }
+
+    /// Lets time go by.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.ahead.fetch_add(i64::try_from(time.as_micros()).unwrap(), Ordering::Relaxed);
+    }
+
+    /// Puts somebody into a group, whatever the group says.
+    pub(crate) async fn add_member(&self, group: GroupId, user: i64) {
+        let sql = format!(
+            "INSERT INTO community_membership (group_id, user_id, role, joined_at) VALUES ({group}, {user}, 'member', 0); \
+             UPDATE community_group SET member_count = member_count + 1 WHERE id = {group};"
+        );
+        self.sql(&sql).await.unwrap();
+    }
+
+    /// The same, as a moderator.
+    pub(crate) async fn add_moderator_to(&self, group: GroupId, user: i64) {
+        self.add_member(group, user).await;
+        let which = format!("group_id = {group} AND user_id = {user}");
+        self.sql(&format!("UPDATE community_membership SET role = 'moderator' WHERE {which}")).await.unwrap();
+    }
+
+    /// How many files lie in the store.
+    pub(crate) fn stored_files(&self) -> usize {
+        fn count(folder: &std::path::Path) -> usize {
+            let entries = std::fs::read_dir(folder).unwrap();
+            entries
+                .map(|entry| {
+                    let path = entry.unwrap().path();
+                    if path.is_dir() { count(&path) } else { 1 }
+                })
+                .sum()
+        }
+        count(self.folder.path())
+    }
+
+    /// Every counter is what it counts.
+    pub(crate) async fn assert_counted(&self) {
+        let findings = self.examine(false).await.unwrap();
+        assert!(findings.iter().all(|finding| !finding.is_fault()), "{findings:?}");
+    }
+
+    pub(crate) async fn group_of(&self, owner: i64, new: NewGroup) -> GroupId {
+        self.create_group(&person(owner), new).await.unwrap().id
     }
 }
 
@@ -67,22 +160,32 @@ pub(crate) fn staff(id: i64) -> Caller {
     Caller::new(UserId(id), Roles { staff: true, ..Roles::default() })
 }
 
+pub(crate) fn teacher(id: i64) -> Caller {
+    Caller::new(UserId(id), Roles { teacher: true, ..Roles::default() })
+}
+
 pub(crate) fn named(name: &str) -> NewGroup {
-    NewGroup {
-        name: name.to_owned(),
-        description: String::new(),
-        category: "general".to_owned(),
-        is_private: false,
-        is_corporate_group: false,
-    }
+    NewGroup { name: name.to_owned(), category: "general".to_owned(), ..NewGroup::default() }
 }
 
 pub(crate) fn private(name: &str) -> NewGroup {
     NewGroup { is_private: true, ..named(name) }
 }
 
+pub(crate) fn listed(name: &str) -> NewGroup {
+    NewGroup { is_listed: true, ..private(name) }
+}
+
 pub(crate) fn all() -> GroupFilter {
     GroupFilter::default()
+}
+
+pub(crate) fn post(content: &str) -> NewPost {
+    NewPost { content: content.to_owned(), ..NewPost::default() }
+}
+
+pub(crate) fn post_in(group: GroupId, content: &str) -> NewPost {
+    NewPost { group: Some(group), ..post(content) }
 }
 
 pub(crate) fn code<T>(outcome: Result<T, guildhall_community::Error>) -> String {

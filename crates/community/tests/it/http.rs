@@ -1,18 +1,27 @@
 use std::sync::Arc;
 
 use axum::{Router, body::Body, http::Request};
-use guildhall_community::{CommunityState, Error, Group, GroupId, MockCommunity, router};
+use guildhall_community::{
+    CommunityState, Error, Group, GroupId, Joined, MockCourses, MockEvents, MockGroups, MockPosts, Posting, RequestId,
+    router,
+};
 use guildhall_kernel::{
     Page, Person, Roles, Timestamp, UserId,
     testing::{TestClient, signed_in_as},
 };
 use serde_json::json;
 
-fn client(make: impl FnOnce(&mut MockCommunity)) -> TestClient {
-    let mut community = MockCommunity::new();
-    make(&mut community);
+use crate::harness::community;
+
+async fn client(make: impl FnOnce(&mut MockGroups)) -> TestClient {
+    let mut groups = MockGroups::new();
+    make(&mut groups);
     let state = CommunityState {
-        community: Arc::new(community),
+        groups: Arc::new(groups),
+        posts: Arc::new(MockPosts::new()),
+        courses: Arc::new(MockCourses::new()),
+        events: Arc::new(MockEvents::new()),
+        files: community().await.files,
         auth: signed_in_as(Roles::default()),
         url: "https://example.org".parse().unwrap(),
     };
@@ -27,11 +36,19 @@ fn group() -> Group {
         description: String::new(),
         category: "general".into(),
         is_private: false,
+        is_listed: false,
         is_corporate_group: false,
         image_url: "https://example.org/x.svg".into(),
+        image_urls: None,
         banner_url: None,
+        banner_urls: None,
         creator: Some(Person { id: UserId(7), username: "anna".into(), display_name: "Anna".into(), avatar_url: None }),
-        member_count: 1,
+        member_count: Some(1),
+        post_count: Some(0),
+        max_members: None,
+        posting: Posting::Members,
+        approves_posts: false,
+        members_invite: false,
         is_member: true,
         is_moderator: true,
         moderators: vec![UserId(7)],
@@ -44,9 +61,11 @@ fn group() -> Group {
 fn shown() -> serde_json::Value {
     json!({
         "id": 3, "name": "Hall", "slug": "hall", "description": "", "category": "general", "is_private": false,
-        "is_corporate_group": false, "image_url": "https://example.org/x.svg", "banner_url": null,
+        "is_listed": false, "is_corporate_group": false, "image_url": "https://example.org/x.svg", "image_urls": null,
+        "banner_url": null, "banner_urls": null,
         "creator": {"id": 7, "username": "anna", "display_name": "Anna", "avatar_url": null},
-        "member_count": 1, "is_member": true, "is_moderator": true, "moderators": [7], "courses": [],
+        "member_count": 1, "post_count": 0, "max_members": null, "posting": "members", "approves_posts": false,
+        "members_invite": false, "is_member": true, "is_moderator": true, "moderators": [7], "courses": [],
         "created_at": "1970-01-01T00:00:00.000000Z", "updated_at": "1970-01-01T00:00:00.000000Z",
     })
 }
@@ -58,7 +77,8 @@ async fn making_a_group_answers_201_with_it() {
             .expect_create_group()
             .withf(|caller, new| caller.user == UserId(7) && new.category == "general" && !new.is_private)
             .returning(|_, _| Ok(group()));
-    });
+    })
+    .await;
     let body = json!({"name": "Hall", "description": "", "is_private": false, "is_corporate_group": false});
     let answer = client.with("Token 7").post("/api/community/groups/", body.clone()).await;
     assert_eq!((answer.status.as_u16(), answer.json()), (201, shown()));
@@ -77,7 +97,8 @@ async fn the_list_is_an_envelope() {
             .returning(|_, _, _| {
                 Ok(Page { count: 1, count_capped: false, next: None, previous: None, results: vec![group()] })
             });
-    });
+    })
+    .await;
     let answer = client.with("Bearer 7").get("/api/community/groups/?joined=true&category=food").await;
     assert_eq!(answer.json(), json!({"count": 1, "next": null, "previous": null, "results": [shown()]}));
     for query in ["joined=perhaps", "page=0", "search=%00"] {
@@ -93,7 +114,8 @@ async fn one_group_is_read_and_removed() {
     let client = client(|community| {
         community.expect_group().returning(|_, id| if id.0 == 3 { Ok(group()) } else { Err(Error::GroupNotFound(id)) });
         community.expect_delete_group().returning(|_, _, known| Ok(known.check(Timestamp::EPOCH)?));
-    });
+    })
+    .await;
     let client = client.with("Bearer 7");
     assert_eq!(client.get("/api/community/groups/3/").await.json(), shown());
     let missing = client.get("/api/community/groups/4/").await;
@@ -109,10 +131,55 @@ async fn one_group_is_read_and_removed() {
 
 #[tokio::test]
 async fn the_picture_that_stands_in_is_an_image() {
-    let client = client(|_| ());
+    let client = client(|_| ()).await;
     let picture = client.get("/api/community/pictures/RP-137.svg").await;
     assert_eq!((picture.status.as_u16(), &picture.headers["content-type"]), (200, &"image/svg+xml".parse().unwrap()));
     assert!(picture.text.contains(">RP</text>"));
     assert_eq!(client.get("/api/community/pictures/%E7%8E%8B-1.svg").await.status, 200);
     assert_eq!(client.get("/api/community/pictures/%3Cscript%3E-1.svg").await.code(), "not_found");
+}
+
+#[tokio::test]
+async fn what_became_of_joining_is_told_by_the_status() {
+    for (joined, status, body) in [
+        (Joined::Member { new: true }, 201, json!({"status": "member"})),
+        (Joined::Member { new: false }, 200, json!({"status": "member"})),
+        (Joined::Requested { request_id: RequestId(4) }, 202, json!({"status": "requested", "request_id": 4})),
+    ] {
+        let client = client(|groups| {
+            groups.expect_join().returning(move |_, _, _, _| Ok(joined));
+            groups.expect_leave().returning(|_, _| Ok(false));
+        });
+        let client = client.await.with("Bearer 7");
+        // With a body, with an empty one, and with none.
+        for sent in [json!({"invite_token": "x"}), json!({}), serde_json::Value::Null] {
+            let answer = client.post("/api/community/groups/3/join/", sent).await;
+            assert_eq!((answer.status.as_u16(), answer.json()), (status, body.clone()));
+        }
+        assert_eq!(client.post("/api/community/groups/3/leave/", serde_json::Value::Null).await.status, 204);
+    }
+}
+
+#[tokio::test]
+async fn a_picture_is_sent_as_a_form() {
+    let client = client(|groups| {
+        groups
+            .expect_set_picture()
+            .withf(|_, _, _, content| content.as_ref() == b"bytes")
+            .returning(|_, _, _, _| Ok(group()));
+    });
+    let client = client.await;
+    let send = |content_type: &'static str, body: &'static str| {
+        let request = Request::put("/api/community/groups/3/image/")
+            .header("authorization", "Bearer 7")
+            .header("content-type", content_type)
+            .body(Body::from(body))
+            .unwrap();
+        let client = client.clone();
+        async move { client.send_raw(request).await }
+    };
+    let form = "--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a.png\"\r\n\r\nbytes\r\n--b--\r\n";
+    assert_eq!(send("multipart/form-data; boundary=b", form).await.status, 200);
+    assert_eq!(send("application/json", "{}").await.code(), "unsupported_media_type");
+    assert_eq!(send("multipart/form-data; boundary=b", "--b--\r\n").await.status, 400);
 }

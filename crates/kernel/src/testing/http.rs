@@ -116,7 +116,8 @@ pub fn signed_in_as(roles: Roles) -> Auth {
     Auth::new(Numbers(roles))
 }
 
-/// A [`Directory`] of the people with these ids, each called `person-<id>`.
+/// A [`Directory`] of the people with these ids, each called `person-<id>`, with the
+/// address `person-<id>@example.org`.
 pub fn fake_directory(ids: impl IntoIterator<Item = i64>) -> impl Directory {
     struct People(HashMap<UserId, Person>);
 
@@ -124,6 +125,15 @@ pub fn fake_directory(ids: impl IntoIterator<Item = i64>) -> impl Directory {
     impl Directory for People {
         async fn people(&self, ids: &[UserId]) -> Result<Vec<Person>> {
             Ok(ids.iter().filter_map(|id| self.0.get(id)).cloned().collect())
+        }
+
+        async fn named(&self, names: &[String]) -> Result<Vec<Person>> {
+            let named = |person: &&Person| names.iter().any(|name| name.eq_ignore_ascii_case(&person.username));
+            Ok(self.0.values().filter(named).cloned().collect())
+        }
+
+        async fn has_address(&self, user: UserId, email: &str) -> Result<bool> {
+            Ok(email.eq_ignore_ascii_case(&format!("person-{user}@example.org")))
         }
     }
 

@@ -1,11 +1,14 @@
 //! The writes, statement for statement.
 
+use serde_json::json;
+
 use super::{
-    answers,
+    answers, statements,
     store::{Arg, Link, Row},
 };
 
-const DAY: i64 = 24 * 3600 * 1_000_000;
+const SECOND: i64 = 1_000_000;
+const DAY: i64 = 24 * 3600 * SECOND;
 /// How long a session lasts.
 const SESSION: i64 = 90 * DAY;
 /// How long a refresh token does.
@@ -21,6 +24,9 @@ pub(super) enum Act {
     SignIn(NewSession),
     Refresh(Rotation),
     CreateGroup(NewGroup),
+    DeleteGroup(Removal),
+    CreatePost(NewPost),
+    React(Reaction),
 }
 
 /// A session, and with it its first refresh token.
@@ -53,14 +59,43 @@ pub(super) struct NewGroup {
     pub(super) now: i64,
 }
 
+/// A group that goes, and who wants it to.
+pub(super) struct Removal {
+    pub(super) group: i64,
+    pub(super) user: i64,
+    pub(super) ip: String,
+    pub(super) agent: Option<String>,
+    pub(super) request: String,
+    pub(super) now: i64,
+}
+
+/// A post in a group.
+pub(super) struct NewPost {
+    pub(super) group: i64,
+    pub(super) author: i64,
+    pub(super) content: String,
+    pub(super) now: i64,
+}
+
+/// What somebody makes of a post.
+pub(super) struct Reaction {
+    pub(super) post: i64,
+    pub(super) user: i64,
+    pub(super) kind: String,
+    pub(super) now: i64,
+}
+
 impl Act {
     /// Runs it inside a transaction that is open. Brings back what was read: for a sign-in the session's
-    /// id and the account, for a refresh whose session it is, for a group its columns.
+    /// id and the account, for a refresh whose session it is, for a new group or post its columns.
     pub(super) async fn run(&self, link: &mut Link<'_>) -> sqlx::Result<Vec<Row>> {
         match self {
             Self::SignIn(new) => sign_in(link, new).await,
             Self::Refresh(rotation) => refresh(link, rotation).await,
             Self::CreateGroup(new) => create_group(link, new).await,
+            Self::DeleteGroup(removal) => delete_group(link, removal).await,
+            Self::CreatePost(new) => create_post(link, new).await,
+            Self::React(reaction) => react(link, reaction).await,
         }
     }
 }
@@ -143,24 +178,85 @@ async fn issue(
 async fn create_group(link: &mut Link<'_>, new: &NewGroup) -> sqlx::Result<Vec<Row>> {
     let (creator, now) = (Arg::Int(new.creator), Arg::Int(new.now));
     let (name, name_key) = (Arg::Text(&new.name), Arg::Text(&new.name_key));
-    // The last two are the number of members and what the caller is, as in a list of groups.
-    let group = link
-        .one(
-            "INSERT INTO community_group (name, name_key, slug, description, category, is_private, \
-             is_corporate_group, creator_id, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, 'general', false, false, $5, $6, $6) \
-             RETURNING id, name, slug, description, category, is_private, is_corporate_group, creator_id, \
-             created_at, updated_at, CAST(1 AS bigint), 'owner'",
-            &[name, name_key, Arg::Text(&new.slug), Arg::Text(&new.description), creator, now],
-        )
-        .await?;
-    link.one(
-        "INSERT INTO community_membership (group_id, user_id, role, joined_at) \
-         VALUES ($1, $2, 'owner', $3) RETURNING id",
-        &[Arg::Int(group.get(0)?), creator, now],
-    )
-    .await?;
+    let (slug, description) = (Arg::Text(&new.slug), Arg::Text(&new.description));
+    let words = format!("{} {}", new.name_key, new.description.to_lowercase());
+    let words = Arg::Text(&words);
+    let group = link.one(statements::NEW_GROUP, &[name, name_key, slug, description, creator, words, now]).await?;
+    link.one(statements::NEW_OWNER, &[Arg::Int(group.get(0)?), creator, now]).await?;
     Ok(vec![group])
+}
+
+/// The group that somebody acts on.
+async fn take_seat(link: &mut Link<'_>, group: i64, user: i64) -> sqlx::Result<Row> {
+    let sql = if link.is_postgres() { statements::LOCKED_SEAT } else { statements::SEAT };
+    link.one(sql, &[Arg::Int(user), Arg::Flag(false), Arg::Flag(true), Arg::Int(group)]).await
+}
+
+async fn delete_group(link: &mut Link<'_>, removal: &Removal) -> sqlx::Result<Vec<Row>> {
+    let group = Arg::Int(removal.group);
+    let seat = take_seat(link, removal.group, removal.user).await?;
+    link.one(statements::WHAT_GOES, &[group]).await?;
+    only_one(link.run(statements::GROUP_GOES, &[group]).await?)?;
+    let name: String = seat.get(answers::GROUP_NAME)?;
+    let (label, detail) = (format!("#{}", removal.user), json!({"group": removal.group, "name": name}).to_string());
+    let args = [
+        Arg::Int(removal.now),
+        Arg::Int(removal.user),
+        Arg::Text(&label),
+        Arg::Text(&removal.ip),
+        Arg::Maybe(removal.agent.as_deref()),
+        Arg::Text(&removal.request),
+        Arg::Text(&detail),
+    ];
+    link.run(statements::GROUP_WENT, &args).await?;
+    Ok(Vec::new())
+}
+
+async fn create_post(link: &mut Link<'_>, new: &NewPost) -> sqlx::Result<Vec<Row>> {
+    take_seat(link, new.group, new.author).await?;
+    let (html, words) = (format!("<p>{}</p>", new.content), new.content.to_lowercase());
+    let args = [
+        Arg::Int(new.group),
+        Arg::Int(new.author),
+        Arg::Text(&new.content),
+        Arg::Text(&html),
+        Arg::Int(new.now),
+        Arg::Text(&words),
+    ];
+    let post = link.one(statements::NEW_POST, &args).await?;
+    only_one(link.run(statements::COUNT_POST, &[Arg::Int(new.group)]).await?)?;
+    Ok(vec![post])
+}
+
+async fn react(link: &mut Link<'_>, reaction: &Reaction) -> sqlx::Result<Vec<Row>> {
+    let (id, user, kind) = (Arg::Int(reaction.post), Arg::Int(reaction.user), Arg::Text(&reaction.kind));
+    let sql = if link.is_postgres() { statements::LOCKED_SUBJECT } else { statements::SUBJECT };
+    let post = link.one(sql, &[user, Arg::Flag(false), Arg::Text("member"), id]).await?;
+    if let Some(group) = post.get::<Option<i64>>(answers::POST_GROUP)? {
+        link.one(statements::ROLE, &[Arg::Int(group), user]).await?;
+    }
+    let own = link.all(statements::OWN_REACTION, &[id, user]).await?;
+    let before = own.first().map(|own| own.get::<String>(2)).transpose()?;
+    let mut counts = answers::reactions(&post)?;
+    match before {
+        Some(before) if before == reaction.kind => return Ok(Vec::new()),
+        Some(before) => {
+            if let Some(count) = counts.get_mut(&before) {
+                *count -= 1;
+            }
+            counts.retain(|_, count| *count > 0);
+            link.run(statements::OTHER_REACTION, &[id, user, kind]).await?;
+        }
+        None => {
+            link.run(statements::NEW_REACTION, &[id, user, kind, Arg::Int(reaction.now)]).await?;
+        }
+    }
+    *counts.entry(reaction.kind.clone()).or_default() += 1;
+    // Where exactly a post stands for it makes no difference here.
+    let hot = post.get::<i64>(answers::POST_CREATED)? + counts.values().sum::<i64>() * SECOND;
+    let counts = json!(counts).to_string();
+    link.run(statements::KEEP_COUNTS, &[id, Arg::Text(&counts), Arg::Int(hot)]).await?;
+    Ok(Vec::new())
 }
 
 /// What was to be changed must have been there.

@@ -1,6 +1,9 @@
 //! The JSON of the answers, member for member as the server gives it.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use guildhall_kernel::{PublicUrl, Timestamp};
 use serde::Serialize;
@@ -21,13 +24,19 @@ macro_rules! account {
     };
 }
 
-pub(super) const PEOPLE: &str = concat!(user!(), " FROM users");
+pub(super) const PEOPLE: &str = concat!(user!(), " FROM users WHERE erased_at IS NULL");
 pub(super) const ACCOUNT: &str = concat!(account!(), " WHERE id = $1 LIMIT 1");
 pub(super) const ACCOUNT_VERSION: usize = 13;
 pub(super) const USERS: &str =
-    concat!(account!(), " WHERE is_active = $1 ORDER BY username_key, id LIMIT $2 OFFSET $3");
-pub(super) const GROUP_CREATOR: usize = 7;
-pub(super) const GROUP_VERSION: usize = 9;
+    concat!(account!(), " WHERE erased_at IS NULL AND is_active = $1 ORDER BY username_key, id LIMIT $2 OFFSET $3");
+pub(super) const GROUP_NAME: usize = 1;
+pub(super) const GROUP_CREATOR: usize = 8;
+pub(super) const GROUP_VERSION: usize = 18;
+pub(super) const POST_GROUP: usize = 1;
+pub(super) const POST_AUTHOR: usize = 2;
+pub(super) const POST_REACTIONS: usize = 14;
+pub(super) const POST_CREATED: usize = 16;
+pub(super) const POST_VERSION: usize = 17;
 
 fn moment(micros: i64) -> Timestamp {
     Timestamp::EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or_default())
@@ -131,11 +140,19 @@ pub(super) struct Group {
     description: String,
     category: String,
     is_private: bool,
+    is_listed: bool,
     is_corporate_group: bool,
     image_url: String,
+    image_urls: Option<String>,
     banner_url: Option<String>,
+    banner_urls: Option<String>,
     creator: Option<Person>,
     member_count: i64,
+    post_count: i64,
+    max_members: Option<i64>,
+    posting: String,
+    approves_posts: bool,
+    members_invite: bool,
     is_member: bool,
     is_moderator: bool,
     moderators: Vec<i64>,
@@ -144,38 +161,131 @@ pub(super) struct Group {
     updated_at: Timestamp,
 }
 
+/// What belongs to groups, by the groups.
+#[derive(Default)]
+pub(super) struct Belongings {
+    pub(super) people: HashMap<i64, Person>,
+    pub(super) moderators: HashMap<i64, Vec<i64>>,
+    pub(super) courses: HashMap<i64, Vec<i64>>,
+}
+
 impl Group {
-    /// From the group's columns, how many members it has, and what the caller is in it.
-    pub(super) fn read(
-        row: &Row,
-        people: &HashMap<i64, Person>,
-        moderators: &mut HashMap<i64, Vec<i64>>,
-        url: &PublicUrl,
-    ) -> sqlx::Result<Self> {
-        let (id, name): (i64, String) = (row.get(0)?, row.get(1)?);
+    /// From the group's columns, and what the caller is in it.
+    pub(super) fn read(row: &Row, belongings: &mut Belongings, url: &PublicUrl) -> sqlx::Result<Self> {
+        let (id, name): (i64, String) = (row.get(0)?, row.get(GROUP_NAME)?);
         let initials: String = name.split(' ').filter_map(|word| word.chars().next()).take(2).collect();
         let hue = id.wrapping_mul(137).rem_euclid(360);
-        let role: Option<String> = row.get(11)?;
-        let mut moderators = moderators.remove(&id).unwrap_or_default();
+        let role: Option<String> = row.get(19)?;
+        let mut moderators = belongings.moderators.remove(&id).unwrap_or_default();
         moderators.sort_unstable();
+        let creator = row.get::<Option<i64>>(GROUP_CREATOR)?;
         Ok(Self {
             id,
             image_url: url.join(&format!("/api/community/pictures/{initials}-{hue}.svg")),
+            image_urls: None,
+            banner_url: None,
+            banner_urls: None,
             name,
             slug: row.get(2)?,
             description: row.get(3)?,
             category: row.get(4)?,
             is_private: row.get(5)?,
-            is_corporate_group: row.get(6)?,
-            banner_url: None,
-            creator: row.get::<Option<i64>>(GROUP_CREATOR)?.and_then(|id| people.get(&id).cloned()),
-            member_count: row.get(10)?,
+            is_listed: row.get(6)?,
+            is_corporate_group: row.get(7)?,
+            creator: creator.and_then(|id| belongings.people.get(&id).cloned()),
+            max_members: row.get(9)?,
+            posting: row.get(10)?,
+            approves_posts: row.get(11)?,
+            members_invite: row.get(12)?,
+            member_count: row.get(13)?,
+            post_count: row.get(14)?,
             is_member: role.is_some(),
             is_moderator: role.is_some_and(|role| role != "member"),
             moderators,
-            courses: Vec::new(),
-            created_at: moment(row.get(8)?),
+            courses: belongings.courses.remove(&id).unwrap_or_default(),
+            created_at: moment(row.get(17)?),
             updated_at: moment(row.get(GROUP_VERSION)?),
         })
     }
+}
+
+/// A stretch of a feed.
+#[derive(Serialize)]
+pub(super) struct Slice<T> {
+    pub(super) next: Option<String>,
+    pub(super) previous: Option<String>,
+    pub(super) results: Vec<T>,
+}
+
+/// A post as the caller sees it. None has anything beside its text.
+#[derive(Serialize)]
+pub(super) struct Post {
+    pub(super) id: i64,
+    group: Option<i64>,
+    author: Option<Person>,
+    title: String,
+    content: String,
+    content_html: String,
+    visibility: String,
+    category: String,
+    tags: [String; 0],
+    attachments: [String; 0],
+    link_previews: [String; 0],
+    mentions: [String; 0],
+    poll: Option<String>,
+    reactions: BTreeMap<String, i64>,
+    my_reaction: Option<String>,
+    comment_count: i64,
+    is_bookmarked: bool,
+    is_pinned: bool,
+    is_featured: bool,
+    is_locked: bool,
+    is_approved: bool,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl Post {
+    /// From the post's columns, and what the caller has to do with it.
+    pub(super) fn read(row: &Row, people: &HashMap<i64, Person>) -> sqlx::Result<Self> {
+        let author = row.get::<Option<i64>>(POST_AUTHOR)?;
+        Ok(Self {
+            id: row.get(0)?,
+            group: row.get(POST_GROUP)?,
+            author: author.and_then(|id| people.get(&id).cloned()),
+            title: row.get(3)?,
+            content: row.get(4)?,
+            content_html: row.get(5)?,
+            visibility: row.get(6)?,
+            category: row.get(7)?,
+            tags: [],
+            attachments: [],
+            link_previews: [],
+            mentions: [],
+            poll: None,
+            reactions: reactions(row)?,
+            my_reaction: row.get(18)?,
+            comment_count: row.get(13)?,
+            is_bookmarked: row.get::<Option<i64>>(19)?.is_some(),
+            is_pinned: row.get(9)?,
+            is_featured: row.get(10)?,
+            is_locked: row.get(11)?,
+            is_approved: row.get(8)?,
+            created_at: moment(row.get(POST_CREATED)?),
+            updated_at: moment(row.get(POST_VERSION)?),
+        })
+    }
+}
+
+/// How many make what of a post.
+pub(super) fn reactions(post: &Row) -> sqlx::Result<BTreeMap<String, i64>> {
+    Ok(serde_json::from_str(&post.get::<String>(POST_REACTIONS)?).unwrap_or_default())
+}
+
+/// What was found.
+#[derive(Serialize)]
+pub(super) struct Found {
+    pub(super) groups: Vec<Group>,
+    pub(super) posts: Vec<Post>,
+    pub(super) members: Vec<Person>,
 }

@@ -77,13 +77,18 @@ impl Row {
     }
 }
 
-/// A connection to either database. They understand the same statements.
+/// A connection to either database. They understand the same statements, but for a few.
 pub(super) enum Link<'c> {
     Sqlite(&'c mut SqliteConnection),
     Postgres(&'c mut PgConnection),
 }
 
 impl Link<'_> {
+    /// Locks rows and takes `LATERAL`, which SQLite does not.
+    pub(super) fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     /// All rows of a query.
     pub(super) async fn all(&mut self, sql: impl SqlSafeStr, args: &[Arg<'_>]) -> sqlx::Result<Vec<Row>> {
         Ok(match self {

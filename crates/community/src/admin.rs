@@ -1,0 +1,132 @@
+//! The tables of this crate, as an admin panel shows them.
+
+use guildhall_kernel::admin::Model;
+
+use crate::entity::{
+    attachment, ban, bookmark, comment, comment_like, course, draft, enrolment, event, follow, group, group_course,
+    invite, join_request, lesson, lesson_progress, link_preview, membership, mention, moderation, poll, poll_option,
+    poll_vote, post, post_tag, reaction, report, rsvp, section,
+};
+
+/// Every table of this crate.
+pub fn admin() -> Vec<Model> {
+    vec![
+        Model::new(group::Entity, "group")
+            .list(&["name", "category", "is_private", "member_count", "post_count", "created_at"])
+            .search(&["name_key", "slug"])
+            .filters(&["category", "is_private", "is_listed", "is_corporate_group"]),
+        Model::new(membership::Entity, "membership")
+            .list(&["group_id", "user_id", "role", "joined_at"])
+            .filters(&["group_id", "user_id", "role"]),
+        Model::new(join_request::Entity, "request to join")
+            .list(&["group_id", "user_id", "status", "created_at"])
+            .filters(&["group_id", "user_id", "status"]),
+        Model::new(invite::Entity, "invite")
+            .list(&["group_id", "user_id", "email_key", "status", "uses", "expires_at"])
+            .search(&["email_key"])
+            .filters(&["group_id", "user_id", "status"]),
+        Model::new(ban::Entity, "ban")
+            .list(&["group_id", "user_id", "until", "reason"])
+            .filters(&["group_id", "user_id"]),
+        Model::new(moderation::Entity, "entry in the moderation log")
+            .list(&["at", "group_id", "actor_id", "action", "subject_id", "target"])
+            .filters(&["group_id", "actor_id"])
+            .read_only(),
+        Model::new(follow::Entity, "follow")
+            .list(&["follower_id", "followed_id", "created_at"])
+            .filters(&["follower_id", "followed_id"]),
+        Model::new(post::Entity, "post")
+            .list(&["title", "group_id", "author_id", "visibility", "is_approved", "comment_count", "created_at"])
+            .search(&["search_text"])
+            .filters(&["group_id", "author_id", "visibility", "category", "is_approved", "is_pinned"]),
+        Model::new(post_tag::Entity, "tag").list(&["tag", "post_id"]).search(&["tag"]).filters(&["post_id"]),
+        Model::new(attachment::Entity, "attachment")
+            .list(&["name", "content_type", "size", "post_id"])
+            .filters(&["post_id"])
+            .read_only(),
+        Model::new(link_preview::Entity, "link preview")
+            .list(&["url", "title", "attempts", "next_at"])
+            .filters(&["post_id"])
+            .read_only(),
+        Model::new(poll::Entity, "poll").list(&["post_id", "is_multiple", "closes_at"]),
+        Model::new(poll_option::Entity, "answer of a poll").list(&["post_id", "position", "text", "votes"]).read_only(),
+        Model::new(poll_vote::Entity, "vote")
+            .list(&["post_id", "position", "user_id"])
+            .filters(&["post_id"])
+            .read_only(),
+        Model::new(reaction::Entity, "reaction")
+            .list(&["post_id", "user_id", "kind", "created_at"])
+            .filters(&["user_id"])
+            .read_only(),
+        Model::new(bookmark::Entity, "bookmark").list(&["user_id", "post_id", "created_at"]).filters(&["user_id"]),
+        Model::new(comment::Entity, "comment")
+            .list(&["content", "post_id", "author_id", "is_deleted", "like_count", "created_at"])
+            .filters(&["post_id", "author_id"]),
+        Model::new(comment_like::Entity, "like of a comment")
+            .list(&["comment_id", "user_id", "created_at"])
+            .read_only(),
+        Model::new(mention::Entity, "mention")
+            .list(&["post_id", "comment_id", "user_id", "created_at"])
+            .filters(&["user_id"])
+            .read_only(),
+        Model::new(report::Entity, "report")
+            .list(&["status", "group_id", "post_id", "comment_id", "reason", "created_at"])
+            .filters(&["status", "group_id"]),
+        Model::new(draft::Entity, "draft").list(&["author_id", "group_id", "updated_at"]).filters(&["author_id"]),
+        Model::new(course::Entity, "course")
+            .list(&["title", "author_id", "is_public", "lesson_count", "created_at"])
+            .search(&["title"])
+            .filters(&["author_id", "is_public"]),
+        Model::new(group_course::Entity, "course of a group")
+            .list(&["group_id", "course_id", "position"])
+            .filters(&["group_id", "course_id"]),
+        Model::new(section::Entity, "section").list(&["title", "course_id", "position"]).filters(&["course_id"]),
+        Model::new(lesson::Entity, "lesson")
+            .list(&["title", "course_id", "section_id", "position"])
+            .filters(&["course_id", "section_id"]),
+        Model::new(enrolment::Entity, "enrolment")
+            .list(&["course_id", "user_id", "created_at", "completed_at"])
+            .filters(&["course_id", "user_id"]),
+        Model::new(lesson_progress::Entity, "progress in a lesson")
+            .list(&["lesson_id", "user_id", "completed_at"])
+            .filters(&["user_id"])
+            .read_only(),
+        Model::new(event::Entity, "event")
+            .list(&["title", "group_id", "starts_at", "capacity", "going_count", "is_cancelled"])
+            .search(&["title"])
+            .filters(&["group_id", "is_cancelled"]),
+        Model::new(rsvp::Entity, "answer to an event")
+            .list(&["event_id", "user_id", "status", "since"])
+            .filters(&["event_id", "status"]),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use guildhall_kernel::testing::TestDb;
+    use sea_orm::{ConnectionTrait, DbBackend, Statement};
+
+    use super::*;
+    use crate::migrations::beside_people;
+
+    #[tokio::test]
+    async fn every_table_is_described_once_and_in_its_own_words() {
+        let db = TestDb::new(beside_people).await;
+        let sql = if db.backend() == DbBackend::Sqlite {
+            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name LIKE 'community%'"
+        } else {
+            "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'community%'"
+        };
+        let rows = db.conn().query_all_raw(Statement::from_string(db.backend(), sql)).await.unwrap();
+        let tables: BTreeSet<String> = rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect();
+        let described: Vec<String> = admin().into_iter().map(|model| model.table).collect();
+        assert!(described.len() >= 19);
+        assert_eq!(described.len(), described.iter().collect::<BTreeSet<_>>().len());
+        assert_eq!(described.into_iter().collect::<BTreeSet<_>>(), tables);
+        for model in admin() {
+            assert!(!model.list.is_empty() && model.strangers().is_empty(), "{}: {:?}", model.table, model.strangers());
+        }
+    }
+}

@@ -1,0 +1,21 @@
+use guildhall_kernel::{Timestamp, UserId};
+use sea_orm::entity::prelude::*;
+
+use crate::GroupId;
+
+/// That somebody may not be in a group.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "community_ban")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub group_id: GroupId,
+    pub user_id: UserId,
+    pub reason: String,
+    pub until: Option<Timestamp>,
+    pub banned_by: Option<UserId>,
+    pub created_at: Timestamp,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,18 @@
+use guildhall_kernel::{Timestamp, UserId};
+use sea_orm::entity::prelude::*;
+
+use crate::PostId;
+
+/// That somebody wants to find a post again.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "community_bookmark")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub user_id: UserId,
+    pub post_id: PostId,
+    pub created_at: Timestamp,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,19 @@
+use guildhall_kernel::{Timestamp, UserId};
+use sea_orm::entity::prelude::*;
+
+use crate::{CommentId, PostId};
+
+/// That a post or a comment names somebody.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "community_mention")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub post_id: PostId,
+    pub comment_id: Option<CommentId>,
+    pub user_id: UserId,
+    pub created_at: Timestamp,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

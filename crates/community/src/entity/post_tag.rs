@@ -1,0 +1,17 @@
+use sea_orm::entity::prelude::*;
+
+use crate::PostId;
+
+/// A word that a post is found under.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "community_post_tag")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub post_id: PostId,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub position: i64,
+    pub tag: String,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

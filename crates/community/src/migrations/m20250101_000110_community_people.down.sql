@@ -1,0 +1,18 @@
+DROP TABLE community_moderation;
+DROP TABLE community_follow;
+DROP TABLE community_ban;
+DROP TABLE community_invite;
+DROP TABLE community_join_request;
+DROP INDEX community_membership_oldest;
+DROP INDEX community_group_banner_id;
+DROP INDEX community_group_image_id;
+ALTER TABLE community_group DROP COLUMN banner_id;
+ALTER TABLE community_group DROP COLUMN image_id;
+ALTER TABLE community_group DROP COLUMN search_text;
+ALTER TABLE community_group DROP COLUMN post_count;
+ALTER TABLE community_group DROP COLUMN member_count;
+ALTER TABLE community_group DROP COLUMN members_invite;
+ALTER TABLE community_group DROP COLUMN approves_posts;
+ALTER TABLE community_group DROP COLUMN posting;
+ALTER TABLE community_group DROP COLUMN max_members;
+ALTER TABLE community_group DROP COLUMN is_listed;

@@ -1,0 +1,14 @@
+DROP TABLE community_draft;
+DROP TABLE community_report;
+DROP TABLE community_mention;
+DROP TABLE community_comment_like;
+DROP TABLE community_comment;
+DROP TABLE community_bookmark;
+DROP TABLE community_reaction;
+DROP TABLE community_poll_vote;
+DROP TABLE community_poll;
+DROP TABLE community_poll_option;
+DROP TABLE community_link_preview;
+DROP TABLE community_attachment;
+DROP TABLE community_post_tag;
+DROP TABLE community_post;

@@ -1,0 +1,2 @@
+DROP TABLE community_rsvp;
+DROP TABLE community_event;

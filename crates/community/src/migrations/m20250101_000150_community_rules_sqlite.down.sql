@@ -1,0 +1,14 @@
+DROP TRIGGER community_group_words_insert;
+DROP TRIGGER community_group_words_delete;
+DROP TRIGGER community_group_words_update;
+DROP TRIGGER community_post_words_insert;
+DROP TRIGGER community_post_words_delete;
+DROP TRIGGER community_post_words_update;
+DROP TABLE community_group_words;
+DROP TABLE community_post_words;
+DROP TRIGGER community_attachment_file_gone;
+DROP TRIGGER community_group_files_gone;
+DROP TRIGGER community_group_image_replaced;
+DROP TRIGGER community_group_banner_replaced;
+DROP TRIGGER community_moderation_append_only;
+DROP TRIGGER community_moderation_kept;

@@ -1,0 +1,289 @@
+//! Events: announcing, listing, changing and cancelling them.
+
+use std::{collections::HashMap, time::Duration};
+
+use async_trait::async_trait;
+use garde::Validate;
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Timestamp, UserId};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::{NotSet, Unchanged},
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select, Set,
+};
+
+use super::{
+    Seat, SqlCommunity, rsvps,
+    scope::{Viewer, joined_by, visible_events},
+};
+use crate::{
+    Attendance, Attendee, AttendeeFilter, Error, Event, EventFilter, EventId, EventPatch, Events, GroupId, NewEvent,
+    NewRsvp, Result, Rsvp, When, calendar,
+    entity::{event, rsvp},
+    markdown,
+};
+
+/// How long an event lasts at most.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+
+fn check_times(starts_at: Timestamp, ends_at: Timestamp) -> Result<()> {
+    if ends_at < starts_at {
+        return Err(Error::field("ends_at", "An event cannot end before it begins."));
+    }
+    if ends_at.since(starts_at) > LONGEST {
+        return Err(Error::field("ends_at", "An event lasts at most 366 days."));
+    }
+    Ok(())
+}
+
+/// The events of these that are at such a time.
+fn at_time(events: Select<event::Entity>, when: When, now: Timestamp) -> Select<event::Entity> {
+    match when {
+        // What has not ended began no longer ago than anything lasts: an index can begin there.
+        When::Upcoming => {
+            events.filter(event::COLUMN.ends_at.gte(now)).filter(event::COLUMN.starts_at.gte(now - LONGEST))
+        }
+        When::Past => events.filter(event::COLUMN.ends_at.lt(now)),
+        When::All => events,
+    }
+}
+
+/// An event, if the viewer may know of it.
+async fn find_event(conn: &impl ConnectionTrait, viewer: Viewer, id: EventId) -> Result<event::Model> {
+    let found = visible_events(viewer).filter(event::COLUMN.id.eq(id)).one(conn).await?;
+    found.ok_or(Error::EventNotFound(id))
+}
+
+/// The same, locked until the transaction ends: whoever changes it or answers it does so one after the other.
+pub(super) async fn take_event(conn: &impl ConnectionTrait, viewer: Viewer, id: EventId) -> Result<event::Model> {
+    let found = visible_events(viewer).filter(event::COLUMN.id.eq(id)).lock_exclusive().one(conn).await?;
+    found.ok_or(Error::EventNotFound(id))
+}
+
+/// An event of a group that the caller looks after, locked.
+async fn own_event(conn: &impl ConnectionTrait, caller: &Caller, id: EventId) -> Result<event::Model> {
+    let group = find_event(conn, caller.into(), id).await?.group_id;
+    Seat::take(conn, caller, group).await?.moderator()?;
+    take_event(conn, caller.into(), id).await
+}
+
+/// What somebody has said to these events.
+async fn answers_of(
+    conn: &impl ConnectionTrait,
+    events: &[EventId],
+    user: UserId,
+) -> Result<HashMap<EventId, Attendance>> {
+    let rows = rsvp::Entity::find()
+        .filter(rsvp::COLUMN.user_id.eq(user))
+        .filter(rsvp::COLUMN.event_id.is_in(events.iter().copied()))
+        .all(conn)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.event_id, row.status)).collect())
+}
+
+impl SqlCommunity {
+    /// The events as the viewer sees them, in one statement however many there are.
+    async fn show_events(&self, rows: Vec<event::Model>, viewer: Viewer) -> Result<Vec<Event>> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<EventId> = rows.iter().map(|row| row.id).collect();
+        let creators: Vec<UserId> = rows.iter().filter_map(|row| row.creator_id).collect();
+        let answers = answers_of(self.db.conn(), &ids, viewer.id()).await?;
+        let people = self.people(creators).await?;
+        let show = |row: event::Model| Event {
+            creator: row.creator_id.and_then(|id| people.get(&id)).cloned(),
+            my_status: answers.get(&row.id).copied(),
+            id: row.id,
+            group: row.group_id,
+            title: row.title,
+            description: row.description,
+            description_html: row.description_html,
+            location: row.location,
+            url: row.url,
+            starts_at: row.starts_at,
+            ends_at: row.ends_at,
+            capacity: row.capacity,
+            is_public: row.is_public,
+            is_cancelled: row.is_cancelled,
+            going_count: row.going_count,
+            waiting_count: row.waiting_count,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        };
+        Ok(rows.into_iter().map(show).collect())
+    }
+
+    async fn show_event(&self, row: event::Model, viewer: Viewer) -> Result<Event> {
+        let id = row.id;
+        self.show_events(vec![row], viewer).await?.pop().ok_or(Error::EventNotFound(id))
+    }
+
+    async fn list_events(
+        &self,
+        events: Select<event::Entity>,
+        viewer: Viewer,
+        when: When,
+        page: PageQuery,
+    ) -> Result<Page<Event>> {
+        let select = at_time(events, when, self.host.clock.now());
+        let ordering = Ordering {
+            fields: &[("starts_at", event::Column::StartsAt), ("id", event::Column::Id)],
+            usual: if when == When::Past { "-starts_at" } else { "starts_at" },
+            id: event::Column::Id,
+        };
+        let page = Page::<event::Model>::fetch(select, &ordering, &page, self.db.conn()).await?;
+        let (rows, page) = page.take();
+        let events = self.show_events(rows, viewer).await?;
+        Ok(page.with(|_| events))
+    }
+}
+
+/// The row of an event after a change.
+fn changed(event: &event::Model, patch: &EventPatch, html: Option<&String>, now: Timestamp) -> event::ActiveModel {
+    let trimmed = |text: &Option<String>| text.as_ref().map_or(NotSet, |text| Set(text.trim().to_owned()));
+    event::ActiveModel {
+        id: Unchanged(event.id),
+        title: trimmed(&patch.title),
+        description: patch.description.clone().map_or(NotSet, Set),
+        description_html: html.cloned().map_or(NotSet, Set),
+        location: trimmed(&patch.location),
+        url: trimmed(&patch.url),
+        starts_at: patch.starts_at.map_or(NotSet, Set),
+        ends_at: patch.ends_at.map_or(NotSet, Set),
+        capacity: patch.capacity.map_or(NotSet, Set),
+        is_public: patch.is_public.map_or(NotSet, Set),
+        is_cancelled: patch.is_cancelled.map_or(NotSet, Set),
+        revision: Set(event.revision + 1),
+        updated_at: Set(now),
+        ..Default::default()
+    }
+}
+
+#[async_trait]
+impl Events for SqlCommunity {
+    async fn group_events(
+        &self,
+        viewer: Option<Caller>,
+        group: GroupId,
+        filter: EventFilter,
+        page: PageQuery,
+    ) -> Result<Page<Event>> {
+        let viewer = self.look_into(viewer, group).await?;
+        let events = visible_events(viewer).filter(event::COLUMN.group_id.eq(group));
+        self.list_events(events, viewer, filter.when, page).await
+    }
+
+    async fn my_events(&self, caller: &Caller, page: PageQuery) -> Result<Page<Event>> {
+        let own = event::Column::GroupId.in_subquery(joined_by(caller.user));
+        let viewer = Viewer::from(caller);
+        self.list_events(visible_events(viewer).filter(own), viewer, When::Upcoming, page).await
+    }
+
+    async fn create_event(&self, caller: &Caller, group: GroupId, new: NewEvent) -> Result<Event> {
+        new.validate()?;
+        check_times(new.starts_at, new.ends_at)?;
+        let now = self.host.clock.now();
+        let row = &event::ActiveModel {
+            id: NotSet,
+            group_id: Set(group),
+            creator_id: Set(Some(caller.user)),
+            title: Set(new.title.trim().to_owned()),
+            description_html: Set(markdown::render(&new.description)),
+            description: Set(new.description),
+            location: Set(new.location.trim().to_owned()),
+            url: Set(new.url.trim().to_owned()),
+            starts_at: Set(new.starts_at),
+            ends_at: Set(new.ends_at),
+            capacity: Set(new.capacity),
+            is_public: Set(new.is_public),
+            is_cancelled: Set(false),
+            going_count: Set(0),
+            waiting_count: Set(0),
+            revision: Set(0),
+            created_at: Set(now),
+            updated_at: Set(now),
+        };
+        let row = self
+            .db
+            .write(|tx| async move {
+                Seat::take(tx.conn(), caller, group).await?.moderator()?;
+                Ok::<_, Error>(row.clone().insert(tx.conn()).await?)
+            })
+            .await?;
+        self.show_event(row, caller.into()).await
+    }
+
+    async fn event(&self, viewer: Option<Caller>, id: EventId) -> Result<Event> {
+        let viewer = self.viewer(viewer)?;
+        let row = find_event(self.db.conn(), viewer, id).await?;
+        self.show_event(row, viewer).await
+    }
+
+    async fn change_event(&self, caller: &Caller, id: EventId, patch: EventPatch, known: IfMatch) -> Result<Event> {
+        patch.validate()?;
+        let html = patch.description.as_deref().map(markdown::render);
+        let (patch, html, known) = (&patch, &html, &known);
+        let row = self
+            .db
+            .write(|tx| async move {
+                let conn = tx.conn();
+                let event = own_event(conn, caller, id).await?;
+                known.check(event.updated_at)?;
+                check_times(patch.starts_at.unwrap_or(event.starts_at), patch.ends_at.unwrap_or(event.ends_at))?;
+                if let Some(Some(places)) = patch.capacity
+                    && places < event.going_count
+                {
+                    let message = format!("There are {} who come already.", event.going_count);
+                    return Err(Error::field("capacity", message));
+                }
+                let now = self.host.clock.now();
+                event::Entity::update(changed(&event, patch, html.as_ref(), now)).exec_without_returning(conn).await?;
+                if event.is_public && patch.is_public == Some(false) {
+                    rsvps::forget_outsiders(conn, &event).await?;
+                }
+                rsvps::move_up(conn, id, now).await?;
+                event::Entity::find_by_id(id).one(conn).await?.ok_or(Error::EventNotFound(id))
+            })
+            .await?;
+        self.show_event(row, caller.into()).await
+    }
+
+    async fn delete_event(&self, caller: &Caller, id: EventId, known: IfMatch) -> Result<()> {
+        let known = &known;
+        self.db
+            .write(|tx| async move {
+                let event = own_event(tx.conn(), caller, id).await?;
+                known.check(event.updated_at)?;
+                event::Entity::delete_by_id(id).exec(tx.conn()).await?;
+                Ok::<_, Error>(())
+            })
+            .await?;
+        tracing::info!(event.id = id.0, user.id = caller.user.0, "an event was deleted");
+        Ok(())
+    }
+
+    async fn answer_event(&self, caller: &Caller, id: EventId, new: NewRsvp) -> Result<Rsvp> {
+        self.store_answer(caller, id, new.status).await
+    }
+
+    async fn withdraw_answer(&self, caller: &Caller, id: EventId) -> Result<()> {
+        self.remove_answer(caller, id).await
+    }
+
+    async fn attendees(
+        &self,
+        caller: &Caller,
+        id: EventId,
+        filter: AttendeeFilter,
+        page: PageQuery,
+    ) -> Result<Page<Attendee>> {
+        let group = find_event(self.db.conn(), caller.into(), id).await?.group_id;
+        Seat::look(self.db.conn(), caller, group).await?.inside()?;
+        self.list_attendees(id, filter, page).await
+    }
+
+    async fn event_calendar(&self, viewer: Option<Caller>, id: EventId) -> Result<String> {
+        let event = find_event(self.db.conn(), self.viewer(viewer)?, id).await?;
+        Ok(calendar::file(&event, &self.host.home))
+    }
+}

@@ -1,0 +1,100 @@
+//! The pictures of groups.
+
+use axum::body::Bytes;
+use guildhall_kernel::{
+    Caller,
+    file::{self, FileId, Fit, Size},
+};
+use sea_orm::{
+    ActiveValue::{NotSet, Unchanged},
+    ConnectionTrait, EntityTrait, Set,
+};
+
+use super::{Seat, SqlCommunity, scope::Viewer};
+use crate::{Error, GroupId, PictureKind, PictureUrls, Result, entity::group, model::GroupRow, picture};
+
+/// Square: for lists, for cards and for the head of a page.
+const IMAGE: &[Size] = &[
+    Size { name: "small", width: 96, height: 96, fit: Fit::Cover },
+    Size { name: "medium", width: 256, height: 256, fit: Fit::Cover },
+    Size { name: "large", width: 512, height: 512, fit: Fit::Cover },
+];
+/// Wide, as it was uploaded.
+const BANNER: &[Size] = &[
+    Size { name: "small", width: 480, height: 480, fit: Fit::Within },
+    Size { name: "medium", width: 960, height: 960, fit: Fit::Within },
+    Size { name: "large", width: 1920, height: 1920, fit: Fit::Within },
+];
+
+impl SqlCommunity {
+    pub(super) async fn put_picture(
+        &self,
+        caller: &Caller,
+        id: GroupId,
+        kind: PictureKind,
+        content: Bytes,
+    ) -> Result<()> {
+        // Looked at before anything is decoded or stored, and once more in the transaction.
+        Seat::look(self.db.conn(), caller, id).await?.moderator()?;
+        let sizes = match kind {
+            PictureKind::Image => IMAGE,
+            PictureKind::Banner => BANNER,
+        };
+        let stored = self.host.files.put(file::pictures(content, sizes).await?).await?;
+        let stored = &stored;
+        self.db
+            .write(|tx| async move {
+                let conn = tx.conn();
+                Seat::take(conn, caller, id).await?.moderator()?;
+                let file = self.host.files.keep(conn, stored).await?;
+                self.show_picture(conn, id, kind, Some(file)).await
+            })
+            .await
+    }
+
+    pub(super) async fn take_picture_down(&self, caller: &Caller, id: GroupId, kind: PictureKind) -> Result<()> {
+        self.db
+            .write(|tx| async move {
+                let conn = tx.conn();
+                Seat::take(conn, caller, id).await?.moderator()?;
+                self.show_picture(conn, id, kind, None).await
+            })
+            .await
+    }
+
+    /// The one before goes by a trigger.
+    async fn show_picture(
+        &self,
+        conn: &impl ConnectionTrait,
+        id: GroupId,
+        kind: PictureKind,
+        file: Option<FileId>,
+    ) -> Result<()> {
+        let (image_id, banner_id) = match kind {
+            PictureKind::Image => (Set(file), NotSet),
+            PictureKind::Banner => (NotSet, Set(file)),
+        };
+        let row = group::ActiveModel {
+            id: Unchanged(id),
+            image_id,
+            banner_id,
+            updated_at: Set(self.host.clock.now()),
+            ..Default::default()
+        };
+        group::Entity::update(row).exec_without_returning(conn).await?;
+        Ok::<_, Error>(())
+    }
+
+    /// A group's pictures as the viewer can fetch them.
+    pub(super) fn picture_urls(&self, row: &GroupRow, viewer: Viewer) -> (Option<PictureUrls>, Option<PictureUrls>) {
+        let urls = |file: FileId| {
+            let url = |size| self.host.files.url(file, Some(size), &row.slug, Some(viewer.id()));
+            PictureUrls { small: url("small"), medium: url("medium"), large: url("large") }
+        };
+        (row.image_id.map(urls), row.banner_id.map(urls))
+    }
+
+    pub(super) fn fallback_url(&self, row: &GroupRow) -> String {
+        picture::fallback_url(&self.host.mount, row.id, &row.name)
+    }
+}

@@ -1,0 +1,398 @@
+use std::time::Duration;
+
+use guildhall_community::{
+    GroupPatch, Groups, InviteStatus, Joined, MemberFilter, MembershipFilter, NewBan, NewGroup, NewInvite, Role,
+};
+use guildhall_kernel::{Clock, IfMatch, PageQuery, SliceQuery, UserId, UserRemoval};
+use sea_orm::ConnectionTrait;
+
+use crate::harness::{
+    Harness, code, community, listed, named, person, post_in, private, public, staff, with_connections,
+};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn page() -> PageQuery {
+    PageQuery::new(1, 100)
+}
+
+fn for_person(id: i64) -> NewInvite {
+    NewInvite { user_id: Some(UserId(id)), ..NewInvite::default() }
+}
+
+async fn join(
+    harness: &Harness,
+    user: i64,
+    group: guildhall_community::GroupId,
+) -> Result<Joined, guildhall_community::Error> {
+    harness.join(&person(user), group, None, String::new()).await
+}
+
+async fn members(harness: &Harness, group: guildhall_community::GroupId) -> Vec<(i64, Role)> {
+    let page = harness.members(Some(staff(60)), group, MemberFilter::default(), page()).await.unwrap();
+    page.results.into_iter().map(|member| (member.user.unwrap().id.0, member.role)).collect()
+}
+
+#[tokio::test]
+async fn joining_a_public_group_twice_makes_one_row() {
+    let harness = community().await;
+    let hall = harness.group_of(1, named("hall")).await;
+    assert_eq!(join(&harness, 2, hall).await.unwrap(), Joined::Member { new: true });
+    assert_eq!(join(&harness, 2, hall).await.unwrap(), Joined::Member { new: false });
+    assert_eq!(members(&harness, hall).await, [(1, Role::Owner), (2, Role::Member)]);
+    assert_eq!(harness.group(Some(person(3)), hall).await.unwrap().member_count, Some(2));
+    assert!(harness.leave(&person(2), hall).await.unwrap());
+    assert!(!harness.leave(&person(2), hall).await.unwrap());
+    harness.assert_counted().await;
+}
+
+#[tokio::test]
+async fn fifty_joins_at_once_make_one_row_each() {
+    let harness = with_connections(8).await;
+    let hall = harness.group_of(1, named("hall")).await;
+    let joins = (2..=51).flat_map(|user| [join(&harness, user, hall), join(&harness, user, hall)]);
+    let outcomes = futures_util::future::join_all(joins).await;
+    let new = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Joined::Member { new: true }))).count();
+    assert_eq!((new, outcomes.len()), (50, 100));
+    assert_eq!(harness.rows("community_membership").await, 51);
+    harness.assert_counted().await;
+}
+
+#[tokio::test]
+async fn a_full_group_takes_nobody_however_many_come_at_once() {
+    let harness = with_connections(8).await;
+    let small = harness.group_of(1, NewGroup { max_members: Some(10), ..named("small") }).await;
+    let outcomes = futures_util::future::join_all((2..=40).map(|user| join(&harness, user, small))).await;
+    let refused = outcomes.into_iter().filter(Result::is_err).map(code).collect::<Vec<_>>();
+    assert_eq!(refused.len(), 30);
+    assert!(refused.iter().all(|code| code == "group_full"), "{refused:?}");
+    assert_eq!(members(&harness, small).await.len(), 10);
+    harness.assert_counted().await;
+    let patch = GroupPatch { max_members: Some(Some(9)), ..GroupPatch::default() };
+    assert_eq!(code(harness.change_group(&person(1), small, patch, IfMatch::default()).await), "invalid");
+    let patch = GroupPatch { max_members: Some(None), ..GroupPatch::default() };
+    harness.change_group(&person(1), small, patch, IfMatch::default()).await.unwrap();
+    assert_eq!(join(&harness, 50, small).await.unwrap(), Joined::Member { new: true });
+}
+
+#[tokio::test]
+async fn into_a_private_group_one_comes_by_request_or_by_invite() {
+    let harness = community().await;
+    let den = harness.group_of(1, private("den")).await;
+    let club = harness.group_of(1, listed("club")).await;
+    assert_eq!(code(join(&harness, 2, den).await), "group_not_found");
+    let Joined::Requested { request_id } = join(&harness, 2, club).await.unwrap() else { panic!("let in") };
+    assert_eq!(join(&harness, 2, club).await.unwrap(), Joined::Requested { request_id });
+    assert_eq!(harness.requests(&person(1), club, page()).await.unwrap().count, 1);
+    assert_eq!(code(harness.requests(&person(2), club, page()).await), "not_member");
+    assert_eq!(code(harness.decide_request(&person(2), club, request_id, true).await), "not_member");
+    let other = harness.group_of(1, named("other")).await;
+    assert_eq!(code(harness.decide_request(&person(1), other, request_id, true).await), "not_found");
+    harness.decide_request(&person(1), club, request_id, false).await.unwrap();
+    assert_eq!(code(harness.decide_request(&person(1), club, request_id, true).await), "already_decided");
+    // After a refusal one may ask again, and take it back.
+    let Joined::Requested { request_id: second } = join(&harness, 2, club).await.unwrap() else { panic!("let in") };
+    assert_ne!(second, request_id);
+    assert!(harness.leave(&person(2), club).await.unwrap());
+    assert_eq!(code(harness.decide_request(&person(1), club, second, true).await), "already_decided");
+    let Joined::Requested { request_id: third } = join(&harness, 2, club).await.unwrap() else { panic!("let in") };
+    harness.decide_request(&person(1), club, third, true).await.unwrap();
+    assert!(harness.group(Some(person(2)), club).await.unwrap().is_member);
+    harness.assert_counted().await;
+}
+
+#[tokio::test]
+async fn an_invite_opens_a_group_to_whom_it_is_for_and_as_often_as_it_says() {
+    let harness = community().await;
+    let den = harness.group_of(1, private("den")).await;
+    assert_eq!(code(harness.invite(&person(2), den, for_person(3)).await), "group_not_found");
+    harness.add_member(den, 2).await;
+    assert_eq!(code(harness.invite(&person(2), den, for_person(3)).await), "not_moderator");
+
+    let personal = harness.invite(&person(1), den, for_person(3)).await.unwrap();
+    assert!(personal.url.ends_with(&format!("/invites/{}/", personal.token)));
+    assert_eq!(code(harness.accept_invite(&person(4), personal.token.clone()).await), "invite_for_other");
+    assert_eq!(harness.invitations(&person(3)).await.unwrap()[0].group_name, "den");
+    assert!(harness.accept_invite(&person(3), personal.token.clone()).await.unwrap().is_member);
+    assert!(harness.accept_invite(&person(3), personal.token).await.unwrap().is_member, "again changes nothing");
+    assert!(harness.invitations(&person(3)).await.unwrap().is_empty());
+
+    // Whoever is invited by name needs no token.
+    harness.invite(&person(1), den, for_person(4)).await.unwrap();
+    assert_eq!(join(&harness, 4, den).await.unwrap(), Joined::Member { new: true });
+
+    let link = NewInvite { max_uses: Some(2), expires_days: Some(1), ..NewInvite::default() };
+    let link = harness.invite(&person(1), den, link).await.unwrap();
+    for user in [5, 6] {
+        harness.accept_invite(&person(user), link.token.clone()).await.unwrap();
+    }
+    assert_eq!(code(harness.accept_invite(&person(7), link.token.clone()).await), "invite_spent");
+    let listed = harness.invites(&person(1), den, page()).await.unwrap().results;
+    assert_eq!((listed[0].status, listed[0].uses), (InviteStatus::Accepted, 2));
+
+    let late = harness.invite(&person(1), den, NewInvite::default()).await.unwrap();
+    harness.pass(DAY * 8);
+    assert_eq!(code(harness.accept_invite(&person(7), late.token).await), "invite_spent");
+    assert_eq!(harness.invites(&person(1), den, page()).await.unwrap().results[0].status, InviteStatus::Expired);
+
+    let revoked = harness.invite(&person(1), den, NewInvite::default()).await.unwrap();
+    harness.revoke_invite(&person(1), den, revoked.id).await.unwrap();
+    assert_eq!(code(harness.accept_invite(&person(7), revoked.token).await), "invite_spent");
+    assert_eq!(code(harness.accept_invite(&person(7), "nonsense".into()).await), "not_found");
+    assert_eq!(members(&harness, den).await.len(), 6);
+    harness.assert_counted().await;
+}
+
+#[tokio::test]
+async fn an_address_is_invited_by_a_letter_and_in_any_case() {
+    let harness = community().await;
+    let den = harness.group_of(1, private("den")).await;
+    let to = |email: &str| NewInvite { email: Some(email.into()), ..NewInvite::default() };
+    let first = harness.invite(&person(1), den, to("Person-3@Example.org")).await.unwrap();
+    let second = harness.invite(&person(1), den, to("person-3@example.org")).await.unwrap();
+    assert_eq!(harness.rows("kernel_outbox").await, 2);
+    assert_eq!(harness.number("SELECT COUNT(*) FROM kernel_outbox WHERE recipient = 'Person-3@Example.org'").await, 1);
+    assert_eq!(code(harness.accept_invite(&person(3), first.token).await), "invite_spent", "the second replaces it");
+    assert_eq!(code(harness.accept_invite(&person(4), second.token.clone()).await), "invite_for_other");
+    assert!(harness.accept_invite(&person(3), second.token).await.unwrap().is_member);
+    for bad in ["", "x", "a@b", "a b@example.org", "@example.org"] {
+        assert_eq!(code(harness.invite(&person(1), den, to(bad)).await), "invalid", "{bad}");
+    }
+    let both = NewInvite { user_id: Some(UserId(5)), ..to("a@example.org") };
+    assert_eq!(code(harness.invite(&person(1), den, both).await), "invalid");
+    assert_eq!(code(harness.invite(&person(1), den, for_person(999)).await), "invalid");
+    assert_eq!(code(harness.invite(&person(1), den, for_person(3)).await), "invalid", "is in it already");
+}
+
+#[tokio::test]
+async fn a_link_for_three_lets_three_in_however_many_come_at_once() {
+    let harness = with_connections(8).await;
+    let den = harness.group_of(1, private("den")).await;
+    let link = harness.invite(&person(1), den, NewInvite { max_uses: Some(3), ..NewInvite::default() }).await.unwrap();
+    let callers: Vec<_> = (2..=21).map(person).collect();
+    let uses = callers.iter().map(|caller| harness.accept_invite(caller, link.token.clone()));
+    let outcomes = futures_util::future::join_all(uses).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3);
+    assert_eq!(members(&harness, den).await.len(), 4);
+    harness.assert_counted().await;
+}
+
+#[tokio::test]
+async fn a_group_is_never_left_without_a_moderator_while_others_are_in_it() {
+    let harness = community().await;
+    let hall = harness.group_of(1, named("hall")).await;
+    harness.add_member(hall, 2).await;
+    assert_eq!(code(harness.leave(&person(1), hall).await), "last_moderator");
+    harness.add_moderator(&person(1), hall, UserId(2)).await.unwrap();
+    harness.leave(&person(1), hall).await.unwrap();
+    assert_eq!(members(&harness, hall).await, [(2, Role::Owner)], "handed over to the oldest moderator");
+    join(&harness, 1, hall).await.unwrap();
+    join(&harness, 3, hall).await.unwrap();
+    assert_eq!(code(harness.transfer(&person(1), hall, UserId(1)).await), "not_group_owner");
+    assert_eq!(code(harness.transfer(&person(2), hall, UserId(9)).await), "not_in_group");
+    harness.transfer(&person(2), hall, UserId(1)).await.unwrap();
+    assert_eq!(members(&harness, hall).await, [(2, Role::Moderator), (1, Role::Owner), (3, Role::Member)]);
+    harness.leave(&person(2), hall).await.unwrap();
+    harness.leave(&person(3), hall).await.unwrap();
+    harness.leave(&person(1), hall).await.unwrap();
+    assert_eq!(members(&harness, hall).await, [], "the last one may go");
+    harness.assert_counted().await;
+}
+
+#[tokio::test]
+async fn moderators_make_moderators_and_decide_about_members_only() {
+    let harness = community().await;
+    let hall = harness.group_of(1, named("hall")).await;
+    for user in [2, 3, 4] {
+        harness.add_member(hall, user).await;
+    }
+    assert_eq!(code(harness.add_moderator(&person(2), hall, UserId(3)).await), "not_moderator");
+    assert_eq!(code(harness.add_moderator(&person(1), hall, UserId(9)).await), "not_in_group");
+    harness.add_moderator(&person(1), hall, UserId(2)).await.unwrap();
+    let group = harness.add_moderator(&person(2), hall, UserId(3)).await.unwrap();
+    assert_eq!(group.moderators, [UserId(1), UserId(2), UserId(3)]);
+    assert_eq!(code(harness.remove_member(&person(2), hall, UserId(3)).await), "not_above_peer");
+    assert_eq!(code(harness.remove_member(&person(2), hall, UserId(1)).await), "owner_stays");
+    assert_eq!(code(harness.remove_moderator(&person(2), hall, UserId(1)).await), "owner_stays");
+    harness.remove_moderator(&person(2), hall, UserId(3)).await.unwrap();
+    assert_eq!(code(harness.remove_moderator(&person(2), hall, UserId(3)).await), "not_found");
+    harness.remove_member(&person(2), hall, UserId(3)).await.unwrap();
+    assert_eq!(code(harness.remove_member(&person(2), hall, UserId(3)).await), "not_found");
+    assert_eq!(code(harness.remove_member(&person(4), hall, UserId(2)).await), "not_moderator");
+    assert_eq!(code(harness.remove_member(&person(9), hall, UserId(2)).await), "not_member");
+    join(&harness, 3, hall).await.unwrap();
+    let log = harness.log(&person(1), hall, SliceQuery::newest(50)).await.unwrap();
+    let actions: Vec<&str> = log.results.iter().map(|entry| entry.action.as_str()).collect();
+    assert_eq!(actions, ["removed", "unmade_moderator", "made_moderator", "made_moderator"]);
+    assert_eq!(code(harness.log(&person(3), hall, SliceQuery::newest(50)).await), "not_moderator");
+    harness.assert_counted().await;
+}
+
+#[tokio::test]
+async fn who_is_banned_stays_out_until_the_ban_ends() {
+    let harness = community().await;
+    let hall = harness.group_of(1, named("hall")).await;
+    let club = harness.group_of(1, listed("club")).await;
+    let den = harness.group_of(1, private("den")).await;
+    harness.add_member(hall, 2).await;
+    let ban = |days| NewBan { user_id: UserId(2), reason: "spam".into(), days };
+    let made = harness.ban(&person(1), hall, ban(Some(3))).await.unwrap();
+    assert!(made.until.is_some() && made.reason == "spam");
+    assert_eq!(members(&harness, hall).await, [(1, Role::Owner)]);
+    assert_eq!(code(join(&harness, 2, hall).await), "banned");
+    assert_eq!(code(harness.invite(&person(1), hall, for_person(2)).await), "invalid");
+    let link = harness.invite(&person(1), hall, NewInvite::default()).await.unwrap();
+    assert_eq!(code(harness.accept_invite(&person(2), link.token.clone()).await), "banned");
+    harness.pass(DAY * 4);
+    assert_eq!(join(&harness, 2, hall).await.unwrap(), Joined::Member { new: true });
+
+    harness.invite(&person(1), den, for_person(2)).await.unwrap();
+    harness.ban(&person(1), den, ban(None)).await.unwrap();
+    assert_eq!(code(join(&harness, 2, den).await), "group_not_found", "the invite went with the ban");
+    join(&harness, 2, club).await.unwrap();
+    harness.ban(&person(1), club, ban(None)).await.unwrap();
+    assert_eq!(code(join(&harness, 2, club).await), "banned");
+    assert_eq!(harness.requests(&person(1), club, page()).await.unwrap().count, 0);
+    assert_eq!(harness.bans(&person(1), club, page()).await.unwrap().count, 1);
+    harness.unban(&person(1), club, UserId(2)).await.unwrap();
+    assert!(matches!(join(&harness, 2, club).await.unwrap(), Joined::Requested { .. }));
+    assert_eq!(code(harness.unban(&person(1), club, UserId(2)).await), "not_found");
+    assert_eq!(code(harness.ban(&person(1), hall, NewBan { user_id: UserId(1), ..ban(None) }).await), "invalid");
+    assert_eq!(code(harness.ban(&person(1), hall, NewBan { user_id: UserId(999), ..ban(None) }).await), "invalid");
+    harness.assert_counted().await;
+}
+
+#[tokio::test]
+async fn of_a_listed_group_outsiders_see_the_card_and_no_more() {
+    let harness = community().await;
+    let new = NewGroup { description: "books".into(), max_members: Some(9), ..listed("club") };
+    let club = harness.group_of(1, new).await;
+    let card = harness.group(Some(person(2)), club).await.unwrap();
+    assert_eq!((card.name.as_str(), card.description.as_str()), ("club", "books"));
+    assert_eq!((card.member_count, card.post_count, card.max_members, card.creator), (None, None, None, None));
+    assert!(card.moderators.is_empty() && card.courses.is_empty());
+    assert_eq!(code(harness.members(Some(person(2)), club, MemberFilter::default(), page()).await), "not_member");
+    let rows = MembershipFilter { group: Some(club), user: None };
+    assert_eq!(harness.memberships(&person(2), rows.clone(), page()).await.unwrap().count, 0);
+    assert_eq!(harness.memberships(&person(1), rows, page()).await.unwrap().count, 1);
+    let open = public().await;
+    let club = open.group_of(1, listed("club")).await;
+    assert_eq!(code(open.group(None, club).await), "group_not_found", "the card is for those who are signed in");
+    assert_eq!(harness.group(Some(person(1)), card.id).await.unwrap().member_count, Some(1));
+}
+
+#[tokio::test]
+async fn members_are_found_by_the_beginning_of_their_names() {
+    let harness = community().await;
+    let hall = harness.group_of(1, named("hall")).await;
+    for user in [2, 20, 21, 30] {
+        harness.add_member(hall, user).await;
+    }
+    let found = |search: &str, role| {
+        let filter = MemberFilter { search: Some(search.to_owned()), role };
+        harness.members(Some(person(9)), hall, filter, page())
+    };
+    let ids = |page: guildhall_kernel::Page<guildhall_community::Member>| -> Vec<i64> {
+        page.results.into_iter().map(|member| member.user.unwrap().id.0).collect()
+    };
+    assert_eq!(ids(found("PERSON-2", None).await.unwrap()), [2, 20, 21]);
+    assert_eq!(ids(found("person-3", None).await.unwrap()), [30]);
+    assert_eq!(ids(found("person", Some(Role::Owner)).await.unwrap()), [1]);
+    assert_eq!(ids(found("%", None).await.unwrap()), Vec::<i64>::new());
+}
+
+#[tokio::test]
+async fn what_only_the_owner_decides_moderators_cannot_change() {
+    let harness = community().await;
+    let hall = harness.group_of(1, named("hall")).await;
+    harness.add_moderator_to(hall, 2).await;
+    harness.add_member(hall, 3).await;
+    let rename = |name: &str| GroupPatch { name: Some(name.into()), ..GroupPatch::default() };
+    let hide = GroupPatch { is_private: Some(true), ..GroupPatch::default() };
+    let changed = harness.change_group(&person(2), hall, rename("Great Hall"), IfMatch::default()).await.unwrap();
+    assert_eq!((changed.name.as_str(), changed.slug.as_str()), ("Great Hall", "hall"), "an address stays");
+    assert_eq!(code(harness.change_group(&person(2), hall, hide.clone(), IfMatch::default()).await), "not_group_owner");
+    assert_eq!(code(harness.change_group(&person(3), hall, rename("x"), IfMatch::default()).await), "not_moderator");
+    assert_eq!(code(harness.change_group(&person(9), hall, rename("x"), IfMatch::default()).await), "not_member");
+    assert_eq!(code(harness.change_group(&person(1), hall, rename(""), IfMatch::default()).await), "invalid");
+    let stale = IfMatch::only(changed.updated_at.into());
+    harness.change_group(&person(1), hall, hide, IfMatch::default()).await.unwrap();
+    assert_eq!(code(harness.change_group(&person(1), hall, rename("x"), stale).await), "stale");
+    assert_eq!(code(harness.group(Some(person(9)), hall).await), "group_not_found");
+    let listing = GroupPatch { is_listed: Some(true), ..GroupPatch::default() };
+    harness.change_group(&person(1), hall, listing, IfMatch::default()).await.unwrap();
+    assert!(harness.group(Some(person(9)), hall).await.unwrap().is_listed);
+}
+
+#[tokio::test]
+async fn the_moderation_log_cannot_be_changed_and_goes_with_its_group() {
+    let harness = community().await;
+    let hall = harness.group_of(1, named("hall")).await;
+    harness.add_member(hall, 2).await;
+    harness.remove_member(&person(1), hall, UserId(2)).await.unwrap();
+    assert!(harness.sql("UPDATE community_moderation SET action = 'nothing'").await.is_err());
+    assert!(harness.sql("DELETE FROM community_moderation").await.is_err());
+    harness.sql("DELETE FROM people WHERE id = 2").await.unwrap();
+    assert_eq!(harness.rows("community_moderation").await, 1, "it stays when the person goes");
+    harness.delete_group(&person(1), hall, IfMatch::default()).await.unwrap();
+    assert_eq!(harness.rows("community_moderation").await, 0);
+}
+
+#[tokio::test]
+async fn when_a_person_is_removed_every_counter_still_counts() {
+    use guildhall_community::{NewComment, NewPoll, NewPost, PostId, Posts, Removal, Visibility, Vote};
+
+    let harness = community().await;
+    let hall = harness.group_of(1, named("hall")).await;
+    for user in [2, 3] {
+        harness.add_member(hall, user).await;
+    }
+    let poll = NewPoll { options: vec!["a".into(), "b".into()], is_multiple: false, hours: None };
+    let asked = NewPost { poll: Some(poll), ..post_in(hall, "which?") };
+    let asked: PostId = harness.create_post(&person(3), asked).await.unwrap().id;
+    for user in [2, 3] {
+        harness.vote(&person(user), asked, Vote { options: vec![0] }).await.unwrap();
+        harness.react(&person(user), asked, "like".into()).await.unwrap();
+    }
+    let comment = NewComment { content: "hm".into(), parent: None };
+    let comment = harness.create_comment(&person(2), asked, comment).await.unwrap().id;
+    harness.like_comment(&person(2), comment, Some(true)).await.unwrap();
+    let secret = NewPost { visibility: Some(Visibility::Private), ..post_in(hall, "to myself") };
+    harness.create_post(&person(2), secret).await.unwrap();
+    harness.follow(&person(2), UserId(3), true).await.unwrap();
+    harness.follow(&person(3), UserId(2), true).await.unwrap();
+
+    let removal = Removal::new(Clock::system());
+    let removal = &removal;
+    harness
+        .db
+        .write(|tx| async move {
+            let (name, kept) = removal.export(tx.conn(), UserId(2)).await.unwrap();
+            assert_eq!(name, "community");
+            assert_eq!(kept["posts"].as_array().unwrap().len(), 1);
+            removal.release(tx.conn(), UserId(2), None).await.unwrap();
+            tx.conn().execute_unprepared("DELETE FROM people WHERE id = 2").await.map(|_| ())
+        })
+        .await
+        .unwrap();
+    let left = harness.post(Some(person(3)), asked).await.unwrap();
+    assert_eq!(left.reactions["like"], 1);
+    assert_eq!(left.poll.unwrap().options[0].votes, 1);
+    assert_eq!(harness.rows("community_post").await, 1, "what only they could read went with them");
+    assert_eq!(harness.rows("community_follow").await, 0);
+    let comment = harness.comment(Some(person(3)), comment).await.unwrap();
+    assert_eq!((comment.author, comment.like_count, comment.content.as_str()), (None, 0, "hm"));
+    harness.assert_counted().await;
+}
+
+#[tokio::test]
+async fn a_wrong_counter_is_found_and_mended() {
+    let harness = community().await;
+    let hall = harness.group_of(1, named("hall")).await;
+    harness.sql("UPDATE community_group SET member_count = 7, post_count = 3").await.unwrap();
+    let found = harness.examine(false).await.unwrap();
+    assert!(found[0].is_fault() && found[0].message.contains("community_group.member_count in 1 rows"), "{found:?}");
+    assert!(!harness.examine(true).await.unwrap()[0].is_fault());
+    harness.assert_counted().await;
+    assert_eq!(harness.group(Some(person(1)), hall).await.unwrap().member_count, Some(1));
+}

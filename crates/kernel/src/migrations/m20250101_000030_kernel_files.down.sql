@@ -1,0 +1,2 @@
+DROP TABLE kernel_file_garbage;
+DROP TABLE kernel_file;
