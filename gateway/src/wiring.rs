@@ -124,7 +124,12 @@ impl Services {
         let community = self.community.mounted_at(url.join(mounts::COMMUNITY).parse()?, files.clone());
         let community = CommunityState::new(&community, auth.clone(), url.clone());
 
-        let pages = Pages { security: Arc::new(self.accounts.clone()), name: settings.server.name.as_str().into() };
+        let pages = Pages {
+            security: Arc::new(self.accounts.clone()),
+            tokens: Arc::new(self.accounts.clone()),
+            groups: community.groups.clone(),
+            name: settings.server.name.as_str().into(),
+        };
         let routes = Router::new()
             .nest(mounts::WELL_KNOWN, guildhall_accounts::well_known(accounts.clone()).into())
             .nest(mounts::ACCOUNTS, guildhall_accounts::router(accounts).into())

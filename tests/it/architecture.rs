@@ -12,7 +12,7 @@ const MAY_KNOW: [(&str, &[&str]); 9] = [
     ("guildhall-accounts", &["guildhall-kernel"]),
     ("guildhall-community", &["guildhall-kernel"]),
     ("guildhall-platform", &["guildhall-kernel"]),
-    ("guildhall-web", &["guildhall-kernel", "guildhall-accounts"]),
+    ("guildhall-web", &["guildhall-kernel", "guildhall-accounts", "guildhall-community"]),
     ("guildhall-migration", &["guildhall-kernel", "guildhall-accounts", "guildhall-community"]),
     (
         "guildhall-gateway",

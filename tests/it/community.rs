@@ -7,7 +7,7 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 
-use crate::server::{Answer, TestServer, bearer};
+use crate::server::{Answer, PASSWORD, TestServer, bearer};
 
 const GROUPS: &str = "/api/community/groups/";
 const POSTS: &str = "/api/community/posts/";
@@ -167,6 +167,29 @@ async fn invites_are_made_listed_revoked_and_accepted() {
     assert_eq!(town.post(&accept(&mailed["token"]), &town.eve, Value::Null).await.status, 200);
     let letter = town.server.row("SELECT title FROM kernel_outbox WHERE recipient = 'EVE@example.org'").await;
     assert_eq!(letter.try_get_by_index::<String>(0).unwrap(), "An invitation to den");
+}
+
+#[tokio::test]
+async fn an_invitation_is_accepted_on_the_page_that_its_letter_leads_to() {
+    let town = Town::new().await;
+    let den = town.group(json!({"name": "den & co", "is_private": true})).await;
+    let invites = format!("{GROUPS}{den}/invites/");
+    let made = town.post(&invites, &town.anna, json!({"email": "ben@example.org"})).await.json();
+    let page = made["url"].as_str().unwrap().strip_prefix(&town.server.url).unwrap().to_owned();
+    assert_eq!(town.get(&page, "").await.status, 200);
+    let accept = async |name: &str, password: &str| {
+        let form = [("username", name), ("password", password)];
+        let request = town.server.request(Method::POST, &page);
+        town.server.send(request.form(&form)).await
+    };
+    assert_eq!(accept("ben", "wrong").await.status, 400);
+    assert_eq!(accept("eve", PASSWORD).await.status, 403, "it is for somebody else");
+    let done = accept("ben", PASSWORD).await;
+    assert_eq!(done.status, 200, "{}", done.text);
+    assert!(done.text.contains("den &#38; co"), "{}", done.text);
+    assert_eq!(town.get(&format!("{GROUPS}{den}/"), &town.ben).await.json()["is_member"], true);
+    let open = town.server.row("SELECT COUNT(*) FROM accounts_session WHERE revoked_at IS NULL").await;
+    assert_eq!(open.try_get_by_index::<i64>(0).unwrap(), 3, "nobody stays signed in by it");
 }
 
 #[tokio::test]

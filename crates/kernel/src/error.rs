@@ -158,6 +158,11 @@ impl Error {
         &self.0.code
     }
 
+    /// What happened, in words for people.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// What is wrong with each field; empty for anything but invalid input.
     pub fn fields(&self) -> &FieldErrors {
         &self.0.fields

@@ -13,7 +13,7 @@ use guildhall_accounts::{PasswordReset, Security};
 use guildhall_kernel::{Error, Query};
 use serde::Deserialize;
 
-use crate::page::show;
+use crate::page::{Notice, show};
 
 /// Something is to be confirmed, or a password chosen.
 #[derive(Template)]
@@ -26,15 +26,6 @@ struct Ask<'a> {
     token: &'a str,
     with_password: bool,
     faults: &'a [String],
-}
-
-/// How it went.
-#[derive(Template)]
-#[template(path = "notice.html")]
-struct Notice<'a> {
-    service: &'a str,
-    title: &'a str,
-    text: &'a str,
 }
 
 /// What a letter's link carries.

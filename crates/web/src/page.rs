@@ -13,6 +13,15 @@ pub(crate) const STYLE: &str = include_str!("../templates/style.css");
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// How something went.
+#[derive(Template)]
+#[template(path = "notice.html")]
+pub(crate) struct Notice<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) text: &'a str,
+}
+
 /// A page, with its status.
 pub(crate) fn show(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {

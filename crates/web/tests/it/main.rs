@@ -4,14 +4,24 @@
 use std::sync::Arc;
 
 use axum::{body::Body, http::Request};
-use guildhall_accounts::{Error, MockSecurity};
+use guildhall_accounts::{Error, MockSecurity, MockTokens};
+use guildhall_community::MockGroups;
 use guildhall_kernel::testing::{Answer, TestClient};
 use guildhall_web::{Web, router};
 
 fn client(make: impl FnOnce(&mut MockSecurity)) -> TestClient {
     let mut security = MockSecurity::new();
     make(&mut security);
-    TestClient::new(router(Web { security: Arc::new(security), name: "Tom & Co".into() }))
+    with(security, MockTokens::new(), MockGroups::new())
+}
+
+fn with(security: MockSecurity, tokens: MockTokens, groups: MockGroups) -> TestClient {
+    TestClient::new(router(Web {
+        security: Arc::new(security),
+        tokens: Arc::new(tokens),
+        groups: Arc::new(groups),
+        name: "Tom & Co".into(),
+    }))
 }
 
 async fn send(client: &TestClient, path: &str, form: &'static str) -> Answer {
@@ -67,4 +77,17 @@ async fn a_password_is_chosen_and_a_weak_one_told_at_its_field() {
     assert_eq!((page.status.as_u16(), page.text.contains("Your password was changed")), (200, true));
     let page = send(&client, "/password/reset/", "token=used&new_password=x").await;
     assert_eq!((page.status.as_u16(), page.text.contains("does not work any more")), (400, true));
+}
+
+#[tokio::test]
+async fn an_invitation_asks_who_accepts_and_says_what_is_wrong_at_the_field() {
+    let mut tokens = MockTokens::new();
+    tokens.expect_sign_in().returning(|_| Err(Error::InvalidCredentials));
+    let client = with(MockSecurity::new(), tokens, MockGroups::new());
+    let page = client.get("/invites/abc/").await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("name=\"username\"") && !page.text.contains("abc"), "{}", page.text);
+    let refused = send(&client, "/invites/abc/", "username=%22%3Eanna&password=wrong").await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text.contains("role=\"alert\"") && !refused.text.contains("\">anna"), "{}", refused.text);
 }
