@@ -121,7 +121,11 @@ impl Services {
         let accounts = AccountsState::new(&self.accounts, url.clone());
         let auth = accounts.auth.clone();
         let files = self.files.mounted_at(url.join(mounts::FILES).parse()?);
-        let community = self.community.mounted_at(url.join(mounts::COMMUNITY).parse()?, files.clone());
+        let community = self.community.mounted_at(
+            url.join(mounts::COMMUNITY).parse()?,
+            settings.accounts.home(url)?,
+            files.clone(),
+        );
         let community = CommunityState::new(&community, auth.clone(), url.clone());
 
         let pages = Pages {

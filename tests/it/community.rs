@@ -165,7 +165,7 @@ async fn invites_are_made_listed_revoked_and_accepted() {
     assert_eq!(town.delete(&format!("{invites}{}/", revoked["id"]), &town.anna).await.status, 204);
     assert_eq!(town.post(&accept(&revoked["token"]), &town.eve, Value::Null).await.status, 400);
     assert_eq!(town.post(&accept(&mailed["token"]), &town.eve, Value::Null).await.status, 200);
-    let letter = town.server.row("SELECT title FROM kernel_outbox WHERE recipient = 'EVE@example.org'").await;
+    let letter = town.server.row("SELECT title FROM kernel_outbox WHERE recipient = 'eve@example.org'").await;
     assert_eq!(letter.try_get_by_index::<String>(0).unwrap(), "An invitation to den");
 }
 

@@ -69,6 +69,9 @@ pub enum Error {
     /// An invite for somebody else.
     #[error("The invite is for somebody else.")]
     InviteForOther,
+    /// Too many invitations by mail in a day.
+    #[error("That is enough invitations by mail for a day.")]
+    TooManyInvites,
     /// A request, report or post that somebody has decided about.
     #[error("Somebody has decided about it already.")]
     AlreadyDecided,
@@ -146,6 +149,7 @@ impl From<Error> for kernel::Error {
             Error::NotInGroup => (Kind::Invalid, "not_in_group"),
             Error::InviteSpent(_) => (Kind::Invalid, "invite_spent"),
             Error::InviteForOther => (Kind::Forbidden, "invite_for_other"),
+            Error::TooManyInvites => (Kind::TooMany, "too_many_invites"),
             Error::AlreadyDecided => (Kind::Conflict, "already_decided"),
             Error::PostingClosed => (Kind::Forbidden, "posting_closed"),
             Error::PostLocked => (Kind::Forbidden, "post_locked"),

@@ -30,8 +30,9 @@ use std::{
 use guildhall_kernel::{Caller, Clock, Db, Directory, Outbox, Person, PublicUrl, UserId, file::Files, web::Web};
 use sea_orm::{
     ActiveValue::NotSet,
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Select, Set,
-    sea_query::{Expr, ExprTrait, Query},
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Select,
+    Set,
+    sea_query::{Expr, ExprTrait, LockType, Query},
 };
 use tokio::sync::Notify;
 
@@ -97,10 +98,10 @@ impl SqlCommunity {
         Self { db, settings, host, wake_previews: Arc::default() }
     }
 
-    /// The same services, reached at another address; `files` is where files are reached then.
+    /// The same services, reached at other addresses: the router, the links in letters, and the files.
     #[must_use]
-    pub fn mounted_at(&self, mount: PublicUrl, files: Files) -> Self {
-        let host = Host { files, mount, ..self.host.clone() };
+    pub fn mounted_at(&self, mount: PublicUrl, home: PublicUrl, files: Files) -> Self {
+        let host = Host { files, mount, home, ..self.host.clone() };
         Self { host, ..self.clone() }
     }
 
@@ -143,8 +144,14 @@ impl Seat {
     /// The caller's seat in a group, for an act on it; 404 where they may not know of it. Locked until the
     /// transaction ends, so that of two acts on one group the second sees what the first has done.
     async fn take(conn: &impl ConnectionTrait, caller: &Caller, id: GroupId) -> Result<Self> {
-        let found = scope::known_groups(caller.into()).filter(group::COLUMN.id.eq(id));
-        Self::find(found.lock_exclusive(), conn, caller, id).await
+        lock_group(conn, id).await?;
+        Self::look(conn, caller, id).await
+    }
+
+    /// The same of a group that they may not know of.
+    async fn take_unseen(conn: &impl ConnectionTrait, caller: &Caller, id: GroupId) -> Result<Self> {
+        lock_group(conn, id).await?;
+        Self::find(group::Entity::find_by_id(id), conn, caller, id).await
     }
 
     /// The same for reading, without a lock.
@@ -193,6 +200,17 @@ impl Seat {
     fn owner(self) -> Result<Self> {
         if self.is_owner() { Ok(self) } else { Err(Error::NotGroupOwner) }
     }
+}
+
+/// Locks a group until the transaction ends. In a statement of its own: one that waits for a lock sees the
+/// locked row as it is then, but all else as it was before. Rows that point at the group can still be written.
+async fn lock_group(conn: &impl ConnectionTrait, id: GroupId) -> Result<(), DbErr> {
+    // On SQLite there is one writer, and nothing to wait for.
+    if conn.get_database_backend() == DbBackend::Postgres {
+        let row = group::Entity::find_by_id(id).select_only().column(group::Column::Id).lock(LockType::NoKeyUpdate);
+        row.into_tuple::<GroupId>().one(conn).await?;
+    }
+    Ok(())
 }
 
 /// What somebody is in the group of the row; group by group, since whoever is in ten thousand of them

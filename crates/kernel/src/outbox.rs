@@ -68,6 +68,14 @@ impl Outbox {
         outbox::Entity::insert(row).exec_without_returning(conn).await.map(|_| ())
     }
 
+    /// How many letters were left for this address since then, whatever became of them.
+    pub async fn posted_to(&self, conn: &impl ConnectionTrait, address: &str, since: Timestamp) -> Result<u64, DbErr> {
+        let theirs = outbox::Entity::find()
+            .filter(outbox::COLUMN.recipient.eq(address))
+            .filter(outbox::COLUMN.created_at.gt(since));
+        sea_orm::PaginatorTrait::count(theirs, conn).await
+    }
+
     /// Says that something was posted, once its transaction is through.
     pub fn wake(&self) {
         self.wake.notify_one();

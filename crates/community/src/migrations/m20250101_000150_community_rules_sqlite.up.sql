@@ -32,7 +32,7 @@ BEGIN
     DELETE FROM kernel_file WHERE id = OLD.file_id;
 END;
 CREATE VIRTUAL TABLE community_post_words USING fts5(
-    search_text, content='community_post', content_rowid='id', detail='none', prefix='2 3', tokenize='unicode61'
+    search_text, content='community_post', content_rowid='id', detail='none', prefix='2 3', tokenize='ascii'
 );
 CREATE TRIGGER community_post_words_insert AFTER INSERT ON community_post
 BEGIN
@@ -50,7 +50,7 @@ BEGIN
     INSERT INTO community_post_words (rowid, search_text) VALUES (NEW.id, NEW.search_text);
 END;
 CREATE VIRTUAL TABLE community_group_words USING fts5(
-    search_text, content='community_group', content_rowid='id', detail='none', prefix='2 3', tokenize='unicode61'
+    search_text, content='community_group', content_rowid='id', detail='none', prefix='2 3', tokenize='ascii'
 );
 INSERT INTO community_group_words (rowid, search_text) SELECT id, search_text FROM community_group;
 CREATE TRIGGER community_group_words_insert AFTER INSERT ON community_group

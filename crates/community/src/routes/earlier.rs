@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{CommunityState, people::Whom};
-use crate::{Comment, CommentId, Group, GroupId, Groups, Invite, IssuedInvite, NewInvite, Post, PostId, Posts};
+use crate::{Comment, CommentId, Group, GroupId, Groups, Invite, IssuedInvite, Joined, NewInvite, Post, PostId, Posts};
 
 /// An invite's token.
 #[derive(Deserialize, ToSchema)]
@@ -132,13 +132,14 @@ async fn earlier_accept_invite(
 }
 
 /// As `POST /invites/{token}/accept/`.
-#[utoipa::path(post, path = "/groups/{id}/accept_invite/", tag = "community", params(("id" = GroupId, Path)), responses((status = 200, body = Group), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/groups/{id}/accept_invite/", tag = "community", params(("id" = GroupId, Path)), responses((status = 200, body = Joined), (status = "4XX", body = Problem)))]
 async fn earlier_accept_invite_to(
     State(groups): State<Arc<dyn Groups>>,
     caller: Caller,
+    Path(id): Path<GroupId>,
     Json(body): Json<Token>,
-) -> Result<Json<Group>> {
-    Ok(Json(groups.accept_invite(&caller, body.token).await?))
+) -> Result<Json<Joined>> {
+    Ok(Json(groups.join(&caller, id, Some(body.token), String::new()).await?))
 }
 
 /// Say what the caller makes of a post, or take it back if they have said so before.

@@ -53,16 +53,16 @@ pub(super) fn routes() -> OpenApiRouter<CommunityState> {
         .routes(routes!(memberships))
 }
 
-/// Those who are in a group, the longest first: for its members, and of a public group for everybody.
+/// Those who are in a group, the longest first; for its members.
 #[utoipa::path(get, path = "/groups/{id}/members/", tag = "community", params(("id" = GroupId, Path), MemberFilter, PageParams), responses((status = 200, body = Page<Member>), (status = "4XX", body = Problem)))]
 async fn members(
     State(groups): State<Arc<dyn Groups>>,
-    caller: Option<Caller>,
+    caller: Caller,
     Path(id): Path<GroupId>,
     Query(filter): Query<MemberFilter>,
     page: PageQuery,
 ) -> Result<Json<Page<Member>>> {
-    Ok(Json(groups.members(caller, id, filter, page).await?))
+    Ok(Json(groups.members(&caller, id, filter, page).await?))
 }
 
 /// Remove somebody from a group, for its moderators.

@@ -60,6 +60,7 @@ struct Decision {
 struct Pages {
     page: Option<String>,
     page_size: Option<String>,
+    cursor: Option<String>,
 }
 
 pub(super) fn routes() -> OpenApiRouter<CommunityState> {
@@ -491,7 +492,7 @@ async fn feed(
     slice: SliceQuery,
     page: PageQuery,
 ) -> Result<Response> {
-    if pages.page.is_some() || pages.page_size.is_some() {
+    if pages.page.is_some() || pages.page_size.is_some() || pages.cursor.is_some() {
         return Ok(Json(posts.feed_page(caller, filter, page).await?).into_response());
     }
     Ok(Json(posts.feed(caller, filter, slice).await?).into_response())

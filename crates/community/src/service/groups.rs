@@ -43,7 +43,7 @@ pub trait Groups: Send + Sync + 'static {
     /// Those who are in a group, the longest first.
     async fn members(
         &self,
-        caller: Option<Caller>,
+        caller: &Caller,
         id: GroupId,
         filter: MemberFilter,
         page: PageQuery,

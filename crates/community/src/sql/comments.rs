@@ -73,7 +73,7 @@ impl SqlCommunity {
                 let mut depth = 0;
                 if let Some(parent) = new.parent {
                     let found = comment::Entity::find_by_id(parent).filter(comment::COLUMN.post_id.eq(id));
-                    let found = found.one(conn).await?;
+                    let found = found.one(conn).await?.filter(|found| !found.is_deleted);
                     let found =
                         found.ok_or_else(|| Error::field("parent", "There is no such comment on this post."))?;
                     depth = found.depth + 1;

@@ -27,7 +27,8 @@ const MEMBERS: Counter = Counter {
 const POSTS: Counter = Counter {
     table: "community_group",
     column: "post_count",
-    truth: "(SELECT COUNT(*) FROM community_post x WHERE x.group_id = community_group.id AND x.is_approved)",
+    truth: "(SELECT COUNT(*) FROM community_post x WHERE x.group_id = community_group.id AND x.is_approved \
+            AND x.visibility <> 'private')",
 };
 const LIKES: Counter = Counter {
     table: "community_comment",
@@ -114,7 +115,18 @@ impl Counter {
 
 async fn recount(conn: &impl ConnectionTrait, counter: &Counter, ids: &[i64]) -> Result<(), DbErr> {
     for chunk in ids.chunks(CHUNK) {
+        lock(conn, counter.table, chunk).await?;
         counter.mend(conn, chunk).await?;
+    }
+    Ok(())
+}
+
+/// Locks rows before what hangs on them is counted: a statement that waits for a row counts as of before.
+async fn lock(conn: &impl ConnectionTrait, table: &str, ids: &[i64]) -> Result<(), DbErr> {
+    if conn.get_database_backend() == DbBackend::Postgres {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let sql = format!("SELECT id FROM {table} WHERE id IN ({}) ORDER BY id FOR NO KEY UPDATE", ids.join(", "));
+        conn.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
     }
     Ok(())
 }
@@ -143,6 +155,7 @@ pub(super) async fn recount_reactions(conn: &impl ConnectionTrait, posts: &[Post
 /// Counts the votes of these polls anew.
 pub(super) async fn recount_votes(conn: &impl ConnectionTrait, posts: &[PostId]) -> Result<(), DbErr> {
     for chunk in posts.chunks(CHUNK) {
+        lock(conn, "community_post", &chunk.iter().map(|post| post.0).collect::<Vec<_>>()).await?;
         let ids: Vec<String> = chunk.iter().map(ToString::to_string).collect();
         let sql = format!("UPDATE community_poll_option SET votes = {VOTES} WHERE post_id IN ({})", ids.join(", "));
         conn.execute_raw(Statement::from_string(conn.get_database_backend(), sql)).await?;
@@ -167,7 +180,7 @@ impl SqlCommunity {
             mended &= fix;
             while fix && !found.is_empty() {
                 let (ids, counter_ref) = (&found, &counter);
-                self.db.write(|tx| async move { counter_ref.mend(tx.conn(), ids).await }).await?;
+                self.db.write(|tx| async move { recount(tx.conn(), counter_ref, ids).await }).await?;
                 found = counter.wrong(self.db.conn(), CHUNK).await?;
             }
         }

@@ -4,7 +4,7 @@ use guildhall_kernel::{self as kernel, Caller, Ordering, Page, PageQuery, Timest
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Unchanged},
-    ColumnTrait, ConnectionTrait, DerivePartialModel, EntityTrait, QueryFilter, Set,
+    ColumnTrait, ConnectionTrait, DerivePartialModel, EntityTrait, QueryFilter, QuerySelect, Set,
 };
 
 use super::{Seat, SqlCommunity};
@@ -91,6 +91,12 @@ impl SqlCommunity {
 
     pub(super) async fn find_draft(&self, conn: &impl ConnectionTrait, caller: &Caller, id: DraftId) -> Result<Draft> {
         let own = draft::Entity::find_by_id(id).filter(draft::COLUMN.author_id.eq(caller.user));
+        own.into_partial_model::<DraftRow>().one(conn).await?.ok_or(Error::NotFound("draft"))?.try_into()
+    }
+
+    /// The same, locked: nobody changes it while it is posted.
+    pub(super) async fn lock_draft(&self, conn: &impl ConnectionTrait, caller: &Caller, id: DraftId) -> Result<Draft> {
+        let own = draft::Entity::find_by_id(id).filter(draft::COLUMN.author_id.eq(caller.user)).lock_exclusive();
         own.into_partial_model::<DraftRow>().one(conn).await?.ok_or(Error::NotFound("draft"))?.try_into()
     }
 

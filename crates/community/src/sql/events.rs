@@ -48,7 +48,7 @@ fn at_time(events: Select<event::Entity>, when: When, now: Timestamp) -> Select<
 }
 
 /// An event, if the viewer may know of it.
-async fn find_event(conn: &impl ConnectionTrait, viewer: Viewer, id: EventId) -> Result<event::Model> {
+pub(super) async fn find_event(conn: &impl ConnectionTrait, viewer: Viewer, id: EventId) -> Result<event::Model> {
     let found = visible_events(viewer).filter(event::COLUMN.id.eq(id)).one(conn).await?;
     found.ok_or(Error::EventNotFound(id))
 }

@@ -244,7 +244,12 @@ impl Feed<'_> {
         let found = match (self.source, part) {
             (Source::Trending | Source::Public, _) => return narrow(public_posts()),
             (Source::All, _) if self.is_direct() => return narrow(visible_posts(self.viewer)),
-            (Source::All, None) => return narrow(visible_posts(self.viewer)),
+            (Source::All, None) => {
+                // As the sources have it: what waits to be let through is in the queue.
+                let own = post::COLUMN.author_id.eq(self.viewer.id());
+                let approved = Expr::col((post::Entity, post::Column::IsApproved));
+                return narrow(visible_posts(self.viewer)).filter(Condition::any().add(own).add(approved));
+            }
             (Source::Joined, None) => narrow(Anchors::groups_of(self.viewer.id()).posts()),
             (Source::Followed, None) => narrow(Anchors::followed_by(self.viewer).posts()),
             (Source::Joined, Some(part)) => {

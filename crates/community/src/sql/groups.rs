@@ -268,8 +268,11 @@ impl Groups for SqlCommunity {
     async fn create_group(&self, caller: &Caller, new: NewGroup) -> Result<Group> {
         new.validate()?;
         let [plain, distinct] = slugs(&new.name)?;
-        let row = match self.insert(caller, &new, &plain).await {
-            Err(error) if is_taken(&error) => self.insert(caller, &new, &distinct).await?,
+        // Of a group that nobody may know of not even the name: the plain slug, once taken, would tell it.
+        let hidden = new.is_private && !new.is_listed;
+        let first = if hidden { &distinct } else { &plain };
+        let row = match self.insert(caller, &new, first).await {
+            Err(error) if !hidden && is_taken(&error) => self.insert(caller, &new, &distinct).await?,
             outcome => outcome?,
         };
         let people = self.people([caller.user]).await?;
@@ -399,7 +402,7 @@ impl Groups for SqlCommunity {
 
     async fn members(
         &self,
-        caller: Option<Caller>,
+        caller: &Caller,
         id: GroupId,
         filter: MemberFilter,
         page: PageQuery,

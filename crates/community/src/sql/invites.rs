@@ -12,13 +12,13 @@ use guildhall_kernel::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
-    ColumnTrait, Condition, ConnectionTrait, DerivePartialModel, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, Set,
+    ColumnTrait, Condition, ConnectionTrait, DerivePartialModel, EntityTrait, FromQueryResult, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Set,
     sea_query::{Expr, ExprTrait},
 };
 
 use super::{
-    Moderated, Seat, SqlCommunity,
+    Moderated, Seat, SqlCommunity, lock_group,
     members::{admit, is_banned, role_of},
     moderation::days,
 };
@@ -29,6 +29,10 @@ use crate::{
 
 /// For how many days an invite is good unless said otherwise.
 const USUAL_DAYS: i64 = 7;
+/// How many letters an address gets in a day before no invitation goes there.
+const LETTERS_TO_ONE: u64 = 5;
+/// How many letters somebody's invitations make in a day.
+const LETTERS_BY_ONE: u64 = 100;
 /// How many invitations somebody is shown.
 const MOST_INVITATIONS: u64 = 100;
 
@@ -78,6 +82,13 @@ async fn revoke(conn: &impl ConnectionTrait, which: Condition) -> Result<u64> {
 pub(super) async fn revoke_personal(conn: &impl ConnectionTrait, group: GroupId, user: UserId) -> Result<()> {
     let theirs = Condition::all().add(invite::COLUMN.group_id.eq(group)).add(invite::COLUMN.user_id.eq(user));
     revoke(conn, theirs).await.map(|_| ())
+}
+
+/// Takes back what invites somebody by name, and what they have made for others.
+pub(super) async fn revoke_from(conn: &impl ConnectionTrait, group: GroupId, user: UserId) -> Result<()> {
+    revoke_personal(conn, group, user).await?;
+    let made = Condition::all().add(invite::COLUMN.group_id.eq(group)).add(invite::COLUMN.invited_by.eq(user));
+    revoke(conn, made).await.map(|_| ())
 }
 
 /// Uses an invite once more, if it is good still: the counter is the lock.
@@ -155,9 +166,10 @@ impl SqlCommunity {
                     }
                     _ => error.into(),
                 })?;
-                if let Some(email) = &new.email {
+                if let (Some(_), Some(key)) = (&new.email, email_key) {
+                    self.spare_mailboxes(conn, caller, key, now).await?;
                     let mail =
-                        self.invitation_letter(email, inviter, &seat.group.name, token_ref, url_ref, expires_at)?;
+                        self.invitation_letter(key, inviter, &seat.group.name, token_ref, url_ref, expires_at)?;
                     self.host.outbox.post(conn, None, &mail, expires_at.since(now)).await?;
                 }
                 Ok::<_, Error>(made.id)
@@ -165,6 +177,25 @@ impl SqlCommunity {
             .await?;
         self.host.outbox.wake();
         Ok(IssuedInvite { id: made, token, url, status: InviteStatus::Pending, expires_at })
+    }
+
+    /// Nobody's letter box is filled by inviting them again and again, and nobody invites the whole world.
+    async fn spare_mailboxes(
+        &self,
+        conn: &impl ConnectionTrait,
+        caller: &Caller,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        let since = now - days(1);
+        let to_address = self.host.outbox.posted_to(conn, key, since).await?;
+        let by_caller = invite::Entity::find()
+            .filter(invite::COLUMN.invited_by.eq(caller.user))
+            .filter(invite::COLUMN.created_at.gt(since))
+            .filter(invite::COLUMN.email_key.is_not_null())
+            .count(conn)
+            .await?;
+        if to_address >= LETTERS_TO_ONE || by_caller > LETTERS_BY_ONE { Err(Error::TooManyInvites) } else { Ok(()) }
     }
 
     fn invitation_letter(
@@ -268,8 +299,8 @@ impl SqlCommunity {
             .write(|tx| async move {
                 let conn = tx.conn();
                 // The group first, as everybody who changes who is in it does.
-                let group = group::Entity::find_by_id(id).lock_exclusive().one(conn).await?;
-                group.ok_or_else(unknown)?;
+                lock_group(conn, id).await?;
+                group::Entity::find_by_id(id).one(conn).await?.ok_or_else(unknown)?;
                 if role_of(conn, id, caller.user).await?.is_some() {
                     return Ok(());
                 }

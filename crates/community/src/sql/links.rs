@@ -40,11 +40,16 @@ impl SqlCommunity {
             if due.is_empty() {
                 return Ok(tried);
             }
-            for link in due {
-                if self.take_link(&link).await? {
+            // All at once: a host that does not answer holds nobody else up.
+            let fetched = due.into_iter().map(|link| async move {
+                let taken = self.take_link(&link).await?;
+                if taken {
                     self.fetch_preview(&**web, link).await?;
-                    tried += 1;
                 }
+                Ok::<_, DbErr>(u64::from(taken))
+            });
+            for taken in futures_util::future::join_all(fetched).await {
+                tried += taken?;
             }
         }
     }

@@ -3,12 +3,17 @@
 use guildhall_kernel::{Caller, Ordering, Page, PageQuery, Timestamp, UserId, text};
 use sea_orm::{
     ActiveValue::NotSet,
-    ColumnTrait, Condition, ConnectionTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select, Set,
+    ColumnTrait, Condition, ConnectionTrait, DerivePartialModel, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select, Set,
     sea_query::{Alias, Expr, ExprTrait, Query},
 };
 
-use super::{Moderated, Seat, SqlCommunity, own_role, rsvps::forget_rsvps_in, scope::joined_by};
+use super::{
+    Moderated, Seat, SqlCommunity,
+    invites::{revoke_from, revoke_personal},
+    rsvps::forget_rsvps_in,
+    scope::joined_by,
+};
 use crate::{
     Error, GroupId, Joined, Member, MemberFilter, Membership, MembershipFilter, RequestStatus, Result,
     entity::{
@@ -16,6 +21,9 @@ use crate::{
         membership::{self, Role},
     },
 };
+
+/// How many look after a group at most: their ids stand in every list of groups.
+const MOST_MODERATORS: u64 = 100;
 
 /// The columns of a [`Member`] and of a [`Membership`].
 #[derive(Clone, Debug, DerivePartialModel)]
@@ -53,11 +61,6 @@ pub(super) async fn is_banned(
     Ok(ban.is_some_and(|ban| ban.until.is_none_or(|until| until > now)))
 }
 
-/// A group that the caller may not know of, locked, and what they are in it.
-async fn unseen(conn: &impl ConnectionTrait, caller: &Caller, id: GroupId) -> Result<Seat> {
-    Seat::find(group::Entity::find_by_id(id).lock_exclusive(), conn, caller, id).await
-}
-
 /// Takes somebody into a group that has room: the counter is the lock. What they had asked for is settled.
 pub(super) async fn admit(
     conn: &impl ConnectionTrait,
@@ -86,6 +89,8 @@ pub(super) async fn admit(
         joined_at: Set(now),
     };
     membership::Entity::insert(row).exec_without_returning(conn).await?;
+    // What was left of an invite would let them back in once they are removed.
+    revoke_personal(conn, group, user).await?;
     settle(conn, group, user, RequestStatus::Approved, by, now).await.map(|_| ())
 }
 
@@ -133,6 +138,13 @@ async fn change_role(conn: &impl ConnectionTrait, group: GroupId, user: UserId, 
     Ok(())
 }
 
+async fn moderators(conn: &impl ConnectionTrait, group: GroupId) -> Result<u64> {
+    let all = membership::Entity::find()
+        .filter(membership::COLUMN.group_id.eq(group))
+        .filter(Expr::cust("community_membership.role <> 'member'"));
+    Ok(all.count(conn).await?)
+}
+
 /// The moderator who has been in a group for longest.
 async fn oldest_moderator(conn: &impl ConnectionTrait, group: GroupId) -> Result<Option<UserId>> {
     let oldest = membership::Entity::find()
@@ -163,7 +175,7 @@ impl SqlCommunity {
         self.db
             .write(|tx| async move {
                 let conn = tx.conn();
-                let seat = unseen(conn, caller, id).await?;
+                let seat = Seat::take_unseen(conn, caller, id).await?;
                 if seat.own_role.is_some() {
                     return Ok(Joined::Member { new: false });
                 }
@@ -189,9 +201,12 @@ impl SqlCommunity {
         self.db
             .write(|tx| async move {
                 let conn = tx.conn();
-                let seat = Seat::take(conn, caller, id).await?;
+                let seat = Seat::take_unseen(conn, caller, id).await?;
                 let Some(role) = seat.own_role else {
-                    return settle(conn, id, caller.user, RequestStatus::Withdrawn, None, now).await;
+                    // A group may have been hidden since they asked.
+                    let asked = settle(conn, id, caller.user, RequestStatus::Withdrawn, None, now).await?;
+                    let known = asked || !seat.group.is_private || seat.group.is_listed || seat.is_staff;
+                    return if known { Ok(asked) } else { Err(Error::GroupNotFound(id)) };
                 };
                 if role != Role::Member && seat.group.member_count > 1 {
                     let next = if role == Role::Owner { oldest_moderator(conn, id).await? } else { None };
@@ -233,6 +248,7 @@ impl SqlCommunity {
                 let role = role_of(conn, id, user).await?.ok_or(Error::NotFound("member"))?;
                 may_remove(&seat, role)?;
                 dismiss(conn, id, user, now).await?;
+                revoke_from(conn, id, user).await?;
                 let (group, actor, subject) = (Some(id), caller.user, Some(user));
                 let act = Moderated {
                     group,
@@ -261,6 +277,10 @@ impl SqlCommunity {
                     // Whoever owns a group looks after it already.
                     (Some(Role::Owner | Role::Moderator), Role::Moderator) => return Ok(()),
                     _ => {}
+                }
+                if role == Role::Moderator && moderators(conn, id).await? >= MOST_MODERATORS {
+                    let message = format!("A group has at most {MOST_MODERATORS} moderators.");
+                    return Err(Error::field("user_id", message));
                 }
                 change_role(conn, id, user, role).await?;
                 let action = if role == Role::Moderator { "made_moderator" } else { "unmade_moderator" };
@@ -301,20 +321,13 @@ impl SqlCommunity {
 
     pub(super) async fn members_of(
         &self,
-        caller: Option<Caller>,
+        caller: &Caller,
         id: GroupId,
         filter: MemberFilter,
         page: PageQuery,
     ) -> Result<Page<Member>> {
-        let viewer = self.viewer(caller)?;
         let conn = self.db.conn();
-        let found = super::scope::known_groups(viewer).filter(group::COLUMN.id.eq(id));
-        let seat = found.expr_as(own_role(viewer.id()), "own_role").into_model::<Seat>().one(conn).await?;
-        let seat = seat.ok_or(Error::GroupNotFound(id))?;
-        let staff = matches!(viewer, super::scope::Viewer::Staff(_));
-        if seat.group.is_private && seat.own_role.is_none() && !staff {
-            return Err(Error::NotMember);
-        }
+        Seat::look(conn, caller, id).await?.inside()?;
         let select = self.narrowed(membership::Entity::find().filter(membership::COLUMN.group_id.eq(id)), &filter);
         let page = Page::<MemberRow>::fetch(select, &longest_first(), &page, conn).await?;
         let (rows, page) = page.take();
@@ -365,14 +378,7 @@ impl SqlCommunity {
     ) -> Result<Page<Membership>> {
         let mut select = membership::Entity::find();
         if !caller.roles.is_staff() {
-            let public = |group| {
-                let public = group::Entity::find().select_only().column(group::Column::Id);
-                public.filter(group::COLUMN.id.eq(group)).filter(group::COLUMN.is_private.eq(false)).into_query()
-            };
-            // Of a group that is named one probe tells; without one only the caller's own come up.
-            let readable = Condition::any()
-                .add(membership::Column::GroupId.in_subquery(joined_by(caller.user)))
-                .add_option(filter.group.map(|group| membership::Column::GroupId.in_subquery(public(group))));
+            let readable = membership::Column::GroupId.in_subquery(joined_by(caller.user));
             select = select.filter(readable);
         }
         if let Some(group) = filter.group {

@@ -10,8 +10,9 @@ use sea_orm::{
 
 use super::{
     Moderated, Seat, SqlCommunity,
-    invites::revoke_personal,
+    invites::revoke_from,
     members::{dismiss, may_remove, role_of, settle},
+    rsvps::forget_rsvps_of,
 };
 use crate::{
     Ban, Error, GroupId, LogEntry, NewBan, RequestStatus, Result,
@@ -72,7 +73,8 @@ impl SqlCommunity {
                     dismiss(conn, id, user, now).await?;
                 }
                 settle(conn, id, user, RequestStatus::Denied, Some(caller.user), now).await?;
-                revoke_personal(conn, id, user).await?;
+                revoke_from(conn, id, user).await?;
+                forget_rsvps_of(conn, id, user, now).await?;
                 let row = ban::ActiveModel {
                     id: NotSet,
                     group_id: Set(id),

@@ -11,7 +11,7 @@ use sea_orm::{
 
 use super::{
     Moderated, Seat, SqlCommunity,
-    posts::count_posts,
+    posts::{count_posts, counts, lock_group_of},
     scope::{Viewer, visible_posts},
 };
 use crate::{
@@ -131,10 +131,12 @@ impl SqlCommunity {
                 let conn = tx.conn();
                 let found = report::Entity::find_by_id(id).one(conn).await?.ok_or_else(missing)?;
                 match found.group_id {
-                    // Whoever may not know of the group may not know of the report.
-                    Some(group) => {
-                        Seat::take(conn, caller, group).await.map_err(|_| missing())?.moderator().map(|_| ())?;
-                    }
+                    // Only those who decide know that somebody has reported something.
+                    Some(group) => match Seat::take(conn, caller, group).await {
+                        Ok(seat) if seat.is_moderator() => {}
+                        Ok(_) | Err(Error::GroupNotFound(_)) => return Err(missing()),
+                        Err(error) => return Err(error),
+                    },
                     None if !caller.roles.is_staff() => return Err(missing()),
                     None => {}
                 }
@@ -153,7 +155,11 @@ impl SqlCommunity {
                 }
                 if verdict == Verdict::Remove {
                     return match found.comment_id {
-                        Some(comment) => self.erase_comment(conn, caller, comment, &post, &found.reason).await,
+                        Some(comment) => match self.erase_comment(conn, caller, comment, &post, &found.reason).await {
+                            // Its author was faster.
+                            Err(Error::CommentNotFound(_)) => Ok(()),
+                            outcome => outcome,
+                        },
                         None => self.erase_post(conn, caller, &post, &found.reason).await,
                     };
                 }
@@ -184,6 +190,7 @@ impl SqlCommunity {
         self.db
             .write(|tx| async move {
                 let conn = tx.conn();
+                lock_group_of(conn, id).await?;
                 let found =
                     visible_posts(caller.into()).filter(post::COLUMN.id.eq(id)).lock_exclusive().one(conn).await?;
                 let found = found.ok_or(Error::PostNotFound(id))?;
@@ -197,7 +204,9 @@ impl SqlCommunity {
                 }
                 let row = post::ActiveModel { id: Unchanged(id), is_approved: Set(true), ..Default::default() };
                 post::Entity::update(row).exec_without_returning(conn).await?;
-                count_posts(conn, group, 1).await?;
+                if counts(true, found.visibility) {
+                    count_posts(conn, group, 1).await?;
+                }
                 let act = Moderated {
                     group: Some(group),
                     actor: caller.user,

@@ -14,7 +14,9 @@ use sea_orm::{
 
 use super::{
     SqlCommunity,
-    events::take_event,
+    events::{find_event, take_event},
+    lock_group,
+    members::is_banned,
     scope::{Viewer, visible_events},
 };
 use crate::{
@@ -194,6 +196,27 @@ pub(super) async fn forget_rsvps_in(
     forget(conn, user, &hidden, now).await
 }
 
+/// Forgets every answer of somebody to the events of a group, and has others move up.
+pub(super) async fn forget_rsvps_of(
+    conn: &impl ConnectionTrait,
+    group: GroupId,
+    user: UserId,
+    now: Timestamp,
+) -> Result<()> {
+    let answered =
+        rsvp::Entity::find().select_only().column(rsvp::Column::EventId).filter(rsvp::COLUMN.user_id.eq(user));
+    let events = event::Entity::find()
+        .select_only()
+        .column(event::Column::Id)
+        .filter(event::COLUMN.group_id.eq(group))
+        .filter(event::Column::Id.in_subquery(answered.into_query()))
+        .order_by_asc(event::Column::Id)
+        .into_tuple::<EventId>()
+        .all(conn)
+        .await?;
+    forget(conn, user, &events, now).await
+}
+
 /// Forgets the answers of somebody to these events, which stand in the order of their ids.
 async fn forget(conn: &impl ConnectionTrait, user: UserId, events: &[EventId], now: Timestamp) -> Result<()> {
     for chunk in events.chunks(CHUNK) {
@@ -245,7 +268,13 @@ impl SqlCommunity {
         self.db
             .write(|tx| async move {
                 let conn = tx.conn();
+                // The group first, so that nobody answers while they are being removed from it.
+                let group = find_event(conn, caller.into(), id).await?.group_id;
+                lock_group(conn, group).await?;
                 let event = take_event(conn, caller.into(), id).await?;
+                if is_banned(conn, group, caller.user, self.host.clock.now()).await? {
+                    return Err(Error::Banned);
+                }
                 if event.is_cancelled {
                     return Err(Error::EventCancelled);
                 }

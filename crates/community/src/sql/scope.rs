@@ -104,7 +104,11 @@ fn open_to_all() -> Condition {
 /// What the viewer may read, as a condition on posts.
 pub(crate) fn visible(viewer: Viewer) -> Condition {
     let user = match viewer {
-        Viewer::Staff(_) => return Condition::all(),
+        // Private is private: nobody's but its author's.
+        Viewer::Staff(user) => {
+            let own = post::COLUMN.author_id.eq(user);
+            return Condition::any().add(own).add(Expr::cust("community_post.visibility <> 'private'"));
+        }
         Viewer::Nobody => return open_to_all(),
         Viewer::Person(user) => user,
     };

@@ -13,7 +13,7 @@ use super::{
     scope::{Viewer, known_groups, visible_posts},
 };
 use crate::{
-    Result, SearchResults,
+    Error, Result, SearchResults,
     entity::{group, membership, post},
     model::{PostRow, SeenRow},
     words,
@@ -106,6 +106,9 @@ pub(super) fn matching_groups(
 impl SqlCommunity {
     pub(super) async fn find_words(&self, caller: Option<Caller>, search: &str, limit: u64) -> Result<SearchResults> {
         let viewer = self.viewer(caller)?;
+        if limit == 0 {
+            return Err(Error::field("limit", "Must be a whole number from 1."));
+        }
         let limit = limit.clamp(1, MOST);
         let Some(words) = words::Query::parse(search) else {
             return Ok(SearchResults { groups: Vec::new(), posts: Vec::new(), members: Vec::new() });

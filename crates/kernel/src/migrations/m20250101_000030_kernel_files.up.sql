@@ -13,3 +13,4 @@ CREATE TABLE kernel_file_garbage (
     due_at bigint NOT NULL
 );
 CREATE INDEX kernel_file_garbage_due_at ON kernel_file_garbage (due_at);
+CREATE INDEX kernel_outbox_recipient ON kernel_outbox (recipient, created_at);
