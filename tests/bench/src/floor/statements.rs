@@ -243,8 +243,11 @@ pub(super) const FOUND_GROUPS: &str = concat!(
 );
 /// ... and as PostgreSQL does, where the words stand in the statement.
 pub(super) const FOUND_GROUPS_BY: [&str; 2] = [
-    concat!(groups!(), " AND to_tsvector('simple', community_group.search_text) @@ to_tsquery('simple', '"),
-    "') ORDER BY community_group.id DESC LIMIT $4",
+    concat!(
+        groups!(),
+        " AND community_group.id IN (SELECT g.id FROM community_group g WHERE g.words @@ to_tsquery('simple', '"
+    ),
+    "') OFFSET 0) ORDER BY community_group.id DESC LIMIT $4",
 ];
 pub(super) const HOME: &str = home!(gathered);
 pub(super) const HOME_LATERALLY: &str = home!(gathered_laterally);
@@ -260,12 +263,7 @@ pub(super) const FOUND_POSTS: &str = concat!(
     " AND community_post_words MATCH $5 ORDER BY community_post_words.rowid DESC LIMIT $4"
 );
 pub(super) const FOUND_POSTS_BY: [&str; 2] = [
-    concat!(
-        posts!(),
-        " WHERE ",
-        visible!(),
-        " AND to_tsvector('simple', community_post.search_text) @@ to_tsquery('simple', '"
-    ),
+    concat!(posts!(), " WHERE ", visible!(), " AND community_post.words @@ to_tsquery('simple', '"),
     "') ORDER BY community_post.id DESC LIMIT $4",
 ];
 /// People in the caller's groups whose names lie between `$2` and `$3`.
