@@ -15,6 +15,8 @@ use guildhall_kernel::text::fold;
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd, TextMergeStream};
 use unicode_normalization::char::is_combining_mark;
 
+use crate::{Error, Result};
+
 /// The tags that a text may have. No pictures: one from elsewhere tells its owner who reads.
 const TAGS: [&str; 24] = [
     "p",
@@ -59,6 +61,9 @@ const LONGEST_ADDRESS: usize = 2_000;
 /// The longest name of a language, in characters.
 const LONGEST_LANGUAGE: usize = 30;
 
+/// How long a text may be once it is HTML, in bytes: links by reference can make much of little.
+const LONGEST_HTML: usize = 500_000;
+
 /// How many people a text can call, and how long their names can be.
 const MOST_MENTIONS: usize = 50;
 const LONGEST_NAME: usize = 150;
@@ -93,8 +98,21 @@ fn keep<'v>(element: &str, attribute: &str, value: &'v str) -> Option<Cow<'v, st
     fine.then_some(Cow::Borrowed(value))
 }
 
+/// The HTML of what stands in a field.
+///
+/// # Errors
+///
+/// The field is refused where it becomes too long to be kept.
+pub(crate) fn html_of(field: &'static str, text: &str) -> Result<String> {
+    let html = render(text);
+    if html.len() > LONGEST_HTML {
+        return Err(Error::field(field, "It becomes too long when it is shown."));
+    }
+    Ok(html)
+}
+
 /// The HTML of a text. It takes time in proportion to the text, whatever that holds.
-pub(crate) fn render(text: &str) -> String {
+fn render(text: &str) -> String {
     let mut rendering = Rendering::default();
     for event in events(text) {
         rendering.take(event);
@@ -873,6 +891,16 @@ mod tests {
         assert_eq!(find("[https://a.example](https://b.example)").links, ["https://b.example/"]);
         let many: String = (0..9).map(|number| format!("https://a.example/{number} ")).collect();
         assert_eq!(find(&many).links.len(), MOST_LINKS);
+    }
+
+    #[test]
+    fn what_becomes_too_long_is_refused_by_its_field() {
+        let much = format!("[a]: http://x\n\n{}", "[a] ".repeat(12_000));
+        let refused = html_of("content", &much).unwrap_err();
+        let Error::Kernel(kernel) = &refused else { panic!("{refused}") };
+        assert!(format!("{kernel:?}").contains("content"), "{kernel:?}");
+        let long = "\"\u{1f600}&".repeat(50_000 / 3);
+        assert!(html_of("content", &long).unwrap().len() < LONGEST_HTML, "no plain text becomes too long");
     }
 
     proptest::proptest! {

@@ -119,6 +119,21 @@ impl SqlCommunity {
         }
     }
 
+    /// Who looks into a group: 404 where they may not know of it, 403 where they see only its card.
+    async fn look_into(&self, caller: Option<Caller>, id: GroupId) -> Result<Viewer> {
+        let viewer = self.viewer(caller)?;
+        if let Some(caller) = &caller {
+            let seat = Seat::look(self.db.conn(), caller, id).await?;
+            if seat.group.is_private {
+                seat.inside()?;
+            }
+        } else {
+            let found = scope::known_groups(viewer).filter(group::COLUMN.id.eq(id)).one(self.db.conn()).await?;
+            found.ok_or(Error::GroupNotFound(id))?;
+        }
+        Ok(viewer)
+    }
+
     /// These people by their ids, in one query of the directory's.
     async fn people(&self, ids: impl IntoIterator<Item = UserId>) -> Result<HashMap<UserId, Person>> {
         let ids: Vec<UserId> = ids.into_iter().collect::<HashSet<_>>().into_iter().collect();

@@ -1,5 +1,5 @@
 use axum::{
-    body::{Body, Bytes},
+    body::Bytes,
     extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request, rejection::BytesRejection},
     http::{HeaderMap, header, request::Parts},
     response::{IntoResponse, Response},
@@ -27,11 +27,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         if !is_json(request.headers()) {
-            return Err(Error::new(
-                Kind::UnsupportedMediaType,
-                "unsupported_media_type",
-                "The body must be JSON, with Content-Type: application/json.",
-            ));
+            return Err(not_json());
         }
         let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
         parse(&body).map(Self)
@@ -43,17 +39,20 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Error> {
-        let said_to_be_json = is_json(request.headers());
+        let json = is_json(request.headers());
         let typed = request.headers().contains_key(header::CONTENT_TYPE);
-        let (parts, body) = request.into_parts();
-        let request = Request::from_parts(parts.clone(), body);
         let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
-        if body.is_empty() && (said_to_be_json || !typed) {
-            return Ok(None);
+        match body.is_empty() {
+            true if json || !typed => Ok(None),
+            _ if json => parse(&body).map(|value| Some(Self(value))),
+            _ => Err(not_json()),
         }
-        let request = Request::from_parts(parts, Body::from(body));
-        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
     }
+}
+
+fn not_json() -> Error {
+    let detail = "The body must be JSON, with Content-Type: application/json.";
+    Error::new(Kind::UnsupportedMediaType, "unsupported_media_type", detail)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -15,12 +15,12 @@ use sea_orm::{
 
 use super::{
     Seat, SqlCommunity,
-    scope::{Viewer, known_groups, taken_by, visible_courses, visible_links},
+    scope::{Viewer, taken_by, visible_courses, visible_links},
 };
 use crate::{
     Course, CourseFilter, CourseId, CourseIds, CoursePatch, Courses, Enrolment, Error, GroupId, Learner, Lesson,
     LessonId, LessonPatch, NewCourse, NewLesson, NewSection, Result, Section, SectionId, SectionPatch,
-    entity::{course, enrolment, group, group_course, lesson_progress},
+    entity::{course, enrolment, group_course, lesson_progress},
     markdown,
 };
 
@@ -125,21 +125,6 @@ async fn own_enrolment(conn: &impl ConnectionTrait, course: &course::Model, user
 }
 
 impl SqlCommunity {
-    /// Who looks into a group: 404 where they may not know of it, 403 where they see only its card.
-    pub(super) async fn look_into(&self, caller: Option<Caller>, id: GroupId) -> Result<Viewer> {
-        let viewer = self.viewer(caller)?;
-        if let Some(caller) = &caller {
-            let seat = Seat::look(self.db.conn(), caller, id).await?;
-            if seat.group.is_private {
-                seat.inside()?;
-            }
-        } else {
-            let found = known_groups(viewer).filter(group::COLUMN.id.eq(id)).one(self.db.conn()).await?;
-            found.ok_or(Error::GroupNotFound(id))?;
-        }
-        Ok(viewer)
-    }
-
     /// The courses as the viewer sees them, in two statements however many there are.
     async fn show_courses(&self, rows: Vec<course::Model>, viewer: Viewer) -> Result<Vec<Course>> {
         if rows.is_empty() {
@@ -240,7 +225,7 @@ impl Courses for SqlCommunity {
         let row = &course::ActiveModel {
             id: NotSet,
             title: Set(new.title.trim().to_owned()),
-            description_html: Set(markdown::render(&new.description)),
+            description_html: Set(markdown::html_of("description", &new.description)?),
             description: Set(new.description),
             author_id: Set(Some(caller.user)),
             is_public: Set(new.is_public),
@@ -260,7 +245,7 @@ impl Courses for SqlCommunity {
 
     async fn change_course(&self, caller: &Caller, id: CourseId, patch: CoursePatch, known: IfMatch) -> Result<Course> {
         patch.validate()?;
-        let html = patch.description.as_deref().map(markdown::render);
+        let html = patch.description.as_deref().map(|text| markdown::html_of("description", text)).transpose()?;
         let (patch, html, known) = (&patch, &html, &known);
         let row = self
             .db

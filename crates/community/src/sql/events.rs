@@ -188,7 +188,7 @@ impl Events for SqlCommunity {
             group_id: Set(group),
             creator_id: Set(Some(caller.user)),
             title: Set(new.title.trim().to_owned()),
-            description_html: Set(markdown::render(&new.description)),
+            description_html: Set(markdown::html_of("description", &new.description)?),
             description: Set(new.description),
             location: Set(new.location.trim().to_owned()),
             url: Set(new.url.trim().to_owned()),
@@ -221,7 +221,7 @@ impl Events for SqlCommunity {
 
     async fn change_event(&self, caller: &Caller, id: EventId, patch: EventPatch, known: IfMatch) -> Result<Event> {
         patch.validate()?;
-        let html = patch.description.as_deref().map(markdown::render);
+        let html = patch.description.as_deref().map(|text| markdown::html_of("description", text)).transpose()?;
         let (patch, html, known) = (&patch, &html, &known);
         let row = self
             .db

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use super::{
-    Seat, SqlCommunity,
+    SqlCommunity,
     scope::{Viewer, all_posts, in_group, joined_by, public_posts, visible, visible_posts},
 };
 use crate::{
@@ -129,18 +129,14 @@ impl Stretch {
     }
 }
 
-/// The posts of several sources, each cut already.
-fn any_of(sources: Vec<SelectStatement>, how: UnionType) -> Option<SelectStatement> {
-    let mut all: Option<SelectStatement> = None;
-    for (number, source) in sources.into_iter().enumerate() {
-        let name = Alias::new(format!("source{number}"));
-        let one = Query::select().column((name.clone(), Alias::new("id"))).from_subquery(source, name).take();
-        all = Some(match all {
-            None => one,
-            Some(mut before) => before.union(how, one).take(),
-        });
-    }
-    all
+/// The posts of three sources, each cut already.
+fn any_of(sources: [SelectStatement; 3], how: UnionType) -> SelectStatement {
+    let named = |source, name: &str| {
+        let name = Alias::new(name);
+        Query::select().column((name.clone(), Alias::new("id"))).from_subquery(source, name).take()
+    };
+    let [first, second, third] = sources;
+    named(first, "first").union(how, named(second, "second")).union(how, named(third, "third")).take()
 }
 
 /// What a feed is gathered from: groups, or people.
@@ -260,11 +256,8 @@ impl Feed<'_> {
             }
             (Source::All, Some(part)) => {
                 let joined = Anchors::groups_of(self.viewer.id()).newest(part, self.backend, narrow);
-                let sources = vec![part.of(narrow(public_posts())), joined, part.of(narrow(self.own()))];
-                return match any_of(sources, UnionType::All) {
-                    Some(found) => self.through(found),
-                    None => narrow(visible_posts(self.viewer)),
-                };
+                let sources = [part.of(narrow(public_posts())), joined, part.of(narrow(self.own()))];
+                return self.through(any_of(sources, UnionType::All));
             }
         };
         found.filter(visible(self.viewer))
@@ -288,21 +281,16 @@ impl Feed<'_> {
             return self.posts(None).select_only().column(post::Column::Id).into_query();
         }
         let joined = Anchors::groups_of(self.viewer.id()).posts();
-        let sources = vec![ids(public_posts()), ids(joined), ids(self.own())];
-        any_of(sources, UnionType::Distinct).unwrap_or_else(|| ids(visible_posts(self.viewer)))
+        any_of([ids(public_posts()), ids(joined), ids(self.own())], UnionType::Distinct)
     }
 }
 
 impl SqlCommunity {
-    /// A group that is named has to be one that the viewer may read.
-    async fn check_group(&self, caller: Option<&Caller>, filter: &FeedFilter) -> Result<()> {
-        let Some(group) = filter.group else { return Ok(()) };
-        match caller {
-            Some(caller) => {
-                let seat = Seat::look(self.db.conn(), caller, group).await?;
-                if seat.group.is_private { seat.inside().map(|_| ()) } else { Ok(()) }
-            }
-            None => self.find_group(Viewer::Nobody, group).await.map(|_| ()),
+    /// Who reads a feed. A group that is named has to be one that they may look into.
+    async fn reader(&self, caller: Option<Caller>, filter: &FeedFilter) -> Result<Viewer> {
+        match filter.group {
+            Some(group) => self.look_into(caller, group).await,
+            None => self.viewer(caller),
         }
     }
 
@@ -312,8 +300,7 @@ impl SqlCommunity {
         filter: FeedFilter,
         slice: SliceQuery,
     ) -> Result<Slice<Post>> {
-        let viewer = self.viewer(caller)?;
-        self.check_group(caller.as_ref(), &filter).await?;
+        let viewer = self.reader(caller, &filter).await?;
         let feed = Feed { source: Source::of(&filter), filter: &filter, viewer, backend: self.db.backend() };
         let hottest = feed.source == Source::Trending;
         let part = Stretch { window: slice.window(), rows: slice.rows() };
@@ -332,8 +319,7 @@ impl SqlCommunity {
         filter: FeedFilter,
         page: PageQuery,
     ) -> Result<Page<Post>> {
-        let viewer = self.viewer(caller)?;
-        self.check_group(caller.as_ref(), &filter).await?;
+        let viewer = self.reader(caller, &filter).await?;
         let feed = Feed { source: Source::of(&filter), filter: &filter, viewer, backend: self.db.backend() };
         let usual = if feed.source == Source::Trending { "-hot" } else { "-id" };
         // In the usual order the sources tell their newest; in any other all of them have to be known.

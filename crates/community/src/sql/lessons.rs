@@ -264,7 +264,7 @@ impl SqlCommunity {
 
     pub(super) async fn add_lesson(&self, caller: &Caller, section: SectionId, new: NewLesson) -> Result<Lesson> {
         new.validate()?;
-        let html = markdown::render(&new.content);
+        let html = markdown::html_of("content", &new.content)?;
         let (new, html) = (&new, &html);
         let row = self
             .db
@@ -327,7 +327,7 @@ impl SqlCommunity {
         known: IfMatch,
     ) -> Result<Lesson> {
         patch.validate()?;
-        let html = patch.content.as_deref().map(markdown::render);
+        let html = patch.content.as_deref().map(|text| markdown::html_of("content", text)).transpose()?;
         let (patch, html, known) = (&patch, &html, &known);
         self.db
             .write(|tx| async move {

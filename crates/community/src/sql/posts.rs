@@ -23,8 +23,6 @@ use crate::{
 
 /// How many files a post has at most.
 const MOST_ATTACHMENTS: u64 = 10;
-/// How long a text may be once it is HTML, in bytes: links by reference can make much of little.
-const LONGEST_HTML: usize = 500_000;
 /// What a tenfold liking is worth, in microseconds: a post that ten people like stands beside one that is
 /// half a day younger.
 const TENFOLD: f64 = 45_000e6;
@@ -62,10 +60,7 @@ impl SqlCommunity {
         let found = markdown::find(content);
         let mentioned =
             if found.mentions.is_empty() { Vec::new() } else { self.host.directory.named(&found.mentions).await? };
-        let html = markdown::render(content);
-        if html.len() > LONGEST_HTML {
-            return Err(Error::field("content", "It becomes too long when it is shown."));
-        }
+        let html = markdown::html_of("content", content)?;
         Ok(Prepared { html, mentioned: mentioned.into_iter().map(|person| person.id).collect(), links: found.links })
     }
 
@@ -252,13 +247,9 @@ impl SqlCommunity {
         if group.is_none() && visibility == Visibility::GroupOnly {
             return Err(Error::field("visibility", "A post for a group's members needs a group."));
         }
-        // Where posts are let through one by one, so is what becomes of them.
-        let waits = patch.is_authors() && !is_moderator && group.as_ref().is_some_and(|group| group.approves_posts);
+        let waits = patch.is_authors() && waits_again(group.as_ref(), is_moderator);
         let is_approved = post.is_approved && !waits;
-        let (before, after) = (counts(post.is_approved, post.visibility), counts(is_approved, visibility));
-        if let (Some(group), true) = (post.group_id, before != after) {
-            count_posts(conn, group, if after { 1 } else { -1 }).await?;
-        }
+        recount(conn, &post, is_approved, visibility).await?;
         let title = patch.title.as_ref().map_or(post.title.as_str(), |title| title.trim());
         let content = patch.content.as_ref().unwrap_or(&post.content);
         let search_text = words::fold(&format!("{title} {content}"));
@@ -268,6 +259,17 @@ impl SqlCommunity {
             post_tag::Entity::delete_many().filter(post_tag::COLUMN.post_id.eq(id)).exec(conn).await?;
             store_tags(conn, id, &tags_now).await?;
             has_extras |= !tags_now.is_empty();
+        }
+        if visibility != post.visibility {
+            // Fewer may read it now, perhaps: those no longer are named, in it or below it.
+            let named = mention::Entity::find().filter(mention::COLUMN.post_id.eq(id));
+            let named: Vec<UserId> = named.select_only().column(mention::Column::UserId).into_tuple().all(conn).await?;
+            let readers = self.readers_among(conn, &named, group.as_ref(), visibility).await?;
+            mention::Entity::delete_many()
+                .filter(mention::COLUMN.post_id.eq(id))
+                .filter(mention::COLUMN.user_id.is_not_in(readers))
+                .exec(conn)
+                .await?;
         }
         if let Some(prepared) = prepared {
             let of_post = mention::COLUMN.post_id.eq(id).and(mention::COLUMN.comment_id.is_null());
@@ -284,17 +286,6 @@ impl SqlCommunity {
                 }
             }
             has_extras |= links || !mentioned.is_empty();
-        } else if visibility != post.visibility {
-            // Fewer may read it now, perhaps: those no longer are named.
-            let of_post = || mention::Entity::find().filter(mention::COLUMN.post_id.eq(id));
-            let named: Vec<UserId> =
-                of_post().select_only().column(mention::Column::UserId).into_tuple().all(conn).await?;
-            let readers = self.readers_among(conn, &named, group.as_ref(), visibility).await?;
-            mention::Entity::delete_many()
-                .filter(mention::COLUMN.post_id.eq(id))
-                .filter(mention::COLUMN.user_id.is_not_in(readers))
-                .exec(conn)
-                .await?;
         }
         for (change, known_before, action) in [
             (patch.is_pinned, post.is_pinned, "pinned"),
@@ -376,8 +367,7 @@ impl SqlCommunity {
 
     async fn put_file(&self, caller: &Caller, id: PostId, upload: file::Upload) -> Result<Attachment> {
         // Looked at before anything is stored, and once more in the transaction.
-        let room = async |conn: &_| self.own_post_with_room(conn, caller, id).await;
-        room(self.db.conn()).await?;
+        self.own_post_with_room(self.db.conn(), caller, id).await?;
         let is_picture = upload.content_type.starts_with("image/");
         let content = if is_picture {
             file::pictures(upload.bytes, SIZES).await?
@@ -390,7 +380,7 @@ impl SqlCommunity {
             .db
             .write(|tx| async move {
                 let conn = tx.conn();
-                self.own_post_with_room(conn, caller, id).await?;
+                let (post, rights) = self.own_post_with_room(conn, caller, id).await?;
                 let file_id = self.host.files.keep(conn, stored).await?;
                 let now = self.host.clock.now();
                 let row = attachment::ActiveModel {
@@ -404,37 +394,33 @@ impl SqlCommunity {
                     created_at: Set(now),
                 };
                 let row = row.insert(conn).await?;
-                touch(conn, id, now).await?;
-                self.wait_again(conn, caller, id).await?;
+                let group = match post.group_id {
+                    Some(group) => group::Entity::find_by_id(group).one(conn).await?,
+                    None => None,
+                };
+                let is_approved = post.is_approved && !waits_again(group.as_ref(), rights.is_moderator);
+                recount(conn, &post, is_approved, post.visibility).await?;
+                touch(conn, id, is_approved, now).await?;
                 Ok::<_, Error>(row)
             })
             .await?;
         Ok(self.show_attachment(row, caller.into()))
     }
 
-    /// Has a post that was let through wait again, where something was added to it past the moderators.
-    async fn wait_again(&self, conn: &impl ConnectionTrait, caller: &Caller, id: PostId) -> Result<()> {
+    /// The caller's post, with room for one more file.
+    async fn own_post_with_room(
+        &self,
+        conn: &impl ConnectionTrait,
+        caller: &Caller,
+        id: PostId,
+    ) -> Result<(post::Model, Rights)> {
         let (post, rights) = self.rights(conn, caller, id).await?;
-        let Some(group) = post.group_id.filter(|_| post.is_approved && !rights.is_moderator) else { return Ok(()) };
-        let approves = group::Entity::find_by_id(group).one(conn).await?.is_some_and(|group| group.approves_posts);
-        if approves {
-            if counts(true, post.visibility) {
-                count_posts(conn, group, -1).await?;
-            }
-            let row = post::ActiveModel { id: Unchanged(id), is_approved: Set(false), ..Default::default() };
-            post::Entity::update(row).exec_without_returning(conn).await?;
-        }
-        Ok(())
-    }
-
-    async fn own_post_with_room(&self, conn: &impl ConnectionTrait, caller: &Caller, id: PostId) -> Result<()> {
-        let (_, rights) = self.rights(conn, caller, id).await?;
         if !rights.is_author {
             return Err(Error::NotAuthor);
         }
         let files = attachment::Entity::find().filter(attachment::COLUMN.post_id.eq(id)).count(conn).await?;
         if files < MOST_ATTACHMENTS {
-            Ok(())
+            Ok((post, rights))
         } else {
             Err(Error::field("file", format!("A post has at most {MOST_ATTACHMENTS} files.")))
         }
@@ -444,7 +430,7 @@ impl SqlCommunity {
         self.db
             .write(|tx| async move {
                 let conn = tx.conn();
-                let (_, rights) = self.rights(conn, caller, id).await?;
+                let (post, rights) = self.rights(conn, caller, id).await?;
                 if !rights.is_author && !rights.is_moderator {
                     return Err(Error::NotAuthor);
                 }
@@ -455,7 +441,7 @@ impl SqlCommunity {
                 if gone.rows_affected == 0 {
                     return Err(Error::NotFound("attachment"));
                 }
-                touch(conn, id, self.host.clock.now()).await
+                touch(conn, id, post.is_approved, self.host.clock.now()).await
             })
             .await
     }
@@ -571,14 +557,35 @@ async fn store_links(conn: &impl ConnectionTrait, id: PostId, links: &[String], 
 }
 
 /// A file has come or gone.
-async fn touch(conn: &impl ConnectionTrait, id: PostId, now: Timestamp) -> Result<()> {
-    post::Entity::update_many()
-        .col_expr(post::Column::HasExtras, Expr::value(true))
-        .col_expr(post::Column::UpdatedAt, Expr::value(now))
-        .filter(post::COLUMN.id.eq(id))
-        .exec(conn)
-        .await?;
+async fn touch(conn: &impl ConnectionTrait, id: PostId, is_approved: bool, now: Timestamp) -> Result<()> {
+    let row = post::ActiveModel {
+        id: Unchanged(id),
+        has_extras: Set(true),
+        is_approved: Set(is_approved),
+        updated_at: Set(now),
+        ..Default::default()
+    };
+    post::Entity::update(row).exec_without_returning(conn).await?;
     Ok(())
+}
+
+/// Where posts are let through one by one, so is what becomes of them.
+fn waits_again(group: Option<&group::Model>, is_moderator: bool) -> bool {
+    !is_moderator && group.is_some_and(|group| group.approves_posts)
+}
+
+/// Keeps the count of a post's group, where the post begins or ceases to count.
+async fn recount(
+    conn: &impl ConnectionTrait,
+    post: &post::Model,
+    is_approved: bool,
+    visibility: Visibility,
+) -> Result<()> {
+    let (before, after) = (counts(post.is_approved, post.visibility), counts(is_approved, visibility));
+    match post.group_id {
+        Some(group) if before != after => count_posts(conn, group, if after { 1 } else { -1 }).await,
+        _ => Ok(()),
+    }
 }
 
 /// Is it one of the posts that its group counts? What only its author reads is not.

@@ -187,7 +187,12 @@ async fn bad_input_is_refused_whole() {
     assert_eq!(harness.rows("community_section").await, 0);
 
     let section = harness.create_section(&author, course.id, section("x")).await.unwrap();
-    for new in [lesson("a\nb"), NewLesson { content: "x".repeat(50_001), ..lesson("x") }] {
+    let much_of_little = format!("[a]: http://x\n\n{}", "[a] ".repeat(12_000));
+    for new in [
+        lesson("a\nb"),
+        NewLesson { content: "x".repeat(50_001), ..lesson("x") },
+        NewLesson { content: much_of_little, ..lesson("x") },
+    ] {
         assert_eq!(code(harness.create_lesson(&author, section.id, new).await), "invalid");
     }
     let far = NewLesson { position: Some(1_000_001), ..lesson("x") };
