@@ -7,7 +7,7 @@ use sea_orm::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{Caller, Origin, Timestamp, UserId, entity::audit_event};
+use crate::{Caller, Keyed, Origin, Result, Slice, SliceQuery, Timestamp, UserId, entity::audit_event};
 
 /// Something that happened, on its way into the log. Nothing secret belongs into it: no password,
 /// no token, and nothing that somebody typed where a name was asked for.
@@ -18,6 +18,8 @@ pub struct Event {
     actor: Who,
     subject: Who,
     detail: Map<String, Value>,
+    realm: Option<String>,
+    object: Option<String>,
 }
 
 /// A person in the log: the label stays when the account has gone.
@@ -38,7 +40,15 @@ impl Event {
     /// Something that was done, by nobody in particular so far; the action begins with its crate,
     /// `accounts.sign_in`.
     pub fn new(action: &'static str) -> Self {
-        Self { action, refused: false, actor: Who::default(), subject: Who::default(), detail: Map::new() }
+        Self {
+            action,
+            refused: false,
+            actor: Who::default(),
+            subject: Who::default(),
+            detail: Map::new(),
+            realm: None,
+            object: None,
+        }
     }
 
     /// It was tried and refused.
@@ -77,6 +87,14 @@ impl Event {
         self
     }
 
+    /// What it was done to, and within what, where these have logs of their own: `deals/3`, `deals/deal/17`.
+    #[must_use]
+    pub fn of(mut self, realm: impl Into<String>, object: impl Into<String>) -> Self {
+        self.realm = Some(realm.into());
+        self.object = Some(object.into());
+        self
+    }
+
     /// Writes it into the log, in the transaction of what happened.
     pub async fn record(self, conn: &impl ConnectionTrait, now: Timestamp) -> Result<(), DbErr> {
         let origin = Origin::current();
@@ -93,6 +111,8 @@ impl Event {
             user_agent: Set(origin.user_agent.clone()),
             request_id: Set(origin.request_id.clone()),
             detail: Set(Value::Object(self.detail).to_string()),
+            realm: Set(self.realm),
+            object: Set(self.object),
         };
         audit_event::Entity::insert(row).exec_without_returning(conn).await.map(|_| ())
     }
@@ -109,6 +129,8 @@ pub struct Entry {
     pub action: String,
     /// `done` or `refused`.
     pub outcome: String,
+    /// Who did it, while their account exists.
+    pub actor_id: Option<UserId>,
     /// Who did it.
     pub actor: String,
     /// Whom it was done to.
@@ -119,6 +141,8 @@ pub struct Entry {
     pub user_agent: Option<String>,
     /// The id of the request.
     pub request_id: Option<String>,
+    /// What it was done to, where that is no person.
+    pub object: Option<String>,
     /// What else there is to know.
     pub detail: Value,
 }
@@ -128,6 +152,7 @@ pub struct Entry {
 struct Row {
     id: i64,
     at: Timestamp,
+    actor_id: Option<UserId>,
     actor_label: String,
     subject_label: String,
     action: String,
@@ -135,7 +160,14 @@ struct Row {
     ip: Option<String>,
     user_agent: Option<String>,
     request_id: Option<String>,
+    object: Option<String>,
     detail: String,
+}
+
+impl Keyed for Row {
+    fn key(&self) -> i64 {
+        self.id
+    }
 }
 
 impl From<Row> for Entry {
@@ -145,11 +177,13 @@ impl From<Row> for Entry {
             at: row.at,
             action: row.action,
             outcome: row.outcome,
+            actor_id: row.actor_id,
             actor: row.actor_label,
             subject: row.subject_label,
             ip: row.ip,
             user_agent: row.user_agent,
             request_id: row.request_id,
+            object: row.object,
             detail: serde_json::from_str(&row.detail).unwrap_or_default(),
         }
     }
@@ -159,6 +193,36 @@ impl From<Row> for Entry {
 pub async fn about(conn: &impl ConnectionTrait, subject: UserId, most: u64) -> Result<Vec<Entry>, DbErr> {
     let rows = audit_event::Entity::find()
         .filter(audit_event::Column::SubjectId.eq(subject))
+        .order_by_desc(audit_event::Column::Id)
+        .limit(most)
+        .into_partial_model::<Row>()
+        .all(conn)
+        .await?;
+    Ok(rows.into_iter().map(Entry::from).collect())
+}
+
+/// What happened within a realm, as one stretch of its log.
+pub async fn within(conn: &impl ConnectionTrait, realm: &str, slice: &SliceQuery) -> Result<Slice<Entry>> {
+    let rows = audit_event::Entity::find().filter(audit_event::Column::Realm.eq(realm));
+    Ok(Slice::<Row>::fetch(rows, audit_event::Column::Id, slice, conn).await?.map(Entry::from))
+}
+
+/// What was done to an object, as one stretch of its log.
+pub async fn of(conn: &impl ConnectionTrait, object: &str, slice: &SliceQuery) -> Result<Slice<Entry>> {
+    let rows = audit_event::Entity::find().filter(audit_event::Column::Object.eq(object));
+    Ok(Slice::<Row>::fetch(rows, audit_event::Column::Id, slice, conn).await?.map(Entry::from))
+}
+
+/// What was done to an object after a moment, newest first; at most so much.
+pub async fn since(
+    conn: &impl ConnectionTrait,
+    object: &str,
+    moment: Timestamp,
+    most: u64,
+) -> Result<Vec<Entry>, DbErr> {
+    let rows = audit_event::Entity::find()
+        .filter(audit_event::Column::Object.eq(object))
+        .filter(audit_event::Column::At.gt(moment))
         .order_by_desc(audit_event::Column::Id)
         .limit(most)
         .into_partial_model::<Row>()

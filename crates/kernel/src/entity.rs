@@ -4,6 +4,7 @@
 pub(crate) mod audit_event;
 pub(crate) mod file;
 pub(crate) mod file_garbage;
+pub(crate) mod idempotency_key;
 pub(crate) mod job;
 pub(crate) mod outbox;
 pub(crate) mod secret;
@@ -19,6 +20,7 @@ mod tests {
             table(audit_event::Entity),
             table(file::Entity),
             table(file_garbage::Entity),
+            table(idempotency_key::Entity),
             table(job::Entity),
             table(outbox::Entity),
             table(secret::Entity),

@@ -37,6 +37,10 @@ pub enum Kind {
     TooLarge,
     /// The body is not of a type that is understood: 415.
     UnsupportedMediaType,
+    /// It is understood, but contradicts what was said before: 422.
+    Unprocessable,
+    /// The request has to be conditional: 428 (RFC 6585 §3).
+    PreconditionRequired,
     /// Too many requests, or failures: 429.
     TooMany,
     /// Something broke that the client cannot mend: 500.
@@ -59,6 +63,8 @@ impl Kind {
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

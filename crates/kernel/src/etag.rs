@@ -34,6 +34,11 @@ impl IfMatch {
         Self(Some(version.header()))
     }
 
+    /// Does the client say which version it knows?
+    pub fn is_given(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Goes on only if the current version is one that the client knows; otherwise 412 `stale`.
     ///
     /// Called inside the transaction that changes the object, on a row that was read with a lock

@@ -13,7 +13,7 @@ use crate::{Error, Kind};
 
 /// A JSON body, in and out. What cannot be read is refused with a problem document: 415, 413,
 /// 400 `parse_error` for what is not JSON, 400 `invalid` with the field for what does not fit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Default, Clone, Copy, Debug)]
 pub struct Json<T>(pub T);
 
 impl<T: Serialize> IntoResponse for Json<T> {
@@ -62,7 +62,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-fn unreadable(rejection: BytesRejection) -> Error {
+pub(crate) fn unreadable(rejection: BytesRejection) -> Error {
     match rejection.status() {
         status if status == Kind::TooLarge.status() => {
             Error::new(Kind::TooLarge, "body_too_large", "The body is larger than the limit.")

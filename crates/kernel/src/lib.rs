@@ -13,6 +13,7 @@ mod etag;
 mod extract;
 pub mod file;
 mod id;
+pub mod idempotency;
 pub mod identity;
 pub mod job;
 pub mod letter;

@@ -27,7 +27,22 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
         include_str!("migrations/m20250101_000030_kernel_files_collected_postgres.up.sql"),
         include_str!("migrations/m20250101_000030_kernel_files_collected_postgres.down.sql"),
     );
-    vec![Box::new(kernel.with("users", host.users)), Box::new(files)]
+    let objects = SqlMigration::new(
+        "m20250101_000040_kernel_objects",
+        include_str!("migrations/m20250101_000040_kernel_objects.up.sql"),
+        include_str!("migrations/m20250101_000040_kernel_objects.down.sql"),
+    )
+    .only(
+        DbBackend::Sqlite,
+        include_str!("migrations/m20250101_000040_kernel_objects_append_only_sqlite.up.sql"),
+        include_str!("migrations/m20250101_000040_kernel_objects_append_only_sqlite.down.sql"),
+    )
+    .only(
+        DbBackend::Postgres,
+        include_str!("migrations/m20250101_000040_kernel_objects_append_only_postgres.up.sql"),
+        include_str!("migrations/m20250101_000040_kernel_objects_append_only_postgres.down.sql"),
+    );
+    vec![Box::new(kernel.with("users", host.users)), Box::new(files), Box::new(objects.with("users", host.users))]
 }
 
 /// The kernel's tables beside a user table that is not ours.

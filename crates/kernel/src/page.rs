@@ -200,6 +200,12 @@ impl PageQuery {
         self.ordering.as_deref().is_none_or(|order| order.is_empty() || order == usual)
     }
 
+    /// Is this one of the fields that the list is sorted by?
+    pub fn orders_by(&self, field: &str) -> bool {
+        let order = self.ordering.as_deref().unwrap_or_default();
+        order.split(',').any(|word| word.trim().trim_start_matches('-') == field)
+    }
+
     /// How many rows have to be known to count the list; none where all do.
     pub fn counted(&self) -> Option<u64> {
         (!self.exact).then_some(DEEPEST_ROW + 1)
@@ -210,6 +216,12 @@ impl PageQuery {
     pub fn ordered(mut self, ordering: impl Into<String>) -> Self {
         self.ordering = Some(ordering.into());
         self
+    }
+
+    /// The same page in this order, unless another was asked for.
+    #[must_use]
+    pub fn or_ordered(self, ordering: &str) -> Self {
+        if self.ordering.as_deref().is_none_or(str::is_empty) { self.ordered(ordering) } else { self }
     }
 
     fn from_parts(parts: &Parts, url: &PublicUrl) -> Result<Self> {

@@ -33,6 +33,11 @@ impl Timestamp {
         Self(seconds.saturating_mul(1_000_000))
     }
 
+    /// The moment so many microseconds after the Unix epoch.
+    pub fn from_unix_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
     /// Microseconds since the Unix epoch.
     pub fn unix_micros(self) -> i64 {
         self.0

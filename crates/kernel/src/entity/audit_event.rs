@@ -25,6 +25,10 @@ pub struct Model {
     pub request_id: Option<String>,
     /// A JSON object.
     pub detail: String,
+    /// Within what it happened, where that has a log of its own: `deals/3`.
+    pub realm: Option<String>,
+    /// What it was done to, where that is no person: `deals/deal/17`.
+    pub object: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
