@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use guildhall_kernel::{
     Clock,
+    idempotency::Pruning,
     job::{Job, Jobs},
 };
 use tokio::task::JoinHandle;
@@ -17,7 +18,11 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Delivers letters, does the jobs that are due, and measures what refusals have to take, until told
 /// to stop.
 pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
-    let all: Vec<Arc<dyn Job>> = vec![Arc::new(services.accounts.clone()), Arc::new(services.files.clone())];
+    let all: Vec<Arc<dyn Job>> = vec![
+        Arc::new(services.accounts.clone()),
+        Arc::new(services.files.clone()),
+        Arc::new(Pruning::new(services.db.clone(), Clock::system())),
+    ];
     let jobs = Jobs::new(services.db.clone(), Clock::system(), all);
     let until = |work| tokio::spawn(until_stopped(stop.clone(), work));
     let calibrating = services.accounts.clone();

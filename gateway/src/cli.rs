@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guildhall_accounts::{NewUser, NewUserToken, WeakPassword};
+use guildhall_deals::{Accounts, OrganizationId, Which};
 use guildhall_kernel::{PageQuery, Roles, doctor::Severity};
 
 use crate::{Server, Services, Settings, Sources, backup, doctor, document, logging};
@@ -61,6 +62,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Take organizations away that were made for tests: with all that they hold, or not at all
+    ///
+    /// Without a name or number: the organizations that are marked as test data, and no others.
+    CleanupTestData(Cleanup),
     /// Copy the embedded database, also while the server runs
     ///
     /// Uploaded files are not in it: they lie in the folder files of the data folder, or in an object store. Copy
@@ -82,6 +87,28 @@ enum Command {
     Config(ConfigCommand),
     /// Print the description of the API (OpenAPI 3.1)
     Openapi,
+}
+
+#[derive(Args)]
+struct Cleanup {
+    /// The organization of this name
+    #[arg(long, value_name = "NAME", conflicts_with = "org_id")]
+    org_name: Option<String>,
+    /// The organization with this number
+    #[arg(long, value_name = "ID")]
+    org_id: Option<i64>,
+    /// Take the accounts along that were in them and that nothing else needs; never staff's
+    #[arg(long)]
+    with_users: bool,
+    /// Tell what would go, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Also where there are deals
+    #[arg(long)]
+    force: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -286,6 +313,12 @@ impl Cli {
                     say("Nothing that another key has signed is good any more: everybody has to sign in again.")?;
                 }
             }
+            Command::CleanupTestData(command) => {
+                let services = Services::open(&load()?, true).await?;
+                let outcome = clean_up(&services, command).await;
+                services.db.close().await?;
+                return outcome;
+            }
             Command::Doctor { fix, json } => return examine(&load()?, fix, json).await,
             Command::Backup { path, force } => {
                 let bytes = backup::backup(&load()?, &path, force).await?;
@@ -329,6 +362,49 @@ async fn examine(settings: &Settings, fix: bool, json: bool) -> anyhow::Result<E
     }
     let sound = !findings.iter().any(guildhall_kernel::doctor::Finding::is_fault);
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn clean_up(services: &Services, command: Cleanup) -> anyhow::Result<ExitCode> {
+    let which = match (command.org_name, command.org_id) {
+        (Some(name), _) => Which::Named(name),
+        (None, Some(id)) => Which::Id(OrganizationId(id)),
+        (None, None) => Which::Tests,
+    };
+    let failed = guildhall_kernel::Error::from;
+    let mut people = Vec::new();
+    if command.with_users {
+        let looked = services.deals.clean_up(&which, Accounts::All, true, true).await.map_err(failed)?;
+        let found = looked.iter().flatten().flat_map(|cleaned| cleaned.users.iter().copied());
+        for id in found {
+            if !services.accounts.roles_of(id).await?.is_staff() {
+                people.push(id);
+            }
+        }
+    }
+    let accounts = if command.with_users { Accounts::These(&people) } else { Accounts::Stay };
+    let outcome = services.deals.clean_up(&which, accounts, command.dry_run, command.force).await.map_err(failed)?;
+    let cleaned = match outcome {
+        Ok(cleaned) => cleaned,
+        Err(refusal) => bail!(refusal),
+    };
+    if command.json {
+        say(serde_json::to_string_pretty(&cleaned)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if cleaned.is_empty() {
+        say("There is nothing to clean.")?;
+    }
+    for organization in &cleaned {
+        let verb = if command.dry_run { "would go" } else { "is gone" };
+        say(format_args!("{} (number {}) {verb}:", organization.name, organization.id))?;
+        for (table, count) in &organization.rows {
+            say(format_args!("{count:>10} {table}"))?;
+        }
+        if !organization.users.is_empty() {
+            say(format_args!("{:>10} accounts", organization.users.len()))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(settings: &Settings, migrate: bool) -> anyhow::Result<()> {

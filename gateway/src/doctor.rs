@@ -67,6 +67,7 @@ async fn look(services: &Services, fix: bool, findings: &mut Vec<Finding>) -> an
     findings.extend(examine(&services.db, now, fix).await?);
     findings.extend(services.accounts.examine(fix).await?);
     findings.extend(services.community.examine(fix).await.map_err(guildhall_kernel::Error::from)?);
+    findings.extend(services.deals.examine(fix).await.map_err(guildhall_kernel::Error::from)?);
     findings.push(match services.community.rehearse().await {
         Ok(()) => Finding::ok("groups", "a group can be made and deleted"),
         Err(error) => Finding::fault("groups", format!("a group cannot be made and deleted: {error}")),

@@ -44,4 +44,5 @@ pub fn document() -> Document {
         .nest(mounts::ACCOUNTS, guildhall_accounts::openapi())
         .nest(mounts::FILES, guildhall_kernel::file::openapi())
         .nest(mounts::COMMUNITY, guildhall_community::openapi())
+        .nest(mounts::DEALS, guildhall_deals::openapi())
 }

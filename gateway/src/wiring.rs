@@ -8,6 +8,7 @@ use anyhow::Context;
 use axum::Router;
 use guildhall_accounts::{AccountsState, Host, SqlAccounts};
 use guildhall_community::{CommunityState, SqlCommunity, UserTable};
+use guildhall_deals::{DealsState, SqlDeals};
 use guildhall_kernel::{
     Clock, Db, Outbox, PublicUrl,
     db::sqlite_file,
@@ -26,6 +27,8 @@ pub(crate) mod mounts {
     pub(crate) const ACCOUNTS: &str = "/api";
     /// `/api/community/…`.
     pub(crate) const COMMUNITY: &str = "/api/community";
+    /// `/api/crm/…`.
+    pub(crate) const DEALS: &str = "/api/crm";
     /// `/api/files/…`.
     pub(crate) const FILES: &str = "/api";
     /// `/.well-known/…` (RFC 8615).
@@ -47,6 +50,8 @@ pub struct Services {
     pub accounts: SqlAccounts,
     /// Groups and their members.
     pub community: SqlCommunity,
+    /// Organizations with their clients and deals.
+    pub deals: SqlDeals,
     /// Says that the embedded database is in use, for as long as this lives.
     _in_use: InUse,
 }
@@ -89,10 +94,15 @@ impl Services {
             name: settings.server.name.clone(),
             url: url.clone(),
             throttled: settings.limits.enabled,
-            removals: vec![Arc::new(guildhall_community::Removal::new(clock.clone()))],
+            removals: vec![
+                Arc::new(guildhall_community::Removal::new(clock.clone())),
+                Arc::new(guildhall_deals::Removal::new(clock.clone())),
+            ],
         };
         let accounts = SqlAccounts::open(db.clone(), settings.accounts.clone(), host).await?;
         let mailer = mailer(settings)?;
+        let host = guildhall_deals::Host { clock: clock.clone(), directory: Arc::new(accounts.clone()) };
+        let deals = SqlDeals::new(db.clone(), host);
         let host = guildhall_community::Host {
             clock,
             directory: Arc::new(accounts.clone()),
@@ -105,7 +115,7 @@ impl Services {
             home: settings.accounts.home(&url)?,
         };
         let community = SqlCommunity::new(db.clone(), settings.community.clone(), host);
-        Ok(Self { db, outbox, mailer, files, accounts, community, _in_use: in_use })
+        Ok(Self { db, outbox, mailer, files, accounts, community, deals, _in_use: in_use })
     }
 
     /// Opens the database alone, and says that it is in use for as long as what comes with it lives.
@@ -127,6 +137,7 @@ impl Services {
             files.clone(),
         );
         let community = CommunityState::new(&community, auth.clone(), url.clone());
+        let deals = DealsState::new(&self.deals, auth.clone(), url.clone());
 
         let pages = Pages {
             security: Arc::new(self.accounts.clone()),
@@ -139,6 +150,7 @@ impl Services {
             .nest(mounts::ACCOUNTS, guildhall_accounts::router(accounts).into())
             .nest(mounts::FILES, file::router(files).into())
             .nest(mounts::COMMUNITY, guildhall_community::router(community).into())
+            .nest(mounts::DEALS, guildhall_deals::router(deals).into())
             .merge(guildhall_web::router(pages))
             .merge(health::router(self.db.clone(), auth, settings.metrics.bind.is_empty()))
             .merge(health::pages());

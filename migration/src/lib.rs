@@ -12,6 +12,7 @@ pub fn all() -> Vec<Box<dyn MigrationTrait>> {
     let mut all = guildhall_accounts::migrations();
     all.extend(guildhall_kernel::migrations(&host));
     all.extend(guildhall_community::migrations(&host));
+    all.extend(guildhall_deals::migrations(&host));
     all.sort_by(|one, other| one.name().cmp(other.name()));
     all
 }

@@ -7,19 +7,21 @@ use std::{
 };
 
 /// The crates of the workspace, each with those of ours that it may depend on.
-const MAY_KNOW: [(&str, &[&str]); 9] = [
+const MAY_KNOW: [(&str, &[&str]); 10] = [
     ("guildhall-kernel", &[]),
     ("guildhall-accounts", &["guildhall-kernel"]),
     ("guildhall-community", &["guildhall-kernel"]),
+    ("guildhall-deals", &["guildhall-kernel"]),
     ("guildhall-platform", &["guildhall-kernel"]),
     ("guildhall-web", &["guildhall-kernel", "guildhall-accounts", "guildhall-community"]),
-    ("guildhall-migration", &["guildhall-kernel", "guildhall-accounts", "guildhall-community"]),
+    ("guildhall-migration", &["guildhall-kernel", "guildhall-accounts", "guildhall-community", "guildhall-deals"]),
     (
         "guildhall-gateway",
         &[
             "guildhall-kernel",
             "guildhall-accounts",
             "guildhall-community",
+            "guildhall-deals",
             "guildhall-platform",
             "guildhall-web",
             "guildhall-migration",

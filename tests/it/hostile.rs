@@ -31,6 +31,11 @@ async fn no_body_makes_the_server_fail_or_leaves_anything_behind() {
         rows.retain(|table, _| table != "accounts_throttle" && table != "kernel_audit_event");
         rows
     };
+    // The short paths mean the only organization that somebody is in; the first one is not hers.
+    let ben = bearer(&server.newcomer("ben").await);
+    for who in [&ben, &anna] {
+        assert_eq!(server.post("/api/crm/organizations/", who, json!({"name": "Acme"})).await.status, 201);
+    }
     let before = rows().await;
     let wide: String = (0..1000).map(|n| format!("\"key{n}\": {n},")).collect();
     let deep = format!("{}1{}", "{\"x\":".repeat(200), "}".repeat(200));

@@ -5,9 +5,11 @@
 mod accounts;
 mod architecture;
 mod community;
+mod deals;
 mod hostile;
 mod operations;
 mod outsider;
 mod reference;
 mod server;
 mod stories;
+mod tenants;

@@ -33,7 +33,7 @@ async fn tables_are_made_shown_and_taken_back() {
         assert_eq!(code(&output), 0, "{}", text(&output));
         assert!(text(&output).contains("applied m20250101_000100_community_groups"));
     }
-    assert!(text(&terminal.run(&["migrate", "down"])).contains("pending m20250101_000150_community_rules"));
+    assert!(text(&terminal.run(&["migrate", "down"])).contains("pending m20250101_000240_deals_rules"));
     assert_eq!(code(&terminal.run_with(&create("anna", "anna@example.org"), PASSWORD)), 0, "migrates first");
     assert_eq!(code(&terminal.run(&["migrate", "fresh", "--yes"])), 0);
     assert_eq!(text(&terminal.run(&["user", "list"])), "");
@@ -132,4 +132,14 @@ async fn a_database_that_is_not_there_is_one_clear_line() {
     assert_eq!(code(&output), 1);
     assert!(text(&output).starts_with("guildhall: ") && text(&output).lines().count() == 1, "{}", text(&output));
     assert!(!text(&output).contains("hunter2"));
+}
+
+#[tokio::test]
+async fn test_data_is_cleaned_away_or_nothing_is() {
+    let terminal = Terminal::new().await;
+    let nothing = terminal.run(&["cleanup-test-data"]);
+    assert_eq!((code(&nothing), text(&nothing)), (0, "There is nothing to clean.\n".to_owned()));
+    assert_eq!(code(&terminal.run(&["cleanup-test-data", "--org-name", "nobody", "--force"])), 0);
+    assert_eq!(code(&terminal.run(&["cleanup-test-data", "--org-name", "x", "--org-id", "1"])), 2);
+    assert_eq!(text(&terminal.run(&["cleanup-test-data", "--json"])), "[]\n");
 }

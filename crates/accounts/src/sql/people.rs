@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
-    self as kernel, Caller, Directory, IfMatch, Ordering, Page, PageQuery, Person, UserId, audit, text,
+    self as kernel, Caller, Directory, IfMatch, Ordering, Page, PageQuery, Person, Roles, UserId, audit, text,
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Unchanged, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
@@ -257,6 +257,14 @@ impl Accounts for SqlAccounts {
             return Err(Error::NotStaff);
         }
         self.erase(caller, id).await
+    }
+}
+
+impl SqlAccounts {
+    /// The roles of an account, for whoever holds the machine.
+    pub async fn roles_of(&self, id: UserId) -> Result<Roles> {
+        let user = user::Entity::find_by_id(id).one(self.0.db.conn()).await?.ok_or(Error::UserNotFound(id))?;
+        Ok(Roles { teacher: user.is_teacher, staff: user.is_staff, superuser: user.is_superuser })
     }
 }
 

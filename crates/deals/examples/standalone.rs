@@ -1,0 +1,58 @@
+//! Organizations with clients and deals in a service that has its own users: `people`, who show their number as
+//! a token.
+//!
+//! Try it: `curl -H 'Authorization: Token 1' -H 'Content-Type: application/json' \
+//!     -d '{"name": "Acme"}' http://127.0.0.1:8001/crm/organizations/`
+
+use std::{error::Error, sync::Arc};
+
+use async_trait::async_trait;
+use guildhall_deals::{DealsState, Host, SqlDeals, migrations, router};
+use guildhall_kernel::{
+    self as kernel, Auth, Authenticate, Caller, Clock, Credentials, Db, Directory, HostTables, Kind, Person, PublicUrl,
+    Roles, UserId,
+};
+use sea_orm::ConnectionTrait;
+
+struct People;
+
+#[async_trait]
+impl Authenticate for People {
+    async fn authenticate(&self, credentials: Credentials) -> kernel::Result<Caller> {
+        let unknown = |_| kernel::Error::new(Kind::Unauthenticated, "unknown", "Who are you?");
+        Ok(Caller::new(UserId(credentials.secret().parse().map_err(unknown)?), Roles::default()))
+    }
+}
+
+#[async_trait]
+impl Directory for People {
+    async fn people(&self, ids: &[UserId]) -> kernel::Result<Vec<Person>> {
+        let name = |id: &UserId| format!("Person {id}");
+        let person = |id: &UserId| Person { id: *id, username: name(id), display_name: name(id), avatar_url: None };
+        Ok(ids.iter().map(person).collect())
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let folder = std::env::temp_dir().join(format!("standalone-deals-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let db = Db::connect(&format!("sqlite://{}?mode=rwc", folder.join("host.db").display()), 4).await?;
+    db.write(|tx| async move {
+        let people = "CREATE TABLE people (id integer PRIMARY KEY, name text); \
+                      INSERT INTO people VALUES (1, 'anna'), (2, 'ben');";
+        tx.conn().execute_unprepared(people).await
+    })
+    .await?;
+    db.migrate(|| {
+        let host = HostTables { users: "people" };
+        [kernel::migrations(&host), migrations(&host)].into_iter().flatten().collect()
+    })
+    .await?;
+
+    let url: PublicUrl = "http://127.0.0.1:8001".parse()?;
+    let deals = SqlDeals::new(db, Host { clock: Clock::system(), directory: Arc::new(People) });
+    let state = DealsState::new(&deals, Auth::new(People), url);
+    let app = axum::Router::new().nest("/crm", router(state).into());
+    Ok(axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8001").await?, app).await?)
+}

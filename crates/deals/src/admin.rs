@@ -1,0 +1,80 @@
+//! The tables of this crate, as an admin panel shows them.
+
+use guildhall_kernel::admin::Model;
+
+use crate::entity::{
+    client, contact, counter, deal, deletion, member, organization, payment, pipeline, role, stage, stage_change, team,
+};
+
+/// Every table of this crate.
+pub fn admin() -> Vec<Model> {
+    vec![
+        Model::new(organization::Entity, "organization")
+            .list(&["name", "slug", "is_test", "default_currency", "created_at"])
+            .search(&["name_key", "slug"])
+            .filters(&["is_test"]),
+        Model::new(counter::Entity, "counter of numbers").list(&["org_id", "kind", "next"]).read_only(),
+        Model::new(role::Entity, "role").list(&["org_id", "name", "key"]).filters(&["org_id"]),
+        Model::new(team::Entity, "team").list(&["org_id", "name", "parent_id"]).filters(&["org_id"]),
+        Model::new(member::Entity, "member of an organization")
+            .list(&["org_id", "user_id", "role_id", "team_id", "status"])
+            .filters(&["org_id", "user_id", "status"]),
+        Model::new(client::Entity, "client")
+            .list(&["name", "org_id", "email", "owner_id", "deleted_at", "created_at"])
+            .search(&["name_key"])
+            .filters(&["org_id", "owner_id"]),
+        Model::new(contact::Entity, "person at a client")
+            .list(&["first_name", "last_name", "client_id", "email"])
+            .filters(&["org_id", "client_id"]),
+        Model::new(pipeline::Entity, "pipeline").list(&["name", "org_id", "is_default"]).filters(&["org_id"]),
+        Model::new(stage::Entity, "stage")
+            .list(&["name", "pipeline_id", "kind", "probability", "position"])
+            .filters(&["org_id", "pipeline_id"]),
+        Model::new(deal::Entity, "deal")
+            .list(&["code", "title", "org_id", "client_id", "status", "value_minor", "currency", "created_at"])
+            .search(&["code"])
+            .filters(&["org_id", "client_id", "owner_id", "status", "currency"])
+            .read_only(),
+        Model::new(stage_change::Entity, "change of stage")
+            .list(&["deal_id", "from_name", "to_name", "moved_by", "moved_at"])
+            .filters(&["deal_id"])
+            .read_only(),
+        Model::new(payment::Entity, "payment")
+            .list(&["code", "deal_id", "kind", "amount_minor", "currency", "state", "received_on"])
+            .filters(&["org_id", "deal_id", "state", "kind"])
+            .read_only(),
+        Model::new(deletion::Entity, "deletion")
+            .list(&["label", "kind", "org_id", "deleted_by", "deleted_at"])
+            .filters(&["org_id"])
+            .read_only(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use guildhall_kernel::testing::TestDb;
+    use sea_orm::{ConnectionTrait, DbBackend, Statement};
+
+    use super::*;
+    use crate::migrations::beside_people;
+
+    #[tokio::test]
+    async fn every_table_is_described_once_and_in_its_own_words() {
+        let db = TestDb::new(beside_people).await;
+        let sql = if db.backend() == DbBackend::Sqlite {
+            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name LIKE 'deals%'"
+        } else {
+            "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'deals%'"
+        };
+        let rows = db.conn().query_all_raw(Statement::from_string(db.backend(), sql)).await.unwrap();
+        let tables: BTreeSet<String> = rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect();
+        let described: Vec<String> = admin().into_iter().map(|model| model.table).collect();
+        assert_eq!(described.len(), described.iter().collect::<BTreeSet<_>>().len());
+        assert_eq!(described.into_iter().collect::<BTreeSet<_>>(), tables);
+        for model in admin() {
+            assert!(!model.list.is_empty() && model.strangers().is_empty(), "{}: {:?}", model.table, model.strangers());
+        }
+    }
+}

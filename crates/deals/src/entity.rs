@@ -1,0 +1,45 @@
+//! The tables, one module each.
+#![expect(unreachable_pub, reason = "SeaORM makes public items beside the structs")]
+
+pub(crate) mod client;
+pub(crate) mod contact;
+pub(crate) mod counter;
+pub(crate) mod deal;
+pub(crate) mod deletion;
+pub(crate) mod member;
+pub(crate) mod organization;
+pub(crate) mod payment;
+pub(crate) mod pipeline;
+pub(crate) mod role;
+pub(crate) mod stage;
+pub(crate) mod stage_change;
+pub(crate) mod team;
+
+#[cfg(test)]
+mod tests {
+    use guildhall_kernel::testing::{assert_no_drift, table};
+
+    use super::*;
+    use crate::migrations::beside_people;
+
+    #[tokio::test]
+    async fn the_migrations_make_what_the_entities_describe() {
+        let tables = vec![
+            table(client::Entity),
+            table(contact::Entity),
+            table(counter::Entity),
+            table(deal::Entity),
+            table(deletion::Entity),
+            table(member::Entity),
+            table(organization::Entity),
+            table(payment::Entity),
+            table(pipeline::Entity),
+            table(role::Entity),
+            table(stage::Entity),
+            table(stage_change::Entity),
+            table(team::Entity),
+        ];
+        let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
+        assert_no_drift("deals_", tables, beside_people, snapshots).await;
+    }
+}

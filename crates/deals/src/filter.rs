@@ -1,0 +1,156 @@
+//! What a list is narrowed by: `?field=`, `?field__gte=` and so on. A filter that is not understood is refused,
+//! since one that is passed over would show more than was asked for.
+
+use guildhall_kernel::{self as kernel, Timestamp, text};
+use sea_orm::{
+    ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, Select, Value,
+    sea_query::{Alias, Expr, ExprTrait, LikeExpr},
+};
+use serde::Deserialize;
+
+use crate::{Amount, Currency, Day};
+
+/// What belongs to pages, and is read elsewhere.
+const OF_PAGES: [&str; 5] = ["page", "page_size", "ordering", "count", "cursor"];
+
+/// The filters of a list, as they stand in the address.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Filter(Vec<(String, String)>);
+
+/// What a field holds, so that its filters can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// A whole number.
+    Number,
+    /// One of some words.
+    Word(&'static [&'static str]),
+    /// A code of letters.
+    Code,
+    /// An amount of the currency that another filter names.
+    Money,
+    /// A day.
+    Day,
+    /// A moment.
+    Moment,
+}
+
+/// A field that a list can be narrowed by.
+pub(crate) struct Field<C> {
+    pub(crate) name: &'static str,
+    pub(crate) column: C,
+    pub(crate) holds: Holds,
+}
+
+fn refused(name: &str, message: impl Into<String>) -> kernel::Error {
+    kernel::Error::field(name, message)
+}
+
+impl Filter {
+    /// The filters of some pairs, for callers from Rust.
+    pub fn new<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
+    /// The value of a filter that the list reads by itself.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A whole number that the list reads by itself.
+    pub(crate) fn number(&self, name: &str) -> kernel::Result<Option<i64>> {
+        let number = |text: &str| text.parse().map_err(|_| refused(name, "A whole number is needed."));
+        self.get(name).map(number).transpose()
+    }
+
+    /// What the rows have to fulfil. `own` names the filters that the list reads by itself.
+    pub(crate) fn condition<C: ColumnTrait>(&self, fields: &[Field<C>], own: &[&str]) -> kernel::Result<Condition> {
+        let mut all = Condition::all();
+        for (name, value) in &self.0 {
+            if OF_PAGES.contains(&name.as_str()) || own.contains(&name.as_str()) {
+                continue;
+            }
+            let (field, operator) = name.split_once("__").unwrap_or((name, ""));
+            let Some(field) = fields.iter().find(|known| known.name == field) else {
+                let known: Vec<&str> = fields.iter().map(|field| field.name).chain(own.iter().copied()).collect();
+                return Err(refused(name, format!("There is no such filter; there are: {}.", known.join(", "))));
+            };
+            let read = |text: &str| self.read(field.holds, text).map_err(|message| refused(name, message));
+            let column = field.column;
+            let ordered = !matches!(field.holds, Holds::Word(_) | Holds::Code);
+            all = all.add(match operator {
+                "" => column.eq(read(value)?),
+                "in" => {
+                    let values: Vec<Value> =
+                        value.split(',').map(|word| read(word.trim())).collect::<Result<_, _>>()?;
+                    if values.len() > 100 {
+                        return Err(refused(name, "No more than 100 values are taken."));
+                    }
+                    column.is_in(values)
+                }
+                "gte" if ordered => column.gte(read(value)?),
+                "lte" if ordered => column.lte(read(value)?),
+                "gt" if ordered => column.gt(read(value)?),
+                "lt" if ordered => column.lt(read(value)?),
+                "isnull" => match value.as_str() {
+                    "true" => column.is_null(),
+                    "false" => column.is_not_null(),
+                    _ => return Err(refused(name, "Either true or false is needed.")),
+                },
+                _ => return Err(refused(name, "There is no such comparison for this field.")),
+            });
+        }
+        Ok(all)
+    }
+
+    fn read(&self, holds: Holds, text: &str) -> Result<Value, String> {
+        match holds {
+            Holds::Number => text.parse::<i64>().map(Value::from).map_err(|_| "A whole number is needed.".to_owned()),
+            Holds::Word(words) if words.contains(&text) => Ok(text.into()),
+            Holds::Word(words) => Err(format!("Choose from: {}.", words.join(", "))),
+            Holds::Code => Ok(text.into()),
+            Holds::Money => {
+                let currency = self.get("currency").and_then(Currency::from_code);
+                let currency = currency.ok_or("Amounts are compared within one currency: name it with currency.")?;
+                Amount::new(text).minor(&currency).map(Value::from)
+            }
+            Holds::Day => Day::parse(text).map(Value::from).ok_or("A day like 2025-09-01 is needed.".to_owned()),
+            Holds::Moment => {
+                let moment: Result<Timestamp, _> = serde_json::from_value(text.into());
+                moment.map(Value::from).map_err(|_| "A time like 2025-01-04T10:30:00Z is needed.".to_owned())
+            }
+        }
+    }
+
+    /// Narrows a list by `?archived=`: rows that were put aside are not shown unless asked for.
+    pub(crate) fn archived<E: EntityTrait>(&self, rows: Select<E>, column: E::Column) -> kernel::Result<Select<E>> {
+        match self.get("archived").unwrap_or("false") {
+            "false" => Ok(rows.filter(column.is_null())),
+            "true" => Ok(rows.filter(column.is_not_null())),
+            "all" => Ok(rows),
+            _ => Err(refused("archived", "Choose from: false, true, all.")),
+        }
+    }
+}
+
+/// A condition on rows whose folded text has all the words of a search in it. Words of three letters and more
+/// are found by an index of trigrams.
+pub(crate) fn containing(table: &'static str, typed: &str, backend: DbBackend) -> Condition {
+    let mut all = Condition::all();
+    for word in text::fold(typed).split_whitespace().take(8) {
+        let escaped = word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        let indexed = word.chars().count() >= 3;
+        all = all.add(if backend == DbBackend::Sqlite && indexed {
+            // As a phrase, in which nothing means anything but itself.
+            let phrase = format!("\"{}\"", word.replace('"', "\"\""));
+            Expr::cust_with_values(
+                format!("{table}.id IN (SELECT rowid FROM {table}_words WHERE {table}_words MATCH ?)"),
+                [phrase],
+            )
+        } else {
+            let column = Expr::col((Alias::new(table), Alias::new("search_text")));
+            column.like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
+        });
+    }
+    all
+}

@@ -1,0 +1,9 @@
+DROP TRIGGER deals_client_words_update;
+DROP TRIGGER deals_client_words_delete;
+DROP TRIGGER deals_client_words_insert;
+DROP TABLE deals_client_words;
+DROP TRIGGER deals_deal_words_update;
+DROP TRIGGER deals_deal_words_delete;
+DROP TRIGGER deals_deal_words_insert;
+DROP TABLE deals_deal_words;
+DROP TRIGGER deals_payment_kept;

@@ -1,0 +1,100 @@
+//! The routes: `/organizations/…`, and the short paths that name no organization.
+
+mod clients;
+mod deals;
+mod members;
+mod organizations;
+mod payments;
+mod pipelines;
+mod short;
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use guildhall_kernel::{Auth, PublicUrl, Timestamp};
+use serde::Deserialize;
+use utoipa::{IntoParams, openapi::OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{Clients, Deals, Members, Organizations, Payments, Pipelines, SqlDeals, Trash};
+
+/// What the routes need.
+#[derive(Clone, FromRef)]
+pub struct DealsState {
+    /// Tenants.
+    pub organizations: Arc<dyn Organizations>,
+    /// Who is in them.
+    pub members: Arc<dyn Members>,
+    /// Clients and the people there.
+    pub clients: Arc<dyn Clients>,
+    /// Deals.
+    pub deals: Arc<dyn Deals>,
+    /// The stages that they go through.
+    pub pipelines: Arc<dyn Pipelines>,
+    /// What was paid for them.
+    pub payments: Arc<dyn Payments>,
+    /// What was deleted.
+    pub trash: Arc<dyn Trash>,
+    /// Who is asking.
+    pub auth: Auth,
+    /// What the absolute URLs of lists begin with.
+    pub url: PublicUrl,
+}
+
+impl DealsState {
+    /// The services on a database, asked by whoever `auth` knows; `url` is what clients reach the host as.
+    pub fn new(deals: &SqlDeals, auth: Auth, url: PublicUrl) -> Self {
+        let all = Arc::new(deals.clone());
+        Self {
+            organizations: all.clone(),
+            members: all.clone(),
+            clients: all.clone(),
+            deals: all.clone(),
+            pipelines: all.clone(),
+            payments: all.clone(),
+            trash: all,
+            auth,
+            url,
+        }
+    }
+}
+
+/// The routes of this crate, to be nested wherever the host likes.
+pub fn router(state: DealsState) -> OpenApiRouter {
+    routes().with_state(state)
+}
+
+/// The description of [`router`].
+pub fn openapi() -> OpenApi {
+    routes().into_openapi()
+}
+
+fn routes() -> OpenApiRouter<DealsState> {
+    OpenApiRouter::new()
+        .merge(organizations::routes())
+        .merge(members::routes())
+        .merge(clients::routes())
+        .merge(pipelines::routes())
+        .merge(deals::routes())
+        .merge(payments::routes())
+        .merge(short::routes())
+}
+
+/// How something goes.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Removal {
+    /// For good, and not into the trash.
+    #[serde(default)]
+    purge: bool,
+    /// The token of a preview.
+    token: Option<String>,
+}
+
+/// Which moment is asked for.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Moment {
+    /// As it was then.
+    as_of: Option<Timestamp>,
+}

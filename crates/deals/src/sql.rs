@@ -1,0 +1,178 @@
+//! The services on a database.
+
+mod access;
+mod board;
+mod changes;
+mod cleanup;
+mod clients;
+mod contacts;
+mod deals;
+mod doctor;
+mod members;
+mod organizations;
+mod payments;
+mod pipelines;
+mod removal;
+mod roles;
+mod teams;
+mod trash;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use guildhall_kernel::{Clock, Db, Directory, Person, Timestamp, UserId};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, Iterable, ModelTrait,
+    PrimaryKeyTrait, QueryFilter, QuerySelect, Select, Statement,
+    sea_query::{Expr, LockType},
+};
+
+use crate::{Error, MemberId, OrganizationId, Result, entity::member};
+
+pub use cleanup::{Accounts, Refusal, Which};
+pub use removal::Removal;
+
+/// What the services stand in.
+#[derive(Clone)]
+pub struct Host {
+    /// Where they read the time.
+    pub clock: Clock,
+    /// Who people are.
+    pub directory: Arc<dyn Directory>,
+}
+
+/// Deals on a database: implements [`Organizations`](crate::Organizations), [`Clients`](crate::Clients),
+/// [`Deals`](crate::Deals) and [`Payments`](crate::Payments).
+#[derive(Clone)]
+pub struct SqlDeals {
+    db: Db,
+    host: Host,
+}
+
+impl SqlDeals {
+    /// The services on a database with its tables.
+    pub fn new(db: Db, host: Host) -> Self {
+        Self { db, host }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.host.clock.now()
+    }
+
+    /// These people by their accounts, in one query of the directory's.
+    async fn people(&self, ids: impl IntoIterator<Item = UserId>) -> Result<HashMap<UserId, Person>> {
+        let ids: Vec<UserId> = ids.into_iter().collect::<HashSet<_>>().into_iter().collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let people = self.host.directory.people(&ids).await?;
+        Ok(people.into_iter().map(|person| (person.id, person)).collect())
+    }
+
+    /// Who these members are, in two statements.
+    async fn members_as_people(
+        &self,
+        conn: &impl ConnectionTrait,
+        ids: impl IntoIterator<Item = MemberId>,
+    ) -> Result<People> {
+        let ids: HashSet<MemberId> = ids.into_iter().collect();
+        if ids.is_empty() {
+            return Ok(People::default());
+        }
+        let members: Vec<(MemberId, Option<UserId>)> = member::Entity::find()
+            .select_only()
+            .column(member::Column::Id)
+            .column(member::Column::UserId)
+            .filter(member::COLUMN.id.is_in(ids))
+            .into_tuple()
+            .all(conn)
+            .await?;
+        let people = self.people(members.iter().filter_map(|(_, user)| *user)).await?;
+        let person = |(id, user): (MemberId, Option<UserId>)| Some((id, people.get(&user?)?.clone()));
+        Ok(People(members.into_iter().filter_map(person).collect()))
+    }
+}
+
+/// Members as people; none for somebody whose account is gone.
+#[derive(Default)]
+struct People(HashMap<MemberId, Person>);
+
+impl People {
+    /// These members.
+    fn of(known: impl IntoIterator<Item = (MemberId, Person)>) -> Self {
+        Self(known.into_iter().collect())
+    }
+
+    fn get(&self, id: MemberId) -> Option<Person> {
+        self.0.get(&id).cloned()
+    }
+}
+
+/// Locks a row until the transaction ends, in a statement of its own: one that waits for a lock sees the locked
+/// row as it is then, but all else as it was before. Rows that point at it can still be written.
+async fn lock<E: EntityTrait>(
+    conn: &impl ConnectionTrait,
+    id: impl Into<<E::PrimaryKey as PrimaryKeyTrait>::ValueType>,
+) -> Result<()> {
+    // On SQLite there is one writer, and nothing to wait for.
+    if conn.get_database_backend() == DbBackend::Postgres {
+        let row: Select<E> = E::find_by_id(id).select_only();
+        row.expr(Expr::val(1)).lock(LockType::NoKeyUpdate).into_tuple::<i32>().one(conn).await?;
+    }
+    Ok(())
+}
+
+/// Runs one statement with numbered parameters; gives how many rows it changed.
+async fn run(
+    conn: &impl ConnectionTrait,
+    sql: impl Into<String>,
+    values: impl IntoIterator<Item = sea_orm::Value>,
+) -> Result<u64> {
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
+    Ok(conn.execute_raw(statement).await?.rows_affected())
+}
+
+/// The one number that a statement gives.
+async fn number(
+    conn: &impl ConnectionTrait,
+    sql: impl Into<String>,
+    values: impl IntoIterator<Item = sea_orm::Value>,
+) -> Result<i64> {
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
+    let row = conn.query_one_raw(statement).await?;
+    Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default())
+}
+
+/// How many rows a count gave.
+fn many(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or_default()
+}
+
+/// The next number of a kind: waits for whoever takes one at the same time, and gives it back where the
+/// transaction fails. Asked for last, so that others wait for as short as can be.
+async fn next_number(conn: &impl ConnectionTrait, org: OrganizationId, kind: &str) -> Result<i64> {
+    let sql = "UPDATE deals_counter SET next = next + 1 WHERE org_id = $1 AND kind = $2 RETURNING next - 1";
+    match number(conn, sql, [org.into(), kind.into()]).await? {
+        0 => Err(Error::OrganizationNotFound(org)),
+        next => Ok(next),
+    }
+}
+
+/// Stores what is different in a row.
+async fn store<M, A>(conn: &impl ConnectionTrait, before: &M, after: &M) -> Result<()>
+where
+    M: ModelTrait + IntoActiveModel<A>,
+    A: ActiveModelTrait<Entity = M::Entity>,
+{
+    let mut row = before.clone().into_active_model();
+    for column in <M::Entity as EntityTrait>::Column::iter() {
+        let value = after.get(column);
+        if before.get(column) != value {
+            row.set(column, value);
+        }
+    }
+    M::Entity::update(row).exec_without_returning(conn).await?;
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! The board: a pipeline with its deals, in an order that people make by hand.
+
+use std::collections::HashMap;
+
+use fractional_index::FractionalIndex;
+use guildhall_kernel::{Caller, Error as KernelError, Timestamp};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, Func},
+};
+
+use super::{
+    SqlDeals,
+    access::Access,
+    pipelines::{self, show_stage, stages_of},
+    run,
+};
+use crate::{
+    Board, BoardColumn, Currency, DealId, Error, Lane, Move, OrganizationId, PipelineId, Result, StageId, Total,
+    entity::{deal, stage},
+    money::{PART, divide_half_even},
+    permission::Permission,
+};
+
+const USUAL: u64 = 50;
+const MOST: u64 = 100;
+
+/// A place behind everything that came to a stage before: made of the moment and the deal's number, so that
+/// nobody has to look for the last place, and no two are the same.
+pub(super) fn at_the_end(now: Timestamp, number: i64) -> String {
+    const BASE: i64 = 200;
+    let digits = |mut value: i64, count: usize| {
+        let mut bytes = vec![0_u8; count];
+        for byte in bytes.iter_mut().rev() {
+            // Neither 0 nor 255, next to which there would be no room.
+            *byte = u8::try_from(value.rem_euclid(BASE) + 28).unwrap_or(28);
+            value = value.div_euclid(BASE);
+        }
+        bytes
+    };
+    // 200^7 microseconds are 400 years.
+    let mut bytes = digits(now.unix_micros(), 7);
+    bytes.extend(digits(number, 5));
+    bytes.push(0x80);
+    FractionalIndex::from_bytes(bytes).map(|index| index.to_string()).unwrap_or_default()
+}
+
+fn place(text: &str) -> Result<FractionalIndex> {
+    let broken = || KernelError::internal(format!("{text} is no place on a board"));
+    Ok(FractionalIndex::from_string(text).map_err(|_| broken())?)
+}
+
+/// What deals of a stage are worth, in one currency.
+#[derive(Debug, FromQueryResult)]
+struct Sum {
+    stage_id: StageId,
+    currency: Currency,
+    n: i64,
+    hi: i64,
+    lo: i64,
+    weighted_hi: i64,
+    weighted_lo: i64,
+}
+
+impl Sum {
+    fn show(&self) -> Total {
+        let whole = |hi: i64, lo: i64| i128::from(hi) * i128::from(PART) + i128::from(lo);
+        let weighted = divide_half_even(whole(self.weighted_hi, self.weighted_lo), 100);
+        Total {
+            count: u64::try_from(self.n).unwrap_or_default(),
+            value: self.currency.format(whole(self.hi, self.lo)),
+            weighted: self.currency.format(weighted),
+            currency: self.currency.clone(),
+        }
+    }
+}
+
+/// Sums in two parts: neither database adds up large numbers of 64 bits.
+pub(super) fn parts() -> [(Expr, &'static str); 4] {
+    let part = |sql: &'static str| Expr::cust(sql);
+    [
+        (part("CAST(SUM(value_minor / 1000000000) AS bigint)"), "hi"),
+        (part("CAST(SUM(value_minor % 1000000000) AS bigint)"), "lo"),
+        (part("CAST(SUM((value_minor / 1000000000) * probability) AS bigint)"), "weighted_hi"),
+        (part("CAST(SUM((value_minor % 1000000000) * probability) AS bigint)"), "weighted_lo"),
+    ]
+}
+
+impl SqlDeals {
+    /// The place between two deals of a stage, or at its end.
+    pub(super) async fn place_for(&self, conn: &impl ConnectionTrait, row: &deal::Model, to: &Move) -> Result<String> {
+        let in_stage = || {
+            deal::Entity::find()
+                .select_only()
+                .column(deal::Column::Position)
+                .filter(deal::COLUMN.org_id.eq(row.org_id))
+                .filter(deal::COLUMN.pipeline_id.eq(row.pipeline_id))
+                .filter(deal::COLUMN.stage_id.eq(row.stage_id))
+                .filter(deal::COLUMN.deleted_at.is_null())
+                .filter(deal::COLUMN.archived_at.is_null())
+                .filter(deal::COLUMN.id.ne(row.id))
+        };
+        let neighbour = async |field: &'static str, id: DealId| -> Result<String> {
+            let found = in_stage().filter(deal::COLUMN.id.eq(id)).into_tuple::<String>().one(conn).await?;
+            found.ok_or_else(|| Error::field(field, "There is no such deal in that stage."))
+        };
+        let (low, high) = match (to.after, to.before) {
+            (None, None) => return Ok(at_the_end(self.now(), row.number)),
+            (Some(after), None) => {
+                let low = neighbour("after", after).await?;
+                let next = in_stage().filter(deal::COLUMN.position.gt(low.as_str()));
+                (Some(low), next.order_by_asc(deal::Column::Position).into_tuple().one(conn).await?)
+            }
+            (None, Some(before)) => {
+                let high = neighbour("before", before).await?;
+                let last = in_stage().filter(deal::COLUMN.position.lt(high.as_str()));
+                (last.order_by_desc(deal::Column::Position).into_tuple().one(conn).await?, Some(high))
+            }
+            (Some(after), Some(before)) => {
+                (Some(neighbour("after", after).await?), Some(neighbour("before", before).await?))
+            }
+        };
+        let low = low.as_deref().map(place).transpose()?;
+        let high = high.as_deref().map(place).transpose()?;
+        let between = FractionalIndex::new(low.as_ref(), high.as_ref());
+        let between = between.ok_or_else(|| Error::field("before", "It stands before the other one."))?;
+        Ok(between.to_string())
+    }
+
+    /// Moves all deals of a stage to another, behind what is there, in the order that they have.
+    pub(super) async fn empty_stage(
+        &self,
+        conn: &impl ConnectionTrait,
+        (caller, access): (&Caller, &Access),
+        from: &stage::Model,
+        to: StageId,
+    ) -> Result<()> {
+        let now = self.now();
+        let prefix = at_the_end(now, 0);
+        // The moment, and then the old place: behind all that is there, and still in order.
+        let prefix = prefix.get(..14).unwrap_or_default().to_owned();
+        let sql = "UPDATE deals_deal SET stage_id = $1, position = $2 || position, stage_entered_at = $3, \
+                   updated_at = $3 WHERE org_id = $4 AND pipeline_id = $5 AND stage_id = $6";
+        let values =
+            [to.into(), prefix.into(), now.into(), access.org.id.into(), from.pipeline_id.into(), from.id.into()];
+        run(conn, sql, values).await?;
+        let detail = vec![("to", to.0.into())];
+        self.noted(conn, (caller, access), "deals.empty_stage", ("stage", from.id.0), detail).await
+    }
+
+    pub(super) async fn read_board(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        pipeline: PipelineId,
+        lane: Lane,
+    ) -> Result<Board> {
+        let conn = self.db.conn();
+        let access = self.enter_to(conn, caller, org, Permission::DealRead).await?;
+        pipelines::find(conn, &access, pipeline).await?;
+        if lane.limit == Some(0) {
+            return Err(Error::field("limit", "Must be a whole number from 1."));
+        }
+        let limit = Ord::min(lane.limit.unwrap_or(USUAL), MOST);
+        let mut stages = stages_of(conn, pipeline).await?;
+        if let Some(only) = lane.stage {
+            stages.retain(|stage| stage.id == only);
+            if stages.is_empty() {
+                return Err(Error::NotFound("stage"));
+            }
+        } else if lane.after.is_some() {
+            return Err(Error::field("after", "Say of which stage."));
+        }
+        let seen =
+            || access.deals().filter(deal::COLUMN.pipeline_id.eq(pipeline)).filter(deal::COLUMN.archived_at.is_null());
+        let mut sums = self.sums(seen(), conn).await?;
+        let mut cards = Vec::new();
+        for stage in &stages {
+            let mut of_stage = seen().filter(deal::COLUMN.stage_id.eq(stage.id));
+            if let Some(after) = lane.after {
+                let last = seen().filter(deal::COLUMN.id.eq(after)).one(conn).await?;
+                let last = last.ok_or_else(|| Error::field("after", "There is no such deal in that stage."))?;
+                of_stage = of_stage.filter(deal::COLUMN.position.gt(last.position));
+            }
+            let of_stage = of_stage.order_by_asc(deal::Column::Position).order_by_asc(deal::Column::Id);
+            cards.push(of_stage.limit(limit + 1).all(conn).await?);
+        }
+        let size = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more: Vec<bool> = cards.iter().map(|cards| cards.len() > size).collect();
+        for cards in &mut cards {
+            cards.truncate(size);
+        }
+        let shown = self.show_deals(conn, cards.iter().flatten().cloned().collect()).await?;
+        let mut shown = shown.into_iter();
+        let mut columns = Vec::new();
+        for ((stage, cards), more) in stages.into_iter().zip(cards).zip(more) {
+            let deals: Vec<_> = shown.by_ref().take(cards.len()).collect();
+            let totals = sums.remove(&stage.id).unwrap_or_default();
+            columns.push(BoardColumn {
+                count: totals.iter().map(|total| total.count).sum(),
+                totals,
+                next_after: deals.last().map(|deal| deal.id).filter(|_| more),
+                deals,
+                stage: show_stage(stage),
+            });
+        }
+        Ok(Board { pipeline_id: pipeline, columns })
+    }
+
+    /// What deals are worth, by stage and currency.
+    async fn sums(
+        &self,
+        deals: sea_orm::Select<deal::Entity>,
+        conn: &impl ConnectionTrait,
+    ) -> Result<HashMap<StageId, Vec<Total>>> {
+        let mut select = deals
+            .select_only()
+            .column(deal::Column::StageId)
+            .column(deal::Column::Currency)
+            .expr_as(Func::count(Expr::col(deal::Column::Id)), "n");
+        for (expr, name) in parts() {
+            select = select.expr_as(expr, name);
+        }
+        let grouped = select
+            .group_by(deal::Column::StageId)
+            .group_by(deal::Column::Currency)
+            .order_by_asc(deal::Column::Currency);
+        let mut by_stage: HashMap<StageId, Vec<Total>> = HashMap::new();
+        for sum in grouped.into_model::<Sum>().all(conn).await? {
+            by_stage.entry(sum.stage_id).or_default().push(sum.show());
+        }
+        Ok(by_stage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_at_the_end_follow_time_and_number_and_leave_room_between_them() {
+        let moments = [0, 1, 199, 200, 1_735_986_600_000_000, 1_735_986_600_000_001].map(Timestamp::from_unix_micros);
+        let mut places: Vec<String> = Vec::new();
+        for moment in moments {
+            for number in [1, 2, 199, 200, 10_000, 1_000_000] {
+                places.push(at_the_end(moment, number));
+            }
+        }
+        assert!(places.is_sorted() && places.windows(2).all(|pair| pair[0] != pair[1]));
+        for pair in places.windows(2) {
+            let (mut low, high) = (place(&pair[0]).unwrap(), place(&pair[1]).unwrap());
+            for _ in 0..50 {
+                let between = FractionalIndex::new_between(&low, &high).unwrap();
+                assert!(low.to_string() < between.to_string() && between.to_string() < high.to_string());
+                low = between;
+            }
+        }
+    }
+}

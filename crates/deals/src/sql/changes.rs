@@ -1,0 +1,205 @@
+//! What was changed, field by field, in the log of the kernel and in the transaction of the change; and what
+//! something was like before.
+
+use std::collections::{BTreeMap, HashMap};
+
+use guildhall_kernel::{Caller, Slice, SliceQuery, Timestamp, audit};
+use sea_orm::{ConnectionTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, sea_query::ArrayType};
+use serde_json::{Map, Value, json};
+
+use super::{SqlDeals, access::Access};
+use crate::{Change, Currency, Result};
+
+/// Columns that say nothing that somebody did.
+const SILENT: [&str; 3] = ["updated_at", "search_text", "position"];
+/// How many changes are taken back to show something as it was.
+const MOST_TAKEN_BACK: u64 = 10_000;
+
+/// A row whose changes are kept.
+pub(super) trait Kept: ModelTrait {
+    /// What it is: `deal`.
+    const KIND: &'static str;
+    /// Its id.
+    fn number(&self) -> i64;
+}
+
+macro_rules! kept {
+    ($($module:ident $kind:literal),*) => {
+        $(impl Kept for crate::entity::$module::Model {
+            const KIND: &'static str = $kind;
+            fn number(&self) -> i64 {
+                self.id.0
+            }
+        })*
+    };
+}
+
+kept!(
+    organization "organization", role "role", team "team", member "member", client "client", contact "contact",
+    pipeline "pipeline", stage "stage", deal "deal", payment "payment"
+);
+
+fn to_json(value: sea_orm::Value) -> Value {
+    match value {
+        sea_orm::Value::Bool(Some(value)) => json!(value),
+        sea_orm::Value::BigInt(Some(value)) => json!(value),
+        sea_orm::Value::Int(Some(value)) => json!(value),
+        sea_orm::Value::String(Some(value)) => json!(value),
+        _ => Value::Null,
+    }
+}
+
+fn from_json(value: &Value, kind: &ArrayType) -> sea_orm::Value {
+    match kind {
+        ArrayType::Bool => sea_orm::Value::Bool(value.as_bool()),
+        ArrayType::BigInt => sea_orm::Value::BigInt(value.as_i64()),
+        _ => sea_orm::Value::String(value.as_str().map(str::to_owned)),
+    }
+}
+
+type ColumnOf<M> = <<M as ModelTrait>::Entity as EntityTrait>::Column;
+
+/// The columns in which two versions of a row differ, each with what it was and what it became.
+fn difference<M: Kept>(before: &M, after: &M) -> Map<String, Value> {
+    let mut changes = Map::new();
+    for column in ColumnOf::<M>::iter() {
+        let (old, new) = (before.get(column), after.get(column));
+        if old != new && !SILENT.contains(&column.as_str()) {
+            changes.insert(column.as_str().to_owned(), json!([to_json(old), to_json(new)]));
+        }
+    }
+    changes
+}
+
+/// When a row last changed: the moment of its entry in the log too, so that a version and its change are one.
+fn changed_at<M: Kept>(row: &M) -> Timestamp {
+    let column = ColumnOf::<M>::iter().find(|column| column.as_str() == "updated_at");
+    match column.map(|column| row.get(column)) {
+        Some(sea_orm::Value::BigInt(Some(micros))) => Timestamp::from_unix_micros(micros),
+        _ => Timestamp::EPOCH,
+    }
+}
+
+/// Where the log of an object is found.
+pub(super) fn object(access: &Access, kind: &str, id: i64) -> String {
+    format!("{}/{kind}/{id}", access.realm())
+}
+
+impl SqlDeals {
+    /// Notes that something came to be.
+    pub(super) async fn made<M: Kept>(
+        &self,
+        conn: &impl ConnectionTrait,
+        (caller, access): (&Caller, &Access),
+        action: &'static str,
+        row: &M,
+    ) -> Result<()> {
+        let event = audit::Event::new(action).by(caller).with("created", true);
+        Ok(event.of(access.realm(), object(access, M::KIND, row.number())).record(conn, changed_at(row)).await?)
+    }
+
+    /// Notes what became different; nothing where nothing did.
+    pub(super) async fn changed<M: Kept>(
+        &self,
+        conn: &impl ConnectionTrait,
+        (caller, access): (&Caller, &Access),
+        action: &'static str,
+        before: &M,
+        after: &M,
+    ) -> Result<()> {
+        let changes = difference(before, after);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let mut event = audit::Event::new(action).by(caller).with("changes", changes);
+        if let Some(currency) = ColumnOf::<M>::iter().find(|column| column.as_str() == "currency") {
+            event = event.with("currency", to_json(after.get(currency)));
+        }
+        Ok(event.of(access.realm(), object(access, M::KIND, after.number())).record(conn, changed_at(after)).await?)
+    }
+
+    /// Notes an act by what is worth knowing about it.
+    pub(super) async fn noted(
+        &self,
+        conn: &impl ConnectionTrait,
+        (caller, access): (&Caller, &Access),
+        action: &'static str,
+        (kind, id): (&str, i64),
+        detail: Vec<(&'static str, Value)>,
+    ) -> Result<()> {
+        let event = audit::Event::new(action).by(caller);
+        let event = detail.into_iter().fold(event, |event, (name, value)| event.with(name, value));
+        Ok(event.of(access.realm(), object(access, kind, id)).record(conn, self.now()).await?)
+    }
+
+    /// A row as it was at a moment; none where it did not exist yet.
+    pub(super) async fn as_of<M: Kept>(
+        &self,
+        conn: &impl ConnectionTrait,
+        access: &Access,
+        mut row: M,
+        moment: Timestamp,
+    ) -> Result<Option<M>> {
+        let object = object(access, M::KIND, row.number());
+        let later = audit::since(conn, &object, moment, MOST_TAKEN_BACK).await?;
+        if later.iter().any(|entry| entry.detail["created"] == true) {
+            return Ok(None);
+        }
+        for entry in &later {
+            let Some(changes) = entry.detail["changes"].as_object() else { continue };
+            for column in ColumnOf::<M>::iter() {
+                if let Some(change) = changes.get(column.as_str()) {
+                    row.try_set(column, from_json(&change[0], &M::get_value_type(column)))?;
+                }
+            }
+        }
+        Ok(Some(row))
+    }
+
+    /// What was done to an object, newest first.
+    pub(super) async fn changes_of(
+        &self,
+        conn: &impl ConnectionTrait,
+        access: &Access,
+        kind: &str,
+        id: i64,
+        slice: &SliceQuery,
+    ) -> Result<Slice<Change>> {
+        let entries = audit::of(conn, &object(access, kind, id), slice).await?;
+        self.show_changes(access, entries).await
+    }
+
+    /// Entries of the log as they are shown.
+    pub(super) async fn show_changes(&self, access: &Access, entries: Slice<audit::Entry>) -> Result<Slice<Change>> {
+        let (entries, slice) = entries.take();
+        let people = self.people(entries.iter().filter_map(|entry| entry.actor_id)).await?;
+        let realm = format!("{}/", access.realm());
+        let show = |entry: audit::Entry| Change {
+            id: entry.id,
+            at: entry.at,
+            actor: entry.actor_id.and_then(|id| people.get(&id)).cloned(),
+            object: entry.object.as_deref().and_then(|object| object.strip_prefix(&realm)).unwrap_or_default().into(),
+            changes: shown(&entry.detail),
+            action: entry.action,
+        };
+        Ok(slice.with(entries.into_iter().map(show).collect()))
+    }
+}
+
+/// The changes of an entry in the words of the wire: moments and money as they are written there.
+fn shown(detail: &Value) -> BTreeMap<String, (Value, Value)> {
+    let Some(fields) = detail.as_object() else { return BTreeMap::new() };
+    let currency = fields.get("currency").and_then(Value::as_str).and_then(Currency::from_code);
+    let told: HashMap<&String, &Value> =
+        fields.get("changes").and_then(Value::as_object).into_iter().flatten().collect();
+    let show = |name: &str, value: &Value| match (value.as_i64(), &currency) {
+        (Some(micros), _) if name.ends_with("_at") => json!(Timestamp::from_unix_micros(micros)),
+        (Some(minor), Some(currency)) if name.ends_with("_minor") => json!(currency.format(i128::from(minor))),
+        _ => value.clone(),
+    };
+    let change = |(name, change): (&String, &Value)| {
+        let pair = (show(name, &change[0]), show(name, &change[1]));
+        (name.trim_end_matches("_minor").to_owned(), pair)
+    };
+    told.into_iter().map(change).collect()
+}

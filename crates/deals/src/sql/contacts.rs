@@ -1,0 +1,189 @@
+//! People at clients. Whoever may see a client sees them, and whoever may change it changes them.
+
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select, Set,
+};
+
+use super::{SqlDeals, access::Access, lock, run, store};
+use crate::{
+    ClientId, Contact, ContactId, ContactPatch, DeletedKind, Error, NewContact, OrganizationId, Result,
+    entity::{client, contact},
+    permission::Permission,
+};
+
+fn show(row: contact::Model) -> Contact {
+    Contact {
+        id: row.id,
+        client_id: row.client_id,
+        first_name: row.first_name,
+        last_name: row.last_name,
+        email: row.email,
+        phone: row.phone,
+        title: row.title,
+        is_primary: row.is_primary,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    }
+}
+
+fn at(access: &Access, client: ClientId) -> Select<contact::Entity> {
+    contact::Entity::find()
+        .filter(contact::COLUMN.org_id.eq(access.org.id))
+        .filter(contact::COLUMN.client_id.eq(client))
+        .filter(contact::COLUMN.deleted_at.is_null())
+}
+
+/// A person at a client.
+pub(super) async fn find(
+    conn: &impl ConnectionTrait,
+    access: &Access,
+    client: ClientId,
+    id: ContactId,
+) -> Result<contact::Model> {
+    let found = at(access, client).filter(contact::COLUMN.id.eq(id)).one(conn).await?;
+    found.ok_or(Error::NotFound("contact"))
+}
+
+/// Whoever was asked first is so no longer.
+async fn demote_others(conn: &impl ConnectionTrait, access: &Access, client: ClientId) -> Result<()> {
+    let sql = "UPDATE deals_contact SET is_primary = false WHERE org_id = $1 AND client_id = $2 AND is_primary";
+    run(conn, sql, [access.org.id.into(), client.into()]).await?;
+    Ok(())
+}
+
+impl SqlDeals {
+    pub(super) async fn list_contacts(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        client: ClientId,
+        page: PageQuery,
+    ) -> Result<Page<Contact>> {
+        let conn = self.db.conn();
+        let access = self.enter(conn, caller, org).await?;
+        access.find_client(conn, client).await?;
+        let ordering = Ordering { fields: &[("id", contact::Column::Id)], usual: "id", id: contact::Column::Id };
+        let page = Page::<contact::Model>::fetch(at(&access, client), &ordering, &page, conn).await?;
+        Ok(page.with(|rows| rows.into_iter().map(show).collect()))
+    }
+
+    pub(super) async fn insert_contact(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        client: ClientId,
+        new: &NewContact,
+    ) -> Result<Contact> {
+        self.db
+            .write(|tx| async move {
+                let conn = tx.conn();
+                lock::<client::Entity>(conn, client).await?;
+                let access = self.enter(conn, caller, org).await?;
+                access.client_for(conn, client, Permission::ClientUpdate).await?;
+                if new.is_primary {
+                    demote_others(conn, &access, client).await?;
+                }
+                let now = self.now();
+                let row = contact::ActiveModel {
+                    id: NotSet,
+                    org_id: Set(org),
+                    client_id: Set(client),
+                    first_name: Set(new.first_name.trim().to_owned()),
+                    last_name: Set(new.last_name.trim().to_owned()),
+                    email: Set(new.email.trim().to_owned()),
+                    phone: Set(new.phone.trim().to_owned()),
+                    title: Set(new.title.trim().to_owned()),
+                    is_primary: Set(new.is_primary),
+                    deleted_at: Set(None),
+                    deletion_id: Set(None),
+                    created_at: Set(now),
+                    updated_at: Set(now),
+                };
+                let row = row.insert(conn).await?;
+                self.made(conn, (caller, &access), "deals.create_contact", &row).await?;
+                Ok(show(row))
+            })
+            .await
+    }
+
+    pub(super) async fn find_contact(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        client: ClientId,
+        id: ContactId,
+    ) -> Result<Contact> {
+        let conn = self.db.conn();
+        let access = self.enter(conn, caller, org).await?;
+        access.find_client(conn, client).await?;
+        Ok(show(find(conn, &access, client, id).await?))
+    }
+
+    pub(super) async fn update_contact(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        client: ClientId,
+        id: ContactId,
+        patch: &ContactPatch,
+        known: &IfMatch,
+    ) -> Result<Contact> {
+        self.db
+            .write(|tx| async move {
+                let conn = tx.conn();
+                lock::<client::Entity>(conn, client).await?;
+                let access = self.enter(conn, caller, org).await?;
+                access.client_for(conn, client, Permission::ClientUpdate).await?;
+                let before = find(conn, &access, client, id).await?;
+                access.check(known, before.updated_at)?;
+                let mut after = before.clone();
+                for (field, change) in [
+                    (&mut after.first_name, &patch.first_name),
+                    (&mut after.last_name, &patch.last_name),
+                    (&mut after.email, &patch.email),
+                    (&mut after.phone, &patch.phone),
+                    (&mut after.title, &patch.title),
+                ] {
+                    if let Some(change) = change {
+                        change.trim().clone_into(field);
+                    }
+                }
+                if patch.is_primary == Some(true) && !before.is_primary {
+                    demote_others(conn, &access, client).await?;
+                }
+                after.is_primary = patch.is_primary.unwrap_or(after.is_primary);
+                after.updated_at = self.now();
+                store(conn, &before, &after).await?;
+                self.changed(conn, (caller, &access), "deals.change_contact", &before, &after).await?;
+                Ok(show(after))
+            })
+            .await
+    }
+
+    pub(super) async fn drop_contact(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        client: ClientId,
+        id: ContactId,
+        known: &IfMatch,
+    ) -> Result<()> {
+        self.db
+            .write(|tx| async move {
+                let conn = tx.conn();
+                lock::<client::Entity>(conn, client).await?;
+                let access = self.enter(conn, caller, org).await?;
+                access.client_for(conn, client, Permission::ClientUpdate).await?;
+                let row = find(conn, &access, client, id).await?;
+                access.check(known, row.updated_at)?;
+                let name = format!("{} {}", row.first_name, row.last_name);
+                let deletion = self.open_deletion(conn, &access, DeletedKind::Contact, name.trim()).await?;
+                let sql = "UPDATE deals_contact SET deleted_at = $1, deletion_id = $2 WHERE org_id = $3 AND id = $4";
+                run(conn, sql, [self.now().into(), deletion.into(), org.into(), id.into()]).await?;
+                let detail = vec![("name", name.into())];
+                self.noted(conn, (caller, &access), "deals.delete_contact", ("contact", id.0), detail).await
+            })
+            .await
+    }
+}

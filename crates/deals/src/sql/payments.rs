@@ -1,0 +1,459 @@
+//! The ledger. Of two payments at once the second sees what the first has left: one conditional update decides.
+
+use async_trait::async_trait;
+use garde::Validate;
+use guildhall_kernel::{
+    Caller, Ordering, Page, PageQuery,
+    idempotency::{Made, Once},
+};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect,
+    QueryTrait,
+};
+
+use super::{People, SqlDeals, access::Access, next_number, run};
+use crate::{
+    Amount, Currency, Day, Error, Filter, MemberId, NewPayment, NewRefund, NewReversal, OrganizationId, Payment,
+    PaymentId, PaymentKind, Payments, Place, Result, Verdict, Verification,
+    entity::{deal, payment},
+    filter::{Field, Holds},
+    money::LIMIT,
+    permission::Permission,
+};
+
+/// How many digits the number of an entry has at least.
+const PAD: usize = 4;
+
+fn show(row: payment::Model, people: &People) -> Payment {
+    let money = |minor: i64| row.currency.format(i128::from(minor));
+    Payment {
+        id: row.id,
+        deal_id: row.deal_id,
+        kind: row.kind,
+        of_payment_id: row.of_id,
+        amount: money(row.amount_minor),
+        refunded: money(row.refunded_minor),
+        currency: row.currency,
+        method: row.method,
+        cheque_number: row.cheque_number,
+        reference: row.reference,
+        received_on: row.received_on,
+        state: row.state,
+        reason: row.reason,
+        is_reversed: row.is_reversed,
+        recorded_by: people.get(row.recorded_by),
+        decided_by: row.decided_by.and_then(|member| people.get(member)),
+        decided_at: row.decided_at,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        transaction_id: row.code,
+    }
+}
+
+/// An amount of something, in minor units.
+fn something(amount: &Amount, currency: &Currency) -> Result<i64> {
+    let minor = amount.minor(currency).map_err(|message| Error::field("amount", message))?;
+    if minor > 0 { Ok(minor) } else { Err(Error::field("amount", "More than nothing is needed.")) }
+}
+
+/// A new entry, which has no number yet.
+fn entry(deal: &deal::Model, access: &Access, kind: PaymentKind, amount: i64) -> payment::Model {
+    let now = guildhall_kernel::Timestamp::EPOCH;
+    payment::Model {
+        id: PaymentId(0),
+        org_id: deal.org_id,
+        number: 0,
+        code: String::new(),
+        deal_id: deal.id,
+        kind,
+        of_id: None,
+        amount_minor: amount,
+        currency: deal.currency.clone(),
+        method: crate::PaymentMethod::Other,
+        cheque_number: None,
+        reference: String::new(),
+        received_on: Day::of(now),
+        recorded_by: access.member.id,
+        state: Verification::Pending,
+        decided_by: None,
+        decided_at: None,
+        reason: String::new(),
+        refunded_minor: 0,
+        is_reversed: false,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// An act on the ledger, half way.
+struct Act<'a> {
+    caller: &'a Caller,
+    access: Access,
+    deal: deal::Model,
+}
+
+impl SqlDeals {
+    /// An entry about a deal.
+    async fn find_payment(
+        &self,
+        conn: &impl ConnectionTrait,
+        deal: &deal::Model,
+        id: PaymentId,
+    ) -> Result<payment::Model> {
+        let found = payment::Entity::find_by_id(id)
+            .filter(payment::COLUMN.org_id.eq(deal.org_id))
+            .filter(payment::COLUMN.deal_id.eq(deal.id))
+            .one(conn)
+            .await?;
+        found.ok_or(Error::NotFound("payment"))
+    }
+
+    async fn show_payments(&self, conn: &impl ConnectionTrait, rows: Vec<payment::Model>) -> Result<Vec<Payment>> {
+        let members: Vec<MemberId> =
+            rows.iter().flat_map(|row| [Some(row.recorded_by), row.decided_by]).flatten().collect();
+        let people = self.members_as_people(conn, members).await?;
+        Ok(rows.into_iter().map(|row| show(row, &people)).collect())
+    }
+
+    /// Gives an entry its number and stores it.
+    async fn append(
+        &self,
+        conn: &impl ConnectionTrait,
+        act: &Act<'_>,
+        mut row: payment::Model,
+    ) -> Result<payment::Model> {
+        let now = self.now();
+        row.created_at = now;
+        row.updated_at = now;
+        row.number = next_number(conn, row.org_id, "payment").await?;
+        row.code = format!("TXN-{:0PAD$}", row.number);
+        let row = payment::ActiveModel { id: NotSet, ..row.into() }.reset_all().insert(conn).await?;
+        self.made(conn, (act.caller, &act.access), "deals.record_payment", &row).await?;
+        let detail = vec![("payment", row.code.clone().into()), ("kind", serde_json::json!(row.kind))];
+        self.noted(conn, (act.caller, &act.access), "deals.record_payment", ("deal", row.deal_id.0), detail).await?;
+        Ok(row)
+    }
+
+    /// What was paid for a deal is so much more, or less.
+    async fn count(&self, conn: &impl ConnectionTrait, deal: &deal::Model, received: i64, verified: i64) -> Result<()> {
+        let sql = "UPDATE deals_deal SET received_minor = received_minor + $1, verified_minor = verified_minor + $2, \
+                   updated_at = $3 WHERE org_id = $4 AND id = $5";
+        let values = [received.into(), verified.into(), self.now().into(), deal.org_id.into(), deal.id.into()];
+        run(conn, sql, values).await?;
+        Ok(())
+    }
+
+    async fn record(&self, conn: &impl ConnectionTrait, act: &Act<'_>, new: &NewPayment) -> Result<payment::Model> {
+        let Act { access, deal, .. } = act;
+        if new.currency.as_ref().is_some_and(|currency| *currency != deal.currency) {
+            return Err(Error::CurrencyMismatch(deal.currency.to_string()));
+        }
+        let amount = something(&new.amount, &deal.currency)?;
+        if new.cheque_number.is_some() && new.method != crate::PaymentMethod::Cheque {
+            return Err(Error::field("cheque_number", "Only a cheque has one."));
+        }
+        let sql = "UPDATE deals_deal SET received_minor = received_minor + $1, updated_at = $2 \
+                   WHERE org_id = $3 AND id = $4 AND deleted_at IS NULL AND received_minor + $1 <= $5 \
+                   AND (value_minor >= received_minor + $1 OR $6)";
+        let most = LIMIT - 1;
+        let values = [
+            amount.into(),
+            self.now().into(),
+            deal.org_id.into(),
+            deal.id.into(),
+            most.into(),
+            access.org.takes_credit.into(),
+        ];
+        if run(conn, sql, values).await? == 0 {
+            let left = deal::Entity::find_by_id(deal.id).one(conn).await?.ok_or(Error::DealNotFound(deal.id))?;
+            let left = i128::from(left.value_minor) - i128::from(left.received_minor);
+            return Err(Error::Overpayment { max_allowed: deal.currency.format(left.max(0)) });
+        }
+        let row = payment::Model {
+            method: new.method,
+            cheque_number: new.cheque_number.as_ref().map(|number| number.trim().to_owned()),
+            reference: new.reference.trim().to_owned(),
+            received_on: new.received_on.clone().unwrap_or_else(|| Day::of(self.now())),
+            ..entry(deal, access, PaymentKind::Payment, amount)
+        };
+        self.append(conn, act, row).await
+    }
+
+    async fn reverse(
+        &self,
+        conn: &impl ConnectionTrait,
+        act: &Act<'_>,
+        id: PaymentId,
+        new: &NewReversal,
+    ) -> Result<payment::Model> {
+        let Act { access, deal, .. } = act;
+        let of = self.find_payment(conn, deal, id).await?;
+        let standing = of.kind == PaymentKind::Payment && of.state != Verification::Rejected;
+        if !standing || of.is_reversed || of.refunded_minor > 0 {
+            return Err(Error::IllegalTransition("Only a payment that stands whole is taken back."));
+        }
+        let sql = "UPDATE deals_payment SET is_reversed = true, updated_at = $1 WHERE org_id = $2 AND id = $3";
+        run(conn, sql, [self.now().into(), deal.org_id.into(), id.into()]).await?;
+        let verified = if of.state == Verification::Verified { -of.amount_minor } else { 0 };
+        self.count(conn, deal, -of.amount_minor, verified).await?;
+        let row = self.back(access, deal, &of, PaymentKind::Reversal, of.amount_minor, &new.reason);
+        self.append(conn, act, row).await
+    }
+
+    async fn refund(
+        &self,
+        conn: &impl ConnectionTrait,
+        act: &Act<'_>,
+        id: PaymentId,
+        new: &NewRefund,
+    ) -> Result<payment::Model> {
+        let Act { access, deal, .. } = act;
+        let of = self.find_payment(conn, deal, id).await?;
+        if of.kind != PaymentKind::Payment || of.state != Verification::Verified || of.is_reversed {
+            return Err(Error::IllegalTransition("Only a verified payment that stands is given back."));
+        }
+        let amount = something(&new.amount, &deal.currency)?;
+        let left = of.amount_minor - of.refunded_minor;
+        if amount > left {
+            let left = deal.currency.format(i128::from(left));
+            return Err(Error::field("amount", format!("Only {left} is left of it.")));
+        }
+        let sql = "UPDATE deals_payment SET refunded_minor = refunded_minor + $1, updated_at = $2 \
+                   WHERE org_id = $3 AND id = $4";
+        run(conn, sql, [amount.into(), self.now().into(), deal.org_id.into(), id.into()]).await?;
+        self.count(conn, deal, -amount, -amount).await?;
+        let row = self.back(access, deal, &of, PaymentKind::Refund, amount, &new.reason);
+        self.append(conn, act, row).await
+    }
+
+    /// The entry that takes money of another back.
+    fn back(
+        &self,
+        access: &Access,
+        deal: &deal::Model,
+        of: &payment::Model,
+        kind: PaymentKind,
+        amount: i64,
+        reason: &str,
+    ) -> payment::Model {
+        let now = self.now();
+        payment::Model {
+            of_id: Some(of.id),
+            method: of.method,
+            reference: of.code.clone(),
+            received_on: Day::of(now),
+            state: Verification::Verified,
+            decided_by: Some(access.member.id),
+            decided_at: Some(now),
+            reason: reason.trim().to_owned(),
+            ..entry(deal, access, kind, amount)
+        }
+    }
+
+    async fn decide(
+        &self,
+        conn: &impl ConnectionTrait,
+        act: &Act<'_>,
+        id: PaymentId,
+        verdict: Verification,
+        why: &Verdict,
+    ) -> Result<payment::Model> {
+        let Act { caller, access, deal } = act;
+        let before = self.find_payment(conn, deal, id).await?;
+        if before.kind != PaymentKind::Payment || before.state != Verification::Pending || before.is_reversed {
+            return Err(Error::IllegalTransition("Somebody has decided about it already."));
+        }
+        if access.org.four_eyes && before.recorded_by == access.member.id {
+            return Err(Error::Escalation("Whoever recorded a payment does not verify it."));
+        }
+        let now = self.now();
+        let sql = "UPDATE deals_payment SET state = $1, decided_by = $2, decided_at = $3, reason = $4, updated_at = $3 \
+                   WHERE org_id = $5 AND id = $6";
+        let values = [
+            verdict.into(),
+            access.member.id.into(),
+            now.into(),
+            why.reason.trim().into(),
+            deal.org_id.into(),
+            id.into(),
+        ];
+        run(conn, sql, values).await?;
+        match verdict {
+            Verification::Verified => self.count(conn, deal, 0, before.amount_minor).await?,
+            _ => self.count(conn, deal, -before.amount_minor, 0).await?,
+        }
+        let after = self.find_payment(conn, deal, id).await?;
+        self.changed(conn, (caller, access), "deals.decide_payment", &before, &after).await?;
+        Ok(after)
+    }
+}
+
+/// One act that appends to the ledger, once however often it is sent.
+macro_rules! once {
+    ($self:ident, $caller:ident, $org:ident, $at:ident, $permission:expr, $once:ident, |$conn:ident, $act:ident| $append:expr) => {{
+        // Whoever is named in the answer; asked for before the transaction, where nothing slow belongs.
+        let own = $self.people([$caller.user]).await?;
+        let (own, once) = (&own, &$once);
+        $self
+            .db
+            .write(|tx| async move {
+                let $conn = tx.conn();
+                super::lock::<deal::Entity>($conn, $at.deal).await?;
+                let access = $self.enter($conn, $caller, $org).await?;
+                let realm = access.realm();
+                if let Some(once) = once
+                    && let Some(answer) = once.before($conn, &realm, $caller, $self.now()).await?
+                {
+                    return Ok(Made::Before(answer));
+                }
+                let deal = access.deal_for($conn, $at, $permission).await?;
+                let $act = &Act { caller: $caller, access, deal };
+                let row = $append.await?;
+                let caller = own.get(&$caller.user).map(|person| (row.recorded_by, person.clone()));
+                let payment = show(row, &People::of(caller));
+                if let Some(once) = once {
+                    once.after($conn, &realm, $caller, &payment, $self.now()).await?;
+                }
+                Ok::<_, Error>(Made::New(payment))
+            })
+            .await
+    }};
+}
+
+#[async_trait]
+impl Payments for SqlDeals {
+    async fn payments(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        at: Option<Place>,
+        filter: Filter,
+        page: PageQuery,
+    ) -> Result<Page<Payment>> {
+        let conn = self.db.conn();
+        let access = self.enter(conn, caller, org).await?;
+        access.may(Permission::PaymentRead)?;
+        let mut select = payment::Entity::find().filter(payment::COLUMN.org_id.eq(access.org.id));
+        if let Some(at) = at {
+            let deal = access.deal_for(conn, at, Permission::PaymentRead).await?;
+            select = select.filter(payment::COLUMN.deal_id.eq(deal.id));
+        } else {
+            let seen = |permission| access.deals_for(permission).select_only().column(deal::Column::Id).into_query();
+            select = select
+                .filter(payment::Column::DealId.in_subquery(seen(Permission::PaymentRead)))
+                .filter(payment::Column::DealId.in_subquery(seen(Permission::DealRead)));
+        }
+        let fields = [
+            Field { name: "deal_id", column: payment::Column::DealId, holds: Holds::Number },
+            Field {
+                name: "state",
+                column: payment::Column::State,
+                holds: Holds::Word(&["pending", "verified", "rejected"]),
+            },
+            Field {
+                name: "kind",
+                column: payment::Column::Kind,
+                holds: Holds::Word(&["payment", "refund", "reversal"]),
+            },
+            Field {
+                name: "method",
+                column: payment::Column::Method,
+                holds: Holds::Word(&["bank", "cash", "cheque", "wallet", "card", "other"]),
+            },
+            Field { name: "currency", column: payment::Column::Currency, holds: Holds::Code },
+            Field { name: "amount", column: payment::Column::AmountMinor, holds: Holds::Money },
+            Field { name: "received_on", column: payment::Column::ReceivedOn, holds: Holds::Day },
+            Field { name: "cheque_number", column: payment::Column::ChequeNumber, holds: Holds::Code },
+            Field { name: "created_at", column: payment::Column::CreatedAt, holds: Holds::Moment },
+        ];
+        select = select.filter(filter.condition(&fields, &[])?);
+        let ordering = Ordering {
+            fields: &[
+                ("id", payment::Column::Id),
+                ("number", payment::Column::Number),
+                ("received_on", payment::Column::ReceivedOn),
+            ],
+            usual: "-number",
+            id: payment::Column::Id,
+        };
+        let page = Page::<payment::Model>::fetch(select, &ordering, &page, conn).await?;
+        let (rows, page) = page.take();
+        let shown = self.show_payments(conn, rows).await?;
+        Ok(page.with(|_| shown))
+    }
+
+    async fn record_payment(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        at: Place,
+        new: NewPayment,
+        once: Option<Once>,
+    ) -> Result<Made<Payment>> {
+        new.validate()?;
+        let new = &new;
+        let outcome =
+            once!(self, caller, org, at, Permission::PaymentCreate, once, |conn, act| self.record(conn, act, new));
+        outcome.map_err(|error| error.or_duplicate(&["cheque"], "A payment that stands has this cheque number."))
+    }
+
+    async fn payment(&self, caller: &Caller, org: OrganizationId, at: Place, id: PaymentId) -> Result<Payment> {
+        let conn = self.db.conn();
+        let access = self.enter(conn, caller, org).await?;
+        let deal = access.deal_for(conn, at, Permission::PaymentRead).await?;
+        let row = self.find_payment(conn, &deal, id).await?;
+        self.show_payments(conn, vec![row]).await?.pop().ok_or(Error::NotFound("payment"))
+    }
+
+    async fn decide_payment(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        at: Place,
+        id: PaymentId,
+        verdict: Verification,
+        why: Verdict,
+    ) -> Result<Payment> {
+        why.validate()?;
+        let why = &why;
+        let row = self
+            .db
+            .write(|tx| async move {
+                let conn = tx.conn();
+                super::lock::<deal::Entity>(conn, at.deal).await?;
+                let access = self.enter(conn, caller, org).await?;
+                let deal = access.deal_for(conn, at, Permission::PaymentVerify).await?;
+                self.decide(conn, &Act { caller, access, deal }, id, verdict, why).await
+            })
+            .await?;
+        self.show_payments(self.db.conn(), vec![row]).await?.pop().ok_or(Error::NotFound("payment"))
+    }
+
+    async fn reverse_payment(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        at: Place,
+        id: PaymentId,
+        new: NewReversal,
+        once: Option<Once>,
+    ) -> Result<Made<Payment>> {
+        new.validate()?;
+        let new = &new;
+        once!(self, caller, org, at, Permission::PaymentReverse, once, |conn, act| self.reverse(conn, act, id, new))
+    }
+
+    async fn refund_payment(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        at: Place,
+        id: PaymentId,
+        new: NewRefund,
+        once: Option<Once>,
+    ) -> Result<Made<Payment>> {
+        new.validate()?;
+        let new = &new;
+        once!(self, caller, org, at, Permission::PaymentReverse, once, |conn, act| self.refund(conn, act, id, new))
+    }
+}

@@ -1,0 +1,227 @@
+//! The trash: what was deleted in one act comes back in one, and nothing else does.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use guildhall_kernel::{Caller, Ordering, Page, PageQuery};
+use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
+
+use super::{SqlDeals, access::Access, lock, many, number, run};
+use crate::{
+    ClientId, DeletedKind, Deletion, DeletionId, DeletionPreview, Error, Link, Node, OrganizationId, Result, Trash,
+    entity::{client, deletion},
+    permission::Permission,
+};
+
+impl SqlDeals {
+    /// Begins an act that puts something into the trash.
+    pub(super) async fn open_deletion(
+        &self,
+        conn: &impl ConnectionTrait,
+        access: &Access,
+        kind: DeletedKind,
+        label: &str,
+    ) -> Result<DeletionId> {
+        let row = deletion::ActiveModel {
+            id: NotSet,
+            org_id: Set(access.org.id),
+            kind: Set(kind),
+            label: Set(label.to_owned()),
+            deleted_by: Set(Some(access.member.id)),
+            deleted_at: Set(self.now()),
+        };
+        Ok(row.insert(conn).await?.id)
+    }
+
+    /// Puts a client into the trash, with what hangs on it and is not there yet.
+    pub(super) async fn trash_client(
+        &self,
+        conn: &impl ConnectionTrait,
+        access: &Access,
+        id: ClientId,
+        deletion: DeletionId,
+    ) -> Result<()> {
+        for (table, column) in [("deals_deal", "client_id"), ("deals_contact", "client_id"), ("deals_client", "id")] {
+            let sql = format!(
+                "UPDATE {table} SET deleted_at = $1, deletion_id = $2 \
+                 WHERE org_id = $3 AND {column} = $4 AND deleted_at IS NULL"
+            );
+            run(conn, sql, [self.now().into(), deletion.into(), access.org.id.into(), id.into()]).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes for good what went into the trash in one act, and whatever of a client went there before it.
+    pub(super) async fn purge_deletion(
+        &self,
+        conn: &impl ConnectionTrait,
+        (caller, access): (&Caller, &Access),
+        id: DeletionId,
+    ) -> Result<()> {
+        let org = access.org.id;
+        let gone = "org_id = $1 AND (deletion_id = $2 OR client_id IN \
+                    (SELECT id FROM deals_client WHERE org_id = $1 AND deletion_id = $2))";
+        let deals = format!("SELECT id FROM deals_deal WHERE {gone}");
+        let contacts = format!("SELECT id FROM deals_contact WHERE {gone}");
+        let steps = [
+            format!("DELETE FROM deals_payment WHERE org_id = $1 AND of_id IS NOT NULL AND deal_id IN ({deals})"),
+            format!("DELETE FROM deals_payment WHERE org_id = $1 AND deal_id IN ({deals})"),
+            format!("DELETE FROM deals_deal WHERE {gone}"),
+            format!("UPDATE deals_deal SET contact_id = NULL WHERE org_id = $1 AND contact_id IN ({contacts})"),
+            format!("DELETE FROM deals_contact WHERE {gone}"),
+            "DELETE FROM deals_client WHERE org_id = $1 AND deletion_id = $2".to_owned(),
+        ];
+        let mut counts = Vec::new();
+        for sql in steps {
+            counts.push(run(conn, sql, [org.into(), id.into()]).await?);
+        }
+        // Acts of which nothing is left, this one among them.
+        let empty = "DELETE FROM deals_deletion WHERE org_id = $1 \
+             AND NOT EXISTS (SELECT 1 FROM deals_client c WHERE c.org_id = $1 AND c.deletion_id = deals_deletion.id) \
+             AND NOT EXISTS (SELECT 1 FROM deals_contact c WHERE c.org_id = $1 AND c.deletion_id = deals_deletion.id) \
+             AND NOT EXISTS (SELECT 1 FROM deals_deal d WHERE d.org_id = $1 AND d.deletion_id = deals_deletion.id)";
+        run(conn, empty, [org.into()]).await?;
+        let detail = vec![
+            ("payments", (counts[0] + counts[1]).into()),
+            ("deals", counts[2].into()),
+            ("contacts", counts[4].into()),
+            ("clients", counts[5].into()),
+        ];
+        self.noted(conn, (caller, access), "deals.purge", ("deletion", id.0), detail).await
+    }
+
+    /// What would go into the trash with a client, as it is now.
+    pub(super) async fn preview(
+        &self,
+        conn: &impl ConnectionTrait,
+        access: &Access,
+        row: &client::Model,
+    ) -> Result<DeletionPreview> {
+        let (org, id) = (access.org.id, row.id);
+        let count = async |sql: &str| -> Result<u64> { Ok(many(number(conn, sql, [org.into(), id.into()]).await?)) };
+        let of_deals = "(SELECT id FROM deals_deal WHERE org_id = $1 AND client_id = $2 AND deleted_at IS NULL)";
+        let contacts =
+            count("SELECT COUNT(*) FROM deals_contact WHERE org_id = $1 AND client_id = $2 AND deleted_at IS NULL")
+                .await?;
+        let deals =
+            count("SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND client_id = $2 AND deleted_at IS NULL")
+                .await?;
+        let payments =
+            count(&format!("SELECT COUNT(*) FROM deals_payment WHERE org_id = $1 AND deal_id IN {of_deals}")).await?;
+        let newest = count(&format!(
+            "SELECT MAX(at) FROM (SELECT updated_at AS at FROM deals_client WHERE org_id = $1 AND id = $2 \
+             UNION ALL SELECT MAX(updated_at) FROM deals_deal WHERE org_id = $1 AND client_id = $2 \
+             UNION ALL SELECT MAX(updated_at) FROM deals_contact WHERE org_id = $1 AND client_id = $2 \
+             UNION ALL SELECT MAX(updated_at) FROM deals_payment WHERE org_id = $1 AND deal_id IN {of_deals}) newest"
+        ))
+        .await?;
+        let object = super::changes::object(access, "client", id.0);
+        let sql = "SELECT COUNT(*) FROM kernel_audit_event WHERE object = $1";
+        let kept = many(number(conn, sql, [object.into()]).await?);
+        let link = |from, to, via, count| Link { from, to, via, count };
+        Ok(DeletionPreview {
+            root: Node { model: "client", id: id.0, label: row.name.clone() },
+            will_delete: BTreeMap::from([("client", 1), ("contact", contacts), ("deal", deals), ("payment", payments)]),
+            will_keep: BTreeMap::from([("audit", kept)]),
+            blockers: Vec::new(),
+            graph: vec![
+                link("client", "contact", "client_id", contacts),
+                link("client", "deal", "client_id", deals),
+                link("deal", "payment", "deal_id", payments),
+            ],
+            token: format!("{contacts:x}-{deals:x}-{payments:x}-{newest:x}"),
+        })
+    }
+
+    /// What went into the trash in one act, if the caller may bring it back.
+    async fn deletion_for(
+        &self,
+        conn: &impl ConnectionTrait,
+        access: &Access,
+        id: DeletionId,
+    ) -> Result<deletion::Model> {
+        let found = deletion::Entity::find_by_id(id).filter(deletion::COLUMN.org_id.eq(access.org.id));
+        let found = found.one(conn).await?.ok_or(Error::NotFound("deletion"))?;
+        // What one has thrown away oneself one may take out again.
+        if found.deleted_by != Some(access.member.id) && access.may(Permission::TrashRestore).is_err() {
+            return Err(Error::NotFound("deletion"));
+        }
+        Ok(found)
+    }
+
+    async fn show_deletions(&self, rows: Vec<deletion::Model>) -> Result<Vec<Deletion>> {
+        let people = self.members_as_people(self.db.conn(), rows.iter().filter_map(|row| row.deleted_by)).await?;
+        let show = |row: deletion::Model| Deletion {
+            id: row.id,
+            kind: row.kind,
+            label: row.label,
+            deleted_by: row.deleted_by.and_then(|member| people.get(member)),
+            deleted_at: row.deleted_at,
+        };
+        Ok(rows.into_iter().map(show).collect())
+    }
+}
+
+#[async_trait]
+impl Trash for SqlDeals {
+    async fn trash(&self, caller: &Caller, org: OrganizationId, page: PageQuery) -> Result<Page<Deletion>> {
+        let conn = self.db.conn();
+        let access = self.enter(conn, caller, org).await?;
+        let mut select = deletion::Entity::find().filter(deletion::COLUMN.org_id.eq(access.org.id));
+        if access.may(Permission::TrashRestore).is_err() {
+            select = select.filter(deletion::COLUMN.deleted_by.eq(access.member.id));
+        }
+        let ordering = Ordering { fields: &[("id", deletion::Column::Id)], usual: "-id", id: deletion::Column::Id };
+        let page = Page::<deletion::Model>::fetch(select, &ordering, &page, conn).await?;
+        let (rows, page) = page.take();
+        let shown = self.show_deletions(rows).await?;
+        Ok(page.with(|_| shown))
+    }
+
+    async fn restore(&self, caller: &Caller, org: OrganizationId, id: DeletionId) -> Result<Deletion> {
+        let row = self
+            .db
+            .write(|tx| async move {
+                let conn = tx.conn();
+                lock::<deletion::Entity>(conn, id).await?;
+                let access = self.enter(conn, caller, org).await?;
+                let row = self.deletion_for(conn, &access, id).await?;
+                for table in ["deals_client", "deals_contact", "deals_deal"] {
+                    let sql = format!(
+                        "UPDATE {table} SET deleted_at = NULL, deletion_id = NULL WHERE org_id = $1 AND deletion_id = $2"
+                    );
+                    run(conn, sql, [org.into(), id.into()]).await?;
+                }
+                let sql = "SELECT COUNT(*) FROM deals_client c WHERE c.org_id = $1 AND c.deleted_at IS NOT NULL AND ( \
+                     EXISTS (SELECT 1 FROM deals_deal d WHERE d.org_id = $1 AND d.client_id = c.id \
+                         AND d.deleted_at IS NULL) \
+                     OR EXISTS (SELECT 1 FROM deals_contact p WHERE p.org_id = $1 AND p.client_id = c.id \
+                         AND p.deleted_at IS NULL))";
+                if row.kind != DeletedKind::Client && number(conn, sql, [org.into()]).await? > 0 {
+                    return Err(Error::IllegalTransition("Its client is in the trash: bring that back first."));
+                }
+                deletion::Entity::delete_by_id(id).exec(conn).await?;
+                let detail = vec![("label", row.label.clone().into())];
+                self.noted(conn, (caller, &access), "deals.restore", ("deletion", id.0), detail).await?;
+                Ok::<_, Error>(row)
+            })
+            .await
+            .map_err(|error| {
+                let taken = "Another has taken its e-mail address or its place meanwhile.";
+                error.or_duplicate(&["email", "primary"], taken)
+            })?;
+        self.show_deletions(vec![row]).await?.pop().ok_or(Error::NotFound("deletion"))
+    }
+
+    async fn purge(&self, caller: &Caller, org: OrganizationId, id: DeletionId) -> Result<()> {
+        self.db
+            .write(|tx| async move {
+                let conn = tx.conn();
+                lock::<deletion::Entity>(conn, id).await?;
+                let access = self.enter_to(conn, caller, org, Permission::TrashPurge).await?;
+                self.deletion_for(conn, &access, id).await?;
+                self.purge_deletion(conn, (caller, &access), id).await
+            })
+            .await
+    }
+}

@@ -1,0 +1,89 @@
+use guildhall_deals::{ClientPatch, Clients, ContactPatch, Deals, Filter, NewClient, NewContact, NewDeal};
+use guildhall_kernel::{IfMatch, SliceQuery, UserId};
+
+use crate::harness::{code, deal, deals, faults, page, person};
+
+fn any() -> IfMatch {
+    IfMatch::default()
+}
+
+fn named(name: &str, email: &str) -> NewClient {
+    NewClient { name: name.into(), email: email.into(), ..NewClient::default() }
+}
+
+#[tokio::test]
+async fn a_client_is_added_found_changed_and_put_aside() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let new = NewClient { phone: "+49 (30) 123-456".into(), ..named("  Müller & Söhne  ", "Info@Mueller.example") };
+    let made = harness.create_client(&person(1), org, new).await.unwrap();
+    assert_eq!((made.name.as_str(), made.owner.as_ref().map(|owner| owner.id)), ("Müller & Söhne", Some(UserId(1))));
+    assert_eq!(Clients::client(&harness.deals, &person(1), org, made.id).await.unwrap(), made);
+    assert_eq!(code(harness.create_client(&person(1), org, named("x", "INFO@mueller.EXAMPLE")).await), "duplicate");
+    for bad in [named("", ""), named("x\ny", ""), named("x", "nobody"), named("x", "a@b@c"), named("x", "a b@c")] {
+        assert!(!faults(harness.create_client(&person(1), org, bad).await).is_empty());
+    }
+    let found = async |filter: &[(&str, &str)]| {
+        let filter = Filter::new(filter.iter().copied());
+        harness.clients(&person(1), org, filter, page()).await.unwrap().count
+    };
+    for (name, value) in [("q", "MÜLLER"), ("search", "söhne"), ("q", "123-456"), ("email", "info@MUELLER.example")] {
+        assert_eq!(found(&[(name, value)]).await, 1, "{value}");
+    }
+    assert_eq!(found(&[("owner", "2")]).await, 0);
+    let patch = ClientPatch { name: Some("Meier".into()), ..ClientPatch::default() };
+    let known = IfMatch::only(made.updated_at.into());
+    let id = made.id;
+    let deal = harness.deal_of(1, org, id, "1").await;
+    let changed = harness.change_client(&person(1), org, id, patch.clone(), known.clone()).await.unwrap();
+    assert_eq!((changed.name.as_str(), changed.email.as_str()), ("Meier", "Info@Mueller.example"));
+    assert_eq!(code(harness.change_client(&person(1), org, id, patch, known).await), "stale");
+    assert_eq!(harness.titles(1, org, &[("q", "meier")]).await, ["Website"], "deals follow the name");
+    assert!(harness.titles(1, org, &[("q", "müller")]).await.is_empty());
+    assert_eq!(harness.titles(1, org, &[("q", "website")]).await, ["Website"]);
+    assert_eq!(harness.read(1, org, deal.id).await.client.name, "Meier");
+    let log = harness.client_changes(&person(1), org, id, SliceQuery::newest(5)).await.unwrap().results;
+    assert_eq!(log[0].changes["name"], ("Müller & Söhne".into(), "Meier".into()));
+    harness.archive_client(&person(1), org, id, true).await.unwrap();
+    assert_eq!((found(&[]).await, found(&[("archived", "all")]).await), (0, 1));
+}
+
+#[tokio::test]
+async fn a_client_has_people_one_of_whom_is_asked_first() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let (one, two) = (harness.client_of(1, org, "One").await.id, harness.client_of(1, org, "Two").await.id);
+    let contact = |name: &str, is_primary| NewContact { first_name: name.into(), is_primary, ..NewContact::default() };
+    let ann = harness.create_contact(&person(1), org, one, contact("Ann", true)).await.unwrap();
+    let bob = harness.create_contact(&person(1), org, one, contact("Bob", true)).await.unwrap();
+    let listed = harness.contacts(&person(1), org, one, page()).await.unwrap().results;
+    assert_eq!(listed.iter().map(|contact| contact.is_primary).collect::<Vec<_>>(), [false, true]);
+    let first = ContactPatch { is_primary: Some(true), ..ContactPatch::default() };
+    harness.change_contact(&person(1), org, one, ann.id, first, any()).await.unwrap();
+    assert!(!harness.contact(&person(1), org, one, bob.id).await.unwrap().is_primary);
+    // Through another client there is no such person.
+    assert_eq!(code(harness.contact(&person(1), org, two, ann.id).await), "not_found");
+    let wrong = NewDeal { contact_id: Some(ann.id), ..deal(two, "x", "1") };
+    assert_eq!(faults(harness.create_deal(&person(1), org, None, wrong, None).await), ["contact_id"]);
+    let right = NewDeal { contact_id: Some(ann.id), ..deal(one, "x", "1") };
+    harness.create_deal(&person(1), org, None, right, None).await.unwrap();
+    harness.delete_contact(&person(1), org, one, ann.id, any()).await.unwrap();
+    assert_eq!(harness.contacts(&person(1), org, one, page()).await.unwrap().count, 1);
+}
+
+#[tokio::test]
+async fn a_client_is_given_to_others_by_those_who_may() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    harness.join(org, 2, "salesperson", None).await;
+    harness.join(org, 3, "salesperson", None).await;
+    let id = harness.client_of(2, org, "x").await.id;
+    let to = |user| ClientPatch { owner_id: Some(UserId(user)), ..ClientPatch::default() };
+    assert_eq!(code(harness.change_client(&person(2), org, id, to(3), any()).await), "not_granted");
+    assert_eq!(faults(harness.change_client(&person(1), org, id, to(40), any()).await), ["owner_id"]);
+    harness.change_client(&person(1), org, id, to(3), any()).await.unwrap();
+    assert!(Clients::client(&harness.deals, &person(3), org, id).await.is_ok());
+    assert!(Clients::client(&harness.deals, &person(2), org, id).await.is_ok(), "whoever made it keeps seeing it");
+    harness.sql("UPDATE deals_organization SET creator_keeps_access = false").await.unwrap();
+    assert_eq!(code(Clients::client(&harness.deals, &person(2), org, id).await), "client_not_found");
+}

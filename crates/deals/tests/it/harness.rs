@@ -1,0 +1,208 @@
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use guildhall_deals::{
+    Amount, Client, ClientId, Clients, Currency, Deal, DealId, Deals, Filter, Host, Member, Members, NewClient,
+    NewDeal, NewMember, NewOrganization, NewPayment, NewTeam, OrganizationId, Organizations, Payment, PaymentMethod,
+    Payments, RoleId, SqlDeals, TeamId, migrations,
+};
+use guildhall_kernel::{
+    self as kernel, Caller, Clock, HostTables, PageQuery, Roles, Timestamp, UserId,
+    db::SqlMigration,
+    idempotency::Made,
+    testing::{TestDb, fake_directory},
+};
+use sea_orm::{ConnectionTrait, DbErr, Statement};
+use sea_orm_migration::MigrationTrait;
+
+/// The people of the host: ids 1 to 60, in a table that the crate has never heard of.
+pub(crate) fn with_people() -> Vec<Box<dyn MigrationTrait>> {
+    let rows: Vec<String> = (1..=60).map(|id| format!("({id}, 'person-{id}')")).collect();
+    let up = format!(
+        "CREATE TABLE people (id {{id}}, name text); INSERT INTO people (id, name) VALUES {};",
+        rows.join(", ")
+    );
+    let mut all: Vec<Box<dyn MigrationTrait>> =
+        vec![Box::new(SqlMigration::new("m20240101_000000_people", &up, "DROP TABLE people;"))];
+    all.extend(guildhall_kernel::migrations(&HostTables { users: "people" }));
+    all.extend(migrations(&HostTables { users: "people" }));
+    all
+}
+
+pub(crate) struct Harness {
+    pub(crate) db: TestDb,
+    pub(crate) deals: SqlDeals,
+    ahead: Arc<AtomicI64>,
+}
+
+impl Deref for Harness {
+    type Target = SqlDeals;
+
+    fn deref(&self) -> &SqlDeals {
+        &self.deals
+    }
+}
+
+pub(crate) async fn deals() -> Harness {
+    with_connections(1).await
+}
+
+pub(crate) async fn with_connections(connections: u32) -> Harness {
+    let db = TestDb::with_connections(with_people, connections).await;
+    let ahead = Arc::new(AtomicI64::new(0));
+    let offset = ahead.clone();
+    let clock =
+        Clock::from_fn(move || Timestamp::now() + Duration::from_micros(offset.load(Ordering::Relaxed).unsigned_abs()));
+    let host = Host { clock, directory: Arc::new(fake_directory(1..=60)) };
+    let deals = SqlDeals::new(db.handle(), host);
+    Harness { db, deals, ahead }
+}
+
+impl Harness {
+    pub(crate) async fn rows(&self, table: &str) -> i64 {
+        self.number(&format!("SELECT COUNT(*) FROM {table}")).await
+    }
+
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        let query = Statement::from_string(self.db.backend(), sql);
+        self.db.conn().query_one_raw(query).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+    }
+
+    pub(crate) async fn sql(&self, sql: &str) -> Result<(), DbErr> {
+        self.db.write(|tx| async move { tx.conn().execute_unprepared(sql).await.map(|_| ()) }).await
+    }
+
+    /// Lets time go by.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.ahead.fetch_add(i64::try_from(time.as_micros()).unwrap(), Ordering::Relaxed);
+    }
+
+    /// Every counter is what it counts.
+    pub(crate) async fn assert_counted(&self) {
+        let findings = self.examine(false).await.unwrap();
+        assert!(findings.iter().all(|finding| !finding.is_fault()), "{findings:?}");
+    }
+
+    /// An organization of person 1.
+    pub(crate) async fn org(&self) -> OrganizationId {
+        self.org_of(1, "Acme").await
+    }
+
+    pub(crate) async fn org_of(&self, owner: i64, name: &str) -> OrganizationId {
+        let new = NewOrganization { name: name.to_owned(), ..NewOrganization::default() };
+        self.create_organization(&person(owner), new).await.unwrap().id
+    }
+
+    pub(crate) async fn role(&self, org: OrganizationId, key: &str) -> RoleId {
+        let roles = Members::roles(&self.deals, &person_in(self, org).await, org, page()).await.unwrap();
+        roles.results.iter().find(|role| role.key.as_deref() == Some(key)).unwrap().id
+    }
+
+    pub(crate) async fn join(&self, org: OrganizationId, user: i64, role: &str, team: Option<TeamId>) -> Member {
+        let role_id = self.role(org, role).await;
+        let new = NewMember { user_id: UserId(user), role_id, team_id: team, leads_team: false };
+        self.add_member(&person_in(self, org).await, org, new).await.unwrap()
+    }
+
+    pub(crate) async fn team_of(&self, org: OrganizationId, name: &str, parent_id: Option<TeamId>) -> TeamId {
+        let new = NewTeam { name: name.to_owned(), parent_id };
+        self.create_team(&person_in(self, org).await, org, new).await.unwrap().id
+    }
+
+    pub(crate) async fn client_of(&self, user: i64, org: OrganizationId, name: &str) -> Client {
+        let new = NewClient { name: name.to_owned(), ..NewClient::default() };
+        self.create_client(&person(user), org, new).await.unwrap()
+    }
+
+    pub(crate) async fn deal_of(&self, user: i64, org: OrganizationId, client: ClientId, value: &str) -> Deal {
+        made(self.create_deal(&person(user), org, None, deal(client, "Website", value), None).await.unwrap())
+    }
+
+    pub(crate) async fn pay(&self, user: i64, org: OrganizationId, deal: DealId, amount: &str) -> Payment {
+        made(self.record_payment(&person(user), org, deal.into(), payment(amount), None).await.unwrap())
+    }
+
+    pub(crate) async fn read(&self, user: i64, org: OrganizationId, id: DealId) -> Deal {
+        Deals::deal(&self.deals, &person(user), org, id.into(), None).await.unwrap()
+    }
+
+    /// The titles of the deals that somebody sees.
+    pub(crate) async fn titles(&self, user: i64, org: OrganizationId, filter: &[(&str, &str)]) -> Vec<String> {
+        let filter = Filter::new(filter.iter().copied());
+        let found = Deals::deals(&self.deals, &person(user), org, None, filter, page()).await.unwrap();
+        found.results.into_iter().map(|deal| deal.title).collect()
+    }
+}
+
+/// An owner of an organization.
+async fn person_in(harness: &Harness, org: OrganizationId) -> Caller {
+    let sql = format!(
+        "SELECT m.user_id FROM deals_member m JOIN deals_role r ON r.id = m.role_id \
+         WHERE m.org_id = {org} AND r.key = 'owner' AND m.status = 'active' ORDER BY m.id LIMIT 1"
+    );
+    person(harness.number(&sql).await)
+}
+
+pub(crate) fn made<T>(made: Made<T>) -> T {
+    match made {
+        Made::New(value) => value,
+        Made::Before(answer) => panic!("made before: {answer}"),
+    }
+}
+
+pub(crate) fn person(id: i64) -> Caller {
+    Caller::new(UserId(id), Roles::default())
+}
+
+pub(crate) fn page() -> PageQuery {
+    PageQuery::new(1, 100)
+}
+
+pub(crate) fn deal(client: ClientId, title: &str, value: &str) -> NewDeal {
+    NewDeal {
+        client_id: Some(client),
+        title: title.to_owned(),
+        description: String::new(),
+        value: Some(Amount::new(value)),
+        currency: Currency::from_code("USD"),
+        pipeline_id: None,
+        stage: None,
+        contact_id: None,
+        probability: None,
+        source: String::new(),
+        expected_close_date: None,
+        owner_id: None,
+    }
+}
+
+pub(crate) fn payment(amount: &str) -> NewPayment {
+    NewPayment {
+        amount: Amount::new(amount),
+        currency: None,
+        method: PaymentMethod::Bank,
+        received_on: None,
+        reference: String::new(),
+        cheque_number: None,
+    }
+}
+
+pub(crate) fn code<T>(outcome: Result<T, guildhall_deals::Error>) -> String {
+    match outcome {
+        Ok(_) => "ok".to_owned(),
+        Err(error) => kernel::Error::from(error).code().to_owned(),
+    }
+}
+
+/// The fields that are refused.
+pub(crate) fn faults<T>(outcome: Result<T, guildhall_deals::Error>) -> Vec<String> {
+    match outcome {
+        Ok(_) => Vec::new(),
+        Err(error) => kernel::Error::from(error).fields().keys().cloned().collect(),
+    }
+}

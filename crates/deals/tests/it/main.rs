@@ -1,0 +1,14 @@
+//! The promises of organizations, clients, deals and payments, beside a user table that is not ours.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod board;
+mod cleanup;
+mod clients;
+mod deals;
+mod harness;
+mod http;
+mod members;
+mod payments;
+mod plans;
+mod removal;
+mod trash;

@@ -1,0 +1,87 @@
+use guildhall_deals::{Deals, Filter, Members, Organizations, Payments, Removal};
+use guildhall_kernel::{Clock, IfMatch, UserId, UserRemoval};
+use sea_orm::ConnectionTrait;
+
+use crate::harness::{Harness, code, deals, page, person};
+
+/// Removes somebody as a host does: asks, hands over, deletes.
+async fn remove(harness: &Harness, user: i64, heir: Option<i64>) -> Result<Vec<guildhall_kernel::Blocker>, String> {
+    let removal = &Removal::new(Clock::system());
+    let (user, heir) = (UserId(user), heir.map(UserId));
+    harness
+        .db
+        .write(|tx| async move {
+            let blockers = removal.blockers(tx.conn(), user, heir).await?;
+            if !blockers.is_empty() {
+                return Ok(blockers);
+            }
+            removal.release(tx.conn(), user, heir).await?;
+            tx.conn().execute_unprepared(&format!("DELETE FROM people WHERE id = {user}")).await?;
+            Ok::<_, guildhall_deals::Error>(Vec::new())
+        })
+        .await
+        .map_err(|error| format!("{error}"))
+}
+
+#[tokio::test]
+async fn whoever_made_deals_stays_until_an_heir_takes_them() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    harness.join(org, 2, "salesperson", None).await;
+    harness.join(org, 3, "salesperson", None).await;
+    let client = harness.client_of(2, org, "Global Corp").await.id;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(harness.deal_of(2, org, client, "10").await.id);
+    }
+    harness.pay(2, org, ids[0], "5").await;
+    assert!(harness.sql("DELETE FROM people WHERE id = 2").await.is_err(), "the database says so too");
+    let blockers = remove(&harness, 2, None).await.unwrap();
+    assert_eq!(
+        (blockers[0].model, blockers[0].count, blockers[0].examples[0].as_str()),
+        ("deal", 3, "DLID0001 - Global Corp")
+    );
+    assert_eq!((blockers[1].model, blockers[1].count), ("payment", 1));
+    assert!(remove(&harness, 2, Some(40)).await.unwrap_err().contains("reassign_to"));
+    assert_eq!(remove(&harness, 2, Some(3)).await.unwrap(), []);
+    let seen = harness.read(3, org, ids[0]).await;
+    assert_eq!((seen.owner.unwrap().id, seen.created_by.unwrap().id), (UserId(3), UserId(3)));
+    // The ledger remembers, without the name.
+    let payments = harness.payments(&person(1), org, None, Filter::default(), page()).await.unwrap().results;
+    assert_eq!((payments.len(), payments[0].recorded_by.is_none()), (1, true));
+    assert_eq!(harness.members(&person(1), org, page()).await.unwrap().count, 2);
+    harness.assert_counted().await;
+}
+
+#[tokio::test]
+async fn what_lies_in_the_trash_keeps_nobody() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    harness.join(org, 2, "salesperson", None).await;
+    let client = harness.client_of(2, org, "x").await.id;
+    let id = harness.deal_of(2, org, client, "1").await.id;
+    harness.delete_deal(&person(2), org, id.into(), false, IfMatch::default()).await.unwrap();
+    assert_eq!(remove(&harness, 2, None).await.unwrap(), []);
+    let own = harness.own_membership(&person(1), org).await.unwrap().member.id;
+    assert_eq!(
+        harness.number(&format!("SELECT COUNT(*) FROM deals_deal WHERE owner_id = {own} AND created_by = {own}")).await,
+        1
+    );
+    assert_eq!(harness.number(&format!("SELECT COUNT(*) FROM deals_client WHERE owner_id = {own}")).await, 1);
+}
+
+#[tokio::test]
+async fn an_organization_keeps_its_last_owner_unless_there_is_an_heir() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let blockers = remove(&harness, 1, None).await.unwrap();
+    assert_eq!((blockers[0].model, blockers[0].examples.as_slice()), ("organization", &["Acme".to_owned()][..]));
+    harness.join(org, 2, "viewer", None).await;
+    assert_eq!(remove(&harness, 1, Some(2)).await.unwrap(), []);
+    assert_eq!(harness.organization(&person(2), org).await.unwrap().role, "Owner");
+    assert_eq!(code(harness.organization(&person(1), org).await), "organization_not_found");
+    // Somebody of whom there is nothing leaves nothing.
+    harness.join(org, 3, "viewer", None).await;
+    assert_eq!(remove(&harness, 3, None).await.unwrap(), []);
+    assert_eq!(harness.number("SELECT COUNT(*) FROM deals_member WHERE status = 'gone'").await, 0);
+}

@@ -1,0 +1,146 @@
+//! What somebody learns of an organization that they are not in, whatever they ask: the routes come from the
+//! description of the API, the ids from the database.
+
+use std::collections::BTreeMap;
+
+use guildhall_gateway::document;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::server::{TestServer, bearer};
+
+const ORGS: &str = "/api/crm/organizations/";
+/// Stands in every text of the foreign organization, and nowhere else.
+const SECRET: &str = "xylophone";
+
+/// An organization with something of every kind; gives its ids by the parameter of a path that takes them.
+async fn furnished(server: &TestServer, owner: &str, word: &str) -> BTreeMap<&'static str, i64> {
+    let post = async |path: String, body: Value| {
+        let answer = server.post(&path, owner, body).await;
+        assert!(answer.status.is_success(), "{path}: {} {}", answer.status, answer.text);
+        answer.json()
+    };
+    let id = |made: &Value| made["id"].as_i64().unwrap();
+    let org = id(&post(ORGS.into(), json!({"name": word})).await);
+    let at = format!("{ORGS}{org}/");
+    let team = id(&post(format!("{at}teams/"), json!({"name": word})).await);
+    let role = id(&post(format!("{at}roles/"), json!({"name": word, "permissions": ["deal.read"]})).await);
+    let member = id(&server.get(&format!("{at}me/"), owner).await.json()["member"]);
+    let client =
+        id(&post(format!("{at}clients/"), json!({"name": word, "email": format!("{word}@example.org")})).await);
+    let contact = id(&post(format!("{at}clients/{client}/contacts/"), json!({"first_name": word})).await);
+    let new = json!({"title": word, "description": word, "value": "10", "client_id": client});
+    let deal = id(&post(format!("{at}deals/"), new.clone()).await);
+    let payment = json!({"amount": "5", "method": "bank", "reference": word});
+    let payment = id(&post(format!("{at}deals/{deal}/payments/"), payment).await);
+    let pipeline = &server.get(&format!("{at}pipelines/"), owner).await.json()["results"][0];
+    let (pipeline, stage) = (id(pipeline), id(&pipeline["stages"][0]));
+    let trashed = id(&post(format!("{at}deals/"), new).await);
+    assert_eq!(server.delete(&format!("{at}deals/{trashed}/"), owner).await.status, 204);
+    let deletion = id(&server.get(&format!("{at}trash/"), owner).await.json()["results"][0]);
+    BTreeMap::from([
+        ("org", org),
+        ("team", team),
+        ("role", role),
+        ("member", member),
+        ("client", client),
+        ("contact", contact),
+        ("deal", deal),
+        ("payment", payment),
+        ("pipeline", pipeline),
+        ("stage", stage),
+        ("deletion", deletion),
+    ])
+}
+
+/// Something that fits the body of most operations, so that no refusal of the input hides the answer.
+fn body(ids: &BTreeMap<&'static str, i64>, path: &str) -> Value {
+    let mut body = json!({
+        "name": "x", "title": "x", "first_name": "x", "amount": "1", "method": "bank", "user_id": 1, "to_user_id": 1,
+        "role_id": ids["role"], "team_id": ids["team"], "stage": ids["stage"], "client_id": ids["client"],
+        "contact_id": ids["contact"], "pipeline_id": ids["pipeline"],
+    });
+    if path.ends_with("/reorder/") {
+        body["stages"] = json!([ids["stage"]]);
+    }
+    body
+}
+
+fn filled(path: &str, ids: &BTreeMap<&'static str, i64>) -> String {
+    ids.iter().fold(path.to_owned(), |path, (name, id)| path.replace(&format!("{{{name}}}"), &id.to_string()))
+}
+
+#[tokio::test]
+async fn an_organization_does_not_exist_for_others_and_lends_them_nothing() {
+    let server = TestServer::start().await;
+    let anna = bearer(&server.newcomer("anna").await);
+    let eve = bearer(&server.newcomer("eve").await);
+    let theirs = furnished(&server, &anna, SECRET).await;
+    let own = furnished(&server, &eve, "ordinary").await;
+    let rows = async || {
+        let mut rows = server.rows().await;
+        rows.remove("accounts_throttle");
+        rows
+    };
+    // Their ids throughout; then her own organization with their ids beneath it, which no key may join.
+    let crossed: BTreeMap<&'static str, i64> =
+        theirs.iter().map(|(name, id)| (*name, if *name == "org" { own["org"] } else { *id })).collect();
+    let document = serde_json::to_value(document()).unwrap();
+    let mut asked = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        if !path.starts_with("/api/crm/") || !path.contains('{') {
+            continue;
+        }
+        for method in item.as_object().unwrap().keys() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            for ids in [&theirs, &crossed] {
+                let beneath = path.matches('{').count() > usize::from(path.contains("{org}"));
+                if ids == &crossed && !beneath {
+                    continue;
+                }
+                for query in ["", "?purge=true&q=xylo"] {
+                    let before = rows().await;
+                    let path = filled(path, ids);
+                    let request =
+                        server.request(method.clone(), &format!("{path}{query}")).header("authorization", &eve);
+                    let request = if method == Method::GET { request } else { request.json(&body(&theirs, &path)) };
+                    let answer = server.send(request).await;
+                    asked += 1;
+                    assert_eq!(answer.status, 404, "{method} {path}{query}: {}", answer.text);
+                    assert!(!answer.text.to_lowercase().contains(SECRET), "{method} {path}: {}", answer.text);
+                    assert_eq!(rows().await, before, "{method} {path}{query}");
+                }
+            }
+        }
+    }
+    assert!(asked > 200, "{asked}");
+    // Their ids in the bodies of her own acts.
+    let at = format!("{ORGS}{}/", own["org"]);
+    for (path, body) in [
+        ("deals/".to_owned(), json!({"title": "x", "client_id": theirs["client"]})),
+        (format!("clients/{}/deals/", own["client"]), json!({"title": "x", "contact_id": theirs["contact"]})),
+        (format!("clients/{}/deals/", own["client"]), json!({"title": "x", "stage": theirs["stage"]})),
+        (format!("clients/{}/deals/", own["client"]), json!({"title": "x", "pipeline_id": theirs["pipeline"]})),
+        (format!("deals/{}/move/", own["deal"]), json!({"stage": theirs["stage"]})),
+        (format!("deals/{}/move/", own["deal"]), json!({"stage": "lead", "after": theirs["deal"]})),
+        ("members/".to_owned(), json!({"user_id": 1, "role_id": theirs["role"]})),
+        ("teams/".to_owned(), json!({"name": "x", "parent_id": theirs["team"]})),
+    ] {
+        let before = rows().await;
+        let answer = server.post(&format!("{at}{path}"), &eve, body).await;
+        assert!([400, 404].contains(&answer.status.as_u16()), "{path}: {} {}", answer.status, answer.text);
+        assert_eq!(rows().await, before, "{path}");
+    }
+    // Nothing of theirs is in a list of hers.
+    for list in ["clients/", "deals/", "payments/", "members/", "roles/", "teams/", "pipelines/", "trash/", "audit/"] {
+        let answer = server.get(&format!("{at}{list}"), &eve).await;
+        assert!(answer.status == 200 && !answer.text.contains(SECRET), "{list}: {}", answer.text);
+    }
+    // And the database itself would not hold such a row.
+    let wrong = format!("UPDATE deals_deal SET client_id = {} WHERE id = {}", theirs["client"], own["deal"]);
+    let wrong = server.db.write(|tx| {
+        let wrong = wrong.clone();
+        async move { sea_orm::ConnectionTrait::execute_unprepared(tx.conn(), &wrong).await.map(|_| ()) }
+    });
+    assert!(wrong.await.is_err());
+}
