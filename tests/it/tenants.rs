@@ -35,6 +35,8 @@ async fn furnished(server: &TestServer, owner: &str, word: &str) -> BTreeMap<&'s
     let payment = id(&post(format!("{at}deals/{deal}/payments/"), payment).await);
     let pipeline = &server.get(&format!("{at}pipelines/"), owner).await.json()["results"][0];
     let (pipeline, stage) = (id(pipeline), id(&pipeline["stages"][0]));
+    let task = id(&post(format!("{at}tasks/"), json!({"title": word, "deal_id": deal})).await);
+    post(format!("{at}deals/{deal}/activity/"), json!({"content": word})).await;
     let trashed = id(&post(format!("{at}deals/"), new).await);
     assert_eq!(server.delete(&format!("{at}deals/{trashed}/"), owner).await.status, 204);
     let deletion = id(&server.get(&format!("{at}trash/"), owner).await.json()["results"][0]);
@@ -49,6 +51,7 @@ async fn furnished(server: &TestServer, owner: &str, word: &str) -> BTreeMap<&'s
         ("payment", payment),
         ("pipeline", pipeline),
         ("stage", stage),
+        ("task", task),
         ("deletion", deletion),
     ])
 }
@@ -58,7 +61,7 @@ fn body(ids: &BTreeMap<&'static str, i64>, path: &str) -> Value {
     let mut body = json!({
         "name": "x", "title": "x", "first_name": "x", "amount": "1", "method": "bank", "user_id": 1, "to_user_id": 1,
         "role_id": ids["role"], "team_id": ids["team"], "stage": ids["stage"], "client_id": ids["client"],
-        "contact_id": ids["contact"], "pipeline_id": ids["pipeline"],
+        "content": "x", "contact_id": ids["contact"], "pipeline_id": ids["pipeline"],
     });
     if path.ends_with("/reorder/") {
         body["stages"] = json!([ids["stage"]]);
@@ -124,6 +127,9 @@ async fn an_organization_does_not_exist_for_others_and_lends_them_nothing() {
         (format!("deals/{}/move/", own["deal"]), json!({"stage": theirs["stage"]})),
         (format!("deals/{}/move/", own["deal"]), json!({"stage": "lead", "after": theirs["deal"]})),
         ("members/".to_owned(), json!({"user_id": 1, "role_id": theirs["role"]})),
+        ("tasks/".to_owned(), json!({"title": "x", "deal_id": theirs["deal"]})),
+        ("tasks/".to_owned(), json!({"title": "x", "client_id": theirs["client"]})),
+        (format!("clients/{}/merge/", own["client"]), json!({"client_id": theirs["client"]})),
         ("teams/".to_owned(), json!({"name": "x", "parent_id": theirs["team"]})),
     ] {
         let before = rows().await;
@@ -132,7 +138,19 @@ async fn an_organization_does_not_exist_for_others_and_lends_them_nothing() {
         assert_eq!(rows().await, before, "{path}");
     }
     // Nothing of theirs is in a list of hers.
-    for list in ["clients/", "deals/", "payments/", "members/", "roles/", "teams/", "pipelines/", "trash/", "audit/"] {
+    for list in [
+        "clients/",
+        "deals/",
+        "payments/",
+        "members/",
+        "roles/",
+        "teams/",
+        "pipelines/",
+        "trash/",
+        "audit/",
+        "tasks/",
+        "reports/dashboard/",
+    ] {
         let answer = server.get(&format!("{at}{list}"), &eve).await;
         assert!(answer.status == 200 && !answer.text.contains(SECRET), "{list}: {}", answer.text);
     }

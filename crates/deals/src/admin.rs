@@ -3,7 +3,8 @@
 use guildhall_kernel::admin::Model;
 
 use crate::entity::{
-    client, contact, counter, deal, deletion, member, organization, payment, pipeline, role, stage, stage_change, team,
+    activity, client, commission, contact, counter, deal, deletion, member, merged_client, organization, payment,
+    pipeline, role, stage, stage_change, task, team,
 };
 
 /// Every table of this crate.
@@ -43,6 +44,18 @@ pub fn admin() -> Vec<Model> {
             .list(&["code", "deal_id", "kind", "amount_minor", "currency", "state", "received_on"])
             .filters(&["org_id", "deal_id", "state", "kind"])
             .read_only(),
+        Model::new(commission::Entity, "commission")
+            .list(&["member_id", "deal_id", "amount_minor", "currency", "earned_on"])
+            .filters(&["org_id", "member_id"])
+            .read_only(),
+        Model::new(activity::Entity, "activity")
+            .list(&["kind", "content", "client_id", "deal_id", "happened_at"])
+            .filters(&["org_id", "client_id", "deal_id", "kind"]),
+        Model::new(task::Entity, "task")
+            .list(&["title", "assignee_id", "due_at", "done_at", "deal_id"])
+            .search(&["title"])
+            .filters(&["org_id", "assignee_id"]),
+        Model::new(merged_client::Entity, "merged client").list(&["org_id", "old_id", "client_id"]).read_only(),
         Model::new(deletion::Entity, "deletion")
             .list(&["label", "kind", "org_id", "deleted_by", "deleted_at"])
             .filters(&["org_id"])

@@ -1,18 +1,22 @@
 //! The tables, one module each.
 #![expect(unreachable_pub, reason = "SeaORM makes public items beside the structs")]
 
+pub(crate) mod activity;
 pub(crate) mod client;
+pub(crate) mod commission;
 pub(crate) mod contact;
 pub(crate) mod counter;
 pub(crate) mod deal;
 pub(crate) mod deletion;
 pub(crate) mod member;
+pub(crate) mod merged_client;
 pub(crate) mod organization;
 pub(crate) mod payment;
 pub(crate) mod pipeline;
 pub(crate) mod role;
 pub(crate) mod stage;
 pub(crate) mod stage_change;
+pub(crate) mod task;
 pub(crate) mod team;
 
 #[cfg(test)]
@@ -25,18 +29,22 @@ mod tests {
     #[tokio::test]
     async fn the_migrations_make_what_the_entities_describe() {
         let tables = vec![
+            table(activity::Entity),
             table(client::Entity),
+            table(commission::Entity),
             table(contact::Entity),
             table(counter::Entity),
             table(deal::Entity),
             table(deletion::Entity),
             table(member::Entity),
+            table(merged_client::Entity),
             table(organization::Entity),
             table(payment::Entity),
             table(pipeline::Entity),
             table(role::Entity),
             table(stage::Entity),
             table(stage_change::Entity),
+            table(task::Entity),
             table(team::Entity),
         ];
         let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");

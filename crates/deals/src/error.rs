@@ -16,6 +16,9 @@ pub enum Error {
     /// No such client, or the caller may not know of it.
     #[error("Client {0} does not exist.")]
     ClientNotFound(ClientId),
+    /// A client that has become another.
+    #[error("The client has become client {0}.")]
+    ClientMerged(ClientId),
     /// No such deal, or the caller may not know of it.
     #[error("Deal {0} does not exist.")]
     DealNotFound(DealId),
@@ -118,6 +121,7 @@ impl From<Error> for kernel::Error {
             Error::OrganizationNotFound(_) => Self::new(Kind::NotFound, "organization_not_found", detail),
             Error::OrganizationRequired => Self::new(Kind::Invalid, "organization_required", detail),
             Error::ClientNotFound(_) => Self::new(Kind::NotFound, "client_not_found", detail),
+            Error::ClientMerged(id) => Self::new(Kind::NotFound, "client_merged", detail).with("merged_into", id.0),
             Error::DealNotFound(_) => Self::new(Kind::NotFound, "deal_not_found", detail),
             Error::NotFound(_) => Self::new(Kind::NotFound, "not_found", detail),
             Error::NotGranted(word) => Self::new(Kind::Forbidden, "not_granted", detail).with("permission", word),

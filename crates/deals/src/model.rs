@@ -4,7 +4,9 @@ mod clients;
 mod deals;
 mod organizations;
 mod payments;
+mod reports;
 mod trash;
+mod work;
 
 use std::fmt;
 
@@ -16,7 +18,7 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
 };
 
-pub use clients::{Client, ClientPatch, ClientStub, Contact, ContactPatch, NewClient, NewContact};
+pub use clients::{Client, ClientPatch, ClientStub, Contact, ContactPatch, Duplicate, Merging, NewClient, NewContact};
 pub use deals::{
     Board, BoardColumn, Closing, Deal, DealPatch, DealStatus, Lane, Move, NewDeal, NewPipeline, NewStage,
     PaymentStatus, Pipeline, PipelinePatch, Place, Stage, StageChange, StageOrder, StagePatch, StageRef, StageRemoval,
@@ -27,7 +29,12 @@ pub use organizations::{
     OrganizationPatch, Overpayment, Own, Reassigned, Role, RolePatch, RoleStub, Team, TeamPatch,
 };
 pub use payments::{NewPayment, NewRefund, NewReversal, Payment, PaymentKind, PaymentMethod};
+pub use reports::{
+    Conversion, Dashboard, Earned, MonthAmount, Period, PipelineFilter, PipelineReport, Receivable, StageEntered,
+    StageTotals, Standing,
+};
 pub use trash::{Change, Cleaned, DeletedKind, Deletion, DeletionPreview, Link, Node};
+pub use work::{Activity, ActivityKind, NewActivity, NewTask, Task, TaskPatch};
 
 define_id!(
     /// A tenant.
@@ -68,6 +75,14 @@ define_id!(
 define_id!(
     /// An entry in the ledger.
     PaymentId
+);
+define_id!(
+    /// Something that happened with a client.
+    ActivityId
+);
+define_id!(
+    /// Something to be done.
+    TaskId
 );
 define_id!(
     /// What was put into the trash in one act.

@@ -81,6 +81,10 @@ permissions! {
     TrashPurge, "trash.purge", false, "Remove for good what is in the trash";
     AuditRead, "audit.read", false, "Read what was changed, by whom and when";
     ReportRead, "report.read", true, "See reports about deals that one sees";
+    CommissionRead, "commission.read", true, "See what people earn";
+    CommissionManage, "commission.manage", false, "Say how much people earn";
+    TaskRead, "task.read", true, "See tasks";
+    TaskUpdate, "task.update", true, "Change, finish and remove tasks";
 }
 
 impl Permission {
@@ -232,6 +236,10 @@ pub(crate) const PRESETS: &[Preset] = &[
             "trash.restore",
             "audit.read",
             "report.read",
+            "commission.read",
+            "commission.manage",
+            "task.read",
+            "task.update",
         ],
     },
     Preset {
@@ -253,6 +261,9 @@ pub(crate) const PRESETS: &[Preset] = &[
             "payment.read:team",
             "payment.create:team",
             "report.read:team",
+            "commission.read:own",
+            "task.read:team",
+            "task.update:team",
         ],
     },
     Preset {
@@ -272,6 +283,9 @@ pub(crate) const PRESETS: &[Preset] = &[
             "payment.read:own",
             "payment.create:own",
             "report.read:own",
+            "commission.read:own",
+            "task.read:own",
+            "task.update:own",
         ],
     },
     Preset {
@@ -287,6 +301,7 @@ pub(crate) const PRESETS: &[Preset] = &[
             "payment.reverse",
             "audit.read",
             "report.read",
+            "commission.read",
         ],
     },
     Preset { key: "viewer", name: "Viewer", words: &["member.read", "client.read", "deal.read"] },

@@ -6,7 +6,9 @@ mod members;
 mod organizations;
 mod payments;
 mod pipelines;
+mod reports;
 mod short;
+mod work;
 
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, openapi::OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Clients, Deals, Members, Organizations, Payments, Pipelines, SqlDeals, Trash};
+use crate::{Clients, Deals, Members, Organizations, Payments, Pipelines, Reports, SqlDeals, Trash, Work};
 
 /// What the routes need.
 #[derive(Clone, FromRef)]
@@ -33,6 +35,10 @@ pub struct DealsState {
     pub pipelines: Arc<dyn Pipelines>,
     /// What was paid for them.
     pub payments: Arc<dyn Payments>,
+    /// What was done with clients, and what is to be done.
+    pub work: Arc<dyn Work>,
+    /// Sums.
+    pub reports: Arc<dyn Reports>,
     /// What was deleted.
     pub trash: Arc<dyn Trash>,
     /// Who is asking.
@@ -52,6 +58,8 @@ impl DealsState {
             deals: all.clone(),
             pipelines: all.clone(),
             payments: all.clone(),
+            work: all.clone(),
+            reports: all.clone(),
             trash: all,
             auth,
             url,
@@ -77,6 +85,8 @@ fn routes() -> OpenApiRouter<DealsState> {
         .merge(pipelines::routes())
         .merge(deals::routes())
         .merge(payments::routes())
+        .merge(work::routes())
+        .merge(reports::routes())
         .merge(short::routes())
 }
 

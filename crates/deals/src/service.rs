@@ -6,7 +6,9 @@ mod members;
 mod organizations;
 mod payments;
 mod pipelines;
+mod reports;
 mod trash;
+mod work;
 
 pub use clients::Clients;
 pub use deals::Deals;
@@ -14,10 +16,12 @@ pub use members::Members;
 pub use organizations::Organizations;
 pub use payments::Payments;
 pub use pipelines::Pipelines;
+pub use reports::Reports;
 pub use trash::Trash;
+pub use work::Work;
 
 #[cfg(feature = "testing")]
 pub use self::{
     clients::MockClients, deals::MockDeals, members::MockMembers, organizations::MockOrganizations,
-    payments::MockPayments, pipelines::MockPipelines, trash::MockTrash,
+    payments::MockPayments, pipelines::MockPipelines, reports::MockReports, trash::MockTrash, work::MockWork,
 };

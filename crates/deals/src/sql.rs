@@ -9,13 +9,16 @@ mod contacts;
 mod deals;
 mod doctor;
 mod members;
+mod merge;
 mod organizations;
 mod payments;
 mod pipelines;
 mod removal;
+mod reports;
 mod roles;
 mod teams;
 mod trash;
+mod work;
 
 use std::{
     collections::{HashMap, HashSet},

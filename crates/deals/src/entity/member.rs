@@ -20,6 +20,8 @@ pub struct Model {
     pub status: MemberStatus,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// What they earn of verified money, in hundredths of a per cent.
+    pub commission_bp: i64,
     #[sea_orm(belongs_to, from = "org_id", to = "id")]
     pub organization: BelongsTo<super::organization::Entity>,
     #[sea_orm(belongs_to, from = "role_id", to = "id")]

@@ -194,3 +194,19 @@ pub struct ContactPatch {
     #[garde(skip)]
     pub is_primary: Option<bool>,
 }
+
+/// A client that may be the same as another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Duplicate {
+    /// The client.
+    pub client: Client,
+    /// What the two have in common: `name`, `email`, `phone`.
+    pub same: Vec<&'static str>,
+}
+
+/// Which client becomes part of another.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+pub struct Merging {
+    /// The one that goes.
+    pub client_id: ClientId,
+}

@@ -224,6 +224,8 @@ pub struct Member {
     pub leads_team: bool,
     /// Where they stand.
     pub status: MemberStatus,
+    /// What they earn of verified money, in hundredths of a per cent.
+    pub commission_bp: i64,
     /// When they came.
     pub created_at: Timestamp,
     /// When this last changed.
@@ -264,6 +266,9 @@ pub struct MemberPatch {
     /// `active` or `deactivated`.
     #[garde(skip)]
     pub status: Option<MemberStatus>,
+    /// What they earn of verified money from now on, in hundredths of a per cent.
+    #[garde(inner(range(min = 0, max = 10_000)))]
+    pub commission_bp: Option<i64>,
 }
 
 /// To whom somebody's things go.

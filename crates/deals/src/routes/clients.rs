@@ -12,8 +12,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::DealsState;
 use super::Removal;
 use crate::{
-    Change, Client, ClientId, ClientPatch, Clients, Contact, ContactId, ContactPatch, DeletionPreview, Filter,
-    NewClient, NewContact, OrganizationId,
+    Change, Client, ClientId, ClientPatch, Clients, Contact, ContactId, ContactPatch, DeletionPreview, Duplicate,
+    Filter, Merging, NewClient, NewContact, OrganizationId,
 };
 
 pub(super) fn routes() -> OpenApiRouter<DealsState> {
@@ -23,6 +23,8 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
         .routes(routes!(archive_client))
         .routes(routes!(unarchive_client))
         .routes(routes!(preview_client))
+        .routes(routes!(duplicates))
+        .routes(routes!(merge_clients))
         .routes(routes!(client_changes))
         .routes(routes!(contacts, create_contact))
         .routes(routes!(contact, change_contact, delete_contact))
@@ -189,4 +191,26 @@ async fn delete_contact(
 ) -> Result<StatusCode> {
     clients.delete_contact(&caller, org, client, contact, known).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Clients that may be the same as one: with its name, address or telephone number; at most 50.
+#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/duplicates/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path)), responses((status = 200, body = Vec<Duplicate>), (status = "4XX", body = Problem)))]
+async fn duplicates(
+    State(clients): State<Arc<dyn Clients>>,
+    caller: Caller,
+    Path((org, client)): Path<(OrganizationId, ClientId)>,
+) -> Result<Json<Vec<Duplicate>>> {
+    Ok(Json(clients.duplicates(&caller, org, client).await?))
+}
+
+/// Make one client of two: what hangs on the other hangs on this one, with its history and its ledger. The other is then 404 `client_merged`, with `merged_into`.
+#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/merge/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path)), responses((status = 200, body = Client, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+async fn merge_clients(
+    State(clients): State<Arc<dyn Clients>>,
+    caller: Caller,
+    Path((org, client)): Path<(OrganizationId, ClientId)>,
+    Json(body): Json<Merging>,
+) -> Result<Tagged<Client>> {
+    let found = clients.merge_clients(&caller, org, client, body.client_id).await?;
+    Ok(Tagged(found.updated_at.into(), found))
 }

@@ -2,8 +2,8 @@ use async_trait::async_trait;
 use guildhall_kernel::{Caller, IfMatch, Page, PageQuery, Slice, SliceQuery};
 
 use crate::{
-    Change, Client, ClientId, ClientPatch, Contact, ContactId, ContactPatch, DeletionPreview, Filter, NewClient,
-    NewContact, OrganizationId, Result,
+    Change, Client, ClientId, ClientPatch, Contact, ContactId, ContactPatch, DeletionPreview, Duplicate, Filter,
+    NewClient, NewContact, OrganizationId, Result,
 };
 
 /// Clients, and the people there.
@@ -54,6 +54,17 @@ pub trait Clients: Send + Sync + 'static {
         id: ClientId,
         slice: SliceQuery,
     ) -> Result<Slice<Change>>;
+
+    /// Clients that may be the same: with its name, address or telephone number.
+    async fn duplicates(&self, caller: &Caller, org: OrganizationId, id: ClientId) -> Result<Vec<Duplicate>>;
+    /// Makes one client of two: what hangs on the other hangs on this one, with its history and its ledger.
+    async fn merge_clients(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        id: ClientId,
+        other: ClientId,
+    ) -> Result<Client>;
 
     /// The people at a client.
     async fn contacts(

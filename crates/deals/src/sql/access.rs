@@ -9,7 +9,7 @@ use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
 use super::SqlDeals;
 use crate::{
     ClientId, Error, MemberId, MemberStatus, OrganizationId, Place, Result, TeamId,
-    entity::{client, deal, member, organization, role, team},
+    entity::{client, deal, member, organization, role, task, team},
     permission::{Grants, OWNER, Permission, Scope},
 };
 
@@ -191,9 +191,30 @@ impl Access {
 
     /// The deals that a permission reaches.
     pub(super) fn deals_for(&self, permission: Permission) -> Select<deal::Entity> {
+        deal::Entity::find().filter(self.reach_of_deals(permission)).filter(deal::COLUMN.deleted_at.is_null())
+    }
+
+    /// The same as a condition on deals, wherever they lie.
+    pub(super) fn reach_of_deals(&self, permission: Permission) -> Condition {
         let whose = Whose { org: deal::Column::OrgId, owner: deal::Column::OwnerId, creator: deal::Column::CreatedBy };
-        let seen = deal::Entity::find().filter(self.reach(permission, &whose));
-        seen.filter(deal::COLUMN.deleted_at.is_null())
+        self.reach(permission, &whose)
+    }
+
+    /// The tasks that a permission reaches: those that somebody has to do, or has made.
+    pub(super) fn tasks_for(&self, permission: Permission) -> Select<task::Entity> {
+        let whose =
+            Whose { org: task::Column::OrgId, owner: task::Column::AssigneeId, creator: task::Column::CreatedBy };
+        task::Entity::find().filter(self.reach(permission, &whose))
+    }
+
+    /// The members whom a permission reaches; none where that is everybody.
+    pub(super) fn reached_members(&self, permission: Permission) -> Option<Vec<MemberId>> {
+        match self.grants.scope(permission) {
+            Some(Scope::All) => None,
+            Some(Scope::Team) => Some(self.teammates.iter().copied().collect()),
+            Some(Scope::Own) => Some(vec![self.member.id]),
+            None => Some(Vec::new()),
+        }
     }
 
     /// A client that the caller may see.

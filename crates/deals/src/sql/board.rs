@@ -52,7 +52,7 @@ fn place(text: &str) -> Result<FractionalIndex> {
 
 /// What deals of a stage are worth, in one currency.
 #[derive(Debug, FromQueryResult)]
-struct Sum {
+pub(super) struct Sum {
     stage_id: StageId,
     currency: Currency,
     n: i64,
@@ -62,9 +62,13 @@ struct Sum {
     weighted_lo: i64,
 }
 
+/// A sum of which the database gives two parts.
+pub(super) fn whole(hi: i64, lo: i64) -> i128 {
+    i128::from(hi) * i128::from(PART) + i128::from(lo)
+}
+
 impl Sum {
-    fn show(&self) -> Total {
-        let whole = |hi: i64, lo: i64| i128::from(hi) * i128::from(PART) + i128::from(lo);
+    pub(super) fn show(&self) -> Total {
         let weighted = divide_half_even(whole(self.weighted_hi, self.weighted_lo), 100);
         Total {
             count: u64::try_from(self.n).unwrap_or_default(),
@@ -208,7 +212,7 @@ impl SqlDeals {
     }
 
     /// What deals are worth, by stage and currency.
-    async fn sums(
+    pub(super) async fn sums(
         &self,
         deals: sea_orm::Select<deal::Entity>,
         conn: &impl ConnectionTrait,

@@ -36,7 +36,8 @@ macro_rules! kept {
 
 kept!(
     organization "organization", role "role", team "team", member "member", client "client", contact "contact",
-    pipeline "pipeline", stage "stage", deal "deal", payment "payment"
+    pipeline "pipeline", stage "stage", deal "deal", payment "payment",
+    task "task"
 );
 
 fn to_json(value: sea_orm::Value) -> Value {

@@ -12,7 +12,7 @@ use sea_orm::{
 use super::{People, SqlDeals, lock, run, store};
 use crate::{
     Change, Client, ClientId, ClientPatch, Clients, Contact, ContactId, ContactPatch, DeletedKind, DeletionPreview,
-    Error, Filter, NewClient, NewContact, OrganizationId, Result,
+    Duplicate, Error, Filter, NewClient, NewContact, OrganizationId, Result,
     entity::client,
     filter::{Field, Holds, containing},
     permission::Permission,
@@ -31,8 +31,12 @@ fn email_key(email: &str) -> Option<String> {
     (!email.is_empty()).then(|| text::fold(email))
 }
 
-fn search_text(row: &client::Model) -> String {
-    text::fold(&format!("{} {} {}", row.name, row.email, row.phone))
+/// What is found and told apart by other columns follows them.
+pub(super) fn derive(row: &mut client::Model) {
+    row.name_key = text::fold(&row.name);
+    row.email_key = email_key(&row.email);
+    row.phone_key = phone_key(&row.phone);
+    row.search_text = text::fold(&format!("{} {} {}", row.name, row.email, row.phone));
 }
 
 fn show(row: client::Model, people: &People) -> Client {
@@ -70,6 +74,12 @@ impl SqlDeals {
     async fn show_client(&self, row: client::Model) -> Result<Client> {
         let people = self.members_as_people(self.db.conn(), [row.owner_id, row.created_by]).await?;
         Ok(show(row, &people))
+    }
+
+    pub(super) async fn show_clients(&self, rows: Vec<client::Model>) -> Result<Vec<Client>> {
+        let members: Vec<_> = rows.iter().flat_map(|row| [row.owner_id, row.created_by]).collect();
+        let people = self.members_as_people(self.db.conn(), members).await?;
+        Ok(rows.into_iter().map(|row| show(row, &people)).collect())
     }
 }
 
@@ -166,8 +176,17 @@ impl Clients for SqlDeals {
     }
 
     async fn client(&self, caller: &Caller, org: OrganizationId, id: ClientId) -> Result<Client> {
-        let access = self.enter(self.db.conn(), caller, org).await?;
-        self.show_client(access.find_client(self.db.conn(), id).await?).await
+        let conn = self.db.conn();
+        let access = self.enter(conn, caller, org).await?;
+        match access.find_client(conn, id).await {
+            Err(Error::ClientNotFound(_)) => {
+                // What has become another is told to those who may see that.
+                let now = self.merged_into(conn, org, id).await?.ok_or(Error::ClientNotFound(id))?;
+                access.find_client(conn, now).await.map_err(|_| Error::ClientNotFound(id))?;
+                Err(Error::ClientMerged(now))
+            }
+            found => self.show_client(found?).await,
+        }
     }
 
     async fn change_client(
@@ -202,10 +221,7 @@ impl Clients for SqlDeals {
                         change.trim().clone_into(field);
                     }
                 }
-                after.name_key = text::fold(&after.name);
-                after.email_key = email_key(&after.email);
-                after.phone_key = phone_key(&after.phone);
-                after.search_text = search_text(&after);
+                derive(&mut after);
                 if let Some(user) = patch.owner_id {
                     let heir = access.heir(conn, "owner_id", user).await?.id;
                     if heir != before.owner_id {
@@ -303,6 +319,20 @@ impl Clients for SqlDeals {
         self.changes_of(conn, &access, "client", id.0, &slice).await
     }
 
+    async fn duplicates(&self, caller: &Caller, org: OrganizationId, id: ClientId) -> Result<Vec<Duplicate>> {
+        self.find_duplicates(caller, org, id).await
+    }
+
+    async fn merge_clients(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        id: ClientId,
+        other: ClientId,
+    ) -> Result<Client> {
+        self.merge(caller, org, id, other).await
+    }
+
     async fn contacts(
         &self,
         caller: &Caller,
@@ -355,7 +385,7 @@ impl Clients for SqlDeals {
 
 impl SqlDeals {
     /// Deals are found by their client's name too.
-    async fn rename_in_deals(&self, conn: &impl ConnectionTrait, client: &client::Model) -> Result<()> {
+    pub(super) async fn rename_in_deals(&self, conn: &impl ConnectionTrait, client: &client::Model) -> Result<()> {
         // Title and number stand before the client's name, in a line of their own.
         let sql = match self.db.backend() {
             sea_orm::DbBackend::Sqlite => {

@@ -123,6 +123,9 @@ pub(super) async fn hand_over(
         if !counts && !include_creator {
             continue;
         }
+        let column_of_tasks = if counts { "assignee_id" } else { column };
+        let sql = format!("UPDATE deals_task SET {column_of_tasks} = $1 WHERE org_id = $2 AND {column_of_tasks} = $3");
+        run(conn, sql, [to.into(), org.into(), from.into()]).await?;
         for (table, count) in [("deals_client", &mut moved.clients), ("deals_deal", &mut moved.deals)] {
             let sql = format!("UPDATE {table} SET {column} = $1 WHERE org_id = $2 AND {column} = $3");
             let rows = run(conn, sql, [to.into(), org.into(), from.into()]).await?;
@@ -147,6 +150,7 @@ impl SqlDeals {
                 role: RoleStub { id: role.id, name: role.name },
                 team_id: row.team_id,
                 leads_team: row.leads_team,
+                commission_bp: row.commission_bp,
                 status: row.status,
                 created_at: row.created_at,
                 updated_at: row.updated_at,
@@ -280,6 +284,7 @@ impl Members for SqlDeals {
                     status: Set(MemberStatus::Active),
                     created_at: Set(now),
                     updated_at: Set(now),
+                    commission_bp: Set(0),
                 };
                 let row = row.insert(conn).await?;
                 self.made(conn, (caller, &access), "deals.add_member", &row).await?;
@@ -323,6 +328,9 @@ impl Members for SqlDeals {
                 if patch.status.is_some() {
                     access.may(Permission::MemberDeactivate)?;
                 }
+                if patch.commission_bp.is_some() {
+                    access.may(Permission::CommissionManage)?;
+                }
                 access.check(known, before.updated_at)?;
                 if !access.grants.hold(&grants_of(&held)) || (held.key.as_deref() == Some(OWNER) && !access.is_owner())
                 {
@@ -343,6 +351,7 @@ impl Members for SqlDeals {
                 }
                 after.leads_team = patch.leads_team.unwrap_or(after.leads_team) && after.team_id.is_some();
                 after.status = patch.status.unwrap_or(after.status);
+                after.commission_bp = patch.commission_bp.unwrap_or(after.commission_bp);
                 let stays_owner = role.key.as_deref() == Some(OWNER) && after.status == MemberStatus::Active;
                 let was_owner = held.key.as_deref() == Some(OWNER) && before.status == MemberStatus::Active;
                 if was_owner && !stays_owner && other_owners(conn, org, id).await? == 0 {

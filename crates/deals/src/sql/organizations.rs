@@ -99,6 +99,7 @@ async fn furnish(
         status: Set(MemberStatus::Active),
         created_at: Set(now),
         updated_at: Set(now),
+        commission_bp: Set(0),
     };
     let member = row.insert(conn).await?;
     let row = pipeline::ActiveModel {

@@ -8,16 +8,16 @@ use guildhall_kernel::{
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect,
-    QueryTrait,
+    QueryTrait, Set,
 };
 
 use super::{People, SqlDeals, access::Access, next_number, run};
 use crate::{
     Amount, Currency, Day, Error, Filter, MemberId, NewPayment, NewRefund, NewReversal, OrganizationId, Payment,
     PaymentId, PaymentKind, Payments, Place, Result, Verdict, Verification,
-    entity::{deal, payment},
+    entity::{commission, deal, member, payment},
     filter::{Field, Holds},
-    money::LIMIT,
+    money::{LIMIT, divide_half_even},
     permission::Permission,
 };
 
@@ -83,6 +83,12 @@ fn entry(deal: &deal::Model, access: &Access, kind: PaymentKind, amount: i64) ->
         created_at: now,
         updated_at: now,
     }
+}
+
+/// So many hundredths of a per cent of an amount, rounded half to even.
+fn part_of(minor: i64, rate_bp: i64) -> Result<i64> {
+    let part = divide_half_even(i128::from(minor) * i128::from(rate_bp), 10_000);
+    i64::try_from(part).map_err(|error| guildhall_kernel::Error::internal(error).into())
 }
 
 /// An act on the ledger, half way.
@@ -197,7 +203,9 @@ impl SqlDeals {
         let verified = if of.state == Verification::Verified { -of.amount_minor } else { 0 };
         self.count(conn, deal, -of.amount_minor, verified).await?;
         let row = self.back(access, deal, &of, PaymentKind::Reversal, of.amount_minor, &new.reason);
-        self.append(conn, act, row).await
+        let row = self.append(conn, act, row).await?;
+        self.give_back(conn, &of, &row).await?;
+        Ok(row)
     }
 
     async fn refund(
@@ -223,7 +231,9 @@ impl SqlDeals {
         run(conn, sql, [amount.into(), self.now().into(), deal.org_id.into(), id.into()]).await?;
         self.count(conn, deal, -amount, -amount).await?;
         let row = self.back(access, deal, &of, PaymentKind::Refund, amount, &new.reason);
-        self.append(conn, act, row).await
+        let row = self.append(conn, act, row).await?;
+        self.give_back(conn, &of, &row).await?;
+        Ok(row)
     }
 
     /// The entry that takes money of another back.
@@ -248,6 +258,48 @@ impl SqlDeals {
             reason: reason.trim().to_owned(),
             ..entry(deal, access, kind, amount)
         }
+    }
+
+    /// The deal's owner earns their part of a payment that is verified.
+    async fn earn(&self, conn: &impl ConnectionTrait, deal: &deal::Model, of: &payment::Model) -> Result<()> {
+        let owner = member::Entity::find_by_id(deal.owner_id).one(conn).await?;
+        let Some(owner) = owner.filter(|owner| owner.commission_bp > 0) else { return Ok(()) };
+        let amount = part_of(of.amount_minor, owner.commission_bp)?;
+        self.note_commission(conn, of, owner.id, owner.commission_bp, amount).await
+    }
+
+    /// Whoever earned by a payment no longer does by what of it goes back: what is left of it is always their
+    /// part of what is left of the payment, to the minor unit.
+    async fn give_back(&self, conn: &impl ConnectionTrait, of: &payment::Model, back: &payment::Model) -> Result<()> {
+        let earned = commission::Entity::find().filter(commission::COLUMN.payment_id.eq(of.id)).one(conn).await?;
+        let Some(earned) = earned else { return Ok(()) };
+        let before = of.amount_minor - of.refunded_minor;
+        let amount = part_of(before - back.amount_minor, earned.rate_bp)? - part_of(before, earned.rate_bp)?;
+        self.note_commission(conn, back, earned.member_id, earned.rate_bp, amount).await
+    }
+
+    async fn note_commission(
+        &self,
+        conn: &impl ConnectionTrait,
+        of: &payment::Model,
+        member: MemberId,
+        rate_bp: i64,
+        amount_minor: i64,
+    ) -> Result<()> {
+        let row = commission::ActiveModel {
+            id: NotSet,
+            org_id: Set(of.org_id),
+            member_id: Set(member),
+            deal_id: Set(of.deal_id),
+            payment_id: Set(of.id),
+            rate_bp: Set(rate_bp),
+            amount_minor: Set(amount_minor),
+            currency: Set(of.currency.clone()),
+            earned_on: Set(of.received_on.clone()),
+            created_at: Set(self.now()),
+        };
+        commission::Entity::insert(row).exec_without_returning(conn).await?;
+        Ok(())
     }
 
     async fn decide(
@@ -279,7 +331,10 @@ impl SqlDeals {
         ];
         run(conn, sql, values).await?;
         match verdict {
-            Verification::Verified => self.count(conn, deal, 0, before.amount_minor).await?,
+            Verification::Verified => {
+                self.count(conn, deal, 0, before.amount_minor).await?;
+                self.earn(conn, deal, &before).await?;
+            }
             _ => self.count(conn, deal, -before.amount_minor, 0).await?,
         }
         let after = self.find_payment(conn, deal, id).await?;

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use axum::{Router, body::Body, http::Request};
 use guildhall_deals::{
     ClientId, ClientStub, Currency, Deal, DealId, DealStatus, DealsState, Error, MockClients, MockDeals, MockMembers,
-    MockOrganizations, MockPayments, MockPipelines, MockTrash, OrganizationId, PaymentStatus, PipelineId, StageId,
-    Verification, router,
+    MockOrganizations, MockPayments, MockPipelines, MockReports, MockTrash, MockWork, OrganizationId, PaymentStatus,
+    PipelineId, StageId, Verification, router,
 };
 use guildhall_kernel::{
     Page, Roles, Timestamp,
@@ -23,6 +23,8 @@ fn client(make: impl FnOnce(&mut MockDeals, &mut MockOrganizations)) -> TestClie
         deals: Arc::new(deals),
         pipelines: Arc::new(MockPipelines::new()),
         payments: Arc::new(MockPayments::new()),
+        work: Arc::new(MockWork::new()),
+        reports: Arc::new(MockReports::new()),
         trash: Arc::new(MockTrash::new()),
         auth: signed_in_as(Roles::default()),
         url: "https://example.org".parse().unwrap(),

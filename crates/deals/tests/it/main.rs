@@ -11,4 +11,6 @@ mod members;
 mod payments;
 mod plans;
 mod removal;
+mod reports;
 mod trash;
+mod work;

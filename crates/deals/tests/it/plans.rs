@@ -1,6 +1,8 @@
 //! How the databases run what grows: nothing reads a table but by an index.
 
-use guildhall_deals::{Clients, Deals, Filter, Lane, Members, Organizations, Payments, Pipelines, Trash};
+use guildhall_deals::{
+    Clients, Deals, Filter, Lane, Members, Organizations, Payments, Period, Pipelines, Reports, Trash, Work,
+};
 use guildhall_kernel::{PageQuery, SliceQuery, testing::assert_plans};
 
 use crate::harness::{deals, page, payment, person};
@@ -46,6 +48,16 @@ async fn lists_and_acts_read_by_indexes() {
         let payments = harness.payments(me, org, None, Filter::default(), page());
         assert_plans(db, TABLES, "payments", payments).await.unwrap();
         assert_plans(db, TABLES, "trash", harness.trash(me, org, page())).await.unwrap();
+        assert_plans(db, TABLES, "tasks", harness.tasks(me, org, Filter::default(), page())).await.unwrap();
+        let period = Period::default;
+        assert_plans(db, TABLES, "pipeline", harness.pipeline_report(me, org, None)).await.unwrap();
+        assert_plans(db, TABLES, "revenue", harness.revenue(me, org, period())).await.unwrap();
+        assert_plans(db, TABLES, "forecast", harness.forecast(me, org)).await.unwrap();
+        assert_plans(db, TABLES, "conversion", harness.conversion(me, org, period())).await.unwrap();
+        assert_plans(db, TABLES, "receivables", harness.receivables(me, org)).await.unwrap();
+        assert_plans(db, TABLES, "leaderboard", harness.leaderboard(me, org, period())).await.unwrap();
+        assert_plans(db, TABLES, "commission", harness.commission(me, org, period())).await.unwrap();
+        assert_plans(db, TABLES, "dashboard", harness.dashboard(me, org, period())).await.unwrap();
     }
     let me = &person(1);
     let found = Filter::new([("q", "global")]);
@@ -55,6 +67,10 @@ async fn lists_and_acts_read_by_indexes() {
     assert_plans(db, TABLES, "members", harness.members(me, org, page())).await.unwrap();
     let new = crate::harness::deal(client, "x", "1");
     assert_plans(db, TABLES, "create", harness.create_deal(me, org, None, new, None)).await.unwrap();
+    let (deals, clients) = (SliceQuery::newest(5), SliceQuery::newest(5));
+    assert_plans(db, TABLES, "activities", harness.activities(me, org, deal.into(), deals)).await.unwrap();
+    assert_plans(db, TABLES, "timeline", harness.timeline(me, org, client, clients)).await.unwrap();
+    assert_plans(db, TABLES, "duplicates", harness.duplicates(me, org, client)).await.unwrap();
     let new = payment("1");
     assert_plans(db, TABLES, "pay", harness.record_payment(me, org, deal.into(), new, None)).await.unwrap();
     assert_plans(db, TABLES, "preview", harness.preview_client(me, org, client)).await.unwrap();

@@ -1,0 +1,26 @@
+use guildhall_kernel::Timestamp;
+use sea_orm::entity::prelude::*;
+
+use crate::{ClientId, DealId, MemberId, OrganizationId, TaskId};
+
+/// Something to be done.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "deals_task")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: TaskId,
+    pub org_id: OrganizationId,
+    pub title: String,
+    pub notes: String,
+    pub client_id: Option<ClientId>,
+    pub deal_id: Option<DealId>,
+    pub assignee_id: MemberId,
+    pub created_by: MemberId,
+    pub due_at: Option<Timestamp>,
+    pub done_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,137 @@
+//! Clients that are one: finding them, and making them one.
+
+use guildhall_kernel::Caller;
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+
+use super::{SqlDeals, lock, run};
+use crate::{
+    Client, ClientId, Duplicate, Error, OrganizationId, Result,
+    entity::{client, merged_client},
+    permission::Permission,
+};
+
+/// How many clients that may be the same are shown.
+const MOST: u64 = 50;
+
+impl SqlDeals {
+    pub(super) async fn find_duplicates(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        id: ClientId,
+    ) -> Result<Vec<Duplicate>> {
+        let conn = self.db.conn();
+        let access = self.enter(conn, caller, org).await?;
+        let own = access.find_client(conn, id).await?;
+        let mut same = Condition::any().add(client::COLUMN.name_key.eq(own.name_key.clone()));
+        if let Some(email) = &own.email_key {
+            same = same.add(client::COLUMN.email_key.eq(email.clone()));
+        }
+        if let Some(phone) = &own.phone_key {
+            same = same.add(client::COLUMN.phone_key.eq(phone.clone()));
+        }
+        let found = access.clients().filter(same).filter(client::COLUMN.id.ne(id));
+        let rows = found.order_by_asc(client::Column::Id).limit(MOST).all(conn).await?;
+        let mut duplicates = Vec::new();
+        for row in rows {
+            let mut same = Vec::new();
+            if row.name_key == own.name_key {
+                same.push("name");
+            }
+            if row.email_key.is_some() && row.email_key == own.email_key {
+                same.push("email");
+            }
+            if row.phone_key.is_some() && row.phone_key == own.phone_key {
+                same.push("phone");
+            }
+            duplicates.push((row, same));
+        }
+        let (rows, same): (Vec<_>, Vec<_>) = duplicates.into_iter().unzip();
+        let clients = self.show_clients(rows).await?;
+        Ok(clients.into_iter().zip(same).map(|(client, same)| Duplicate { client, same }).collect())
+    }
+
+    /// Makes one client of two: what hangs on the other hangs on this one, what this one lacks it takes from the
+    /// other, and the other is found here.
+    pub(super) async fn merge(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        id: ClientId,
+        other: ClientId,
+    ) -> Result<Client> {
+        let row = self
+            .db
+            .write(|tx| async move {
+                let conn = tx.conn();
+                // In one order for all, so that two who merge crosswise do not wait for each other.
+                for id in [id.min(other), id.max(other)] {
+                    lock::<client::Entity>(conn, id).await?;
+                }
+                let access = self.enter(conn, caller, org).await?;
+                let before = access.client_for(conn, id, Permission::ClientUpdate).await?;
+                if id == other {
+                    return Err(Error::field("client_id", "That is the same client."));
+                }
+                let gone =
+                    access.client_for(conn, other, Permission::ClientDelete).await.map_err(|error| match error {
+                        Error::ClientNotFound(_) => Error::field("client_id", "There is no such client."),
+                        error => error,
+                    })?;
+                let key = || [sea_orm::Value::from(id), org.into(), other.into()];
+                run(
+                    conn,
+                    "UPDATE deals_contact SET is_primary = false WHERE org_id = $2 AND client_id = $3 AND is_primary \
+                     AND EXISTS (SELECT 1 FROM deals_contact c WHERE c.org_id = $2 AND c.client_id = $1 \
+                     AND c.is_primary AND c.deleted_at IS NULL)",
+                    key(),
+                )
+                .await?;
+                for table in ["deals_contact", "deals_deal", "deals_activity", "deals_task", "deals_merged_client"] {
+                    let sql = format!("UPDATE {table} SET client_id = $1 WHERE org_id = $2 AND client_id = $3");
+                    run(conn, sql, key()).await?;
+                }
+                client::Entity::delete_by_id(other).exec(conn).await?;
+                let found_here = merged_client::ActiveModel {
+                    org_id: Set(org),
+                    old_id: Set(other),
+                    client_id: Set(id),
+                    merged_at: Set(self.now()),
+                };
+                merged_client::Entity::insert(found_here).exec_without_returning(conn).await?;
+                let mut after = before.clone();
+                for (own, others) in [
+                    (&mut after.email, &gone.email),
+                    (&mut after.phone, &gone.phone),
+                    (&mut after.website, &gone.website),
+                    (&mut after.address, &gone.address),
+                    (&mut after.tax_id, &gone.tax_id),
+                    (&mut after.notes, &gone.notes),
+                ] {
+                    if own.is_empty() {
+                        own.clone_from(others);
+                    }
+                }
+                super::clients::derive(&mut after);
+                after.updated_at = self.now();
+                super::store(conn, &before, &after).await?;
+                self.rename_in_deals(conn, &after).await?;
+                self.changed(conn, (caller, &access), "deals.merge_clients", &before, &after).await?;
+                let detail = vec![("merged", other.0.into()), ("name", gone.name.into())];
+                self.noted(conn, (caller, &access), "deals.merge_clients", ("client", id.0), detail).await?;
+                Ok::<_, Error>(after)
+            })
+            .await?;
+        self.show_clients(vec![row]).await?.pop().ok_or(Error::ClientNotFound(id))
+    }
+
+    /// Where a client is found that has become another; none where it never was.
+    pub(super) async fn merged_into(
+        &self,
+        conn: &impl ConnectionTrait,
+        org: OrganizationId,
+        id: ClientId,
+    ) -> Result<Option<ClientId>> {
+        Ok(merged_client::Entity::find_by_id((org, id)).one(conn).await?.map(|row| row.client_id))
+    }
+}

@@ -1,0 +1,168 @@
+use std::time::Duration;
+
+use guildhall_deals::{
+    Amount, Clients, Closing, Currency, Day, DealId, DealStatus, Deals, MemberPatch, Members, NewPayment, NewRefund,
+    NewReversal, Payments, Period, Reports, Verdict, Verification,
+};
+use guildhall_kernel::IfMatch;
+
+use crate::harness::{Harness, code, deal, deals, faults, made, payment, person};
+
+fn from(from: &str, to: &str) -> Period {
+    Period { from: Day::parse(from), to: Day::parse(to) }
+}
+
+async fn verify(harness: &Harness, org: guildhall_deals::OrganizationId, deal: DealId, id: guildhall_deals::PaymentId) {
+    harness.decide_payment(&person(1), org, deal.into(), id, Verification::Verified, Verdict::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn revenue_is_what_is_verified_less_what_went_back_in_its_month() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let client = harness.client_of(1, org, "x").await.id;
+    let id = harness.deal_of(1, org, client, "1000").await.id;
+    let pay = async |amount: &str, day: &str| {
+        let new = NewPayment { received_on: Day::parse(day), ..payment(amount) };
+        made(harness.record_payment(&person(1), org, id.into(), new, None).await.unwrap()).id
+    };
+    let (july, august, pending, void) = (
+        pay("100.10", "2025-07-31").await,
+        pay("200.20", "2025-08-01").await,
+        pay("50", "2025-08-02").await,
+        pay("60", "2025-08-03").await,
+    );
+    for payment in [july, august] {
+        verify(&harness, org, id, payment).await;
+    }
+    // Money that never was verified takes nothing off when it is taken back.
+    harness.reverse_payment(&person(1), org, id.into(), void, NewReversal::default(), None).await.unwrap();
+    let refund = NewRefund { amount: Amount::new("0.20"), reason: String::new() };
+    harness.refund_payment(&person(1), org, id.into(), august, refund, None).await.unwrap();
+    let revenue = harness.revenue(&person(1), org, from("2025-07-01", "2025-12-31")).await.unwrap();
+    let months: Vec<_> =
+        revenue.iter().map(|month| (month.month.as_deref().unwrap(), month.amount.as_str(), month.count)).collect();
+    assert_eq!(months, [("2025-07", "100.10", 1), ("2025-08", "200.20", 1)]);
+    // What went back went back today.
+    let today = harness.revenue(&person(1), org, Period::default()).await.unwrap();
+    assert_eq!(today.last().unwrap().amount, "-0.20");
+    assert_eq!(harness.read(1, org, id).await.verified_total, "300.10");
+    assert_eq!(faults(harness.revenue(&person(1), org, from("2025-02-01", "2025-01-01")).await), ["from"]);
+    let waiting = harness.dashboard(&person(1), org, Period::default()).await.unwrap();
+    assert_eq!(waiting.payments_pending, 1);
+    verify(&harness, org, id, pending).await;
+    let august = harness.revenue(&person(1), org, from("2025-08-01", "2025-08-31")).await.unwrap();
+    assert_eq!(august[0].amount, "250.20");
+}
+
+#[tokio::test]
+async fn reports_agree_with_the_lists_and_keep_currencies_apart() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let client = harness.client_of(1, org, "x").await.id;
+    for (value, currency, day) in [
+        ("9999999999999999.99", "USD", Some("2025-09-30")),
+        ("9999999999999999.99", "USD", Some("2025-09-01")),
+        ("15", "JPY", None),
+    ] {
+        let mut new = deal(client, "x", value);
+        new.currency = Currency::from_code(currency);
+        new.expected_close_date = day.and_then(Day::parse);
+        harness.create_deal(&person(1), org, None, new, None).await.unwrap();
+    }
+    let pipeline = harness.pipeline_report(&person(1), org, None).await.unwrap();
+    assert_eq!((pipeline.stages.len(), pipeline.stages[0].count), (6, 3));
+    let open: Vec<_> =
+        pipeline.open.iter().map(|total| (total.currency.code(), total.value.as_str(), total.count)).collect();
+    assert_eq!(open, [("JPY", "15", 1), ("USD", "19999999999999999.98", 2)]);
+    let forecast = harness.forecast(&person(1), org).await.unwrap();
+    let months: Vec<_> =
+        forecast.iter().map(|month| (month.month.as_deref(), month.amount.as_str(), month.weighted.as_str())).collect();
+    let mut expected = vec![(None, "15", "2"), (Some("2025-09"), "19999999999999999.98", "2000000000000000.00")];
+    if harness.db.backend() == sea_orm::DbBackend::Postgres {
+        expected.reverse(); // where what has no month stands is the database's affair
+    }
+    assert_eq!(months, expected);
+}
+
+#[tokio::test]
+async fn what_was_won_is_told_by_whom_and_what_of_it_is_still_to_come() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    for user in [2, 3] {
+        harness.join(org, user, "salesperson", None).await;
+    }
+    let mut ids = Vec::new();
+    for (user, value) in [(2, "100"), (3, "300"), (3, "50")] {
+        let client = harness.client_of(user, org, "x").await.id;
+        let id = harness.deal_of(user, org, client, value).await.id;
+        harness.close_deal(&person(user), org, id.into(), DealStatus::Won, Closing::default()).await.unwrap();
+        ids.push(id);
+    }
+    let client = harness.client_of(2, org, "x").await.id;
+    let lost = harness.deal_of(2, org, client, "1").await.id;
+    harness.close_deal(&person(2), org, lost.into(), DealStatus::Lost, Closing::default()).await.unwrap();
+    harness.pay(1, org, ids[1], "120").await;
+    let board = harness.leaderboard(&person(1), org, Period::default()).await.unwrap();
+    let won: Vec<_> =
+        board.iter().map(|row| (row.member.as_ref().unwrap().id.0, row.won, row.value.as_str())).collect();
+    assert_eq!(won, [(3, 2, "350.00"), (2, 1, "100.00")]);
+    let conversion = harness.conversion(&person(1), org, Period::default()).await.unwrap();
+    assert_eq!(
+        (conversion.created, conversion.won, conversion.lost, conversion.win_rate.as_deref()),
+        (4, 3, 1, Some("75.0"))
+    );
+    assert_eq!((conversion.stages[0].name.as_str(), conversion.stages[0].count), ("lead", 4));
+    harness.pass(Duration::from_secs(45 * 86_400));
+    let owed = harness.receivables(&person(1), org).await.unwrap();
+    assert_eq!(
+        (owed[0].count, owed[0].balance.as_str(), owed[0].days_31_60.as_str(), owed[0].days_0_30.as_str()),
+        (3, "330.00", "330.00", "0.00")
+    );
+    // Everybody gets the report of what they see.
+    let own = harness.leaderboard(&person(2), org, Period::default()).await.unwrap();
+    assert_eq!((own.len(), own[0].value.as_str()), (1, "100.00"));
+    assert_eq!(harness.receivables(&person(2), org).await.unwrap()[0].balance, "100.00");
+    harness.join(org, 4, "viewer", None).await;
+    assert_eq!(code(harness.forecast(&person(4), org).await), "not_granted");
+    // What is in the trash is in no sum.
+    let client = harness.read(3, org, ids[1]).await.client_id;
+    harness.delete_client(&person(3), org, client, false, None, IfMatch::default()).await.unwrap();
+    assert_eq!(harness.receivables(&person(1), org).await.unwrap()[0].balance, "150.00");
+}
+
+#[tokio::test]
+async fn commissions_follow_verified_money_to_the_minor_unit() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let member = harness.join(org, 2, "salesperson", None).await;
+    harness.join(org, 3, "salesperson", None).await;
+    let rate = MemberPatch { commission_bp: Some(333), ..MemberPatch::default() };
+    assert_eq!(
+        code(harness.change_member(&person(2), org, member.id, rate.clone(), IfMatch::default()).await),
+        "not_granted"
+    );
+    harness.change_member(&person(1), org, member.id, rate, IfMatch::default()).await.unwrap();
+    let client = harness.client_of(2, org, "x").await.id;
+    let id = harness.deal_of(2, org, client, "100").await.id;
+    let earned = async |who| {
+        let rows = harness.commission(&person(who), org, Period::default()).await.unwrap();
+        rows.first().map(|row| row.amount.clone())
+    };
+    let first = harness.pay(2, org, id, "10.01").await.id;
+    let second = harness.pay(2, org, id, "20").await.id;
+    assert_eq!(earned(2).await, None, "nothing is verified");
+    verify(&harness, org, id, first).await;
+    assert_eq!(earned(2).await.as_deref(), Some("0.33"));
+    verify(&harness, org, id, second).await;
+    assert_eq!(earned(1).await.as_deref(), Some("1.00"));
+    for (amount, left) in [("0.15", "1.00"), ("0.15", "0.99"), ("9.71", "0.67")] {
+        let refund = NewRefund { amount: Amount::new(amount), reason: String::new() };
+        harness.refund_payment(&person(1), org, id.into(), first, refund, None).await.unwrap();
+        assert_eq!(earned(1).await.as_deref(), Some(left), "{amount}");
+    }
+    harness.reverse_payment(&person(1), org, id.into(), second, NewReversal::default(), None).await.unwrap();
+    assert_eq!(earned(1).await.as_deref(), Some("0.00"));
+    assert_eq!(earned(3).await, None, "others' are not theirs to see");
+    harness.assert_counted().await;
+}
