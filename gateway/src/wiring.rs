@@ -101,7 +101,8 @@ impl Services {
         };
         let accounts = SqlAccounts::open(db.clone(), settings.accounts.clone(), host).await?;
         let mailer = mailer(settings)?;
-        let host = guildhall_deals::Host { clock: clock.clone(), directory: Arc::new(accounts.clone()) };
+        let host =
+            guildhall_deals::Host { clock: clock.clone(), directory: Arc::new(accounts.clone()), files: files.clone() };
         let deals = SqlDeals::new(db.clone(), host);
         let host = guildhall_community::Host {
             clock,

@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 
 use guildhall_gateway::document;
-use reqwest::Method;
+use reqwest::{
+    Method,
+    multipart::{Form, Part},
+};
 use serde_json::{Value, json};
 
 use crate::server::{TestServer, bearer};
@@ -12,6 +15,12 @@ use crate::server::{TestServer, bearer};
 const ORGS: &str = "/api/crm/organizations/";
 /// Stands in every text of the foreign organization, and nowhere else.
 const SECRET: &str = "xylophone";
+
+/// A table of clients.
+fn form(word: &str) -> Form {
+    let table = Part::text(format!("name\n{word}\n")).file_name("table.csv");
+    Form::new().text("kind", "clients").part("file", table)
+}
 
 /// An organization with something of every kind; gives its ids by the parameter of a path that takes them.
 async fn furnished(server: &TestServer, owner: &str, word: &str) -> BTreeMap<&'static str, i64> {
@@ -37,6 +46,8 @@ async fn furnished(server: &TestServer, owner: &str, word: &str) -> BTreeMap<&'s
     let (pipeline, stage) = (id(pipeline), id(&pipeline["stages"][0]));
     let task = id(&post(format!("{at}tasks/"), json!({"title": word, "deal_id": deal})).await);
     post(format!("{at}deals/{deal}/activity/"), json!({"content": word})).await;
+    let import = server.request(Method::POST, &format!("{at}imports/")).header("authorization", owner);
+    let import = id(&server.send(import.multipart(form(word))).await.json());
     let trashed = id(&post(format!("{at}deals/"), new).await);
     assert_eq!(server.delete(&format!("{at}deals/{trashed}/"), owner).await.status, 204);
     let deletion = id(&server.get(&format!("{at}trash/"), owner).await.json()["results"][0]);
@@ -52,6 +63,7 @@ async fn furnished(server: &TestServer, owner: &str, word: &str) -> BTreeMap<&'s
         ("pipeline", pipeline),
         ("stage", stage),
         ("task", task),
+        ("import", import),
         ("deletion", deletion),
     ])
 }
@@ -106,7 +118,15 @@ async fn an_organization_does_not_exist_for_others_and_lends_them_nothing() {
                     let path = filled(path, ids);
                     let request =
                         server.request(method.clone(), &format!("{path}{query}")).header("authorization", &eve);
-                    let request = if method == Method::GET { request } else { request.json(&body(&theirs, &path)) };
+                    let request = if method == Method::GET {
+                        request
+                    } else {
+                        if path.ends_with("/imports/") {
+                            request.multipart(form("x"))
+                        } else {
+                            request.json(&body(&theirs, &path))
+                        }
+                    };
                     let answer = server.send(request).await;
                     asked += 1;
                     assert_eq!(answer.status, 404, "{method} {path}{query}: {}", answer.text);
@@ -149,6 +169,9 @@ async fn an_organization_does_not_exist_for_others_and_lends_them_nothing() {
         "trash/",
         "audit/",
         "tasks/",
+        "imports/",
+        "exports/deals.csv",
+        "exports/clients.csv",
         "reports/dashboard/",
     ] {
         let answer = server.get(&format!("{at}{list}"), &eve).await;

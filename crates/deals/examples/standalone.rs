@@ -11,6 +11,7 @@ use guildhall_deals::{DealsState, Host, SqlDeals, migrations, router};
 use guildhall_kernel::{
     self as kernel, Auth, Authenticate, Caller, Clock, Credentials, Db, Directory, HostTables, Kind, Person, PublicUrl,
     Roles, UserId,
+    file::{Files, FolderStore},
 };
 use sea_orm::ConnectionTrait;
 
@@ -51,7 +52,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     .await?;
 
     let url: PublicUrl = "http://127.0.0.1:8001".parse()?;
-    let deals = SqlDeals::new(db, Host { clock: Clock::system(), directory: Arc::new(People) });
+    let clock = Clock::system();
+    let store = Arc::new(FolderStore::new(folder.join("files")));
+    let files = Files::open(db.clone(), store, clock.clone(), url.clone(), 10 << 20).await?;
+    let deals = SqlDeals::new(db, Host { clock, directory: Arc::new(People), files });
     let state = DealsState::new(&deals, Auth::new(People), url);
     let app = axum::Router::new().nest("/crm", router(state).into());
     Ok(axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8001").await?, app).await?)

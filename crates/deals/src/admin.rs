@@ -3,8 +3,8 @@
 use guildhall_kernel::admin::Model;
 
 use crate::entity::{
-    activity, client, commission, contact, counter, deal, deletion, member, merged_client, organization, payment,
-    pipeline, role, stage, stage_change, task, team,
+    activity, client, commission, contact, counter, deal, deletion, import, member, merged_client, organization,
+    payment, pipeline, role, stage, stage_change, task, team,
 };
 
 /// Every table of this crate.
@@ -56,6 +56,10 @@ pub fn admin() -> Vec<Model> {
             .search(&["title"])
             .filters(&["org_id", "assignee_id"]),
         Model::new(merged_client::Entity, "merged client").list(&["org_id", "old_id", "client_id"]).read_only(),
+        Model::new(import::Entity, "import")
+            .list(&["file_name", "kind", "status", "created", "failed", "org_id", "created_at"])
+            .filters(&["org_id", "status"])
+            .read_only(),
         Model::new(deletion::Entity, "deletion")
             .list(&["label", "kind", "org_id", "deleted_by", "deleted_at"])
             .filters(&["org_id"])

@@ -8,6 +8,7 @@ pub(crate) mod contact;
 pub(crate) mod counter;
 pub(crate) mod deal;
 pub(crate) mod deletion;
+pub(crate) mod import;
 pub(crate) mod member;
 pub(crate) mod merged_client;
 pub(crate) mod organization;
@@ -36,6 +37,7 @@ mod tests {
             table(counter::Entity),
             table(deal::Entity),
             table(deletion::Entity),
+            table(import::Entity),
             table(member::Entity),
             table(merged_client::Entity),
             table(organization::Entity),

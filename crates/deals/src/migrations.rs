@@ -40,6 +40,7 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
     }
     all.push(Box::new(rules));
     all.push(Box::new(migration!("m20250101_000250_deals_work")));
+    all.push(Box::new(migration!("m20250101_000260_deals_imports")));
     all
 }
 

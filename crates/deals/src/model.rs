@@ -2,6 +2,7 @@
 
 mod clients;
 mod deals;
+mod exchange;
 mod organizations;
 mod payments;
 mod reports;
@@ -24,6 +25,8 @@ pub use deals::{
     PaymentStatus, Pipeline, PipelinePatch, Place, Stage, StageChange, StageOrder, StagePatch, StageRef, StageRemoval,
     Total, Verdict, Verification,
 };
+pub(crate) use exchange::ImportForm;
+pub use exchange::{Fault, Import, ImportKind, ImportMode, ImportStatus, NewImport, OnDuplicate, Table};
 pub use organizations::{
     Handover, Holding, Member, MemberPatch, MemberStatus, NewMember, NewOrganization, NewRole, NewTeam, Organization,
     OrganizationPatch, Overpayment, Own, Reassigned, Role, RolePatch, RoleStub, Team, TeamPatch,
@@ -83,6 +86,10 @@ define_id!(
 define_id!(
     /// Something to be done.
     TaskId
+);
+define_id!(
+    /// A table that was read in.
+    ImportId
 );
 define_id!(
     /// What was put into the trash in one act.

@@ -81,6 +81,8 @@ permissions! {
     TrashPurge, "trash.purge", false, "Remove for good what is in the trash";
     AuditRead, "audit.read", false, "Read what was changed, by whom and when";
     ReportRead, "report.read", true, "See reports about deals that one sees";
+    ImportRun, "import.run", false, "Read tables of clients and deals in, and take them back";
+    ExportRun, "export.run", false, "Write tables of the clients and deals that one sees";
     CommissionRead, "commission.read", true, "See what people earn";
     CommissionManage, "commission.manage", false, "Say how much people earn";
     TaskRead, "task.read", true, "See tasks";
@@ -236,6 +238,8 @@ pub(crate) const PRESETS: &[Preset] = &[
             "trash.restore",
             "audit.read",
             "report.read",
+            "import.run",
+            "export.run",
             "commission.read",
             "commission.manage",
             "task.read",
@@ -261,6 +265,8 @@ pub(crate) const PRESETS: &[Preset] = &[
             "payment.read:team",
             "payment.create:team",
             "report.read:team",
+            "import.run",
+            "export.run",
             "commission.read:own",
             "task.read:team",
             "task.update:team",
@@ -301,6 +307,7 @@ pub(crate) const PRESETS: &[Preset] = &[
             "payment.reverse",
             "audit.read",
             "report.read",
+            "export.run",
             "commission.read",
         ],
     },

@@ -2,6 +2,7 @@
 
 mod clients;
 mod deals;
+mod exchange;
 mod members;
 mod organizations;
 mod payments;
@@ -13,12 +14,12 @@ mod work;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use guildhall_kernel::{Auth, PublicUrl, Timestamp};
+use guildhall_kernel::{Auth, PublicUrl, Timestamp, file::Files};
 use serde::Deserialize;
 use utoipa::{IntoParams, openapi::OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Clients, Deals, Members, Organizations, Payments, Pipelines, Reports, SqlDeals, Trash, Work};
+use crate::{Clients, Deals, Exchange, Members, Organizations, Payments, Pipelines, Reports, SqlDeals, Trash, Work};
 
 /// What the routes need.
 #[derive(Clone, FromRef)]
@@ -39,6 +40,10 @@ pub struct DealsState {
     pub work: Arc<dyn Work>,
     /// Sums.
     pub reports: Arc<dyn Reports>,
+    /// Tables that come and go.
+    pub exchange: Arc<dyn Exchange>,
+    /// Where files are kept: says how large one may be.
+    pub files: Files,
     /// What was deleted.
     pub trash: Arc<dyn Trash>,
     /// Who is asking.
@@ -60,6 +65,8 @@ impl DealsState {
             payments: all.clone(),
             work: all.clone(),
             reports: all.clone(),
+            exchange: all.clone(),
+            files: deals.files().clone(),
             trash: all,
             auth,
             url,
@@ -87,6 +94,7 @@ fn routes() -> OpenApiRouter<DealsState> {
         .merge(payments::routes())
         .merge(work::routes())
         .merge(reports::routes())
+        .merge(exchange::routes())
         .merge(short::routes())
 }
 

@@ -2,6 +2,7 @@
 
 mod clients;
 mod deals;
+mod exchange;
 mod members;
 mod organizations;
 mod payments;
@@ -12,6 +13,7 @@ mod work;
 
 pub use clients::Clients;
 pub use deals::Deals;
+pub use exchange::Exchange;
 pub use members::Members;
 pub use organizations::Organizations;
 pub use payments::Payments;
@@ -22,6 +24,7 @@ pub use work::Work;
 
 #[cfg(feature = "testing")]
 pub use self::{
-    clients::MockClients, deals::MockDeals, members::MockMembers, organizations::MockOrganizations,
-    payments::MockPayments, pipelines::MockPipelines, reports::MockReports, trash::MockTrash, work::MockWork,
+    clients::MockClients, deals::MockDeals, exchange::MockExchange, members::MockMembers,
+    organizations::MockOrganizations, payments::MockPayments, pipelines::MockPipelines, reports::MockReports,
+    trash::MockTrash, work::MockWork,
 };

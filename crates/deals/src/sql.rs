@@ -8,6 +8,8 @@ mod clients;
 mod contacts;
 mod deals;
 mod doctor;
+mod export;
+mod import;
 mod members;
 mod merge;
 mod organizations;
@@ -16,6 +18,7 @@ mod pipelines;
 mod removal;
 mod reports;
 mod roles;
+mod sheet;
 mod teams;
 mod trash;
 mod work;
@@ -25,7 +28,7 @@ use std::{
     sync::Arc,
 };
 
-use guildhall_kernel::{Clock, Db, Directory, Person, Timestamp, UserId};
+use guildhall_kernel::{Clock, Db, Directory, Person, Timestamp, UserId, file::Files};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, Iterable, ModelTrait,
     PrimaryKeyTrait, QueryFilter, QuerySelect, Select, Statement,
@@ -44,6 +47,8 @@ pub struct Host {
     pub clock: Clock,
     /// Who people are.
     pub directory: Arc<dyn Directory>,
+    /// Where files are kept.
+    pub files: Files,
 }
 
 /// Deals on a database: implements [`Organizations`](crate::Organizations), [`Clients`](crate::Clients),
@@ -58,6 +63,11 @@ impl SqlDeals {
     /// The services on a database with its tables.
     pub fn new(db: Db, host: Host) -> Self {
         Self { db, host }
+    }
+
+    /// Where files are kept.
+    pub(crate) fn files(&self) -> &Files {
+        &self.host.files
     }
 
     fn now(&self) -> Timestamp {

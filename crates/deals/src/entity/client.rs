@@ -1,7 +1,7 @@
 use guildhall_kernel::Timestamp;
 use sea_orm::entity::prelude::*;
 
-use crate::{ClientId, DeletionId, MemberId, OrganizationId};
+use crate::{ClientId, DeletionId, ImportId, MemberId, OrganizationId};
 
 /// A company or person that deals are made with.
 #[sea_orm::model]
@@ -34,6 +34,8 @@ pub struct Model {
     pub deletion_id: Option<DeletionId>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// The import that it came with.
+    pub import_id: Option<ImportId>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -2,8 +2,8 @@ use guildhall_kernel::Timestamp;
 use sea_orm::entity::prelude::*;
 
 use crate::{
-    ClientId, ContactId, Currency, Day, DealId, DealStatus, DeletionId, MemberId, OrganizationId, PipelineId, StageId,
-    Verification,
+    ClientId, ContactId, Currency, Day, DealId, DealStatus, DeletionId, ImportId, MemberId, OrganizationId, PipelineId,
+    StageId, Verification,
 };
 
 /// Something that is being sold, or was.
@@ -54,6 +54,8 @@ pub struct Model {
     pub deletion_id: Option<DeletionId>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// The import that it came with.
+    pub import_id: Option<ImportId>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

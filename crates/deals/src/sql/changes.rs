@@ -11,7 +11,7 @@ use super::{SqlDeals, access::Access};
 use crate::{Change, Currency, Result};
 
 /// Columns that say nothing that somebody did.
-const SILENT: [&str; 3] = ["updated_at", "search_text", "position"];
+const SILENT: [&str; 4] = ["updated_at", "search_text", "position", "import_id"];
 /// How many changes are taken back to show something as it was.
 const MOST_TAKEN_BACK: u64 = 10_000;
 
@@ -143,7 +143,10 @@ impl SqlDeals {
     ) -> Result<Option<M>> {
         let object = object(access, M::KIND, row.number());
         let later = audit::since(conn, &object, moment, MOST_TAKEN_BACK).await?;
-        if later.iter().any(|entry| entry.detail["created"] == true) {
+        let created = ColumnOf::<M>::iter().find(|column| column.as_str() == "created_at");
+        if let Some(sea_orm::Value::BigInt(Some(created))) = created.map(|column| row.get(column))
+            && created > moment.unix_micros()
+        {
             return Ok(None);
         }
         for entry in &later {

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Slice, SliceQuery, text};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set,
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select,
+    Set,
 };
 
-use super::{People, SqlDeals, lock, run, store};
+use super::{People, SqlDeals, access::Access, lock, run, store};
 use crate::{
     Change, Client, ClientId, ClientPatch, Clients, Contact, ContactId, ContactPatch, DeletedKind, DeletionPreview,
     Duplicate, Error, Filter, NewClient, NewContact, OrganizationId, Result,
@@ -26,7 +27,7 @@ fn phone_key(phone: &str) -> Option<String> {
     (digits.len() >= 5).then_some(digits)
 }
 
-fn email_key(email: &str) -> Option<String> {
+pub(super) fn email_key(email: &str) -> Option<String> {
     let email = email.trim();
     (!email.is_empty()).then(|| text::fold(email))
 }
@@ -76,6 +77,33 @@ impl SqlDeals {
         Ok(show(row, &people))
     }
 
+    /// The clients that the caller may see and that a filter lets through.
+    pub(super) async fn narrowed_clients(
+        &self,
+        conn: &impl ConnectionTrait,
+        access: &Access,
+        filter: &Filter,
+    ) -> Result<Select<client::Entity>> {
+        access.may(Permission::ClientRead)?;
+        let fields = [
+            Field { name: "id", column: client::Column::Id, holds: Holds::Number },
+            Field { name: "created_at", column: client::Column::CreatedAt, holds: Holds::Moment },
+            Field { name: "updated_at", column: client::Column::UpdatedAt, holds: Holds::Moment },
+        ];
+        let condition = filter.condition(&fields, &["q", "search", "owner", "archived", "email"])?;
+        let mut select = filter.archived(access.clients().filter(condition), client::Column::ArchivedAt)?;
+        if let Some(words) = filter.get("q").or_else(|| filter.get("search")).filter(|words| !words.trim().is_empty()) {
+            select = select.filter(containing("deals_client", words, self.db.backend()));
+        }
+        if let Some(email) = filter.get("email") {
+            select = select.filter(client::COLUMN.email_key.eq(email_key(email)));
+        }
+        if let Some(owner) = self.owner_of(conn, access, filter).await? {
+            select = select.filter(client::COLUMN.owner_id.eq(owner));
+        }
+        Ok(select)
+    }
+
     pub(super) async fn show_clients(&self, rows: Vec<client::Model>) -> Result<Vec<Client>> {
         let members: Vec<_> = rows.iter().flat_map(|row| [row.owner_id, row.created_by]).collect();
         let people = self.members_as_people(self.db.conn(), members).await?;
@@ -94,23 +122,7 @@ impl Clients for SqlDeals {
     ) -> Result<Page<Client>> {
         let conn = self.db.conn();
         let access = self.enter(conn, caller, org).await?;
-        access.may(Permission::ClientRead)?;
-        let fields = [
-            Field { name: "id", column: client::Column::Id, holds: Holds::Number },
-            Field { name: "created_at", column: client::Column::CreatedAt, holds: Holds::Moment },
-            Field { name: "updated_at", column: client::Column::UpdatedAt, holds: Holds::Moment },
-        ];
-        let condition = filter.condition(&fields, &["q", "search", "owner", "archived", "email"])?;
-        let mut select = filter.archived(access.clients().filter(condition), client::Column::ArchivedAt)?;
-        if let Some(words) = filter.get("q").or_else(|| filter.get("search")).filter(|words| !words.trim().is_empty()) {
-            select = select.filter(containing("deals_client", words, self.db.backend()));
-        }
-        if let Some(email) = filter.get("email") {
-            select = select.filter(client::COLUMN.email_key.eq(email_key(email)));
-        }
-        if let Some(owner) = self.owner_of(conn, &access, &filter).await? {
-            select = select.filter(client::COLUMN.owner_id.eq(owner));
-        }
+        let select = self.narrowed_clients(conn, &access, &filter).await?;
         let ordering = Ordering {
             fields: &[
                 ("id", client::Column::Id),
@@ -165,6 +177,7 @@ impl Clients for SqlDeals {
                     deletion_id: Set(None),
                     created_at: Set(now),
                     updated_at: Set(now),
+                    import_id: Set(None),
                 };
                 let row = row.insert(conn).await?;
                 self.made(conn, (caller, &access), "deals.create_client", &row).await?;

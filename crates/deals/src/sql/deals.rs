@@ -11,7 +11,7 @@ use guildhall_kernel::{
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set,
+    QuerySelect, Select, Set,
 };
 
 use super::{
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// What is searched: what is sold and its number, and the client in a line of its own.
-fn search_text(title: &str, code: &str, client: &client::Model) -> String {
+pub(super) fn search_text(title: &str, code: &str, client: &client::Model) -> String {
     format!("{} {}\n{}", text::fold(title), text::fold(code), client.name_key)
 }
 
@@ -90,7 +90,7 @@ fn show(
 }
 
 /// What a deal is worth, in minor units.
-fn worth(amount: &Amount, currency: &Currency) -> Result<i64> {
+pub(super) fn worth(amount: &Amount, currency: &Currency) -> Result<i64> {
     let minor = amount.minor(currency).map_err(|message| Error::field("value", message))?;
     if minor < 0 { Err(Error::field("value", "A deal is worth nothing at least.")) } else { Ok(minor) }
 }
@@ -157,8 +157,65 @@ impl SqlDeals {
         Ok(Some(found.into_tuple().one(conn).await?.unwrap_or(MemberId(0))))
     }
 
+    /// The deals that the caller may see and that a filter lets through.
+    pub(super) async fn narrowed_deals(
+        &self,
+        conn: &impl ConnectionTrait,
+        access: &Access,
+        client: Option<ClientId>,
+        filter: &Filter,
+    ) -> Result<Select<deal::Entity>> {
+        access.may(Permission::DealRead)?;
+        let mut select = access.deals();
+        if let Some(client) = client {
+            access.find_client(conn, client).await?;
+            select = select.filter(deal::COLUMN.client_id.eq(client));
+        }
+        let fields = [
+            Field { name: "id", column: deal::Column::Id, holds: Holds::Number },
+            Field { name: "client_id", column: deal::Column::ClientId, holds: Holds::Number },
+            Field { name: "contact_id", column: deal::Column::ContactId, holds: Holds::Number },
+            Field { name: "pipeline_id", column: deal::Column::PipelineId, holds: Holds::Number },
+            Field { name: "stage_id", column: deal::Column::StageId, holds: Holds::Number },
+            Field { name: "status", column: deal::Column::Status, holds: Holds::Word(&["open", "won", "lost"]) },
+            Field {
+                name: "verification_status",
+                column: deal::Column::Verification,
+                holds: Holds::Word(&["pending", "verified", "rejected"]),
+            },
+            Field { name: "currency", column: deal::Column::Currency, holds: Holds::Code },
+            Field { name: "value", column: deal::Column::ValueMinor, holds: Holds::Money },
+            Field { name: "probability", column: deal::Column::Probability, holds: Holds::Number },
+            Field { name: "expected_close_date", column: deal::Column::ExpectedCloseDate, holds: Holds::Day },
+            Field { name: "closed_at", column: deal::Column::ClosedAt, holds: Holds::Moment },
+            Field { name: "created_at", column: deal::Column::CreatedAt, holds: Holds::Moment },
+            Field { name: "updated_at", column: deal::Column::UpdatedAt, holds: Holds::Moment },
+        ];
+        let condition = filter.condition(&fields, &["q", "search", "owner", "archived", "stage"])?;
+        select = filter.archived(select.filter(condition), deal::Column::ArchivedAt)?;
+        if let Some(words) = filter.get("q").or_else(|| filter.get("search")).filter(|words| !words.trim().is_empty()) {
+            select = select.filter(containing("deals_deal", words, self.db.backend()));
+        }
+        if let Some(owner) = self.owner_of(conn, access, filter).await? {
+            select = select.filter(deal::COLUMN.owner_id.eq(owner));
+        }
+        if let Some(wanted) = filter.get("stage") {
+            let named = stage::Entity::find()
+                .select_only()
+                .column(stage::Column::Id)
+                .filter(stage::COLUMN.org_id.eq(access.org.id));
+            let named = match wanted.parse::<i64>() {
+                Ok(id) => named.filter(stage::COLUMN.id.eq(StageId(id))),
+                Err(_) => named.filter(stage::COLUMN.name_key.eq(text::fold(wanted))),
+            };
+            let stages: Vec<StageId> = named.into_tuple().all(conn).await?;
+            select = select.filter(deal::COLUMN.stage_id.is_in(stages));
+        }
+        Ok(select)
+    }
+
     /// The stage that is meant, within a pipeline where one is named; the first of the usual pipeline else.
-    async fn stage_meant(
+    pub(super) async fn stage_meant(
         &self,
         conn: &impl ConnectionTrait,
         org: OrganizationId,
@@ -257,6 +314,7 @@ impl SqlDeals {
             deletion_id: None,
             created_at: now,
             updated_at: now,
+            import_id: None,
         };
         has_what_it_needs(&row, &stage)?;
         row.number = next_number(conn, org.id, "deal").await?;
@@ -384,52 +442,7 @@ impl Deals for SqlDeals {
     ) -> Result<Page<Deal>> {
         let conn = self.db.conn();
         let access = self.enter(conn, caller, org).await?;
-        access.may(Permission::DealRead)?;
-        let mut select = access.deals();
-        if let Some(client) = client {
-            access.find_client(conn, client).await?;
-            select = select.filter(deal::COLUMN.client_id.eq(client));
-        }
-        let fields = [
-            Field { name: "id", column: deal::Column::Id, holds: Holds::Number },
-            Field { name: "client_id", column: deal::Column::ClientId, holds: Holds::Number },
-            Field { name: "contact_id", column: deal::Column::ContactId, holds: Holds::Number },
-            Field { name: "pipeline_id", column: deal::Column::PipelineId, holds: Holds::Number },
-            Field { name: "stage_id", column: deal::Column::StageId, holds: Holds::Number },
-            Field { name: "status", column: deal::Column::Status, holds: Holds::Word(&["open", "won", "lost"]) },
-            Field {
-                name: "verification_status",
-                column: deal::Column::Verification,
-                holds: Holds::Word(&["pending", "verified", "rejected"]),
-            },
-            Field { name: "currency", column: deal::Column::Currency, holds: Holds::Code },
-            Field { name: "value", column: deal::Column::ValueMinor, holds: Holds::Money },
-            Field { name: "probability", column: deal::Column::Probability, holds: Holds::Number },
-            Field { name: "expected_close_date", column: deal::Column::ExpectedCloseDate, holds: Holds::Day },
-            Field { name: "closed_at", column: deal::Column::ClosedAt, holds: Holds::Moment },
-            Field { name: "created_at", column: deal::Column::CreatedAt, holds: Holds::Moment },
-            Field { name: "updated_at", column: deal::Column::UpdatedAt, holds: Holds::Moment },
-        ];
-        let condition = filter.condition(&fields, &["q", "search", "owner", "archived", "stage"])?;
-        select = filter.archived(select.filter(condition), deal::Column::ArchivedAt)?;
-        if let Some(words) = filter.get("q").or_else(|| filter.get("search")).filter(|words| !words.trim().is_empty()) {
-            select = select.filter(containing("deals_deal", words, self.db.backend()));
-        }
-        if let Some(owner) = self.owner_of(conn, &access, &filter).await? {
-            select = select.filter(deal::COLUMN.owner_id.eq(owner));
-        }
-        if let Some(wanted) = filter.get("stage") {
-            let named = stage::Entity::find()
-                .select_only()
-                .column(stage::Column::Id)
-                .filter(stage::COLUMN.org_id.eq(access.org.id));
-            let named = match wanted.parse::<i64>() {
-                Ok(id) => named.filter(stage::COLUMN.id.eq(StageId(id))),
-                Err(_) => named.filter(stage::COLUMN.name_key.eq(text::fold(wanted))),
-            };
-            let stages: Vec<StageId> = named.into_tuple().all(conn).await?;
-            select = select.filter(deal::COLUMN.stage_id.is_in(stages));
-        }
+        let select = self.narrowed_deals(conn, &access, client, &filter).await?;
         if page.orders_by("value") && filter.get("currency").is_none() {
             let message = "Amounts are compared within one currency: name it with currency.";
             return Err(Error::field("ordering", message));

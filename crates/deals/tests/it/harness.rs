@@ -15,6 +15,7 @@ use guildhall_deals::{
 use guildhall_kernel::{
     self as kernel, Caller, Clock, HostTables, PageQuery, Roles, Timestamp, UserId,
     db::SqlMigration,
+    file::{Files, FolderStore},
     idempotency::Made,
     testing::{TestDb, fake_directory},
 };
@@ -38,7 +39,10 @@ pub(crate) fn with_people() -> Vec<Box<dyn MigrationTrait>> {
 pub(crate) struct Harness {
     pub(crate) db: TestDb,
     pub(crate) deals: SqlDeals,
+    pub(crate) files: Files,
     ahead: Arc<AtomicI64>,
+    /// Where files lie.
+    _folder: tempfile::TempDir,
 }
 
 impl Deref for Harness {
@@ -59,9 +63,13 @@ pub(crate) async fn with_connections(connections: u32) -> Harness {
     let offset = ahead.clone();
     let clock =
         Clock::from_fn(move || Timestamp::now() + Duration::from_micros(offset.load(Ordering::Relaxed).unsigned_abs()));
-    let host = Host { clock, directory: Arc::new(fake_directory(1..=60)) };
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(FolderStore::new(folder.path()));
+    let url = "https://example.org/api".parse().unwrap();
+    let files = Files::open(db.handle(), store, clock.clone(), url, 1 << 20).await.unwrap();
+    let host = Host { clock, directory: Arc::new(fake_directory(1..=60)), files: files.clone() };
     let deals = SqlDeals::new(db.handle(), host);
-    Harness { db, deals, ahead }
+    Harness { db, deals, files, ahead, _folder: folder }
 }
 
 impl Harness {

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use axum::{Router, body::Body, http::Request};
 use guildhall_deals::{
-    ClientId, ClientStub, Currency, Deal, DealId, DealStatus, DealsState, Error, MockClients, MockDeals, MockMembers,
-    MockOrganizations, MockPayments, MockPipelines, MockReports, MockTrash, MockWork, OrganizationId, PaymentStatus,
-    PipelineId, StageId, Verification, router,
+    ClientId, ClientStub, Currency, Deal, DealId, DealStatus, DealsState, Error, MockClients, MockDeals, MockExchange,
+    MockMembers, MockOrganizations, MockPayments, MockPipelines, MockReports, MockTrash, MockWork, OrganizationId,
+    PaymentStatus, PipelineId, StageId, Verification, router,
 };
 use guildhall_kernel::{
     Page, Roles, Timestamp,
@@ -13,7 +13,7 @@ use guildhall_kernel::{
 };
 use serde_json::json;
 
-fn client(make: impl FnOnce(&mut MockDeals, &mut MockOrganizations)) -> TestClient {
+async fn client(make: impl FnOnce(&mut MockDeals, &mut MockOrganizations)) -> TestClient {
     let (mut deals, mut organizations) = (MockDeals::new(), MockOrganizations::new());
     make(&mut deals, &mut organizations);
     let state = DealsState {
@@ -25,6 +25,8 @@ fn client(make: impl FnOnce(&mut MockDeals, &mut MockOrganizations)) -> TestClie
         payments: Arc::new(MockPayments::new()),
         work: Arc::new(MockWork::new()),
         reports: Arc::new(MockReports::new()),
+        exchange: Arc::new(MockExchange::new()),
+        files: crate::harness::deals().await.files,
         trash: Arc::new(MockTrash::new()),
         auth: signed_in_as(Roles::default()),
         url: "https://example.org".parse().unwrap(),
@@ -90,7 +92,8 @@ async fn adding_a_deal_answers_201_and_a_replay_says_so() {
             .returning(|_, _, _, _, once| {
                 Ok(if once.is_some() { Made::Before(json!({"id": 9})) } else { Made::New(deal()) })
             });
-    });
+    })
+    .await;
     let body = json!({"title": "Website", "value": "1200.50", "currency": "EUR", "client_id": 5, "unknown": 1});
     let path = "/api/crm/organizations/3/clients/4/deals/";
     let answer = client.post(path, body.clone()).await;
@@ -124,7 +127,8 @@ async fn a_deal_is_read_with_its_version_and_as_it_was() {
             (17, Some(moment)) => Ok(Deal { created_at: moment, ..deal() }),
             _ => Err(Error::DealNotFound(at.deal)),
         });
-    });
+    })
+    .await;
     let answer = client.get("/api/crm/organizations/3/deals/17/").await;
     assert_eq!((answer.json(), &answer.headers["etag"]), (shown(), &"\"0\"".parse().unwrap()));
     let then = client.get("/api/crm/organizations/3/deals/17/?as_of=2025-01-04T10:30:00Z").await;
@@ -146,7 +150,8 @@ async fn short_paths_mean_the_only_organization_or_the_one_that_is_named() {
             }
             _ => Err(Error::OrganizationNotFound(org)),
         });
-    });
+    })
+    .await;
     let listed = client.get("/api/crm/clients/4/deals/").await;
     assert_eq!((listed.json()["count"].clone(), listed.json()["results"][0].clone()), (json!(1), shown()));
     assert_eq!(client.with("Bearer 8").get("/api/crm/clients/4/deals/").await.code(), "organization_required");
@@ -164,7 +169,7 @@ async fn short_paths_mean_the_only_organization_or_the_one_that_is_named() {
 
 #[tokio::test]
 async fn nothing_is_told_to_nobody() {
-    let client = client(|_, _| ());
+    let client = client(|_, _| ()).await;
     for path in ["permissions/", "organizations/", "organizations/3/deals/", "clients/", "clients/4/deals/1/payments/"]
     {
         assert_eq!(client.with("Basic x").get(&format!("/api/crm/{path}")).await.status, 401, "{path}");

@@ -5,6 +5,7 @@ mod board;
 mod cleanup;
 mod clients;
 mod deals;
+mod exchange;
 mod harness;
 mod http;
 mod members;

@@ -1,0 +1,163 @@
+//! Tables of what the caller may see, read piece by piece, so that a million rows need no more room than a thousand.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use futures_util::stream;
+use guildhall_kernel::Caller;
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+
+use super::{SqlDeals, sheet};
+use crate::{
+    ClientId, Fault, Filter, OrganizationId, Result, Table,
+    entity::{client, deal},
+    permission::Permission,
+};
+
+/// How many rows are read at once.
+const PIECE: u64 = 1000;
+
+pub(super) const DEAL_COLUMNS: [&str; 15] = [
+    "number",
+    "title",
+    "client",
+    "value",
+    "currency",
+    "stage",
+    "status",
+    "probability",
+    "expected_close_date",
+    "source",
+    "description",
+    "owner",
+    "paid_total",
+    "balance",
+    "created_at",
+];
+pub(super) const CLIENT_COLUMNS: [&str; 9] =
+    ["name", "email", "phone", "website", "address", "tax_id", "notes", "owner", "created_at"];
+
+/// A table of one piece.
+fn at_once(bytes: guildhall_kernel::Result<Bytes>) -> Table {
+    Box::pin(stream::iter([bytes]))
+}
+
+impl SqlDeals {
+    async fn piece_of_deals(&self, found: Select<deal::Entity>) -> Result<(Vec<Vec<String>>, Option<i64>)> {
+        let conn = self.db.conn();
+        let rows = found.order_by_asc(deal::Column::Number).limit(PIECE).all(conn).await?;
+        let last = rows.last().map(|row| row.number).filter(|_| rows.len() as u64 == PIECE);
+        let people: HashMap<_, _> = rows.iter().map(|row| (row.id, row.owner_id)).collect();
+        let named = self.members_as_people(conn, people.values().copied().collect::<Vec<_>>()).await?;
+        let shown = self.show_deals(conn, rows).await?;
+        let row = |deal: crate::Deal| {
+            let owner = people.get(&deal.id).and_then(|id| named.get(*id)).map(|person| person.username);
+            vec![
+                deal.number,
+                deal.title,
+                deal.client.name,
+                deal.value,
+                deal.currency.to_string(),
+                deal.stage,
+                serde_json::json!(deal.status).as_str().unwrap_or_default().to_owned(),
+                deal.probability.to_string(),
+                deal.expected_close_date.map(|day| day.to_string()).unwrap_or_default(),
+                deal.source,
+                deal.description,
+                owner.unwrap_or_default(),
+                deal.paid_total,
+                deal.balance,
+                deal.created_at.to_string(),
+            ]
+        };
+        Ok((shown.into_iter().map(row).collect(), last))
+    }
+
+    async fn piece_of_clients(&self, found: Select<client::Entity>) -> Result<(Vec<Vec<String>>, Option<ClientId>)> {
+        let conn = self.db.conn();
+        let rows = found.order_by_asc(client::Column::Id).limit(PIECE).all(conn).await?;
+        let last = rows.last().map(|row| row.id).filter(|_| rows.len() as u64 == PIECE);
+        let shown = self.show_clients(rows).await?;
+        let row = |client: crate::Client| {
+            vec![
+                client.name,
+                client.email,
+                client.phone,
+                client.website,
+                client.address,
+                client.tax_id,
+                client.notes,
+                client.owner.map(|owner| owner.username).unwrap_or_default(),
+                client.created_at.to_string(),
+            ]
+        };
+        Ok((shown.into_iter().map(row).collect(), last))
+    }
+
+    pub(super) async fn table_of_deals(&self, caller: &Caller, org: OrganizationId, filter: &Filter) -> Result<Table> {
+        let access = self.enter_to(self.db.conn(), caller, org, Permission::ExportRun).await?;
+        let all = self.narrowed_deals(self.db.conn(), &access, None, filter).await?;
+        let deals = self.clone();
+        // Begins with the headings; each piece then begins behind the last number of the one before.
+        let pieces = stream::try_unfold(Some(None::<i64>), move |after| {
+            let (deals, all) = (deals.clone(), all.clone());
+            async move {
+                let Some(after) = after else { return Ok(None) };
+                let found = match after {
+                    Some(after) => all.filter(deal::COLUMN.number.gt(after)),
+                    None => all,
+                };
+                let (mut rows, last) = deals.piece_of_deals(found).await?;
+                if after.is_none() {
+                    rows.insert(0, DEAL_COLUMNS.map(str::to_owned).to_vec());
+                }
+                Ok(Some((sheet::write(rows)?, last.map(Some))))
+            }
+        });
+        Ok(Box::pin(pieces))
+    }
+
+    pub(super) async fn table_of_clients(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        filter: &Filter,
+    ) -> Result<Table> {
+        let access = self.enter_to(self.db.conn(), caller, org, Permission::ExportRun).await?;
+        let all = self.narrowed_clients(self.db.conn(), &access, filter).await?;
+        let deals = self.clone();
+        let pieces = stream::try_unfold(Some(None::<ClientId>), move |after| {
+            let (deals, all) = (deals.clone(), all.clone());
+            async move {
+                let Some(after) = after else { return Ok(None) };
+                let found = match after {
+                    Some(after) => all.filter(client::COLUMN.id.gt(after)),
+                    None => all,
+                };
+                let (mut rows, last) = deals.piece_of_clients(found).await?;
+                if after.is_none() {
+                    rows.insert(0, CLIENT_COLUMNS.map(str::to_owned).to_vec());
+                }
+                Ok(Some((sheet::write(rows)?, last.map(Some))))
+            }
+        });
+        Ok(Box::pin(pieces))
+    }
+}
+
+/// The faults of a table, as a table.
+pub(super) fn table_of_faults(faults: &[Fault]) -> Table {
+    let headings = vec!["line", "column", "field", "value", "code", "message"];
+    let headings = headings.into_iter().map(str::to_owned).collect();
+    let row = |fault: &Fault| {
+        vec![
+            fault.line.to_string(),
+            fault.column.clone(),
+            fault.field.clone(),
+            fault.value.clone(),
+            fault.code.clone(),
+            fault.message.clone(),
+        ]
+    };
+    at_once(sheet::write(std::iter::once(headings).chain(faults.iter().map(row))))
+}

@@ -1,0 +1,729 @@
+//! Reading tables in: all of it is looked at before anything is stored, it is stored in pieces so that others can
+//! write meanwhile, and what breaks off is taken back.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use async_trait::async_trait;
+use garde::Validate;
+use guildhall_kernel::{
+    Caller, Error as KernelError, Ordering, Page, PageQuery,
+    idempotency::{Made, Once},
+    text,
+};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set,
+};
+
+use super::{
+    SqlDeals,
+    access::Access,
+    board::at_the_end,
+    clients::{derive, email_key},
+    deals::{search_text, worth},
+    export::{CLIENT_COLUMNS, DEAL_COLUMNS, table_of_faults},
+    many, number, run,
+    sheet::{self, Row, Sheet},
+    store,
+};
+use crate::{
+    Amount, ClientId, Currency, Day, DealStatus, Error, Exchange, Fault, Filter, Import, ImportId, ImportKind,
+    ImportMode, ImportStatus, NewClient, NewImport, OnDuplicate, OrganizationId, Result, Table, Verification,
+    entity::{client, deal, import, stage, stage_change},
+    permission::Permission,
+};
+
+/// How many rows are stored in one transaction.
+const PIECE: usize = 500;
+/// How many faults are kept.
+const MOST_FAULTS: usize = 1000;
+/// How many of them are shown at once.
+const SHOWN_FAULTS: usize = 100;
+/// How much of a cell is told.
+const TOLD: usize = 100;
+
+/// What a fault is about.
+struct Place<'a> {
+    row: &'a Row,
+    sheet: &'a Sheet,
+    /// Which column holds which field.
+    columns: &'a HashMap<String, usize>,
+}
+
+impl Place<'_> {
+    fn get(&self, field: &str) -> &str {
+        let cell = self.columns.get(field).and_then(|at| self.row.cells.get(*at));
+        cell.map(|cell| cell.trim()).unwrap_or_default()
+    }
+
+    fn fault(&self, field: &str, code: &str, message: impl Into<String>) -> Fault {
+        let heading = self.columns.get(field).and_then(|at| self.sheet.headings.get(*at));
+        Fault {
+            line: self.row.line,
+            column: heading.cloned().unwrap_or_default(),
+            field: field.to_owned(),
+            value: self.get(field).chars().take(TOLD).collect(),
+            code: code.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    /// The faults that a refusal of the input names.
+    fn faults(&self, error: Error) -> Vec<Fault> {
+        let error = KernelError::from(error);
+        let fields = error.fields().iter();
+        fields.map(|(field, messages)| self.fault(field, "invalid", messages.join(" "))).collect()
+    }
+}
+
+/// Which column holds which field: as the mapping says, else by its own heading.
+fn columns(new: &NewImport, sheet: &Sheet) -> Result<HashMap<String, usize>> {
+    let known: &[&str] = match new.kind {
+        ImportKind::Deals => &DEAL_COLUMNS,
+        ImportKind::Clients => &CLIENT_COLUMNS,
+    };
+    let mut columns = HashMap::new();
+    for (at, heading) in sheet.headings.iter().enumerate() {
+        let field = match new.mapping.get(heading) {
+            Some(field) if known.contains(&field.as_str()) => field.clone(),
+            Some(field) => {
+                let message = format!("There is no field {field}; there are: {}.", known.join(", "));
+                return Err(Error::field("mapping", message));
+            }
+            None => text::fold(heading).replace([' ', '-'], "_"),
+        };
+        if known.contains(&field.as_str()) && columns.insert(field.clone(), at).is_some() {
+            return Err(Error::field("mapping", format!("Two columns hold {field}.")));
+        }
+    }
+    if let Some(strange) = new.mapping.keys().find(|heading| !sheet.headings.contains(heading)) {
+        return Err(Error::field("mapping", format!("There is no column {strange}.")));
+    }
+    let needed: &[&str] = match new.kind {
+        ImportKind::Deals => &["title", "client"],
+        ImportKind::Clients => &["name"],
+    };
+    match needed.iter().find(|field| !columns.contains_key(**field)) {
+        Some(field) => Err(Error::field("mapping", format!("A column for {field} is needed."))),
+        None => Ok(columns),
+    }
+}
+
+/// A row of deals, looked at.
+struct DealRow {
+    client: String,
+    deal: deal::Model,
+    stage: String,
+}
+
+/// A row of clients, looked at.
+struct ClientRow {
+    new: NewClient,
+    /// The client that is there already.
+    there: Option<client::Model>,
+}
+
+/// What is to be stored.
+enum Rows {
+    Deals(Vec<DealRow>),
+    Clients(Vec<ClientRow>),
+}
+
+/// What was found out by looking.
+struct Looked {
+    rows: Rows,
+    faults: Vec<Fault>,
+    failed: u64,
+    skipped: u64,
+}
+
+impl SqlDeals {
+    /// Looks at all of a table, and stores nothing.
+    async fn look(&self, access: &Access, new: &NewImport, sheet: &Sheet) -> Result<Looked> {
+        let columns = columns(new, sheet)?;
+        match new.kind {
+            ImportKind::Deals => self.look_at_deals(access, new, sheet, &columns).await,
+            ImportKind::Clients => self.look_at_clients(access, new, sheet, &columns).await,
+        }
+    }
+
+    async fn look_at_deals(
+        &self,
+        access: &Access,
+        new: &NewImport,
+        sheet: &Sheet,
+        columns: &HashMap<String, usize>,
+    ) -> Result<Looked> {
+        let conn = self.db.conn();
+        let first = self.stage_meant(conn, access.org.id, None, None).await?;
+        let stages: HashMap<String, stage::Model> = super::pipelines::stages_of(conn, first.pipeline_id)
+            .await?
+            .into_iter()
+            .map(|stage| (stage.name_key.clone(), stage))
+            .collect();
+        let (mut rows, mut faults, mut failed) = (Vec::new(), Vec::new(), 0);
+        for row in &sheet.rows {
+            let place = Place { row, sheet, columns };
+            let mut wrong = Vec::new();
+            let line = |field: &str, most: usize, needed: bool| {
+                let cell = place.get(field);
+                if needed && cell.is_empty() {
+                    return Some(place.fault(field, "required", "This field is required."));
+                }
+                (cell.chars().count() > most || (field != "description" && cell.contains(char::is_control)))
+                    .then(|| place.fault(field, "invalid", format!("One line of at most {most} characters is needed.")))
+            };
+            wrong.extend(line("title", 200, true));
+            wrong.extend(line("client", 200, true));
+            wrong.extend(line("source", 100, false));
+            wrong.extend(line("description", 10_000, false));
+            let currency = match place.get("currency") {
+                "" => Some(access.org.default_currency.clone()),
+                code => Currency::from_code(code),
+            };
+            if currency.is_none() {
+                wrong.push(place.fault("currency", "invalid", "A currency of ISO 4217 like EUR is needed."));
+            }
+            let value = match (&currency, place.get("value")) {
+                (_, "") | (None, _) => 0,
+                (Some(currency), cell) => {
+                    let cell = if new.decimal_comma { cell.replace('.', "").replace(',', ".") } else { cell.into() };
+                    worth(&Amount::new(cell), currency).unwrap_or_else(|error| {
+                        wrong.extend(place.faults(error));
+                        0
+                    })
+                }
+            };
+            let stage = match place.get("stage") {
+                "" => Some(&first),
+                name => stages.get(&text::fold(name)),
+            };
+            if stage.is_none() {
+                wrong.push(place.fault("stage", "invalid", "There is no such stage."));
+            }
+            let day = match place.get("expected_close_date") {
+                "" => None,
+                cell => {
+                    let day = Day::parse(cell);
+                    if day.is_none() {
+                        let message = "A day like 2025-09-01 is needed.";
+                        wrong.push(place.fault("expected_close_date", "invalid", message));
+                    }
+                    day
+                }
+            };
+            let stage = stage.unwrap_or(&first);
+            let probability = match place.get("probability") {
+                "" => stage.probability,
+                cell => cell.parse().ok().filter(|percent| (0..=100).contains(percent)).unwrap_or_else(|| {
+                    wrong.push(place.fault("probability", "invalid", "A whole number from 0 to 100 is needed."));
+                    0
+                }),
+            };
+            if !wrong.is_empty() {
+                failed += 1;
+                faults.extend(wrong);
+                faults.truncate(MOST_FAULTS);
+                continue;
+            }
+            let now = self.now();
+            let deal = deal::Model {
+                id: crate::DealId(0),
+                org_id: access.org.id,
+                number: 0,
+                code: String::new(),
+                title: place.get("title").to_owned(),
+                description: place.get("description").to_owned(),
+                client_id: ClientId(0),
+                contact_id: None,
+                pipeline_id: stage.pipeline_id,
+                stage_id: stage.id,
+                status: stage.kind,
+                position: String::new(),
+                owner_id: access.member.id,
+                created_by: access.member.id,
+                value_minor: value,
+                currency: currency.unwrap_or_else(|| access.org.default_currency.clone()),
+                received_minor: 0,
+                verified_minor: 0,
+                probability,
+                source: place.get("source").to_owned(),
+                expected_close_date: day,
+                closed_at: (stage.kind != DealStatus::Open).then_some(now),
+                lost_reason: String::new(),
+                verification: Verification::Pending,
+                verification_note: String::new(),
+                stage_entered_at: now,
+                search_text: String::new(),
+                archived_at: None,
+                deleted_at: None,
+                deletion_id: None,
+                created_at: now,
+                updated_at: now,
+                import_id: None,
+            };
+            rows.push(DealRow { client: place.get("client").to_owned(), deal, stage: stage.name.clone() });
+        }
+        Ok(Looked { rows: Rows::Deals(rows), faults, failed, skipped: 0 })
+    }
+
+    async fn look_at_clients(
+        &self,
+        access: &Access,
+        new: &NewImport,
+        sheet: &Sheet,
+        columns: &HashMap<String, usize>,
+    ) -> Result<Looked> {
+        let mut there = HashMap::new();
+        let emails = sheet.rows.iter().map(|row| Place { row, sheet, columns });
+        let emails: Vec<String> = emails.filter_map(|place| email_key(place.get("email"))).collect();
+        for piece in emails.chunks(PIECE) {
+            // Also those that the caller may not see: an address is an organization's once.
+            let known = client::Entity::find()
+                .filter(client::COLUMN.org_id.eq(access.org.id))
+                .filter(client::COLUMN.deleted_at.is_null())
+                .filter(client::COLUMN.email_key.is_in(piece.iter().cloned()));
+            for row in known.all(self.db.conn()).await? {
+                there.insert(row.email_key.clone().unwrap_or_default(), row);
+            }
+        }
+        let mut looked = Looked { rows: Rows::Clients(Vec::new()), faults: Vec::new(), failed: 0, skipped: 0 };
+        let (mut rows, mut seen) = (Vec::new(), HashSet::new());
+        for row in &sheet.rows {
+            let place = Place { row, sheet, columns };
+            let cell = |field: &str| place.get(field).to_owned();
+            let new_client = NewClient {
+                name: cell("name"),
+                email: cell("email"),
+                phone: cell("phone"),
+                website: cell("website"),
+                address: cell("address"),
+                tax_id: cell("tax_id"),
+                notes: cell("notes"),
+                owner_id: None,
+            };
+            let mut wrong = new_client.validate().err().map(|report| place.faults(report.into())).unwrap_or_default();
+            let key = email_key(&new_client.email);
+            let twice = key.as_ref().is_some_and(|key| !seen.insert(key.clone()));
+            let known = key.and_then(|key| there.get(&key).cloned());
+            match (&known, new.on_duplicate) {
+                _ if twice => wrong.push(place.fault("email", "duplicate", "An earlier row has this address.")),
+                (Some(_), OnDuplicate::Error) => {
+                    wrong.push(place.fault("email", "duplicate", "A client has this address."));
+                }
+                (Some(known), OnDuplicate::Update) => {
+                    let may = access.may_with(Permission::ClientUpdate, known.owner_id, known.created_by);
+                    if may.is_err() {
+                        wrong.push(place.fault("email", "duplicate", "A client has this address."));
+                    }
+                }
+                (Some(_), OnDuplicate::Skip) if wrong.is_empty() => {
+                    looked.skipped += 1;
+                    continue;
+                }
+                _ => {}
+            }
+            if wrong.is_empty() {
+                rows.push(ClientRow { new: new_client, there: known });
+            } else {
+                looked.failed += 1;
+                looked.faults.extend(wrong);
+                looked.faults.truncate(MOST_FAULTS);
+            }
+        }
+        looked.rows = Rows::Clients(rows);
+        Ok(looked)
+    }
+
+    /// Stores a piece of deals, with the clients that are not there yet.
+    async fn take_deals(
+        &self,
+        conn: &impl ConnectionTrait,
+        access: &Access,
+        import: ImportId,
+        rows: &[DealRow],
+    ) -> Result<u64> {
+        let org = &access.org;
+        access.may(Permission::DealCreate)?;
+        let now = self.now();
+        let mut keys: BTreeMap<String, &str> = BTreeMap::new();
+        for row in rows {
+            // As the first row spells it.
+            keys.entry(text::fold(&row.client)).or_insert(&row.client);
+        }
+        let known = access.clients().filter(client::COLUMN.name_key.is_in(keys.keys().cloned()));
+        let mut clients: HashMap<String, client::Model> = HashMap::new();
+        for row in known.all(conn).await? {
+            clients.entry(row.name_key.clone()).or_insert(row);
+        }
+        for (key, name) in keys {
+            if clients.contains_key(&key) {
+                continue;
+            }
+            access.may(Permission::ClientCreate)?;
+            let new = NewClient { name: name.to_owned(), ..NewClient::default() };
+            let row = new_client(access, &new, import, now);
+            let row = client::ActiveModel { id: NotSet, ..row.into() }.reset_all().insert(conn).await?;
+            clients.insert(key, row);
+        }
+        let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        let sql = "UPDATE deals_counter SET next = next + $3 WHERE org_id = $1 AND kind = 'deal' RETURNING next - $3";
+        let first = number(conn, sql, [org.id.into(), "deal".into(), count.into()]).await?;
+        let pad = usize::try_from(org.number_pad).unwrap_or(4);
+        let mut models = Vec::new();
+        let mut stages = HashMap::new();
+        for (number, row) in (first..).zip(rows) {
+            let client = clients.get(&text::fold(&row.client)).ok_or(Error::NotFound("client"))?;
+            let code = format!("{}{number:0pad$}", org.number_prefix);
+            stages.insert(number, row.stage.as_str());
+            let model = deal::Model {
+                number,
+                client_id: client.id,
+                position: at_the_end(now, number),
+                search_text: search_text(&row.deal.title, &code, client),
+                code,
+                created_at: now,
+                updated_at: now,
+                import_id: Some(import),
+                ..row.deal.clone()
+            };
+            models.push(deal::ActiveModel { id: NotSet, ..model.into() }.reset_all());
+        }
+        deal::Entity::insert_many(models).exec_without_returning(conn).await?;
+        let stored: Vec<(crate::DealId, i64, crate::StageId)> = deal::Entity::find()
+            .select_only()
+            .column(deal::Column::Id)
+            .column(deal::Column::Number)
+            .column(deal::Column::StageId)
+            .filter(deal::COLUMN.org_id.eq(org.id))
+            .filter(deal::COLUMN.number.gte(first))
+            .filter(deal::COLUMN.number.lt(first + count))
+            .into_tuple()
+            .all(conn)
+            .await?;
+        let changes = stored.into_iter().map(|(id, number, stage)| stage_change::ActiveModel {
+            id: NotSet,
+            org_id: Set(org.id),
+            deal_id: Set(id),
+            from_stage_id: Set(None),
+            to_stage_id: Set(Some(stage)),
+            from_name: Set(String::new()),
+            to_name: Set(stages.get(&number).copied().unwrap_or_default().to_owned()),
+            moved_by: Set(access.member.id),
+            moved_at: Set(now),
+        });
+        stage_change::Entity::insert_many(changes).exec_without_returning(conn).await?;
+        Ok(many(count))
+    }
+
+    /// Stores a piece of clients; gives how many were added and how many changed.
+    async fn take_clients(
+        &self,
+        conn: &impl ConnectionTrait,
+        act: (&Caller, &Access),
+        import: ImportId,
+        rows: &[ClientRow],
+    ) -> Result<(u64, u64)> {
+        let (caller, access) = act;
+        access.may(Permission::ClientCreate)?;
+        let now = self.now();
+        let (mut added, mut changed) = (Vec::new(), 0);
+        for row in rows {
+            let Some(there) = &row.there else {
+                let model = new_client(access, &row.new, import, now);
+                added.push(client::ActiveModel { id: NotSet, ..model.into() }.reset_all());
+                continue;
+            };
+            super::lock::<client::Entity>(conn, there.id).await?;
+            let before = access.client_for(conn, there.id, Permission::ClientUpdate).await?;
+            let mut after = before.clone();
+            for (own, told) in [
+                (&mut after.name, &row.new.name),
+                (&mut after.phone, &row.new.phone),
+                (&mut after.website, &row.new.website),
+                (&mut after.address, &row.new.address),
+                (&mut after.tax_id, &row.new.tax_id),
+                (&mut after.notes, &row.new.notes),
+            ] {
+                if !told.is_empty() {
+                    own.clone_from(told);
+                }
+            }
+            derive(&mut after);
+            after.updated_at = now;
+            store(conn, &before, &after).await?;
+            self.rename_in_deals(conn, &after).await?;
+            self.changed(conn, (caller, access), "deals.import_client", &before, &after).await?;
+            changed += 1;
+        }
+        let count = added.len() as u64;
+        if !added.is_empty() {
+            client::Entity::insert_many(added).exec_without_returning(conn).await?;
+        }
+        Ok((count, changed))
+    }
+
+    async fn show_imports(&self, rows: Vec<import::Model>) -> Result<Vec<Import>> {
+        let people = self.members_as_people(self.db.conn(), rows.iter().map(|row| row.created_by)).await?;
+        let show = |row: import::Model| {
+            let mut errors: Vec<Fault> = serde_json::from_str(&row.errors).unwrap_or_default();
+            errors.truncate(SHOWN_FAULTS);
+            Import {
+                id: row.id,
+                kind: row.kind,
+                file_name: row.file_name,
+                status: row.status,
+                total: row.total,
+                created: row.created,
+                updated: row.updated,
+                skipped: row.skipped,
+                failed: row.failed,
+                errors,
+                created_by: people.get(row.created_by),
+                created_at: row.created_at,
+                updated_at: row.updated_at,
+            }
+        };
+        Ok(rows.into_iter().map(show).collect())
+    }
+
+    async fn show_import(&self, row: import::Model) -> Result<Import> {
+        self.show_imports(vec![row]).await?.pop().ok_or(Error::NotFound("import"))
+    }
+
+    async fn import_row(&self, access: &Access, id: ImportId) -> Result<import::Model> {
+        let found = import::Entity::find_by_id(id).filter(import::COLUMN.org_id.eq(access.org.id));
+        found.one(self.db.conn()).await?.ok_or(Error::NotFound("import"))
+    }
+
+    /// Says what became of an import, in a transaction of its own.
+    async fn note_import(&self, row: &import::Model) -> Result<()> {
+        self.db
+            .write(|tx| async move {
+                let row = import::ActiveModel::from(import::Model { updated_at: self.now(), ..row.clone() });
+                import::Entity::update(row.reset_all()).exec_without_returning(tx.conn()).await?;
+                Ok::<_, Error>(())
+            })
+            .await
+    }
+
+    /// Stores what was looked at, piece by piece.
+    async fn take(&self, caller: &Caller, org: OrganizationId, row: &mut import::Model, rows: &Rows) -> Result<()> {
+        let id = row.id;
+        match rows {
+            Rows::Deals(rows) => {
+                for piece in rows.chunks(PIECE) {
+                    let added = self.db.write(|tx| async move {
+                        let access = self.enter_to(tx.conn(), caller, org, Permission::ImportRun).await?;
+                        self.take_deals(tx.conn(), &access, id, piece).await
+                    });
+                    row.created += i64::try_from(added.await?).unwrap_or_default();
+                }
+            }
+            Rows::Clients(rows) => {
+                for piece in rows.chunks(PIECE) {
+                    let counts = self.db.write(|tx| async move {
+                        let access = self.enter_to(tx.conn(), caller, org, Permission::ImportRun).await?;
+                        self.take_clients(tx.conn(), (caller, &access), id, piece).await
+                    });
+                    let (added, changed) = counts.await?;
+                    row.created += i64::try_from(added).unwrap_or_default();
+                    row.updated += i64::try_from(changed).unwrap_or_default();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back what came with an import, but for what somebody has changed since; gives how many rows stayed.
+    async fn take_back(&self, caller: &Caller, org: OrganizationId, id: ImportId) -> Result<i64> {
+        let untouched = "org_id = $1 AND import_id = $2 AND updated_at = created_at AND deleted_at IS NULL";
+        let deals = format!(
+            "DELETE FROM deals_deal WHERE id IN (SELECT d.id FROM deals_deal d WHERE {} \
+             AND NOT EXISTS (SELECT 1 FROM deals_payment p WHERE p.org_id = d.org_id AND p.deal_id = d.id) \
+             AND NOT EXISTS (SELECT 1 FROM deals_activity a WHERE a.org_id = d.org_id AND a.deal_id = d.id) \
+             AND NOT EXISTS (SELECT 1 FROM deals_task t WHERE t.org_id = d.org_id AND t.deal_id = d.id) \
+             ORDER BY d.id LIMIT {PIECE})",
+            untouched.replace("org_id", "d.org_id").replace("import_id", "d.import_id")
+        );
+        let clients = format!(
+            "DELETE FROM deals_client WHERE id IN (SELECT c.id FROM deals_client c WHERE {} \
+             AND NOT EXISTS (SELECT 1 FROM deals_deal d WHERE d.org_id = c.org_id AND d.client_id = c.id) \
+             AND NOT EXISTS (SELECT 1 FROM deals_contact p WHERE p.org_id = c.org_id AND p.client_id = c.id) \
+             AND NOT EXISTS (SELECT 1 FROM deals_activity a WHERE a.org_id = c.org_id AND a.client_id = c.id) \
+             AND NOT EXISTS (SELECT 1 FROM deals_task t WHERE t.org_id = c.org_id AND t.client_id = c.id) \
+             AND NOT EXISTS (SELECT 1 FROM deals_merged_client m WHERE m.org_id = c.org_id AND m.client_id = c.id) \
+             ORDER BY c.id LIMIT {PIECE})",
+            untouched.replace("org_id", "c.org_id").replace("import_id", "c.import_id")
+        );
+        for sql in [&deals, &clients] {
+            loop {
+                let gone = self.db.write(|tx| async move {
+                    self.enter_to(tx.conn(), caller, org, Permission::ImportRun).await?;
+                    run(tx.conn(), sql.as_str(), [org.into(), id.into()]).await
+                });
+                if gone.await? == 0 {
+                    break;
+                }
+            }
+        }
+        let left = "SELECT (SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND import_id = $2) \
+                    + (SELECT COUNT(*) FROM deals_client WHERE org_id = $1 AND import_id = $2)";
+        number(self.db.conn(), left, [org.into(), id.into()]).await
+    }
+}
+
+fn new_client(access: &Access, new: &NewClient, import: ImportId, now: guildhall_kernel::Timestamp) -> client::Model {
+    let mut row = client::Model {
+        id: ClientId(0),
+        org_id: access.org.id,
+        name: new.name.trim().to_owned(),
+        name_key: String::new(),
+        email: new.email.trim().to_owned(),
+        email_key: None,
+        phone: new.phone.trim().to_owned(),
+        phone_key: None,
+        website: new.website.trim().to_owned(),
+        address: new.address.clone(),
+        tax_id: new.tax_id.trim().to_owned(),
+        notes: new.notes.clone(),
+        owner_id: access.member.id,
+        created_by: access.member.id,
+        search_text: String::new(),
+        archived_at: None,
+        deleted_at: None,
+        deletion_id: None,
+        created_at: now,
+        updated_at: now,
+        import_id: Some(import),
+    };
+    derive(&mut row);
+    row
+}
+
+#[async_trait]
+impl Exchange for SqlDeals {
+    async fn export_deals(&self, caller: &Caller, org: OrganizationId, filter: Filter) -> Result<Table> {
+        self.table_of_deals(caller, org, &filter).await
+    }
+
+    async fn export_clients(&self, caller: &Caller, org: OrganizationId, filter: Filter) -> Result<Table> {
+        self.table_of_clients(caller, org, &filter).await
+    }
+
+    async fn import(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        new: NewImport,
+        once: Option<Once>,
+    ) -> Result<Made<Import>> {
+        let access = self.enter_to(self.db.conn(), caller, org, Permission::ImportRun).await?;
+        let realm = &access.realm();
+        let once = &once;
+        if let Some(once) = once {
+            let before = self
+                .db
+                .write(|tx| async move { Ok::<_, Error>(once.before(tx.conn(), realm, caller, self.now()).await?) });
+            if let Some(answer) = before.await? {
+                return Ok(Made::Before(answer));
+            }
+        }
+        let sheet = sheet::read(&new)?;
+        let looked = self.look(&access, &new, &sheet).await?;
+        let refused = looked.failed > 0 && new.mode == ImportMode::Atomic;
+        let status = match (new.dry_run, refused) {
+            (true, _) => ImportStatus::Checked,
+            (false, true) => ImportStatus::Refused,
+            (false, false) => ImportStatus::Running,
+        };
+        let now = self.now();
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let row = &import::ActiveModel {
+            id: NotSet,
+            org_id: Set(org),
+            kind: Set(new.kind),
+            file_name: Set(new.file_name.clone()),
+            status: Set(status),
+            total: Set(count(sheet.rows.len() as u64)),
+            created: Set(0),
+            updated: Set(0),
+            skipped: Set(count(looked.skipped)),
+            failed: Set(count(looked.failed)),
+            errors: Set(serde_json::to_string(&looked.faults).map_err(KernelError::internal)?),
+            created_by: Set(access.member.id),
+            created_at: Set(now),
+            updated_at: Set(now),
+        };
+        let mut row = self.db.write(|tx| async move { Ok::<_, Error>(row.clone().insert(tx.conn()).await?) }).await?;
+        if status == ImportStatus::Running {
+            if let Err(error) = self.take(caller, org, &mut row, &looked.rows).await {
+                self.take_back(caller, org, row.id).await?;
+                row.status = ImportStatus::Failed;
+                row.created = 0;
+                self.note_import(&row).await?;
+                return Err(error);
+            }
+            row.status = ImportStatus::Done;
+            self.note_import(&row).await?;
+        }
+        let detail = &vec![
+            ("file_name", row.file_name.clone().into()),
+            ("created", row.created.into()),
+            ("updated", row.updated.into()),
+        ];
+        let (access, id) = (&access, row.id.0);
+        let import = self.show_import(row).await?;
+        let shown = &import;
+        self.db
+            .write(|tx| async move {
+                self.noted(tx.conn(), (caller, access), "deals.import", ("import", id), detail.clone()).await?;
+                if let Some(once) = once {
+                    once.after(tx.conn(), realm, caller, shown, self.now()).await?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await?;
+        Ok(Made::New(import))
+    }
+
+    async fn imports(&self, caller: &Caller, org: OrganizationId, page: PageQuery) -> Result<Page<Import>> {
+        let conn = self.db.conn();
+        let access = self.enter_to(conn, caller, org, Permission::ImportRun).await?;
+        let select = import::Entity::find().filter(import::COLUMN.org_id.eq(access.org.id));
+        let ordering = Ordering { fields: &[("id", import::Column::Id)], usual: "-id", id: import::Column::Id };
+        let page = Page::<import::Model>::fetch(select, &ordering, &page, conn).await?;
+        let (rows, page) = page.take();
+        let shown = self.show_imports(rows).await?;
+        Ok(page.with(|_| shown))
+    }
+
+    async fn find_import(&self, caller: &Caller, org: OrganizationId, id: ImportId) -> Result<Import> {
+        let access = self.enter_to(self.db.conn(), caller, org, Permission::ImportRun).await?;
+        self.show_import(self.import_row(&access, id).await?).await
+    }
+
+    async fn import_errors(&self, caller: &Caller, org: OrganizationId, id: ImportId) -> Result<Table> {
+        let access = self.enter_to(self.db.conn(), caller, org, Permission::ImportRun).await?;
+        let row = self.import_row(&access, id).await?;
+        Ok(table_of_faults(&serde_json::from_str::<Vec<Fault>>(&row.errors).unwrap_or_default()))
+    }
+
+    async fn revert_import(&self, caller: &Caller, org: OrganizationId, id: ImportId) -> Result<Import> {
+        let access = self.enter_to(self.db.conn(), caller, org, Permission::ImportRun).await?;
+        let mut row = self.import_row(&access, id).await?;
+        if row.status != ImportStatus::Done {
+            return Err(Error::IllegalTransition("Only what was read in is taken back."));
+        }
+        row.failed = self.take_back(caller, org, id).await?;
+        row.status = ImportStatus::Reverted;
+        self.note_import(&row).await?;
+        let (access, kept) = (&access, row.failed);
+        self.db
+            .write(|tx| async move {
+                let detail = vec![("kept", kept.into())];
+                self.noted(tx.conn(), (caller, access), "deals.revert_import", ("import", id.0), detail).await
+            })
+            .await?;
+        self.show_import(row).await
+    }
+}

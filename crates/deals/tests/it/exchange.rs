@@ -1,0 +1,249 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use guildhall_deals::{
+    Amount, Clients, DealPatch, Deals, Exchange, Filter, Import, ImportKind, ImportMode, ImportStatus, NewClient,
+    NewImport, OnDuplicate, OrganizationId, Table,
+};
+use guildhall_kernel::{IfMatch, idempotency::Made, idempotency::Once};
+
+use crate::harness::{Harness, code, deal, deals, faults, made, page, person};
+
+fn table(kind: ImportKind, text: impl Into<Bytes>) -> NewImport {
+    NewImport {
+        kind,
+        file_name: "table.csv".into(),
+        bytes: text.into(),
+        delimiter: None,
+        is_windows_1252: None,
+        decimal_comma: false,
+        mapping: BTreeMap::new(),
+        on_duplicate: OnDuplicate::Error,
+        mode: ImportMode::Atomic,
+        dry_run: false,
+    }
+}
+
+async fn import(harness: &Harness, org: OrganizationId, new: NewImport) -> Import {
+    made(harness.import(&person(1), org, new, None).await.unwrap())
+}
+
+async fn text(table: Table) -> String {
+    let pieces: Vec<Bytes> = table.try_collect().await.unwrap();
+    String::from_utf8(pieces.concat()).unwrap()
+}
+
+#[tokio::test]
+async fn deals_come_with_their_clients_numbered_in_the_order_of_the_file() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    harness.client_of(1, org, "Müller").await;
+    let file = "title,client,value,currency,stage,expected_close_date\n\
+        Alpha,MÜLLER,1200.50,EUR,qualified,2025-09-01\n\
+        \"Beta, \"\"new\"\"\",Meier,7,,,\n\
+        Gamma,meier,,JPY,Won,\n";
+    let done = import(&harness, org, table(ImportKind::Deals, file)).await;
+    assert_eq!(
+        (done.status, done.total, done.created, done.failed),
+        (ImportStatus::Done, 3, 3, 0),
+        "{:?}",
+        done.errors
+    );
+    let me = &person(1);
+    let listed = harness.deals.deals(me, org, None, Filter::default(), page().ordered("number")).await;
+    let listed = listed.unwrap().results;
+    let seen: Vec<_> = listed
+        .iter()
+        .map(|deal| {
+            (
+                deal.number.as_str(),
+                deal.title.as_str(),
+                deal.client.name.as_str(),
+                deal.value.as_str(),
+                deal.stage.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("DLID0001", "Alpha", "Müller", "1200.50", "qualified"),
+            ("DLID0002", "Beta, \"new\"", "Meier", "7.00", "lead"),
+            ("DLID0003", "Gamma", "Meier", "0", "won"),
+        ]
+    );
+    assert_eq!(harness.rows("deals_client").await, 2);
+    assert_eq!(harness.rows("deals_stage_change").await, 3);
+    let client = listed[0].client_id;
+    assert_eq!(harness.deal_of(1, org, client, "1").await.number, "DLID0004");
+    harness.assert_counted().await;
+}
+
+#[tokio::test]
+async fn every_fault_is_told_by_line_and_column_and_nothing_is_taken() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let file = "title,client,value,stage,probability\n\
+        ok,x,1,lead,5\n\
+        \"two\nlines\",x,1,lead,5\n\
+        ,x,1.001,nowhere,101\n\
+        ok,,NaN,lead,x\n";
+    for dry_run in [true, false] {
+        let new = NewImport { dry_run, ..table(ImportKind::Deals, file) };
+        let looked = import(&harness, org, new).await;
+        let status = if dry_run { ImportStatus::Checked } else { ImportStatus::Refused };
+        assert_eq!((looked.status, looked.total, looked.created, looked.failed), (status, 4, 0, 3));
+        let told: Vec<_> = looked.errors.iter().map(|fault| (fault.line, fault.field.as_str())).collect();
+        let expected = [
+            (3, "title"),
+            (5, "title"),
+            (5, "value"),
+            (5, "stage"),
+            (5, "probability"),
+            (6, "client"),
+            (6, "value"),
+            (6, "probability"),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!((looked.errors[2].value.as_str(), looked.errors[2].column.as_str()), ("1.001", "value"));
+        assert_eq!((harness.rows("deals_deal").await, harness.rows("deals_client").await), (0, 0));
+        let errors = text(harness.import_errors(&person(1), org, looked.id).await.unwrap()).await;
+        assert_eq!(errors.lines().count(), 10, "{errors}");
+    }
+    let partial = NewImport { mode: ImportMode::Partial, ..table(ImportKind::Deals, file) };
+    let taken = import(&harness, org, partial).await;
+    assert_eq!((taken.status, taken.created, taken.failed), (ImportStatus::Done, 1, 3));
+    for (file, field) in [
+        ("", "file"),
+        ("title,client\n", "file"),
+        ("title\nx\n", "mapping"),
+        ("title,client,title\nx,y,z\n", "mapping"),
+    ] {
+        let refused = harness.import(&person(1), org, table(ImportKind::Deals, file), None).await;
+        assert_eq!(faults(refused), [field], "{file:?}");
+    }
+}
+
+#[tokio::test]
+async fn tables_are_read_however_they_were_written() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let windows = b"Firma;Name;Wert\nM\xfcller;\"B\xfccher; alle\";1.234,50\n".to_vec();
+    let mapping = [("Firma", "client"), ("Name", "title"), ("Wert", "value")]
+        .map(|(one, other)| (one.to_owned(), other.to_owned()));
+    let new = NewImport { mapping: mapping.clone().into(), decimal_comma: true, ..table(ImportKind::Deals, windows) };
+    assert_eq!(import(&harness, org, new).await.created, 1);
+    let bom = "\u{feff}client\ttitle\tvalue\r\nMüller\tzwei\t5\r\n\r\n";
+    assert_eq!(import(&harness, org, table(ImportKind::Deals, bom)).await.created, 1);
+    let old_mac =
+        NewImport { is_windows_1252: Some(false), ..table(ImportKind::Deals, b"title,client\n\xff,x\n".to_vec()) };
+    assert_eq!(faults(harness.import(&person(1), org, old_mac, None).await), ["file"]);
+    let seen = harness.titles(1, org, &[("q", "müller")]).await;
+    assert_eq!(seen, ["zwei", "Bücher; alle"]);
+    assert_eq!(harness.titles(1, org, &[("currency", "USD"), ("value", "1234.50")]).await, ["Bücher; alle"]);
+    let strange = NewImport {
+        mapping: [("Firma".to_owned(), "mood".to_owned())].into(),
+        ..table(ImportKind::Deals, "Firma\nx\n")
+    };
+    assert_eq!(faults(harness.import(&person(1), org, strange, None).await), ["mapping"]);
+}
+
+#[tokio::test]
+async fn clients_that_are_there_are_faults_passed_over_or_changed() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let new = NewClient { name: "Old".into(), email: "A@b.example".into(), ..NewClient::default() };
+    let id = harness.create_client(&person(1), org, new).await.unwrap().id;
+    let file = "name,email,phone\nNew,a@B.example,030 1\nOther,c@d.example,\n";
+    let read = async |on_duplicate| {
+        import(&harness, org, NewImport { on_duplicate, ..table(ImportKind::Clients, file) }).await
+    };
+    let refused = read(OnDuplicate::Error).await;
+    assert_eq!(
+        (refused.status, refused.errors[0].code.as_str(), refused.errors[0].line),
+        (ImportStatus::Refused, "duplicate", 2)
+    );
+    let skipped = read(OnDuplicate::Skip).await;
+    assert_eq!((skipped.created, skipped.skipped), (1, 1));
+    let updated = read(OnDuplicate::Update).await;
+    assert_eq!((updated.created, updated.updated), (0, 2));
+    let found = Clients::client(&harness.deals, &person(1), org, id).await.unwrap();
+    assert_eq!((found.name.as_str(), found.phone.as_str()), ("New", "030 1"));
+    let twice = import(&harness, org, table(ImportKind::Clients, "name,email\nx,e@f.g\ny,E@F.g\nz,nobody\n")).await;
+    assert_eq!(twice.errors.iter().map(|fault| fault.line).collect::<Vec<_>>(), [3, 4]);
+}
+
+#[tokio::test]
+async fn what_was_read_in_is_taken_back_but_for_what_somebody_changed() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    harness.join(org, 2, "salesperson", None).await;
+    let rows: String = (0..1200).map(|n| format!("deal {n},client {}\n", n % 600)).collect();
+    let done = import(&harness, org, table(ImportKind::Deals, format!("title,client\n{rows}"))).await;
+    assert_eq!((done.created, harness.rows("deals_client").await), (1200, 600));
+    let first = harness.number("SELECT MIN(id) FROM deals_deal").await;
+    let patch = DealPatch { value: Some(Amount::new("5")), ..DealPatch::default() };
+    let at = guildhall_deals::DealId(first).into();
+    harness.change_deal(&person(1), org, at, patch, IfMatch::default()).await.unwrap();
+    assert_eq!(code(harness.revert_import(&person(2), org, done.id).await), "not_granted");
+    let reverted = harness.revert_import(&person(1), org, done.id).await.unwrap();
+    assert_eq!((reverted.status, reverted.failed), (ImportStatus::Reverted, 2), "the deal and its client");
+    assert_eq!((harness.rows("deals_deal").await, harness.rows("deals_client").await), (1, 1));
+    assert_eq!(code(harness.revert_import(&person(1), org, done.id).await), "illegal_transition");
+    let client = harness.client_of(1, org, "x").await.id;
+    assert_eq!(harness.deal_of(1, org, client, "1").await.number, "DLID1201", "no number comes again");
+}
+
+#[tokio::test]
+async fn what_is_written_out_is_no_formula_and_comes_back_as_it_was() {
+    let harness = deals().await;
+    let (org, other) = (harness.org().await, harness.org_of(1, "Other").await);
+    let client = harness.client_of(1, org, "=HYPERLINK(\"x\")").await.id;
+    for (title, value) in
+        [("+1 more", "10"), ("@home", "20.50"), ("-5.00", "1"), ("'=quoted", "2"), ("two, \"three\"", "3")]
+    {
+        harness.create_deal(&person(1), org, None, deal(client, title, value), None).await.unwrap();
+    }
+    let out = text(harness.export_deals(&person(1), org, Filter::default()).await.unwrap()).await;
+    assert!(out.starts_with("number,title,client,value,currency,"), "{out}");
+    for line in out.lines().skip(1) {
+        for cell in line.split(',') {
+            assert!(!cell.trim_start_matches('"').starts_with(['=', '+', '@']), "{line}");
+        }
+    }
+    assert!(out.contains(",-5.00,"), "a number stays one: {out}");
+    let done = import(&harness, other, table(ImportKind::Deals, out.clone())).await;
+    assert_eq!((done.status, done.created), (ImportStatus::Done, 5), "{:?}", done.errors);
+    let mut titles = (harness.titles(1, org, &[]).await, harness.titles(1, other, &[]).await);
+    titles.0.sort();
+    titles.1.sort();
+    assert_eq!(titles.0, titles.1);
+    let filtered = Filter::new([("currency", "USD"), ("value__gte", "10")]);
+    let out = text(harness.export_deals(&person(1), org, filtered).await.unwrap()).await;
+    assert_eq!(out.lines().count(), 3);
+    let clients = text(harness.export_clients(&person(1), org, Filter::default()).await.unwrap()).await;
+    assert!(clients.contains("\"'=HYPERLINK(\"\"x\"\")\""), "{clients}");
+    harness.join(org, 2, "salesperson", None).await;
+    assert_eq!(code(harness.export_deals(&person(2), org, Filter::default()).await.map(|_| ())), "not_granted");
+    let unknown = Filter::new([("mood", "good")]);
+    assert_eq!(faults(harness.export_deals(&person(1), org, unknown).await.map(|_| ())), ["mood"]);
+}
+
+#[tokio::test]
+async fn a_table_of_many_pieces_is_whole_and_one_that_is_sent_twice_is_read_once() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let rows: String = (0..2500).map(|n| format!("deal {n},client\n")).collect();
+    let once = || Some(Once::new("k", &[b"same"]).unwrap());
+    let new = || table(ImportKind::Deals, format!("title,client\n{rows}"));
+    let first = made(harness.import(&person(1), org, new(), once()).await.unwrap());
+    let Made::Before(again) = harness.import(&person(1), org, new(), once()).await.unwrap() else {
+        panic!("read twice")
+    };
+    assert_eq!((again["id"].as_i64(), harness.rows("deals_deal").await), (Some(first.id.0), 2500));
+    let out = text(harness.export_deals(&person(1), org, Filter::default()).await.unwrap()).await;
+    let numbers: Vec<&str> = out.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
+    let expected: Vec<String> = (1..=2500).map(|number| format!("DLID{number:04}")).collect();
+    assert_eq!(numbers, expected);
+}
