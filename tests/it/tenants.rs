@@ -120,12 +120,10 @@ async fn an_organization_does_not_exist_for_others_and_lends_them_nothing() {
                         server.request(method.clone(), &format!("{path}{query}")).header("authorization", &eve);
                     let request = if method == Method::GET {
                         request
+                    } else if path.ends_with("/imports/") {
+                        request.multipart(form("x"))
                     } else {
-                        if path.ends_with("/imports/") {
-                            request.multipart(form("x"))
-                        } else {
-                            request.json(&body(&theirs, &path))
-                        }
+                        request.json(&body(&theirs, &path))
                     };
                     let answer = server.send(request).await;
                     asked += 1;

@@ -8,6 +8,7 @@ mod migrations;
 mod model;
 mod money;
 mod permission;
+mod place;
 mod routes;
 mod service;
 mod sql;

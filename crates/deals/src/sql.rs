@@ -129,12 +129,46 @@ async fn lock<E: EntityTrait>(
     conn: &impl ConnectionTrait,
     id: impl Into<<E::PrimaryKey as PrimaryKeyTrait>::ValueType>,
 ) -> Result<()> {
+    lock_as(conn, E::find_by_id(id), LockType::NoKeyUpdate).await
+}
+
+/// The same of a row that is about to go: waits also for rows that are being written and point at it, so that
+/// they are counted.
+async fn lock_to_remove<E: EntityTrait>(
+    conn: &impl ConnectionTrait,
+    id: impl Into<<E::PrimaryKey as PrimaryKeyTrait>::ValueType>,
+) -> Result<()> {
+    lock_as(conn, E::find_by_id(id), LockType::Update).await
+}
+
+async fn lock_as<E: EntityTrait>(conn: &impl ConnectionTrait, rows: Select<E>, how: LockType) -> Result<()> {
     // On SQLite there is one writer, and nothing to wait for.
     if conn.get_database_backend() == DbBackend::Postgres {
-        let row: Select<E> = E::find_by_id(id).select_only();
-        row.expr(Expr::val(1)).lock(LockType::NoKeyUpdate).into_tuple::<i32>().one(conn).await?;
+        rows.select_only().expr(Expr::val(1)).lock(how).into_tuple::<i32>().all(conn).await?;
     }
     Ok(())
+}
+
+/// What is not there is a fault of a field; whatever else went wrong is none.
+fn as_field(field: &'static str, message: &'static str) -> impl Fn(Error) -> Error {
+    move |error| match error {
+        Error::NotFound(_) | Error::ClientNotFound(_) | Error::DealNotFound(_) => Error::field(field, message),
+        error => error,
+    }
+}
+
+/// A connection that knows whether it is a transaction.
+trait Conn: ConnectionTrait {
+    /// What is read holds until the end.
+    const IS_ACT: bool;
+}
+
+impl Conn for sea_orm::DatabaseConnection {
+    const IS_ACT: bool = false;
+}
+
+impl Conn for sea_orm::DatabaseTransaction {
+    const IS_ACT: bool = true;
 }
 
 /// Runs one statement with numbered parameters; gives how many rows it changed.

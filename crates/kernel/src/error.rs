@@ -212,10 +212,20 @@ impl From<DbErr> for Error {
                 "conflict",
                 "Something that it refers to is gone, or something still refers to it.",
             ),
+            _ if is_still_needed(&error) => Self::new(Kind::Conflict, "conflict", "Something still refers to it."),
             _ if is_out_of_reach(&error) => Self::unavailable(error),
             _ => Self::internal(error),
         }
     }
+}
+
+/// Did a key that restricts keep a row? PostgreSQL 18 and SQLite have codes of their own for that.
+fn is_still_needed(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
+        return false;
+    };
+    let refusal = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    refusal.is_some_and(|code| matches!(&*code, "23001" | "1811"))
 }
 
 /// Is it the database that cannot be reached, or is busy, rather than we who asked wrongly?

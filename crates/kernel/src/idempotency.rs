@@ -14,7 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{Caller, Clock, Db, Error, Json, Kind, Result, Timestamp, entity::idempotency_key, job::Job};
+use crate::{Caller, Clock, Db, Error, Json, Kind, Result, Tagged, Timestamp, entity::idempotency_key, job::Job};
 
 /// How long a key is known.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -142,7 +142,7 @@ impl Job for Pruning {
 }
 
 /// What was made, or what was made when the same was asked before: 201 either way, the second with
-/// `Idempotent-Replayed: true`.
+/// `Idempotent-Replayed: true`. What has an `updated_at` has it as its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Made<T> {
     /// It was made now.
@@ -153,13 +153,19 @@ pub enum Made<T> {
 
 impl<T: Serialize> IntoResponse for Made<T> {
     fn into_response(self) -> Response {
-        match self {
-            Self::New(value) => (StatusCode::CREATED, Json(value)).into_response(),
-            Self::Before(answer) => {
-                let replayed = [(REPLAYED, HeaderValue::from_static("true"))];
-                (StatusCode::CREATED, replayed, Json(answer)).into_response()
-            }
+        let (answer, is_replay) = match self {
+            Self::New(value) => (serde_json::to_value(value).unwrap_or_default(), false),
+            Self::Before(answer) => (answer, true),
+        };
+        let version = serde_json::from_value::<Timestamp>(answer["updated_at"].clone()).ok();
+        let mut response = match version {
+            Some(changed) => (StatusCode::CREATED, Tagged(changed.into(), answer)).into_response(),
+            None => (StatusCode::CREATED, Json(answer)).into_response(),
+        };
+        if is_replay {
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
         }
+        response
     }
 }
 
@@ -185,8 +191,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Keyed<T> {
             .await
             .map_err(crate::extract::unreadable)?;
         let once = key.map(|key| Once::new(&key, &[method.as_str().as_bytes(), path.as_bytes(), &body])).transpose()?;
+        let json =
+            parts.headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"application/json"));
         if body.is_empty()
-            && !parts.headers.contains_key(header::CONTENT_TYPE)
+            && json
             && let Ok(value) = serde_json::from_str("null")
         {
             // No body at all, where none is needed.

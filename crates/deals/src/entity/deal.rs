@@ -40,6 +40,8 @@ pub struct Model {
     pub source: String,
     /// A day, `2025-09-01`.
     pub expected_close_date: Option<Day>,
+    /// The same for sorting: what has no day stands last.
+    pub close_key: String,
     pub closed_at: Option<Timestamp>,
     pub lost_reason: String,
     /// Has somebody verified that the deal is as it says?

@@ -18,6 +18,8 @@ pub struct Model {
     pub assignee_id: MemberId,
     pub created_by: MemberId,
     pub due_at: Option<Timestamp>,
+    /// By when, for sorting: what has no time stands last.
+    pub due_key: i64,
     pub done_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

@@ -56,6 +56,8 @@ CREATE TABLE deals_deal (
     probability bigint NOT NULL CONSTRAINT deals_deal_probability_check CHECK (probability BETWEEN 0 AND 100),
     source text NOT NULL,
     expected_close_date {key},
+    close_key {key} NOT NULL
+        CONSTRAINT deals_deal_close_key_check CHECK (expected_close_date IS NULL OR close_key = expected_close_date),
     closed_at bigint,
     lost_reason text NOT NULL,
     verification text NOT NULL
@@ -96,8 +98,7 @@ CREATE INDEX deals_deal_client_id ON deals_deal (org_id, client_id, number);
 CREATE INDEX deals_deal_contact_id ON deals_deal (org_id, contact_id) WHERE contact_id IS NOT NULL;
 CREATE INDEX deals_deal_owner_id ON deals_deal (org_id, owner_id, number);
 CREATE INDEX deals_deal_created_by ON deals_deal (org_id, created_by, number);
-CREATE INDEX deals_deal_expected_close_date ON deals_deal (org_id, expected_close_date, id)
-    WHERE deleted_at IS NULL;
+CREATE INDEX deals_deal_close_key ON deals_deal (org_id, close_key, id) WHERE deleted_at IS NULL;
 CREATE INDEX deals_deal_deletion_id ON deals_deal (org_id, deletion_id) WHERE deletion_id IS NOT NULL;
 
 CREATE TABLE deals_stage_change (

@@ -57,6 +57,7 @@ CREATE TABLE deals_task (
     assignee_id bigint NOT NULL,
     created_by bigint NOT NULL,
     due_at bigint,
+    due_key bigint NOT NULL CONSTRAINT deals_task_due_key_check CHECK (due_at IS NULL OR due_key = due_at),
     done_at bigint,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
@@ -70,9 +71,9 @@ CREATE TABLE deals_task (
     CONSTRAINT deals_task_created_by_fkey
         FOREIGN KEY (org_id, created_by) REFERENCES deals_member (org_id, id) ON DELETE RESTRICT
 );
-CREATE INDEX deals_task_assignee_id ON deals_task (org_id, assignee_id, due_at, id);
+CREATE INDEX deals_task_assignee_id ON deals_task (org_id, assignee_id, due_key, id);
 CREATE INDEX deals_task_created_by ON deals_task (org_id, created_by);
-CREATE INDEX deals_task_due_at ON deals_task (org_id, due_at, id);
+CREATE INDEX deals_task_due_key ON deals_task (org_id, due_key, id);
 CREATE INDEX deals_task_client_id ON deals_task (org_id, client_id) WHERE client_id IS NOT NULL;
 CREATE INDEX deals_task_deal_id ON deals_task (org_id, deal_id) WHERE deal_id IS NOT NULL;
 
@@ -88,4 +89,6 @@ CREATE TABLE deals_merged_client (
 );
 CREATE INDEX deals_merged_client_client_id ON deals_merged_client (org_id, client_id);
 
+CREATE INDEX deals_stage_change_moved_at ON deals_stage_change (org_id, moved_at);
+CREATE INDEX deals_deal_created_at ON deals_deal (org_id, created_at) WHERE deleted_at IS NULL;
 CREATE INDEX deals_deal_closed_at ON deals_deal (org_id, status, closed_at) WHERE deleted_at IS NULL;

@@ -224,8 +224,8 @@ pub struct Member {
     pub leads_team: bool,
     /// Where they stand.
     pub status: MemberStatus,
-    /// What they earn of verified money, in hundredths of a per cent.
-    pub commission_bp: i64,
+    /// What they earn of verified money, in hundredths of a per cent; `null` for those who may not know.
+    pub commission_bp: Option<i64>,
     /// When they came.
     pub created_at: Timestamp,
     /// When this last changed.

@@ -33,7 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
         .routes(routes!(refund_payment_of_client))
 }
 
-/// The payments of the deals that the caller may see. Sorts by `number`, `id`, `received_on`; narrowed by `state`, `kind`, `method`, `currency`, `amount`, `received_on`, `deal_id`, `cheque_number`, with `__in`, `__gte`, `__lte` and so on.
+/// The payments of the deals that the caller may see. Sorts by `number`, `id`, `received_on`; narrowed by `waiting` (nobody has decided about it), `state`, `kind`, `method`, `currency`, `amount`, `received_on`, `deal_id`, `cheque_number`, with `__in`, `__gte`, `__lte` and so on.
 #[utoipa::path(get, path = "/organizations/{org}/payments/", tag = "crm", params(("org" = OrganizationId, Path), PageParams), responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)))]
 async fn payments(
     State(payments): State<Arc<dyn Payments>>,
@@ -51,14 +51,14 @@ async fn verification_queue(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,
     Path(org): Path<OrganizationId>,
+    Query(filter): Query<Filter>,
     page: PageQuery,
 ) -> Result<Json<Page<Payment>>> {
-    Ok(Json(
-        payments.payments(&caller, org, None, Filter::new([("state", "pending")]), page.or_ordered("number")).await?,
-    ))
+    let filter = filter.and("waiting", "true");
+    Ok(Json(payments.payments(&caller, org, None, filter, page.or_ordered("number")).await?))
 }
 
-/// The payments of a deal. Sorts by `number`, `id`, `received_on`; narrowed by `state`, `kind`, `method`, `currency`, `amount`, `received_on`, `deal_id`, `cheque_number`, with `__in`, `__gte`, `__lte` and so on.
+/// The payments of a deal. Sorts by `number`, `id`, `received_on`; narrowed by `waiting` (nobody has decided about it), `state`, `kind`, `method`, `currency`, `amount`, `received_on`, `deal_id`, `cheque_number`, with `__in`, `__gte`, `__lte` and so on.
 #[utoipa::path(get, path = "/organizations/{org}/deals/{deal}/payments/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path), PageParams), responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)))]
 async fn payments_of_deal(
     State(payments): State<Arc<dyn Payments>>,
@@ -144,7 +144,7 @@ async fn refund_payment(
     Ok(payments.refund_payment(&caller, org, deal.into(), payment, keyed.value, keyed.once).await?)
 }
 
-/// The payments of a deal of a client. Sorts by `number`, `id`, `received_on`; narrowed by `state`, `kind`, `method`, `currency`, `amount`, `received_on`, `deal_id`, `cheque_number`, with `__in`, `__gte`, `__lte` and so on.
+/// The payments of a deal of a client. Sorts by `number`, `id`, `received_on`; narrowed by `waiting` (nobody has decided about it), `state`, `kind`, `method`, `currency`, `amount`, `received_on`, `deal_id`, `cheque_number`, with `__in`, `__gte`, `__lte` and so on.
 #[utoipa::path(get, path = "/organizations/{org}/clients/{client}/deals/{deal}/payments/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path), PageParams), responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)))]
 async fn payments_of_deal_of_client(
     State(payments): State<Arc<dyn Payments>>,

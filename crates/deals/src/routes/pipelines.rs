@@ -119,14 +119,15 @@ async fn change_stage(
 }
 
 /// Remove a stage; 409 `protected` where deals are in it and `move_to` does not say where they go.
-#[utoipa::path(delete, path = "/organizations/{org}/pipelines/{pipeline}/stages/{stage}/", tag = "crm", params(("org" = OrganizationId, Path), ("pipeline" = PipelineId, Path), ("stage" = StageId, Path), StageRemoval), responses((status = 204), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/organizations/{org}/pipelines/{pipeline}/stages/{stage}/", tag = "crm", params(("org" = OrganizationId, Path), ("pipeline" = PipelineId, Path), ("stage" = StageId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version"), StageRemoval), responses((status = 204), (status = "4XX", body = Problem)))]
 async fn delete_stage(
     State(pipelines): State<Arc<dyn Pipelines>>,
     caller: Caller,
     Path((org, pipeline, stage)): Path<(OrganizationId, PipelineId, StageId)>,
     Query(how): Query<StageRemoval>,
+    known: IfMatch,
 ) -> Result<StatusCode> {
-    pipelines.delete_stage(&caller, org, pipeline, stage, how.move_to).await?;
+    pipelines.delete_stage(&caller, org, pipeline, stage, how.move_to, known).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -54,6 +54,7 @@ pub trait Pipelines: Send + Sync + 'static {
         pipeline: PipelineId,
         id: StageId,
         move_to: Option<StageId>,
+        known: IfMatch,
     ) -> Result<()>;
     /// Puts the stages of a pipeline in another order.
     async fn order_stages(

@@ -4,9 +4,11 @@
 use std::collections::{HashMap, HashSet};
 
 use guildhall_kernel::{Caller, IfMatch, Timestamp, UserId};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select, sea_query::LockType,
+};
 
-use super::SqlDeals;
+use super::{Conn, SqlDeals, lock_as};
 use crate::{
     ClientId, Error, MemberId, MemberStatus, OrganizationId, Place, Result, TeamId,
     entity::{client, deal, member, organization, role, task, team},
@@ -42,12 +44,13 @@ pub(super) fn active_members() -> Select<member::Entity> {
 
 impl SqlDeals {
     /// The caller in an organization; 404 where they are not in it.
-    pub(super) async fn enter(
-        &self,
-        conn: &impl ConnectionTrait,
-        caller: &Caller,
-        org: OrganizationId,
-    ) -> Result<Access> {
+    pub(super) async fn enter<C: Conn>(&self, conn: &C, caller: &Caller, org: OrganizationId) -> Result<Access> {
+        if C::IS_ACT {
+            // Whoever removes somebody waits for what they are doing, and the other way round.
+            let own =
+                active_members().filter(member::COLUMN.org_id.eq(org)).filter(member::COLUMN.user_id.eq(caller.user));
+            lock_as(conn, own, LockType::KeyShare).await?;
+        }
         let found = active_members()
             .filter(member::COLUMN.org_id.eq(org))
             .filter(member::COLUMN.user_id.eq(caller.user))
@@ -64,9 +67,9 @@ impl SqlDeals {
     }
 
     /// The same, and the permission for an act that needs no object.
-    pub(super) async fn enter_to(
+    pub(super) async fn enter_to<C: Conn>(
         &self,
-        conn: &impl ConnectionTrait,
+        conn: &C,
         caller: &Caller,
         org: OrganizationId,
         permission: Permission,
@@ -154,6 +157,11 @@ impl Access {
             None => false,
         };
         if reached { Ok(()) } else { Err(Error::NotGranted(permission.name())) }
+    }
+
+    /// Do they see more the more teams there are below theirs?
+    pub(super) fn leads_as_far_as_teams(&self) -> bool {
+        self.member.leads_team && self.grants.know_teams()
     }
 
     /// Is it the owner who asks?
@@ -266,11 +274,10 @@ impl Access {
         if self.member.user_id == Some(user) {
             return Ok(self.member.clone());
         }
-        let found = active_members()
-            .filter(member::COLUMN.org_id.eq(self.org.id))
-            .filter(member::COLUMN.user_id.eq(user))
-            .one(conn)
-            .await?;
+        let found =
+            || active_members().filter(member::COLUMN.org_id.eq(self.org.id)).filter(member::COLUMN.user_id.eq(user));
+        lock_as(conn, found(), LockType::KeyShare).await?;
+        let found = found().one(conn).await?;
         found.ok_or_else(|| Error::field(field, "That is no active member of the organization."))
     }
 

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use fractional_index::FractionalIndex;
-use guildhall_kernel::{Caller, Error as KernelError, Timestamp};
+use guildhall_kernel::Caller;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, Func},
@@ -20,35 +19,11 @@ use crate::{
     entity::{deal, stage},
     money::{PART, divide_half_even},
     permission::Permission,
+    place::{self, at_the_end},
 };
 
 const USUAL: u64 = 50;
 const MOST: u64 = 100;
-
-/// A place behind everything that came to a stage before: made of the moment and the deal's number, so that
-/// nobody has to look for the last place, and no two are the same.
-pub(super) fn at_the_end(now: Timestamp, number: i64) -> String {
-    const BASE: i64 = 200;
-    let digits = |mut value: i64, count: usize| {
-        let mut bytes = vec![0_u8; count];
-        for byte in bytes.iter_mut().rev() {
-            // Neither 0 nor 255, next to which there would be no room.
-            *byte = u8::try_from(value.rem_euclid(BASE) + 28).unwrap_or(28);
-            value = value.div_euclid(BASE);
-        }
-        bytes
-    };
-    // 200^7 microseconds are 400 years.
-    let mut bytes = digits(now.unix_micros(), 7);
-    bytes.extend(digits(number, 5));
-    bytes.push(0x80);
-    FractionalIndex::from_bytes(bytes).map(|index| index.to_string()).unwrap_or_default()
-}
-
-fn place(text: &str) -> Result<FractionalIndex> {
-    let broken = || KernelError::internal(format!("{text} is no place on a board"));
-    Ok(FractionalIndex::from_string(text).map_err(|_| broken())?)
-}
 
 /// What deals of a stage are worth, in one currency.
 #[derive(Debug, FromQueryResult)]
@@ -124,11 +99,15 @@ impl SqlDeals {
                 (Some(neighbour("after", after).await?), Some(neighbour("before", before).await?))
             }
         };
-        let low = low.as_deref().map(place).transpose()?;
-        let high = high.as_deref().map(place).transpose()?;
-        let between = FractionalIndex::new(low.as_ref(), high.as_ref());
-        let between = between.ok_or_else(|| Error::field("before", "It stands before the other one."))?;
-        Ok(between.to_string())
+        let place = match (low, high) {
+            (low, Some(high)) => place::between(low.as_deref(), &high),
+            // Behind the last one is the end, unless somebody has put that one further still.
+            (low, None) => {
+                let end = at_the_end(self.now(), row.number);
+                Some(low.filter(|low| *low >= end).map_or(end, |low| place::behind(&low)))
+            }
+        };
+        place.ok_or_else(|| Error::field("before", "It stands before the other one."))
     }
 
     /// Moves all deals of a stage to another, behind what is there, in the order that they have.
@@ -140,9 +119,8 @@ impl SqlDeals {
         to: StageId,
     ) -> Result<()> {
         let now = self.now();
-        let prefix = at_the_end(now, 0);
         // The moment, and then the old place: behind all that is there, and still in order.
-        let prefix = prefix.get(..14).unwrap_or_default().to_owned();
+        let prefix = at_the_end(now, 0).get(..place::MOMENT).unwrap_or_default().to_owned();
         let sql = "UPDATE deals_deal SET stage_id = $1, position = $2 || position, stage_entered_at = $3, \
                    updated_at = $3 WHERE org_id = $4 AND pipeline_id = $5 AND stage_id = $6";
         let values =
@@ -177,7 +155,11 @@ impl SqlDeals {
         }
         let seen =
             || access.deals().filter(deal::COLUMN.pipeline_id.eq(pipeline)).filter(deal::COLUMN.archived_at.is_null());
-        let mut sums = self.sums(seen(), conn).await?;
+        let summed = match lane.stage {
+            Some(only) => seen().filter(deal::COLUMN.stage_id.eq(only)),
+            None => seen(),
+        };
+        let mut sums = self.sums(summed, conn).await?;
         let mut cards = Vec::new();
         for stage in &stages {
             let mut of_stage = seen().filter(deal::COLUMN.stage_id.eq(stage.id));
@@ -234,30 +216,5 @@ impl SqlDeals {
             by_stage.entry(sum.stage_id).or_default().push(sum.show());
         }
         Ok(by_stage)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_at_the_end_follow_time_and_number_and_leave_room_between_them() {
-        let moments = [0, 1, 199, 200, 1_735_986_600_000_000, 1_735_986_600_000_001].map(Timestamp::from_unix_micros);
-        let mut places: Vec<String> = Vec::new();
-        for moment in moments {
-            for number in [1, 2, 199, 200, 10_000, 1_000_000] {
-                places.push(at_the_end(moment, number));
-            }
-        }
-        assert!(places.is_sorted() && places.windows(2).all(|pair| pair[0] != pair[1]));
-        for pair in places.windows(2) {
-            let (mut low, high) = (place(&pair[0]).unwrap(), place(&pair[1]).unwrap());
-            for _ in 0..50 {
-                let between = FractionalIndex::new_between(&low, &high).unwrap();
-                assert!(low.to_string() < between.to_string() && between.to_string() < high.to_string());
-                low = between;
-            }
-        }
     }
 }

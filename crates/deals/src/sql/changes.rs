@@ -11,7 +11,7 @@ use super::{SqlDeals, access::Access};
 use crate::{Change, Currency, Result};
 
 /// Columns that say nothing that somebody did.
-const SILENT: [&str; 4] = ["updated_at", "search_text", "position", "import_id"];
+const SILENT: [&str; 6] = ["updated_at", "search_text", "position", "import_id", "due_key", "close_key"];
 /// How many changes are taken back to show something as it was.
 const MOST_TAKEN_BACK: u64 = 10_000;
 

@@ -10,13 +10,13 @@ use sea_orm::{
     Set,
 };
 
-use super::{People, SqlDeals, access::Access, lock, run, store};
+use super::{People, SqlDeals, access::Access, lock, number, run, store};
 use crate::{
     Change, Client, ClientId, ClientPatch, Clients, Contact, ContactId, ContactPatch, DeletedKind, DeletionPreview,
     Duplicate, Error, Filter, NewClient, NewContact, OrganizationId, Result,
     entity::client,
     filter::{Field, Holds, containing},
-    permission::Permission,
+    permission::{Permission, Scope},
 };
 
 const TAKEN: &str = "Another client has this e-mail address.";
@@ -304,6 +304,13 @@ impl Clients for SqlDeals {
                     access.may(Permission::TrashPurge)?;
                 }
                 access.check(known, row.updated_at)?;
+                let verified =
+                    "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND client_id = $2 AND verified_minor > 0";
+                if access.grants.scope(Permission::ClientDelete) == Some(Scope::Own)
+                    && number(conn, verified, [org.into(), id.into()]).await? > 0
+                {
+                    return Err(Error::NotGranted("client.delete"));
+                }
                 if let Some(token) = token
                     && self.preview(conn, &access, &row).await?.token != *token
                 {

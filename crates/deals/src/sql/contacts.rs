@@ -1,6 +1,6 @@
 //! People at clients. Whoever may see a client sees them, and whoever may change it changes them.
 
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery};
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Timestamp};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select, Set,
 };
@@ -46,9 +46,10 @@ pub(super) async fn find(
 }
 
 /// Whoever was asked first is so no longer.
-async fn demote_others(conn: &impl ConnectionTrait, access: &Access, client: ClientId) -> Result<()> {
-    let sql = "UPDATE deals_contact SET is_primary = false WHERE org_id = $1 AND client_id = $2 AND is_primary";
-    run(conn, sql, [access.org.id.into(), client.into()]).await?;
+async fn demote_others(conn: &impl ConnectionTrait, access: &Access, client: ClientId, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE deals_contact SET is_primary = false, updated_at = $3 \
+               WHERE org_id = $1 AND client_id = $2 AND is_primary";
+    run(conn, sql, [access.org.id.into(), client.into(), now.into()]).await?;
     Ok(())
 }
 
@@ -82,7 +83,7 @@ impl SqlDeals {
                 let access = self.enter(conn, caller, org).await?;
                 access.client_for(conn, client, Permission::ClientUpdate).await?;
                 if new.is_primary {
-                    demote_others(conn, &access, client).await?;
+                    demote_others(conn, &access, client, self.now()).await?;
                 }
                 let now = self.now();
                 let row = contact::ActiveModel {
@@ -150,7 +151,7 @@ impl SqlDeals {
                     }
                 }
                 if patch.is_primary == Some(true) && !before.is_primary {
-                    demote_others(conn, &access, client).await?;
+                    demote_others(conn, &access, client, self.now()).await?;
                 }
                 after.is_primary = patch.is_primary.unwrap_or(after.is_primary);
                 after.updated_at = self.now();

@@ -15,26 +15,32 @@ use sea_orm::{
 };
 
 use super::{
-    People, SqlDeals,
+    Conn, People, SqlDeals,
     access::Access,
-    board::at_the_end,
+    as_field,
     clients::names,
     contacts, lock, next_number, number,
     pipelines::{required_fields, stages_of},
     store,
 };
 use crate::{
-    Amount, Change, ClientId, ClientStub, Closing, Currency, Deal, DealPatch, DealStatus, Deals, DeletedKind, Error,
-    Filter, MemberId, Move, NewDeal, OrganizationId, PaymentStatus, PipelineId, Place, Result, StageChange, StageId,
-    StageRef, Verdict, Verification,
+    Amount, Change, ClientId, ClientStub, Closing, Currency, Day, Deal, DealPatch, DealStatus, Deals, DeletedKind,
+    Error, Filter, MemberId, Move, NewDeal, OrganizationId, PaymentStatus, PipelineId, Place, Result, StageChange,
+    StageId, StageRef, Verdict, Verification,
     entity::{client, deal, member, pipeline, stage, stage_change},
     filter::{Field, Holds, containing},
-    permission::Permission,
+    permission::{Permission, Scope},
+    place::at_the_end,
 };
 
 /// What is searched: what is sold and its number, and the client in a line of its own.
 pub(super) fn search_text(title: &str, code: &str, client: &client::Model) -> String {
     format!("{} {}\n{}", text::fold(title), text::fold(code), client.name_key)
+}
+
+/// What has no day is expected after everything that has.
+pub(super) fn close_key(day: Option<&Day>) -> String {
+    day.map_or_else(|| "~".to_owned(), ToString::to_string)
 }
 
 /// How much of a deal is paid.
@@ -254,14 +260,13 @@ impl SqlDeals {
     ) -> Result<deal::Model> {
         let (caller, access) = act;
         let org = &access.org;
-        let client = if let Some(client) = client {
-            access.find_client(conn, client).await?
-        } else {
-            let client = new.client_id.ok_or_else(|| Error::field("client_id", "This field is required."))?;
-            access.find_client(conn, client).await.map_err(|error| match error {
-                Error::ClientNotFound(_) => Error::field("client_id", "There is no such client."),
-                error => error,
-            })?
+        let named = client.or(new.client_id);
+        let named = named.ok_or_else(|| Error::field("client_id", "This field is required."))?;
+        lock::<client::Entity>(conn, named).await?;
+        let found = access.find_client(conn, named).await;
+        let client = match client {
+            Some(_) => found?,
+            None => found.map_err(as_field("client_id", "There is no such client."))?,
         };
         let currency = new.currency.clone().unwrap_or_else(|| org.default_currency.clone());
         let value = new.value.as_ref().map_or(Ok(0), |amount| worth(amount, &currency))?;
@@ -278,7 +283,7 @@ impl SqlDeals {
         }
         if let Some(contact) = new.contact_id {
             let found = contacts::find(conn, access, client.id, contact).await;
-            found.map_err(|_| Error::field("contact_id", "There is no such person at this client."))?;
+            found.map_err(as_field("contact_id", "There is no such person at this client."))?;
         }
         let now = self.now();
         let mut row = deal::Model {
@@ -302,6 +307,7 @@ impl SqlDeals {
             verified_minor: 0,
             probability: new.probability.unwrap_or(stage.probability),
             source: new.source.trim().to_owned(),
+            close_key: close_key(new.expected_close_date.as_ref()),
             expected_close_date: new.expected_close_date.clone(),
             closed_at: (stage.kind != DealStatus::Open).then_some(now),
             lost_reason: String::new(),
@@ -391,9 +397,9 @@ impl SqlDeals {
     }
 
     /// A deal that the caller may do something with, locked until the transaction ends.
-    pub(super) async fn open_deal(
+    pub(super) async fn open_deal<C: Conn>(
         &self,
-        conn: &impl ConnectionTrait,
+        conn: &C,
         caller: &Caller,
         org: OrganizationId,
         at: Place,
@@ -453,7 +459,7 @@ impl Deals for SqlDeals {
                 ("id", deal::Column::Id),
                 ("created_at", deal::Column::Number),
                 ("value", deal::Column::ValueMinor),
-                ("expected_close_date", deal::Column::ExpectedCloseDate),
+                ("expected_close_date", deal::Column::CloseKey),
                 ("updated_at", deal::Column::UpdatedAt),
             ],
             usual: "-number",
@@ -554,6 +560,9 @@ impl Deals for SqlDeals {
                 access.check(known, before.updated_at)?;
                 if purge {
                     access.may(Permission::TrashPurge)?;
+                }
+                if access.grants.scope(Permission::DealDelete) == Some(Scope::Own) && before.verified_minor > 0 {
+                    return Err(Error::NotGranted("deal.delete"));
                 }
                 let act = (caller, &access);
                 let label = format!("{} - {}", before.code, before.title);
@@ -739,11 +748,12 @@ impl SqlDeals {
         } else if let Some(value) = &patch.value {
             after.value_minor = worth(value, &before.currency)?;
         }
-        if after.value_minor < after.received_minor && !access.org.takes_credit {
+        let worth_changed = after.value_minor != before.value_minor || after.currency != before.currency;
+        if worth_changed && after.value_minor < after.received_minor && !access.org.takes_credit {
             let paid = after.currency.format(i128::from(after.received_minor));
             return Err(Error::field("value", format!("{paid} was paid already.")));
         }
-        if after.value_minor != before.value_minor || after.currency != before.currency {
+        if worth_changed {
             // What was verified is no longer what it says.
             after.verification = Verification::Pending;
             after.verification_note.clear();
@@ -751,12 +761,13 @@ impl SqlDeals {
         if let Some(contact) = patch.contact_id {
             if let Some(contact) = contact {
                 let found = contacts::find(conn, access, before.client_id, contact).await;
-                found.map_err(|_| Error::field("contact_id", "There is no such person at this client."))?;
+                found.map_err(as_field("contact_id", "There is no such person at this client."))?;
             }
             after.contact_id = contact;
         }
         if let Some(day) = &patch.expected_close_date {
             after.expected_close_date.clone_from(day);
+            after.close_key = close_key(day.as_ref());
         }
         if let Some(user) = patch.owner_id {
             let heir = access.heir(conn, "owner_id", user).await?.id;

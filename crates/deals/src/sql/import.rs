@@ -11,17 +11,17 @@ use guildhall_kernel::{
     text,
 };
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set,
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set, sea_query::LockType,
 };
 
 use super::{
     SqlDeals,
     access::Access,
-    board::at_the_end,
     clients::{derive, email_key},
-    deals::{search_text, worth},
+    deals::{close_key, search_text, worth},
     export::{CLIENT_COLUMNS, DEAL_COLUMNS, table_of_faults},
-    many, number, run,
+    lock_as, many, number, run,
     sheet::{self, Row, Sheet},
     store,
 };
@@ -30,6 +30,7 @@ use crate::{
     ImportMode, ImportStatus, NewClient, NewImport, OnDuplicate, OrganizationId, Result, Table, Verification,
     entity::{client, deal, import, stage, stage_change},
     permission::Permission,
+    place::at_the_end,
 };
 
 /// How many rows are stored in one transaction.
@@ -41,18 +42,44 @@ const SHOWN_FAULTS: usize = 100;
 /// How much of a cell is told.
 const TOLD: usize = 100;
 
-/// What a fault is about.
+/// A row that is looked at, and what is wrong with it.
 struct Place<'a> {
     row: &'a Row,
     sheet: &'a Sheet,
     /// Which column holds which field.
     columns: &'a HashMap<String, usize>,
+    wrong: Vec<Fault>,
 }
 
-impl Place<'_> {
-    fn get(&self, field: &str) -> &str {
+impl<'a> Place<'a> {
+    fn get(&self, field: &str) -> &'a str {
         let cell = self.columns.get(field).and_then(|at| self.row.cells.get(*at));
         cell.map(|cell| cell.trim()).unwrap_or_default()
+    }
+
+    /// What a cell says; none where it is empty, or says nothing that is understood, which is a fault.
+    fn read<T>(&mut self, field: &str, message: &str, read: impl FnOnce(&'a str) -> Option<T>) -> Option<T> {
+        let cell = self.get(field);
+        if cell.is_empty() {
+            return None;
+        }
+        let value = read(cell);
+        if value.is_none() {
+            self.wrong.push(self.fault(field, "invalid", message));
+        }
+        value
+    }
+
+    /// A text has to be one line of at most so many characters; several where it is a description.
+    fn line(&mut self, field: &str, most: usize, needed: bool) {
+        let cell = self.get(field);
+        let broken = field != "description" && cell.contains(char::is_control);
+        if needed && cell.is_empty() {
+            self.wrong.push(self.fault(field, "required", "This field is required."));
+        } else if broken || cell.chars().count() > most {
+            let message = format!("One line of at most {most} characters is needed.");
+            self.wrong.push(self.fault(field, "invalid", message));
+        }
     }
 
     fn fault(&self, field: &str, code: &str, message: impl Into<String>) -> Fault {
@@ -67,11 +94,11 @@ impl Place<'_> {
         }
     }
 
-    /// The faults that a refusal of the input names.
-    fn faults(&self, error: Error) -> Vec<Fault> {
-        let error = KernelError::from(error);
-        let fields = error.fields().iter();
-        fields.map(|(field, messages)| self.fault(field, "invalid", messages.join(" "))).collect()
+    /// The input was refused: by the fields that are named.
+    fn refused(&mut self, error: Error) {
+        for (field, messages) in KernelError::from(error).fields() {
+            self.wrong.push(self.fault(field, "invalid", messages.join(" ")));
+        }
     }
 }
 
@@ -162,108 +189,85 @@ impl SqlDeals {
             .collect();
         let (mut rows, mut faults, mut failed) = (Vec::new(), Vec::new(), 0);
         for row in &sheet.rows {
-            let place = Place { row, sheet, columns };
-            let mut wrong = Vec::new();
-            let line = |field: &str, most: usize, needed: bool| {
-                let cell = place.get(field);
-                if needed && cell.is_empty() {
-                    return Some(place.fault(field, "required", "This field is required."));
-                }
-                (cell.chars().count() > most || (field != "description" && cell.contains(char::is_control)))
-                    .then(|| place.fault(field, "invalid", format!("One line of at most {most} characters is needed.")))
-            };
-            wrong.extend(line("title", 200, true));
-            wrong.extend(line("client", 200, true));
-            wrong.extend(line("source", 100, false));
-            wrong.extend(line("description", 10_000, false));
-            let currency = match place.get("currency") {
-                "" => Some(access.org.default_currency.clone()),
-                code => Currency::from_code(code),
-            };
-            if currency.is_none() {
-                wrong.push(place.fault("currency", "invalid", "A currency of ISO 4217 like EUR is needed."));
-            }
-            let value = match (&currency, place.get("value")) {
-                (_, "") | (None, _) => 0,
-                (Some(currency), cell) => {
-                    let cell = if new.decimal_comma { cell.replace('.', "").replace(',', ".") } else { cell.into() };
-                    worth(&Amount::new(cell), currency).unwrap_or_else(|error| {
-                        wrong.extend(place.faults(error));
-                        0
-                    })
-                }
-            };
-            let stage = match place.get("stage") {
-                "" => Some(&first),
-                name => stages.get(&text::fold(name)),
-            };
-            if stage.is_none() {
-                wrong.push(place.fault("stage", "invalid", "There is no such stage."));
-            }
-            let day = match place.get("expected_close_date") {
-                "" => None,
-                cell => {
-                    let day = Day::parse(cell);
-                    if day.is_none() {
-                        let message = "A day like 2025-09-01 is needed.";
-                        wrong.push(place.fault("expected_close_date", "invalid", message));
-                    }
-                    day
-                }
-            };
-            let stage = stage.unwrap_or(&first);
-            let probability = match place.get("probability") {
-                "" => stage.probability,
-                cell => cell.parse().ok().filter(|percent| (0..=100).contains(percent)).unwrap_or_else(|| {
-                    wrong.push(place.fault("probability", "invalid", "A whole number from 0 to 100 is needed."));
-                    0
-                }),
-            };
-            if !wrong.is_empty() {
+            let mut place = Place { row, sheet, columns, wrong: Vec::new() };
+            let read = self.read_deal(access, new.decimal_comma, (&stages, &first), &mut place);
+            if place.wrong.is_empty() {
+                rows.push(read);
+            } else {
                 failed += 1;
-                faults.extend(wrong);
+                faults.extend(place.wrong);
                 faults.truncate(MOST_FAULTS);
-                continue;
             }
-            let now = self.now();
-            let deal = deal::Model {
-                id: crate::DealId(0),
-                org_id: access.org.id,
-                number: 0,
-                code: String::new(),
-                title: place.get("title").to_owned(),
-                description: place.get("description").to_owned(),
-                client_id: ClientId(0),
-                contact_id: None,
-                pipeline_id: stage.pipeline_id,
-                stage_id: stage.id,
-                status: stage.kind,
-                position: String::new(),
-                owner_id: access.member.id,
-                created_by: access.member.id,
-                value_minor: value,
-                currency: currency.unwrap_or_else(|| access.org.default_currency.clone()),
-                received_minor: 0,
-                verified_minor: 0,
-                probability,
-                source: place.get("source").to_owned(),
-                expected_close_date: day,
-                closed_at: (stage.kind != DealStatus::Open).then_some(now),
-                lost_reason: String::new(),
-                verification: Verification::Pending,
-                verification_note: String::new(),
-                stage_entered_at: now,
-                search_text: String::new(),
-                archived_at: None,
-                deleted_at: None,
-                deletion_id: None,
-                created_at: now,
-                updated_at: now,
-                import_id: None,
-            };
-            rows.push(DealRow { client: place.get("client").to_owned(), deal, stage: stage.name.clone() });
         }
         Ok(Looked { rows: Rows::Deals(rows), faults, failed, skipped: 0 })
+    }
+
+    /// Reads a row of deals; what is wrong with it is left with its place.
+    fn read_deal(
+        &self,
+        access: &Access,
+        decimal_comma: bool,
+        (stages, first): (&HashMap<String, stage::Model>, &stage::Model),
+        place: &mut Place<'_>,
+    ) -> DealRow {
+        place.line("title", 200, true);
+        place.line("client", 200, true);
+        place.line("source", 100, false);
+        place.line("description", 10_000, false);
+        let currency = place.read("currency", "A currency of ISO 4217 like EUR is needed.", Currency::from_code);
+        let currency = currency.unwrap_or_else(|| access.org.default_currency.clone());
+        let value = match place.get("value") {
+            "" => Ok(0),
+            cell if decimal_comma => worth(&Amount::new(cell.replace('.', "").replace(',', ".")), &currency),
+            cell => worth(&Amount::new(cell), &currency),
+        };
+        let value = value.unwrap_or_else(|error| {
+            place.refused(error);
+            0
+        });
+        let stage = place.read("stage", "There is no such stage.", |name| stages.get(&text::fold(name)));
+        let stage = stage.unwrap_or(first);
+        let day = place.read("expected_close_date", "A day like 2025-09-01 is needed.", Day::parse);
+        let percent = |cell: &str| cell.parse().ok().filter(|percent| (0..=100).contains(percent));
+        let probability = place.read("probability", "A whole number from 0 to 100 is needed.", percent);
+        let now = self.now();
+        let deal = deal::Model {
+            id: crate::DealId(0),
+            org_id: access.org.id,
+            number: 0,
+            code: String::new(),
+            title: place.get("title").to_owned(),
+            description: place.get("description").to_owned(),
+            client_id: ClientId(0),
+            contact_id: None,
+            pipeline_id: stage.pipeline_id,
+            stage_id: stage.id,
+            status: stage.kind,
+            position: String::new(),
+            owner_id: access.member.id,
+            created_by: access.member.id,
+            value_minor: value,
+            currency,
+            received_minor: 0,
+            verified_minor: 0,
+            probability: probability.unwrap_or(stage.probability),
+            source: place.get("source").to_owned(),
+            close_key: close_key(day.as_ref()),
+            expected_close_date: day,
+            closed_at: (stage.kind != DealStatus::Open).then_some(now),
+            lost_reason: String::new(),
+            verification: Verification::Pending,
+            verification_note: String::new(),
+            stage_entered_at: now,
+            search_text: String::new(),
+            archived_at: None,
+            deleted_at: None,
+            deletion_id: None,
+            created_at: now,
+            updated_at: now,
+            import_id: None,
+        };
+        DealRow { client: place.get("client").to_owned(), deal, stage: stage.name.clone() }
     }
 
     async fn look_at_clients(
@@ -274,7 +278,7 @@ impl SqlDeals {
         columns: &HashMap<String, usize>,
     ) -> Result<Looked> {
         let mut there = HashMap::new();
-        let emails = sheet.rows.iter().map(|row| Place { row, sheet, columns });
+        let emails = sheet.rows.iter().map(|row| Place { row, sheet, columns, wrong: Vec::new() });
         let emails: Vec<String> = emails.filter_map(|place| email_key(place.get("email"))).collect();
         for piece in emails.chunks(PIECE) {
             // Also those that the caller may not see: an address is an organization's once.
@@ -289,7 +293,7 @@ impl SqlDeals {
         let mut looked = Looked { rows: Rows::Clients(Vec::new()), faults: Vec::new(), failed: 0, skipped: 0 };
         let (mut rows, mut seen) = (Vec::new(), HashSet::new());
         for row in &sheet.rows {
-            let place = Place { row, sheet, columns };
+            let mut place = Place { row, sheet, columns, wrong: Vec::new() };
             let cell = |field: &str| place.get(field).to_owned();
             let new_client = NewClient {
                 name: cell("name"),
@@ -301,33 +305,32 @@ impl SqlDeals {
                 notes: cell("notes"),
                 owner_id: None,
             };
-            let mut wrong = new_client.validate().err().map(|report| place.faults(report.into())).unwrap_or_default();
+            if let Err(report) = new_client.validate() {
+                place.refused(report.into());
+            }
             let key = email_key(&new_client.email);
             let twice = key.as_ref().is_some_and(|key| !seen.insert(key.clone()));
             let known = key.and_then(|key| there.get(&key).cloned());
-            match (&known, new.on_duplicate) {
-                _ if twice => wrong.push(place.fault("email", "duplicate", "An earlier row has this address.")),
-                (Some(_), OnDuplicate::Error) => {
-                    wrong.push(place.fault("email", "duplicate", "A client has this address."));
-                }
-                (Some(known), OnDuplicate::Update) => {
-                    let may = access.may_with(Permission::ClientUpdate, known.owner_id, known.created_by);
-                    if may.is_err() {
-                        wrong.push(place.fault("email", "duplicate", "A client has this address."));
-                    }
-                }
-                (Some(_), OnDuplicate::Skip) if wrong.is_empty() => {
-                    looked.skipped += 1;
-                    continue;
-                }
-                _ => {}
+            let mine = |known: &client::Model| {
+                access.may_with(Permission::ClientUpdate, known.owner_id, known.created_by).is_ok()
+            };
+            let taken = match (&known, new.on_duplicate) {
+                _ if twice => Some("An earlier row has this address."),
+                (Some(_), OnDuplicate::Error) => Some("A client has this address."),
+                (Some(known), OnDuplicate::Update) if !mine(known) => Some("A client has this address."),
+                _ => None,
+            };
+            if let Some(message) = taken {
+                place.wrong.push(place.fault("email", "duplicate", message));
             }
-            if wrong.is_empty() {
-                rows.push(ClientRow { new: new_client, there: known });
-            } else {
+            if !place.wrong.is_empty() {
                 looked.failed += 1;
-                looked.faults.extend(wrong);
+                looked.faults.append(&mut place.wrong);
                 looked.faults.truncate(MOST_FAULTS);
+            } else if known.is_some() && new.on_duplicate == OnDuplicate::Skip {
+                looked.skipped += 1;
+            } else {
+                rows.push(ClientRow { new: new_client, there: known });
             }
         }
         looked.rows = Rows::Clients(rows);
@@ -351,6 +354,7 @@ impl SqlDeals {
             keys.entry(text::fold(&row.client)).or_insert(&row.client);
         }
         let known = access.clients().filter(client::COLUMN.name_key.is_in(keys.keys().cloned()));
+        lock_as(conn, known.clone().order_by_asc(client::Column::Id), LockType::NoKeyUpdate).await?;
         let mut clients: HashMap<String, client::Model> = HashMap::new();
         for row in known.all(conn).await? {
             clients.entry(row.name_key.clone()).or_insert(row);

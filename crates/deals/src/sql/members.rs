@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery};
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Timestamp};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait,
     QueryFilter, QueryOrder, QuerySelect, Select, Set, sea_query::Expr,
@@ -13,7 +13,7 @@ use sea_orm::{
 use super::{
     SqlDeals,
     access::{Access, active_members, grants_of},
-    lock, number, roles, run, store, teams,
+    as_field, lock, lock_to_remove, number, roles, run, store, teams,
 };
 use crate::{
     Error, Handover, Holding, Member, MemberId, MemberPatch, MemberStatus, Members, NewMember, NewRole, NewTeam,
@@ -46,15 +46,11 @@ pub(super) async fn other_owners(conn: &impl ConnectionTrait, org: OrganizationI
     number(conn, sql, [org.into(), member.into()]).await
 }
 
-/// What keeps somebody from being removed, by how it holds them.
+/// What keeps somebody in an organization, by how it holds them. The ledger remembers them without.
 async fn holdings(conn: &impl ConnectionTrait, org: OrganizationId, id: MemberId) -> Result<Vec<Holding>> {
     let mut blockers = Vec::new();
     for (relation, column) in [("created_by", deal::Column::CreatedBy), ("owner", deal::Column::OwnerId)] {
         blockers.extend(held(conn, live_deals(org).filter(column.eq(id)), relation).await?);
-    }
-    for (relation, column) in [("recorded_by", payment::Column::RecordedBy), ("decided_by", payment::Column::DecidedBy)]
-    {
-        blockers.extend(entries(conn, ledger(org).filter(column.eq(id)), relation).await?);
     }
     Ok(blockers)
 }
@@ -117,6 +113,7 @@ pub(super) async fn hand_over(
     from: MemberId,
     to: MemberId,
     include_creator: bool,
+    now: Timestamp,
 ) -> Result<Reassigned> {
     let mut moved = Reassigned::default();
     for (column, counts) in [("owner_id", true), ("created_by", false)] {
@@ -124,11 +121,13 @@ pub(super) async fn hand_over(
             continue;
         }
         let column_of_tasks = if counts { "assignee_id" } else { column };
-        let sql = format!("UPDATE deals_task SET {column_of_tasks} = $1 WHERE org_id = $2 AND {column_of_tasks} = $3");
-        run(conn, sql, [to.into(), org.into(), from.into()]).await?;
+        let sql = format!(
+            "UPDATE deals_task SET {column_of_tasks} = $1, updated_at = $4 WHERE org_id = $2 AND {column_of_tasks} = $3"
+        );
+        run(conn, sql, [to.into(), org.into(), from.into(), now.into()]).await?;
         for (table, count) in [("deals_client", &mut moved.clients), ("deals_deal", &mut moved.deals)] {
-            let sql = format!("UPDATE {table} SET {column} = $1 WHERE org_id = $2 AND {column} = $3");
-            let rows = run(conn, sql, [to.into(), org.into(), from.into()]).await?;
+            let sql = format!("UPDATE {table} SET {column} = $1, updated_at = $4 WHERE org_id = $2 AND {column} = $3");
+            let rows = run(conn, sql, [to.into(), org.into(), from.into(), now.into()]).await?;
             if counts {
                 *count += rows;
             }
@@ -139,7 +138,14 @@ pub(super) async fn hand_over(
 
 impl SqlDeals {
     /// Members as they are shown, in one statement however many there are.
-    pub(super) async fn show_members(&self, rows: Vec<(member::Model, Option<role::Model>)>) -> Result<Vec<Member>> {
+    pub(super) async fn show_members(
+        &self,
+        access: &Access,
+        rows: Vec<(member::Model, Option<role::Model>)>,
+    ) -> Result<Vec<Member>> {
+        let reached = access.reached_members(Permission::CommissionRead);
+        let told =
+            |id: MemberId| id == access.member.id || reached.as_ref().is_none_or(|reached| reached.contains(&id));
         let people = self.people(rows.iter().filter_map(|(member, _)| member.user_id)).await?;
         let show = |(row, role): (member::Model, Option<role::Model>)| {
             let role = role?;
@@ -150,7 +156,7 @@ impl SqlDeals {
                 role: RoleStub { id: role.id, name: role.name },
                 team_id: row.team_id,
                 leads_team: row.leads_team,
-                commission_bp: row.commission_bp,
+                commission_bp: told(row.id).then_some(row.commission_bp),
                 status: row.status,
                 created_at: row.created_at,
                 updated_at: row.updated_at,
@@ -159,15 +165,24 @@ impl SqlDeals {
         Ok(rows.into_iter().filter_map(show).collect())
     }
 
-    async fn show_member(&self, row: member::Model, role: role::Model) -> Result<Member> {
-        let shown = self.show_members(vec![(row, Some(role))]).await?;
+    async fn show_member(&self, access: &Access, row: member::Model, role: role::Model) -> Result<Member> {
+        let shown = self.show_members(access, vec![(row, Some(role))]).await?;
         shown.into_iter().next().ok_or(Error::NotFound("member"))
+    }
+}
+
+/// Does the caller's role hold what somebody's holds? Nobody decides about those above them.
+fn above(access: &Access, role: &role::Model) -> Result<()> {
+    if access.grants.hold(&grants_of(role)) && (role.key.as_deref() != Some(OWNER) || access.is_owner()) {
+        Ok(())
+    } else {
+        Err(Error::Escalation("Their role grants what yours lacks."))
     }
 }
 
 /// A role that the caller may give: one that grants no more than theirs.
 async fn grantable(conn: &impl ConnectionTrait, access: &Access, id: RoleId) -> Result<role::Model> {
-    let role = roles::find(conn, access, id).await.map_err(|_| Error::field("role_id", "There is no such role."))?;
+    let role = roles::find(conn, access, id).await.map_err(as_field("role_id", "There is no such role."))?;
     if role.key.as_deref() == Some(OWNER) && !access.is_owner() {
         return Err(Error::Escalation("Only an owner makes others owners."));
     }
@@ -250,7 +265,7 @@ impl Members for SqlDeals {
         let roles: HashMap<RoleId, role::Model> = of_org.into_iter().map(|role| (role.id, role)).collect();
         let (rows, page) = page.take();
         let rows = rows.into_iter().map(|row| (row.clone(), roles.get(&row.role_id).cloned())).collect();
-        let members = self.show_members(rows).await?;
+        let members = self.show_members(&access, rows).await?;
         Ok(page.with(|_| members))
     }
 
@@ -262,7 +277,7 @@ impl Members for SqlDeals {
             return Err(Error::field("user_id", "There is no such person."));
         }
         let new = &new;
-        let (row, role) = self
+        let (access, row, role) = self
             .db
             .write(|tx| async move {
                 let conn = tx.conn();
@@ -271,7 +286,7 @@ impl Members for SqlDeals {
                 let role = grantable(conn, &access, new.role_id).await?;
                 if let Some(team) = new.team_id {
                     let found = teams::find(conn, &access, team).await;
-                    found.map_err(|_| Error::field("team_id", "There is no such team."))?;
+                    found.map_err(as_field("team_id", "There is no such team."))?;
                 }
                 let now = self.now();
                 let row = member::ActiveModel {
@@ -288,18 +303,18 @@ impl Members for SqlDeals {
                 };
                 let row = row.insert(conn).await?;
                 self.made(conn, (caller, &access), "deals.add_member", &row).await?;
-                Ok::<_, Error>((row, role))
+                Ok::<_, Error>((access, row, role))
             })
             .await
             .map_err(|error| error.or_duplicate(&["user_id"], "They are in the organization already."))?;
-        self.show_member(row, role).await
+        self.show_member(&access, row, role).await
     }
 
     async fn member(&self, caller: &Caller, org: OrganizationId, id: MemberId) -> Result<Member> {
         let conn = self.db.conn();
         let access = self.enter_to(conn, caller, org, Permission::MemberRead).await?;
         let (row, role) = find(conn, &access, id).await?;
-        self.show_member(row, role).await
+        self.show_member(&access, row, role).await
     }
 
     async fn change_member(
@@ -315,14 +330,15 @@ impl Members for SqlDeals {
             return Err(Error::field("status", "Choose from: active, deactivated."));
         }
         let (patch, known) = (&patch, &known);
-        let (row, role) = self
+        let (access, row, role) = self
             .db
             .write(|tx| async move {
                 let conn = tx.conn();
                 lock::<organization::Entity>(conn, org).await?;
-                let access = self.enter(conn, caller, org).await?;
+                let access = self.enter_to(conn, caller, org, Permission::MemberRead).await?;
                 let (before, held) = find(conn, &access, id).await?;
-                if patch.role_id.is_some() || patch.team_id.is_some() || patch.leads_team.is_some() {
+                let moves = patch.team_id.is_some() || patch.leads_team.is_some();
+                if patch.role_id.is_some() || moves || (patch.status.is_none() && patch.commission_bp.is_none()) {
                     access.may(Permission::MemberUpdate)?;
                 }
                 if patch.status.is_some() {
@@ -331,11 +347,11 @@ impl Members for SqlDeals {
                 if patch.commission_bp.is_some() {
                     access.may(Permission::CommissionManage)?;
                 }
-                access.check(known, before.updated_at)?;
-                if !access.grants.hold(&grants_of(&held)) || (held.key.as_deref() == Some(OWNER) && !access.is_owner())
-                {
-                    return Err(Error::Escalation("Their role grants what yours lacks."));
+                if id == access.member.id && !access.is_owner() && (moves || patch.commission_bp.is_some()) {
+                    return Err(Error::Escalation("Nobody raises themselves."));
                 }
+                access.check(known, before.updated_at)?;
+                above(&access, &held)?;
                 let mut after = before.clone();
                 let mut role = held.clone();
                 if let Some(wanted) = patch.role_id.filter(|wanted| *wanted != before.role_id) {
@@ -345,7 +361,7 @@ impl Members for SqlDeals {
                 if let Some(team) = patch.team_id {
                     if let Some(team) = team {
                         let found = teams::find(conn, &access, team).await;
-                        found.map_err(|_| Error::field("team_id", "There is no such team."))?;
+                        found.map_err(as_field("team_id", "There is no such team."))?;
                     }
                     after.team_id = team;
                 }
@@ -360,10 +376,10 @@ impl Members for SqlDeals {
                 after.updated_at = self.now();
                 store(conn, &before, &after).await?;
                 self.changed(conn, (caller, &access), "deals.change_member", &before, &after).await?;
-                Ok::<_, Error>((after, role))
+                Ok::<_, Error>((access, after, role))
             })
             .await?;
-        self.show_member(row, role).await
+        self.show_member(&access, row, role).await
     }
 
     async fn remove_member(&self, caller: &Caller, org: OrganizationId, id: MemberId, known: IfMatch) -> Result<()> {
@@ -373,11 +389,11 @@ impl Members for SqlDeals {
                 let conn = tx.conn();
                 lock::<organization::Entity>(conn, org).await?;
                 let access = self.enter_to(conn, caller, org, Permission::MemberDelete).await?;
+                // What they are doing is waited for, and then counted.
+                lock_to_remove::<member::Entity>(conn, id).await?;
                 let (row, role) = find(conn, &access, id).await?;
                 access.check(known, row.updated_at)?;
-                if !access.grants.hold(&grants_of(&role)) {
-                    return Err(Error::Escalation("Their role grants what yours lacks."));
-                }
+                above(&access, &role)?;
                 let is_owner = role.key.as_deref() == Some(OWNER) && row.status == MemberStatus::Active;
                 if is_owner && other_owners(conn, org, id).await? == 0 {
                     return Err(Error::LastOwner);
@@ -408,12 +424,15 @@ impl Members for SqlDeals {
                 let conn = tx.conn();
                 lock::<organization::Entity>(conn, org).await?;
                 let access = self.enter_to(conn, caller, org, Permission::MemberDelete).await?;
-                let (row, _) = find(conn, &access, id).await?;
+                let (row, role) = find(conn, &access, id).await?;
+                above(&access, &role)?;
                 let heir = access.heir(conn, "to_user_id", handover.to_user_id).await?;
+                access.may_hand_to(Permission::ClientReassign, heir.id)?;
+                access.may_hand_to(Permission::DealReassign, heir.id)?;
                 if heir.id == row.id {
                     return Err(Error::field("to_user_id", "That is the same person."));
                 }
-                let moved = hand_over(conn, org, row.id, heir.id, handover.include_creator).await?;
+                let moved = hand_over(conn, org, row.id, heir.id, handover.include_creator, self.now()).await?;
                 let detail =
                     vec![("to", heir.id.0.into()), ("clients", moved.clients.into()), ("deals", moved.deals.into())];
                 self.noted(conn, (caller, &access), "deals.reassign", ("member", id.0), detail).await?;

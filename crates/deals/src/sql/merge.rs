@@ -3,7 +3,7 @@
 use guildhall_kernel::Caller;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
-use super::{SqlDeals, lock, run};
+use super::{SqlDeals, as_field, lock_to_remove, run};
 use crate::{
     Client, ClientId, Duplicate, Error, OrganizationId, Result,
     entity::{client, merged_client},
@@ -66,18 +66,15 @@ impl SqlDeals {
                 let conn = tx.conn();
                 // In one order for all, so that two who merge crosswise do not wait for each other.
                 for id in [id.min(other), id.max(other)] {
-                    lock::<client::Entity>(conn, id).await?;
+                    lock_to_remove::<client::Entity>(conn, id).await?;
                 }
                 let access = self.enter(conn, caller, org).await?;
                 let before = access.client_for(conn, id, Permission::ClientUpdate).await?;
                 if id == other {
                     return Err(Error::field("client_id", "That is the same client."));
                 }
-                let gone =
-                    access.client_for(conn, other, Permission::ClientDelete).await.map_err(|error| match error {
-                        Error::ClientNotFound(_) => Error::field("client_id", "There is no such client."),
-                        error => error,
-                    })?;
+                let gone = access.client_for(conn, other, Permission::ClientDelete).await;
+                let gone = gone.map_err(as_field("client_id", "There is no such client."))?;
                 let key = || [sea_orm::Value::from(id), org.into(), other.into()];
                 run(
                     conn,
@@ -88,8 +85,11 @@ impl SqlDeals {
                 )
                 .await?;
                 for table in ["deals_contact", "deals_deal", "deals_activity", "deals_task", "deals_merged_client"] {
-                    let sql = format!("UPDATE {table} SET client_id = $1 WHERE org_id = $2 AND client_id = $3");
-                    run(conn, sql, key()).await?;
+                    let versioned = ["deals_contact", "deals_deal", "deals_task"].contains(&table);
+                    let now = if versioned { ", updated_at = $4" } else { "" };
+                    let sql = format!("UPDATE {table} SET client_id = $1{now} WHERE org_id = $2 AND client_id = $3");
+                    let now = versioned.then(|| self.now().into());
+                    run(conn, sql, key().into_iter().chain(now)).await?;
                 }
                 client::Entity::delete_by_id(other).exec(conn).await?;
                 let found_here = merged_client::ActiveModel {

@@ -11,7 +11,7 @@ use sea_orm::{
 use super::{
     SqlDeals,
     access::{Access, active_members},
-    lock, many, number,
+    lock, lock_to_remove, many, number,
     pipelines::usual_stages,
     store,
 };
@@ -221,6 +221,10 @@ impl Organizations for SqlDeals {
                 lock::<organization::Entity>(conn, org).await?;
                 let access = self.enter_to(conn, caller, org, Permission::OrganizationUpdate).await?;
                 access.check(known, access.org.updated_at)?;
+                if patch.is_test.is_some() {
+                    // What is marked as a test's is cleaned away.
+                    access.may(Permission::OrganizationDelete)?;
+                }
                 let before = access.org.clone();
                 let mut after = before.clone();
                 if let Some(name) = &patch.name {
@@ -252,7 +256,7 @@ impl Organizations for SqlDeals {
         self.db
             .write(|tx| async move {
                 let conn = tx.conn();
-                lock::<organization::Entity>(conn, org).await?;
+                lock_to_remove::<organization::Entity>(conn, org).await?;
                 let access = self.enter_to(conn, caller, org, Permission::OrganizationDelete).await?;
                 access.check(known, access.org.updated_at)?;
                 let clients = number(conn, "SELECT COUNT(*) FROM deals_client WHERE org_id = $1", [org.into()]).await?;
@@ -280,7 +284,7 @@ impl Organizations for SqlDeals {
     async fn own_membership(&self, caller: &Caller, org: OrganizationId) -> Result<Own> {
         let access = self.enter(self.db.conn(), caller, org).await?;
         let permissions = access.grants.words();
-        let member = self.show_members(vec![(access.member, Some(access.role))]).await?;
+        let member = self.show_members(&access, vec![(access.member.clone(), Some(access.role.clone()))]).await?;
         let member = member.into_iter().next().ok_or(Error::NotFound("member"))?;
         Ok(Own { member, permissions })
     }

@@ -3,12 +3,14 @@
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
-    Caller, Ordering, Page, PageQuery,
+    Caller, Ordering, Page, PageQuery, Timestamp,
     idempotency::{Made, Once},
 };
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect,
-    QueryTrait, Set,
+    ActiveModelTrait,
+    ActiveValue::NotSet,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Set,
+    sea_query::{Expr, ExprTrait},
 };
 
 use super::{People, SqlDeals, access::Access, next_number, run};
@@ -135,18 +137,35 @@ impl SqlDeals {
         row.code = format!("TXN-{:0PAD$}", row.number);
         let row = payment::ActiveModel { id: NotSet, ..row.into() }.reset_all().insert(conn).await?;
         self.made(conn, (act.caller, &act.access), "deals.record_payment", &row).await?;
-        let detail = vec![("payment", row.code.clone().into()), ("kind", serde_json::json!(row.kind))];
-        self.noted(conn, (act.caller, &act.access), "deals.record_payment", ("deal", row.deal_id.0), detail).await?;
         Ok(row)
     }
 
     /// What was paid for a deal is so much more, or less.
-    async fn count(&self, conn: &impl ConnectionTrait, deal: &deal::Model, received: i64, verified: i64) -> Result<()> {
+    async fn count(&self, conn: &impl ConnectionTrait, act: &Act<'_>, received: i64, verified: i64) -> Result<()> {
+        let (deal, now) = (&act.deal, self.now());
         let sql = "UPDATE deals_deal SET received_minor = received_minor + $1, verified_minor = verified_minor + $2, \
                    updated_at = $3 WHERE org_id = $4 AND id = $5";
-        let values = [received.into(), verified.into(), self.now().into(), deal.org_id.into(), deal.id.into()];
+        let values = [received.into(), verified.into(), now.into(), deal.org_id.into(), deal.id.into()];
         run(conn, sql, values).await?;
-        Ok(())
+        self.note_sums(conn, act, received, verified, now).await
+    }
+
+    /// Notes what was paid for a deal before and after, so that it can be shown as it was.
+    async fn note_sums(
+        &self,
+        conn: &impl ConnectionTrait,
+        act: &Act<'_>,
+        received: i64,
+        verified: i64,
+        now: Timestamp,
+    ) -> Result<()> {
+        let after = deal::Model {
+            received_minor: act.deal.received_minor + received,
+            verified_minor: act.deal.verified_minor + verified,
+            updated_at: now,
+            ..act.deal.clone()
+        };
+        self.changed(conn, (act.caller, &act.access), "deals.count_payment", &act.deal, &after).await
     }
 
     async fn record(&self, conn: &impl ConnectionTrait, act: &Act<'_>, new: &NewPayment) -> Result<payment::Model> {
@@ -161,10 +180,10 @@ impl SqlDeals {
         let sql = "UPDATE deals_deal SET received_minor = received_minor + $1, updated_at = $2 \
                    WHERE org_id = $3 AND id = $4 AND deleted_at IS NULL AND received_minor + $1 <= $5 \
                    AND (value_minor >= received_minor + $1 OR $6)";
-        let most = LIMIT - 1;
+        let (most, now) = (LIMIT - 1, self.now());
         let values = [
             amount.into(),
-            self.now().into(),
+            now.into(),
             deal.org_id.into(),
             deal.id.into(),
             most.into(),
@@ -175,6 +194,7 @@ impl SqlDeals {
             let left = i128::from(left.value_minor) - i128::from(left.received_minor);
             return Err(Error::Overpayment { max_allowed: deal.currency.format(left.max(0)) });
         }
+        self.note_sums(conn, act, amount, 0, now).await?;
         let row = payment::Model {
             method: new.method,
             cheque_number: new.cheque_number.as_ref().map(|number| number.trim().to_owned()),
@@ -201,7 +221,7 @@ impl SqlDeals {
         let sql = "UPDATE deals_payment SET is_reversed = true, updated_at = $1 WHERE org_id = $2 AND id = $3";
         run(conn, sql, [self.now().into(), deal.org_id.into(), id.into()]).await?;
         let verified = if of.state == Verification::Verified { -of.amount_minor } else { 0 };
-        self.count(conn, deal, -of.amount_minor, verified).await?;
+        self.count(conn, act, -of.amount_minor, verified).await?;
         let row = self.back(access, deal, &of, PaymentKind::Reversal, of.amount_minor, &new.reason);
         let row = self.append(conn, act, row).await?;
         self.give_back(conn, &of, &row).await?;
@@ -229,7 +249,7 @@ impl SqlDeals {
         let sql = "UPDATE deals_payment SET refunded_minor = refunded_minor + $1, updated_at = $2 \
                    WHERE org_id = $3 AND id = $4";
         run(conn, sql, [amount.into(), self.now().into(), deal.org_id.into(), id.into()]).await?;
-        self.count(conn, deal, -amount, -amount).await?;
+        self.count(conn, act, -amount, -amount).await?;
         let row = self.back(access, deal, &of, PaymentKind::Refund, amount, &new.reason);
         let row = self.append(conn, act, row).await?;
         self.give_back(conn, &of, &row).await?;
@@ -332,10 +352,10 @@ impl SqlDeals {
         run(conn, sql, values).await?;
         match verdict {
             Verification::Verified => {
-                self.count(conn, deal, 0, before.amount_minor).await?;
+                self.count(conn, act, 0, before.amount_minor).await?;
                 self.earn(conn, deal, &before).await?;
             }
-            _ => self.count(conn, deal, -before.amount_minor, 0).await?,
+            _ => self.count(conn, act, -before.amount_minor, 0).await?,
         }
         let after = self.find_payment(conn, deal, id).await?;
         self.changed(conn, (caller, access), "deals.decide_payment", &before, &after).await?;
@@ -421,7 +441,15 @@ impl Payments for SqlDeals {
             Field { name: "cheque_number", column: payment::Column::ChequeNumber, holds: Holds::Code },
             Field { name: "created_at", column: payment::Column::CreatedAt, holds: Holds::Moment },
         ];
-        select = select.filter(filter.condition(&fields, &[])?);
+        select = select.filter(filter.condition(&fields, &["waiting"])?);
+        // As the partial index has it; a bound value would prove nothing to a planner.
+        let waiting = Expr::cust("deals_payment.state = 'pending' AND NOT deals_payment.is_reversed");
+        select = match filter.get("waiting") {
+            None => select,
+            Some("true") => select.filter(waiting),
+            Some("false") => select.filter(waiting.not()),
+            Some(_) => return Err(Error::field("waiting", "Choose from: true, false.")),
+        };
         let ordering = Ordering {
             fields: &[
                 ("id", payment::Column::Id),

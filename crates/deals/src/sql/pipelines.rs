@@ -9,11 +9,11 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Set,
 };
 
-use super::{SqlDeals, access::Access, lock, many, number, run, store};
+use super::{SqlDeals, access::Access, lock, lock_to_remove, many, number, run, store};
 use crate::{
     Board, DealStatus, Error, Holding, Lane, NewPipeline, NewStage, OrganizationId, Pipeline, PipelineId,
     PipelinePatch, Pipelines, Result, Stage, StageId, StageOrder, StagePatch,
-    entity::{pipeline, stage},
+    entity::{organization, pipeline, stage},
     permission::Permission,
 };
 
@@ -143,9 +143,10 @@ fn show(row: pipeline::Model, stages: Vec<stage::Model>) -> Pipeline {
 }
 
 /// No other pipeline is where new deals begin.
-async fn step_down(conn: &impl ConnectionTrait, org: OrganizationId) -> Result<()> {
-    let sql = "UPDATE deals_pipeline SET is_default = false WHERE org_id = $1 AND is_default";
-    run(conn, sql, [org.into()]).await?;
+async fn step_down(conn: &impl ConnectionTrait, org: OrganizationId, now: Timestamp) -> Result<()> {
+    lock::<organization::Entity>(conn, org).await?;
+    let sql = "UPDATE deals_pipeline SET is_default = false, updated_at = $2 WHERE org_id = $1 AND is_default";
+    run(conn, sql, [org.into(), now.into()]).await?;
     Ok(())
 }
 
@@ -190,7 +191,7 @@ impl Pipelines for SqlDeals {
                 let conn = tx.conn();
                 let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
                 if new.is_default {
-                    step_down(conn, org).await?;
+                    step_down(conn, org, self.now()).await?;
                 }
                 let now = self.now();
                 let name = new.name.trim();
@@ -256,7 +257,7 @@ impl Pipelines for SqlDeals {
                 }
                 after.position = patch.position.unwrap_or(after.position);
                 if patch.is_default == Some(true) && !before.is_default {
-                    step_down(conn, org).await?;
+                    step_down(conn, org, self.now()).await?;
                     after.is_default = true;
                 }
                 after.updated_at = self.now();
@@ -280,7 +281,7 @@ impl Pipelines for SqlDeals {
         self.db
             .write(|tx| async move {
                 let conn = tx.conn();
-                lock::<pipeline::Entity>(conn, id).await?;
+                lock_to_remove::<pipeline::Entity>(conn, id).await?;
                 let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
                 let row = find(conn, &access, id).await?;
                 access.check(known, row.updated_at)?;
@@ -374,13 +375,18 @@ impl Pipelines for SqlDeals {
         pipeline: PipelineId,
         id: StageId,
         move_to: Option<StageId>,
+        known: IfMatch,
     ) -> Result<()> {
+        let known = &known;
         self.db
             .write(|tx| async move {
                 let conn = tx.conn();
                 lock::<pipeline::Entity>(conn, pipeline).await?;
                 let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
+                // Deals that are on their way into it are waited for, and then counted.
+                lock_to_remove::<stage::Entity>(conn, id).await?;
                 let row = self.find_stage(conn, &access, pipeline, id).await?;
+                access.check(known, row.updated_at)?;
                 let rest = stages_of(conn, pipeline).await?;
                 whole(rest.iter().filter(|stage| stage.id != id).map(|stage| stage.kind))?;
                 let sql = "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND pipeline_id = $2 AND stage_id = $3";
@@ -431,9 +437,12 @@ impl Pipelines for SqlDeals {
                     return Err(Error::field("stages", "All stages of the pipeline are needed, each once."));
                 }
                 for (position, id) in (0_i64..).zip(order) {
-                    let sql = "UPDATE deals_stage SET position = $1 WHERE org_id = $2 AND id = $3";
-                    run(conn, sql, [position.into(), org.into(), (*id).into()]).await?;
+                    let sql = "UPDATE deals_stage SET position = $1, updated_at = $4 WHERE org_id = $2 AND id = $3";
+                    run(conn, sql, [position.into(), org.into(), (*id).into(), self.now().into()]).await?;
                 }
+                let sql = "UPDATE deals_pipeline SET updated_at = $1 WHERE org_id = $2 AND id = $3";
+                run(conn, sql, [self.now().into(), org.into(), pipeline.into()]).await?;
+                let row = find(conn, &access, row.id).await?;
                 let detail = vec![("stages", order.iter().map(|id| id.0).collect::<Vec<_>>().into())];
                 let act = (caller, &access);
                 self.noted(conn, act, "deals.order_stages", ("pipeline", pipeline.0), detail).await?;

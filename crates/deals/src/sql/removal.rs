@@ -2,11 +2,14 @@
 
 use async_trait::async_trait;
 use guildhall_kernel::{Blocker, Clock, Error as KernelError, Result, UserId, UserRemoval};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::LockType,
+};
 use serde_json::json;
 
 use super::{
-    SqlDeals, lock,
+    SqlDeals, lock, lock_as,
     members::{hand_over, other_owners, successor, things_of},
     number, run,
 };
@@ -57,6 +60,9 @@ async fn memberships(
     conn: &DatabaseTransaction,
     user: UserId,
 ) -> crate::Result<Vec<(member::Model, organization::Model, role::Model)>> {
+    // What they are doing is waited for, and then counted.
+    let theirs = member::Entity::find().filter(member::COLUMN.user_id.eq(user)).order_by_asc(member::Column::Id);
+    lock_as(conn, theirs, LockType::Update).await?;
     let found = member::Entity::find()
         .filter(member::COLUMN.user_id.eq(user))
         .find_also_related(organization::Entity)
@@ -122,7 +128,7 @@ impl UserRemoval for Removal {
                 None => successor(conn, org.id, member.id).await?,
             };
             if let Some(heir) = &heir {
-                hand_over(conn, org.id, member.id, heir.id, true).await?;
+                hand_over(conn, org.id, member.id, heir.id, true, self.clock.now()).await?;
                 let owns = role.key.as_deref() == Some(OWNER) && member.status == MemberStatus::Active;
                 if owns && other_owners(conn, org.id, member.id).await? == 0 {
                     let sql = "UPDATE deals_member SET role_id = $1, updated_at = $2 WHERE org_id = $3 AND id = $4";
@@ -183,7 +189,7 @@ impl SqlDeals {
     /// Takes somebody out of an organization whom nothing keeps; what they own goes to its owner.
     pub(super) async fn let_go(&self, conn: &impl ConnectionTrait, row: &member::Model) -> crate::Result<()> {
         if let Some(heir) = successor(conn, row.org_id, row.id).await? {
-            hand_over(conn, row.org_id, row.id, heir.id, true).await?;
+            hand_over(conn, row.org_id, row.id, heir.id, true, self.now()).await?;
         }
         forget(conn, row, &self.host.clock).await
     }

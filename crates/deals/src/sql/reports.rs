@@ -102,7 +102,7 @@ impl SqlDeals {
             .filter(payment::COLUMN.state.eq(Verification::Verified))
             .filter(payment::COLUMN.received_on.gte(span.from.clone()))
             .filter(payment::COLUMN.received_on.lte(span.to.clone()))
-            .filter(payment::Column::DealId.in_subquery(reported(access)))
+            .filter(payment::Column::DealId.in_subquery(paid(access)))
             // What takes back money that never was verified takes nothing off.
             .filter(Expr::cust(
                 "(deals_payment.of_id IS NULL OR EXISTS (SELECT 1 FROM deals_payment o \
@@ -158,6 +158,12 @@ fn seen(access: &Access) -> Select<deal::Entity> {
 /// The numbers of the deals that a report of the caller's is about.
 fn reported(access: &Access) -> SelectStatement {
     seen(access).select_only().column(deal::Column::Id).into_query()
+}
+
+/// The numbers of those of which the caller sees the payments too.
+fn paid(access: &Access) -> SelectStatement {
+    let deals = seen(access).filter(access.reach_of_deals(Permission::PaymentRead));
+    deals.select_only().column(deal::Column::Id).into_query()
 }
 
 fn in_parts(of: &str) -> [(SimpleExpr, &'static str); 2] {
@@ -304,6 +310,7 @@ impl Reports for SqlDeals {
             days(91)
         );
         let mut select = seen(&access)
+            .filter(access.reach_of_deals(Permission::PaymentRead))
             .filter(deal::COLUMN.status.eq(DealStatus::Won))
             .filter(Expr::col(deal::Column::ValueMinor).gt(Expr::col(deal::Column::ReceivedMinor)))
             .select_only()
@@ -372,7 +379,12 @@ impl Reports for SqlDeals {
         let mut entries = commission::Entity::find()
             .filter(commission::COLUMN.org_id.eq(org))
             .filter(commission::COLUMN.earned_on.gte(span.from))
-            .filter(commission::COLUMN.earned_on.lte(span.to));
+            .filter(commission::COLUMN.earned_on.lte(span.to))
+            // What is in the trash is in no sum.
+            .filter(Expr::cust(
+                "EXISTS (SELECT 1 FROM deals_deal d WHERE d.org_id = deals_commission.org_id \
+                 AND d.id = deals_commission.deal_id AND d.deleted_at IS NULL)",
+            ));
         if let Some(members) = access.reached_members(Permission::CommissionRead) {
             entries = entries.filter(commission::COLUMN.member_id.is_in(members));
         }
@@ -413,12 +425,12 @@ impl Reports for SqlDeals {
             let pending = payment::Entity::find()
                 .filter(payment::COLUMN.org_id.eq(org))
                 .filter(Expr::cust("deals_payment.state = 'pending' AND NOT deals_payment.is_reversed"))
-                .filter(payment::Column::DealId.in_subquery(reported(&access)));
+                .filter(payment::Column::DealId.in_subquery(paid(&access)));
             pending.count(conn).await?
         } else {
             0
         };
-        let sql = "SELECT COUNT(*) FROM deals_task WHERE org_id = $1 AND assignee_id = $2 AND due_at < $3 \
+        let sql = "SELECT COUNT(*) FROM deals_task WHERE org_id = $1 AND assignee_id = $2 AND due_key < $3 \
                    AND done_at IS NULL";
         let late = number(conn, sql, [org.into(), access.member.id.into(), self.now().into()]).await?;
         Ok(Dashboard { open, won, revenue, payments_pending, tasks_late: many(late) })

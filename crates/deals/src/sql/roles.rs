@@ -6,7 +6,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrai
 use super::{
     SqlDeals,
     access::{Access, grants_of},
-    lock, many, number, store,
+    lock, many, number, run, store,
 };
 use crate::{
     Error, Holding, NewRole, OrganizationId, Result, Role, RoleId, RolePatch,
@@ -147,6 +147,9 @@ impl SqlDeals {
                 let access = self.enter_to(conn, caller, org, Permission::RoleManage).await?;
                 let row = changeable(conn, &access, id).await?;
                 access.check(known, row.updated_at)?;
+                // Those who are gone keep no role: any will do for them.
+                let sql = "UPDATE deals_member SET role_id = $3 WHERE org_id = $1 AND role_id = $2 AND status = 'gone'";
+                run(conn, sql, [org.into(), id.into(), access.role.id.into()]).await?;
                 let sql = "SELECT COUNT(*) FROM deals_member WHERE org_id = $1 AND role_id = $2";
                 let members = number(conn, sql, [org.into(), id.into()]).await?;
                 if members > 0 {

@@ -34,6 +34,9 @@ pub(super) async fn find(conn: &impl ConnectionTrait, access: &Access, id: TeamI
 
 /// A team that another can be part of: one of the organization, and none of its own parts.
 async fn fit_parent(conn: &impl ConnectionTrait, access: &Access, own: Option<TeamId>, parent: TeamId) -> Result<()> {
+    if access.leads_as_far_as_teams() {
+        return Err(Error::Escalation("Whoever leads a team does not say which teams are below it."));
+    }
     let of_org = team::Entity::find().filter(team::COLUMN.org_id.eq(access.org.id)).all(conn).await?;
     let parents: HashMap<TeamId, Option<TeamId>> = of_org.iter().map(|team| (team.id, team.parent_id)).collect();
     if !parents.contains_key(&parent) {

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use guildhall_kernel::{Caller, Ordering, Page, PageQuery};
-use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Set,
+    Statement,
+};
 
 use super::{SqlDeals, access::Access, lock, many, number, run};
 use crate::{
@@ -59,16 +62,23 @@ impl SqlDeals {
         id: DeletionId,
     ) -> Result<()> {
         let org = access.org.id;
-        let gone = "org_id = $1 AND (deletion_id = $2 OR client_id IN \
-                    (SELECT id FROM deals_client WHERE org_id = $1 AND deletion_id = $2))";
-        let deals = format!("SELECT id FROM deals_deal WHERE {gone}");
-        let contacts = format!("SELECT id FROM deals_contact WHERE {gone}");
+        let of = |table: &str| {
+            format!(
+                "SELECT id FROM {table} WHERE org_id = $1 AND deletion_id = $2 \
+                 UNION SELECT t.id FROM {table} t JOIN deals_client c ON c.org_id = t.org_id AND c.id = t.client_id \
+                 WHERE c.org_id = $1 AND c.deletion_id = $2"
+            )
+        };
+        let (deals, contacts) = (of("deals_deal"), of("deals_contact"));
         let steps = [
             format!("DELETE FROM deals_payment WHERE org_id = $1 AND of_id IS NOT NULL AND deal_id IN ({deals})"),
             format!("DELETE FROM deals_payment WHERE org_id = $1 AND deal_id IN ({deals})"),
-            format!("DELETE FROM deals_deal WHERE {gone}"),
-            format!("UPDATE deals_deal SET contact_id = NULL WHERE org_id = $1 AND contact_id IN ({contacts})"),
-            format!("DELETE FROM deals_contact WHERE {gone}"),
+            format!("DELETE FROM deals_deal WHERE org_id = $1 AND id IN ({deals})"),
+            format!(
+                "UPDATE deals_deal SET contact_id = NULL, updated_at = {} WHERE org_id = $1 AND contact_id IN ({contacts})",
+                self.now().unix_micros()
+            ),
+            format!("DELETE FROM deals_contact WHERE org_id = $1 AND id IN ({contacts})"),
             "DELETE FROM deals_client WHERE org_id = $1 AND deletion_id = $2".to_owned(),
         ];
         let mut counts = Vec::new();
@@ -142,9 +152,16 @@ impl SqlDeals {
     ) -> Result<deletion::Model> {
         let found = deletion::Entity::find_by_id(id).filter(deletion::COLUMN.org_id.eq(access.org.id));
         let found = found.one(conn).await?.ok_or(Error::NotFound("deletion"))?;
-        // What one has thrown away oneself one may take out again.
-        if found.deleted_by != Some(access.member.id) && access.may(Permission::TrashRestore).is_err() {
-            return Err(Error::NotFound("deletion"));
+        if access.may(Permission::TrashRestore).is_err() {
+            // What one has thrown away oneself one may take out again, as long as one might throw it away.
+            if found.deleted_by != Some(access.member.id) {
+                return Err(Error::NotFound("deletion"));
+            }
+            access.may(match found.kind {
+                DeletedKind::Client => Permission::ClientDelete,
+                DeletedKind::Contact => Permission::ClientUpdate,
+                DeletedKind::Deal => Permission::DealDelete,
+            })?;
         }
         Ok(found)
     }
@@ -186,19 +203,23 @@ impl Trash for SqlDeals {
                 lock::<deletion::Entity>(conn, id).await?;
                 let access = self.enter(conn, caller, org).await?;
                 let row = self.deletion_for(conn, &access, id).await?;
+                // Nobody puts their clients into the trash meanwhile.
+                let theirs = "SELECT client_id FROM deals_deal WHERE org_id = $1 AND deletion_id = $2 \
+                     UNION SELECT client_id FROM deals_contact WHERE org_id = $1 AND deletion_id = $2";
+                let lock = if self.db.backend() == DbBackend::Postgres { "FOR NO KEY UPDATE" } else { "" };
+                let sql = format!("SELECT deleted_at FROM deals_client WHERE org_id = $1 AND id IN ({theirs}) {lock}");
+                let found = Statement::from_sql_and_values(self.db.backend(), sql, [org.into(), id.into()]);
+                for client in conn.query_all_raw(found).await? {
+                    let gone = client.try_get_by_index::<Option<i64>>(0)?.is_some();
+                    if gone && row.kind != DeletedKind::Client {
+                        return Err(Error::IllegalTransition("Its client is in the trash: bring that back first."));
+                    }
+                }
                 for table in ["deals_client", "deals_contact", "deals_deal"] {
                     let sql = format!(
                         "UPDATE {table} SET deleted_at = NULL, deletion_id = NULL WHERE org_id = $1 AND deletion_id = $2"
                     );
                     run(conn, sql, [org.into(), id.into()]).await?;
-                }
-                let sql = "SELECT COUNT(*) FROM deals_client c WHERE c.org_id = $1 AND c.deleted_at IS NOT NULL AND ( \
-                     EXISTS (SELECT 1 FROM deals_deal d WHERE d.org_id = $1 AND d.client_id = c.id \
-                         AND d.deleted_at IS NULL) \
-                     OR EXISTS (SELECT 1 FROM deals_contact p WHERE p.org_id = $1 AND p.client_id = c.id \
-                         AND p.deleted_at IS NULL))";
-                if row.kind != DeletedKind::Client && number(conn, sql, [org.into()]).await? > 0 {
-                    return Err(Error::IllegalTransition("Its client is in the trash: bring that back first."));
                 }
                 deletion::Entity::delete_by_id(id).exec(conn).await?;
                 let detail = vec![("label", row.label.clone().into())];

@@ -2,19 +2,24 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Slice, SliceQuery};
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Slice, SliceQuery, Timestamp};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select, Set,
 };
 
-use super::{SqlDeals, access::Access, lock, store};
+use super::{SqlDeals, access::Access, as_field, lock, store};
 use crate::{
     Activity, ClientId, DealId, Error, Filter, NewActivity, NewTask, OrganizationId, Place, Result, Task, TaskId,
     TaskPatch, Work,
-    entity::{activity, task},
+    entity::{activity, client, deal, task},
     filter::{Field, Holds},
     permission::Permission,
 };
+
+/// What has no time is due after everything that has.
+fn due_key(due: Option<Timestamp>) -> i64 {
+    due.map_or(i64::MAX, Timestamp::unix_micros)
+}
 
 impl SqlDeals {
     async fn read_activities(&self, found: Select<activity::Entity>, slice: &SliceQuery) -> Result<Slice<Activity>> {
@@ -159,6 +164,7 @@ impl Work for SqlDeals {
         let row = self
             .db
             .write(|tx| async move {
+                lock::<client::Entity>(tx.conn(), client).await?;
                 let access = self.enter(tx.conn(), caller, org).await?;
                 access.client_for(tx.conn(), client, Permission::ClientUpdate).await?;
                 self.write_down(tx.conn(), &access, client, None, new).await
@@ -179,8 +185,8 @@ impl Work for SqlDeals {
         let row = self
             .db
             .write(|tx| async move {
-                let access = self.enter(tx.conn(), caller, org).await?;
-                let deal = access.deal_for(tx.conn(), at, Permission::DealUpdate).await?;
+                let opened = self.open_deal(tx.conn(), caller, org, at, Permission::DealUpdate).await?;
+                let (access, deal) = (opened.access, opened.before);
                 self.write_down(tx.conn(), &access, deal.client_id, Some(deal.id), new).await
             })
             .await?;
@@ -208,7 +214,7 @@ impl Work for SqlDeals {
             select = select.filter(task::COLUMN.assignee_id.eq(assignee));
         }
         let ordering = Ordering {
-            fields: &[("id", task::Column::Id), ("due_at", task::Column::DueAt)],
+            fields: &[("id", task::Column::Id), ("due_at", task::Column::DueKey)],
             usual: "due_at",
             id: task::Column::Id,
         };
@@ -226,9 +232,12 @@ impl Work for SqlDeals {
             .write(|tx| async move {
                 let conn = tx.conn();
                 let access = self.enter_to(conn, caller, org, Permission::TaskUpdate).await?;
-                let missing = |field: &'static str| move |_| Error::field(field, "There is no such thing.");
+                let missing = |field| as_field(field, "There is no such thing.");
                 let deal = match new.deal_id {
-                    Some(id) => Some(access.find_deal(conn, id.into()).await.map_err(missing("deal_id"))?),
+                    Some(id) => {
+                        lock::<deal::Entity>(conn, id).await?;
+                        Some(access.find_deal(conn, id.into()).await.map_err(missing("deal_id"))?)
+                    }
                     None => None,
                 };
                 let client = match (new.client_id, &deal) {
@@ -236,7 +245,10 @@ impl Work for SqlDeals {
                         return Err(Error::field("client_id", "The deal is another client's."));
                     }
                     (_, Some(deal)) => Some(deal.client_id),
-                    (Some(id), None) => Some(access.find_client(conn, id).await.map_err(missing("client_id"))?.id),
+                    (Some(id), None) => {
+                        lock::<client::Entity>(conn, id).await?;
+                        Some(access.find_client(conn, id).await.map_err(missing("client_id"))?.id)
+                    }
                     (None, None) => None,
                 };
                 let assignee = match new.assignee_id {
@@ -257,6 +269,7 @@ impl Work for SqlDeals {
                     assignee_id: Set(assignee),
                     created_by: Set(access.member.id),
                     due_at: Set(new.due_at),
+                    due_key: Set(due_key(new.due_at)),
                     done_at: Set(None),
                     created_at: Set(now),
                     updated_at: Set(now),
@@ -306,6 +319,7 @@ impl Work for SqlDeals {
                     }
                 }
                 after.due_at = patch.due_at.unwrap_or(after.due_at);
+                after.due_key = due_key(after.due_at);
                 if let Some(done) = patch.is_done
                     && done != before.done_at.is_some()
                 {

@@ -50,6 +50,29 @@ async fn cards_stay_where_people_put_them() {
 }
 
 #[tokio::test]
+async fn there_is_room_at_both_ends_however_often_it_is_used() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let client = harness.client_of(1, org, "x").await.id;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(harness.deal_of(1, org, client, "1").await.id);
+    }
+    let put = async |id: DealId, to| harness.move_deal(&person(1), org, id.into(), to).await.unwrap();
+    for _ in 0..50 {
+        let first = order(&harness, org, "lead").await;
+        put(first[2], to("lead", None, Some(first[0]))).await;
+    }
+    let top = order(&harness, org, "lead").await;
+    put(top[2], to("lead", Some(top[0]), Some(top[1]))).await;
+    assert_eq!(order(&harness, org, "lead").await, [top[0], top[2], top[1]]);
+    // What is put behind the last one does not stay below what comes later.
+    put(top[0], to("lead", Some(top[1]), None)).await;
+    let new = harness.deal_of(1, org, client, "1").await.id;
+    assert_eq!(order(&harness, org, "lead").await, [top[2], top[1], top[0], new]);
+}
+
+#[tokio::test]
 async fn cards_that_are_put_into_one_place_at_once_all_get_one() {
     let harness = with_connections(8).await;
     let org = harness.org().await;
@@ -138,12 +161,12 @@ async fn pipelines_are_made_changed_and_kept_while_deals_go_through_them() {
     let go = DealPatch { stage: Some(StageRef::Name("signed".into())), ..DealPatch::default() };
     assert_eq!(faults(harness.change_deal(&person(1), org, deal.id.into(), go, any()).await), ["contact_id", "source"]);
     // Stages and pipelines with deals stay, unless it is said where those go.
-    assert_eq!(code(harness.delete_stage(&person(1), org, made.id, asked, None).await), "protected");
+    assert_eq!(code(harness.delete_stage(&person(1), org, made.id, asked, None, any()).await), "protected");
     let won = made.stages[1].id;
-    assert_eq!(faults(harness.delete_stage(&person(1), org, made.id, asked, Some(won)).await), ["move_to"]);
-    harness.delete_stage(&person(1), org, made.id, asked, Some(signed.id)).await.unwrap();
+    assert_eq!(faults(harness.delete_stage(&person(1), org, made.id, asked, Some(won), any()).await), ["move_to"]);
+    harness.delete_stage(&person(1), org, made.id, asked, Some(signed.id), any()).await.unwrap();
     assert_eq!(harness.read(1, org, deal.id).await.stage, "Signed");
-    assert_eq!(faults(harness.delete_stage(&person(1), org, made.id, won, None).await), ["stages"]);
+    assert_eq!(faults(harness.delete_stage(&person(1), org, made.id, won, None, any()).await), ["stages"]);
     assert_eq!(code(harness.delete_pipeline(&person(1), org, made.id, any()).await), "protected");
     let usual = harness.pipelines(&person(1), org, page()).await.unwrap().results[0].clone();
     assert_eq!(code(harness.delete_pipeline(&person(1), org, usual.id, any()).await), "protected");

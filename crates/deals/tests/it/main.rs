@@ -4,6 +4,7 @@
 mod board;
 mod cleanup;
 mod clients;
+mod crossing;
 mod deals;
 mod exchange;
 mod harness;

@@ -175,3 +175,57 @@ async fn somebody_whose_deals_there_are_is_not_removed_until_they_are_handed_ove
     // They can come back.
     harness.join(org, 2, "viewer", None).await;
 }
+
+#[tokio::test]
+async fn nobody_raises_themselves_or_takes_what_is_above_them() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let top = harness.team_of(org, "Top", None).await;
+    let admin = harness.join(org, 2, "admin", None).await.id;
+    let viewer = harness.join(org, 3, "viewer", None).await.id;
+    let owner = harness.own_membership(&person(1), org).await.unwrap().member.id;
+    for patch in [
+        MemberPatch { team_id: Some(Some(top)), leads_team: Some(true), ..MemberPatch::default() },
+        MemberPatch { commission_bp: Some(10_000), ..MemberPatch::default() },
+    ] {
+        assert_eq!(code(harness.change_member(&person(2), org, admin, patch, any()).await), "escalation");
+    }
+    // Nothing to change is still a change.
+    for id in [viewer, admin, owner] {
+        let outcome = harness.change_member(&person(3), org, id, MemberPatch::default(), any()).await;
+        assert_eq!(code(outcome), "not_granted");
+    }
+    let grab = Handover { to_user_id: UserId(2), include_creator: true };
+    assert_eq!(code(harness.reassign(&person(2), org, owner, grab).await), "escalation");
+    let words = ["member.read", "member.delete", "deal.read:own"].map(str::to_owned).to_vec();
+    let thief = NewRole { name: "Thief".into(), permissions: words };
+    let role_id = harness.create_role(&person(1), org, thief).await.unwrap().id;
+    let new = NewMember { user_id: UserId(4), role_id, team_id: None, leads_team: false };
+    harness.add_member(&person(1), org, new).await.unwrap();
+    let grab = Handover { to_user_id: UserId(4), include_creator: true };
+    assert_eq!(code(harness.reassign(&person(4), org, viewer, grab).await), "escalation");
+    // What people earn is told to those who may know, and to themselves.
+    let rate = MemberPatch { commission_bp: Some(100), ..MemberPatch::default() };
+    harness.change_member(&person(1), org, viewer, rate, any()).await.unwrap();
+    let told = async |who| {
+        let members = harness.members(&person(who), org, page()).await.unwrap().results;
+        members.into_iter().map(|member| member.commission_bp).collect::<Vec<_>>()
+    };
+    assert_eq!(told(1).await, [Some(0), Some(0), Some(100), Some(0)]);
+    assert_eq!(told(3).await, [None, None, Some(100), None]);
+    // A role is removed although somebody who is gone had it.
+    let role = NewRole {
+        name: "Seller".into(),
+        permissions: vec!["client.read".into(), "client.create".into(), "deal.create".into()],
+    };
+    let role_id = harness.create_role(&person(1), org, role).await.unwrap().id;
+    let new = NewMember { user_id: UserId(5), role_id, team_id: None, leads_team: false };
+    let gone = harness.add_member(&person(1), org, new).await.unwrap().id;
+    let client = harness.client_of(5, org, "x").await.id;
+    harness.deal_of(5, org, client, "1").await;
+    let to = Handover { to_user_id: UserId(1), include_creator: true };
+    harness.reassign(&person(1), org, gone, to).await.unwrap();
+    harness.remove_member(&person(1), org, gone, any()).await.unwrap();
+    assert_eq!(harness.number("SELECT COUNT(*) FROM deals_member WHERE status = 'gone'").await, 1);
+    harness.delete_role(&person(1), org, role_id, any()).await.unwrap();
+}
