@@ -153,19 +153,28 @@ pub enum Made<T> {
 
 impl<T: Serialize> IntoResponse for Made<T> {
     fn into_response(self) -> Response {
-        let (answer, is_replay) = match self {
-            Self::New(value) => (serde_json::to_value(value).unwrap_or_default(), false),
-            Self::Before(answer) => (answer, true),
-        };
-        let version = serde_json::from_value::<Timestamp>(answer["updated_at"].clone()).ok();
-        let mut response = match version {
-            Some(changed) => (StatusCode::CREATED, Tagged(changed.into(), answer)).into_response(),
-            None => (StatusCode::CREATED, Json(answer)).into_response(),
-        };
-        if is_replay {
-            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        match self {
+            Self::New(value) => {
+                let version = version(&serde_json::to_value(&value).unwrap_or_default());
+                created(value, version)
+            }
+            Self::Before(answer) => {
+                let mut response = created(&answer, version(&answer));
+                response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+                response
+            }
         }
-        response
+    }
+}
+
+fn version(answer: &Value) -> Option<Timestamp> {
+    serde_json::from_value(answer["updated_at"].clone()).ok()
+}
+
+fn created<T: Serialize>(value: T, version: Option<Timestamp>) -> Response {
+    match version {
+        Some(changed) => (StatusCode::CREATED, Tagged(changed.into(), value)).into_response(),
+        None => (StatusCode::CREATED, Json(value)).into_response(),
     }
 }
 

@@ -31,7 +31,10 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
 }
 
 /// The clients that the caller may see. Sorts by `id`, `name`, `created_at`, `updated_at`; narrowed by `q` (also `search`), `owner` (`me`, or an account), `email`, `archived` (`false`, `true`, `all`) and the moments with `__gte`, `__lte` and so on. An unknown filter is 400.
-#[utoipa::path(get, path = "/organizations/{org}/clients/", tag = "crm", params(("org" = OrganizationId, Path), PageParams), responses((status = 200, body = Page<Client>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/clients/", tag = "crm",
+    params(("org" = OrganizationId, Path), PageParams),
+    responses((status = 200, body = Page<Client>), (status = "4XX", body = Problem)),
+)]
 async fn clients(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
@@ -43,7 +46,10 @@ async fn clients(
 }
 
 /// Add a client.
-#[utoipa::path(post, path = "/organizations/{org}/clients/", tag = "crm", params(("org" = OrganizationId, Path)), responses((status = 201, body = Client), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/clients/", tag = "crm",
+    params(("org" = OrganizationId, Path)),
+    responses((status = 201, body = Client), (status = "4XX", body = Problem)),
+)]
 async fn create_client(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
@@ -55,7 +61,13 @@ async fn create_client(
 }
 
 /// A client.
-#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path)), responses((status = 200, body = Client, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path)),
+    responses(
+        (status = 200, body = Client, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn client(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
@@ -66,7 +78,17 @@ async fn client(
 }
 
 /// Change a client.
-#[utoipa::path(patch, path = "/organizations/{org}/clients/{client}/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Client, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(patch, path = "/organizations/{org}/clients/{client}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("client" = ClientId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses(
+        (status = 200, body = Client, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn change_client(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
@@ -79,7 +101,15 @@ async fn change_client(
 }
 
 /// Put a client into the trash with its contacts and deals; `?purge=true` removes them and their payments for good. With the `token` of a preview only if nothing has changed since (409 `preview_stale`).
-#[utoipa::path(delete, path = "/organizations/{org}/clients/{client}/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version"), Removal), responses((status = 204), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/organizations/{org}/clients/{client}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("client" = ClientId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+        Removal,
+    ),
+    responses((status = 204), (status = "4XX", body = Problem)),
+)]
 async fn delete_client(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
@@ -92,7 +122,13 @@ async fn delete_client(
 }
 
 /// Put a client aside: it still counts, but is not listed.
-#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/archive/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path)), responses((status = 200, body = Client, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/archive/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path)),
+    responses(
+        (status = 200, body = Client, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn archive_client(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
@@ -103,7 +139,13 @@ async fn archive_client(
 }
 
 /// List a client again.
-#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/unarchive/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path)), responses((status = 200, body = Client, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/unarchive/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path)),
+    responses(
+        (status = 200, body = Client, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn unarchive_client(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
@@ -114,7 +156,10 @@ async fn unarchive_client(
 }
 
 /// What would go with a client.
-#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/deletion-preview/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path)), responses((status = 200, body = DeletionPreview), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/deletion-preview/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path)),
+    responses((status = 200, body = DeletionPreview), (status = "4XX", body = Problem)),
+)]
 async fn preview_client(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
@@ -124,7 +169,10 @@ async fn preview_client(
 }
 
 /// What was changed about a client, newest first.
-#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/history/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), SliceParams), responses((status = 200, body = Slice<Change>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/history/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path), SliceParams),
+    responses((status = 200, body = Slice<Change>), (status = "4XX", body = Problem)),
+)]
 async fn client_changes(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
@@ -135,7 +183,10 @@ async fn client_changes(
 }
 
 /// The people at a client.
-#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/contacts/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), PageParams), responses((status = 200, body = Page<Contact>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/contacts/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path), PageParams),
+    responses((status = 200, body = Page<Contact>), (status = "4XX", body = Problem)),
+)]
 async fn contacts(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
@@ -146,7 +197,10 @@ async fn contacts(
 }
 
 /// Add a person at a client.
-#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/contacts/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path)), responses((status = 201, body = Contact), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/contacts/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path)),
+    responses((status = 201, body = Contact), (status = "4XX", body = Problem)),
+)]
 async fn create_contact(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
@@ -158,7 +212,13 @@ async fn create_contact(
 }
 
 /// A person at a client.
-#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/contacts/{contact}/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("contact" = ContactId, Path)), responses((status = 200, body = Contact, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/contacts/{contact}/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("contact" = ContactId, Path)),
+    responses(
+        (status = 200, body = Contact, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn contact(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
@@ -169,7 +229,18 @@ async fn contact(
 }
 
 /// Change a person at a client.
-#[utoipa::path(patch, path = "/organizations/{org}/clients/{client}/contacts/{contact}/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("contact" = ContactId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Contact, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(patch, path = "/organizations/{org}/clients/{client}/contacts/{contact}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("client" = ClientId, Path),
+        ("contact" = ContactId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses(
+        (status = 200, body = Contact, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn change_contact(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
@@ -182,7 +253,15 @@ async fn change_contact(
 }
 
 /// Put a person at a client into the trash.
-#[utoipa::path(delete, path = "/organizations/{org}/clients/{client}/contacts/{contact}/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("contact" = ContactId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 204), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/organizations/{org}/clients/{client}/contacts/{contact}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("client" = ClientId, Path),
+        ("contact" = ContactId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses((status = 204), (status = "4XX", body = Problem)),
+)]
 async fn delete_contact(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
@@ -194,7 +273,10 @@ async fn delete_contact(
 }
 
 /// Clients that may be the same as one: with its name, address or telephone number; at most 50.
-#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/duplicates/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path)), responses((status = 200, body = Vec<Duplicate>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/duplicates/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path)),
+    responses((status = 200, body = Vec<Duplicate>), (status = "4XX", body = Problem)),
+)]
 async fn duplicates(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
@@ -204,7 +286,13 @@ async fn duplicates(
 }
 
 /// Make one client of two: what hangs on the other hangs on this one, with its history and its ledger. The other is then 404 `client_merged`, with `merged_into`.
-#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/merge/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path)), responses((status = 200, body = Client, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/merge/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path)),
+    responses(
+        (status = 200, body = Client, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn merge_clients(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,

@@ -36,7 +36,10 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
 }
 
 /// The deals that the caller may see. Sorts by `number`, `id`, `created_at`, `updated_at`, `expected_close_date` and, with `currency`, by `value`; narrowed by `q` (also `search`), `owner` (`me`, or an account), `stage` (name or id), `archived` (`false`, `true`, `all`), `status`, `client_id`, `pipeline_id`, `currency`, `value`, `expected_close_date` and others, with `__in`, `__gte`, `__lte`, `__gt`, `__lt`, `__isnull`. An unknown filter is 400.
-#[utoipa::path(get, path = "/organizations/{org}/deals/", tag = "crm", params(("org" = OrganizationId, Path), PageParams), responses((status = 200, body = Page<Deal>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/deals/", tag = "crm",
+    params(("org" = OrganizationId, Path), PageParams),
+    responses((status = 200, body = Page<Deal>), (status = "4XX", body = Problem)),
+)]
 async fn deals(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -48,7 +51,13 @@ async fn deals(
 }
 
 /// Add a deal, with the next number of the organization.
-#[utoipa::path(post, path = "/organizations/{org}/deals/", tag = "crm", params(("org" = OrganizationId, Path), ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once")), responses((status = 201, body = Deal), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/deals/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
+    ),
+    responses((status = 201, body = Deal), (status = "4XX", body = Problem)),
+)]
 async fn create_deal(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -59,7 +68,10 @@ async fn create_deal(
 }
 
 /// The deals of a client, as the list of all deals.
-#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/deals/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), PageParams), responses((status = 200, body = Page<Deal>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/deals/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path), PageParams),
+    responses((status = 200, body = Page<Deal>), (status = "4XX", body = Problem)),
+)]
 async fn deals_of_client(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -71,7 +83,14 @@ async fn deals_of_client(
 }
 
 /// Add a deal of a client.
-#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/deals/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once")), responses((status = 201, body = Deal), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/deals/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("client" = ClientId, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
+    ),
+    responses((status = 201, body = Deal), (status = "4XX", body = Problem)),
+)]
 async fn create_deal_of_client(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -82,7 +101,13 @@ async fn create_deal_of_client(
 }
 
 /// A deal; `?as_of=` shows it as it was at a moment.
-#[utoipa::path(get, path = "/organizations/{org}/deals/{deal}/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path), Moment), responses((status = 200, body = Deal, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/deals/{deal}/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path), Moment),
+    responses(
+        (status = 200, body = Deal, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn deal(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -94,7 +119,17 @@ async fn deal(
 }
 
 /// Change a deal.
-#[utoipa::path(patch, path = "/organizations/{org}/deals/{deal}/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Deal, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(patch, path = "/organizations/{org}/deals/{deal}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("deal" = DealId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses(
+        (status = 200, body = Deal, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn change_deal(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -107,7 +142,15 @@ async fn change_deal(
 }
 
 /// Put a deal into the trash; `?purge=true` removes it and its payments for good.
-#[utoipa::path(delete, path = "/organizations/{org}/deals/{deal}/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version"), Removal), responses((status = 204), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/organizations/{org}/deals/{deal}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("deal" = DealId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+        Removal,
+    ),
+    responses((status = 204), (status = "4XX", body = Problem)),
+)]
 async fn delete_deal(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -120,7 +163,13 @@ async fn delete_deal(
 }
 
 /// A deal of a client; `?as_of=` shows it as it was at a moment.
-#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/deals/{deal}/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path), Moment), responses((status = 200, body = Deal, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/deals/{deal}/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path), Moment),
+    responses(
+        (status = 200, body = Deal, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn deal_of_client(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -132,7 +181,18 @@ async fn deal_of_client(
 }
 
 /// Change a deal of a client.
-#[utoipa::path(patch, path = "/organizations/{org}/clients/{client}/deals/{deal}/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Deal, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(patch, path = "/organizations/{org}/clients/{client}/deals/{deal}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("client" = ClientId, Path),
+        ("deal" = DealId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses(
+        (status = 200, body = Deal, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn change_deal_of_client(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -145,7 +205,16 @@ async fn change_deal_of_client(
 }
 
 /// Put a deal of a client into the trash; `?purge=true` removes it and its payments for good.
-#[utoipa::path(delete, path = "/organizations/{org}/clients/{client}/deals/{deal}/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version"), Removal), responses((status = 204), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/organizations/{org}/clients/{client}/deals/{deal}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("client" = ClientId, Path),
+        ("deal" = DealId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+        Removal,
+    ),
+    responses((status = 204), (status = "4XX", body = Problem)),
+)]
 async fn delete_deal_of_client(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -158,7 +227,13 @@ async fn delete_deal_of_client(
 }
 
 /// Put a deal into a stage, between two others.
-#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/move/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path)), responses((status = 200, body = Deal, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/move/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path)),
+    responses(
+        (status = 200, body = Deal, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn move_deal(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -170,7 +245,13 @@ async fn move_deal(
 }
 
 /// Win a deal.
-#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/win/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path)), responses((status = 200, body = Deal, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/win/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path)),
+    responses(
+        (status = 200, body = Deal, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn win_deal(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -182,7 +263,13 @@ async fn win_deal(
 }
 
 /// Lose a deal.
-#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/lose/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path)), responses((status = 200, body = Deal, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/lose/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path)),
+    responses(
+        (status = 200, body = Deal, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn lose_deal(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -194,7 +281,13 @@ async fn lose_deal(
 }
 
 /// Open a deal again, in the stage that it came from.
-#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/reopen/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path)), responses((status = 200, body = Deal, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/reopen/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path)),
+    responses(
+        (status = 200, body = Deal, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn reopen_deal(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -206,7 +299,13 @@ async fn reopen_deal(
 }
 
 /// Say that a deal is as it says.
-#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/verify/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path)), responses((status = 200, body = Deal, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/verify/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path)),
+    responses(
+        (status = 200, body = Deal, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn verify_deal(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -219,7 +318,13 @@ async fn verify_deal(
 }
 
 /// Say that a deal is not as it says.
-#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/reject/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path)), responses((status = 200, body = Deal, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/reject/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path)),
+    responses(
+        (status = 200, body = Deal, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn reject_deal(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -232,7 +337,13 @@ async fn reject_deal(
 }
 
 /// Put a deal aside: it still counts, but is not listed.
-#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/archive/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path)), responses((status = 200, body = Deal, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/archive/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path)),
+    responses(
+        (status = 200, body = Deal, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn archive_deal(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -243,7 +354,13 @@ async fn archive_deal(
 }
 
 /// List a deal again.
-#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/unarchive/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path)), responses((status = 200, body = Deal, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/unarchive/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path)),
+    responses(
+        (status = 200, body = Deal, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn unarchive_deal(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -254,7 +371,10 @@ async fn unarchive_deal(
 }
 
 /// The stages that a deal went through, newest first.
-#[utoipa::path(get, path = "/organizations/{org}/deals/{deal}/stages/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path), SliceParams), responses((status = 200, body = Slice<StageChange>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/deals/{deal}/stages/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path), SliceParams),
+    responses((status = 200, body = Slice<StageChange>), (status = "4XX", body = Problem)),
+)]
 async fn stage_changes(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
@@ -265,7 +385,10 @@ async fn stage_changes(
 }
 
 /// What was changed about a deal, newest first.
-#[utoipa::path(get, path = "/organizations/{org}/deals/{deal}/history/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path), SliceParams), responses((status = 200, body = Slice<Change>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/deals/{deal}/history/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path), SliceParams),
+    responses((status = 200, body = Slice<Change>), (status = "4XX", body = Problem)),
+)]
 async fn deal_changes(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,

@@ -25,7 +25,10 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
 }
 
 /// The roles of an organization. Sorts by `id`, `name`.
-#[utoipa::path(get, path = "/organizations/{org}/roles/", tag = "crm", params(("org" = OrganizationId, Path), PageParams), responses((status = 200, body = Page<Role>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/roles/", tag = "crm",
+    params(("org" = OrganizationId, Path), PageParams),
+    responses((status = 200, body = Page<Role>), (status = "4XX", body = Problem)),
+)]
 async fn roles(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,
@@ -36,7 +39,10 @@ async fn roles(
 }
 
 /// Make a role that grants no more than the caller's.
-#[utoipa::path(post, path = "/organizations/{org}/roles/", tag = "crm", params(("org" = OrganizationId, Path)), responses((status = 201, body = Role), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/roles/", tag = "crm",
+    params(("org" = OrganizationId, Path)),
+    responses((status = 201, body = Role), (status = "4XX", body = Problem)),
+)]
 async fn create_role(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,
@@ -48,7 +54,13 @@ async fn create_role(
 }
 
 /// A role.
-#[utoipa::path(get, path = "/organizations/{org}/roles/{role}/", tag = "crm", params(("org" = OrganizationId, Path), ("role" = RoleId, Path)), responses((status = 200, body = Role, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/roles/{role}/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("role" = RoleId, Path)),
+    responses(
+        (status = 200, body = Role, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn role(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,
@@ -59,7 +71,17 @@ async fn role(
 }
 
 /// Change a role, but not one's own.
-#[utoipa::path(patch, path = "/organizations/{org}/roles/{role}/", tag = "crm", params(("org" = OrganizationId, Path), ("role" = RoleId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Role, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(patch, path = "/organizations/{org}/roles/{role}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("role" = RoleId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses(
+        (status = 200, body = Role, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn change_role(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,
@@ -72,7 +94,14 @@ async fn change_role(
 }
 
 /// Remove a role that nobody has.
-#[utoipa::path(delete, path = "/organizations/{org}/roles/{role}/", tag = "crm", params(("org" = OrganizationId, Path), ("role" = RoleId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 204), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/organizations/{org}/roles/{role}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("role" = RoleId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses((status = 204), (status = "4XX", body = Problem)),
+)]
 async fn delete_role(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,
@@ -84,7 +113,10 @@ async fn delete_role(
 }
 
 /// The teams of an organization. Sorts by `id`, `name`.
-#[utoipa::path(get, path = "/organizations/{org}/teams/", tag = "crm", params(("org" = OrganizationId, Path), PageParams), responses((status = 200, body = Page<Team>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/teams/", tag = "crm",
+    params(("org" = OrganizationId, Path), PageParams),
+    responses((status = 200, body = Page<Team>), (status = "4XX", body = Problem)),
+)]
 async fn teams(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,
@@ -95,7 +127,10 @@ async fn teams(
 }
 
 /// Make a team.
-#[utoipa::path(post, path = "/organizations/{org}/teams/", tag = "crm", params(("org" = OrganizationId, Path)), responses((status = 201, body = Team), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/teams/", tag = "crm",
+    params(("org" = OrganizationId, Path)),
+    responses((status = 201, body = Team), (status = "4XX", body = Problem)),
+)]
 async fn create_team(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,
@@ -107,7 +142,13 @@ async fn create_team(
 }
 
 /// A team.
-#[utoipa::path(get, path = "/organizations/{org}/teams/{team}/", tag = "crm", params(("org" = OrganizationId, Path), ("team" = TeamId, Path)), responses((status = 200, body = Team, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/teams/{team}/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("team" = TeamId, Path)),
+    responses(
+        (status = 200, body = Team, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn team(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,
@@ -118,7 +159,17 @@ async fn team(
 }
 
 /// Change a team.
-#[utoipa::path(patch, path = "/organizations/{org}/teams/{team}/", tag = "crm", params(("org" = OrganizationId, Path), ("team" = TeamId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Team, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(patch, path = "/organizations/{org}/teams/{team}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("team" = TeamId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses(
+        (status = 200, body = Team, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn change_team(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,
@@ -131,7 +182,14 @@ async fn change_team(
 }
 
 /// Remove a team that is empty.
-#[utoipa::path(delete, path = "/organizations/{org}/teams/{team}/", tag = "crm", params(("org" = OrganizationId, Path), ("team" = TeamId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 204), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/organizations/{org}/teams/{team}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("team" = TeamId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses((status = 204), (status = "4XX", body = Problem)),
+)]
 async fn delete_team(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,
@@ -143,7 +201,10 @@ async fn delete_team(
 }
 
 /// Who is in an organization.
-#[utoipa::path(get, path = "/organizations/{org}/members/", tag = "crm", params(("org" = OrganizationId, Path), PageParams), responses((status = 200, body = Page<Member>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/members/", tag = "crm",
+    params(("org" = OrganizationId, Path), PageParams),
+    responses((status = 200, body = Page<Member>), (status = "4XX", body = Problem)),
+)]
 async fn organization_members(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,
@@ -154,7 +215,10 @@ async fn organization_members(
 }
 
 /// Take somebody in, with a role that grants no more than the caller's.
-#[utoipa::path(post, path = "/organizations/{org}/members/", tag = "crm", params(("org" = OrganizationId, Path)), responses((status = 201, body = Member), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/members/", tag = "crm",
+    params(("org" = OrganizationId, Path)),
+    responses((status = 201, body = Member), (status = "4XX", body = Problem)),
+)]
 async fn add_member(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,
@@ -166,7 +230,13 @@ async fn add_member(
 }
 
 /// Somebody in an organization.
-#[utoipa::path(get, path = "/organizations/{org}/members/{member}/", tag = "crm", params(("org" = OrganizationId, Path), ("member" = MemberId, Path)), responses((status = 200, body = Member, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/members/{member}/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("member" = MemberId, Path)),
+    responses(
+        (status = 200, body = Member, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn member(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,
@@ -177,7 +247,17 @@ async fn member(
 }
 
 /// Change what somebody may do, or shut them out; 409 `last_owner` where nobody else owns the organization.
-#[utoipa::path(patch, path = "/organizations/{org}/members/{member}/", tag = "crm", params(("org" = OrganizationId, Path), ("member" = MemberId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Member, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(patch, path = "/organizations/{org}/members/{member}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("member" = MemberId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses(
+        (status = 200, body = Member, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn change_member(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,
@@ -190,7 +270,14 @@ async fn change_member(
 }
 
 /// Remove somebody; 409 `protected` with what keeps them.
-#[utoipa::path(delete, path = "/organizations/{org}/members/{member}/", tag = "crm", params(("org" = OrganizationId, Path), ("member" = MemberId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 204), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/organizations/{org}/members/{member}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("member" = MemberId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses((status = 204), (status = "4XX", body = Problem)),
+)]
 async fn remove_organization_member(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,
@@ -202,7 +289,17 @@ async fn remove_organization_member(
 }
 
 /// Shut somebody out at once; what they own and did stays theirs.
-#[utoipa::path(post, path = "/organizations/{org}/members/{member}/deactivate/", tag = "crm", params(("org" = OrganizationId, Path), ("member" = MemberId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Member, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/members/{member}/deactivate/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("member" = MemberId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses(
+        (status = 200, body = Member, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn deactivate_member(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,
@@ -222,7 +319,10 @@ async fn deactivate_member(
 }
 
 /// Hand over what somebody owns, all in one act.
-#[utoipa::path(post, path = "/organizations/{org}/members/{member}/reassign/", tag = "crm", params(("org" = OrganizationId, Path), ("member" = MemberId, Path)), responses((status = 200, body = Reassigned), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/members/{member}/reassign/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("member" = MemberId, Path)),
+    responses((status = 200, body = Reassigned), (status = "4XX", body = Problem)),
+)]
 async fn reassign(
     State(members): State<Arc<dyn Members>>,
     caller: Caller,

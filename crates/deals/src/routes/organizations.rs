@@ -27,13 +27,18 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
 }
 
 /// What roles can grant: the words of the catalogue.
-#[utoipa::path(get, path = "/permissions/", tag = "crm", responses((status = 200, body = Vec<CatalogueEntry>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/permissions/", tag = "crm",
+    responses((status = 200, body = Vec<CatalogueEntry>), (status = "4XX", body = Problem)),
+)]
 async fn permissions(_: Caller) -> Json<Vec<CatalogueEntry>> {
     Json(catalogue())
 }
 
 /// The organizations that the caller is in. Sorts by `id`, `name`.
-#[utoipa::path(get, path = "/organizations/", tag = "crm", params(PageParams), responses((status = 200, body = Page<Organization>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/", tag = "crm",
+    params(PageParams),
+    responses((status = 200, body = Page<Organization>), (status = "4XX", body = Problem)),
+)]
 async fn organizations(
     State(organizations): State<Arc<dyn Organizations>>,
     caller: Caller,
@@ -43,7 +48,9 @@ async fn organizations(
 }
 
 /// Make an organization, with the usual roles and a pipeline; the caller owns it.
-#[utoipa::path(post, path = "/organizations/", tag = "crm", responses((status = 201, body = Organization), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/", tag = "crm",
+    responses((status = 201, body = Organization), (status = "4XX", body = Problem)),
+)]
 async fn create_organization(
     State(organizations): State<Arc<dyn Organizations>>,
     caller: Caller,
@@ -54,7 +61,13 @@ async fn create_organization(
 }
 
 /// An organization that the caller is in.
-#[utoipa::path(get, path = "/organizations/{org}/", tag = "crm", params(("org" = OrganizationId, Path)), responses((status = 200, body = Organization, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/", tag = "crm",
+    params(("org" = OrganizationId, Path)),
+    responses(
+        (status = 200, body = Organization, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn organization(
     State(organizations): State<Arc<dyn Organizations>>,
     caller: Caller,
@@ -65,7 +78,16 @@ async fn organization(
 }
 
 /// Change an organization.
-#[utoipa::path(patch, path = "/organizations/{org}/", tag = "crm", params(("org" = OrganizationId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Organization, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(patch, path = "/organizations/{org}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses(
+        (status = 200, body = Organization, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn change_organization(
     State(organizations): State<Arc<dyn Organizations>>,
     caller: Caller,
@@ -78,7 +100,13 @@ async fn change_organization(
 }
 
 /// Remove an organization that has no clients, with its members, roles and pipelines; 409 `protected` while it has clients.
-#[utoipa::path(delete, path = "/organizations/{org}/", tag = "crm", params(("org" = OrganizationId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 204), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/organizations/{org}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses((status = 204), (status = "4XX", body = Problem)),
+)]
 async fn delete_organization(
     State(organizations): State<Arc<dyn Organizations>>,
     caller: Caller,
@@ -90,7 +118,10 @@ async fn delete_organization(
 }
 
 /// What the caller is in an organization, and what that lets them do.
-#[utoipa::path(get, path = "/organizations/{org}/me/", tag = "crm", params(("org" = OrganizationId, Path)), responses((status = 200, body = Own), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/me/", tag = "crm",
+    params(("org" = OrganizationId, Path)),
+    responses((status = 200, body = Own), (status = "4XX", body = Problem)),
+)]
 async fn own_membership(
     State(organizations): State<Arc<dyn Organizations>>,
     caller: Caller,
@@ -100,7 +131,10 @@ async fn own_membership(
 }
 
 /// What was changed in an organization, newest first.
-#[utoipa::path(get, path = "/organizations/{org}/audit/", tag = "crm", params(("org" = OrganizationId, Path), SliceParams), responses((status = 200, body = Slice<Change>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/audit/", tag = "crm",
+    params(("org" = OrganizationId, Path), SliceParams),
+    responses((status = 200, body = Slice<Change>), (status = "4XX", body = Problem)),
+)]
 async fn changes(
     State(organizations): State<Arc<dyn Organizations>>,
     caller: Caller,
@@ -111,7 +145,10 @@ async fn changes(
 }
 
 /// What is in the trash: all of it for those who may restore, else what the caller has put there.
-#[utoipa::path(get, path = "/organizations/{org}/trash/", tag = "crm", params(("org" = OrganizationId, Path), PageParams), responses((status = 200, body = Page<Deletion>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/trash/", tag = "crm",
+    params(("org" = OrganizationId, Path), PageParams),
+    responses((status = 200, body = Page<Deletion>), (status = "4XX", body = Problem)),
+)]
 async fn trash(
     State(trash): State<Arc<dyn Trash>>,
     caller: Caller,
@@ -122,7 +159,10 @@ async fn trash(
 }
 
 /// Bring back what went into the trash in one act, and nothing else; 409 `duplicate` where its place is taken.
-#[utoipa::path(post, path = "/organizations/{org}/trash/{deletion}/restore/", tag = "crm", params(("org" = OrganizationId, Path), ("deletion" = DeletionId, Path)), responses((status = 200, body = Deletion), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/trash/{deletion}/restore/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deletion" = DeletionId, Path)),
+    responses((status = 200, body = Deletion), (status = "4XX", body = Problem)),
+)]
 async fn restore(
     State(trash): State<Arc<dyn Trash>>,
     caller: Caller,
@@ -132,7 +172,10 @@ async fn restore(
 }
 
 /// Remove for good what went into the trash in one act.
-#[utoipa::path(delete, path = "/organizations/{org}/trash/{deletion}/", tag = "crm", params(("org" = OrganizationId, Path), ("deletion" = DeletionId, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/organizations/{org}/trash/{deletion}/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deletion" = DeletionId, Path)),
+    responses((status = 204), (status = "4XX", body = Problem)),
+)]
 async fn purge(
     State(trash): State<Arc<dyn Trash>>,
     caller: Caller,

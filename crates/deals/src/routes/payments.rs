@@ -34,7 +34,10 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
 }
 
 /// The payments of the deals that the caller may see. Sorts by `number`, `id`, `received_on`; narrowed by `waiting` (nobody has decided about it), `state`, `kind`, `method`, `currency`, `amount`, `received_on`, `deal_id`, `cheque_number`, with `__in`, `__gte`, `__lte` and so on.
-#[utoipa::path(get, path = "/organizations/{org}/payments/", tag = "crm", params(("org" = OrganizationId, Path), PageParams), responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/payments/", tag = "crm",
+    params(("org" = OrganizationId, Path), PageParams),
+    responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)),
+)]
 async fn payments(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,
@@ -46,7 +49,10 @@ async fn payments(
 }
 
 /// The payments that nobody has decided about, the oldest first.
-#[utoipa::path(get, path = "/organizations/{org}/verification-queue/", tag = "crm", params(("org" = OrganizationId, Path), PageParams), responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/verification-queue/", tag = "crm",
+    params(("org" = OrganizationId, Path), PageParams),
+    responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)),
+)]
 async fn verification_queue(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,
@@ -59,7 +65,10 @@ async fn verification_queue(
 }
 
 /// The payments of a deal. Sorts by `number`, `id`, `received_on`; narrowed by `waiting` (nobody has decided about it), `state`, `kind`, `method`, `currency`, `amount`, `received_on`, `deal_id`, `cheque_number`, with `__in`, `__gte`, `__lte` and so on.
-#[utoipa::path(get, path = "/organizations/{org}/deals/{deal}/payments/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path), PageParams), responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/deals/{deal}/payments/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path), PageParams),
+    responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)),
+)]
 async fn payments_of_deal(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,
@@ -71,7 +80,14 @@ async fn payments_of_deal(
 }
 
 /// Record a payment of a deal; 409 `overpayment` where it is more than is left to be paid.
-#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/payments/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path), ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once")), responses((status = 201, body = Payment), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/payments/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("deal" = DealId, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
+    ),
+    responses((status = 201, body = Payment), (status = "4XX", body = Problem)),
+)]
 async fn record_payment(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,
@@ -82,7 +98,13 @@ async fn record_payment(
 }
 
 /// A payment of a deal.
-#[utoipa::path(get, path = "/organizations/{org}/deals/{deal}/payments/{payment}/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path), ("payment" = PaymentId, Path)), responses((status = 200, body = Payment, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/deals/{deal}/payments/{payment}/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path), ("payment" = PaymentId, Path)),
+    responses(
+        (status = 200, body = Payment, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn payment(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,
@@ -93,7 +115,13 @@ async fn payment(
 }
 
 /// Say that a payment came.
-#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/payments/{payment}/verify/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path), ("payment" = PaymentId, Path)), responses((status = 200, body = Payment, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/payments/{payment}/verify/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path), ("payment" = PaymentId, Path)),
+    responses(
+        (status = 200, body = Payment, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn verify_payment(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,
@@ -107,7 +135,13 @@ async fn verify_payment(
 }
 
 /// Say that a payment did not come.
-#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/payments/{payment}/reject/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path), ("payment" = PaymentId, Path)), responses((status = 200, body = Payment, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/payments/{payment}/reject/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path), ("payment" = PaymentId, Path)),
+    responses(
+        (status = 200, body = Payment, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn reject_payment(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,
@@ -121,7 +155,15 @@ async fn reject_payment(
 }
 
 /// Take a payment back whole, by an entry of its own.
-#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/payments/{payment}/reverse/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path), ("payment" = PaymentId, Path), ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once")), responses((status = 201, body = Payment), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/payments/{payment}/reverse/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("deal" = DealId, Path),
+        ("payment" = PaymentId, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
+    ),
+    responses((status = 201, body = Payment), (status = "4XX", body = Problem)),
+)]
 async fn reverse_payment(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,
@@ -134,7 +176,15 @@ async fn reverse_payment(
 }
 
 /// Give some of a verified payment back, by an entry of its own.
-#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/payments/{payment}/refund/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path), ("payment" = PaymentId, Path), ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once")), responses((status = 201, body = Payment), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/payments/{payment}/refund/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("deal" = DealId, Path),
+        ("payment" = PaymentId, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
+    ),
+    responses((status = 201, body = Payment), (status = "4XX", body = Problem)),
+)]
 async fn refund_payment(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,
@@ -145,7 +195,10 @@ async fn refund_payment(
 }
 
 /// The payments of a deal of a client. Sorts by `number`, `id`, `received_on`; narrowed by `waiting` (nobody has decided about it), `state`, `kind`, `method`, `currency`, `amount`, `received_on`, `deal_id`, `cheque_number`, with `__in`, `__gte`, `__lte` and so on.
-#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/deals/{deal}/payments/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path), PageParams), responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/deals/{deal}/payments/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path), PageParams),
+    responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)),
+)]
 async fn payments_of_deal_of_client(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,
@@ -157,7 +210,15 @@ async fn payments_of_deal_of_client(
 }
 
 /// Record a payment of a deal of a client; 409 `overpayment` where it is more than is left to be paid.
-#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/deals/{deal}/payments/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path), ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once")), responses((status = 201, body = Payment), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/deals/{deal}/payments/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("client" = ClientId, Path),
+        ("deal" = DealId, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
+    ),
+    responses((status = 201, body = Payment), (status = "4XX", body = Problem)),
+)]
 async fn record_payment_of_client(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,
@@ -168,7 +229,18 @@ async fn record_payment_of_client(
 }
 
 /// A payment of a deal of a client.
-#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/deals/{deal}/payments/{payment}/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path), ("payment" = PaymentId, Path)), responses((status = 200, body = Payment, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/deals/{deal}/payments/{payment}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("client" = ClientId, Path),
+        ("deal" = DealId, Path),
+        ("payment" = PaymentId, Path),
+    ),
+    responses(
+        (status = 200, body = Payment, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn payment_of_client(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,
@@ -179,7 +251,18 @@ async fn payment_of_client(
 }
 
 /// Say that a payment came.
-#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/deals/{deal}/payments/{payment}/verify/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path), ("payment" = PaymentId, Path)), responses((status = 200, body = Payment, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/deals/{deal}/payments/{payment}/verify/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("client" = ClientId, Path),
+        ("deal" = DealId, Path),
+        ("payment" = PaymentId, Path),
+    ),
+    responses(
+        (status = 200, body = Payment, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn verify_payment_of_client(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,
@@ -200,7 +283,18 @@ async fn verify_payment_of_client(
 }
 
 /// Say that a payment did not come.
-#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/deals/{deal}/payments/{payment}/reject/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path), ("payment" = PaymentId, Path)), responses((status = 200, body = Payment, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/deals/{deal}/payments/{payment}/reject/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("client" = ClientId, Path),
+        ("deal" = DealId, Path),
+        ("payment" = PaymentId, Path),
+    ),
+    responses(
+        (status = 200, body = Payment, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn reject_payment_of_client(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,
@@ -221,7 +315,16 @@ async fn reject_payment_of_client(
 }
 
 /// Take a payment back whole, by an entry of its own.
-#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/deals/{deal}/payments/{payment}/reverse/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path), ("payment" = PaymentId, Path), ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once")), responses((status = 201, body = Payment), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/deals/{deal}/payments/{payment}/reverse/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("client" = ClientId, Path),
+        ("deal" = DealId, Path),
+        ("payment" = PaymentId, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
+    ),
+    responses((status = 201, body = Payment), (status = "4XX", body = Problem)),
+)]
 async fn reverse_payment_of_client(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,
@@ -241,7 +344,16 @@ async fn reverse_payment_of_client(
 }
 
 /// Give some of a verified payment back, by an entry of its own.
-#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/deals/{deal}/payments/{payment}/refund/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path), ("payment" = PaymentId, Path), ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once")), responses((status = 201, body = Payment), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/deals/{deal}/payments/{payment}/refund/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("client" = ClientId, Path),
+        ("deal" = DealId, Path),
+        ("payment" = PaymentId, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
+    ),
+    responses((status = 201, body = Payment), (status = "4XX", body = Problem)),
+)]
 async fn refund_payment_of_client(
     State(payments): State<Arc<dyn Payments>>,
     caller: Caller,

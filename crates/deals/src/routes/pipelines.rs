@@ -23,7 +23,10 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
 }
 
 /// The pipelines of an organization, with their stages. Sorts by `id`, `position`.
-#[utoipa::path(get, path = "/organizations/{org}/pipelines/", tag = "crm", params(("org" = OrganizationId, Path), PageParams), responses((status = 200, body = Page<Pipeline>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/pipelines/", tag = "crm",
+    params(("org" = OrganizationId, Path), PageParams),
+    responses((status = 200, body = Page<Pipeline>), (status = "4XX", body = Problem)),
+)]
 async fn pipelines(
     State(pipelines): State<Arc<dyn Pipelines>>,
     caller: Caller,
@@ -34,7 +37,10 @@ async fn pipelines(
 }
 
 /// Make a pipeline; with the usual stages, where none are given.
-#[utoipa::path(post, path = "/organizations/{org}/pipelines/", tag = "crm", params(("org" = OrganizationId, Path)), responses((status = 201, body = Pipeline), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/pipelines/", tag = "crm",
+    params(("org" = OrganizationId, Path)),
+    responses((status = 201, body = Pipeline), (status = "4XX", body = Problem)),
+)]
 async fn create_pipeline(
     State(pipelines): State<Arc<dyn Pipelines>>,
     caller: Caller,
@@ -46,7 +52,13 @@ async fn create_pipeline(
 }
 
 /// A pipeline.
-#[utoipa::path(get, path = "/organizations/{org}/pipelines/{pipeline}/", tag = "crm", params(("org" = OrganizationId, Path), ("pipeline" = PipelineId, Path)), responses((status = 200, body = Pipeline, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/pipelines/{pipeline}/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("pipeline" = PipelineId, Path)),
+    responses(
+        (status = 200, body = Pipeline, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn pipeline(
     State(pipelines): State<Arc<dyn Pipelines>>,
     caller: Caller,
@@ -57,7 +69,17 @@ async fn pipeline(
 }
 
 /// Change a pipeline.
-#[utoipa::path(patch, path = "/organizations/{org}/pipelines/{pipeline}/", tag = "crm", params(("org" = OrganizationId, Path), ("pipeline" = PipelineId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Pipeline, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(patch, path = "/organizations/{org}/pipelines/{pipeline}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("pipeline" = PipelineId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses(
+        (status = 200, body = Pipeline, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn change_pipeline(
     State(pipelines): State<Arc<dyn Pipelines>>,
     caller: Caller,
@@ -70,7 +92,14 @@ async fn change_pipeline(
 }
 
 /// Remove a pipeline that no deal goes through.
-#[utoipa::path(delete, path = "/organizations/{org}/pipelines/{pipeline}/", tag = "crm", params(("org" = OrganizationId, Path), ("pipeline" = PipelineId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 204), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/organizations/{org}/pipelines/{pipeline}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("pipeline" = PipelineId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses((status = 204), (status = "4XX", body = Problem)),
+)]
 async fn delete_pipeline(
     State(pipelines): State<Arc<dyn Pipelines>>,
     caller: Caller,
@@ -82,7 +111,10 @@ async fn delete_pipeline(
 }
 
 /// Add a stage at the end of a pipeline.
-#[utoipa::path(post, path = "/organizations/{org}/pipelines/{pipeline}/stages/", tag = "crm", params(("org" = OrganizationId, Path), ("pipeline" = PipelineId, Path)), responses((status = 201, body = Stage), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/pipelines/{pipeline}/stages/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("pipeline" = PipelineId, Path)),
+    responses((status = 201, body = Stage), (status = "4XX", body = Problem)),
+)]
 async fn create_stage(
     State(pipelines): State<Arc<dyn Pipelines>>,
     caller: Caller,
@@ -94,7 +126,13 @@ async fn create_stage(
 }
 
 /// Put the stages of a pipeline in another order.
-#[utoipa::path(post, path = "/organizations/{org}/pipelines/{pipeline}/stages/reorder/", tag = "crm", params(("org" = OrganizationId, Path), ("pipeline" = PipelineId, Path)), responses((status = 200, body = Pipeline, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/pipelines/{pipeline}/stages/reorder/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("pipeline" = PipelineId, Path)),
+    responses(
+        (status = 200, body = Pipeline, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn order_stages(
     State(pipelines): State<Arc<dyn Pipelines>>,
     caller: Caller,
@@ -106,7 +144,18 @@ async fn order_stages(
 }
 
 /// Change a stage.
-#[utoipa::path(patch, path = "/organizations/{org}/pipelines/{pipeline}/stages/{stage}/", tag = "crm", params(("org" = OrganizationId, Path), ("pipeline" = PipelineId, Path), ("stage" = StageId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Stage, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(patch, path = "/organizations/{org}/pipelines/{pipeline}/stages/{stage}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("pipeline" = PipelineId, Path),
+        ("stage" = StageId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses(
+        (status = 200, body = Stage, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn change_stage(
     State(pipelines): State<Arc<dyn Pipelines>>,
     caller: Caller,
@@ -119,7 +168,16 @@ async fn change_stage(
 }
 
 /// Remove a stage; 409 `protected` where deals are in it and `move_to` does not say where they go.
-#[utoipa::path(delete, path = "/organizations/{org}/pipelines/{pipeline}/stages/{stage}/", tag = "crm", params(("org" = OrganizationId, Path), ("pipeline" = PipelineId, Path), ("stage" = StageId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version"), StageRemoval), responses((status = 204), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/organizations/{org}/pipelines/{pipeline}/stages/{stage}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("pipeline" = PipelineId, Path),
+        ("stage" = StageId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+        StageRemoval,
+    ),
+    responses((status = 204), (status = "4XX", body = Problem)),
+)]
 async fn delete_stage(
     State(pipelines): State<Arc<dyn Pipelines>>,
     caller: Caller,
@@ -132,7 +190,10 @@ async fn delete_stage(
 }
 
 /// A pipeline with the first deals of each stage, how many there are and what they are worth in each currency. `?stage=…&after=…` reads on.
-#[utoipa::path(get, path = "/organizations/{org}/pipelines/{pipeline}/board/", tag = "crm", params(("org" = OrganizationId, Path), ("pipeline" = PipelineId, Path), Lane), responses((status = 200, body = Board), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/pipelines/{pipeline}/board/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("pipeline" = PipelineId, Path), Lane),
+    responses((status = 200, body = Board), (status = "4XX", body = Problem)),
+)]
 async fn board(
     State(pipelines): State<Arc<dyn Pipelines>>,
     caller: Caller,

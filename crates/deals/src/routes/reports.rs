@@ -25,7 +25,10 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
 }
 
 /// What deals are worth, stage by stage and in each currency.
-#[utoipa::path(get, path = "/organizations/{org}/reports/pipeline/", tag = "crm", params(("org" = OrganizationId, Path), PipelineFilter), responses((status = 200, body = PipelineReport), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/reports/pipeline/", tag = "crm",
+    params(("org" = OrganizationId, Path), PipelineFilter),
+    responses((status = 200, body = PipelineReport), (status = "4XX", body = Problem)),
+)]
 async fn pipeline_report(
     State(reports): State<Arc<dyn Reports>>,
     caller: Caller,
@@ -36,7 +39,10 @@ async fn pipeline_report(
 }
 
 /// What came and is verified, month by month and in each currency; what went back is taken off.
-#[utoipa::path(get, path = "/organizations/{org}/reports/revenue/", tag = "crm", params(("org" = OrganizationId, Path), Period), responses((status = 200, body = Vec<MonthAmount>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/reports/revenue/", tag = "crm",
+    params(("org" = OrganizationId, Path), Period),
+    responses((status = 200, body = Vec<MonthAmount>), (status = "4XX", body = Problem)),
+)]
 async fn revenue(
     State(reports): State<Arc<dyn Reports>>,
     caller: Caller,
@@ -47,7 +53,10 @@ async fn revenue(
 }
 
 /// What open deals may bring, by the month in which they are expected.
-#[utoipa::path(get, path = "/organizations/{org}/reports/forecast/", tag = "crm", params(("org" = OrganizationId, Path)), responses((status = 200, body = Vec<MonthAmount>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/reports/forecast/", tag = "crm",
+    params(("org" = OrganizationId, Path)),
+    responses((status = 200, body = Vec<MonthAmount>), (status = "4XX", body = Problem)),
+)]
 async fn forecast(
     State(reports): State<Arc<dyn Reports>>,
     caller: Caller,
@@ -57,7 +66,10 @@ async fn forecast(
 }
 
 /// What became of the deals that were added in a period.
-#[utoipa::path(get, path = "/organizations/{org}/reports/conversion/", tag = "crm", params(("org" = OrganizationId, Path), Period), responses((status = 200, body = Conversion), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/reports/conversion/", tag = "crm",
+    params(("org" = OrganizationId, Path), Period),
+    responses((status = 200, body = Conversion), (status = "4XX", body = Problem)),
+)]
 async fn conversion(
     State(reports): State<Arc<dyn Reports>>,
     caller: Caller,
@@ -68,7 +80,10 @@ async fn conversion(
 }
 
 /// What is still to be paid of deals that were won, by how long ago that was.
-#[utoipa::path(get, path = "/organizations/{org}/reports/receivables/", tag = "crm", params(("org" = OrganizationId, Path)), responses((status = 200, body = Vec<Receivable>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/reports/receivables/", tag = "crm",
+    params(("org" = OrganizationId, Path)),
+    responses((status = 200, body = Vec<Receivable>), (status = "4XX", body = Problem)),
+)]
 async fn receivables(
     State(reports): State<Arc<dyn Reports>>,
     caller: Caller,
@@ -78,7 +93,10 @@ async fn receivables(
 }
 
 /// Who sold most in a period, in each currency.
-#[utoipa::path(get, path = "/organizations/{org}/reports/leaderboard/", tag = "crm", params(("org" = OrganizationId, Path), Period), responses((status = 200, body = Vec<Standing>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/reports/leaderboard/", tag = "crm",
+    params(("org" = OrganizationId, Path), Period),
+    responses((status = 200, body = Vec<Standing>), (status = "4XX", body = Problem)),
+)]
 async fn leaderboard(
     State(reports): State<Arc<dyn Reports>>,
     caller: Caller,
@@ -89,7 +107,10 @@ async fn leaderboard(
 }
 
 /// What people earned in a period by money that is verified.
-#[utoipa::path(get, path = "/organizations/{org}/reports/commission/", tag = "crm", params(("org" = OrganizationId, Path), Period), responses((status = 200, body = Vec<Earned>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/reports/commission/", tag = "crm",
+    params(("org" = OrganizationId, Path), Period),
+    responses((status = 200, body = Vec<Earned>), (status = "4XX", body = Problem)),
+)]
 async fn commission(
     State(reports): State<Arc<dyn Reports>>,
     caller: Caller,
@@ -100,7 +121,10 @@ async fn commission(
 }
 
 /// What one wants to see first.
-#[utoipa::path(get, path = "/organizations/{org}/reports/dashboard/", tag = "crm", params(("org" = OrganizationId, Path), Period), responses((status = 200, body = Dashboard), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/reports/dashboard/", tag = "crm",
+    params(("org" = OrganizationId, Path), Period),
+    responses((status = 200, body = Dashboard), (status = "4XX", body = Problem)),
+)]
 async fn dashboard(
     State(reports): State<Arc<dyn Reports>>,
     caller: Caller,

@@ -58,7 +58,13 @@ where
 }
 
 /// The clients of the caller's organization.
-#[utoipa::path(get, path = "/clients/", tag = "crm", params(("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"), PageParams), responses((status = 200, body = Page<Client>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/clients/", tag = "crm",
+    params(
+        ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
+        PageParams,
+    ),
+    responses((status = 200, body = Page<Client>), (status = "4XX", body = Problem)),
+)]
 async fn short_clients(
     State(clients): State<Arc<dyn Clients>>,
     Meant { caller, org }: Meant,
@@ -69,7 +75,12 @@ async fn short_clients(
 }
 
 /// Add a client.
-#[utoipa::path(post, path = "/clients/", tag = "crm", params(("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several")), responses((status = 201, body = Client), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/clients/", tag = "crm",
+    params(
+        ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
+    ),
+    responses((status = 201, body = Client), (status = "4XX", body = Problem)),
+)]
 async fn short_create_client(
     State(clients): State<Arc<dyn Clients>>,
     Meant { caller, org }: Meant,
@@ -80,7 +91,13 @@ async fn short_create_client(
 }
 
 /// A client.
-#[utoipa::path(get, path = "/clients/{client}/", tag = "crm", params(("client" = ClientId, Path), ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several")), responses((status = 200, body = Client), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/clients/{client}/", tag = "crm",
+    params(
+        ("client" = ClientId, Path),
+        ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
+    ),
+    responses((status = 200, body = Client), (status = "4XX", body = Problem)),
+)]
 async fn short_client(
     State(clients): State<Arc<dyn Clients>>,
     Meant { caller, org }: Meant,
@@ -91,7 +108,14 @@ async fn short_client(
 }
 
 /// Change a client.
-#[utoipa::path(patch, path = "/clients/{client}/", tag = "crm", params(("client" = ClientId, Path), ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Client), (status = "4XX", body = Problem)))]
+#[utoipa::path(patch, path = "/clients/{client}/", tag = "crm",
+    params(
+        ("client" = ClientId, Path),
+        ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses((status = 200, body = Client), (status = "4XX", body = Problem)),
+)]
 async fn short_change_client(
     State(clients): State<Arc<dyn Clients>>,
     Meant { caller, org }: Meant,
@@ -104,7 +128,15 @@ async fn short_change_client(
 }
 
 /// Put a client into the trash, or remove it for good.
-#[utoipa::path(delete, path = "/clients/{client}/", tag = "crm", params(("client" = ClientId, Path), ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"), ("If-Match" = Option<String>, Header, description = "Only if this is still the version"), Removal), responses((status = 204), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/clients/{client}/", tag = "crm",
+    params(
+        ("client" = ClientId, Path),
+        ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+        Removal,
+    ),
+    responses((status = 204), (status = "4XX", body = Problem)),
+)]
 async fn short_delete_client(
     State(clients): State<Arc<dyn Clients>>,
     Meant { caller, org }: Meant,
@@ -117,7 +149,14 @@ async fn short_delete_client(
 }
 
 /// The deals of a client.
-#[utoipa::path(get, path = "/clients/{client}/deals/", tag = "crm", params(("client" = ClientId, Path), ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"), PageParams), responses((status = 200, body = Page<Deal>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/clients/{client}/deals/", tag = "crm",
+    params(
+        ("client" = ClientId, Path),
+        ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
+        PageParams,
+    ),
+    responses((status = 200, body = Page<Deal>), (status = "4XX", body = Problem)),
+)]
 async fn short_deals(
     State(deals): State<Arc<dyn Deals>>,
     Meant { caller, org }: Meant,
@@ -129,7 +168,14 @@ async fn short_deals(
 }
 
 /// Add a deal of a client.
-#[utoipa::path(post, path = "/clients/{client}/deals/", tag = "crm", params(("client" = ClientId, Path), ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"), ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once")), responses((status = 201, body = Deal), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/clients/{client}/deals/", tag = "crm",
+    params(
+        ("client" = ClientId, Path),
+        ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
+    ),
+    responses((status = 201, body = Deal), (status = "4XX", body = Problem)),
+)]
 async fn short_create_deal(
     State(deals): State<Arc<dyn Deals>>,
     Meant { caller, org }: Meant,
@@ -140,7 +186,15 @@ async fn short_create_deal(
 }
 
 /// A deal of a client.
-#[utoipa::path(get, path = "/clients/{client}/deals/{deal}/", tag = "crm", params(("client" = ClientId, Path), ("deal" = DealId, Path), ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"), Moment), responses((status = 200, body = Deal), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/clients/{client}/deals/{deal}/", tag = "crm",
+    params(
+        ("client" = ClientId, Path),
+        ("deal" = DealId, Path),
+        ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
+        Moment,
+    ),
+    responses((status = 200, body = Deal), (status = "4XX", body = Problem)),
+)]
 async fn short_deal(
     State(deals): State<Arc<dyn Deals>>,
     Meant { caller, org }: Meant,
@@ -152,7 +206,15 @@ async fn short_deal(
 }
 
 /// Change a deal of a client.
-#[utoipa::path(patch, path = "/clients/{client}/deals/{deal}/", tag = "crm", params(("client" = ClientId, Path), ("deal" = DealId, Path), ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Deal), (status = "4XX", body = Problem)))]
+#[utoipa::path(patch, path = "/clients/{client}/deals/{deal}/", tag = "crm",
+    params(
+        ("client" = ClientId, Path),
+        ("deal" = DealId, Path),
+        ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses((status = 200, body = Deal), (status = "4XX", body = Problem)),
+)]
 async fn short_change_deal(
     State(deals): State<Arc<dyn Deals>>,
     Meant { caller, org }: Meant,
@@ -165,7 +227,16 @@ async fn short_change_deal(
 }
 
 /// Put a deal of a client into the trash, or remove it for good.
-#[utoipa::path(delete, path = "/clients/{client}/deals/{deal}/", tag = "crm", params(("client" = ClientId, Path), ("deal" = DealId, Path), ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"), ("If-Match" = Option<String>, Header, description = "Only if this is still the version"), Removal), responses((status = 204), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/clients/{client}/deals/{deal}/", tag = "crm",
+    params(
+        ("client" = ClientId, Path),
+        ("deal" = DealId, Path),
+        ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+        Removal,
+    ),
+    responses((status = 204), (status = "4XX", body = Problem)),
+)]
 async fn short_delete_deal(
     State(deals): State<Arc<dyn Deals>>,
     Meant { caller, org }: Meant,
@@ -178,7 +249,15 @@ async fn short_delete_deal(
 }
 
 /// The payments of a deal.
-#[utoipa::path(get, path = "/clients/{client}/deals/{deal}/payments/", tag = "crm", params(("client" = ClientId, Path), ("deal" = DealId, Path), ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"), PageParams), responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/clients/{client}/deals/{deal}/payments/", tag = "crm",
+    params(
+        ("client" = ClientId, Path),
+        ("deal" = DealId, Path),
+        ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
+        PageParams,
+    ),
+    responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)),
+)]
 async fn short_payments(
     State(payments): State<Arc<dyn Payments>>,
     Meant { caller, org }: Meant,
@@ -190,7 +269,15 @@ async fn short_payments(
 }
 
 /// Record a payment of a deal.
-#[utoipa::path(post, path = "/clients/{client}/deals/{deal}/payments/", tag = "crm", params(("client" = ClientId, Path), ("deal" = DealId, Path), ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"), ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once")), responses((status = 201, body = Payment), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/clients/{client}/deals/{deal}/payments/", tag = "crm",
+    params(
+        ("client" = ClientId, Path),
+        ("deal" = DealId, Path),
+        ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
+    ),
+    responses((status = 201, body = Payment), (status = "4XX", body = Problem)),
+)]
 async fn short_record_payment(
     State(payments): State<Arc<dyn Payments>>,
     Meant { caller, org }: Meant,
@@ -201,7 +288,15 @@ async fn short_record_payment(
 }
 
 /// A payment of a deal.
-#[utoipa::path(get, path = "/clients/{client}/deals/{deal}/payments/{payment}/", tag = "crm", params(("client" = ClientId, Path), ("deal" = DealId, Path), ("payment" = PaymentId, Path), ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several")), responses((status = 200, body = Payment), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/clients/{client}/deals/{deal}/payments/{payment}/", tag = "crm",
+    params(
+        ("client" = ClientId, Path),
+        ("deal" = DealId, Path),
+        ("payment" = PaymentId, Path),
+        ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
+    ),
+    responses((status = 200, body = Payment), (status = "4XX", body = Problem)),
+)]
 async fn short_payment(
     State(payments): State<Arc<dyn Payments>>,
     Meant { caller, org }: Meant,
@@ -212,7 +307,16 @@ async fn short_payment(
 }
 
 /// Take a payment back whole.
-#[utoipa::path(post, path = "/clients/{client}/deals/{deal}/payments/{payment}/reverse/", tag = "crm", params(("client" = ClientId, Path), ("deal" = DealId, Path), ("payment" = PaymentId, Path), ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"), ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once")), responses((status = 201, body = Payment), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/clients/{client}/deals/{deal}/payments/{payment}/reverse/", tag = "crm",
+    params(
+        ("client" = ClientId, Path),
+        ("deal" = DealId, Path),
+        ("payment" = PaymentId, Path),
+        ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
+    ),
+    responses((status = 201, body = Payment), (status = "4XX", body = Problem)),
+)]
 async fn short_reverse_payment(
     State(payments): State<Arc<dyn Payments>>,
     Meant { caller, org }: Meant,

@@ -23,7 +23,10 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
 }
 
 /// What happened with a client and about its deals, newest first.
-#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/timeline/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path), SliceParams), responses((status = 200, body = Slice<Activity>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/timeline/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path), SliceParams),
+    responses((status = 200, body = Slice<Activity>), (status = "4XX", body = Problem)),
+)]
 async fn timeline(
     State(work): State<Arc<dyn Work>>,
     caller: Caller,
@@ -34,7 +37,10 @@ async fn timeline(
 }
 
 /// Write down what happened with a client.
-#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/activity/", tag = "crm", params(("org" = OrganizationId, Path), ("client" = ClientId, Path)), responses((status = 201, body = Activity), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/activity/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path)),
+    responses((status = 201, body = Activity), (status = "4XX", body = Problem)),
+)]
 async fn log_with_client(
     State(work): State<Arc<dyn Work>>,
     caller: Caller,
@@ -45,7 +51,10 @@ async fn log_with_client(
 }
 
 /// What happened about a deal, newest first.
-#[utoipa::path(get, path = "/organizations/{org}/deals/{deal}/activity/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path), SliceParams), responses((status = 200, body = Slice<Activity>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/deals/{deal}/activity/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path), SliceParams),
+    responses((status = 200, body = Slice<Activity>), (status = "4XX", body = Problem)),
+)]
 async fn activities(
     State(work): State<Arc<dyn Work>>,
     caller: Caller,
@@ -56,7 +65,10 @@ async fn activities(
 }
 
 /// Write down what happened about a deal.
-#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/activity/", tag = "crm", params(("org" = OrganizationId, Path), ("deal" = DealId, Path)), responses((status = 201, body = Activity), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/activity/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path)),
+    responses((status = 201, body = Activity), (status = "4XX", body = Problem)),
+)]
 async fn log_activity(
     State(work): State<Arc<dyn Work>>,
     caller: Caller,
@@ -67,7 +79,10 @@ async fn log_activity(
 }
 
 /// The tasks that the caller may see, those due first in front. Sorts by `id`, `due_at`; narrowed by `owner` (`me`, or an account), `done` (`false`, `true`, `all`), `client_id`, `deal_id`, `due_at` with `__gte`, `__lte` and so on.
-#[utoipa::path(get, path = "/organizations/{org}/tasks/", tag = "crm", params(("org" = OrganizationId, Path), PageParams), responses((status = 200, body = Page<Task>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/tasks/", tag = "crm",
+    params(("org" = OrganizationId, Path), PageParams),
+    responses((status = 200, body = Page<Task>), (status = "4XX", body = Problem)),
+)]
 async fn tasks(
     State(work): State<Arc<dyn Work>>,
     caller: Caller,
@@ -79,7 +94,10 @@ async fn tasks(
 }
 
 /// Add a task.
-#[utoipa::path(post, path = "/organizations/{org}/tasks/", tag = "crm", params(("org" = OrganizationId, Path)), responses((status = 201, body = Task), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/tasks/", tag = "crm",
+    params(("org" = OrganizationId, Path)),
+    responses((status = 201, body = Task), (status = "4XX", body = Problem)),
+)]
 async fn create_task(
     State(work): State<Arc<dyn Work>>,
     caller: Caller,
@@ -91,7 +109,13 @@ async fn create_task(
 }
 
 /// A task.
-#[utoipa::path(get, path = "/organizations/{org}/tasks/{task}/", tag = "crm", params(("org" = OrganizationId, Path), ("task" = TaskId, Path)), responses((status = 200, body = Task, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/organizations/{org}/tasks/{task}/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("task" = TaskId, Path)),
+    responses(
+        (status = 200, body = Task, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn task(
     State(work): State<Arc<dyn Work>>,
     caller: Caller,
@@ -102,7 +126,17 @@ async fn task(
 }
 
 /// Change a task.
-#[utoipa::path(patch, path = "/organizations/{org}/tasks/{task}/", tag = "crm", params(("org" = OrganizationId, Path), ("task" = TaskId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Task, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(patch, path = "/organizations/{org}/tasks/{task}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("task" = TaskId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses(
+        (status = 200, body = Task, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn change_task(
     State(work): State<Arc<dyn Work>>,
     caller: Caller,
@@ -115,7 +149,14 @@ async fn change_task(
 }
 
 /// Remove a task.
-#[utoipa::path(delete, path = "/organizations/{org}/tasks/{task}/", tag = "crm", params(("org" = OrganizationId, Path), ("task" = TaskId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 204), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/organizations/{org}/tasks/{task}/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("task" = TaskId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses((status = 204), (status = "4XX", body = Problem)),
+)]
 async fn delete_task(
     State(work): State<Arc<dyn Work>>,
     caller: Caller,
@@ -127,7 +168,17 @@ async fn delete_task(
 }
 
 /// Finish a task.
-#[utoipa::path(post, path = "/organizations/{org}/tasks/{task}/complete/", tag = "crm", params(("org" = OrganizationId, Path), ("task" = TaskId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Task, headers(("ETag" = String, description = "The version"))), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/organizations/{org}/tasks/{task}/complete/", tag = "crm",
+    params(
+        ("org" = OrganizationId, Path),
+        ("task" = TaskId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
+    responses(
+        (status = 200, body = Task, headers(("ETag" = String, description = "The version"))),
+        (status = "4XX", body = Problem),
+    ),
+)]
 async fn complete_task(
     State(work): State<Arc<dyn Work>>,
     caller: Caller,

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Slice, SliceQuery, Timestamp};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select, Set,
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
+    QuerySelect, QueryTrait, Select, Set,
 };
 
 use super::{SqlDeals, access::Access, as_field, lock, store};
@@ -122,13 +123,9 @@ impl Work for SqlDeals {
         let access = self.enter(conn, caller, org).await?;
         access.find_client(conn, client).await?;
         // What is about a deal that the caller may not see is not theirs to read either.
-        let seen = sea_orm::QueryTrait::into_query(sea_orm::QuerySelect::column(
-            sea_orm::QuerySelect::select_only(access.deals()),
-            crate::entity::deal::Column::Id,
-        ));
-        let open = sea_orm::Condition::any()
-            .add(activity::COLUMN.deal_id.is_null())
-            .add(activity::Column::DealId.in_subquery(seen));
+        let seen = access.deals().select_only().column(deal::Column::Id).into_query();
+        let open =
+            Condition::any().add(activity::COLUMN.deal_id.is_null()).add(activity::Column::DealId.in_subquery(seen));
         let found = activity::Entity::find()
             .filter(activity::COLUMN.org_id.eq(org))
             .filter(activity::COLUMN.client_id.eq(client))
