@@ -2,6 +2,8 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::{Error, Result};
+
 /// The form in which two spellings of the same name are equal: NFKC, case folded, NFKC again
 /// (Unicode, default caseless matching for identifiers, D146).
 pub fn fold(text: &str) -> String {
@@ -13,6 +15,23 @@ pub fn fold(text: &str) -> String {
 /// a search by beginning is then a range that an index serves.
 pub fn after_prefix(prefix: &str) -> String {
     format!("{prefix}{}", char::MAX)
+}
+
+/// The longest a name is in an address, in characters.
+const LONGEST_SLUG: usize = 80;
+
+/// A name as it stands in an address, and the same with a random end in case somebody has it. What has no
+/// letters that an address could have is called `otherwise`.
+///
+/// # Errors
+/// Where the system has no random numbers.
+pub fn slugs(name: &str, otherwise: &str) -> Result<[String; 2]> {
+    let mut slug = slug::slugify(name);
+    slug.truncate(LONGEST_SLUG); // it is ASCII
+    let slug = slug.trim_end_matches('-');
+    let slug = if slug.is_empty() { otherwise } else { slug };
+    let end = getrandom::u32().map_err(|error| Error::internal(error.to_string()))?;
+    Ok([slug.to_owned(), format!("{slug}-{end:08x}")])
 }
 
 /// A garde rule: one line of `min` to `max` characters, without control characters.
@@ -70,6 +89,16 @@ mod tests {
             let text = format!("{prefix}{rest}");
             proptest::prop_assert!(text >= prefix && text <= after_prefix(&prefix));
         }
+    }
+
+    #[test]
+    fn a_name_in_an_address_is_short_plain_and_never_empty() {
+        let [plain, distinct] = slugs("Straße der Größe!", "group").unwrap();
+        assert_eq!((plain.as_str(), distinct.len()), ("strasse-der-grosse", plain.len() + 9));
+        assert!(distinct.starts_with("strasse-der-grosse-"));
+        assert_ne!(distinct, slugs("Straße der Größe!", "group").unwrap()[1]);
+        assert_eq!(slugs("!!!", "group").unwrap()[0], "group");
+        assert!(slugs(&"ab ".repeat(100), "group").unwrap()[0].len() <= LONGEST_SLUG);
     }
 
     #[test]

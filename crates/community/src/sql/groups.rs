@@ -35,7 +35,6 @@ use crate::{
     words,
 };
 
-const LONGEST_SLUG: usize = 80;
 /// How many categories are listed.
 const MOST_CATEGORIES: u64 = 100;
 
@@ -100,16 +99,6 @@ fn courses_of(groups: &[GroupId], viewer: Viewer) -> Select<group_course::Entity
         .order_by_asc(group_course::Column::Position)
 }
 
-/// A name as it stands in an address, and the same with a random end in case somebody has it.
-pub(super) fn slugs(name: &str) -> kernel::Result<[String; 2]> {
-    let mut slug = slug::slugify(name);
-    slug.truncate(LONGEST_SLUG); // it is ASCII
-    let slug = slug.trim_end_matches('-');
-    let slug = if slug.is_empty() { "group" } else { slug };
-    let end = getrandom::u32().map_err(|error| kernel::Error::internal(error.to_string()))?;
-    Ok([slug.to_owned(), format!("{slug}-{end:08x}")])
-}
-
 fn is_taken(error: &Error) -> bool {
     let cause = match error {
         Error::Database(cause) => cause.sql_err(),
@@ -148,7 +137,7 @@ impl SqlCommunity {
     /// # Errors
     /// Whatever keeps groups from being made or deleted.
     pub async fn rehearse(&self) -> Result<()> {
-        let [_, slug] = slugs("rehearsal")?;
+        let [_, slug] = text::slugs("rehearsal", "group")?;
         let new = NewGroup {
             name: "rehearsal".to_owned(),
             category: "general".to_owned(),
@@ -267,7 +256,7 @@ fn sees_into(seen: &SeenRow, viewer: Viewer) -> bool {
 impl Groups for SqlCommunity {
     async fn create_group(&self, caller: &Caller, new: NewGroup) -> Result<Group> {
         new.validate()?;
-        let [plain, distinct] = slugs(&new.name)?;
+        let [plain, distinct] = text::slugs(&new.name, "group")?;
         // Of a group that nobody may know of not even the name: the plain slug, once taken, would tell it.
         let hidden = new.is_private && !new.is_listed;
         let first = if hidden { &distinct } else { &plain };

@@ -22,18 +22,6 @@ use crate::{
     permission::{Grants, OWNER, PRESETS, Permission},
 };
 
-const LONGEST_SLUG: usize = 80;
-
-/// A name as it stands in an address, with a random end in case somebody has it.
-fn slugs(name: &str) -> Result<[String; 2]> {
-    let mut slug = slug::slugify(name);
-    slug.truncate(LONGEST_SLUG); // it is ASCII
-    let slug = slug.trim_end_matches('-');
-    let slug = if slug.is_empty() { "organization" } else { slug };
-    let end = getrandom::u32().map_err(|error| guildhall_kernel::Error::internal(error.to_string()))?;
-    Ok([slug.to_owned(), format!("{slug}-{end:08x}")])
-}
-
 /// An organization as somebody with this role sees it.
 fn show(row: organization::Model, role: String) -> Organization {
     Organization {
@@ -159,7 +147,7 @@ impl SqlDeals {
 impl Organizations for SqlDeals {
     async fn create_organization(&self, caller: &Caller, new: NewOrganization) -> Result<Organization> {
         new.validate()?;
-        let [plain, distinct] = slugs(&new.name)?;
+        let [plain, distinct] = text::slugs(&new.name, "organization")?;
         match self.insert(caller, &new, &plain).await {
             Err(error) if error.broken_rule().is_some_and(|rule| rule.contains("slug")) => {
                 self.insert(caller, &new, &distinct).await
