@@ -1,0 +1,433 @@
+use super::*;
+
+const REL: &str = "rel=\"nofollow noopener noreferrer ugc\"";
+
+/// Pieces of which both markup and mischief are made.
+const PIECES: &[&str] = &[
+    "a",
+    "word ",
+    " ",
+    "  \n",
+    "\n",
+    "\n\n",
+    "\t",
+    "    ",
+    "# ",
+    "###### ",
+    "> ",
+    "- ",
+    "1. ",
+    "0) ",
+    "- [x] ",
+    "* * *",
+    "---",
+    "===",
+    "```",
+    "```js\n",
+    "`",
+    "~~~",
+    "~~",
+    "*",
+    "**",
+    "_",
+    "__",
+    "[",
+    "]",
+    "(",
+    ")",
+    "![",
+    "](",
+    "][",
+    "[a]: ",
+    "http://a.example",
+    "https://b.example/?q=1&r=\"",
+    "javascript:alert(1)",
+    "data:text/html,",
+    "mailto:a@b.example",
+    "//evil.example",
+    "<",
+    ">",
+    "<http://c.example>",
+    "<script>",
+    "</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg/onload=",
+    "<!--",
+    "-->",
+    "<![CDATA[",
+    "<?",
+    "</p>",
+    "<pre>",
+    "<div>\n",
+    "&",
+    "&lt;",
+    "&#106;",
+    "&Tab;",
+    "&quot;",
+    "&nbsp;",
+    "\\",
+    "\"",
+    "'",
+    "|",
+    "|---|\n",
+    "| a | b |\n",
+    "@anna",
+    "\u{0}",
+    "\r",
+    "\u{a0}",
+    "é猫",
+];
+
+/// What has got a script past one sanitiser or another.
+const ATTACKS: &[&str] = &[
+    "<script>alert(1)</script>",
+    "<SCRIPT SRC=//evil.example/x.js></SCRIPT>",
+    "<scr<script>ipt>alert(1)</scr</script>ipt>",
+    "a <img src=x onerror=alert(1)> b",
+    "<img src=\"x\" onerror=\"alert(1)\">",
+    "<svg onload=alert(1)>",
+    "<svg><script>alert(1)</script></svg>",
+    "<svg><style><img src=x onerror=alert(1)></style></svg>",
+    "<math><mtext><table><mglyph><style><!--</style><img title=\"--&gt;&lt;img src=1 onerror=alert(1)&gt;\">",
+    "<iframe src=\"javascript:alert(1)\"></iframe>",
+    "<iframe srcdoc=\"<script>alert(1)</script>\">",
+    "<object data=\"javascript:alert(1)\">",
+    "<a href=\"javascript:alert(1)\">x</a>",
+    "<a href=\"https://a.example\" onclick=\"alert(1)\">x</a>",
+    "<form action=javascript:alert(1)><input type=submit autofocus onfocus=alert(1)>",
+    "<details open ontoggle=alert(1)>",
+    "<body onload=alert(1)>",
+    "<style>@import 'javascript:alert(1)'</style>",
+    "<p style=\"background:url(javascript:alert(1))\" class=x id=y>z</p>",
+    "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
+    "<textarea><script>alert(1)</script>",
+    "<!--><script>alert(1)</script>-->",
+    "<![CDATA[<script>alert(1)</script>]]>",
+    "<?php <script>alert(1)</script> ?>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "&#60;img src=x onerror=alert(1)&#62;",
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt:alert(1))",
+    "[x]( javascript:alert(1) )",
+    "[x](<javascript:alert(1)>)",
+    "[x](<java\tscript:alert(1)>)",
+    "[x](java&Tab;script:alert(1))",
+    "[x](java&#9;script:alert(1))",
+    "[x](java&NewLine;script:alert(1))",
+    "[x](&#1;javascript:alert(1))",
+    "[x](&#x6A;&#x61;vascript:alert(1))",
+    "[x](&#106;avascript&colon;alert(1))",
+    "[x](javascript&#58;alert(1))",
+    "[x](java\\script:alert(1))",
+    "[x](\u{1}javascript:alert(1))",
+    "[x](\u{feff}javascript:alert(1))",
+    "[x](javascript://a.example/%0aalert(1))",
+    "[x](vbscript:msgbox(1))",
+    "[x](data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==)",
+    "[x](DATA:text/html,<script>alert(1)</script>)",
+    "[x](blob:https://a.example/1)",
+    "[x](view-source:javascript:alert(1))",
+    "[x](file:///etc/passwd)",
+    "[x][y]\n\n[y]: javascript:alert(1)",
+    "[y]\n\n[y]: <data:text/html,x> \"t\"",
+    "<javascript:alert(1)>",
+    "<vbscript:x>",
+    "<data:text/html,x>",
+    "![x](javascript:alert(1))",
+    "![x\" onerror=\"alert(1)](https://a.example/x.png)",
+    "[![x](javascript:alert(1))](javascript:alert(2))",
+    "[a [b](https://a.example) c](javascript:alert(1))",
+    "[a <https://a.example> c](https://b.example)",
+    "![a [b](javascript:alert(1)) ![c](https://a.example)](https://b.example)",
+    "[x](https://a.example/\"onmouseover=alert(1)//)",
+    "[x](https://a.example/ \"\\\" onmouseover=alert(1) x=\")",
+    "[x](https://a.example/'onmouseover=alert(1)//)",
+    "[x](https://a.example/><script>alert(1)</script>)",
+    "[x](<https://a.example/\"><script>alert(1)</script>>)",
+    "[x](mailto:\"><script>alert(1)</script>)",
+    "[x](<mailto:a@b.example?subject=\"><img src=x onerror=alert(1)>>)",
+    "https://a.example/\"onmouseover=\"alert(1)",
+    "https://a.example/'onmouseover='alert(1)",
+    "https://a.example/<script>alert(1)</script>",
+    "http://javascript:alert(1)",
+    "```\" onclick=\"alert(1)\nx\n```",
+    "```x\"><script>alert(1)</script>\nx\n```",
+    "```html\n<script>alert(1)</script>\n```",
+    "`<script>alert(1)</script>`",
+    "# x {#y .z onclick=alert(1)}",
+    "| <script>alert(1)</script> | b |\n|---|---|\n| <img src=x onerror=alert(1)> | [x](javascript:alert(1)) |",
+    "- [x] <input type=checkbox onclick=alert(1)>",
+    "[^1]\n\n[^1]: <script>alert(1)</script>",
+    "\u{0}<scr\u{0}ipt>alert(1)</scr\u{0}ipt>",
+];
+
+fn link(address: &str, text: &str) -> String {
+    format!("<a href=\"{address}\" {REL}>{text}</a>")
+}
+
+/// Sees that every tag is one of the few, and says nothing but what it may say.
+fn check(html: &str) {
+    for tag in html.split('<').skip(1) {
+        let (tag, _) = tag.split_once('>').unwrap();
+        let fine = match tag.split_once(' ') {
+            None => TAGS.contains(&tag.strip_prefix('/').unwrap_or(tag)),
+            Some(("a", said)) => leads_somewhere_safe(said),
+            Some(("code", said)) => {
+                let word = said.strip_prefix("class=\"language-").and_then(|said| said.strip_suffix('"'));
+                word.is_some_and(|word| word.chars().all(is_of_language))
+            }
+            Some(("ol", said)) => {
+                let number = said.strip_prefix("start=\"").and_then(|said| said.strip_suffix('"'));
+                number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+            }
+            Some(_) => false,
+        };
+        assert!(fine, "<{tag}> in {html}");
+    }
+    assert_eq!(SANITISER.clean(html).to_string(), html);
+}
+
+fn leads_somewhere_safe(said: &str) -> bool {
+    let address = said.strip_prefix("href=\"").and_then(|said| said.strip_suffix(&format!("\" {REL}")));
+    address.is_some_and(|address| {
+        let schemes = ["http://", "https://", "mailto:"];
+        schemes.iter().any(|scheme| address.starts_with(scheme)) && !address.contains('"')
+    })
+}
+
+#[test]
+fn a_text_is_shown_as_it_is_meant() {
+    for (text, html) in [
+        ("", ""),
+        ("Hello *you*\nand **all**", "<p>Hello <em>you</em><br>\nand <strong>all</strong></p>"),
+        ("~~gone~~", "<p><del>gone</del></p>"),
+        ("# One\n\n## Two", "<h2>One</h2>\n<h2>Two</h2>"),
+        ("3. three\n4. four", "<ol start=\"3\">\n<li>three</li>\n<li>four</li>\n</ol>"),
+        ("- [x] done\n- [ ] open", "<ul>\n<li>☑ done</li>\n<li>☐ open</li>\n</ul>"),
+        ("> said", "<blockquote>\n<p>said</p>\n</blockquote>"),
+        ("`a < b`", "<p><code>a &lt; b</code></p>"),
+        ("```rust,ignore\nlet a = 1 < 2;\n```", "<pre><code class=\"language-rust\">let a = 1 &lt; 2;\n</code></pre>"),
+        (
+            "| a | b |\n|---|:-:|\n| 1 | 2 |",
+            "<table><thead><tr><th>a</th><th>b</th></tr></thead>\
+             <tbody>\n<tr><td>1</td><td>2</td></tr>\n</tbody></table>",
+        ),
+        ("hi @anna", "<p>hi @anna</p>"),
+    ] {
+        assert_eq!(render(text), html, "{text}");
+        check(html);
+    }
+}
+
+#[test]
+fn html_is_shown_as_it_is_written() {
+    assert_eq!(render("a <b>c</b>"), "<p>a &lt;b&gt;c&lt;/b&gt;</p>");
+    assert_eq!(render("<script>alert(1)</script>"), "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>");
+    assert_eq!(render("<div>\n*a*\n</div>\n\nb"), "<p>&lt;div&gt;<br>\n*a*<br>\n&lt;/div&gt;</p>\n<p>b</p>");
+    assert_eq!(render("a <!-- c --> b"), "<p>a &lt;!-- c --&gt; b</p>");
+}
+
+#[test]
+fn links_tell_nothing_and_vouch_for_nothing() {
+    let here = link("https://a.example/b?c=d&amp;e=f", "here");
+    assert_eq!(render("[here](https://a.example/b?c=d&e=f \"title\")"), format!("<p>{here}</p>"));
+    assert_eq!(render("[here][1]\n\n[1]: https://a.example/b?c=d&e=f"), format!("<p>{here}</p>"));
+    let mail = link("mailto:anna@a.example", "anna@a.example");
+    assert_eq!(render("<anna@a.example>"), format!("<p>{mail}</p>"));
+    assert_eq!(
+        render("[*x* `y`](http://[::1]/)"),
+        format!("<p>{}</p>", link("http://[::1]/", "<em>x</em> <code>y</code>"))
+    );
+    assert_eq!(render("[](https://a.example)"), format!("<p>{}</p>", link("https://a.example/", "https://a.example/")));
+    assert_eq!(render("[here](/inside) [there](#part) [x](//b.example)"), "<p>here there x</p>");
+}
+
+#[test]
+fn a_picture_is_a_link_to_it() {
+    let cat = link("https://a.example/cat.png", "a cat");
+    assert_eq!(render("![a cat](https://a.example/cat.png)"), format!("<p>{cat}</p>"));
+    let bare = link("https://a.example/cat.png", "https://a.example/cat.png");
+    assert_eq!(render("![](https://a.example/cat.png)"), format!("<p>{bare}</p>"));
+    assert_eq!(
+        render("[![a cat](https://a.example/cat.png)](https://b.example/)"),
+        format!("<p>{}</p>", link("https://b.example/", "a cat"))
+    );
+    assert_eq!(render("![a](data:image/svg+xml,x)"), "<p>a</p>");
+}
+
+#[test]
+fn bare_addresses_become_links() {
+    let anchor = |address: &str| link(address, address);
+    for (text, html) in [
+        ("see https://a.example/x.", format!("see {}.", anchor("https://a.example/x"))),
+        ("(https://a.example/x)", format!("({})", anchor("https://a.example/x"))),
+        ("https://a.example/x_(y).", format!("{}.", anchor("https://a.example/x_(y)"))),
+        ("https://a.example/a_b_c?d=e!?", format!("{}!?", anchor("https://a.example/a_b_c?d=e"))),
+        (
+            "https://a.example/、https://b.example/",
+            format!("{}、{}", anchor("https://a.example/"), anchor("https://b.example/")),
+        ),
+        ("HTTP://a.example", link("http://a.example/", "HTTP://a.example")),
+        ("http://猫.example/é", link("http://xn--z7x.example/%C3%A9", "http://猫.example/é")),
+        ("xhttp://a.example", "xhttp://a.example".to_owned()),
+        ("http:// https://. ftp://a.example", "http:// https://. ftp://a.example".to_owned()),
+        ("`http://a.example`", "<code>http://a.example</code>".to_owned()),
+        ("[http://a.example/](http://b.example/)", link("http://b.example/", "http://a.example/")),
+    ] {
+        assert_eq!(render(text), format!("<p>{html}</p>"), "{text}");
+    }
+    assert_eq!(render("    http://a.example\n"), "<pre><code>http://a.example\n</code></pre>");
+}
+
+#[test]
+fn no_script_gets_through() {
+    for attack in ATTACKS {
+        let html = render(attack);
+        check(&html);
+        let plain = html.to_lowercase();
+        for mischief in
+            ["<script", "<img", "<svg", "<iframe", "<a href=\"javascript", "<a href=\"data", "<a href=\"vbscript"]
+        {
+            assert!(!plain.contains(mischief), "{attack}: {html}");
+        }
+    }
+}
+
+#[test]
+fn nesting_has_an_end() {
+    for (text, tag) in [
+        (format!("{}x", "> ".repeat(5_000)), "<blockquote>"),
+        (format!("{}x", "- ".repeat(5_000)), "<ul>"),
+        (format!("{}x{}", "*".repeat(5_000), "*".repeat(5_000)), "<strong>"),
+    ] {
+        let html = render(&text);
+        check(&html);
+        assert_eq!(html.matches(tag).count(), DEEPEST, "{tag}");
+    }
+    // What stands too deep is shown all the same, each item on a line.
+    let deep = format!("{}- one\n{}- two", "> ".repeat(DEEPEST), "> ".repeat(DEEPEST));
+    assert!(render(&deep).contains("one<br>\ntwo"), "{}", render(&deep));
+}
+
+#[test]
+fn a_small_text_does_not_become_a_great_page() {
+    let table = |columns: usize| {
+        let rows = "a\n".repeat((10_000 - 4 * columns) / 2);
+        format!("{}\n{}\n{rows}", "|a".repeat(columns), "|-".repeat(columns))
+    };
+    let link = format!("[a]: https://a.example/{}\n\n{}", "x".repeat(1_900), "[a] ".repeat(2_000));
+    for text in [table(MOST_COLUMNS), table(MOST_COLUMNS + 1), table(1_500), link] {
+        let html = render(&text);
+        check(&html);
+        assert!(html.len() < 25 * text.len(), "{} of {}", html.len(), text.len());
+    }
+    assert!(
+        render("a|b|c\n-|-|-\n|1||3|\n|1||").contains("<tr><td>1</td><td></td><td>3</td></tr>\n<tr><td>1</td></tr>")
+    );
+}
+
+#[test]
+fn hostile_texts_are_shown_in_time() {
+    for piece in [
+        "[",
+        "]",
+        "[](",
+        "![",
+        "[a](",
+        "[a]: b\n",
+        "<",
+        "<!--",
+        "<![CDATA[",
+        "<?",
+        "</",
+        "<a b=",
+        "&",
+        "&#",
+        "`",
+        "`a``",
+        "~~",
+        "_a ",
+        "**a *",
+        "*a_",
+        "> ",
+        "- ",
+        "1. ",
+        "> - ",
+        "|",
+        "|-",
+        "http://",
+        "http://%",
+        "https://a)",
+        "@",
+        "@a",
+        "a@",
+        "\\",
+        "\t",
+        "\n",
+        "\r\n",
+        "#",
+        "\u{301}",
+    ] {
+        let text = piece.repeat(10_000 / piece.len());
+        check(&render(&text));
+        let found = find(&text);
+        assert!(found.mentions.len() <= MOST_MENTIONS && found.links.len() <= MOST_LINKS);
+    }
+}
+
+#[test]
+fn mentions_are_found_in_text_but_not_in_code_or_addresses() {
+    for (text, names) in [
+        ("@anna and @bo.b. @ANNA!", vec!["anna", "bo.b"]),
+        ("(@anna), **@bo** and [@cy](https://a.example)", vec!["anna", "bo", "cy"]),
+        ("@Jürgen @李雷 @анна @e\u{301}va", vec!["Jürgen", "李雷", "анна", "e\u{301}va"]),
+        ("@a+b-c_d- @_x @1", vec!["a+b-c_d", "_x", "1"]),
+        ("@anna's @bo, @cy: @di-", vec!["anna", "bo", "cy", "di"]),
+        ("anna@a.example <bo@a.example> @cy@a.example @@di a.example/@ed", vec![]),
+        ("https://a.example/@anna <https://a.example/@bo> @ @. @-x", vec![]),
+        ("`@anna`\n\n    @bo\n\n```\n@cy\n```", vec![]),
+    ] {
+        assert_eq!(find(text).mentions, names, "{text}");
+    }
+    let many: String = (0..60).map(|number| format!("@a{number} ")).collect();
+    assert_eq!(find(&many).mentions.len(), MOST_MENTIONS);
+    assert!(find(&format!("@{}", "a".repeat(LONGEST_NAME + 1))).mentions.is_empty());
+}
+
+#[test]
+fn links_are_found_once_and_in_order() {
+    let text = "https://a.example/1 [x](http://b.example) <https://c.example> https://A.example/1\n\n\
+                [y]\n\n[y]: https://d.example/";
+    let links = ["https://a.example/1", "http://b.example/", "https://c.example/", "https://d.example/"];
+    assert_eq!(find(text).links, links);
+    let none = "`https://a.example` [x](mailto:a@b.example) <a@b.example> [x](/y) \
+                ![x](https://a.example/x.png) ftp://a.example";
+    assert!(find(none).links.is_empty(), "{:?}", find(none));
+    assert_eq!(find("[https://a.example](https://b.example)").links, ["https://b.example/"]);
+    let many: String = (0..9).map(|number| format!("https://a.example/{number} ")).collect();
+    assert_eq!(find(&many).links.len(), MOST_LINKS);
+}
+
+#[test]
+fn what_becomes_too_long_is_refused_by_its_field() {
+    let much = format!("[a]: http://x\n\n{}", "[a] ".repeat(12_000));
+    let refused = html_of("content", &much).unwrap_err();
+    let Error::Kernel(kernel) = &refused else { panic!("{refused}") };
+    assert!(format!("{kernel:?}").contains("content"), "{kernel:?}");
+    let long = "\"\u{1f600}&".repeat(50_000 / 3);
+    assert!(html_of("content", &long).unwrap().len() < LONGEST_HTML, "no plain text becomes too long");
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_is_written_is_shown_safely(text in "(?s).{0,200}") {
+        check(&render(&text));
+    }
+
+    #[test]
+    fn whatever_is_pieced_together_is_shown_safely(
+        pieces in proptest::collection::vec(proptest::sample::select(PIECES.to_vec()), 0..40)
+    ) {
+        check(&render(&pieces.concat()));
+    }
+}
