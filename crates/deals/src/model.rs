@@ -114,11 +114,6 @@ impl Day {
         Self(moment.to_string().chars().take(10).collect())
     }
 
-    /// The month that it is in: `2025-09`.
-    pub fn month(&self) -> &str {
-        self.0.get(..7).unwrap_or_default()
-    }
-
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -156,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_day_is_written_in_one_way() {
-        assert_eq!(Day::parse("2024-02-29").unwrap().month(), "2024-02");
+        assert_eq!(Day::parse("2024-02-29").unwrap().as_str(), "2024-02-29");
         for text in ["2025-02-29", "2025-2-1", "25-02-01", "2025-02-01T00:00:00Z", "", "1899-12-31", "２０２５-01-01"]
         {
             assert_eq!(Day::parse(text), None, "{text}");

@@ -138,15 +138,18 @@ impl SqlDeals {
     }
 
     /// Sums per member as they are shown, the largest first within each currency.
-    async fn standings(&self, sums: Vec<MemberSum>) -> Result<Vec<(MemberSum, Option<guildhall_kernel::Person>)>> {
-        let mut sums = sums;
+    async fn standings(&self, mut sums: Vec<MemberSum>) -> Result<Vec<(MemberSum, Option<guildhall_kernel::Person>)>> {
         let members: Vec<MemberId> = sums.iter().map(|sum| sum.member).collect();
         let people = self.members_as_people(self.db.conn(), members).await?;
         sums.sort_by(|one, other| {
             let amount = |sum: &MemberSum| std::cmp::Reverse(whole(sum.hi, sum.lo));
             (&one.currency, amount(one), one.member).cmp(&(&other.currency, amount(other), other.member))
         });
-        Ok(sums.into_iter().map(|sum| (people.get(sum.member), sum)).map(|(person, sum)| (sum, person)).collect())
+        let with_person = |sum: MemberSum| {
+            let person = people.get(sum.member);
+            (sum, person)
+        };
+        Ok(sums.into_iter().map(with_person).collect())
     }
 }
 
