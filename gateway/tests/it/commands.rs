@@ -1,4 +1,4 @@
-use crate::terminal::{Terminal, code, text};
+use crate::terminal::{Terminal, client, code, text};
 
 const PASSWORD: &str = "correct horse é\n";
 
@@ -137,9 +137,49 @@ async fn a_database_that_is_not_there_is_one_clear_line() {
 #[tokio::test]
 async fn test_data_is_cleaned_away_or_nothing_is() {
     let terminal = Terminal::new().await;
-    let nothing = terminal.run(&["cleanup-test-data"]);
+    let clean = |more: &[&str]| terminal.run(&[&["cleanup-test-data"], more].concat());
+    let nothing = clean(&[]);
     assert_eq!((code(&nothing), text(&nothing)), (0, "There is nothing to clean.\n".to_owned()));
-    assert_eq!(code(&terminal.run(&["cleanup-test-data", "--org-name", "nobody", "--force"])), 0);
-    assert_eq!(code(&terminal.run(&["cleanup-test-data", "--org-name", "x", "--org-id", "1"])), 2);
-    assert_eq!(text(&terminal.run(&["cleanup-test-data", "--json"])), "[]\n");
+    assert_eq!(code(&clean(&["--org-name", "nobody", "--force"])), 0);
+    assert_eq!(code(&clean(&["--org-name", "x", "--org-id", "1"])), 2);
+    assert_eq!(text(&clean(&["--json"])), "[]\n");
+
+    let mut boss = create("boss", "boss@example.org");
+    boss.extend(["--role", "superuser"]);
+    for account in [boss, create("anna", "anna@example.org")] {
+        assert_eq!(code(&terminal.run_with(&account, PASSWORD)), 0);
+    }
+    let token = |name| text(&terminal.run(&["token", "create", "--user", name])).trim().to_owned();
+    let (boss, anna) = (token("boss"), token("anna"));
+    let running = terminal.serve();
+    let client = client();
+    let post = async |who: &str, path: &str, body: serde_json::Value| {
+        let request = client.post(format!("{}/api/crm/{path}", running.url));
+        let answer = request.header("authorization", format!("Token {who}")).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 201, "{path}");
+        answer.json::<serde_json::Value>().await.unwrap()["id"].as_i64().unwrap()
+    };
+    for (who, name, is_test) in [(&boss, "Twin", true), (&anna, "twin", true), (&anna, "Kept", false)] {
+        let org = post(who, "organizations/", serde_json::json!({"name": name, "is_test": is_test})).await;
+        let customer = post(who, &format!("organizations/{org}/clients/"), serde_json::json!({"name": "x"})).await;
+        let deals = format!("organizations/{org}/clients/{customer}/deals/");
+        post(who, &deals, serde_json::json!({"title": "x"})).await;
+    }
+    let count = || text(&clean(&["--dry-run", "--json"])).matches("\"id\":").count();
+    assert_eq!(count(), 2);
+    let refused = clean(&[]);
+    assert!(code(&refused) == 1 && text(&refused).contains("there are 2 deals"), "{}", text(&refused));
+    let ambiguous = clean(&["--org-name", "TWIN", "--force"]);
+    assert!(code(&ambiguous) == 1 && text(&ambiguous).contains("--org-id: 1, 2"), "{}", text(&ambiguous));
+    assert_eq!(count(), 2, "what was refused has changed nothing");
+    // Neither staff nor somebody who is elsewhere too goes along.
+    let gone = clean(&["--force", "--with-users"]);
+    assert!(code(&gone) == 0 && text(&gone).contains("1 deals_deal"), "{}", text(&gone));
+    assert!(!text(&gone).contains("accounts"), "{}", text(&gone));
+    assert_eq!(count(), 0);
+    let last = clean(&["--org-id", "3", "--force", "--with-users"]);
+    assert!(code(&last) == 0 && text(&last).contains("1 accounts"), "{}", text(&last));
+    let left = text(&terminal.run(&["user", "list"]));
+    assert!(left.contains("boss") && !left.contains("anna"), "{left}");
+    running.stop();
 }
