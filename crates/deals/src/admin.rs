@@ -3,8 +3,8 @@
 use guildhall_kernel::admin::Model;
 
 use crate::entity::{
-    activity, client, commission, contact, counter, deal, deletion, import, member, merged_client, organization,
-    payment, pipeline, role, stage, stage_change, task, team,
+    activity, client, commission, contact, counter, custom_field, custom_value, deal, deletion, import, member,
+    merged_client, organization, payment, pipeline, role, stage, stage_change, task, team, view,
 };
 
 /// Every table of this crate.
@@ -55,6 +55,18 @@ pub fn admin() -> Vec<Model> {
             .list(&["title", "assignee_id", "due_at", "done_at", "deal_id"])
             .search(&["title"])
             .filters(&["org_id", "assignee_id"]),
+        Model::new(custom_field::Entity, "field of an organization's own")
+            .list(&["key", "name", "entity", "kind", "org_id"])
+            .filters(&["org_id", "entity"]),
+        Model::new(custom_value::Entity, "value of a field of an organization's own")
+            .list(&["field_id", "client_id", "deal_id", "text_value", "number_value"])
+            .filters(&["org_id", "client_id", "deal_id"])
+            .read_only(),
+        Model::new(view::Entity, "view").list(&["name", "entity", "member_id", "shared", "org_id"]).filters(&[
+            "org_id",
+            "member_id",
+            "shared",
+        ]),
         Model::new(merged_client::Entity, "merged client").list(&["org_id", "old_id", "client_id"]).read_only(),
         Model::new(import::Entity, "import")
             .list(&["file_name", "kind", "status", "created", "failed", "org_id", "created_at"])

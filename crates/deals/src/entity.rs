@@ -6,6 +6,8 @@ pub(crate) mod client;
 pub(crate) mod commission;
 pub(crate) mod contact;
 pub(crate) mod counter;
+pub(crate) mod custom_field;
+pub(crate) mod custom_value;
 pub(crate) mod deal;
 pub(crate) mod deletion;
 pub(crate) mod import;
@@ -19,6 +21,7 @@ pub(crate) mod stage;
 pub(crate) mod stage_change;
 pub(crate) mod task;
 pub(crate) mod team;
+pub(crate) mod view;
 
 #[cfg(test)]
 mod tests {
@@ -35,6 +38,8 @@ mod tests {
             table(commission::Entity),
             table(contact::Entity),
             table(counter::Entity),
+            table(custom_field::Entity),
+            table(custom_value::Entity),
             table(deal::Entity),
             table(deletion::Entity),
             table(import::Entity),
@@ -48,6 +53,7 @@ mod tests {
             table(stage_change::Entity),
             table(task::Entity),
             table(team::Entity),
+            table(view::Entity),
         ];
         let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
         assert_no_drift("deals_", tables, beside_people, snapshots).await;

@@ -70,11 +70,28 @@ impl Filter {
         self.get(name).map(number).transpose()
     }
 
-    /// What the rows have to fulfil. `own` names the filters that the list reads by itself.
+    /// The filters whose names begin so.
+    pub(crate) fn beginning_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let all = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        all.filter(move |(name, _)| name.starts_with(prefix))
+    }
+
+    /// The same on top of other filters, which say nothing where this one does; the filter that has led to them
+    /// is taken away.
+    pub(crate) fn over(mut self, by: &str, below: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.0.retain(|(name, _)| name != by);
+        let own = self.0.clone();
+        self.0.extend(below.into_iter().filter(|(name, _)| own.iter().all(|(known, _)| known != name)));
+        self
+    }
+
+    /// What the rows have to fulfil. `own` names the filters that the list reads by itself; one that ends in `_`
+    /// stands for all that begin so.
     pub(crate) fn condition<C: ColumnTrait>(&self, fields: &[Field<C>], own: &[&str]) -> kernel::Result<Condition> {
         let mut all = Condition::all();
         for (name, value) in &self.0 {
-            if OF_PAGES.contains(&name.as_str()) || own.contains(&name.as_str()) {
+            let is_own = |known: &&str| name == known || (known.ends_with('_') && name.starts_with(known));
+            if OF_PAGES.contains(&name.as_str()) || own.iter().any(is_own) {
                 continue;
             }
             let (field, operator) = name.split_once("__").unwrap_or((name, ""));

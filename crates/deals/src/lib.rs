@@ -20,25 +20,28 @@ pub use migrations::migrations;
 pub(crate) use model::ImportForm;
 pub use model::{
     Activity, ActivityId, ActivityKind, Board, BoardColumn, Change, Cleaned, Client, ClientId, ClientPatch, ClientStub,
-    Closing, Contact, ContactId, ContactPatch, Conversion, Dashboard, Day, Deal, DealId, DealPatch, DealStatus,
-    DeletedKind, Deletion, DeletionId, DeletionPreview, Duplicate, Earned, Fault, Handover, Holding, Import, ImportId,
-    ImportKind, ImportMode, ImportStatus, Lane, Link, Member, MemberId, MemberPatch, MemberStatus, Merging,
-    MonthAmount, Move, NewActivity, NewClient, NewContact, NewDeal, NewImport, NewMember, NewOrganization, NewPayment,
-    NewPipeline, NewRefund, NewReversal, NewRole, NewStage, NewTask, NewTeam, Node, OnDuplicate, Organization,
+    Closing, Contact, ContactId, ContactPatch, Conversion, CustomField, CustomFieldId, CustomFieldPatch, CustomKind,
+    Customized, Dashboard, Day, Deal, DealId, DealPatch, DealStatus, DeletedKind, Deletion, DeletionId,
+    DeletionPreview, Duplicate, Earned, Fault, Handover, Holding, Import, ImportId, ImportKind, ImportMode,
+    ImportStatus, Lane, Link, Member, MemberId, MemberPatch, MemberStatus, Merging, MonthAmount, Move, NewActivity,
+    NewClient, NewContact, NewCustomField, NewDeal, NewImport, NewMember, NewOrganization, NewPayment, NewPipeline,
+    NewRefund, NewReversal, NewRole, NewStage, NewTask, NewTeam, NewView, Node, OnDuplicate, Organization,
     OrganizationId, OrganizationPatch, Overpayment, Own, Payment, PaymentId, PaymentKind, PaymentMethod, PaymentStatus,
     Period, Pipeline, PipelineFilter, PipelineId, PipelinePatch, PipelineReport, Place, Reassigned, Receivable, Role,
-    RoleId, RolePatch, RoleStub, Stage, StageChange, StageEntered, StageId, StageOrder, StagePatch, StageRef,
+    RoleId, RolePatch, RoleStub, Sharing, Stage, StageChange, StageEntered, StageId, StageOrder, StagePatch, StageRef,
     StageRemoval, StageTotals, Standing, Table, Task, TaskId, TaskPatch, Team, TeamId, TeamPatch, Total, Verdict,
-    Verification,
+    Verification, View, ViewId, ViewPatch, Viewed,
 };
 pub use money::{Amount, Currency};
 pub use permission::{CatalogueEntry, catalogue};
 pub use routes::{DealsState, openapi, router};
-pub use service::{Clients, Deals, Exchange, Members, Organizations, Payments, Pipelines, Reports, Trash, Work};
+pub use service::{
+    Clients, CustomFields, Deals, Exchange, Members, Organizations, Payments, Pipelines, Reports, Trash, Views, Work,
+};
 pub use sql::{Accounts, Host, Refusal, Removal, SqlDeals, Which};
 
 #[cfg(feature = "testing")]
 pub use service::{
-    MockClients, MockDeals, MockExchange, MockMembers, MockOrganizations, MockPayments, MockPipelines, MockReports,
-    MockTrash, MockWork,
+    MockClients, MockCustomFields, MockDeals, MockExchange, MockMembers, MockOrganizations, MockPayments,
+    MockPipelines, MockReports, MockTrash, MockViews, MockWork,
 };

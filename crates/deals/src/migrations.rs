@@ -41,6 +41,7 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
     all.push(Box::new(rules));
     all.push(Box::new(migration!("m20250101_000250_deals_work")));
     all.push(Box::new(migration!("m20250101_000260_deals_imports")));
+    all.push(Box::new(migration!("m20250101_000270_deals_custom")));
     all
 }
 

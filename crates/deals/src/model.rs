@@ -1,12 +1,14 @@
 //! The nouns: ids, what is shown, what is accepted.
 
 mod clients;
+mod custom;
 mod deals;
 mod exchange;
 mod organizations;
 mod payments;
 mod reports;
 mod trash;
+mod views;
 mod work;
 
 use std::fmt;
@@ -20,6 +22,7 @@ use utoipa::{
 };
 
 pub use clients::{Client, ClientPatch, ClientStub, Contact, ContactPatch, Duplicate, Merging, NewClient, NewContact};
+pub use custom::{CustomField, CustomFieldPatch, CustomKind, Customized, NewCustomField};
 pub use deals::{
     Board, BoardColumn, Closing, Deal, DealPatch, DealStatus, Lane, Move, NewDeal, NewPipeline, NewStage,
     PaymentStatus, Pipeline, PipelinePatch, Place, Stage, StageChange, StageOrder, StagePatch, StageRef, StageRemoval,
@@ -37,6 +40,7 @@ pub use reports::{
     StageTotals, Standing,
 };
 pub use trash::{Change, Cleaned, DeletedKind, Deletion, DeletionPreview, Link, Node};
+pub use views::{NewView, Sharing, View, ViewPatch, Viewed};
 pub use work::{Activity, ActivityKind, NewActivity, NewTask, Task, TaskPatch};
 
 define_id!(
@@ -90,6 +94,14 @@ define_id!(
 define_id!(
     /// A table that was read in.
     ImportId
+);
+define_id!(
+    /// A field of an organization's own.
+    CustomFieldId
+);
+define_id!(
+    /// A list as somebody wants to see it again.
+    ViewId
 );
 define_id!(
     /// What was put into the trash in one act.

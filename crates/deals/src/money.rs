@@ -93,27 +93,67 @@ impl Amount {
     /// In words for people, where it is no plain decimal number, has more digits than the currency, or is too
     /// large.
     pub fn minor(&self, currency: &Currency) -> Result<i64, String> {
-        let text = self.0.strip_prefix('-').unwrap_or(&self.0);
-        let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let pointed = text.contains('.');
-        if whole.is_empty() || !digits(whole) || !digits(rest) || (pointed && rest.is_empty()) || text.len() > 40 {
-            return Err("A plain decimal number like 1200.50 is needed.".to_owned());
-        }
         let exponent = currency.exponent() as usize;
-        if rest.len() > exponent {
-            return Err(format!("{currency} has {exponent} digits after the point."));
-        }
-        let digits = format!("{whole}{rest:0<exponent$}");
-        let minor: i64 = digits.trim_start_matches('0').parse().or_else(|_| {
-            // Nothing but noughts.
-            if digits.bytes().all(|byte| byte == b'0') { Ok(0) } else { Err("That is too much.".to_owned()) }
-        })?;
-        if minor >= LIMIT {
-            return Err("That is too much.".to_owned());
-        }
-        Ok(if self.0.starts_with('-') { -minor } else { minor })
+        read_fixed_point(&self.0, exponent).map_err(|fault| match fault {
+            Fault::Digits => format!("{currency} has {exponent} digits after the point."),
+            fault => fault.to_string(),
+        })
     }
+}
+
+/// Why a text is no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Fault {
+    #[error("A plain decimal number like 1200.50 is needed.")]
+    Shape,
+    #[error("There are too many digits after the point.")]
+    Digits,
+    #[error("That is too much.")]
+    Size,
+}
+
+/// A plain decimal number with up to so many digits after the point, in units of the last of them. Nothing is
+/// rounded.
+fn read_fixed_point(text: &str, places: usize) -> Result<i64, Fault> {
+    let digits_of = text.strip_prefix('-').unwrap_or(text);
+    let (whole, rest) = digits_of.split_once('.').unwrap_or((digits_of, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let pointed = digits_of.contains('.');
+    if whole.is_empty() || !digits(whole) || !digits(rest) || (pointed && rest.is_empty()) || digits_of.len() > 40 {
+        return Err(Fault::Shape);
+    }
+    if rest.len() > places {
+        return Err(Fault::Digits);
+    }
+    let digits = format!("{whole}{rest:0<places$}");
+    let units: i64 = digits.trim_start_matches('0').parse().or_else(|_| {
+        // Nothing but noughts.
+        if digits.bytes().all(|byte| byte == b'0') { Ok(0) } else { Err(Fault::Size) }
+    })?;
+    if units >= LIMIT {
+        return Err(Fault::Size);
+    }
+    Ok(if text.starts_with('-') { -units } else { units })
+}
+
+/// A plain decimal number with up to so many digits after the point, in units of the last of them.
+///
+/// # Errors
+/// In words for people.
+pub(crate) fn fixed_point(text: &str, places: usize) -> Result<i64, String> {
+    read_fixed_point(text, places).map_err(|fault| match fault {
+        Fault::Digits => format!("There are at most {places} digits after the point."),
+        fault => fault.to_string(),
+    })
+}
+
+/// The number as it is written, without noughts that say nothing.
+pub(crate) fn write_fixed_point(units: i64, places: usize) -> String {
+    let digits = format!("{:0width$}", units.unsigned_abs(), width = places + 1);
+    let (whole, rest) = digits.split_at(digits.len() - places);
+    let rest = rest.trim_end_matches('0');
+    let (sign, point) = (if units < 0 { "-" } else { "" }, if rest.is_empty() { "" } else { "." });
+    format!("{sign}{whole}{point}{rest}")
 }
 
 impl<'de> Deserialize<'de> for Amount {

@@ -86,6 +86,8 @@ permissions! {
     CommissionRead, "commission.read", true, "See what people earn";
     CommissionManage, "commission.manage", false, "Say how much people earn";
     TaskRead, "task.read", true, "See tasks";
+    ViewShare, "view.share", false, "Share views with a team or everybody";
+    CustomFieldManage, "customfield.manage", false, "Add fields to clients and deals, and change them";
     TaskUpdate, "task.update", true, "Change, finish and remove tasks";
 }
 
@@ -242,6 +244,8 @@ pub(crate) const PRESETS: &[Preset] = &[
             "export.run",
             "commission.read",
             "commission.manage",
+            "view.share",
+            "customfield.manage",
             "task.read",
             "task.update",
         ],
@@ -268,6 +272,7 @@ pub(crate) const PRESETS: &[Preset] = &[
             "import.run",
             "export.run",
             "commission.read:own",
+            "view.share",
             "task.read:team",
             "task.update:team",
         ],

@@ -1,6 +1,7 @@
 //! The routes: `/organizations/…`, and the short paths that name no organization.
 
 mod clients;
+mod custom;
 mod deals;
 mod exchange;
 mod members;
@@ -9,6 +10,7 @@ mod payments;
 mod pipelines;
 mod reports;
 mod short;
+mod views;
 mod work;
 
 use std::sync::Arc;
@@ -19,7 +21,10 @@ use serde::Deserialize;
 use utoipa::{IntoParams, openapi::OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Clients, Deals, Exchange, Members, Organizations, Payments, Pipelines, Reports, SqlDeals, Trash, Work};
+use crate::{
+    Clients, CustomFields, Deals, Exchange, Members, Organizations, Payments, Pipelines, Reports, SqlDeals, Trash,
+    Views, Work,
+};
 
 /// What the routes need.
 #[derive(Clone, FromRef)]
@@ -36,6 +41,10 @@ pub struct DealsState {
     pub pipelines: Arc<dyn Pipelines>,
     /// What was paid for them.
     pub payments: Arc<dyn Payments>,
+    /// Fields of organizations' own.
+    pub fields: Arc<dyn CustomFields>,
+    /// Lists as people want to see them again.
+    pub views: Arc<dyn Views>,
     /// What was done with clients, and what is to be done.
     pub work: Arc<dyn Work>,
     /// Sums.
@@ -63,6 +72,8 @@ impl DealsState {
             deals: all.clone(),
             pipelines: all.clone(),
             payments: all.clone(),
+            fields: all.clone(),
+            views: all.clone(),
             work: all.clone(),
             reports: all.clone(),
             exchange: all.clone(),
@@ -92,6 +103,8 @@ fn routes() -> OpenApiRouter<DealsState> {
         .merge(pipelines::routes())
         .merge(deals::routes())
         .merge(payments::routes())
+        .merge(custom::routes())
+        .merge(views::routes())
         .merge(work::routes())
         .merge(reports::routes())
         .merge(exchange::routes())

@@ -1,6 +1,7 @@
 //! The verbs: what can be done with organizations, clients, deals and payments, for whoever asks.
 
 mod clients;
+mod custom;
 mod deals;
 mod exchange;
 mod members;
@@ -9,9 +10,11 @@ mod payments;
 mod pipelines;
 mod reports;
 mod trash;
+mod views;
 mod work;
 
 pub use clients::Clients;
+pub use custom::CustomFields;
 pub use deals::Deals;
 pub use exchange::Exchange;
 pub use members::Members;
@@ -20,11 +23,12 @@ pub use payments::Payments;
 pub use pipelines::Pipelines;
 pub use reports::Reports;
 pub use trash::Trash;
+pub use views::Views;
 pub use work::Work;
 
 #[cfg(feature = "testing")]
 pub use self::{
-    clients::MockClients, deals::MockDeals, exchange::MockExchange, members::MockMembers,
+    clients::MockClients, custom::MockCustomFields, deals::MockDeals, exchange::MockExchange, members::MockMembers,
     organizations::MockOrganizations, payments::MockPayments, pipelines::MockPipelines, reports::MockReports,
-    trash::MockTrash, work::MockWork,
+    trash::MockTrash, views::MockViews, work::MockWork,
 };

@@ -6,6 +6,7 @@ mod changes;
 mod cleanup;
 mod clients;
 mod contacts;
+mod custom;
 mod deals;
 mod doctor;
 mod export;
@@ -21,6 +22,7 @@ mod roles;
 mod sheet;
 mod teams;
 mod trash;
+mod views;
 mod work;
 
 use std::{

@@ -58,6 +58,8 @@ pub struct Model {
     pub updated_at: Timestamp,
     /// The import that it came with.
     pub import_id: Option<ImportId>,
+    /// JSON: what fields of the organization's own say, by their ids; empty where they say nothing.
+    pub custom: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use garde::Validate;
 use guildhall_kernel::{Person, Timestamp, UserId, text};
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,8 @@ pub struct Client {
     pub owner: Option<Person>,
     /// Who added it.
     pub created_by: Option<Person>,
+    /// What the fields of the organization's own say, by their keys.
+    pub custom: BTreeMap<String, serde_json::Value>,
     /// When it was put aside.
     pub archived_at: Option<Timestamp>,
     /// When it was added.
@@ -78,6 +82,10 @@ pub struct NewClient {
     /// Who looks after it: an active member's account. The caller, where this is not given.
     #[garde(skip)]
     pub owner_id: Option<UserId>,
+    /// What the fields of the organization's own say, by their keys.
+    #[serde(default)]
+    #[garde(length(max = 50))]
+    pub custom: BTreeMap<String, serde_json::Value>,
 }
 
 /// A change to a client; absent fields stay as they are.
@@ -107,6 +115,9 @@ pub struct ClientPatch {
     /// Who looks after it: an active member's account.
     #[garde(skip)]
     pub owner_id: Option<UserId>,
+    /// What the fields of the organization's own say, by their keys; `null` clears one, others stay.
+    #[garde(inner(length(max = 50)))]
+    pub custom: Option<BTreeMap<String, serde_json::Value>>,
 }
 
 /// Nothing, or something like an address for mail: whether it is one is found out by writing to it.

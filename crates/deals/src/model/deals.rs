@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use garde::Validate;
 use guildhall_kernel::{Person, Timestamp, UserId, text};
 use sea_orm::{DeriveActiveEnum, EnumIter};
@@ -124,6 +126,8 @@ pub struct Deal {
     pub owner: Option<Person>,
     /// Who added it.
     pub created_by: Option<Person>,
+    /// What the fields of the organization's own say, by their keys.
+    pub custom: BTreeMap<String, serde_json::Value>,
     /// When it was put aside.
     pub archived_at: Option<Timestamp>,
     /// When it was added.
@@ -183,6 +187,10 @@ pub struct NewDeal {
     /// Whose it is: an active member's account. The caller's, where this is not given.
     #[garde(skip)]
     pub owner_id: Option<UserId>,
+    /// What the fields of the organization's own say, by their keys.
+    #[serde(default)]
+    #[garde(length(max = 50))]
+    pub custom: BTreeMap<String, serde_json::Value>,
 }
 
 /// A change to a deal; absent fields stay as they are.
@@ -220,6 +228,9 @@ pub struct DealPatch {
     /// Whose it is: an active member's account.
     #[garde(skip)]
     pub owner_id: Option<UserId>,
+    /// What the fields of the organization's own say, by their keys; `null` clears one, others stay.
+    #[garde(inner(length(max = 50)))]
+    pub custom: Option<BTreeMap<String, serde_json::Value>>,
 }
 
 /// Where a deal goes on the board.

@@ -7,7 +7,7 @@ use guildhall_kernel::{Caller, Slice, SliceQuery, Timestamp, audit};
 use sea_orm::{ConnectionTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, sea_query::ArrayType};
 use serde_json::{Map, Value, json};
 
-use super::{SqlDeals, access::Access};
+use super::{SqlDeals, access::Access, custom};
 use crate::{Change, Currency, Result};
 
 /// Columns that say nothing that somebody did.
@@ -37,7 +37,7 @@ macro_rules! kept {
 kept!(
     organization "organization", role "role", team "team", member "member", client "client", contact "contact",
     pipeline "pipeline", stage "stage", deal "deal", payment "payment",
-    task "task"
+    task "task", custom_field "custom_field"
 );
 
 fn to_json(value: sea_orm::Value) -> Value {
@@ -177,13 +177,18 @@ impl SqlDeals {
     pub(super) async fn show_changes(&self, access: &Access, entries: Slice<audit::Entry>) -> Result<Slice<Change>> {
         let (entries, slice) = entries.take();
         let people = self.people(entries.iter().filter_map(|entry| entry.actor_id)).await?;
+        let tells_custom = |entry: &audit::Entry| entry.detail["changes"].get("custom").is_some();
+        let keys = match entries.iter().any(tells_custom) {
+            true => custom::keys_of(self.db.conn(), access.org.id).await?,
+            false => HashMap::new(),
+        };
         let realm = format!("{}/", access.realm());
         let show = |entry: audit::Entry| Change {
             id: entry.id,
             at: entry.at,
             actor: entry.actor_id.and_then(|id| people.get(&id)).cloned(),
             object: entry.object.as_deref().and_then(|object| object.strip_prefix(&realm)).unwrap_or_default().into(),
-            changes: shown(&entry.detail),
+            changes: shown(&entry.detail, &keys),
             action: entry.action,
         };
         Ok(slice.with(entries.into_iter().map(show).collect()))
@@ -191,7 +196,7 @@ impl SqlDeals {
 }
 
 /// The changes of an entry in the words of the wire: moments and money as they are written there.
-fn shown(detail: &Value) -> BTreeMap<String, (Value, Value)> {
+fn shown(detail: &Value, keys: &HashMap<String, String>) -> BTreeMap<String, (Value, Value)> {
     let Some(fields) = detail.as_object() else { return BTreeMap::new() };
     let currency = fields.get("currency").and_then(Value::as_str).and_then(Currency::from_code);
     let told: HashMap<&String, &Value> =
@@ -202,8 +207,11 @@ fn shown(detail: &Value) -> BTreeMap<String, (Value, Value)> {
         _ => value.clone(),
     };
     let change = |(name, change): (&String, &Value)| {
+        if name == "custom" {
+            return custom::difference(change, keys);
+        }
         let pair = (show(name, &change[0]), show(name, &change[1]));
-        (name.trim_end_matches("_minor").to_owned(), pair)
+        vec![(name.trim_end_matches("_minor").to_owned(), pair)]
     };
-    told.into_iter().map(change).collect()
+    told.into_iter().flat_map(change).collect()
 }

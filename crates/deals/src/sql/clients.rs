@@ -10,11 +10,16 @@ use sea_orm::{
     Set,
 };
 
-use super::{People, SqlDeals, access::Access, lock, number, run, store};
+use super::{
+    People, SqlDeals,
+    access::Access,
+    custom::{self, About},
+    lock, number, run, store,
+};
 use crate::{
-    Change, Client, ClientId, ClientPatch, Clients, Contact, ContactId, ContactPatch, DeletedKind, DeletionPreview,
-    Duplicate, Error, Filter, NewClient, NewContact, OrganizationId, Result,
-    entity::client,
+    Change, Client, ClientId, ClientPatch, Clients, Contact, ContactId, ContactPatch, Customized, DeletedKind,
+    DeletionPreview, Duplicate, Error, Filter, NewClient, NewContact, OrganizationId, Result, Viewed,
+    entity::{client, custom_field},
     filter::{Field, Holds, containing},
     permission::{Permission, Scope},
 };
@@ -40,7 +45,7 @@ pub(super) fn derive(row: &mut client::Model) {
     row.search_text = text::fold(&format!("{} {} {}", row.name, row.email, row.phone));
 }
 
-fn show(row: client::Model, people: &People) -> Client {
+fn show(row: client::Model, people: &People, fields: &[custom_field::Model]) -> Client {
     Client {
         id: row.id,
         name: row.name,
@@ -52,6 +57,7 @@ fn show(row: client::Model, people: &People) -> Client {
         notes: row.notes,
         owner: people.get(row.owner_id),
         created_by: people.get(row.created_by),
+        custom: custom::shown(&row.custom, fields),
         archived_at: row.archived_at,
         created_at: row.created_at,
         updated_at: row.updated_at,
@@ -73,8 +79,8 @@ pub(super) async fn names(
 
 impl SqlDeals {
     async fn show_client(&self, row: client::Model) -> Result<Client> {
-        let people = self.members_as_people(self.db.conn(), [row.owner_id, row.created_by]).await?;
-        Ok(show(row, &people))
+        let id = row.id;
+        self.show_clients(vec![row]).await?.pop().ok_or(Error::ClientNotFound(id))
     }
 
     /// The clients that the caller may see and that a filter lets through.
@@ -90,8 +96,10 @@ impl SqlDeals {
             Field { name: "created_at", column: client::Column::CreatedAt, holds: Holds::Moment },
             Field { name: "updated_at", column: client::Column::UpdatedAt, holds: Holds::Moment },
         ];
-        let condition = filter.condition(&fields, &["q", "search", "owner", "archived", "email"])?;
-        let mut select = filter.archived(access.clients().filter(condition), client::Column::ArchivedAt)?;
+        let condition = filter.condition(&fields, &["q", "search", "owner", "archived", "email", custom::PREFIX])?;
+        let said = custom::condition(conn, access, Customized::Client, client::Column::Id, filter).await?;
+        let seen = access.clients().filter(condition).filter(said);
+        let mut select = filter.archived(seen, client::Column::ArchivedAt)?;
         if let Some(words) = filter.get("q").or_else(|| filter.get("search")).filter(|words| !words.trim().is_empty()) {
             select = select.filter(containing("deals_client", words, self.db.backend()));
         }
@@ -107,7 +115,10 @@ impl SqlDeals {
     pub(super) async fn show_clients(&self, rows: Vec<client::Model>) -> Result<Vec<Client>> {
         let members: Vec<_> = rows.iter().flat_map(|row| [row.owner_id, row.created_by]).collect();
         let people = self.members_as_people(self.db.conn(), members).await?;
-        Ok(rows.into_iter().map(|row| show(row, &people)).collect())
+        let org = rows.first().map(|row| row.org_id);
+        let stored = rows.iter().map(|row| &row.custom);
+        let fields = custom::fields_for(self.db.conn(), org, Customized::Client, stored).await?;
+        Ok(rows.into_iter().map(|row| show(row, &people, &fields)).collect())
     }
 }
 
@@ -122,6 +133,7 @@ impl Clients for SqlDeals {
     ) -> Result<Page<Client>> {
         let conn = self.db.conn();
         let access = self.enter(conn, caller, org).await?;
+        let (filter, page) = self.through_view(conn, &access, Viewed::Clients, filter, page).await?;
         let select = self.narrowed_clients(conn, &access, &filter).await?;
         let ordering = Ordering {
             fields: &[
@@ -134,9 +146,9 @@ impl Clients for SqlDeals {
             id: client::Column::Id,
         };
         let page = Page::<client::Model>::fetch(select, &ordering, &page, conn).await?;
-        let members = page.results.iter().flat_map(|row| [row.owner_id, row.created_by]);
-        let people = self.members_as_people(conn, members).await?;
-        Ok(page.with(|rows| rows.into_iter().map(|row| show(row, &people)).collect()))
+        let (rows, page) = page.take();
+        let shown = self.show_clients(rows).await?;
+        Ok(page.with(|_| shown))
     }
 
     async fn create_client(&self, caller: &Caller, org: OrganizationId, new: NewClient) -> Result<Client> {
@@ -154,6 +166,7 @@ impl Clients for SqlDeals {
                 if owner != access.member.id {
                     access.may_hand_to(Permission::ClientReassign, owner)?;
                 }
+                let custom = custom::take_new(conn, org, Customized::Client, &new.custom).await?;
                 let now = self.now();
                 let name = new.name.trim();
                 let row = client::ActiveModel {
@@ -178,8 +191,10 @@ impl Clients for SqlDeals {
                     created_at: Set(now),
                     updated_at: Set(now),
                     import_id: Set(None),
+                    custom: Set(custom.stored.clone()),
                 };
                 let row = row.insert(conn).await?;
+                custom.keep(conn, org, About::Client(row.id)).await?;
                 self.made(conn, (caller, &access), "deals.create_client", &row).await?;
                 Ok::<_, Error>(row)
             })
@@ -242,6 +257,11 @@ impl Clients for SqlDeals {
                         access.may_hand_to(Permission::ClientReassign, heir)?;
                         after.owner_id = heir;
                     }
+                }
+                if let Some(given) = &patch.custom {
+                    let taken = custom::take_changed(conn, org, Customized::Client, &before.custom, given).await?;
+                    after.custom.clone_from(&taken.stored);
+                    taken.keep(conn, org, About::Client(id)).await?;
                 }
                 after.updated_at = self.now();
                 store(conn, &before, &after).await?;

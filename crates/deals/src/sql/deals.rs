@@ -19,15 +19,17 @@ use super::{
     access::Access,
     as_field,
     clients::names,
-    contacts, lock, next_number, number,
+    contacts,
+    custom::{self, About},
+    lock, next_number, number,
     pipelines::{required_fields, stages_of},
     store,
 };
 use crate::{
-    Amount, Change, ClientId, ClientStub, Closing, Currency, Day, Deal, DealPatch, DealStatus, Deals, DeletedKind,
-    Error, Filter, MemberId, Move, NewDeal, OrganizationId, PaymentStatus, PipelineId, Place, Result, StageChange,
-    StageId, StageRef, Verdict, Verification,
-    entity::{client, deal, member, pipeline, stage, stage_change},
+    Amount, Change, ClientId, ClientStub, Closing, Currency, Customized, Day, Deal, DealPatch, DealStatus, Deals,
+    DeletedKind, Error, Filter, MemberId, Move, NewDeal, OrganizationId, PaymentStatus, PipelineId, Place, Result,
+    StageChange, StageId, StageRef, Verdict, Verification, Viewed,
+    entity::{client, custom_field, deal, member, pipeline, stage, stage_change},
     filter::{Field, Holds, containing},
     permission::{Permission, Scope},
     place::at_the_end,
@@ -58,6 +60,7 @@ fn show(
     clients: &HashMap<ClientId, String>,
     stages: &HashMap<StageId, String>,
     people: &People,
+    fields: &[custom_field::Model],
 ) -> Deal {
     let money = |minor: i64| row.currency.format(i128::from(minor));
     Deal {
@@ -87,6 +90,7 @@ fn show(
         verification_note: row.verification_note,
         owner: people.get(row.owner_id),
         created_by: people.get(row.created_by),
+        custom: custom::shown(&row.custom, fields),
         archived_at: row.archived_at,
         created_at: row.created_at,
         updated_at: row.updated_at,
@@ -118,7 +122,7 @@ fn has_what_it_needs(row: &deal::Model, stage: &stage::Model) -> Result<()> {
 }
 
 impl SqlDeals {
-    /// Deals as they are shown, in four statements however many there are.
+    /// Deals as they are shown, in five statements however many there are.
     pub(super) async fn show_deals(&self, conn: &impl ConnectionTrait, rows: Vec<deal::Model>) -> Result<Vec<Deal>> {
         if rows.is_empty() {
             return Ok(Vec::new());
@@ -135,7 +139,9 @@ impl SqlDeals {
             .into_iter()
             .collect();
         let people = self.members_as_people(conn, rows.iter().flat_map(|row| [row.owner_id, row.created_by])).await?;
-        Ok(rows.into_iter().map(|row| show(row, &clients, &stages, &people)).collect())
+        let org = rows.first().map(|row| row.org_id);
+        let fields = custom::fields_for(conn, org, Customized::Deal, rows.iter().map(|row| &row.custom)).await?;
+        Ok(rows.into_iter().map(|row| show(row, &clients, &stages, &people, &fields)).collect())
     }
 
     pub(super) async fn show_deal(&self, conn: &impl ConnectionTrait, row: deal::Model) -> Result<Deal> {
@@ -197,8 +203,9 @@ impl SqlDeals {
             Field { name: "created_at", column: deal::Column::CreatedAt, holds: Holds::Moment },
             Field { name: "updated_at", column: deal::Column::UpdatedAt, holds: Holds::Moment },
         ];
-        let condition = filter.condition(&fields, &["q", "search", "owner", "archived", "stage"])?;
-        select = filter.archived(select.filter(condition), deal::Column::ArchivedAt)?;
+        let condition = filter.condition(&fields, &["q", "search", "owner", "archived", "stage", custom::PREFIX])?;
+        let said = custom::condition(conn, access, Customized::Deal, deal::Column::Id, filter).await?;
+        select = filter.archived(select.filter(condition).filter(said), deal::Column::ArchivedAt)?;
         if let Some(words) = filter.get("q").or_else(|| filter.get("search")).filter(|words| !words.trim().is_empty()) {
             select = select.filter(containing("deals_deal", words, self.db.backend()));
         }
@@ -285,6 +292,7 @@ impl SqlDeals {
             let found = contacts::find(conn, access, client.id, contact).await;
             found.map_err(as_field("contact_id", "There is no such person at this client."))?;
         }
+        let custom = custom::take_new(conn, org.id, Customized::Deal, &new.custom).await?;
         let now = self.now();
         let mut row = deal::Model {
             id: crate::DealId(0),
@@ -321,6 +329,7 @@ impl SqlDeals {
             created_at: now,
             updated_at: now,
             import_id: None,
+            custom: custom.stored.clone(),
         };
         has_what_it_needs(&row, &stage)?;
         row.number = next_number(conn, org.id, "deal").await?;
@@ -329,6 +338,7 @@ impl SqlDeals {
         row.position = at_the_end(now, row.number);
         row.search_text = search_text(&row.title, &row.code, &client);
         let row = deal::ActiveModel { id: NotSet, ..row.into() }.reset_all().insert(conn).await?;
+        custom.keep(conn, org.id, About::Deal(row.id)).await?;
         self.note_stage(conn, access, &row, None, &stage).await?;
         self.made(conn, (caller, access), "deals.create_deal", &row).await?;
         Ok(row)
@@ -448,6 +458,7 @@ impl Deals for SqlDeals {
     ) -> Result<Page<Deal>> {
         let conn = self.db.conn();
         let access = self.enter(conn, caller, org).await?;
+        let (filter, page) = self.through_view(conn, &access, Viewed::Deals, filter, page).await?;
         let select = self.narrowed_deals(conn, &access, client, &filter).await?;
         if page.orders_by("value") && filter.get("currency").is_none() {
             let message = "Amounts are compared within one currency: name it with currency.";
@@ -501,7 +512,8 @@ impl Deals for SqlDeals {
                 let owner = new.owner_id.unwrap_or(caller.user);
                 let named = [(row.created_by, caller.user), (row.owner_id, owner)];
                 let people = People::of(named.into_iter().filter_map(|(id, user)| Some((id, own.get(&user)?.clone()))));
-                let deal = show(row, &clients, &stages, &people);
+                let fields = custom::fields_for(conn, Some(org), Customized::Deal, [&row.custom].into_iter()).await?;
+                let deal = show(row, &clients, &stages, &people, &fields);
                 if let Some(once) = once {
                     once.after(conn, &realm, caller, &deal, self.now()).await?;
                 }
@@ -776,6 +788,11 @@ impl SqlDeals {
                 access.may_hand_to(Permission::DealReassign, heir)?;
                 after.owner_id = heir;
             }
+        }
+        if let Some(given) = &patch.custom {
+            let taken = custom::take_changed(conn, before.org_id, Customized::Deal, &before.custom, given).await?;
+            after.custom.clone_from(&taken.stored);
+            taken.keep(conn, before.org_id, About::Deal(before.id)).await?;
         }
         if let Some(wanted) = &patch.stage {
             let pipeline = Some(before.pipeline_id).filter(|_| matches!(wanted, StageRef::Name(_)));

@@ -1,16 +1,20 @@
 //! Tables of what the caller may see, read piece by piece, so that a million rows need no more room than a thousand.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::stream;
-use guildhall_kernel::Caller;
+use guildhall_kernel::{Caller, PageQuery};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
-use super::{SqlDeals, sheet};
+use super::{
+    SqlDeals,
+    custom::{self, fields_of},
+    sheet,
+};
 use crate::{
-    ClientId, Fault, Filter, OrganizationId, Result, Table,
-    entity::{client, deal},
+    ClientId, Customized, Fault, Filter, OrganizationId, Result, Table, Viewed,
+    entity::{client, custom_field, deal},
     permission::Permission,
 };
 
@@ -37,13 +41,32 @@ pub(super) const DEAL_COLUMNS: [&str; 15] = [
 pub(super) const CLIENT_COLUMNS: [&str; 9] =
     ["name", "email", "phone", "website", "address", "tax_id", "notes", "owner", "created_at"];
 
+/// The headings of a table, with a column for each field of the organization's own.
+pub(super) fn headings(columns: &[&str], fields: &[custom_field::Model]) -> Vec<String> {
+    let own = fields.iter().map(|field| format!("{}{}", custom::PREFIX, field.key));
+    columns.iter().map(|&column| column.to_owned()).chain(own).collect()
+}
+
+/// What these fields say, as cells.
+fn said(given: &custom::Given, fields: &[custom_field::Model]) -> impl Iterator<Item = String> {
+    fields.iter().map(|field| match given.get(&field.key) {
+        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+        None => String::new(),
+    })
+}
+
 /// A table of one piece.
 fn at_once(bytes: guildhall_kernel::Result<Bytes>) -> Table {
     Box::pin(stream::iter([bytes]))
 }
 
 impl SqlDeals {
-    async fn piece_of_deals(&self, found: Select<deal::Entity>) -> Result<(Vec<Vec<String>>, Option<i64>)> {
+    async fn piece_of_deals(
+        &self,
+        found: Select<deal::Entity>,
+        fields: &[custom_field::Model],
+    ) -> Result<(Vec<Vec<String>>, Option<i64>)> {
         let conn = self.db.conn();
         let rows = found.order_by_asc(deal::Column::Number).limit(PIECE).all(conn).await?;
         let last = rows.last().map(|row| row.number).filter(|_| rows.len() as u64 == PIECE);
@@ -52,7 +75,7 @@ impl SqlDeals {
         let shown = self.show_deals(conn, rows).await?;
         let row = |deal: crate::Deal| {
             let owner = people.get(&deal.id).and_then(|id| named.get(*id)).map(|person| person.username);
-            vec![
+            let mut cells = vec![
                 deal.number,
                 deal.title,
                 deal.client.name,
@@ -68,18 +91,24 @@ impl SqlDeals {
                 deal.paid_total,
                 deal.balance,
                 deal.created_at.to_string(),
-            ]
+            ];
+            cells.extend(said(&deal.custom, fields));
+            cells
         };
         Ok((shown.into_iter().map(row).collect(), last))
     }
 
-    async fn piece_of_clients(&self, found: Select<client::Entity>) -> Result<(Vec<Vec<String>>, Option<ClientId>)> {
+    async fn piece_of_clients(
+        &self,
+        found: Select<client::Entity>,
+        fields: &[custom_field::Model],
+    ) -> Result<(Vec<Vec<String>>, Option<ClientId>)> {
         let conn = self.db.conn();
         let rows = found.order_by_asc(client::Column::Id).limit(PIECE).all(conn).await?;
         let last = rows.last().map(|row| row.id).filter(|_| rows.len() as u64 == PIECE);
         let shown = self.show_clients(rows).await?;
         let row = |client: crate::Client| {
-            vec![
+            let mut cells = vec![
                 client.name,
                 client.email,
                 client.phone,
@@ -89,27 +118,33 @@ impl SqlDeals {
                 client.notes,
                 client.owner.map(|owner| owner.username).unwrap_or_default(),
                 client.created_at.to_string(),
-            ]
+            ];
+            cells.extend(said(&client.custom, fields));
+            cells
         };
         Ok((shown.into_iter().map(row).collect(), last))
     }
 
     pub(super) async fn table_of_deals(&self, caller: &Caller, org: OrganizationId, filter: &Filter) -> Result<Table> {
         let access = self.enter_to(self.db.conn(), caller, org, Permission::ExportRun).await?;
-        let all = self.narrowed_deals(self.db.conn(), &access, None, filter).await?;
+        let conn = self.db.conn();
+        let page = PageQuery::new(1, 1);
+        let (filter, _) = self.through_view(conn, &access, Viewed::Deals, filter.clone(), page).await?;
+        let all = self.narrowed_deals(conn, &access, None, &filter).await?;
+        let fields = Arc::new(fields_of(conn, org, Customized::Deal).await?);
         let deals = self.clone();
         // Begins with the headings; each piece then begins behind the last number of the one before.
         let pieces = stream::try_unfold(Some(None::<i64>), move |after| {
-            let (deals, all) = (deals.clone(), all.clone());
+            let (deals, all, fields) = (deals.clone(), all.clone(), fields.clone());
             async move {
                 let Some(after) = after else { return Ok(None) };
                 let found = match after {
                     Some(after) => all.filter(deal::COLUMN.number.gt(after)),
                     None => all,
                 };
-                let (mut rows, last) = deals.piece_of_deals(found).await?;
+                let (mut rows, last) = deals.piece_of_deals(found, &fields).await?;
                 if after.is_none() {
-                    rows.insert(0, DEAL_COLUMNS.map(str::to_owned).to_vec());
+                    rows.insert(0, headings(&DEAL_COLUMNS, &fields));
                 }
                 Ok(Some((sheet::write(rows)?, last.map(Some))))
             }
@@ -124,19 +159,23 @@ impl SqlDeals {
         filter: &Filter,
     ) -> Result<Table> {
         let access = self.enter_to(self.db.conn(), caller, org, Permission::ExportRun).await?;
-        let all = self.narrowed_clients(self.db.conn(), &access, filter).await?;
+        let conn = self.db.conn();
+        let page = PageQuery::new(1, 1);
+        let (filter, _) = self.through_view(conn, &access, Viewed::Clients, filter.clone(), page).await?;
+        let all = self.narrowed_clients(conn, &access, &filter).await?;
+        let fields = Arc::new(fields_of(conn, org, Customized::Client).await?);
         let deals = self.clone();
         let pieces = stream::try_unfold(Some(None::<ClientId>), move |after| {
-            let (deals, all) = (deals.clone(), all.clone());
+            let (deals, all, fields) = (deals.clone(), all.clone(), fields.clone());
             async move {
                 let Some(after) = after else { return Ok(None) };
                 let found = match after {
                     Some(after) => all.filter(client::COLUMN.id.gt(after)),
                     None => all,
                 };
-                let (mut rows, last) = deals.piece_of_clients(found).await?;
+                let (mut rows, last) = deals.piece_of_clients(found, &fields).await?;
                 if after.is_none() {
-                    rows.insert(0, CLIENT_COLUMNS.map(str::to_owned).to_vec());
+                    rows.insert(0, headings(&CLIENT_COLUMNS, &fields));
                 }
                 Ok(Some((sheet::write(rows)?, last.map(Some))))
             }

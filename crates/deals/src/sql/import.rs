@@ -19,16 +19,18 @@ use super::{
     SqlDeals,
     access::Access,
     clients::{derive, email_key},
+    custom::{self, About},
     deals::{close_key, search_text, worth},
-    export::{CLIENT_COLUMNS, DEAL_COLUMNS, table_of_faults},
+    export::{CLIENT_COLUMNS, DEAL_COLUMNS, headings, table_of_faults},
     lock_as, many, number, run,
     sheet::{self, Row, Sheet},
     store,
 };
 use crate::{
-    Amount, ClientId, Currency, Day, DealStatus, Error, Exchange, Fault, Filter, Import, ImportId, ImportKind,
-    ImportMode, ImportStatus, NewClient, NewImport, OnDuplicate, OrganizationId, Result, Table, Verification,
-    entity::{client, deal, import, stage, stage_change},
+    Amount, ClientId, Currency, Customized, Day, DealStatus, Error, Exchange, Fault, Filter, Import, ImportId,
+    ImportKind, ImportMode, ImportStatus, NewClient, NewImport, OnDuplicate, OrganizationId, Result, Table,
+    Verification,
+    entity::{client, custom_field, custom_value, deal, import, stage, stage_change},
     permission::Permission,
     place::at_the_end,
 };
@@ -48,6 +50,8 @@ struct Place<'a> {
     sheet: &'a Sheet,
     /// Which column holds which field.
     columns: &'a HashMap<String, usize>,
+    /// The fields of the organization's own.
+    fields: &'a [custom_field::Model],
     wrong: Vec<Fault>,
 }
 
@@ -82,6 +86,21 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// What the fields of the organization's own say.
+    fn custom(&mut self) -> custom::Taken {
+        let cells =
+            self.fields.iter().map(|field| (field.key.clone(), self.get(&format!("{}{}", custom::PREFIX, field.key))));
+        let given: custom::Given =
+            cells.filter(|(_, cell)| !cell.is_empty()).map(|(key, cell)| (key, cell.into())).collect();
+        custom::take(self.fields, None, &given).unwrap_or_else(|faults| {
+            for (name, messages) in faults {
+                let field = name.replacen("custom.", custom::PREFIX, 1);
+                self.wrong.push(self.fault(&field, "invalid", messages.join(" ")));
+            }
+            custom::Taken::default()
+        })
+    }
+
     fn fault(&self, field: &str, code: &str, message: impl Into<String>) -> Fault {
         let heading = self.columns.get(field).and_then(|at| self.sheet.headings.get(*at));
         Fault {
@@ -103,22 +122,23 @@ impl<'a> Place<'a> {
 }
 
 /// Which column holds which field: as the mapping says, else by its own heading.
-fn columns(new: &NewImport, sheet: &Sheet) -> Result<HashMap<String, usize>> {
+fn columns(new: &NewImport, sheet: &Sheet, fields: &[custom_field::Model]) -> Result<HashMap<String, usize>> {
     let known: &[&str] = match new.kind {
         ImportKind::Deals => &DEAL_COLUMNS,
         ImportKind::Clients => &CLIENT_COLUMNS,
     };
+    let known = headings(known, fields);
     let mut columns = HashMap::new();
     for (at, heading) in sheet.headings.iter().enumerate() {
         let field = match new.mapping.get(heading) {
-            Some(field) if known.contains(&field.as_str()) => field.clone(),
+            Some(field) if known.contains(field) => field.clone(),
             Some(field) => {
                 let message = format!("There is no field {field}; there are: {}.", known.join(", "));
                 return Err(Error::field("mapping", message));
             }
             None => text::fold(heading).replace([' ', '-'], "_"),
         };
-        if known.contains(&field.as_str()) && columns.insert(field.clone(), at).is_some() {
+        if known.contains(&field) && columns.insert(field.clone(), at).is_some() {
             return Err(Error::field("mapping", format!("Two columns hold {field}.")));
         }
     }
@@ -140,11 +160,13 @@ struct DealRow {
     client: String,
     deal: deal::Model,
     stage: String,
+    custom: custom::Taken,
 }
 
 /// A row of clients, looked at.
 struct ClientRow {
     new: NewClient,
+    custom: custom::Taken,
     /// The client that is there already.
     there: Option<client::Model>,
 }
@@ -166,10 +188,15 @@ struct Looked {
 impl SqlDeals {
     /// Looks at all of a table, and stores nothing.
     async fn look(&self, access: &Access, new: &NewImport, sheet: &Sheet) -> Result<Looked> {
-        let columns = columns(new, sheet)?;
+        let entity = match new.kind {
+            ImportKind::Deals => Customized::Deal,
+            ImportKind::Clients => Customized::Client,
+        };
+        let fields = custom::fields_of(self.db.conn(), access.org.id, entity).await?;
+        let columns = columns(new, sheet, &fields)?;
         match new.kind {
-            ImportKind::Deals => self.look_at_deals(access, new, sheet, &columns).await,
-            ImportKind::Clients => self.look_at_clients(access, new, sheet, &columns).await,
+            ImportKind::Deals => self.look_at_deals(access, new, sheet, (&columns, &fields)).await,
+            ImportKind::Clients => self.look_at_clients(access, new, sheet, (&columns, &fields)).await,
         }
     }
 
@@ -178,7 +205,7 @@ impl SqlDeals {
         access: &Access,
         new: &NewImport,
         sheet: &Sheet,
-        columns: &HashMap<String, usize>,
+        (columns, fields): (&HashMap<String, usize>, &[custom_field::Model]),
     ) -> Result<Looked> {
         let conn = self.db.conn();
         let first = self.stage_meant(conn, access.org.id, None, None).await?;
@@ -189,7 +216,7 @@ impl SqlDeals {
             .collect();
         let (mut rows, mut faults, mut failed) = (Vec::new(), Vec::new(), 0);
         for row in &sheet.rows {
-            let mut place = Place { row, sheet, columns, wrong: Vec::new() };
+            let mut place = Place { row, sheet, columns, fields, wrong: Vec::new() };
             let read = self.read_deal(access, new.decimal_comma, (&stages, &first), &mut place);
             if place.wrong.is_empty() {
                 rows.push(read);
@@ -230,6 +257,7 @@ impl SqlDeals {
         let day = place.read("expected_close_date", "A day like 2025-09-01 is needed.", Day::parse);
         let percent = |cell: &str| cell.parse().ok().filter(|percent| (0..=100).contains(percent));
         let probability = place.read("probability", "A whole number from 0 to 100 is needed.", percent);
+        let custom = place.custom();
         let now = self.now();
         let deal = deal::Model {
             id: crate::DealId(0),
@@ -266,8 +294,9 @@ impl SqlDeals {
             created_at: now,
             updated_at: now,
             import_id: None,
+            custom: custom.stored.clone(),
         };
-        DealRow { client: place.get("client").to_owned(), deal, stage: stage.name.clone() }
+        DealRow { client: place.get("client").to_owned(), deal, stage: stage.name.clone(), custom }
     }
 
     async fn look_at_clients(
@@ -275,10 +304,10 @@ impl SqlDeals {
         access: &Access,
         new: &NewImport,
         sheet: &Sheet,
-        columns: &HashMap<String, usize>,
+        (columns, fields): (&HashMap<String, usize>, &[custom_field::Model]),
     ) -> Result<Looked> {
         let mut there = HashMap::new();
-        let emails = sheet.rows.iter().map(|row| Place { row, sheet, columns, wrong: Vec::new() });
+        let emails = sheet.rows.iter().map(|row| Place { row, sheet, columns, fields, wrong: Vec::new() });
         let emails: Vec<String> = emails.filter_map(|place| email_key(place.get("email"))).collect();
         for piece in emails.chunks(PIECE) {
             // Also those that the caller may not see: an address is an organization's once.
@@ -293,7 +322,8 @@ impl SqlDeals {
         let mut looked = Looked { rows: Rows::Clients(Vec::new()), faults: Vec::new(), failed: 0, skipped: 0 };
         let (mut rows, mut seen) = (Vec::new(), HashSet::new());
         for row in &sheet.rows {
-            let mut place = Place { row, sheet, columns, wrong: Vec::new() };
+            let mut place = Place { row, sheet, columns, fields, wrong: Vec::new() };
+            let custom = place.custom();
             let cell = |field: &str| place.get(field).to_owned();
             let new_client = NewClient {
                 name: cell("name"),
@@ -304,6 +334,7 @@ impl SqlDeals {
                 tax_id: cell("tax_id"),
                 notes: cell("notes"),
                 owner_id: None,
+                custom: BTreeMap::new(),
             };
             if let Err(report) = new_client.validate() {
                 place.refused(report.into());
@@ -330,7 +361,7 @@ impl SqlDeals {
             } else if known.is_some() && new.on_duplicate == OnDuplicate::Skip {
                 looked.skipped += 1;
             } else {
-                rows.push(ClientRow { new: new_client, there: known });
+                rows.push(ClientRow { new: new_client, custom, there: known });
             }
         }
         looked.rows = Rows::Clients(rows);
@@ -375,7 +406,9 @@ impl SqlDeals {
         let pad = usize::try_from(org.number_pad).unwrap_or(4);
         let mut models = Vec::new();
         let mut stages = HashMap::new();
+        let mut said = HashMap::new();
         for (number, row) in (first..).zip(rows) {
+            said.insert(number, &row.custom);
             let client = clients.get(&text::fold(&row.client)).ok_or(Error::NotFound("client"))?;
             let code = format!("{}{number:0pad$}", org.number_prefix);
             stages.insert(number, row.stage.as_str());
@@ -404,6 +437,15 @@ impl SqlDeals {
             .into_tuple()
             .all(conn)
             .await?;
+        let values: Vec<_> = stored
+            .iter()
+            .filter_map(|(id, number, _)| Some((said.get(number)?, *id)))
+            .flat_map(|(taken, id)| taken.rows(org.id, About::Deal(id)))
+            .collect();
+        // Few enough at once for the parameters of a statement.
+        for values in values.chunks(PIECE) {
+            custom_value::Entity::insert_many(values.iter().cloned()).exec_without_returning(conn).await?;
+        }
         let changes = stored.into_iter().map(|(id, number, stage)| stage_change::ActiveModel {
             id: NotSet,
             org_id: Set(org.id),
@@ -430,11 +472,19 @@ impl SqlDeals {
         let (caller, access) = act;
         access.may(Permission::ClientCreate)?;
         let now = self.now();
-        let (mut added, mut changed) = (Vec::new(), 0);
+        let (mut added, mut one_by_one, mut changed) = (Vec::new(), 0, 0);
         for row in rows {
             let Some(there) = &row.there else {
-                let model = new_client(access, &row.new, import, now);
-                added.push(client::ActiveModel { id: NotSet, ..model.into() }.reset_all());
+                let mut model = new_client(access, &row.new, import, now);
+                model.custom.clone_from(&row.custom.stored);
+                let model = client::ActiveModel { id: NotSet, ..model.into() }.reset_all();
+                if row.custom.stored.is_empty() {
+                    added.push(model);
+                } else {
+                    let id = model.insert(conn).await?.id;
+                    row.custom.clone().keep(conn, access.org.id, About::Client(id)).await?;
+                    one_by_one += 1;
+                }
                 continue;
             };
             super::lock::<client::Entity>(conn, there.id).await?;
@@ -453,13 +503,15 @@ impl SqlDeals {
                 }
             }
             derive(&mut after);
+            after.custom = row.custom.over(&before.custom);
+            row.custom.clone().keep(conn, access.org.id, About::Client(there.id)).await?;
             after.updated_at = now;
             store(conn, &before, &after).await?;
             self.rename_in_deals(conn, &after).await?;
             self.changed(conn, (caller, access), "deals.import_client", &before, &after).await?;
             changed += 1;
         }
-        let count = added.len() as u64;
+        let count = added.len() as u64 + one_by_one;
         if !added.is_empty() {
             client::Entity::insert_many(added).exec_without_returning(conn).await?;
         }
@@ -599,6 +651,7 @@ fn new_client(access: &Access, new: &NewClient, import: ImportId, now: guildhall
         created_at: now,
         updated_at: now,
         import_id: Some(import),
+        custom: String::new(),
     };
     derive(&mut row);
     row

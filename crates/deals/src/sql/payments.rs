@@ -16,7 +16,7 @@ use sea_orm::{
 use super::{People, SqlDeals, access::Access, next_number, run};
 use crate::{
     Amount, Currency, Day, Error, Filter, MemberId, NewPayment, NewRefund, NewReversal, OrganizationId, Payment,
-    PaymentId, PaymentKind, Payments, Place, Result, Verdict, Verification,
+    PaymentId, PaymentKind, Payments, Place, Result, Verdict, Verification, Viewed,
     entity::{commission, deal, member, payment},
     filter::{Field, Holds},
     money::{LIMIT, divide_half_even},
@@ -408,6 +408,7 @@ impl Payments for SqlDeals {
         let conn = self.db.conn();
         let access = self.enter(conn, caller, org).await?;
         access.may(Permission::PaymentRead)?;
+        let (filter, page) = self.through_view(conn, &access, Viewed::Payments, filter, page).await?;
         let mut select = payment::Entity::find().filter(payment::COLUMN.org_id.eq(access.org.id));
         if let Some(at) = at {
             let deal = access.deal_for(conn, at, Permission::PaymentRead).await?;

@@ -179,6 +179,8 @@ async fn forget(conn: &impl ConnectionTrait, row: &member::Model, clock: &Clock)
         run(conn, "DELETE FROM deals_member WHERE org_id = $1 AND id = $2", key).await?;
         return Ok(());
     }
+    let own = "DELETE FROM deals_view WHERE org_id = $1 AND member_id = $2 AND shared = 'private'";
+    run(conn, own, key).await?;
     let sql = "UPDATE deals_member SET user_id = NULL, status = 'gone', team_id = NULL, leads_team = false, \
                updated_at = $3 WHERE org_id = $1 AND id = $2";
     run(conn, sql, [row.org_id.into(), row.id.into(), clock.now().into()]).await?;

@@ -11,7 +11,7 @@ use sea_orm::{
 use super::{SqlDeals, access::Access, as_field, lock, store};
 use crate::{
     Activity, ClientId, DealId, Error, Filter, NewActivity, NewTask, OrganizationId, Place, Result, Task, TaskId,
-    TaskPatch, Work,
+    TaskPatch, Viewed, Work,
     entity::{activity, client, deal, task},
     filter::{Field, Holds},
     permission::Permission,
@@ -193,6 +193,7 @@ impl Work for SqlDeals {
     async fn tasks(&self, caller: &Caller, org: OrganizationId, filter: Filter, page: PageQuery) -> Result<Page<Task>> {
         let conn = self.db.conn();
         let access = self.enter_to(conn, caller, org, Permission::TaskRead).await?;
+        let (filter, page) = self.through_view(conn, &access, Viewed::Tasks, filter, page).await?;
         let fields = [
             Field { name: "id", column: task::Column::Id, holds: Holds::Number },
             Field { name: "client_id", column: task::Column::ClientId, holds: Holds::Number },

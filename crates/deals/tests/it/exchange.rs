@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use guildhall_deals::{
-    Amount, Clients, DealPatch, Deals, Exchange, Filter, Import, ImportKind, ImportMode, ImportStatus, NewClient,
-    NewImport, OnDuplicate, OrganizationId, Table,
+    Amount, Clients, CustomFields, Customized, DealPatch, Deals, Exchange, Filter, Import, ImportKind, ImportMode,
+    ImportStatus, NewClient, NewImport, OnDuplicate, OrganizationId, Table,
 };
 use guildhall_kernel::{IfMatch, idempotency::Made, idempotency::Once};
 
@@ -246,4 +246,37 @@ async fn a_table_of_many_pieces_is_whole_and_one_that_is_sent_twice_is_read_once
     let numbers: Vec<&str> = out.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
     let expected: Vec<String> = (1..=2500).map(|number| format!("DLID{number:04}")).collect();
     assert_eq!(numbers, expected);
+}
+
+#[tokio::test]
+async fn fields_of_ones_own_come_and_go_with_tables() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let field = |entity, key: &str| guildhall_deals::NewCustomField {
+        entity,
+        key: key.to_owned(),
+        name: key.to_owned(),
+        kind: guildhall_deals::CustomKind::Number,
+        options: Vec::new(),
+        is_required: false,
+    };
+    for new in [field(Customized::Deal, "size"), field(Customized::Client, "staff")] {
+        harness.create_custom_field(me, org, new).await.unwrap();
+    }
+    let wrong = import(&harness, org, table(ImportKind::Deals, "title,client,cf_size\na,b,many\n")).await;
+    assert_eq!((wrong.status, wrong.errors[0].column.as_str()), (ImportStatus::Refused, "cf_size"));
+    let file = "title,client,cf_size\na,b,1.50\nc,b,\n";
+    assert_eq!(import(&harness, org, table(ImportKind::Deals, file)).await.created, 2);
+    assert_eq!(harness.titles(1, org, &[("cf_size", "1.5")]).await, ["a"]);
+    let written = text(harness.export_deals(me, org, Filter::default()).await.unwrap()).await;
+    let lines: Vec<&str> = written.lines().collect();
+    assert!(lines[0].ends_with(",cf_size") && lines[1].ends_with(",1.5") && lines[2].ends_with(','), "{written}");
+
+    let first = import(&harness, org, table(ImportKind::Clients, "name,email,cf_staff\nx,x@y,3\ny,,\n")).await;
+    assert_eq!((first.created, first.updated), (2, 0), "{:?}", first.errors);
+    let update =
+        NewImport { on_duplicate: OnDuplicate::Update, ..table(ImportKind::Clients, "name,email,cf_staff\nx,x@y,4\n") };
+    assert_eq!(import(&harness, org, update).await.updated, 1);
+    let found = harness.clients(me, org, Filter::new([("cf_staff", "4")]), page()).await.unwrap().results;
+    assert_eq!(found.iter().map(|client| client.name.as_str()).collect::<Vec<_>>(), ["x"]);
 }

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     ops::Deref,
     sync::{
         Arc,
@@ -186,6 +187,7 @@ pub(crate) fn deal(client: ClientId, title: &str, value: &str) -> NewDeal {
         source: String::new(),
         expected_close_date: None,
         owner_id: None,
+        custom: BTreeMap::new(),
     }
 }
 

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use axum::{Router, body::Body, http::Request};
 use guildhall_deals::{
-    ClientId, ClientStub, Currency, Deal, DealId, DealStatus, DealsState, Error, MockClients, MockDeals, MockExchange,
-    MockMembers, MockOrganizations, MockPayments, MockPipelines, MockReports, MockTrash, MockWork, OrganizationId,
-    PaymentStatus, PipelineId, StageId, Verification, router,
+    ClientId, ClientStub, Currency, Deal, DealId, DealStatus, DealsState, Error, MockClients, MockCustomFields,
+    MockDeals, MockExchange, MockMembers, MockOrganizations, MockPayments, MockPipelines, MockReports, MockTrash,
+    MockViews, MockWork, OrganizationId, PaymentStatus, PipelineId, StageId, Verification, router,
 };
 use guildhall_kernel::{
     Page, Roles, Timestamp,
@@ -23,6 +23,8 @@ async fn client(make: impl FnOnce(&mut MockDeals, &mut MockOrganizations)) -> Te
         deals: Arc::new(deals),
         pipelines: Arc::new(MockPipelines::new()),
         payments: Arc::new(MockPayments::new()),
+        fields: Arc::new(MockCustomFields::new()),
+        views: Arc::new(MockViews::new()),
         work: Arc::new(MockWork::new()),
         reports: Arc::new(MockReports::new()),
         exchange: Arc::new(MockExchange::new()),
@@ -64,6 +66,7 @@ fn deal() -> Deal {
         verification_note: String::new(),
         owner: None,
         created_by: None,
+        custom: Default::default(),
         archived_at: None,
         created_at: Timestamp::EPOCH,
         updated_at: Timestamp::EPOCH,
@@ -75,7 +78,7 @@ fn shown() -> serde_json::Value {
         "id": 17, "number": "DLID0001", "deal_id": "DLID0001", "title": "Website", "description": "",
         "client": {"id": 4, "name": "Global Corp"}, "client_id": 4, "contact_id": null, "pipeline_id": 1,
         "stage": "lead", "stage_id": 1, "stage_entered_at": "1970-01-01T00:00:00.000000Z", "status": "open",
-        "value": "1200.50", "currency": "EUR", "paid_total": "0.00", "verified_total": "0.00", "balance": "1200.50",
+        "value": "1200.50", "currency": "EUR", "custom": {}, "paid_total": "0.00", "verified_total": "0.00", "balance": "1200.50",
         "payment_status": "unpaid", "probability": 10, "source": "", "expected_close_date": null, "closed_at": null,
         "lost_reason": "", "verification_status": "pending", "verification_note": "", "owner": null,
         "created_by": null, "archived_at": null, "created_at": "1970-01-01T00:00:00.000000Z",
@@ -94,7 +97,8 @@ async fn adding_a_deal_answers_201_and_a_replay_says_so() {
             });
     })
     .await;
-    let body = json!({"title": "Website", "value": "1200.50", "currency": "EUR", "client_id": 5, "unknown": 1});
+    let body =
+        json!({"title": "Website", "value": "1200.50", "currency": "EUR", "custom": {}, "client_id": 5, "unknown": 1});
     let path = "/api/crm/organizations/3/clients/4/deals/";
     let answer = client.post(path, body.clone()).await;
     assert_eq!((answer.status.as_u16(), answer.json()), (201, shown()));

@@ -5,6 +5,7 @@ mod board;
 mod cleanup;
 mod clients;
 mod crossing;
+mod custom;
 mod deals;
 mod exchange;
 mod harness;

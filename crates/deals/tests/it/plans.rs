@@ -1,7 +1,8 @@
 //! How the databases run what grows: nothing reads a table but by an index.
 
 use guildhall_deals::{
-    Clients, Deals, Filter, Lane, Members, Organizations, Payments, Period, Pipelines, Reports, Trash, Work,
+    Clients, CustomFields, CustomKind, Customized, Deals, Filter, Lane, Members, NewCustomField, Organizations,
+    Payments, Period, Pipelines, Reports, Trash, Views, Work,
 };
 use guildhall_kernel::{PageQuery, SliceQuery, testing::assert_plans};
 
@@ -60,6 +61,20 @@ async fn lists_and_acts_read_by_indexes() {
         assert_plans(db, TABLES, "dashboard", harness.dashboard(me, org, period())).await.unwrap();
     }
     let me = &person(1);
+    let new = NewCustomField {
+        entity: Customized::Deal,
+        key: "size".to_owned(),
+        name: "Size".to_owned(),
+        kind: CustomKind::Number,
+        options: Vec::new(),
+        is_required: false,
+    };
+    harness.create_custom_field(me, org, new).await.unwrap();
+    for filter in [("cf_size", "1"), ("cf_size__gte", "1"), ("cf_size__isnull", "false")] {
+        let list = harness.deals.deals(me, org, None, Filter::new([filter]), page());
+        assert_plans(db, TABLES, filter.0, list).await.unwrap();
+    }
+    assert_plans(db, TABLES, "views", harness.views(me, org, None, page())).await.unwrap();
     let found = Filter::new([("q", "global")]);
     assert_plans(db, TABLES, "clients", harness.clients(me, org, found, page())).await.unwrap();
     let pipeline = harness.pipelines(me, org, page()).await.unwrap().results[0].id;

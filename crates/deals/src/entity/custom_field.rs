@@ -1,0 +1,26 @@
+use guildhall_kernel::Timestamp;
+use sea_orm::entity::prelude::*;
+
+use crate::{CustomFieldId, CustomKind, Customized, OrganizationId};
+
+/// A field that an organization has added to its clients or deals.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "deals_custom_field")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: CustomFieldId,
+    pub org_id: OrganizationId,
+    pub entity: Customized,
+    /// What programs call it.
+    pub key: String,
+    pub name: String,
+    pub kind: CustomKind,
+    /// JSON: what may be chosen.
+    pub options: String,
+    pub is_required: bool,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
