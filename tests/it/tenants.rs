@@ -46,6 +46,13 @@ async fn furnished(server: &TestServer, owner: &str, word: &str) -> BTreeMap<&'s
     let (pipeline, stage) = (id(pipeline), id(&pipeline["stages"][0]));
     let task = id(&post(format!("{at}tasks/"), json!({"title": word, "deal_id": deal})).await);
     post(format!("{at}deals/{deal}/activity/"), json!({"content": word})).await;
+    let new = json!({"entity": "deal", "key": "own", "name": word, "kind": "text"});
+    let field = id(&post(format!("{at}custom-fields/"), new).await);
+    let view =
+        id(&post(format!("{at}views/"), json!({"entity": "deals", "name": word, "shared": "organization"})).await);
+    let line = id(&post(format!("{at}deals/{deal}/lines/"), json!({"name": word, "unit_price": "10"})).await);
+    let file = server.request(Method::POST, &format!("{at}deals/{deal}/files/")).header("authorization", owner);
+    let file = id(&server.send(file.multipart(form(word))).await.json());
     let import = server.request(Method::POST, &format!("{at}imports/")).header("authorization", owner);
     let import = id(&server.send(import.multipart(form(word))).await.json());
     let trashed = id(&post(format!("{at}deals/"), new).await);
@@ -63,6 +70,10 @@ async fn furnished(server: &TestServer, owner: &str, word: &str) -> BTreeMap<&'s
         ("pipeline", pipeline),
         ("stage", stage),
         ("task", task),
+        ("field", field),
+        ("view", view),
+        ("line", line),
+        ("file", file),
         ("import", import),
         ("deletion", deletion),
     ])
@@ -74,7 +85,11 @@ fn body(ids: &BTreeMap<&'static str, i64>, path: &str) -> Value {
         "name": "x", "title": "x", "first_name": "x", "amount": "1", "method": "bank", "user_id": 1, "to_user_id": 1,
         "role_id": ids["role"], "team_id": ids["team"], "stage": ids["stage"], "client_id": ids["client"],
         "content": "x", "contact_id": ids["contact"], "pipeline_id": ids["pipeline"],
+        "entity": "deal", "key": "x", "kind": "text", "unit_price": "1",
     });
+    if path.ends_with("/views/") {
+        body["entity"] = json!("deals");
+    }
     if path.ends_with("/reorder/") {
         body["stages"] = json!([ids["stage"]]);
     }
@@ -120,7 +135,7 @@ async fn an_organization_does_not_exist_for_others_and_lends_them_nothing() {
                         server.request(method.clone(), &format!("{path}{query}")).header("authorization", &eve);
                     let request = if method == Method::GET {
                         request
-                    } else if path.ends_with("/imports/") {
+                    } else if ["/imports/", "/files/", "/receipt/"].iter().any(|end| path.ends_with(end)) {
                         request.multipart(form("x"))
                     } else {
                         request.json(&body(&theirs, &path))

@@ -3,8 +3,8 @@
 use guildhall_kernel::admin::Model;
 
 use crate::entity::{
-    activity, client, commission, contact, counter, custom_field, custom_value, deal, deletion, import, member,
-    merged_client, organization, payment, pipeline, role, stage, stage_change, task, team, view,
+    activity, client, commission, contact, counter, custom_field, custom_value, deal, deal_file, deletion, import,
+    line, member, merged_client, organization, payment, pipeline, role, stage, stage_change, task, team, view,
 };
 
 /// Every table of this crate.
@@ -67,6 +67,14 @@ pub fn admin() -> Vec<Model> {
             "member_id",
             "shared",
         ]),
+        Model::new(line::Entity, "line of a deal")
+            .list(&["name", "deal_id", "quantity_micro", "unit_minor", "total_minor"])
+            .filters(&["org_id", "deal_id"])
+            .read_only(),
+        Model::new(deal_file::Entity, "file about a deal")
+            .list(&["name", "deal_id", "payment_id", "content_type", "size", "added_by"])
+            .filters(&["org_id", "deal_id"])
+            .read_only(),
         Model::new(merged_client::Entity, "merged client").list(&["org_id", "old_id", "client_id"]).read_only(),
         Model::new(import::Entity, "import")
             .list(&["file_name", "kind", "status", "created", "failed", "org_id", "created_at"])

@@ -9,8 +9,10 @@ pub(crate) mod counter;
 pub(crate) mod custom_field;
 pub(crate) mod custom_value;
 pub(crate) mod deal;
+pub(crate) mod deal_file;
 pub(crate) mod deletion;
 pub(crate) mod import;
+pub(crate) mod line;
 pub(crate) mod member;
 pub(crate) mod merged_client;
 pub(crate) mod organization;
@@ -41,8 +43,10 @@ mod tests {
             table(custom_field::Entity),
             table(custom_value::Entity),
             table(deal::Entity),
+            table(deal_file::Entity),
             table(deletion::Entity),
             table(import::Entity),
+            table(line::Entity),
             table(member::Entity),
             table(merged_client::Entity),
             table(organization::Entity),

@@ -21,27 +21,28 @@ pub(crate) use model::ImportForm;
 pub use model::{
     Activity, ActivityId, ActivityKind, Board, BoardColumn, Change, Cleaned, Client, ClientId, ClientPatch, ClientStub,
     Closing, Contact, ContactId, ContactPatch, Conversion, CustomField, CustomFieldId, CustomFieldPatch, CustomKind,
-    Customized, Dashboard, Day, Deal, DealId, DealPatch, DealStatus, DeletedKind, Deletion, DeletionId,
-    DeletionPreview, Duplicate, Earned, Fault, Handover, Holding, Import, ImportId, ImportKind, ImportMode,
-    ImportStatus, Lane, Link, Member, MemberId, MemberPatch, MemberStatus, Merging, MonthAmount, Move, NewActivity,
-    NewClient, NewContact, NewCustomField, NewDeal, NewImport, NewMember, NewOrganization, NewPayment, NewPipeline,
-    NewRefund, NewReversal, NewRole, NewStage, NewTask, NewTeam, NewView, Node, OnDuplicate, Organization,
-    OrganizationId, OrganizationPatch, Overpayment, Own, Payment, PaymentId, PaymentKind, PaymentMethod, PaymentStatus,
-    Period, Pipeline, PipelineFilter, PipelineId, PipelinePatch, PipelineReport, Place, Reassigned, Receivable, Role,
-    RoleId, RolePatch, RoleStub, Sharing, Stage, StageChange, StageEntered, StageId, StageOrder, StagePatch, StageRef,
-    StageRemoval, StageTotals, Standing, Table, Task, TaskId, TaskPatch, Team, TeamId, TeamPatch, Total, Verdict,
-    Verification, View, ViewId, ViewPatch, Viewed,
+    Customized, Dashboard, Day, Deal, DealFile, DealFileId, DealId, DealPatch, DealStatus, DeletedKind, Deletion,
+    DeletionId, DeletionPreview, Duplicate, Earned, Fault, Handover, Holding, Import, ImportId, ImportKind, ImportMode,
+    ImportStatus, Lane, Line, LineId, LinePatch, Link, Member, MemberId, MemberPatch, MemberStatus, Merging,
+    MonthAmount, Move, NewActivity, NewClient, NewContact, NewCustomField, NewDeal, NewImport, NewLine, NewMember,
+    NewOrganization, NewPayment, NewPipeline, NewRefund, NewReversal, NewRole, NewStage, NewTask, NewTeam, NewView,
+    Node, OnDuplicate, Organization, OrganizationId, OrganizationPatch, Overpayment, Own, Payment, PaymentId,
+    PaymentKind, PaymentMethod, PaymentStatus, Period, Pipeline, PipelineFilter, PipelineId, PipelinePatch,
+    PipelineReport, Place, Reassigned, Receivable, Role, RoleId, RolePatch, RoleStub, Sharing, Stage, StageChange,
+    StageEntered, StageId, StageOrder, StagePatch, StageRef, StageRemoval, StageTotals, Standing, Table, Task, TaskId,
+    TaskPatch, Team, TeamId, TeamPatch, Total, Verdict, Verification, View, ViewId, ViewPatch, Viewed,
 };
 pub use money::{Amount, Currency};
 pub use permission::{CatalogueEntry, catalogue};
 pub use routes::{DealsState, openapi, router};
 pub use service::{
-    Clients, CustomFields, Deals, Exchange, Members, Organizations, Payments, Pipelines, Reports, Trash, Views, Work,
+    Clients, CustomFields, DealFiles, Deals, Exchange, Lines, Members, Organizations, Payments, Pipelines, Reports,
+    Trash, Views, Work,
 };
 pub use sql::{Accounts, Host, Refusal, Removal, SqlDeals, Which};
 
 #[cfg(feature = "testing")]
 pub use service::{
-    MockClients, MockCustomFields, MockDeals, MockExchange, MockMembers, MockOrganizations, MockPayments,
-    MockPipelines, MockReports, MockTrash, MockViews, MockWork,
+    MockClients, MockCustomFields, MockDealFiles, MockDeals, MockExchange, MockLines, MockMembers, MockOrganizations,
+    MockPayments, MockPipelines, MockReports, MockTrash, MockViews, MockWork,
 };

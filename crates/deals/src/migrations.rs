@@ -42,6 +42,19 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
     all.push(Box::new(migration!("m20250101_000250_deals_work")));
     all.push(Box::new(migration!("m20250101_000260_deals_imports")));
     all.push(Box::new(migration!("m20250101_000270_deals_custom")));
+    all.push(Box::new(migration!("m20250101_000280_deals_lines")));
+    let files_gone = SqlMigration::new("m20250101_000281_deals_files_gone", "", "")
+        .only(
+            DbBackend::Sqlite,
+            include_str!("migrations/m20250101_000281_deals_files_gone_sqlite.up.sql"),
+            include_str!("migrations/m20250101_000281_deals_files_gone_sqlite.down.sql"),
+        )
+        .only(
+            DbBackend::Postgres,
+            include_str!("migrations/m20250101_000281_deals_files_gone_postgres.up.sql"),
+            include_str!("migrations/m20250101_000281_deals_files_gone_postgres.down.sql"),
+        );
+    all.push(Box::new(files_gone));
     all
 }
 

@@ -4,6 +4,7 @@ mod clients;
 mod custom;
 mod deals;
 mod exchange;
+mod lines;
 mod organizations;
 mod payments;
 mod reports;
@@ -30,6 +31,7 @@ pub use deals::{
 };
 pub(crate) use exchange::ImportForm;
 pub use exchange::{Fault, Import, ImportKind, ImportMode, ImportStatus, NewImport, OnDuplicate, Table};
+pub use lines::{DealFile, Line, LinePatch, NewLine};
 pub use organizations::{
     Handover, Holding, Member, MemberPatch, MemberStatus, NewMember, NewOrganization, NewRole, NewTeam, Organization,
     OrganizationPatch, Overpayment, Own, Reassigned, Role, RolePatch, RoleStub, Team, TeamPatch,
@@ -98,6 +100,14 @@ define_id!(
 define_id!(
     /// A field of an organization's own.
     CustomFieldId
+);
+define_id!(
+    /// A line of a deal.
+    LineId
+);
+define_id!(
+    /// A file about a deal.
+    DealFileId
 );
 define_id!(
     /// A list as somebody wants to see it again.

@@ -156,6 +156,16 @@ pub(crate) fn write_fixed_point(units: i64, places: usize) -> String {
     format!("{sign}{whole}{point}{rest}")
 }
 
+impl Amount {
+    /// The number in units of the last of so many digits after the point; nothing is rounded.
+    ///
+    /// # Errors
+    /// In words for people.
+    pub(crate) fn units(&self, places: usize) -> Result<i64, String> {
+        fixed_point(&self.0, places)
+    }
+}
+
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Typed;

@@ -4,6 +4,7 @@ mod clients;
 mod custom;
 mod deals;
 mod exchange;
+mod lines;
 mod members;
 mod organizations;
 mod payments;
@@ -22,8 +23,8 @@ use utoipa::{IntoParams, openapi::OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    Clients, CustomFields, Deals, Exchange, Members, Organizations, Payments, Pipelines, Reports, SqlDeals, Trash,
-    Views, Work,
+    Clients, CustomFields, DealFiles, Deals, Exchange, Lines, Members, Organizations, Payments, Pipelines, Reports,
+    SqlDeals, Trash, Views, Work,
 };
 
 /// What the routes need.
@@ -41,6 +42,10 @@ pub struct DealsState {
     pub pipelines: Arc<dyn Pipelines>,
     /// What was paid for them.
     pub payments: Arc<dyn Payments>,
+    /// What deals are made up of.
+    pub lines: Arc<dyn Lines>,
+    /// Files about them.
+    pub deal_files: Arc<dyn DealFiles>,
     /// Fields of organizations' own.
     pub fields: Arc<dyn CustomFields>,
     /// Lists as people want to see them again.
@@ -72,6 +77,8 @@ impl DealsState {
             deals: all.clone(),
             pipelines: all.clone(),
             payments: all.clone(),
+            lines: all.clone(),
+            deal_files: all.clone(),
             fields: all.clone(),
             views: all.clone(),
             work: all.clone(),
@@ -103,6 +110,7 @@ fn routes() -> OpenApiRouter<DealsState> {
         .merge(pipelines::routes())
         .merge(deals::routes())
         .merge(payments::routes())
+        .merge(lines::routes())
         .merge(custom::routes())
         .merge(views::routes())
         .merge(work::routes())

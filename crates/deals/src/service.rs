@@ -4,6 +4,7 @@ mod clients;
 mod custom;
 mod deals;
 mod exchange;
+mod lines;
 mod members;
 mod organizations;
 mod payments;
@@ -17,6 +18,7 @@ pub use clients::Clients;
 pub use custom::CustomFields;
 pub use deals::Deals;
 pub use exchange::Exchange;
+pub use lines::{DealFiles, Lines};
 pub use members::Members;
 pub use organizations::Organizations;
 pub use payments::Payments;
@@ -28,7 +30,17 @@ pub use work::Work;
 
 #[cfg(feature = "testing")]
 pub use self::{
-    clients::MockClients, custom::MockCustomFields, deals::MockDeals, exchange::MockExchange, members::MockMembers,
-    organizations::MockOrganizations, payments::MockPayments, pipelines::MockPipelines, reports::MockReports,
-    trash::MockTrash, views::MockViews, work::MockWork,
+    clients::MockClients,
+    custom::MockCustomFields,
+    deals::MockDeals,
+    exchange::MockExchange,
+    lines::{MockDealFiles, MockLines},
+    members::MockMembers,
+    organizations::MockOrganizations,
+    payments::MockPayments,
+    pipelines::MockPipelines,
+    reports::MockReports,
+    trash::MockTrash,
+    views::MockViews,
+    work::MockWork,
 };

@@ -37,7 +37,7 @@ macro_rules! kept {
 kept!(
     organization "organization", role "role", team "team", member "member", client "client", contact "contact",
     pipeline "pipeline", stage "stage", deal "deal", payment "payment",
-    task "task", custom_field "custom_field"
+    task "task", custom_field "custom_field", line "line"
 );
 
 fn to_json(value: sea_orm::Value) -> Value {

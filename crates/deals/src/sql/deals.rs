@@ -21,7 +21,7 @@ use super::{
     clients::names,
     contacts,
     custom::{self, About},
-    lock, next_number, number,
+    lines, lock, next_number, number,
     pipelines::{required_fields, stages_of},
     store,
 };
@@ -446,6 +446,24 @@ pub(super) struct Opened {
     pub(super) after: deal::Model,
 }
 
+impl Opened {
+    /// What it means for a deal that it is worth something else than before.
+    pub(super) fn settle_worth(&mut self) -> Result<()> {
+        let Self { access, before, after } = self;
+        if after.value_minor == before.value_minor && after.currency == before.currency {
+            return Ok(());
+        }
+        if after.value_minor < after.received_minor && !access.org.takes_credit {
+            let paid = after.currency.format(i128::from(after.received_minor));
+            return Err(Error::field("value", format!("{paid} was paid already.")));
+        }
+        // What was verified is no longer what it says.
+        after.verification = Verification::Pending;
+        after.verification_note.clear();
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Deals for SqlDeals {
     async fn deals(
@@ -733,7 +751,7 @@ async fn last_stage(conn: &impl ConnectionTrait, row: &deal::Model) -> Result<Op
 
 impl SqlDeals {
     async fn apply(&self, conn: &impl ConnectionTrait, opened: &mut Opened, patch: &DealPatch) -> Result<()> {
-        let Opened { access, before, after } = opened;
+        let Opened { before, after, .. } = &mut *opened;
         for (field, change) in [
             (&mut after.title, &patch.title),
             (&mut after.description, &patch.description),
@@ -748,6 +766,10 @@ impl SqlDeals {
             let client = client.ok_or(Error::ClientNotFound(before.client_id))?;
             after.search_text = search_text(&after.title, &after.code, &client);
         }
+        if (patch.value.is_some() || patch.currency.is_some()) && lines::has_lines(conn, before).await? {
+            let field = if patch.value.is_some() { "value" } else { "currency" };
+            return Err(Error::field(field, "The deal is worth what its lines are worth: change those."));
+        }
         if let Some(currency) = patch.currency.as_ref().filter(|currency| **currency != before.currency) {
             let sql = "SELECT COUNT(*) FROM deals_payment WHERE org_id = $1 AND deal_id = $2";
             if number(conn, sql, [before.org_id.into(), before.id.into()]).await? > 0 {
@@ -760,16 +782,8 @@ impl SqlDeals {
         } else if let Some(value) = &patch.value {
             after.value_minor = worth(value, &before.currency)?;
         }
-        let worth_changed = after.value_minor != before.value_minor || after.currency != before.currency;
-        if worth_changed && after.value_minor < after.received_minor && !access.org.takes_credit {
-            let paid = after.currency.format(i128::from(after.received_minor));
-            return Err(Error::field("value", format!("{paid} was paid already.")));
-        }
-        if worth_changed {
-            // What was verified is no longer what it says.
-            after.verification = Verification::Pending;
-            after.verification_note.clear();
-        }
+        opened.settle_worth()?;
+        let Opened { access, before, after } = opened;
         if let Some(contact) = patch.contact_id {
             if let Some(contact) = contact {
                 let found = contacts::find(conn, access, before.client_id, contact).await;

@@ -102,7 +102,7 @@ struct Act<'a> {
 
 impl SqlDeals {
     /// An entry about a deal.
-    async fn find_payment(
+    pub(super) async fn find_payment(
         &self,
         conn: &impl ConnectionTrait,
         deal: &deal::Model,

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use axum::{Router, body::Body, http::Request};
 use guildhall_deals::{
     ClientId, ClientStub, Currency, Deal, DealId, DealStatus, DealsState, Error, MockClients, MockCustomFields,
-    MockDeals, MockExchange, MockMembers, MockOrganizations, MockPayments, MockPipelines, MockReports, MockTrash,
-    MockViews, MockWork, OrganizationId, PaymentStatus, PipelineId, StageId, Verification, router,
+    MockDealFiles, MockDeals, MockExchange, MockLines, MockMembers, MockOrganizations, MockPayments, MockPipelines,
+    MockReports, MockTrash, MockViews, MockWork, OrganizationId, PaymentStatus, PipelineId, StageId, Verification,
+    router,
 };
 use guildhall_kernel::{
     Page, Roles, Timestamp,
@@ -23,6 +24,8 @@ async fn client(make: impl FnOnce(&mut MockDeals, &mut MockOrganizations)) -> Te
         deals: Arc::new(deals),
         pipelines: Arc::new(MockPipelines::new()),
         payments: Arc::new(MockPayments::new()),
+        lines: Arc::new(MockLines::new()),
+        deal_files: Arc::new(MockDealFiles::new()),
         fields: Arc::new(MockCustomFields::new()),
         views: Arc::new(MockViews::new()),
         work: Arc::new(MockWork::new()),

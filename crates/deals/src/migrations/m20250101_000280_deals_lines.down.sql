@@ -1,0 +1,2 @@
+DROP TABLE deals_file;
+DROP TABLE deals_line;

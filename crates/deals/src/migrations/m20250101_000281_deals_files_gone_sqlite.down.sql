@@ -1,0 +1,1 @@
+DROP TRIGGER deals_file_gone;
