@@ -21,6 +21,7 @@ pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHa
     let all: Vec<Arc<dyn Job>> = vec![
         Arc::new(services.accounts.clone()),
         Arc::new(services.files.clone()),
+        Arc::new(services.deals.clone()),
         Arc::new(Pruning::new(services.db.clone(), Clock::system())),
     ];
     let jobs = Jobs::new(services.db.clone(), Clock::system(), all);
@@ -33,7 +34,8 @@ pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHa
         }
     });
     let previews = Box::pin(read_previews(services.clone()));
-    let mut tasks = vec![until(calibration), until(Box::pin(do_jobs(jobs))), until(previews)];
+    let webhooks = Box::pin(tell_webhooks(services.clone()));
+    let mut tasks = vec![until(calibration), until(Box::pin(do_jobs(jobs))), until(previews), until(webhooks)];
     if services.mailer.is_some() {
         tasks.push(until(Box::pin(deliver(services.clone()))));
     }
@@ -67,11 +69,24 @@ async fn read_previews(services: Services) {
     }
 }
 
+/// Tells webhooks what has happened.
+async fn tell_webhooks(services: Services) {
+    let mut news = services.outbox.news();
+    loop {
+        // Either somebody here has left something, or perhaps another process has.
+        let _ = tokio::time::timeout(PAUSE, news.changed()).await;
+        if let Err(error) = services.outbox.carry(&services.deals).await {
+            tracing::error!(%error, "the outbox could not be read");
+        }
+    }
+}
+
 async fn deliver(services: Services) {
     let Some(mailer) = services.mailer else { return };
+    let mut news = services.outbox.news();
     loop {
         // Either somebody here has posted something, or perhaps another process has.
-        let _ = tokio::time::timeout(PAUSE, services.outbox.woken()).await;
+        let _ = tokio::time::timeout(PAUSE, news.changed()).await;
         if let Err(error) = services.outbox.deliver(&*mailer).await {
             tracing::error!(%error, "the outbox could not be read");
         }

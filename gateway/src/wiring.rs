@@ -13,8 +13,9 @@ use guildhall_kernel::{
     Clock, Db, Outbox, PublicUrl,
     db::sqlite_file,
     file::{self, Files, FolderStore, Store},
+    letter::Letterhead,
     mail::Mailer,
-    web::Web,
+    web::{Post, Web},
 };
 use guildhall_platform::{InvalidMailServer, PublicWeb, S3Store, SmtpMailer};
 use guildhall_web::Web as Pages;
@@ -101,8 +102,15 @@ impl Services {
         };
         let accounts = SqlAccounts::open(db.clone(), settings.accounts.clone(), host).await?;
         let mailer = mailer(settings)?;
-        let host =
-            guildhall_deals::Host { clock: clock.clone(), directory: Arc::new(accounts.clone()), files: files.clone() };
+        let web = web();
+        let host = guildhall_deals::Host {
+            clock: clock.clone(),
+            directory: Arc::new(accounts.clone()),
+            files: files.clone(),
+            outbox: outbox.clone(),
+            post: web.clone().map(|web| web as Arc<dyn Post>),
+            letterhead: Letterhead { service: settings.server.name.clone(), home: settings.accounts.home(&url)? },
+        };
         let deals = SqlDeals::new(db.clone(), host);
         let host = guildhall_community::Host {
             clock,
@@ -110,7 +118,7 @@ impl Services {
             users: UserTable { name: "users", search_key: "username_key" },
             outbox: outbox.clone(),
             files: files.clone(),
-            web: web(settings),
+            web: web.filter(|_| settings.community.link_previews).map(|web| web as Arc<dyn Web>),
             name: settings.server.name.clone(),
             mount: url.join(mounts::COMMUNITY).parse()?,
             home: settings.accounts.home(&url)?,
@@ -170,15 +178,12 @@ fn store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
     }
 }
 
-/// What reads pages of the Internet, if the settings want it and this machine can.
-fn web(settings: &Settings) -> Option<Arc<dyn Web>> {
-    if !settings.community.link_previews {
-        return None;
-    }
+/// What reads pages of the Internet and tells webhooks, if this machine can.
+fn web() -> Option<Arc<PublicWeb>> {
     match PublicWeb::new() {
         Ok(web) => Some(Arc::new(web)),
         Err(error) => {
-            tracing::warn!(%error, "links get no previews: pages cannot be read over TLS");
+            tracing::warn!(%error, "links get no previews and webhooks are told nothing: there is no TLS");
             None
         }
     }

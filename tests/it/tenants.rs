@@ -50,6 +50,9 @@ async fn furnished(server: &TestServer, owner: &str, word: &str) -> BTreeMap<&'s
     let field = id(&post(format!("{at}custom-fields/"), new).await);
     let view =
         id(&post(format!("{at}views/"), json!({"entity": "deals", "name": word, "shared": "organization"})).await);
+    let new = json!({"url": format!("https://{word}.example.org/")});
+    let webhook = id(&post(format!("{at}webhooks/"), new).await);
+    let delivery = id(&post(format!("{at}webhooks/{webhook}/test/"), json!({})).await);
     let line = id(&post(format!("{at}deals/{deal}/lines/"), json!({"name": word, "unit_price": "10"})).await);
     let file = server.request(Method::POST, &format!("{at}deals/{deal}/files/")).header("authorization", owner);
     let file = id(&server.send(file.multipart(form(word))).await.json());
@@ -72,6 +75,8 @@ async fn furnished(server: &TestServer, owner: &str, word: &str) -> BTreeMap<&'s
         ("task", task),
         ("field", field),
         ("view", view),
+        ("webhook", webhook),
+        ("delivery", delivery),
         ("line", line),
         ("file", file),
         ("import", import),
@@ -85,7 +90,7 @@ fn body(ids: &BTreeMap<&'static str, i64>, path: &str) -> Value {
         "name": "x", "title": "x", "first_name": "x", "amount": "1", "method": "bank", "user_id": 1, "to_user_id": 1,
         "role_id": ids["role"], "team_id": ids["team"], "stage": ids["stage"], "client_id": ids["client"],
         "content": "x", "contact_id": ids["contact"], "pipeline_id": ids["pipeline"],
-        "entity": "deal", "key": "x", "kind": "text", "unit_price": "1",
+        "entity": "deal", "key": "x", "kind": "text", "unit_price": "1", "url": "https://example.org/",
     });
     if path.ends_with("/views/") {
         body["entity"] = json!("deals");

@@ -54,8 +54,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let accounts = SqlAccounts::open(db, Settings::default(), host).await?;
     accounts.calibrate().await?;
     tokio::spawn(async move {
-        loop {
-            outbox.woken().await;
+        let mut news = outbox.news();
+        while news.changed().await.is_ok() {
             let _ = outbox.deliver(&Printer).await;
         }
     });

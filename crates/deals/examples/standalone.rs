@@ -9,9 +9,10 @@ use std::{error::Error, sync::Arc};
 use async_trait::async_trait;
 use guildhall_deals::{DealsState, Host, SqlDeals, migrations, router};
 use guildhall_kernel::{
-    self as kernel, Auth, Authenticate, Caller, Clock, Credentials, Db, Directory, HostTables, Kind, Person, PublicUrl,
-    Roles, UserId,
+    self as kernel, Auth, Authenticate, Caller, Clock, Credentials, Db, Directory, HostTables, Kind, Outbox, Person,
+    PublicUrl, Roles, UserId,
     file::{Files, FolderStore},
+    letter::Letterhead,
 };
 use sea_orm::ConnectionTrait;
 
@@ -55,7 +56,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let clock = Clock::system();
     let store = Arc::new(FolderStore::new(folder.join("files")));
     let files = Files::open(db.clone(), store, clock.clone(), url.clone(), 10 << 20).await?;
-    let deals = SqlDeals::new(db, Host { clock, directory: Arc::new(People), files });
+    let outbox = Outbox::new(db.clone(), clock.clone());
+    let letterhead = Letterhead { service: "Example".to_owned(), home: "http://127.0.0.1:8001".parse()? };
+    // Nothing is sent from here: no letters, and nothing to webhooks.
+    let host = Host { clock, directory: Arc::new(People), files, outbox, post: None, letterhead };
+    let deals = SqlDeals::new(db, host);
     let state = DealsState::new(&deals, Auth::new(People), url);
     let app = axum::Router::new().nest("/crm", router(state).into());
     Ok(axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8001").await?, app).await?)

@@ -3,8 +3,9 @@
 use guildhall_kernel::admin::Model;
 
 use crate::entity::{
-    activity, client, commission, contact, counter, custom_field, custom_value, deal, deal_file, deletion, import,
-    line, member, merged_client, organization, payment, pipeline, role, stage, stage_change, task, team, view,
+    activity, client, commission, contact, counter, custom_field, custom_value, deal, deal_file, deletion, delivery,
+    import, line, member, merged_client, organization, payment, pipeline, role, stage, stage_change, task, team, view,
+    webhook,
 };
 
 /// Every table of this crate.
@@ -74,6 +75,14 @@ pub fn admin() -> Vec<Model> {
         Model::new(deal_file::Entity, "file about a deal")
             .list(&["name", "deal_id", "payment_id", "content_type", "size", "added_by"])
             .filters(&["org_id", "deal_id"])
+            .read_only(),
+        Model::new(webhook::Entity, "webhook")
+            .list(&["url", "is_active", "failing_since", "created_by", "org_id"])
+            .filters(&["org_id", "is_active"])
+            .read_only(),
+        Model::new(delivery::Entity, "message to a webhook")
+            .list(&["event", "webhook_id", "status", "attempts", "response_status", "created_at"])
+            .filters(&["org_id", "webhook_id", "status"])
             .read_only(),
         Model::new(merged_client::Entity, "merged client").list(&["org_id", "old_id", "client_id"]).read_only(),
         Model::new(import::Entity, "import")

@@ -11,6 +11,7 @@ pub(crate) mod custom_value;
 pub(crate) mod deal;
 pub(crate) mod deal_file;
 pub(crate) mod deletion;
+pub(crate) mod delivery;
 pub(crate) mod import;
 pub(crate) mod line;
 pub(crate) mod member;
@@ -24,6 +25,7 @@ pub(crate) mod stage_change;
 pub(crate) mod task;
 pub(crate) mod team;
 pub(crate) mod view;
+pub(crate) mod webhook;
 
 #[cfg(test)]
 mod tests {
@@ -45,6 +47,7 @@ mod tests {
             table(deal::Entity),
             table(deal_file::Entity),
             table(deletion::Entity),
+            table(delivery::Entity),
             table(import::Entity),
             table(line::Entity),
             table(member::Entity),
@@ -58,6 +61,7 @@ mod tests {
             table(task::Entity),
             table(team::Entity),
             table(view::Entity),
+            table(webhook::Entity),
         ];
         let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
         assert_no_drift("deals_", tables, beside_people, snapshots).await;

@@ -52,6 +52,9 @@ pub enum Error {
     /// It cannot go from where it is to there.
     #[error("{0}")]
     IllegalTransition(&'static str),
+    /// It has to be verified first.
+    #[error("A deal that is worth this much is won only once somebody has verified it.")]
+    ApprovalRequired,
     /// There is one already.
     #[error("{0}")]
     Duplicate(&'static str),
@@ -136,6 +139,7 @@ impl From<Error> for kernel::Error {
             Error::CurrencyMismatch(_) => Self::new(Kind::Invalid, "currency_mismatch", detail),
             Error::CurrencyLocked => Self::new(Kind::Conflict, "currency_locked", detail),
             Error::IllegalTransition(_) => Self::new(Kind::Conflict, "illegal_transition", detail),
+            Error::ApprovalRequired => Self::new(Kind::Conflict, "approval_required", detail),
             Error::Duplicate(_) => Self::new(Kind::Conflict, "duplicate", detail),
             Error::PreviewStale => Self::new(Kind::Conflict, "preview_stale", detail),
             Error::IfMatchRequired => Self::new(Kind::PreconditionRequired, "if_match_required", detail),

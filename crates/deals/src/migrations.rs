@@ -55,6 +55,7 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
             include_str!("migrations/m20250101_000281_deals_files_gone_postgres.down.sql"),
         );
     all.push(Box::new(files_gone));
+    all.push(Box::new(migration!("m20250101_000290_deals_webhooks")));
     all
 }
 

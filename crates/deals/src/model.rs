@@ -10,6 +10,7 @@ mod payments;
 mod reports;
 mod trash;
 mod views;
+mod webhooks;
 mod work;
 
 use std::fmt;
@@ -43,6 +44,7 @@ pub use reports::{
 };
 pub use trash::{Change, Cleaned, DeletedKind, Deletion, DeletionPreview, Link, Node};
 pub use views::{NewView, Sharing, View, ViewPatch, Viewed};
+pub use webhooks::{Delivery, DeliveryStatus, IssuedWebhook, NewWebhook, Webhook, WebhookPatch};
 pub use work::{Activity, ActivityKind, NewActivity, NewTask, Task, TaskPatch};
 
 define_id!(
@@ -108,6 +110,14 @@ define_id!(
 define_id!(
     /// A file about a deal.
     DealFileId
+);
+define_id!(
+    /// An address that is told what happens.
+    WebhookId
+);
+define_id!(
+    /// Something that it is told.
+    DeliveryId
 );
 define_id!(
     /// A list as somebody wants to see it again.

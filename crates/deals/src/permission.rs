@@ -88,6 +88,7 @@ permissions! {
     TaskRead, "task.read", true, "See tasks";
     ViewShare, "view.share", false, "Share views with a team or everybody";
     CustomFieldManage, "customfield.manage", false, "Add fields to clients and deals, and change them";
+    WebhookManage, "webhook.manage", false, "Have others told what happens";
     TaskUpdate, "task.update", true, "Change, finish and remove tasks";
 }
 
@@ -246,6 +247,7 @@ pub(crate) const PRESETS: &[Preset] = &[
             "commission.manage",
             "view.share",
             "customfield.manage",
+            "webhook.manage",
             "task.read",
             "task.update",
         ],

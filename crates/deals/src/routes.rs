@@ -12,6 +12,7 @@ mod pipelines;
 mod reports;
 mod short;
 mod views;
+mod webhooks;
 mod work;
 
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     Clients, CustomFields, DealFiles, Deals, Exchange, Lines, Members, Organizations, Payments, Pipelines, Reports,
-    SqlDeals, Trash, Views, Work,
+    SqlDeals, Trash, Views, Webhooks, Work,
 };
 
 /// What the routes need.
@@ -50,6 +51,8 @@ pub struct DealsState {
     pub fields: Arc<dyn CustomFields>,
     /// Lists as people want to see them again.
     pub views: Arc<dyn Views>,
+    /// Addresses that are told what happens.
+    pub webhooks: Arc<dyn Webhooks>,
     /// What was done with clients, and what is to be done.
     pub work: Arc<dyn Work>,
     /// Sums.
@@ -81,6 +84,7 @@ impl DealsState {
             deal_files: all.clone(),
             fields: all.clone(),
             views: all.clone(),
+            webhooks: all.clone(),
             work: all.clone(),
             reports: all.clone(),
             exchange: all.clone(),
@@ -113,6 +117,7 @@ fn routes() -> OpenApiRouter<DealsState> {
         .merge(lines::routes())
         .merge(custom::routes())
         .merge(views::routes())
+        .merge(webhooks::routes())
         .merge(work::routes())
         .merge(reports::routes())
         .merge(exchange::routes())

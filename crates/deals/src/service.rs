@@ -12,6 +12,7 @@ mod pipelines;
 mod reports;
 mod trash;
 mod views;
+mod webhooks;
 mod work;
 
 pub use clients::Clients;
@@ -26,6 +27,7 @@ pub use pipelines::Pipelines;
 pub use reports::Reports;
 pub use trash::Trash;
 pub use views::Views;
+pub use webhooks::Webhooks;
 pub use work::Work;
 
 #[cfg(feature = "testing")]
@@ -42,5 +44,6 @@ pub use self::{
     reports::MockReports,
     trash::MockTrash,
     views::MockViews,
+    webhooks::MockWebhooks,
     work::MockWork,
 };

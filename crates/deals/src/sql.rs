@@ -24,15 +24,26 @@ mod roles;
 mod sheet;
 mod teams;
 mod trash;
+mod upkeep;
 mod views;
+mod webhooks;
 mod work;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
-use guildhall_kernel::{Clock, Db, Directory, Person, Timestamp, UserId, file::Files};
+use guildhall_kernel::{
+    Clock, Db, Directory, Outbox, Person, Timestamp, UserId,
+    db::{Failure, Tx},
+    file::Files,
+    letter::Letterhead,
+    web::Post,
+};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, Iterable, ModelTrait,
     PrimaryKeyTrait, QueryFilter, QuerySelect, Select, Statement,
@@ -53,6 +64,12 @@ pub struct Host {
     pub directory: Arc<dyn Directory>,
     /// Where files are kept.
     pub files: Files,
+    /// Where letters are left, and what webhooks are told.
+    pub outbox: Outbox,
+    /// What tells webhooks; none where nothing is sent.
+    pub post: Option<Arc<dyn Post>>,
+    /// In whose name letters are written.
+    pub letterhead: Letterhead,
 }
 
 /// Deals on a database: implements [`Organizations`](crate::Organizations), [`Clients`](crate::Clients),
@@ -61,17 +78,38 @@ pub struct Host {
 pub struct SqlDeals {
     db: Db,
     host: Host,
+    /// Something was left in the outbox by an act that may not be through yet.
+    news: Arc<AtomicBool>,
 }
 
 impl SqlDeals {
     /// The services on a database with its tables.
     pub fn new(db: Db, host: Host) -> Self {
-        Self { db, host }
+        Self { db, host, news: Arc::default() }
     }
 
     /// Where files are kept.
     pub(crate) fn files(&self) -> &Files {
         &self.host.files
+    }
+
+    /// One transaction; what it has left in the outbox is sent once it is through.
+    async fn act<T, E, F, Fut>(&self, act: F) -> Result<T, E>
+    where
+        E: Failure,
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let outcome = self.db.write(act).await;
+        if self.news.swap(false, Relaxed) {
+            self.host.outbox.wake();
+        }
+        outcome
+    }
+
+    /// Something was left in the outbox.
+    fn has_news(&self) {
+        self.news.store(true, Relaxed);
     }
 
     fn now(&self) -> Timestamp {

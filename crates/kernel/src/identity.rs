@@ -224,6 +224,13 @@ pub trait Directory: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
+    /// The addresses to which letters for these people may go: those that they have verified. Where people have no
+    /// addresses, none.
+    async fn addresses(&self, ids: &[UserId]) -> Result<Vec<(UserId, String)>> {
+        let _ = ids;
+        Ok(Vec::new())
+    }
+
     /// Is this, in any case, the person's address? Where people have no addresses, never.
     async fn has_address(&self, user: UserId, email: &str) -> Result<bool> {
         let _ = (user, email);

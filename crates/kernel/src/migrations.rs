@@ -42,7 +42,17 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
         include_str!("migrations/m20250101_000040_kernel_objects_append_only_postgres.up.sql"),
         include_str!("migrations/m20250101_000040_kernel_objects_append_only_postgres.down.sql"),
     );
-    vec![Box::new(kernel.with("users", host.users)), Box::new(files), Box::new(objects.with("users", host.users))]
+    let channels = SqlMigration::new(
+        "m20250101_000050_kernel_channels",
+        include_str!("migrations/m20250101_000050_kernel_channels.up.sql"),
+        include_str!("migrations/m20250101_000050_kernel_channels.down.sql"),
+    );
+    vec![
+        Box::new(kernel.with("users", host.users)),
+        Box::new(files),
+        Box::new(objects.with("users", host.users)),
+        Box::new(channels),
+    ]
 }
 
 /// The kernel's tables beside a user table that is not ours.

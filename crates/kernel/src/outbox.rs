@@ -1,13 +1,15 @@
 //! What is to leave the installation: stored with the act that caused it, delivered afterwards, at
 //! least once, with patience.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
 use sea_orm::{
     ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
     QuerySelect, Set, sea_query::Expr,
 };
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::{
     Clock, Db, Result, Timestamp, UserId,
@@ -26,18 +28,66 @@ const MAIL: &str = "mail";
 /// How much is kept of what a server said, in characters.
 const LONGEST_COMPLAINT: usize = 500;
 
-/// The letters that wait to be delivered.
+/// What waits to leave the installation: letters, and what other carriers take.
 #[derive(Clone)]
 pub struct Outbox {
     db: Db,
     clock: Clock,
-    wake: Arc<Notify>,
+    news: watch::Sender<()>,
+}
+
+/// Something that is to leave the installation.
+#[derive(Clone)]
+pub struct Parcel<'a> {
+    /// Whose carrier takes it.
+    pub channel: &'static str,
+    /// To whom it goes, where that is a person here: it is forgotten with them.
+    pub user: Option<UserId>,
+    /// Where it goes, for those who look after the installation.
+    pub recipient: &'a str,
+    /// What it is, for the same.
+    pub title: &'a str,
+    /// What its carrier is told, and nobody else; forgotten once it is delivered or given up.
+    pub payload: String,
+}
+
+/// Takes what leaves by one channel to where it goes.
+#[async_trait]
+pub trait Carrier: Send + Sync {
+    /// The channel, which never changes.
+    fn channel(&self) -> &'static str;
+
+    /// How many are on their way at a time.
+    fn at_once(&self) -> usize {
+        1
+    }
+
+    /// Hands something over. The same `id` means the same thing, which may be handed over twice when the first
+    /// time was not noted.
+    async fn carry(&self, id: i64, payload: &str) -> Result<(), Undelivered>;
+}
+
+/// Takes letters to a mail server.
+struct ByMail<'a>(&'a dyn Mailer);
+
+#[async_trait]
+impl Carrier for ByMail<'_> {
+    fn channel(&self) -> &'static str {
+        MAIL
+    }
+
+    async fn carry(&self, id: i64, payload: &str) -> Result<(), Undelivered> {
+        match serde_json::from_str::<Mail>(payload) {
+            Ok(mail) => self.0.send(id, &mail).await,
+            Err(error) => Err(Undelivered::ForGood(error.to_string())),
+        }
+    }
 }
 
 impl Outbox {
     /// The outbox of a database.
     pub fn new(db: Db, clock: Clock) -> Self {
-        Self { db, clock, wake: Arc::default() }
+        Self { db, clock, news: watch::Sender::default() }
     }
 
     /// Stores a letter in the transaction of the act that it tells about. After `life` it is not worth
@@ -49,15 +99,21 @@ impl Outbox {
         mail: &Mail,
         life: Duration,
     ) -> Result<(), DbErr> {
-        let now = self.clock.now();
         let payload = serde_json::to_string(mail).map_err(|error| DbErr::Custom(error.to_string()))?;
+        let letter = Parcel { channel: MAIL, user, recipient: &mail.to, title: &mail.subject, payload };
+        self.send(conn, letter, life).await
+    }
+
+    /// Stores something that another carrier takes, in the same way.
+    pub async fn send(&self, conn: &impl ConnectionTrait, parcel: Parcel<'_>, life: Duration) -> Result<(), DbErr> {
+        let now = self.clock.now();
         let row = outbox::ActiveModel {
             id: NotSet,
-            channel: Set(MAIL.to_owned()),
-            user_id: Set(user),
-            recipient: Set(mail.to.clone()),
-            title: Set(mail.subject.clone()),
-            payload: Set(Some(payload)),
+            channel: Set(parcel.channel.to_owned()),
+            user_id: Set(parcel.user),
+            recipient: Set(parcel.recipient.to_owned()),
+            title: Set(parcel.title.to_owned()),
+            payload: Set(Some(parcel.payload)),
             created_at: Set(now),
             expires_at: Set(now + life),
             attempts: Set(0),
@@ -78,38 +134,53 @@ impl Outbox {
 
     /// Says that something was posted, once its transaction is through.
     pub fn wake(&self) {
-        self.wake.notify_one();
+        self.news.send_replace(());
     }
 
-    /// Waits until somebody says that something was posted.
-    pub async fn woken(&self) {
-        self.wake.notified().await;
+    /// Changes whenever somebody says that something was posted.
+    pub fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
     }
 
-    /// Delivers what is due; gives how many letters were taken. Of several nodes one takes a letter.
+    /// Delivers the letters that are due; gives how many were delivered. Of several nodes one takes a letter.
     pub async fn deliver(&self, mailer: &dyn Mailer) -> Result<u64> {
+        self.carry(&ByMail(mailer)).await
+    }
+
+    /// Delivers what is due for a carrier; gives how much was delivered. Of several nodes one takes it.
+    pub async fn carry(&self, carrier: &dyn Carrier) -> Result<u64> {
         let mut delivered = 0;
         loop {
-            let due = self.due().await?;
+            let due = self.due(carrier.channel()).await?;
             if due.is_empty() {
                 return Ok(delivered);
             }
-            for letter in due {
-                let now = self.clock.now();
-                let (Some(taken), Some(payload)) = (self.take(&letter, now).await?, &letter.payload) else { continue };
-                let outcome = match serde_json::from_str::<Mail>(payload) {
-                    _ if letter.expires_at <= now => Err(Undelivered::ForGood("It has expired.".to_owned())),
-                    Ok(mail) => mailer.send(letter.id, &mail).await,
-                    Err(error) => Err(Undelivered::ForGood(error.to_string())),
-                };
-                delivered += u64::from(outcome.is_ok());
-                self.note(&letter, taken, outcome).await?;
+            let handed_over: Vec<_> = due.iter().map(|parcel| self.hand_over(carrier, parcel)).collect();
+            let handed_over = stream::iter(handed_over).buffer_unordered(carrier.at_once().max(1));
+            let outcomes: Vec<Result<bool>> = handed_over.collect().await;
+            for outcome in outcomes {
+                delivered += u64::from(outcome?);
             }
         }
     }
 
-    async fn due(&self) -> Result<Vec<outbox::Model>, DbErr> {
+    /// Takes something, hands it over and notes what became of it; gives whether it was delivered.
+    async fn hand_over(&self, carrier: &dyn Carrier, parcel: &outbox::Model) -> Result<bool> {
+        let now = self.clock.now();
+        let (Some(taken), Some(payload)) = (self.take(parcel, now).await?, &parcel.payload) else { return Ok(false) };
+        let outcome = if parcel.expires_at <= now {
+            Err(Undelivered::ForGood("It has expired.".to_owned()))
+        } else {
+            carrier.carry(parcel.id, payload).await
+        };
+        let is_delivered = outcome.is_ok();
+        self.note(parcel, taken, outcome).await?;
+        Ok(is_delivered)
+    }
+
+    async fn due(&self, channel: &str) -> Result<Vec<outbox::Model>, DbErr> {
         outbox::Entity::find()
+            .filter(outbox::COLUMN.channel.eq(channel))
             .filter(outbox::COLUMN.next_at.lte(self.clock.now()))
             .order_by_asc(outbox::Column::NextAt)
             .limit(BATCH)
@@ -154,7 +225,7 @@ impl Outbox {
                 let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempts)).min(LONGEST_PAUSE);
                 let again = Some(now + pause).filter(|again| *again < letter.expires_at);
                 let again = if matches!(error, Undelivered::ForGood(_)) { None } else { again };
-                tracing::warn!(letter.id, %error, again = again.is_some(), "a letter could not be delivered");
+                tracing::warn!(letter.id, letter.channel, %error, again = again.is_some(), "it could not be delivered");
                 let complaint = error.to_string().chars().take(LONGEST_COMPLAINT).collect();
                 let payload = if again.is_some() { NotSet } else { Set(None) };
                 outbox::ActiveModel { next_at: Set(again), payload, last_error: Set(Some(complaint)), ..row }
@@ -172,9 +243,11 @@ impl Outbox {
             .await
     }
 
-    /// How many letters wait, and since when the oldest does.
+    /// How many letters wait, and since when the oldest does; what other carriers take is not counted.
     pub async fn waiting(&self) -> Result<(u64, Option<Timestamp>)> {
-        let waiting = outbox::Entity::find().filter(Expr::col(outbox::Column::NextAt).is_not_null());
+        let waiting = outbox::Entity::find()
+            .filter(outbox::COLUMN.channel.eq(MAIL))
+            .filter(Expr::col(outbox::Column::NextAt).is_not_null());
         let count = crate::page::count_up_to(waiting.clone(), self.db.conn()).await?;
         let oldest = waiting.order_by_asc(outbox::Column::Id).one(self.db.conn()).await?;
         Ok((count, oldest.map(|letter| letter.created_at)))

@@ -32,6 +32,18 @@ pub trait Web: Send + Sync + 'static {
     async fn page(&self, url: &str) -> Result<Page, Unreached>;
 }
 
+/// Sends to what the public can reach.
+#[async_trait]
+pub trait Post: Send + Sync + 'static {
+    /// Sends a body of JSON to an address of the public Internet and gives the status of the answer, whatever it
+    /// is. What is within the host's own networks is not reached, and nothing is followed that the answer leads
+    /// on to.
+    async fn post(&self, url: &str, headers: &[(&'static str, String)], body: &str) -> Result<u16, Unreached>;
+
+    /// Why nothing is ever sent there; none where it may be tried.
+    fn refuses(&self, url: &str) -> Option<String>;
+}
+
 /// The networks of IPv4 that are not for the public, or not for single hosts (IANA's registry of special
 /// purposes, RFC 6890).
 const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [

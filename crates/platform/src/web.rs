@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use guildhall_kernel::web::{Page, Unreached, Web, is_public};
+use guildhall_kernel::web::{Page, Post, Unreached, Web, is_public};
 use reqwest::{
     Client, ClientBuilder, Response, Url,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -14,7 +14,7 @@ use reqwest::{
     redirect::Policy,
 };
 
-const AGENT: &str = concat!("Guildhall/", env!("CARGO_PKG_VERSION"), " (previews of links)");
+const AGENT: &str = concat!("Guildhall/", env!("CARGO_PKG_VERSION"));
 
 /// What is taken for a page.
 const KINDS: [&str; 2] = ["text/html", "application/xhtml+xml"];
@@ -94,6 +94,26 @@ impl Web for PublicWeb {
     async fn page(&self, url: &str) -> Result<Page, Unreached> {
         let read = tokio::time::timeout(PATIENCE, self.read(url)).await;
         read.unwrap_or_else(|_| Err(Unreached::ForNow("it takes too long".to_owned())))
+    }
+}
+
+#[async_trait]
+impl Post for PublicWeb {
+    async fn post(&self, url: &str, headers: &[(&'static str, String)], body: &str) -> Result<u16, Unreached> {
+        let url = Url::parse(url).map_err(|error| Unreached::ForGood(error.to_string()))?;
+        self.check(&url)?;
+        let request = self.client.post(url).header(CONTENT_TYPE, "application/json").timeout(PATIENCE);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        let response = request.body(body.to_owned()).send().await.map_err(unreached)?;
+        Ok(response.status().as_u16())
+    }
+
+    fn refuses(&self, url: &str) -> Option<String> {
+        let url = match Url::parse(url) {
+            Ok(url) => url,
+            Err(error) => return Some(error.to_string()),
+        };
+        self.check(&url).err().map(|refusal| refusal.to_string())
     }
 }
 
@@ -265,6 +285,29 @@ mod tests {
         assert_eq!(page, Page { url, html: "<p>Grüße</p>".to_owned() });
         let by_name = format!("http://localhost:{}/", host.port());
         assert_eq!(PublicWeb::within().page(&by_name).await.unwrap().html, "<p>Grüße</p>");
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_arrives_once_and_is_led_nowhere() {
+        let host = serve(|path| match path {
+            "/moved" => moved("http://10.0.0.1/"),
+            "/full" => answer("507 Insufficient Storage", "content-length: 0", ""),
+            _ => answer("204 No Content", "content-length: 0", ""),
+        })
+        .await;
+        let web = PublicWeb::within();
+        let headers = [("webhook-id", "msg_1".to_owned())];
+        for (path, status) in [("moved", 302), ("full", 507), ("hook", 204)] {
+            let sent = web.post(&format!("http://{host}/{path}"), &headers, "{}").await;
+            assert_eq!(sent.unwrap(), status, "{path}");
+        }
+        let outside = PublicWeb::with(is_public, true);
+        for url in [format!("http://{host}/"), format!("http://localhost:{}/", host.port()), "ftp://x/".to_owned()] {
+            assert!(matches!(outside.post(&url, &headers, "{}").await, Err(Unreached::ForGood(_))), "{url}");
+        }
+        let strict = PublicWeb::with(is_public, false);
+        assert!(strict.refuses("http://192.168.0.1/hook").is_some() && strict.refuses("nonsense").is_some());
+        assert_eq!(strict.refuses("https://example.org/hook"), None);
     }
 
     #[tokio::test]

@@ -297,6 +297,21 @@ impl Directory for SqlAccounts {
         Ok(rows.into_iter().map(|row| User::from(row).into()).collect())
     }
 
+    async fn addresses(&self, ids: &[UserId]) -> kernel::Result<Vec<(UserId, String)>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let verified = user::Entity::find()
+            .select_only()
+            .column(user::Column::Id)
+            .column(user::Column::Email)
+            .filter(user::COLUMN.id.is_in(ids.iter().copied()))
+            .filter(user::COLUMN.email_verified_at.is_not_null())
+            .filter(user::COLUMN.erased_at.is_null())
+            .filter(user::COLUMN.is_active.eq(true));
+        Ok(verified.into_tuple().all(self.0.db.conn()).await?)
+    }
+
     async fn has_address(&self, user: UserId, email: &str) -> kernel::Result<bool> {
         let theirs = user::Entity::find_by_id(user).filter(user::COLUMN.email_key.eq(names::key(email)));
         Ok(theirs.one(self.0.db.conn()).await?.is_some())

@@ -31,6 +31,12 @@ pub struct Model {
     pub creator_keeps_access: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// Somebody is told what happens here.
+    pub has_webhooks: bool,
+    /// IANA's name of the time zone in which its days begin.
+    pub time_zone: String,
+    /// Deals worth more than this, or in another currency, are verified before they are won.
+    pub approval_above_minor: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -23,6 +23,9 @@ pub struct Model {
     pub done_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    pub remind_at: Option<Timestamp>,
+    /// The reminder is written.
+    pub is_reminded: bool,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

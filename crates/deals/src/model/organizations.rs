@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{MemberId, OrganizationId, RoleId, TeamId};
-use crate::Currency;
+use crate::{Amount, Currency, zone::is_zone};
 
 /// An organization, as its members see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -34,6 +34,13 @@ pub struct Organization {
     pub four_eyes: bool,
     /// Whoever made something sees it after it is given to others.
     pub creator_keeps_access: bool,
+    /// Where its days begin: IANA's name of a time zone.
+    #[schema(example = "Europe/Vienna")]
+    pub time_zone: String,
+    /// Deals that are worth more than this in the default currency, and all in another one, are won only once
+    /// somebody has verified them.
+    #[schema(example = "10000.00")]
+    pub approval_above: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -96,6 +103,18 @@ pub struct OrganizationPatch {
     /// Whoever made something sees it after it is given to others.
     #[garde(skip)]
     pub creator_keeps_access: Option<bool>,
+    /// Where its days begin: IANA's name of a time zone.
+    #[garde(custom(text::maybe(zone)))]
+    pub time_zone: Option<String>,
+    /// Deals that are worth more than this in the default currency, and all in another one, are won only once
+    /// somebody has verified them; `null` lifts that.
+    #[serde(default, deserialize_with = "guildhall_kernel::present")]
+    #[garde(skip)]
+    pub approval_above: Option<Option<Amount>>,
+}
+
+fn zone<T: AsRef<str> + ?Sized>(value: &T, (): &()) -> garde::Result {
+    if is_zone(value.as_ref()) { Ok(()) } else { Err(garde::Error::new("Give a name like Europe/Vienna.")) }
 }
 
 /// Without digits, so that no prefix and number can spell another's.

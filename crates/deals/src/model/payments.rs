@@ -98,7 +98,7 @@ pub struct NewPayment {
     /// How.
     #[garde(skip)]
     pub method: PaymentMethod,
-    /// The day that it came; today in UTC, where this is not given.
+    /// The day that it came; today in the organization's time zone, where this is not given.
     #[garde(skip)]
     pub received_on: Option<Day>,
     /// What it says on it.

@@ -77,6 +77,8 @@ pub struct Task {
     pub created_by: Option<Person>,
     /// By when.
     pub due_at: Option<Timestamp>,
+    /// When a letter reminds whoever does it.
+    pub remind_at: Option<Timestamp>,
     /// It is late.
     pub is_late: bool,
     /// When it was done.
@@ -109,6 +111,9 @@ pub struct NewTask {
     /// By when.
     #[garde(skip)]
     pub due_at: Option<Timestamp>,
+    /// When a letter reminds whoever does it.
+    #[garde(skip)]
+    pub remind_at: Option<Timestamp>,
 }
 
 /// A change to something to be done; absent fields stay as they are.
@@ -127,6 +132,10 @@ pub struct TaskPatch {
     #[serde(default, deserialize_with = "guildhall_kernel::present")]
     #[garde(skip)]
     pub due_at: Option<Option<Timestamp>>,
+    /// When a letter reminds whoever does it; `null` clears it.
+    #[serde(default, deserialize_with = "guildhall_kernel::present")]
+    #[garde(skip)]
+    pub remind_at: Option<Option<Timestamp>>,
     /// It is done, or not yet after all.
     #[garde(skip)]
     pub is_done: Option<bool>,

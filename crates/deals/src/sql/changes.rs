@@ -8,10 +8,11 @@ use sea_orm::{ConnectionTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, se
 use serde_json::{Map, Value, json};
 
 use super::{SqlDeals, access::Access, custom};
-use crate::{Change, Currency, Result};
+use crate::{Change, Currency, Result, event};
 
 /// Columns that say nothing that somebody did.
-const SILENT: [&str; 6] = ["updated_at", "search_text", "position", "import_id", "due_key", "close_key"];
+const SILENT: [&str; 8] =
+    ["updated_at", "search_text", "position", "import_id", "due_key", "close_key", "has_webhooks", "is_reminded"];
 /// How many changes are taken back to show something as it was.
 const MOST_TAKEN_BACK: u64 = 10_000;
 
@@ -60,6 +61,47 @@ fn from_json(value: &Value, kind: &ArrayType) -> sea_orm::Value {
 
 type ColumnOf<M> = <<M as ModelTrait>::Entity as EntityTrait>::Column;
 
+/// What is nobody's business outside.
+const INTERNAL: [&str; 9] =
+    ["org_id", "name_key", "email_key", "phone_key", "deleted_at", "deletion_id", "custom", "is_reminded", "number"];
+
+fn currency_of<M: Kept>(row: &M) -> Option<Currency> {
+    let column = ColumnOf::<M>::iter().find(|column| column.as_str() == "currency")?;
+    to_json(row.get(column)).as_str().and_then(Currency::from_code)
+}
+
+/// A column as it is called outside, where people are known by their accounts and not by their memberships.
+fn wire_name(column: &str) -> String {
+    match column {
+        "owner_id" | "assignee_id" => column.replace("_id", "_member_id"),
+        "created_by" | "recorded_by" | "decided_by" => format!("{column}_member_id"),
+        column => column.trim_end_matches("_minor").to_owned(),
+    }
+}
+
+/// A value in the words of the wire: moments and money as they are written there.
+fn wire_value(column: &str, value: &Value, currency: &Option<Currency>) -> Value {
+    match (value.as_i64(), currency) {
+        (Some(micros), _) if column.ends_with("_at") => json!(Timestamp::from_unix_micros(micros)),
+        (Some(minor), Some(currency)) if column.ends_with("_minor") => json!(currency.format(i128::from(minor))),
+        _ => value.clone(),
+    }
+}
+
+/// A row as webhooks are told it.
+fn told<M: Kept>(access: &Access, row: &M) -> Value {
+    let currency = currency_of(row);
+    let mut data = json!({ "object": M::KIND, "organization_id": access.org.id });
+    for column in ColumnOf::<M>::iter().filter(|column| {
+        let name = column.as_str();
+        name == "updated_at" || !(SILENT.contains(&name) || INTERNAL.contains(&name))
+    }) {
+        let name = column.as_str();
+        data[wire_name(name)] = wire_value(name, &to_json(row.get(column)), &currency);
+    }
+    data
+}
+
 /// The columns in which two versions of a row differ, each with what it was and what it became.
 fn difference<M: Kept>(before: &M, after: &M) -> Map<String, Value> {
     let mut changes = Map::new();
@@ -96,7 +138,11 @@ impl SqlDeals {
         row: &M,
     ) -> Result<()> {
         let event = audit::Event::new(action).by(caller).with("created", true);
-        Ok(event.of(access.realm(), object(access, M::KIND, row.number())).record(conn, changed_at(row)).await?)
+        event.of(access.realm(), object(access, M::KIND, row.number())).record(conn, changed_at(row)).await?;
+        match event::of(action, &Value::Null).filter(|_| access.org.has_webhooks) {
+            Some(fact) => self.tell(conn, access, fact, told(access, row)).await,
+            None => Ok(()),
+        }
     }
 
     /// Notes what became different; nothing where nothing did.
@@ -112,11 +158,20 @@ impl SqlDeals {
         if changes.is_empty() {
             return Ok(());
         }
-        let mut event = audit::Event::new(action).by(caller).with("changes", changes);
+        let fact = event::of(action, &Value::Object(changes.clone())).filter(|_| access.org.has_webhooks);
+        let mut event = audit::Event::new(action).by(caller).with("changes", changes.clone());
         if let Some(currency) = ColumnOf::<M>::iter().find(|column| column.as_str() == "currency") {
             event = event.with("currency", to_json(after.get(currency)));
         }
-        Ok(event.of(access.realm(), object(access, M::KIND, after.number())).record(conn, changed_at(after)).await?)
+        event.of(access.realm(), object(access, M::KIND, after.number())).record(conn, changed_at(after)).await?;
+        let Some(fact) = fact else { return Ok(()) };
+        let mut data = told(access, after);
+        let currency = currency_of(after);
+        let changes = changes.iter().filter(|(name, _)| *name != "custom").map(|(name, pair)| {
+            (wire_name(name), json!([wire_value(name, &pair[0], &currency), wire_value(name, &pair[1], &currency)]))
+        });
+        data["changes"] = Value::Object(changes.collect());
+        self.tell(conn, access, fact, data).await
     }
 
     /// Notes an act by what is worth knowing about it.
@@ -129,8 +184,16 @@ impl SqlDeals {
         detail: Vec<(&'static str, Value)>,
     ) -> Result<()> {
         let event = audit::Event::new(action).by(caller);
-        let event = detail.into_iter().fold(event, |event, (name, value)| event.with(name, value));
-        Ok(event.of(access.realm(), object(access, kind, id)).record(conn, self.now()).await?)
+        let mut data = json!({ "object": kind, "id": id, "organization_id": access.org.id });
+        let event = detail.into_iter().fold(event, |event, (name, value)| {
+            data[name] = value.clone();
+            event.with(name, value)
+        });
+        event.of(access.realm(), object(access, kind, id)).record(conn, self.now()).await?;
+        match event::of(action, &Value::Null).filter(|_| access.org.has_webhooks) {
+            Some(fact) => self.tell(conn, access, fact, data).await,
+            None => Ok(()),
+        }
     }
 
     /// A row as it was at a moment; none where it did not exist yet.
@@ -201,16 +264,11 @@ fn shown(detail: &Value, keys: &HashMap<String, String>) -> BTreeMap<String, (Va
     let currency = fields.get("currency").and_then(Value::as_str).and_then(Currency::from_code);
     let told: HashMap<&String, &Value> =
         fields.get("changes").and_then(Value::as_object).into_iter().flatten().collect();
-    let show = |name: &str, value: &Value| match (value.as_i64(), &currency) {
-        (Some(micros), _) if name.ends_with("_at") => json!(Timestamp::from_unix_micros(micros)),
-        (Some(minor), Some(currency)) if name.ends_with("_minor") => json!(currency.format(i128::from(minor))),
-        _ => value.clone(),
-    };
     let change = |(name, change): (&String, &Value)| {
         if name == "custom" {
             return custom::difference(change, keys);
         }
-        let pair = (show(name, &change[0]), show(name, &change[1]));
+        let pair = (wire_value(name, &change[0], &currency), wire_value(name, &change[1], &currency));
         vec![(name.trim_end_matches("_minor").to_owned(), pair)]
     };
     told.into_iter().flat_map(change).collect()

@@ -188,50 +188,49 @@ impl SqlDeals {
         dry_run: bool,
         force: bool,
     ) -> Result<Result<Vec<Cleaned>, Refusal>> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let found = self.chosen(conn, which).await?;
-                if matches!(which, Which::Named(_)) && found.len() > 1 {
-                    return Ok(Err(Refusal::Ambiguous(found.iter().map(|org| org.id).collect())));
-                }
-                let mut deals = 0;
-                for org in &found {
-                    let sql = "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1";
-                    deals += many(number(conn, sql, [org.id.into()]).await?);
-                }
-                if deals > 0 && !force && !dry_run {
-                    return Ok(Err(Refusal::HasDeals(deals)));
-                }
-                let mut people = BTreeMap::new();
-                for org in &found {
-                    people.insert(org.id, self.people_of(conn, org.id).await?);
-                }
-                let mut cleaned = Vec::new();
-                for org in &found {
-                    let rows = if dry_run { self.weigh(conn, org.id).await? } else { self.clear(conn, org.id).await? };
-                    cleaned.push(Cleaned { id: org.id, name: org.name.clone(), rows, users: Vec::new() });
-                }
-                let ids: Vec<OrganizationId> = found.iter().map(|org| org.id).collect();
-                let mut seen = BTreeSet::new();
-                for cleaned in &mut cleaned {
-                    for user in people.remove(&cleaned.id).unwrap_or_default() {
-                        let may_go = match accounts {
-                            Accounts::Stay => false,
-                            Accounts::All => true,
-                            Accounts::These(these) => these.contains(&user),
-                        };
-                        if may_go && seen.insert(user.0) && self.is_free(conn, user, &ids).await? {
-                            if !dry_run {
-                                self.remove_account(conn, user).await?;
-                            }
-                            cleaned.users.push(user);
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            let found = self.chosen(conn, which).await?;
+            if matches!(which, Which::Named(_)) && found.len() > 1 {
+                return Ok(Err(Refusal::Ambiguous(found.iter().map(|org| org.id).collect())));
+            }
+            let mut deals = 0;
+            for org in &found {
+                let sql = "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1";
+                deals += many(number(conn, sql, [org.id.into()]).await?);
+            }
+            if deals > 0 && !force && !dry_run {
+                return Ok(Err(Refusal::HasDeals(deals)));
+            }
+            let mut people = BTreeMap::new();
+            for org in &found {
+                people.insert(org.id, self.people_of(conn, org.id).await?);
+            }
+            let mut cleaned = Vec::new();
+            for org in &found {
+                let rows = if dry_run { self.weigh(conn, org.id).await? } else { self.clear(conn, org.id).await? };
+                cleaned.push(Cleaned { id: org.id, name: org.name.clone(), rows, users: Vec::new() });
+            }
+            let ids: Vec<OrganizationId> = found.iter().map(|org| org.id).collect();
+            let mut seen = BTreeSet::new();
+            for cleaned in &mut cleaned {
+                for user in people.remove(&cleaned.id).unwrap_or_default() {
+                    let may_go = match accounts {
+                        Accounts::Stay => false,
+                        Accounts::All => true,
+                        Accounts::These(these) => these.contains(&user),
+                    };
+                    if may_go && seen.insert(user.0) && self.is_free(conn, user, &ids).await? {
+                        if !dry_run {
+                            self.remove_account(conn, user).await?;
                         }
+                        cleaned.users.push(user);
                     }
                 }
-                Ok::<_, Error>(Ok(cleaned))
-            })
-            .await
+            }
+            Ok::<_, Error>(Ok(cleaned))
+        })
+        .await
     }
 
     async fn chosen(&self, conn: &impl ConnectionTrait, which: &Which) -> Result<Vec<organization::Model>> {

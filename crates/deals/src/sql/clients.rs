@@ -155,8 +155,7 @@ impl Clients for SqlDeals {
         new.validate()?;
         let new = &new;
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let conn = tx.conn();
                 let access = self.enter_to(conn, caller, org, Permission::ClientCreate).await?;
                 let owner = match new.owner_id {
@@ -228,8 +227,7 @@ impl Clients for SqlDeals {
         patch.validate()?;
         let (patch, known) = (&patch, &known);
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let conn = tx.conn();
                 lock::<client::Entity>(conn, id).await?;
                 let access = self.enter(conn, caller, org).await?;
@@ -278,8 +276,7 @@ impl Clients for SqlDeals {
 
     async fn archive_client(&self, caller: &Caller, org: OrganizationId, id: ClientId, aside: bool) -> Result<Client> {
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let conn = tx.conn();
                 lock::<client::Entity>(conn, id).await?;
                 let access = self.enter(conn, caller, org).await?;
@@ -314,36 +311,35 @@ impl Clients for SqlDeals {
         known: IfMatch,
     ) -> Result<()> {
         let (token, known) = (&token, &known);
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<client::Entity>(conn, id).await?;
-                let access = self.enter(conn, caller, org).await?;
-                let row = access.client_for(conn, id, Permission::ClientDelete).await?;
-                if purge {
-                    access.may(Permission::TrashPurge)?;
-                }
-                access.check(known, row.updated_at)?;
-                let verified =
-                    "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND client_id = $2 AND verified_minor > 0";
-                if access.grants.scope(Permission::ClientDelete) == Some(Scope::Own)
-                    && number(conn, verified, [org.into(), id.into()]).await? > 0
-                {
-                    return Err(Error::NotGranted("client.delete"));
-                }
-                if let Some(token) = token
-                    && self.preview(conn, &access, &row).await?.token != *token
-                {
-                    return Err(Error::PreviewStale);
-                }
-                let deletion = self.open_deletion(conn, &access, DeletedKind::Client, &row.name).await?;
-                self.trash_client(conn, &access, id, deletion).await?;
-                let act = (caller, &access);
-                let detail = vec![("name", row.name.into()), ("purge", purge.into())];
-                self.noted(conn, act, "deals.delete_client", ("client", id.0), detail).await?;
-                if purge { self.purge_deletion(conn, act, deletion).await } else { Ok(()) }
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<client::Entity>(conn, id).await?;
+            let access = self.enter(conn, caller, org).await?;
+            let row = access.client_for(conn, id, Permission::ClientDelete).await?;
+            if purge {
+                access.may(Permission::TrashPurge)?;
+            }
+            access.check(known, row.updated_at)?;
+            let verified =
+                "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND client_id = $2 AND verified_minor > 0";
+            if access.grants.scope(Permission::ClientDelete) == Some(Scope::Own)
+                && number(conn, verified, [org.into(), id.into()]).await? > 0
+            {
+                return Err(Error::NotGranted("client.delete"));
+            }
+            if let Some(token) = token
+                && self.preview(conn, &access, &row).await?.token != *token
+            {
+                return Err(Error::PreviewStale);
+            }
+            let deletion = self.open_deletion(conn, &access, DeletedKind::Client, &row.name).await?;
+            self.trash_client(conn, &access, id, deletion).await?;
+            let act = (caller, &access);
+            let detail = vec![("name", row.name.into()), ("purge", purge.into())];
+            self.noted(conn, act, "deals.delete_client", ("client", id.0), detail).await?;
+            if purge { self.purge_deletion(conn, act, deletion).await } else { Ok(()) }
+        })
+        .await
     }
 
     async fn client_changes(

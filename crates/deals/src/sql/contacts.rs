@@ -76,36 +76,35 @@ impl SqlDeals {
         client: ClientId,
         new: &NewContact,
     ) -> Result<Contact> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<client::Entity>(conn, client).await?;
-                let access = self.enter(conn, caller, org).await?;
-                access.client_for(conn, client, Permission::ClientUpdate).await?;
-                if new.is_primary {
-                    demote_others(conn, &access, client, self.now()).await?;
-                }
-                let now = self.now();
-                let row = contact::ActiveModel {
-                    id: NotSet,
-                    org_id: Set(org),
-                    client_id: Set(client),
-                    first_name: Set(new.first_name.trim().to_owned()),
-                    last_name: Set(new.last_name.trim().to_owned()),
-                    email: Set(new.email.trim().to_owned()),
-                    phone: Set(new.phone.trim().to_owned()),
-                    title: Set(new.title.trim().to_owned()),
-                    is_primary: Set(new.is_primary),
-                    deleted_at: Set(None),
-                    deletion_id: Set(None),
-                    created_at: Set(now),
-                    updated_at: Set(now),
-                };
-                let row = row.insert(conn).await?;
-                self.made(conn, (caller, &access), "deals.create_contact", &row).await?;
-                Ok(show(row))
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<client::Entity>(conn, client).await?;
+            let access = self.enter(conn, caller, org).await?;
+            access.client_for(conn, client, Permission::ClientUpdate).await?;
+            if new.is_primary {
+                demote_others(conn, &access, client, self.now()).await?;
+            }
+            let now = self.now();
+            let row = contact::ActiveModel {
+                id: NotSet,
+                org_id: Set(org),
+                client_id: Set(client),
+                first_name: Set(new.first_name.trim().to_owned()),
+                last_name: Set(new.last_name.trim().to_owned()),
+                email: Set(new.email.trim().to_owned()),
+                phone: Set(new.phone.trim().to_owned()),
+                title: Set(new.title.trim().to_owned()),
+                is_primary: Set(new.is_primary),
+                deleted_at: Set(None),
+                deletion_id: Set(None),
+                created_at: Set(now),
+                updated_at: Set(now),
+            };
+            let row = row.insert(conn).await?;
+            self.made(conn, (caller, &access), "deals.create_contact", &row).await?;
+            Ok(show(row))
+        })
+        .await
     }
 
     pub(super) async fn find_contact(
@@ -130,36 +129,35 @@ impl SqlDeals {
         patch: &ContactPatch,
         known: &IfMatch,
     ) -> Result<Contact> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<client::Entity>(conn, client).await?;
-                let access = self.enter(conn, caller, org).await?;
-                access.client_for(conn, client, Permission::ClientUpdate).await?;
-                let before = find(conn, &access, client, id).await?;
-                access.check(known, before.updated_at)?;
-                let mut after = before.clone();
-                for (field, change) in [
-                    (&mut after.first_name, &patch.first_name),
-                    (&mut after.last_name, &patch.last_name),
-                    (&mut after.email, &patch.email),
-                    (&mut after.phone, &patch.phone),
-                    (&mut after.title, &patch.title),
-                ] {
-                    if let Some(change) = change {
-                        change.trim().clone_into(field);
-                    }
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<client::Entity>(conn, client).await?;
+            let access = self.enter(conn, caller, org).await?;
+            access.client_for(conn, client, Permission::ClientUpdate).await?;
+            let before = find(conn, &access, client, id).await?;
+            access.check(known, before.updated_at)?;
+            let mut after = before.clone();
+            for (field, change) in [
+                (&mut after.first_name, &patch.first_name),
+                (&mut after.last_name, &patch.last_name),
+                (&mut after.email, &patch.email),
+                (&mut after.phone, &patch.phone),
+                (&mut after.title, &patch.title),
+            ] {
+                if let Some(change) = change {
+                    change.trim().clone_into(field);
                 }
-                if patch.is_primary == Some(true) && !before.is_primary {
-                    demote_others(conn, &access, client, self.now()).await?;
-                }
-                after.is_primary = patch.is_primary.unwrap_or(after.is_primary);
-                after.updated_at = self.now();
-                store(conn, &before, &after).await?;
-                self.changed(conn, (caller, &access), "deals.change_contact", &before, &after).await?;
-                Ok(show(after))
-            })
-            .await
+            }
+            if patch.is_primary == Some(true) && !before.is_primary {
+                demote_others(conn, &access, client, self.now()).await?;
+            }
+            after.is_primary = patch.is_primary.unwrap_or(after.is_primary);
+            after.updated_at = self.now();
+            store(conn, &before, &after).await?;
+            self.changed(conn, (caller, &access), "deals.change_contact", &before, &after).await?;
+            Ok(show(after))
+        })
+        .await
     }
 
     pub(super) async fn drop_contact(
@@ -170,21 +168,20 @@ impl SqlDeals {
         id: ContactId,
         known: &IfMatch,
     ) -> Result<()> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<client::Entity>(conn, client).await?;
-                let access = self.enter(conn, caller, org).await?;
-                access.client_for(conn, client, Permission::ClientUpdate).await?;
-                let row = find(conn, &access, client, id).await?;
-                access.check(known, row.updated_at)?;
-                let name = format!("{} {}", row.first_name, row.last_name);
-                let deletion = self.open_deletion(conn, &access, DeletedKind::Contact, name.trim()).await?;
-                let sql = "UPDATE deals_contact SET deleted_at = $1, deletion_id = $2 WHERE org_id = $3 AND id = $4";
-                run(conn, sql, [self.now().into(), deletion.into(), org.into(), id.into()]).await?;
-                let detail = vec![("name", name.into())];
-                self.noted(conn, (caller, &access), "deals.delete_contact", ("contact", id.0), detail).await
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<client::Entity>(conn, client).await?;
+            let access = self.enter(conn, caller, org).await?;
+            access.client_for(conn, client, Permission::ClientUpdate).await?;
+            let row = find(conn, &access, client, id).await?;
+            access.check(known, row.updated_at)?;
+            let name = format!("{} {}", row.first_name, row.last_name);
+            let deletion = self.open_deletion(conn, &access, DeletedKind::Contact, name.trim()).await?;
+            let sql = "UPDATE deals_contact SET deleted_at = $1, deletion_id = $2 WHERE org_id = $3 AND id = $4";
+            run(conn, sql, [self.now().into(), deletion.into(), org.into(), id.into()]).await?;
+            let detail = vec![("name", name.into())];
+            self.noted(conn, (caller, &access), "deals.delete_contact", ("contact", id.0), detail).await
+        })
+        .await
     }
 }

@@ -415,33 +415,32 @@ impl CustomFields for SqlDeals {
         new.validate()?;
         check_options(new.kind, &new.options)?;
         let new = &new;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<organization::Entity>(conn, org).await?;
-                let access = self.enter_to(conn, caller, org, Permission::CustomFieldManage).await?;
-                if fields_of(conn, org, new.entity).await?.len() as u64 >= MOST {
-                    return Err(Error::field("entity", format!("There are {MOST} fields at most.")));
-                }
-                let now = self.now();
-                let row = custom_field::ActiveModel {
-                    id: NotSet,
-                    org_id: Set(org),
-                    entity: Set(new.entity),
-                    key: Set(new.key.clone()),
-                    name: Set(new.name.trim().to_owned()),
-                    kind: Set(new.kind),
-                    options: Set(write_options(&new.options)),
-                    is_required: Set(new.is_required),
-                    created_at: Set(now),
-                    updated_at: Set(now),
-                };
-                let row = row.insert(conn).await?;
-                self.made(conn, (caller, &access), "deals.create_custom_field", &row).await?;
-                Ok(show(row))
-            })
-            .await
-            .map_err(|error: Error| error.or_duplicate(&["key"], TAKEN))
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<organization::Entity>(conn, org).await?;
+            let access = self.enter_to(conn, caller, org, Permission::CustomFieldManage).await?;
+            if fields_of(conn, org, new.entity).await?.len() as u64 >= MOST {
+                return Err(Error::field("entity", format!("There are {MOST} fields at most.")));
+            }
+            let now = self.now();
+            let row = custom_field::ActiveModel {
+                id: NotSet,
+                org_id: Set(org),
+                entity: Set(new.entity),
+                key: Set(new.key.clone()),
+                name: Set(new.name.trim().to_owned()),
+                kind: Set(new.kind),
+                options: Set(write_options(&new.options)),
+                is_required: Set(new.is_required),
+                created_at: Set(now),
+                updated_at: Set(now),
+            };
+            let row = row.insert(conn).await?;
+            self.made(conn, (caller, &access), "deals.create_custom_field", &row).await?;
+            Ok(show(row))
+        })
+        .await
+        .map_err(|error: Error| error.or_duplicate(&["key"], TAKEN))
     }
 
     async fn custom_field(&self, caller: &Caller, org: OrganizationId, id: CustomFieldId) -> Result<CustomField> {
@@ -459,32 +458,31 @@ impl CustomFields for SqlDeals {
     ) -> Result<CustomField> {
         patch.validate()?;
         let (patch, known) = (&patch, &known);
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<custom_field::Entity>(conn, id).await?;
-                let access = self.enter_to(conn, caller, org, Permission::CustomFieldManage).await?;
-                let before = find(conn, &access, id).await?;
-                access.check(known, before.updated_at)?;
-                let mut after = before.clone();
-                if let Some(key) = &patch.key {
-                    after.key.clone_from(key);
-                }
-                if let Some(name) = &patch.name {
-                    name.trim().clone_into(&mut after.name);
-                }
-                if let Some(options) = &patch.options {
-                    check_options(before.kind, options)?;
-                    after.options = write_options(options);
-                }
-                after.is_required = patch.is_required.unwrap_or(after.is_required);
-                after.updated_at = self.now();
-                store(conn, &before, &after).await?;
-                self.changed(conn, (caller, &access), "deals.change_custom_field", &before, &after).await?;
-                Ok(show(after))
-            })
-            .await
-            .map_err(|error: Error| error.or_duplicate(&["key"], TAKEN))
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<custom_field::Entity>(conn, id).await?;
+            let access = self.enter_to(conn, caller, org, Permission::CustomFieldManage).await?;
+            let before = find(conn, &access, id).await?;
+            access.check(known, before.updated_at)?;
+            let mut after = before.clone();
+            if let Some(key) = &patch.key {
+                after.key.clone_from(key);
+            }
+            if let Some(name) = &patch.name {
+                name.trim().clone_into(&mut after.name);
+            }
+            if let Some(options) = &patch.options {
+                check_options(before.kind, options)?;
+                after.options = write_options(options);
+            }
+            after.is_required = patch.is_required.unwrap_or(after.is_required);
+            after.updated_at = self.now();
+            store(conn, &before, &after).await?;
+            self.changed(conn, (caller, &access), "deals.change_custom_field", &before, &after).await?;
+            Ok(show(after))
+        })
+        .await
+        .map_err(|error: Error| error.or_duplicate(&["key"], TAKEN))
     }
 
     async fn delete_custom_field(
@@ -495,19 +493,18 @@ impl CustomFields for SqlDeals {
         known: IfMatch,
     ) -> Result<()> {
         let known = &known;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<custom_field::Entity>(conn, id).await?;
-                let access = self.enter_to(conn, caller, org, Permission::CustomFieldManage).await?;
-                let row = find(conn, &access, id).await?;
-                access.check(known, row.updated_at)?;
-                custom_field::Entity::delete_by_id(id).exec(conn).await?;
-                let detail = vec![("key", row.key.into()), ("name", row.name.into())];
-                let what = ("custom_field", id.0);
-                self.noted(conn, (caller, &access), "deals.delete_custom_field", what, detail).await
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<custom_field::Entity>(conn, id).await?;
+            let access = self.enter_to(conn, caller, org, Permission::CustomFieldManage).await?;
+            let row = find(conn, &access, id).await?;
+            access.check(known, row.updated_at)?;
+            custom_field::Entity::delete_by_id(id).exec(conn).await?;
+            let detail = vec![("key", row.key.into()), ("name", row.name.into())];
+            let what = ("custom_field", id.0);
+            self.noted(conn, (caller, &access), "deals.delete_custom_field", what, detail).await
+        })
+        .await
     }
 }
 

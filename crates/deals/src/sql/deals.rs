@@ -29,7 +29,7 @@ use crate::{
     Amount, Change, ClientId, ClientStub, Closing, Currency, Customized, Day, Deal, DealPatch, DealStatus, Deals,
     DeletedKind, Error, Filter, MemberId, Move, NewDeal, OrganizationId, PaymentStatus, PipelineId, Place, Result,
     StageChange, StageId, StageRef, Verdict, Verification, Viewed,
-    entity::{client, custom_field, deal, member, pipeline, stage, stage_change},
+    entity::{client, custom_field, deal, member, organization, pipeline, stage, stage_change},
     filter::{Field, Holds, containing},
     permission::{Permission, Scope},
     place::at_the_end,
@@ -119,6 +119,14 @@ fn has_what_it_needs(row: &deal::Model, stage: &stage::Model) -> Result<()> {
     let errors: guildhall_kernel::FieldErrors =
         missing.map(|field| (field, vec![format!("The stage {} needs this.", stage.name)])).collect();
     if errors.is_empty() { Ok(()) } else { Err(guildhall_kernel::Error::invalid(errors).into()) }
+}
+
+/// Is a deal won that somebody has to verify first?
+pub(super) fn is_approved(org: &organization::Model, row: &deal::Model, stage: &stage::Model) -> Result<()> {
+    let Some(limit) = org.approval_above_minor.filter(|_| stage.kind == DealStatus::Won) else { return Ok(()) };
+    // Amounts of two currencies cannot be compared.
+    let free = row.currency == org.default_currency && row.value_minor <= limit;
+    if free || row.verification == Verification::Verified { Ok(()) } else { Err(Error::ApprovalRequired) }
 }
 
 impl SqlDeals {
@@ -332,6 +340,7 @@ impl SqlDeals {
             custom: custom.stored.clone(),
         };
         has_what_it_needs(&row, &stage)?;
+        is_approved(org, &row, &stage)?;
         row.number = next_number(conn, org.id, "deal").await?;
         let pad = usize::try_from(org.number_pad).unwrap_or(4);
         row.code = format!("{}{:0pad$}", org.number_prefix, row.number);
@@ -387,6 +396,7 @@ impl SqlDeals {
             }
         }
         has_what_it_needs(row, stage)?;
+        is_approved(&access.org, row, stage)?;
         let from = stage::Entity::find_by_id(row.stage_id).one(conn).await?;
         let now = self.now();
         row.pipeline_id = stage.pipeline_id;
@@ -513,31 +523,30 @@ impl Deals for SqlDeals {
         // Whoever is named in the answer; asked for before the transaction, where nothing slow belongs.
         let own = self.people([caller.user].into_iter().chain(new.owner_id)).await?;
         let own = &own;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let access = self.enter_to(conn, caller, org, Permission::DealCreate).await?;
-                let realm = access.realm();
-                if let Some(once) = once
-                    && let Some(answer) = once.before(conn, &realm, caller, self.now()).await?
-                {
-                    return Ok(Made::Before(answer));
-                }
-                let row = self.insert_deal(conn, (caller, &access), client, new).await?;
-                let clients = names(conn, [row.client_id]).await?;
-                let stage = self.find_stage(conn, &access, row.pipeline_id, row.stage_id).await?;
-                let stages = HashMap::from([(stage.id, stage.name)]);
-                let owner = new.owner_id.unwrap_or(caller.user);
-                let named = [(row.created_by, caller.user), (row.owner_id, owner)];
-                let people = People::of(named.into_iter().filter_map(|(id, user)| Some((id, own.get(&user)?.clone()))));
-                let fields = custom::fields_for(conn, Some(org), Customized::Deal, [&row.custom].into_iter()).await?;
-                let deal = show(row, &clients, &stages, &people, &fields);
-                if let Some(once) = once {
-                    once.after(conn, &realm, caller, &deal, self.now()).await?;
-                }
-                Ok::<_, Error>(Made::New(deal))
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            let access = self.enter_to(conn, caller, org, Permission::DealCreate).await?;
+            let realm = access.realm();
+            if let Some(once) = once
+                && let Some(answer) = once.before(conn, &realm, caller, self.now()).await?
+            {
+                return Ok(Made::Before(answer));
+            }
+            let row = self.insert_deal(conn, (caller, &access), client, new).await?;
+            let clients = names(conn, [row.client_id]).await?;
+            let stage = self.find_stage(conn, &access, row.pipeline_id, row.stage_id).await?;
+            let stages = HashMap::from([(stage.id, stage.name)]);
+            let owner = new.owner_id.unwrap_or(caller.user);
+            let named = [(row.created_by, caller.user), (row.owner_id, owner)];
+            let people = People::of(named.into_iter().filter_map(|(id, user)| Some((id, own.get(&user)?.clone()))));
+            let fields = custom::fields_for(conn, Some(org), Customized::Deal, [&row.custom].into_iter()).await?;
+            let deal = show(row, &clients, &stages, &people, &fields);
+            if let Some(once) = once {
+                once.after(conn, &realm, caller, &deal, self.now()).await?;
+            }
+            Ok::<_, Error>(Made::New(deal))
+        })
+        .await
     }
 
     async fn deal(&self, caller: &Caller, org: OrganizationId, at: Place, as_of: Option<Timestamp>) -> Result<Deal> {
@@ -561,8 +570,7 @@ impl Deals for SqlDeals {
         patch.validate()?;
         let (patch, known) = (&patch, &known);
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let conn = tx.conn();
                 let mut opened = self.open_deal(conn, caller, org, at, Permission::DealUpdate).await?;
                 opened.access.check(known, opened.before.updated_at)?;
@@ -582,36 +590,33 @@ impl Deals for SqlDeals {
         known: IfMatch,
     ) -> Result<()> {
         let known = &known;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let Opened { access, before, .. } =
-                    self.open_deal(conn, caller, org, at, Permission::DealDelete).await?;
-                access.check(known, before.updated_at)?;
-                if purge {
-                    access.may(Permission::TrashPurge)?;
-                }
-                if access.grants.scope(Permission::DealDelete) == Some(Scope::Own) && before.verified_minor > 0 {
-                    return Err(Error::NotGranted("deal.delete"));
-                }
-                let act = (caller, &access);
-                let label = format!("{} - {}", before.code, before.title);
-                let deletion = self.open_deletion(conn, &access, DeletedKind::Deal, &label).await?;
-                let sql = "UPDATE deals_deal SET deleted_at = $1, deletion_id = $2 WHERE org_id = $3 AND id = $4";
-                super::run(conn, sql, [self.now().into(), deletion.into(), org.into(), at.deal.into()]).await?;
-                let detail = vec![("number", before.code.into()), ("purge", purge.into())];
-                self.noted(conn, act, "deals.delete_deal", ("deal", at.deal.0), detail).await?;
-                if purge { self.purge_deletion(conn, act, deletion).await } else { Ok(()) }
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            let Opened { access, before, .. } = self.open_deal(conn, caller, org, at, Permission::DealDelete).await?;
+            access.check(known, before.updated_at)?;
+            if purge {
+                access.may(Permission::TrashPurge)?;
+            }
+            if access.grants.scope(Permission::DealDelete) == Some(Scope::Own) && before.verified_minor > 0 {
+                return Err(Error::NotGranted("deal.delete"));
+            }
+            let act = (caller, &access);
+            let label = format!("{} - {}", before.code, before.title);
+            let deletion = self.open_deletion(conn, &access, DeletedKind::Deal, &label).await?;
+            let sql = "UPDATE deals_deal SET deleted_at = $1, deletion_id = $2 WHERE org_id = $3 AND id = $4";
+            super::run(conn, sql, [self.now().into(), deletion.into(), org.into(), at.deal.into()]).await?;
+            let detail = vec![("number", before.code.into()), ("purge", purge.into())];
+            self.noted(conn, act, "deals.delete_deal", ("deal", at.deal.0), detail).await?;
+            if purge { self.purge_deletion(conn, act, deletion).await } else { Ok(()) }
+        })
+        .await
     }
 
     async fn move_deal(&self, caller: &Caller, org: OrganizationId, at: Place, to: Move) -> Result<Deal> {
         to.validate()?;
         let to = &to;
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let conn = tx.conn();
                 let mut opened = self.open_deal(conn, caller, org, at, Permission::DealUpdate).await?;
                 let pipeline = Some(opened.before.pipeline_id).filter(|_| matches!(to.stage, StageRef::Name(_)));
@@ -637,8 +642,7 @@ impl Deals for SqlDeals {
         closing.validate()?;
         let closing = &closing;
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let conn = tx.conn();
                 let mut opened = self.open_deal(conn, caller, org, at, Permission::DealClose).await?;
                 if opened.before.status == status {
@@ -668,8 +672,7 @@ impl Deals for SqlDeals {
         why.validate()?;
         let why = &why;
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let conn = tx.conn();
                 let mut opened = self.open_deal(conn, caller, org, at, Permission::DealVerify).await?;
                 if opened.before.verification == verdict || opened.before.verification == Verification::Verified {
@@ -685,8 +688,7 @@ impl Deals for SqlDeals {
 
     async fn archive_deal(&self, caller: &Caller, org: OrganizationId, at: Place, aside: bool) -> Result<Deal> {
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let conn = tx.conn();
                 let mut opened = self.open_deal(conn, caller, org, at, Permission::DealUpdate).await?;
                 if aside != opened.before.archived_at.is_some() {

@@ -63,7 +63,7 @@ impl SqlDeals {
             let finding = Finding::fault(check, format!("{count} {ill}"));
             if fix {
                 let sql = &format!("UPDATE {table} SET {right} WHERE {wrong}");
-                self.db.write(|tx| async move { run(tx.conn(), sql.as_str(), []).await }).await?;
+                self.act(|tx| async move { run(tx.conn(), sql.as_str(), []).await }).await?;
                 findings.push(finding.fixed());
             } else {
                 findings.push(finding);

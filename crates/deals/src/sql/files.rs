@@ -122,8 +122,7 @@ impl SqlDeals {
         let stored = self.host.files.put(Content::bytes(content_type, upload.bytes)).await?;
         let (stored, name): (&Stored, &str) = (&stored, &upload.name);
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let conn = tx.conn();
                 super::lock::<deal::Entity>(conn, what.0.deal).await?;
                 let access = self.enter(conn, caller, org).await?;
@@ -166,18 +165,17 @@ impl DealFiles for SqlDeals {
     }
 
     async fn remove_file(&self, caller: &Caller, org: OrganizationId, place: Place, id: DealFileId) -> Result<()> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let opened = self.open_deal(conn, caller, org, place, Permission::DealUpdate).await?;
-                let found = at(&opened.before, None).filter(deal_file::COLUMN.id.eq(id)).one(conn).await?;
-                let row = found.ok_or(Error::NotFound("file"))?;
-                deal_file::Entity::delete_by_id(id).exec(conn).await?;
-                let detail = vec![("file", row.name.into())];
-                let object = ("deal", place.deal.0);
-                self.noted(conn, (caller, &opened.access), "deals.remove_file", object, detail).await
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            let opened = self.open_deal(conn, caller, org, place, Permission::DealUpdate).await?;
+            let found = at(&opened.before, None).filter(deal_file::COLUMN.id.eq(id)).one(conn).await?;
+            let row = found.ok_or(Error::NotFound("file"))?;
+            deal_file::Entity::delete_by_id(id).exec(conn).await?;
+            let detail = vec![("file", row.name.into())];
+            let object = ("deal", place.deal.0);
+            self.noted(conn, (caller, &opened.access), "deals.remove_file", object, detail).await
+        })
+        .await
     }
 
     async fn receipts(

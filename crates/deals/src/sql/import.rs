@@ -20,7 +20,7 @@ use super::{
     access::Access,
     clients::{derive, email_key},
     custom::{self, About},
-    deals::{close_key, search_text, worth},
+    deals::{close_key, is_approved, search_text, worth},
     export::{CLIENT_COLUMNS, DEAL_COLUMNS, headings, table_of_faults},
     lock_as, many, number, run,
     sheet::{self, Row, Sheet},
@@ -296,6 +296,9 @@ impl SqlDeals {
             import_id: None,
             custom: custom.stored.clone(),
         };
+        if let Err(error) = is_approved(&access.org, &deal, stage) {
+            place.wrong.push(place.fault("stage", "approval_required", error.to_string()));
+        }
         DealRow { client: place.get("client").to_owned(), deal, stage: stage.name.clone(), custom }
     }
 
@@ -553,13 +556,12 @@ impl SqlDeals {
 
     /// Says what became of an import, in a transaction of its own.
     async fn note_import(&self, row: &import::Model) -> Result<()> {
-        self.db
-            .write(|tx| async move {
-                let row = import::ActiveModel::from(import::Model { updated_at: self.now(), ..row.clone() });
-                import::Entity::update(row.reset_all()).exec_without_returning(tx.conn()).await?;
-                Ok::<_, Error>(())
-            })
-            .await
+        self.act(|tx| async move {
+            let row = import::ActiveModel::from(import::Model { updated_at: self.now(), ..row.clone() });
+            import::Entity::update(row.reset_all()).exec_without_returning(tx.conn()).await?;
+            Ok::<_, Error>(())
+        })
+        .await
     }
 
     /// Stores what was looked at, piece by piece.
@@ -568,7 +570,7 @@ impl SqlDeals {
         match rows {
             Rows::Deals(rows) => {
                 for piece in rows.chunks(PIECE) {
-                    let added = self.db.write(|tx| async move {
+                    let added = self.act(|tx| async move {
                         let access = self.enter_to(tx.conn(), caller, org, Permission::ImportRun).await?;
                         self.take_deals(tx.conn(), &access, id, piece).await
                     });
@@ -577,7 +579,7 @@ impl SqlDeals {
             }
             Rows::Clients(rows) => {
                 for piece in rows.chunks(PIECE) {
-                    let counts = self.db.write(|tx| async move {
+                    let counts = self.act(|tx| async move {
                         let access = self.enter_to(tx.conn(), caller, org, Permission::ImportRun).await?;
                         self.take_clients(tx.conn(), (caller, &access), id, piece).await
                     });
@@ -613,7 +615,7 @@ impl SqlDeals {
         );
         for sql in [&deals, &clients] {
             loop {
-                let gone = self.db.write(|tx| async move {
+                let gone = self.act(|tx| async move {
                     self.enter_to(tx.conn(), caller, org, Permission::ImportRun).await?;
                     run(tx.conn(), sql.as_str(), [org.into(), id.into()]).await
                 });
@@ -678,9 +680,8 @@ impl Exchange for SqlDeals {
         let realm = &access.realm();
         let once = &once;
         if let Some(once) = once {
-            let before = self
-                .db
-                .write(|tx| async move { Ok::<_, Error>(once.before(tx.conn(), realm, caller, self.now()).await?) });
+            let before =
+                self.act(|tx| async move { Ok::<_, Error>(once.before(tx.conn(), realm, caller, self.now()).await?) });
             if let Some(answer) = before.await? {
                 return Ok(Made::Before(answer));
             }
@@ -711,7 +712,7 @@ impl Exchange for SqlDeals {
             created_at: Set(now),
             updated_at: Set(now),
         };
-        let mut row = self.db.write(|tx| async move { Ok::<_, Error>(row.clone().insert(tx.conn()).await?) }).await?;
+        let mut row = self.act(|tx| async move { Ok::<_, Error>(row.clone().insert(tx.conn()).await?) }).await?;
         if status == ImportStatus::Running {
             if let Err(error) = self.take(caller, org, &mut row, &looked.rows).await {
                 self.take_back(caller, org, row.id).await?;
@@ -731,15 +732,14 @@ impl Exchange for SqlDeals {
         let (access, id) = (&access, row.id.0);
         let import = self.show_import(row).await?;
         let shown = &import;
-        self.db
-            .write(|tx| async move {
-                self.noted(tx.conn(), (caller, access), "deals.import", ("import", id), detail.clone()).await?;
-                if let Some(once) = once {
-                    once.after(tx.conn(), realm, caller, shown, self.now()).await?;
-                }
-                Ok::<_, Error>(())
-            })
-            .await?;
+        self.act(|tx| async move {
+            self.noted(tx.conn(), (caller, access), "deals.import", ("import", id), detail.clone()).await?;
+            if let Some(once) = once {
+                once.after(tx.conn(), realm, caller, shown, self.now()).await?;
+            }
+            Ok::<_, Error>(())
+        })
+        .await?;
         Ok(Made::New(import))
     }
 
@@ -775,12 +775,11 @@ impl Exchange for SqlDeals {
         row.status = ImportStatus::Reverted;
         self.note_import(&row).await?;
         let (access, kept) = (&access, row.failed);
-        self.db
-            .write(|tx| async move {
-                let detail = vec![("kept", kept.into())];
-                self.noted(tx.conn(), (caller, access), "deals.revert_import", ("import", id.0), detail).await
-            })
-            .await?;
+        self.act(|tx| async move {
+            let detail = vec![("kept", kept.into())];
+            self.noted(tx.conn(), (caller, access), "deals.revert_import", ("import", id.0), detail).await
+        })
+        .await?;
         self.show_import(row).await
     }
 }

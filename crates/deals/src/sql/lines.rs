@@ -139,38 +139,37 @@ impl Lines for SqlDeals {
             discount: new.discount,
             tax: new.tax,
         };
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let opened = self.open_deal(conn, caller, org, at, Permission::DealUpdate).await?;
-                let deal = &opened.before;
-                let others = lines_of(conn, deal).await?;
-                if others.len() >= MOST {
-                    return Err(Error::field("name", format!("A deal has at most {MOST} lines.")));
-                }
-                let now = self.now();
-                let mut row = line::Model {
-                    id: LineId(0),
-                    org_id: org,
-                    deal_id: deal.id,
-                    position: others.last().map_or(0, |last| last.position + 1),
-                    name: String::new(),
-                    quantity_micro: LARGEST_QUANTITY / 1_000_000,
-                    unit_minor: 0,
-                    discount_bp: 0,
-                    tax_bp: 0,
-                    total_minor: 0,
-                    created_at: now,
-                    updated_at: now,
-                };
-                let currency = deal.currency.clone();
-                read(&mut row, given, &currency)?;
-                let row = line::ActiveModel { id: NotSet, ..row.into() }.reset_all().insert(conn).await?;
-                self.made(conn, (caller, &opened.access), "deals.add_line", &row).await?;
-                self.add_up(conn, caller, opened).await?;
-                Ok(show(row, &currency))
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            let opened = self.open_deal(conn, caller, org, at, Permission::DealUpdate).await?;
+            let deal = &opened.before;
+            let others = lines_of(conn, deal).await?;
+            if others.len() >= MOST {
+                return Err(Error::field("name", format!("A deal has at most {MOST} lines.")));
+            }
+            let now = self.now();
+            let mut row = line::Model {
+                id: LineId(0),
+                org_id: org,
+                deal_id: deal.id,
+                position: others.last().map_or(0, |last| last.position + 1),
+                name: String::new(),
+                quantity_micro: LARGEST_QUANTITY / 1_000_000,
+                unit_minor: 0,
+                discount_bp: 0,
+                tax_bp: 0,
+                total_minor: 0,
+                created_at: now,
+                updated_at: now,
+            };
+            let currency = deal.currency.clone();
+            read(&mut row, given, &currency)?;
+            let row = line::ActiveModel { id: NotSet, ..row.into() }.reset_all().insert(conn).await?;
+            self.made(conn, (caller, &opened.access), "deals.add_line", &row).await?;
+            self.add_up(conn, caller, opened).await?;
+            Ok(show(row, &currency))
+        })
+        .await
     }
 
     async fn change_line(
@@ -184,23 +183,22 @@ impl Lines for SqlDeals {
     ) -> Result<Line> {
         patch.validate()?;
         let (patch, known) = (&patch, &known);
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let opened = self.open_deal(conn, caller, org, at, Permission::DealUpdate).await?;
-                let lines = lines_of(conn, &opened.before).await?;
-                let before = find(&lines, id)?;
-                opened.access.check(known, before.updated_at)?;
-                let mut after = before.clone();
-                let currency = opened.before.currency.clone();
-                read(&mut after, patch, &currency)?;
-                after.updated_at = self.now();
-                store(conn, before, &after).await?;
-                self.changed(conn, (caller, &opened.access), "deals.change_line", before, &after).await?;
-                self.add_up(conn, caller, opened).await?;
-                Ok(show(after, &currency))
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            let opened = self.open_deal(conn, caller, org, at, Permission::DealUpdate).await?;
+            let lines = lines_of(conn, &opened.before).await?;
+            let before = find(&lines, id)?;
+            opened.access.check(known, before.updated_at)?;
+            let mut after = before.clone();
+            let currency = opened.before.currency.clone();
+            read(&mut after, patch, &currency)?;
+            after.updated_at = self.now();
+            store(conn, before, &after).await?;
+            self.changed(conn, (caller, &opened.access), "deals.change_line", before, &after).await?;
+            self.add_up(conn, caller, opened).await?;
+            Ok(show(after, &currency))
+        })
+        .await
     }
 
     async fn remove_line(
@@ -212,19 +210,18 @@ impl Lines for SqlDeals {
         known: IfMatch,
     ) -> Result<()> {
         let known = &known;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let opened = self.open_deal(conn, caller, org, at, Permission::DealUpdate).await?;
-                let lines = lines_of(conn, &opened.before).await?;
-                let row = find(&lines, id)?;
-                opened.access.check(known, row.updated_at)?;
-                line::Entity::delete_by_id(id).exec(conn).await?;
-                let detail = vec![("name", row.name.clone().into()), ("deal", at.deal.0.into())];
-                self.noted(conn, (caller, &opened.access), "deals.remove_line", ("line", id.0), detail).await?;
-                self.add_up(conn, caller, opened).await
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            let opened = self.open_deal(conn, caller, org, at, Permission::DealUpdate).await?;
+            let lines = lines_of(conn, &opened.before).await?;
+            let row = find(&lines, id)?;
+            opened.access.check(known, row.updated_at)?;
+            line::Entity::delete_by_id(id).exec(conn).await?;
+            let detail = vec![("name", row.name.clone().into()), ("deal", at.deal.0.into())];
+            self.noted(conn, (caller, &opened.access), "deals.remove_line", ("line", id.0), detail).await?;
+            self.add_up(conn, caller, opened).await
+        })
+        .await
     }
 }
 

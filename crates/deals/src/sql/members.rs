@@ -278,8 +278,7 @@ impl Members for SqlDeals {
         }
         let new = &new;
         let (access, row, role) = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let conn = tx.conn();
                 lock::<organization::Entity>(conn, org).await?;
                 let access = self.enter_to(conn, caller, org, Permission::MemberInvite).await?;
@@ -331,8 +330,7 @@ impl Members for SqlDeals {
         }
         let (patch, known) = (&patch, &known);
         let (access, row, role) = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let conn = tx.conn();
                 lock::<organization::Entity>(conn, org).await?;
                 let access = self.enter_to(conn, caller, org, Permission::MemberRead).await?;
@@ -384,30 +382,29 @@ impl Members for SqlDeals {
 
     async fn remove_member(&self, caller: &Caller, org: OrganizationId, id: MemberId, known: IfMatch) -> Result<()> {
         let known = &known;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<organization::Entity>(conn, org).await?;
-                let access = self.enter_to(conn, caller, org, Permission::MemberDelete).await?;
-                // What they are doing is waited for, and then counted.
-                lock_to_remove::<member::Entity>(conn, id).await?;
-                let (row, role) = find(conn, &access, id).await?;
-                access.check(known, row.updated_at)?;
-                above(&access, &role)?;
-                let is_owner = role.key.as_deref() == Some(OWNER) && row.status == MemberStatus::Active;
-                if is_owner && other_owners(conn, org, id).await? == 0 {
-                    return Err(Error::LastOwner);
-                }
-                let blockers = holdings(conn, org, id).await?;
-                if !blockers.is_empty() {
-                    let detail = "Member is referenced by protected records.";
-                    return Err(Error::Protected(detail, blockers, &["reassign", "deactivate"]));
-                }
-                self.let_go(conn, &row).await?;
-                let detail = vec![("user_id", row.user_id.map(|user| user.0).into())];
-                self.noted(conn, (caller, &access), "deals.remove_member", ("member", id.0), detail).await
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<organization::Entity>(conn, org).await?;
+            let access = self.enter_to(conn, caller, org, Permission::MemberDelete).await?;
+            // What they are doing is waited for, and then counted.
+            lock_to_remove::<member::Entity>(conn, id).await?;
+            let (row, role) = find(conn, &access, id).await?;
+            access.check(known, row.updated_at)?;
+            above(&access, &role)?;
+            let is_owner = role.key.as_deref() == Some(OWNER) && row.status == MemberStatus::Active;
+            if is_owner && other_owners(conn, org, id).await? == 0 {
+                return Err(Error::LastOwner);
+            }
+            let blockers = holdings(conn, org, id).await?;
+            if !blockers.is_empty() {
+                let detail = "Member is referenced by protected records.";
+                return Err(Error::Protected(detail, blockers, &["reassign", "deactivate"]));
+            }
+            self.let_go(conn, &row).await?;
+            let detail = vec![("user_id", row.user_id.map(|user| user.0).into())];
+            self.noted(conn, (caller, &access), "deals.remove_member", ("member", id.0), detail).await
+        })
+        .await
     }
 
     async fn reassign(
@@ -419,26 +416,25 @@ impl Members for SqlDeals {
     ) -> Result<Reassigned> {
         handover.validate()?;
         let handover = &handover;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<organization::Entity>(conn, org).await?;
-                let access = self.enter_to(conn, caller, org, Permission::MemberDelete).await?;
-                let (row, role) = find(conn, &access, id).await?;
-                above(&access, &role)?;
-                let heir = access.heir(conn, "to_user_id", handover.to_user_id).await?;
-                access.may_hand_to(Permission::ClientReassign, heir.id)?;
-                access.may_hand_to(Permission::DealReassign, heir.id)?;
-                if heir.id == row.id {
-                    return Err(Error::field("to_user_id", "That is the same person."));
-                }
-                let moved = hand_over(conn, org, row.id, heir.id, handover.include_creator, self.now()).await?;
-                let detail =
-                    vec![("to", heir.id.0.into()), ("clients", moved.clients.into()), ("deals", moved.deals.into())];
-                self.noted(conn, (caller, &access), "deals.reassign", ("member", id.0), detail).await?;
-                Ok(moved)
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<organization::Entity>(conn, org).await?;
+            let access = self.enter_to(conn, caller, org, Permission::MemberDelete).await?;
+            let (row, role) = find(conn, &access, id).await?;
+            above(&access, &role)?;
+            let heir = access.heir(conn, "to_user_id", handover.to_user_id).await?;
+            access.may_hand_to(Permission::ClientReassign, heir.id)?;
+            access.may_hand_to(Permission::DealReassign, heir.id)?;
+            if heir.id == row.id {
+                return Err(Error::field("to_user_id", "That is the same person."));
+            }
+            let moved = hand_over(conn, org, row.id, heir.id, handover.include_creator, self.now()).await?;
+            let detail =
+                vec![("to", heir.id.0.into()), ("clients", moved.clients.into()), ("deals", moved.deals.into())];
+            self.noted(conn, (caller, &access), "deals.reassign", ("member", id.0), detail).await?;
+            Ok(moved)
+        })
+        .await
     }
 }
 

@@ -61,8 +61,7 @@ impl SqlDeals {
         other: ClientId,
     ) -> Result<Client> {
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let conn = tx.conn();
                 // In one order for all, so that two who merge crosswise do not wait for each other.
                 for id in [id.min(other), id.max(other)] {

@@ -25,6 +25,8 @@ use crate::{
 /// An organization as somebody with this role sees it.
 fn show(row: organization::Model, role: String) -> Organization {
     Organization {
+        approval_above: row.approval_above_minor.map(|minor| row.default_currency.format(i128::from(minor))),
+        time_zone: row.time_zone,
         id: row.id,
         name: row.name,
         slug: row.slug,
@@ -129,17 +131,19 @@ impl SqlDeals {
             creator_keeps_access: Set(true),
             created_at: Set(now),
             updated_at: Set(now),
+            has_webhooks: Set(false),
+            time_zone: Set("UTC".to_owned()),
+            approval_above_minor: Set(None),
         };
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let org = row.clone().insert(conn).await?;
-                let (member, role) = furnish(conn, org.id, caller, now).await?;
-                let access = Access::of(org, member, role);
-                self.made(conn, (caller, &access), "deals.create_organization", &access.org).await?;
-                Ok(show(access.org, access.role.name))
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            let org = row.clone().insert(conn).await?;
+            let (member, role) = furnish(conn, org.id, caller, now).await?;
+            let access = Access::of(org, member, role);
+            self.made(conn, (caller, &access), "deals.create_organization", &access.org).await?;
+            Ok(show(access.org, access.role.name))
+        })
+        .await
     }
 }
 
@@ -203,70 +207,86 @@ impl Organizations for SqlDeals {
     ) -> Result<Organization> {
         patch.validate()?;
         let (patch, known) = (&patch, &known);
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<organization::Entity>(conn, org).await?;
-                let access = self.enter_to(conn, caller, org, Permission::OrganizationUpdate).await?;
-                access.check(known, access.org.updated_at)?;
-                if patch.is_test.is_some() {
-                    // What is marked as a test's is cleaned away.
-                    access.may(Permission::OrganizationDelete)?;
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<organization::Entity>(conn, org).await?;
+            let access = self.enter_to(conn, caller, org, Permission::OrganizationUpdate).await?;
+            access.check(known, access.org.updated_at)?;
+            if patch.is_test.is_some() {
+                // What is marked as a test's is cleaned away.
+                access.may(Permission::OrganizationDelete)?;
+            }
+            let before = access.org.clone();
+            let mut after = before.clone();
+            if let Some(name) = &patch.name {
+                name.trim().clone_into(&mut after.name);
+                after.name_key = text::fold(&after.name);
+            }
+            if let Some(prefix) = &patch.number_prefix {
+                after.number_prefix.clone_from(prefix);
+            }
+            if let Some(currency) = &patch.default_currency {
+                after.default_currency = currency.clone();
+            }
+            if let Some(zone) = &patch.time_zone {
+                after.time_zone.clone_from(zone);
+            }
+            match &patch.approval_above {
+                Some(Some(amount)) => {
+                    let minor = amount.minor(&after.default_currency);
+                    let minor = minor.map_err(|message| Error::field("approval_above", message))?;
+                    if minor < 0 {
+                        return Err(Error::field("approval_above", "Nothing at least."));
+                    }
+                    after.approval_above_minor = Some(minor);
                 }
-                let before = access.org.clone();
-                let mut after = before.clone();
-                if let Some(name) = &patch.name {
-                    name.trim().clone_into(&mut after.name);
-                    after.name_key = text::fold(&after.name);
+                Some(None) => after.approval_above_minor = None,
+                None if after.default_currency != before.default_currency && after.approval_above_minor.is_some() => {
+                    return Err(Error::field("approval_above", "Say it in the new currency, too."));
                 }
-                if let Some(prefix) = &patch.number_prefix {
-                    after.number_prefix.clone_from(prefix);
-                }
-                if let Some(currency) = &patch.default_currency {
-                    after.default_currency = currency.clone();
-                }
-                after.is_test = patch.is_test.unwrap_or(after.is_test);
-                after.number_pad = patch.number_pad.unwrap_or(after.number_pad);
-                after.takes_credit = patch.overpayment.map_or(after.takes_credit, |what| what == Overpayment::Credit);
-                after.requires_if_match = patch.requires_if_match.unwrap_or(after.requires_if_match);
-                after.four_eyes = patch.four_eyes.unwrap_or(after.four_eyes);
-                after.creator_keeps_access = patch.creator_keeps_access.unwrap_or(after.creator_keeps_access);
-                after.updated_at = self.now();
-                store(conn, &before, &after).await?;
-                self.changed(conn, (caller, &access), "deals.change_organization", &before, &after).await?;
-                Ok(show(after, access.role.name))
-            })
-            .await
+                None => {}
+            }
+            after.is_test = patch.is_test.unwrap_or(after.is_test);
+            after.number_pad = patch.number_pad.unwrap_or(after.number_pad);
+            after.takes_credit = patch.overpayment.map_or(after.takes_credit, |what| what == Overpayment::Credit);
+            after.requires_if_match = patch.requires_if_match.unwrap_or(after.requires_if_match);
+            after.four_eyes = patch.four_eyes.unwrap_or(after.four_eyes);
+            after.creator_keeps_access = patch.creator_keeps_access.unwrap_or(after.creator_keeps_access);
+            after.updated_at = self.now();
+            store(conn, &before, &after).await?;
+            self.changed(conn, (caller, &access), "deals.change_organization", &before, &after).await?;
+            Ok(show(after, access.role.name))
+        })
+        .await
     }
 
     async fn delete_organization(&self, caller: &Caller, org: OrganizationId, known: IfMatch) -> Result<()> {
         let known = &known;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock_to_remove::<organization::Entity>(conn, org).await?;
-                let access = self.enter_to(conn, caller, org, Permission::OrganizationDelete).await?;
-                access.check(known, access.org.updated_at)?;
-                let clients = number(conn, "SELECT COUNT(*) FROM deals_client WHERE org_id = $1", [org.into()]).await?;
-                if clients > 0 {
-                    let names = client::Entity::find()
-                        .select_only()
-                        .column(client::Column::Name)
-                        .filter(client::COLUMN.org_id.eq(org))
-                        .order_by_asc(client::Column::Id)
-                        .limit(5);
-                    let examples = names.into_tuple().all(conn).await?;
-                    let held = Holding { model: "client", relation: "organization", count: many(clients), examples };
-                    let detail = "The organization still has clients, in the trash perhaps.";
-                    return Err(Error::Protected(detail, vec![held], &["purge"]));
-                }
-                let detail = vec![("name", access.org.name.clone().into())];
-                let what = ("organization", org.0);
-                self.noted(conn, (caller, &access), "deals.delete_organization", what, detail).await?;
-                self.clear(conn, org).await?;
-                Ok(())
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock_to_remove::<organization::Entity>(conn, org).await?;
+            let access = self.enter_to(conn, caller, org, Permission::OrganizationDelete).await?;
+            access.check(known, access.org.updated_at)?;
+            let clients = number(conn, "SELECT COUNT(*) FROM deals_client WHERE org_id = $1", [org.into()]).await?;
+            if clients > 0 {
+                let names = client::Entity::find()
+                    .select_only()
+                    .column(client::Column::Name)
+                    .filter(client::COLUMN.org_id.eq(org))
+                    .order_by_asc(client::Column::Id)
+                    .limit(5);
+                let examples = names.into_tuple().all(conn).await?;
+                let held = Holding { model: "client", relation: "organization", count: many(clients), examples };
+                let detail = "The organization still has clients, in the trash perhaps.";
+                return Err(Error::Protected(detail, vec![held], &["purge"]));
+            }
+            let detail = vec![("name", access.org.name.clone().into())];
+            let what = ("organization", org.0);
+            self.noted(conn, (caller, &access), "deals.delete_organization", what, detail).await?;
+            self.clear(conn, org).await?;
+            Ok(())
+        })
+        .await
     }
 
     async fn own_membership(&self, caller: &Caller, org: OrganizationId) -> Result<Own> {

@@ -199,7 +199,7 @@ impl SqlDeals {
             method: new.method,
             cheque_number: new.cheque_number.as_ref().map(|number| number.trim().to_owned()),
             reference: new.reference.trim().to_owned(),
-            received_on: new.received_on.clone().unwrap_or_else(|| Day::of(self.now())),
+            received_on: new.received_on.clone().unwrap_or_else(|| access.org.day(self.now())),
             ..entry(deal, access, PaymentKind::Payment, amount)
         };
         self.append(conn, act, row).await
@@ -271,7 +271,7 @@ impl SqlDeals {
             of_id: Some(of.id),
             method: of.method,
             reference: of.code.clone(),
-            received_on: Day::of(now),
+            received_on: access.org.day(now),
             state: Verification::Verified,
             decided_by: Some(access.member.id),
             decided_at: Some(now),
@@ -370,8 +370,7 @@ macro_rules! once {
         let own = $self.people([$caller.user]).await?;
         let (own, once) = (&own, &$once);
         $self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let $conn = tx.conn();
                 super::lock::<deal::Entity>($conn, $at.deal).await?;
                 let access = $self.enter($conn, $caller, $org).await?;
@@ -501,8 +500,7 @@ impl Payments for SqlDeals {
         why.validate()?;
         let why = &why;
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let conn = tx.conn();
                 super::lock::<deal::Entity>(conn, at.deal).await?;
                 let access = self.enter(conn, caller, org).await?;

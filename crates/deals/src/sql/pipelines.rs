@@ -186,41 +186,40 @@ impl Pipelines for SqlDeals {
             whole(new.stages.iter().map(|stage| stage.kind.unwrap_or(DealStatus::Open)))?;
         }
         let new = &new;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
-                if new.is_default {
-                    step_down(conn, org, self.now()).await?;
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
+            if new.is_default {
+                step_down(conn, org, self.now()).await?;
+            }
+            let now = self.now();
+            let name = new.name.trim();
+            let next = "SELECT COALESCE(MAX(position), -1) + 1 FROM deals_pipeline WHERE org_id = $1";
+            let row = pipeline::ActiveModel {
+                id: NotSet,
+                org_id: Set(org),
+                name: Set(name.to_owned()),
+                name_key: Set(text::fold(name)),
+                position: Set(number(conn, next, [org.into()]).await?),
+                is_default: Set(new.is_default),
+                created_at: Set(now),
+                updated_at: Set(now),
+            };
+            let row = row.insert(conn).await?;
+            if new.stages.is_empty() {
+                for stage in usual_stages(org, row.id, now) {
+                    stage.insert(conn).await?;
                 }
-                let now = self.now();
-                let name = new.name.trim();
-                let next = "SELECT COALESCE(MAX(position), -1) + 1 FROM deals_pipeline WHERE org_id = $1";
-                let row = pipeline::ActiveModel {
-                    id: NotSet,
-                    org_id: Set(org),
-                    name: Set(name.to_owned()),
-                    name_key: Set(text::fold(name)),
-                    position: Set(number(conn, next, [org.into()]).await?),
-                    is_default: Set(new.is_default),
-                    created_at: Set(now),
-                    updated_at: Set(now),
-                };
-                let row = row.insert(conn).await?;
-                if new.stages.is_empty() {
-                    for stage in usual_stages(org, row.id, now) {
-                        stage.insert(conn).await?;
-                    }
-                }
-                for (position, stage) in (0..).zip(&new.stages) {
-                    new_stage(org, row.id, stage, position, now).insert(conn).await?;
-                }
-                self.made(conn, (caller, &access), "deals.create_pipeline", &row).await?;
-                let stages = stages_of(conn, row.id).await?;
-                Ok(show(row, stages))
-            })
-            .await
-            .map_err(|error: Error| error.or_duplicate(&["name_key"], TAKEN))
+            }
+            for (position, stage) in (0..).zip(&new.stages) {
+                new_stage(org, row.id, stage, position, now).insert(conn).await?;
+            }
+            self.made(conn, (caller, &access), "deals.create_pipeline", &row).await?;
+            let stages = stages_of(conn, row.id).await?;
+            Ok(show(row, stages))
+        })
+        .await
+        .map_err(|error: Error| error.or_duplicate(&["name_key"], TAKEN))
     }
 
     async fn pipeline(&self, caller: &Caller, org: OrganizationId, id: PipelineId) -> Result<Pipeline> {
@@ -243,31 +242,30 @@ impl Pipelines for SqlDeals {
             return Err(Error::field("is_default", "Make another one the usual one instead."));
         }
         let (patch, known) = (&patch, &known);
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<pipeline::Entity>(conn, id).await?;
-                let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
-                let before = find(conn, &access, id).await?;
-                access.check(known, before.updated_at)?;
-                let mut after = before.clone();
-                if let Some(name) = &patch.name {
-                    name.trim().clone_into(&mut after.name);
-                    after.name_key = text::fold(&after.name);
-                }
-                after.position = patch.position.unwrap_or(after.position);
-                if patch.is_default == Some(true) && !before.is_default {
-                    step_down(conn, org, self.now()).await?;
-                    after.is_default = true;
-                }
-                after.updated_at = self.now();
-                store(conn, &before, &after).await?;
-                self.changed(conn, (caller, &access), "deals.change_pipeline", &before, &after).await?;
-                let stages = stages_of(conn, id).await?;
-                Ok(show(after, stages))
-            })
-            .await
-            .map_err(|error: Error| error.or_duplicate(&["name_key"], TAKEN))
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<pipeline::Entity>(conn, id).await?;
+            let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
+            let before = find(conn, &access, id).await?;
+            access.check(known, before.updated_at)?;
+            let mut after = before.clone();
+            if let Some(name) = &patch.name {
+                name.trim().clone_into(&mut after.name);
+                after.name_key = text::fold(&after.name);
+            }
+            after.position = patch.position.unwrap_or(after.position);
+            if patch.is_default == Some(true) && !before.is_default {
+                step_down(conn, org, self.now()).await?;
+                after.is_default = true;
+            }
+            after.updated_at = self.now();
+            store(conn, &before, &after).await?;
+            self.changed(conn, (caller, &access), "deals.change_pipeline", &before, &after).await?;
+            let stages = stages_of(conn, id).await?;
+            Ok(show(after, stages))
+        })
+        .await
+        .map_err(|error: Error| error.or_duplicate(&["name_key"], TAKEN))
     }
 
     async fn delete_pipeline(
@@ -278,28 +276,27 @@ impl Pipelines for SqlDeals {
         known: IfMatch,
     ) -> Result<()> {
         let known = &known;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock_to_remove::<pipeline::Entity>(conn, id).await?;
-                let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
-                let row = find(conn, &access, id).await?;
-                access.check(known, row.updated_at)?;
-                if row.is_default {
-                    let detail = "New deals begin here: make another pipeline the usual one first.";
-                    return Err(Error::Protected(detail, Vec::new(), &["change_pipeline"]));
-                }
-                let sql = "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND pipeline_id = $2";
-                let deals = many(number(conn, sql, [org.into(), id.into()]).await?);
-                if deals > 0 {
-                    let held = Holding { model: "deal", relation: "pipeline", count: deals, examples: Vec::new() };
-                    return Err(Error::Protected("Deals go through this pipeline.", vec![held], &["move_deal"]));
-                }
-                pipeline::Entity::delete_by_id(id).exec(conn).await?;
-                let detail = vec![("name", row.name.into())];
-                self.noted(conn, (caller, &access), "deals.delete_pipeline", ("pipeline", id.0), detail).await
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock_to_remove::<pipeline::Entity>(conn, id).await?;
+            let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
+            let row = find(conn, &access, id).await?;
+            access.check(known, row.updated_at)?;
+            if row.is_default {
+                let detail = "New deals begin here: make another pipeline the usual one first.";
+                return Err(Error::Protected(detail, Vec::new(), &["change_pipeline"]));
+            }
+            let sql = "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND pipeline_id = $2";
+            let deals = many(number(conn, sql, [org.into(), id.into()]).await?);
+            if deals > 0 {
+                let held = Holding { model: "deal", relation: "pipeline", count: deals, examples: Vec::new() };
+                return Err(Error::Protected("Deals go through this pipeline.", vec![held], &["move_deal"]));
+            }
+            pipeline::Entity::delete_by_id(id).exec(conn).await?;
+            let detail = vec![("name", row.name.into())];
+            self.noted(conn, (caller, &access), "deals.delete_pipeline", ("pipeline", id.0), detail).await
+        })
+        .await
     }
 
     async fn create_stage(
@@ -312,22 +309,21 @@ impl Pipelines for SqlDeals {
         new.validate()?;
         known_fields(&new.required_fields)?;
         let new = &new;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<pipeline::Entity>(conn, pipeline).await?;
-                let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
-                find(conn, &access, pipeline).await?;
-                let stages = stages_of(conn, pipeline).await?;
-                let kinds = stages.iter().map(|stage| stage.kind).chain([new.kind.unwrap_or(DealStatus::Open)]);
-                whole(kinds)?;
-                let position = stages.last().map_or(0, |last| last.position + 1);
-                let row = new_stage(org, pipeline, new, position, self.now()).insert(conn).await?;
-                self.made(conn, (caller, &access), "deals.create_stage", &row).await?;
-                Ok(show_stage(row))
-            })
-            .await
-            .map_err(|error: Error| error.or_duplicate(&["name_key"], TAKEN))
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<pipeline::Entity>(conn, pipeline).await?;
+            let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
+            find(conn, &access, pipeline).await?;
+            let stages = stages_of(conn, pipeline).await?;
+            let kinds = stages.iter().map(|stage| stage.kind).chain([new.kind.unwrap_or(DealStatus::Open)]);
+            whole(kinds)?;
+            let position = stages.last().map_or(0, |last| last.position + 1);
+            let row = new_stage(org, pipeline, new, position, self.now()).insert(conn).await?;
+            self.made(conn, (caller, &access), "deals.create_stage", &row).await?;
+            Ok(show_stage(row))
+        })
+        .await
+        .map_err(|error: Error| error.or_duplicate(&["name_key"], TAKEN))
     }
 
     async fn change_stage(
@@ -342,30 +338,29 @@ impl Pipelines for SqlDeals {
         patch.validate()?;
         known_fields(patch.required_fields.as_deref().unwrap_or_default())?;
         let (patch, known) = (&patch, &known);
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<pipeline::Entity>(conn, pipeline).await?;
-                let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
-                let before = self.find_stage(conn, &access, pipeline, id).await?;
-                access.check(known, before.updated_at)?;
-                let mut after = before.clone();
-                if let Some(name) = &patch.name {
-                    name.trim().clone_into(&mut after.name);
-                    after.name_key = text::fold(&after.name);
-                }
-                after.probability = patch.probability.unwrap_or(after.probability);
-                after.rot_days = patch.rot_days.unwrap_or(after.rot_days);
-                if let Some(fields) = &patch.required_fields {
-                    after.required_fields = serde_json::Value::from(fields.clone()).to_string();
-                }
-                after.updated_at = self.now();
-                store(conn, &before, &after).await?;
-                self.changed(conn, (caller, &access), "deals.change_stage", &before, &after).await?;
-                Ok(show_stage(after))
-            })
-            .await
-            .map_err(|error: Error| error.or_duplicate(&["name_key"], TAKEN))
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<pipeline::Entity>(conn, pipeline).await?;
+            let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
+            let before = self.find_stage(conn, &access, pipeline, id).await?;
+            access.check(known, before.updated_at)?;
+            let mut after = before.clone();
+            if let Some(name) = &patch.name {
+                name.trim().clone_into(&mut after.name);
+                after.name_key = text::fold(&after.name);
+            }
+            after.probability = patch.probability.unwrap_or(after.probability);
+            after.rot_days = patch.rot_days.unwrap_or(after.rot_days);
+            if let Some(fields) = &patch.required_fields {
+                after.required_fields = serde_json::Value::from(fields.clone()).to_string();
+            }
+            after.updated_at = self.now();
+            store(conn, &before, &after).await?;
+            self.changed(conn, (caller, &access), "deals.change_stage", &before, &after).await?;
+            Ok(show_stage(after))
+        })
+        .await
+        .map_err(|error: Error| error.or_duplicate(&["name_key"], TAKEN))
     }
 
     async fn delete_stage(
@@ -378,39 +373,38 @@ impl Pipelines for SqlDeals {
         known: IfMatch,
     ) -> Result<()> {
         let known = &known;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<pipeline::Entity>(conn, pipeline).await?;
-                let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
-                // Deals that are on their way into it are waited for, and then counted.
-                lock_to_remove::<stage::Entity>(conn, id).await?;
-                let row = self.find_stage(conn, &access, pipeline, id).await?;
-                access.check(known, row.updated_at)?;
-                let rest = stages_of(conn, pipeline).await?;
-                whole(rest.iter().filter(|stage| stage.id != id).map(|stage| stage.kind))?;
-                let sql = "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND pipeline_id = $2 AND stage_id = $3";
-                let deals = many(number(conn, sql, [org.into(), pipeline.into(), id.into()]).await?);
-                match move_to {
-                    Some(target) => {
-                        let fit = rest.iter().any(|stage| stage.id == target && target != id && stage.kind == row.kind);
-                        if !fit {
-                            let message = "Another stage of this pipeline and of the same kind is needed.";
-                            return Err(Error::field("move_to", message));
-                        }
-                        self.empty_stage(conn, (caller, &access), &row, target).await?;
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<pipeline::Entity>(conn, pipeline).await?;
+            let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
+            // Deals that are on their way into it are waited for, and then counted.
+            lock_to_remove::<stage::Entity>(conn, id).await?;
+            let row = self.find_stage(conn, &access, pipeline, id).await?;
+            access.check(known, row.updated_at)?;
+            let rest = stages_of(conn, pipeline).await?;
+            whole(rest.iter().filter(|stage| stage.id != id).map(|stage| stage.kind))?;
+            let sql = "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND pipeline_id = $2 AND stage_id = $3";
+            let deals = many(number(conn, sql, [org.into(), pipeline.into(), id.into()]).await?);
+            match move_to {
+                Some(target) => {
+                    let fit = rest.iter().any(|stage| stage.id == target && target != id && stage.kind == row.kind);
+                    if !fit {
+                        let message = "Another stage of this pipeline and of the same kind is needed.";
+                        return Err(Error::field("move_to", message));
                     }
-                    None if deals > 0 => {
-                        let held = Holding { model: "deal", relation: "stage", count: deals, examples: Vec::new() };
-                        return Err(Error::Protected("Deals are in this stage.", vec![held], &["move_to"]));
-                    }
-                    None => {}
+                    self.empty_stage(conn, (caller, &access), &row, target).await?;
                 }
-                stage::Entity::delete_by_id(id).exec(conn).await?;
-                let detail = vec![("name", row.name.into()), ("deals", deals.into())];
-                self.noted(conn, (caller, &access), "deals.delete_stage", ("stage", id.0), detail).await
-            })
-            .await
+                None if deals > 0 => {
+                    let held = Holding { model: "deal", relation: "stage", count: deals, examples: Vec::new() };
+                    return Err(Error::Protected("Deals are in this stage.", vec![held], &["move_to"]));
+                }
+                None => {}
+            }
+            stage::Entity::delete_by_id(id).exec(conn).await?;
+            let detail = vec![("name", row.name.into()), ("deals", deals.into())];
+            self.noted(conn, (caller, &access), "deals.delete_stage", ("stage", id.0), detail).await
+        })
+        .await
     }
 
     async fn order_stages(
@@ -422,34 +416,33 @@ impl Pipelines for SqlDeals {
     ) -> Result<Pipeline> {
         order.validate()?;
         let order = &order.stages;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<pipeline::Entity>(conn, pipeline).await?;
-                let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
-                let row = find(conn, &access, pipeline).await?;
-                let stages = stages_of(conn, pipeline).await?;
-                let mut known: Vec<StageId> = stages.iter().map(|stage| stage.id).collect();
-                let mut given = order.clone();
-                known.sort_unstable();
-                given.sort_unstable();
-                if known != given {
-                    return Err(Error::field("stages", "All stages of the pipeline are needed, each once."));
-                }
-                for (position, id) in (0_i64..).zip(order) {
-                    let sql = "UPDATE deals_stage SET position = $1, updated_at = $4 WHERE org_id = $2 AND id = $3";
-                    run(conn, sql, [position.into(), org.into(), (*id).into(), self.now().into()]).await?;
-                }
-                let sql = "UPDATE deals_pipeline SET updated_at = $1 WHERE org_id = $2 AND id = $3";
-                run(conn, sql, [self.now().into(), org.into(), pipeline.into()]).await?;
-                let row = find(conn, &access, row.id).await?;
-                let detail = vec![("stages", order.iter().map(|id| id.0).collect::<Vec<_>>().into())];
-                let act = (caller, &access);
-                self.noted(conn, act, "deals.order_stages", ("pipeline", pipeline.0), detail).await?;
-                let stages = stages_of(conn, pipeline).await?;
-                Ok(show(row, stages))
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<pipeline::Entity>(conn, pipeline).await?;
+            let access = self.enter_to(conn, caller, org, Permission::PipelineManage).await?;
+            let row = find(conn, &access, pipeline).await?;
+            let stages = stages_of(conn, pipeline).await?;
+            let mut known: Vec<StageId> = stages.iter().map(|stage| stage.id).collect();
+            let mut given = order.clone();
+            known.sort_unstable();
+            given.sort_unstable();
+            if known != given {
+                return Err(Error::field("stages", "All stages of the pipeline are needed, each once."));
+            }
+            for (position, id) in (0_i64..).zip(order) {
+                let sql = "UPDATE deals_stage SET position = $1, updated_at = $4 WHERE org_id = $2 AND id = $3";
+                run(conn, sql, [position.into(), org.into(), (*id).into(), self.now().into()]).await?;
+            }
+            let sql = "UPDATE deals_pipeline SET updated_at = $1 WHERE org_id = $2 AND id = $3";
+            run(conn, sql, [self.now().into(), org.into(), pipeline.into()]).await?;
+            let row = find(conn, &access, row.id).await?;
+            let detail = vec![("stages", order.iter().map(|id| id.0).collect::<Vec<_>>().into())];
+            let act = (caller, &access);
+            self.noted(conn, act, "deals.order_stages", ("pipeline", pipeline.0), detail).await?;
+            let stages = stages_of(conn, pipeline).await?;
+            Ok(show(row, stages))
+        })
+        .await
     }
 
     async fn board(&self, caller: &Caller, org: OrganizationId, pipeline: PipelineId, lane: Lane) -> Result<Board> {

@@ -170,6 +170,7 @@ async fn forget(conn: &impl ConnectionTrait, row: &member::Model, clock: &Clock)
          OR EXISTS (SELECT 1 FROM deals_commission WHERE org_id = $1 AND member_id = $2) \
          OR EXISTS (SELECT 1 FROM deals_import WHERE org_id = $1 AND created_by = $2) \
          OR EXISTS (SELECT 1 FROM deals_file WHERE org_id = $1 AND added_by = $2) \
+         OR EXISTS (SELECT 1 FROM deals_webhook WHERE org_id = $1 AND created_by = $2) \
          OR EXISTS (SELECT 1 FROM deals_activity WHERE org_id = $1 AND created_by = $2) \
          OR EXISTS (SELECT 1 FROM deals_task WHERE org_id = $1 AND (assignee_id = $2 OR created_by = $2)) \
          OR EXISTS (SELECT 1 FROM deals_client WHERE org_id = $1 AND (owner_id = $2 OR created_by = $2)) \

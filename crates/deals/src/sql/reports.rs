@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Conversion, Currency, Dashboard, Day, DealStatus, Earned, Error, MemberId, MonthAmount, OrganizationId, Period,
     PipelineId, PipelineReport, Receivable, Reports, Result, StageEntered, StageTotals, Standing, Total, Verification,
-    entity::{commission, deal, payment, pipeline, stage_change},
+    entity::{commission, deal, organization, payment, pipeline, stage_change},
     money::divide_half_even,
     permission::Permission,
 };
@@ -59,21 +59,18 @@ struct Span {
     end: Timestamp,
 }
 
-fn midnight(day: &Day) -> Timestamp {
-    serde_json::from_value(format!("{day}T00:00:00Z").into()).unwrap_or(Timestamp::EPOCH)
-}
-
 impl SqlDeals {
-    fn span(&self, period: Period) -> Result<Span> {
-        let to = period.to.unwrap_or_else(|| Day::of(self.now()));
+    /// A period in the time zone of an organization: the year until today, where nothing else is said.
+    fn span(&self, org: &organization::Model, period: Period) -> Result<Span> {
+        let to = period.to.unwrap_or_else(|| org.day(self.now()));
         let from = match period.from {
             Some(from) => from,
-            None => Day::of(Timestamp::from_unix_micros(midnight(&to).unix_micros().saturating_sub(365 * DAY))),
+            None => org.day(Timestamp::from_unix_micros(org.begin(&to).unix_micros().saturating_sub(365 * DAY))),
         };
         if from > to {
             return Err(Error::field("from", "It is after the end."));
         }
-        let (begin, end) = (midnight(&from), Timestamp::from_unix_micros(midnight(&to).unix_micros() + DAY));
+        let (begin, end) = (org.begin(&from), org.end(&to));
         Ok(Span { from, to, begin, end })
     }
 
@@ -208,8 +205,8 @@ impl Reports for SqlDeals {
     }
 
     async fn revenue(&self, caller: &Caller, org: OrganizationId, period: Period) -> Result<Vec<MonthAmount>> {
-        let span = self.span(period)?;
         let access = self.reporting(caller, org).await?;
+        let span = self.span(&access.org, period)?;
         access.may(Permission::PaymentRead)?;
         self.revenue_of(&access, &span).await
     }
@@ -254,8 +251,8 @@ impl Reports for SqlDeals {
             n: i64,
         }
         let conn = self.db.conn();
-        let span = self.span(period)?;
         let access = self.reporting(caller, org).await?;
+        let span = self.span(&access.org, period)?;
         let counted = seen(&access)
             .filter(deal::COLUMN.created_at.gte(span.begin))
             .filter(deal::COLUMN.created_at.lt(span.end))
@@ -350,8 +347,8 @@ impl Reports for SqlDeals {
     }
 
     async fn leaderboard(&self, caller: &Caller, org: OrganizationId, period: Period) -> Result<Vec<Standing>> {
-        let span = self.span(period)?;
         let access = self.reporting(caller, org).await?;
+        let span = self.span(&access.org, period)?;
         let mut select = seen(&access)
             .filter(deal::COLUMN.status.eq(DealStatus::Won))
             .filter(deal::COLUMN.closed_at.gte(span.begin))
@@ -376,9 +373,9 @@ impl Reports for SqlDeals {
     }
 
     async fn commission(&self, caller: &Caller, org: OrganizationId, period: Period) -> Result<Vec<Earned>> {
-        let span = self.span(period)?;
         let conn = self.db.conn();
         let access = self.enter_to(conn, caller, org, Permission::CommissionRead).await?;
+        let span = self.span(&access.org, period)?;
         let mut entries = commission::Entity::find()
             .filter(commission::COLUMN.org_id.eq(org))
             .filter(commission::COLUMN.earned_on.gte(span.from))
@@ -414,8 +411,8 @@ impl Reports for SqlDeals {
 
     async fn dashboard(&self, caller: &Caller, org: OrganizationId, period: Period) -> Result<Dashboard> {
         let conn = self.db.conn();
-        let span = self.span(period)?;
         let access = self.reporting(caller, org).await?;
+        let span = self.span(&access.org, period)?;
         let open = self.totals(seen(&access).filter(deal::COLUMN.status.eq(DealStatus::Open))).await?;
         let won = seen(&access)
             .filter(deal::COLUMN.status.eq(DealStatus::Won))

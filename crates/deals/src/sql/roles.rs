@@ -70,30 +70,29 @@ impl SqlDeals {
     }
 
     pub(super) async fn insert_role(&self, caller: &Caller, org: OrganizationId, new: &NewRole) -> Result<Role> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<organization::Entity>(conn, org).await?;
-                let access = self.enter_to(conn, caller, org, Permission::RoleManage).await?;
-                let grants = granted(&access, &new.permissions)?;
-                let now = self.now();
-                let name = new.name.trim();
-                let row = role::ActiveModel {
-                    id: NotSet,
-                    org_id: Set(org),
-                    key: Set(None),
-                    name: Set(name.to_owned()),
-                    name_key: Set(text::fold(name)),
-                    permissions: Set(serde_json::Value::from(grants.words()).to_string()),
-                    created_at: Set(now),
-                    updated_at: Set(now),
-                };
-                let row = row.insert(conn).await?;
-                self.made(conn, (caller, &access), "deals.create_role", &row).await?;
-                Ok(show(row))
-            })
-            .await
-            .map_err(|error: Error| error.or_duplicate(&["name_key"], TAKEN))
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<organization::Entity>(conn, org).await?;
+            let access = self.enter_to(conn, caller, org, Permission::RoleManage).await?;
+            let grants = granted(&access, &new.permissions)?;
+            let now = self.now();
+            let name = new.name.trim();
+            let row = role::ActiveModel {
+                id: NotSet,
+                org_id: Set(org),
+                key: Set(None),
+                name: Set(name.to_owned()),
+                name_key: Set(text::fold(name)),
+                permissions: Set(serde_json::Value::from(grants.words()).to_string()),
+                created_at: Set(now),
+                updated_at: Set(now),
+            };
+            let row = row.insert(conn).await?;
+            self.made(conn, (caller, &access), "deals.create_role", &row).await?;
+            Ok(show(row))
+        })
+        .await
+        .map_err(|error: Error| error.or_duplicate(&["name_key"], TAKEN))
     }
 
     pub(super) async fn find_role(&self, caller: &Caller, org: OrganizationId, id: RoleId) -> Result<Role> {
@@ -109,28 +108,27 @@ impl SqlDeals {
         patch: &RolePatch,
         known: &IfMatch,
     ) -> Result<Role> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<organization::Entity>(conn, org).await?;
-                let access = self.enter_to(conn, caller, org, Permission::RoleManage).await?;
-                let before = changeable(conn, &access, id).await?;
-                access.check(known, before.updated_at)?;
-                let mut after = before.clone();
-                if let Some(name) = &patch.name {
-                    name.trim().clone_into(&mut after.name);
-                    after.name_key = text::fold(&after.name);
-                }
-                if let Some(words) = &patch.permissions {
-                    after.permissions = serde_json::Value::from(granted(&access, words)?.words()).to_string();
-                }
-                after.updated_at = self.now();
-                store(conn, &before, &after).await?;
-                self.changed(conn, (caller, &access), "deals.change_role", &before, &after).await?;
-                Ok(show(after))
-            })
-            .await
-            .map_err(|error: Error| error.or_duplicate(&["name_key"], TAKEN))
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<organization::Entity>(conn, org).await?;
+            let access = self.enter_to(conn, caller, org, Permission::RoleManage).await?;
+            let before = changeable(conn, &access, id).await?;
+            access.check(known, before.updated_at)?;
+            let mut after = before.clone();
+            if let Some(name) = &patch.name {
+                name.trim().clone_into(&mut after.name);
+                after.name_key = text::fold(&after.name);
+            }
+            if let Some(words) = &patch.permissions {
+                after.permissions = serde_json::Value::from(granted(&access, words)?.words()).to_string();
+            }
+            after.updated_at = self.now();
+            store(conn, &before, &after).await?;
+            self.changed(conn, (caller, &access), "deals.change_role", &before, &after).await?;
+            Ok(show(after))
+        })
+        .await
+        .map_err(|error: Error| error.or_duplicate(&["name_key"], TAKEN))
     }
 
     pub(super) async fn drop_role(
@@ -140,27 +138,25 @@ impl SqlDeals {
         id: RoleId,
         known: &IfMatch,
     ) -> Result<()> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<organization::Entity>(conn, org).await?;
-                let access = self.enter_to(conn, caller, org, Permission::RoleManage).await?;
-                let row = changeable(conn, &access, id).await?;
-                access.check(known, row.updated_at)?;
-                // Those who are gone keep no role: any will do for them.
-                let sql = "UPDATE deals_member SET role_id = $3 WHERE org_id = $1 AND role_id = $2 AND status = 'gone'";
-                run(conn, sql, [org.into(), id.into(), access.role.id.into()]).await?;
-                let sql = "SELECT COUNT(*) FROM deals_member WHERE org_id = $1 AND role_id = $2";
-                let members = number(conn, sql, [org.into(), id.into()]).await?;
-                if members > 0 {
-                    let held =
-                        Holding { model: "member", relation: "role", count: many(members), examples: Vec::new() };
-                    return Err(Error::Protected("The role is somebody's.", vec![held], &["change_member"]));
-                }
-                role::Entity::delete_by_id(id).exec(conn).await?;
-                let detail = vec![("name", row.name.into())];
-                self.noted(conn, (caller, &access), "deals.delete_role", ("role", id.0), detail).await
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<organization::Entity>(conn, org).await?;
+            let access = self.enter_to(conn, caller, org, Permission::RoleManage).await?;
+            let row = changeable(conn, &access, id).await?;
+            access.check(known, row.updated_at)?;
+            // Those who are gone keep no role: any will do for them.
+            let sql = "UPDATE deals_member SET role_id = $3 WHERE org_id = $1 AND role_id = $2 AND status = 'gone'";
+            run(conn, sql, [org.into(), id.into(), access.role.id.into()]).await?;
+            let sql = "SELECT COUNT(*) FROM deals_member WHERE org_id = $1 AND role_id = $2";
+            let members = number(conn, sql, [org.into(), id.into()]).await?;
+            if members > 0 {
+                let held = Holding { model: "member", relation: "role", count: many(members), examples: Vec::new() };
+                return Err(Error::Protected("The role is somebody's.", vec![held], &["change_member"]));
+            }
+            role::Entity::delete_by_id(id).exec(conn).await?;
+            let detail = vec![("name", row.name.into())];
+            self.noted(conn, (caller, &access), "deals.delete_role", ("role", id.0), detail).await
+        })
+        .await
     }
 }

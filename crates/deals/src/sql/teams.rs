@@ -67,35 +67,34 @@ impl SqlDeals {
     }
 
     pub(super) async fn insert_team(&self, caller: &Caller, org: OrganizationId, new: &NewTeam) -> Result<Team> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<organization::Entity>(conn, org).await?;
-                let access = self.enter_to(conn, caller, org, Permission::TeamManage).await?;
-                let count = number(conn, "SELECT COUNT(*) FROM deals_team WHERE org_id = $1", [org.into()]).await?;
-                if count >= MOST_TEAMS {
-                    return Err(Error::field("name", format!("An organization has at most {MOST_TEAMS} teams.")));
-                }
-                if let Some(parent) = new.parent_id {
-                    fit_parent(conn, &access, None, parent).await?;
-                }
-                let now = self.now();
-                let name = new.name.trim();
-                let row = team::ActiveModel {
-                    id: NotSet,
-                    org_id: Set(org),
-                    name: Set(name.to_owned()),
-                    name_key: Set(text::fold(name)),
-                    parent_id: Set(new.parent_id),
-                    created_at: Set(now),
-                    updated_at: Set(now),
-                };
-                let row = row.insert(conn).await?;
-                self.made(conn, (caller, &access), "deals.create_team", &row).await?;
-                Ok(show(row))
-            })
-            .await
-            .map_err(|error: Error| error.or_duplicate(&["name_key"], TAKEN))
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<organization::Entity>(conn, org).await?;
+            let access = self.enter_to(conn, caller, org, Permission::TeamManage).await?;
+            let count = number(conn, "SELECT COUNT(*) FROM deals_team WHERE org_id = $1", [org.into()]).await?;
+            if count >= MOST_TEAMS {
+                return Err(Error::field("name", format!("An organization has at most {MOST_TEAMS} teams.")));
+            }
+            if let Some(parent) = new.parent_id {
+                fit_parent(conn, &access, None, parent).await?;
+            }
+            let now = self.now();
+            let name = new.name.trim();
+            let row = team::ActiveModel {
+                id: NotSet,
+                org_id: Set(org),
+                name: Set(name.to_owned()),
+                name_key: Set(text::fold(name)),
+                parent_id: Set(new.parent_id),
+                created_at: Set(now),
+                updated_at: Set(now),
+            };
+            let row = row.insert(conn).await?;
+            self.made(conn, (caller, &access), "deals.create_team", &row).await?;
+            Ok(show(row))
+        })
+        .await
+        .map_err(|error: Error| error.or_duplicate(&["name_key"], TAKEN))
     }
 
     pub(super) async fn find_team(&self, caller: &Caller, org: OrganizationId, id: TeamId) -> Result<Team> {
@@ -111,31 +110,30 @@ impl SqlDeals {
         patch: &TeamPatch,
         known: &IfMatch,
     ) -> Result<Team> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<organization::Entity>(conn, org).await?;
-                let access = self.enter_to(conn, caller, org, Permission::TeamManage).await?;
-                let before = find(conn, &access, id).await?;
-                access.check(known, before.updated_at)?;
-                let mut after = before.clone();
-                if let Some(name) = &patch.name {
-                    name.trim().clone_into(&mut after.name);
-                    after.name_key = text::fold(&after.name);
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<organization::Entity>(conn, org).await?;
+            let access = self.enter_to(conn, caller, org, Permission::TeamManage).await?;
+            let before = find(conn, &access, id).await?;
+            access.check(known, before.updated_at)?;
+            let mut after = before.clone();
+            if let Some(name) = &patch.name {
+                name.trim().clone_into(&mut after.name);
+                after.name_key = text::fold(&after.name);
+            }
+            if let Some(parent) = patch.parent_id {
+                if let Some(parent) = parent {
+                    fit_parent(conn, &access, Some(id), parent).await?;
                 }
-                if let Some(parent) = patch.parent_id {
-                    if let Some(parent) = parent {
-                        fit_parent(conn, &access, Some(id), parent).await?;
-                    }
-                    after.parent_id = parent;
-                }
-                after.updated_at = self.now();
-                store(conn, &before, &after).await?;
-                self.changed(conn, (caller, &access), "deals.change_team", &before, &after).await?;
-                Ok(show(after))
-            })
-            .await
-            .map_err(|error: Error| error.or_duplicate(&["name_key"], TAKEN))
+                after.parent_id = parent;
+            }
+            after.updated_at = self.now();
+            store(conn, &before, &after).await?;
+            self.changed(conn, (caller, &access), "deals.change_team", &before, &after).await?;
+            Ok(show(after))
+        })
+        .await
+        .map_err(|error: Error| error.or_duplicate(&["name_key"], TAKEN))
     }
 
     pub(super) async fn drop_team(
@@ -145,34 +143,29 @@ impl SqlDeals {
         id: TeamId,
         known: &IfMatch,
     ) -> Result<()> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<organization::Entity>(conn, org).await?;
-                let access = self.enter_to(conn, caller, org, Permission::TeamManage).await?;
-                let row = find(conn, &access, id).await?;
-                access.check(known, row.updated_at)?;
-                let mut blockers = Vec::new();
-                for (model, relation, sql) in [
-                    ("member", "team", "SELECT COUNT(*) FROM deals_member WHERE org_id = $1 AND team_id = $2"),
-                    ("team", "parent", "SELECT COUNT(*) FROM deals_team WHERE org_id = $1 AND parent_id = $2"),
-                ] {
-                    let count = many(number(conn, sql, [org.into(), id.into()]).await?);
-                    if count > 0 {
-                        blockers.push(Holding { model, relation, count, examples: Vec::new() });
-                    }
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<organization::Entity>(conn, org).await?;
+            let access = self.enter_to(conn, caller, org, Permission::TeamManage).await?;
+            let row = find(conn, &access, id).await?;
+            access.check(known, row.updated_at)?;
+            let mut blockers = Vec::new();
+            for (model, relation, sql) in [
+                ("member", "team", "SELECT COUNT(*) FROM deals_member WHERE org_id = $1 AND team_id = $2"),
+                ("team", "parent", "SELECT COUNT(*) FROM deals_team WHERE org_id = $1 AND parent_id = $2"),
+            ] {
+                let count = many(number(conn, sql, [org.into(), id.into()]).await?);
+                if count > 0 {
+                    blockers.push(Holding { model, relation, count, examples: Vec::new() });
                 }
-                if !blockers.is_empty() {
-                    return Err(Error::Protected(
-                        "The team is not empty.",
-                        blockers,
-                        &["change_member", "change_team"],
-                    ));
-                }
-                team::Entity::delete_by_id(id).exec(conn).await?;
-                let detail = vec![("name", row.name.into())];
-                self.noted(conn, (caller, &access), "deals.delete_team", ("team", id.0), detail).await
-            })
-            .await
+            }
+            if !blockers.is_empty() {
+                return Err(Error::Protected("The team is not empty.", blockers, &["change_member", "change_team"]));
+            }
+            team::Entity::delete_by_id(id).exec(conn).await?;
+            let detail = vec![("name", row.name.into())];
+            self.noted(conn, (caller, &access), "deals.delete_team", ("team", id.0), detail).await
+        })
+        .await
     }
 }

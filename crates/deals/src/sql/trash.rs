@@ -196,9 +196,7 @@ impl Trash for SqlDeals {
     }
 
     async fn restore(&self, caller: &Caller, org: OrganizationId, id: DeletionId) -> Result<Deletion> {
-        let row = self
-            .db
-            .write(|tx| async move {
+        let row = self.act(|tx| async move {
                 let conn = tx.conn();
                 lock::<deletion::Entity>(conn, id).await?;
                 let access = self.enter(conn, caller, org).await?;
@@ -235,14 +233,13 @@ impl Trash for SqlDeals {
     }
 
     async fn purge(&self, caller: &Caller, org: OrganizationId, id: DeletionId) -> Result<()> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<deletion::Entity>(conn, id).await?;
-                let access = self.enter_to(conn, caller, org, Permission::TrashPurge).await?;
-                self.deletion_for(conn, &access, id).await?;
-                self.purge_deletion(conn, (caller, &access), id).await
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<deletion::Entity>(conn, id).await?;
+            let access = self.enter_to(conn, caller, org, Permission::TrashPurge).await?;
+            self.deletion_for(conn, &access, id).await?;
+            self.purge_deletion(conn, (caller, &access), id).await
+        })
+        .await
     }
 }

@@ -155,8 +155,7 @@ impl Views for SqlDeals {
         self.check_filters(caller, &access, &row).await?;
         let row = &row;
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let access = self.enter(tx.conn(), caller, org).await?;
                 if row.shared != Sharing::Private {
                     access.may(Permission::ViewShare)?;
@@ -205,8 +204,7 @@ impl Views for SqlDeals {
         self.check_filters(caller, &access, &apply(&find_own(self.db.conn(), &access, id).await?)).await?;
         let (known, apply) = (&known, &apply);
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let conn = tx.conn();
                 lock::<view::Entity>(conn, id).await?;
                 let access = self.enter(conn, caller, org).await?;
@@ -227,16 +225,15 @@ impl Views for SqlDeals {
 
     async fn delete_view(&self, caller: &Caller, org: OrganizationId, id: ViewId, known: IfMatch) -> Result<()> {
         let known = &known;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<view::Entity>(conn, id).await?;
-                let access = self.enter(conn, caller, org).await?;
-                let row = find_own(conn, &access, id).await?;
-                access.check(known, row.updated_at)?;
-                view::Entity::delete_by_id(id).exec(conn).await?;
-                Ok(())
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<view::Entity>(conn, id).await?;
+            let access = self.enter(conn, caller, org).await?;
+            let row = find_own(conn, &access, id).await?;
+            access.check(known, row.updated_at)?;
+            view::Entity::delete_by_id(id).exec(conn).await?;
+            Ok(())
+        })
+        .await
     }
 }

@@ -84,6 +84,7 @@ impl SqlDeals {
             created_by: people.get(row.created_by),
             is_late: row.done_at.is_none() && row.due_at.is_some_and(|due| due < now),
             due_at: row.due_at,
+            remind_at: row.remind_at,
             done_at: row.done_at,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -159,8 +160,7 @@ impl Work for SqlDeals {
         new.validate()?;
         let new = &new;
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 lock::<client::Entity>(tx.conn(), client).await?;
                 let access = self.enter(tx.conn(), caller, org).await?;
                 access.client_for(tx.conn(), client, Permission::ClientUpdate).await?;
@@ -180,8 +180,7 @@ impl Work for SqlDeals {
         new.validate()?;
         let new = &new;
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let opened = self.open_deal(tx.conn(), caller, org, at, Permission::DealUpdate).await?;
                 let (access, deal) = (opened.access, opened.before);
                 self.write_down(tx.conn(), &access, deal.client_id, Some(deal.id), new).await
@@ -226,8 +225,7 @@ impl Work for SqlDeals {
         new.validate()?;
         let new = &new;
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let conn = tx.conn();
                 let access = self.enter_to(conn, caller, org, Permission::TaskUpdate).await?;
                 let missing = |field| as_field(field, "There is no such thing.");
@@ -271,6 +269,8 @@ impl Work for SqlDeals {
                     done_at: Set(None),
                     created_at: Set(now),
                     updated_at: Set(now),
+                    remind_at: Set(new.remind_at),
+                    is_reminded: Set(false),
                 };
                 let row = row.insert(conn).await?;
                 self.made(conn, (caller, &access), "deals.create_task", &row).await?;
@@ -296,8 +296,7 @@ impl Work for SqlDeals {
         patch.validate()?;
         let (patch, known) = (&patch, &known);
         let row = self
-            .db
-            .write(|tx| async move {
+            .act(|tx| async move {
                 let conn = tx.conn();
                 lock::<task::Entity>(conn, id).await?;
                 let access = self.enter(conn, caller, org).await?;
@@ -318,6 +317,10 @@ impl Work for SqlDeals {
                 }
                 after.due_at = patch.due_at.unwrap_or(after.due_at);
                 after.due_key = due_key(after.due_at);
+                if let Some(moment) = patch.remind_at.filter(|moment| *moment != before.remind_at) {
+                    after.remind_at = moment;
+                    after.is_reminded = false;
+                }
                 if let Some(done) = patch.is_done
                     && done != before.done_at.is_some()
                 {
@@ -334,17 +337,16 @@ impl Work for SqlDeals {
 
     async fn delete_task(&self, caller: &Caller, org: OrganizationId, id: TaskId, known: IfMatch) -> Result<()> {
         let known = &known;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock::<task::Entity>(conn, id).await?;
-                let access = self.enter(conn, caller, org).await?;
-                let row = self.task_for(conn, &access, id, Permission::TaskUpdate).await?;
-                access.check(known, row.updated_at)?;
-                task::Entity::delete_by_id(id).exec(conn).await?;
-                let detail = vec![("title", row.title.into())];
-                self.noted(conn, (caller, &access), "deals.delete_task", ("task", id.0), detail).await
-            })
-            .await
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            lock::<task::Entity>(conn, id).await?;
+            let access = self.enter(conn, caller, org).await?;
+            let row = self.task_for(conn, &access, id, Permission::TaskUpdate).await?;
+            access.check(known, row.updated_at)?;
+            task::Entity::delete_by_id(id).exec(conn).await?;
+            let detail = vec![("title", row.title.into())];
+            self.noted(conn, (caller, &access), "deals.delete_task", ("task", id.0), detail).await
+        })
+        .await
     }
 }

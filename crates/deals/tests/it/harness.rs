@@ -2,23 +2,26 @@ use std::{
     collections::BTreeMap,
     ops::Deref,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
 
+use async_trait::async_trait;
 use guildhall_deals::{
     Amount, Client, ClientId, Clients, Currency, Deal, DealId, Deals, Filter, Host, Member, Members, NewClient,
     NewDeal, NewMember, NewOrganization, NewPayment, NewTeam, OrganizationId, Organizations, Payment, PaymentMethod,
     Payments, RoleId, SqlDeals, TeamId, migrations,
 };
 use guildhall_kernel::{
-    self as kernel, Caller, Clock, HostTables, PageQuery, Roles, Timestamp, UserId,
+    self as kernel, Caller, Clock, HostTables, Outbox, PageQuery, Roles, Timestamp, UserId,
     db::SqlMigration,
     file::{Files, FolderStore},
     idempotency::Made,
+    letter::Letterhead,
     testing::{TestDb, fake_directory},
+    web::{Post, Unreached},
 };
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 use sea_orm_migration::MigrationTrait;
@@ -37,10 +40,42 @@ pub(crate) fn with_people() -> Vec<Box<dyn MigrationTrait>> {
     all
 }
 
+/// Something that was sent: where to, with which headers, and what.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) url: String,
+    pub(crate) headers: BTreeMap<&'static str, String>,
+    pub(crate) body: String,
+}
+
+/// Takes what webhooks are told, and answers what a test says.
+#[derive(Default)]
+pub(crate) struct Wire {
+    pub(crate) sent: Mutex<Vec<Sent>>,
+    /// The statuses of the next answers; 204 where there are none.
+    pub(crate) answers: Mutex<Vec<u16>>,
+}
+
+#[async_trait]
+impl Post for Wire {
+    async fn post(&self, url: &str, headers: &[(&'static str, String)], body: &str) -> Result<u16, Unreached> {
+        let headers = headers.iter().cloned().collect();
+        self.sent.lock().unwrap().push(Sent { url: url.to_owned(), headers, body: body.to_owned() });
+        Ok(self.answers.lock().unwrap().pop().unwrap_or(204))
+    }
+
+    fn refuses(&self, url: &str) -> Option<String> {
+        url.contains("192.168.").then(|| "the host is not of the public Internet".to_owned())
+    }
+}
+
 pub(crate) struct Harness {
     pub(crate) db: TestDb,
     pub(crate) deals: SqlDeals,
     pub(crate) files: Files,
+    pub(crate) outbox: Outbox,
+    /// What webhooks are told.
+    pub(crate) wire: Arc<Wire>,
     ahead: Arc<AtomicI64>,
     /// Where files lie.
     _folder: tempfile::TempDir,
@@ -68,9 +103,18 @@ pub(crate) async fn with_connections(connections: u32) -> Harness {
     let store = Arc::new(FolderStore::new(folder.path()));
     let url = "https://example.org/api".parse().unwrap();
     let files = Files::open(db.handle(), store, clock.clone(), url, 1 << 20).await.unwrap();
-    let host = Host { clock, directory: Arc::new(fake_directory(1..=60)), files: files.clone() };
+    let outbox = Outbox::new(db.handle(), clock.clone());
+    let wire = Arc::new(Wire::default());
+    let host = Host {
+        clock,
+        directory: Arc::new(fake_directory(1..=60)),
+        files: files.clone(),
+        outbox: outbox.clone(),
+        post: Some(wire.clone()),
+        letterhead: Letterhead { service: "Guildhall".to_owned(), home: "https://example.org".parse().unwrap() },
+    };
     let deals = SqlDeals::new(db.handle(), host);
-    Harness { db, deals, files, ahead, _folder: folder }
+    Harness { db, deals, files, outbox, wire, ahead, _folder: folder }
 }
 
 impl Harness {

@@ -4,8 +4,8 @@ use axum::{Router, body::Body, http::Request};
 use guildhall_deals::{
     ClientId, ClientStub, Currency, Deal, DealId, DealStatus, DealsState, Error, MockClients, MockCustomFields,
     MockDealFiles, MockDeals, MockExchange, MockLines, MockMembers, MockOrganizations, MockPayments, MockPipelines,
-    MockReports, MockTrash, MockViews, MockWork, OrganizationId, PaymentStatus, PipelineId, StageId, Verification,
-    router,
+    MockReports, MockTrash, MockViews, MockWebhooks, MockWork, OrganizationId, PaymentStatus, PipelineId, StageId,
+    Verification, router,
 };
 use guildhall_kernel::{
     Page, Roles, Timestamp,
@@ -28,6 +28,7 @@ async fn client(make: impl FnOnce(&mut MockDeals, &mut MockOrganizations)) -> Te
         deal_files: Arc::new(MockDealFiles::new()),
         fields: Arc::new(MockCustomFields::new()),
         views: Arc::new(MockViews::new()),
+        webhooks: Arc::new(MockWebhooks::new()),
         work: Arc::new(MockWork::new()),
         reports: Arc::new(MockReports::new()),
         exchange: Arc::new(MockExchange::new()),

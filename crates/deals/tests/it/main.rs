@@ -17,4 +17,5 @@ mod plans;
 mod removal;
 mod reports;
 mod trash;
+mod webhooks;
 mod work;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use guildhall_deals::{
     Amount, Clients, Closing, Currency, Day, DealId, DealStatus, Deals, MemberPatch, Members, NewPayment, NewRefund,
-    NewReversal, Payments, Period, Reports, Verdict, Verification,
+    NewReversal, OrganizationPatch, Organizations, Payments, Period, Reports, Verdict, Verification,
 };
 use guildhall_kernel::IfMatch;
 
@@ -165,4 +165,37 @@ async fn commissions_follow_verified_money_to_the_minor_unit() {
     assert_eq!(earned(1).await.as_deref(), Some("0.00"));
     assert_eq!(earned(3).await, None, "others' are not theirs to see");
     harness.assert_counted().await;
+}
+
+#[tokio::test]
+async fn days_begin_where_the_organization_is() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let zone = |name: &str| OrganizationPatch { time_zone: Some(name.to_owned()), ..OrganizationPatch::default() };
+    assert_eq!(
+        faults(harness.change_organization(me, org, zone("Mars/Olympus"), IfMatch::default()).await),
+        ["time_zone"]
+    );
+    let client = harness.client_of(1, org, "x").await.id;
+    let id = harness.deal_of(1, org, client, "1000").await.id;
+    // Of two zones a day apart no moment is on one day in both.
+    let mut days = Vec::new();
+    for name in ["Pacific/Kiritimati", "Pacific/Pago_Pago"] {
+        let changed = harness.change_organization(me, org, zone(name), IfMatch::default()).await.unwrap();
+        assert_eq!(changed.time_zone, name);
+        let paid = harness.pay(1, org, id, "1").await;
+        verify(&harness, org, id, paid.id).await;
+        days.push(paid.received_on);
+    }
+    assert!(days[0] > days[1], "{days:?}");
+    harness.close_deal(me, org, id.into(), DealStatus::Won, Closing::default()).await.unwrap();
+    // Today is yesterday there, and what was done today counts to it.
+    let on = |day: &Day| Period { from: Some(day.clone()), to: Some(day.clone()) };
+    let won =
+        async |day: &Day| harness.leaderboard(me, org, on(day)).await.unwrap().iter().map(|row| row.won).sum::<u64>();
+    assert_eq!((won(&days[0]).await, won(&days[1]).await), (0, 1));
+    for day in &days {
+        let revenue = harness.revenue(me, org, on(day)).await.unwrap();
+        assert_eq!((revenue.len(), revenue[0].amount.as_str()), (1, "1.00"));
+    }
 }

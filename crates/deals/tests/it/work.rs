@@ -141,3 +141,38 @@ async fn two_clients_become_one_with_all_that_they_had() {
     assert_eq!(payments.count, 1);
     harness.assert_counted().await;
 }
+
+#[tokio::test]
+async fn whoever_does_a_task_is_reminded_of_it_once() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    harness.join(org, 2, "salesperson", None).await;
+    let now = Timestamp::now();
+    let hour = std::time::Duration::from_secs(3600);
+    let new = |title: &str, assignee: i64, remind_at| NewTask {
+        title: title.to_owned(),
+        assignee_id: Some(UserId(assignee)),
+        due_at: Some(now + 2 * hour),
+        remind_at: Some(remind_at),
+        ..NewTask::default()
+    };
+    let call = harness.create_task(me, org, new("Call", 2, now + hour)).await.unwrap();
+    let done = harness.create_task(me, org, new("Done", 2, now + hour)).await.unwrap();
+    harness.create_task(me, org, new("Later", 1, now + 3 * hour)).await.unwrap();
+    let patch = TaskPatch { is_done: Some(true), ..TaskPatch::default() };
+    harness.change_task(me, org, done.id, patch, IfMatch::default()).await.unwrap();
+    assert_eq!(harness.remind().await.unwrap(), 0);
+    harness.pass(hour);
+    assert_eq!(harness.remind().await.unwrap(), 1);
+    assert_eq!(harness.remind().await.unwrap(), 0, "once is enough");
+    let letters = "SELECT COUNT(*) FROM kernel_outbox WHERE channel = 'mail' \
+                   AND recipient = 'person-2@example.org' AND title = 'Reminder: Call' AND payload LIKE '%Acme%'";
+    assert_eq!(harness.number(letters).await, 1);
+    // Put off, it comes again.
+    let patch = TaskPatch { remind_at: Some(Some(now + 2 * hour)), ..TaskPatch::default() };
+    harness.change_task(me, org, call.id, patch, IfMatch::default()).await.unwrap();
+    harness.pass(hour);
+    assert_eq!(harness.remind().await.unwrap(), 1);
+    harness.pass(hour);
+    assert_eq!(harness.remind().await.unwrap(), 1, "the other one's");
+}

@@ -9,7 +9,7 @@ use crate::{Timestamp, UserId};
 pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// `mail`.
+    /// `mail`, or whatever else a carrier takes.
     pub channel: String,
     pub user_id: Option<UserId>,
     pub recipient: String,

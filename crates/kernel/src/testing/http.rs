@@ -132,6 +132,11 @@ pub fn fake_directory(ids: impl IntoIterator<Item = i64>) -> impl Directory {
             Ok(self.0.values().filter(named).cloned().collect())
         }
 
+        async fn addresses(&self, ids: &[UserId]) -> Result<Vec<(UserId, String)>> {
+            let address = |id: &UserId| (*id, format!("person-{id}@example.org"));
+            Ok(ids.iter().filter(|id| self.0.contains_key(id)).map(address).collect())
+        }
+
         async fn has_address(&self, user: UserId, email: &str) -> Result<bool> {
             Ok(email.eq_ignore_ascii_case(&format!("person-{user}@example.org")))
         }

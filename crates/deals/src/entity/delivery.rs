@@ -1,0 +1,28 @@
+use guildhall_kernel::Timestamp;
+use sea_orm::entity::prelude::*;
+
+use crate::{DeliveryId, DeliveryStatus, OrganizationId, WebhookId};
+
+/// Something that a webhook is told.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "deals_delivery")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: DeliveryId,
+    pub org_id: OrganizationId,
+    pub webhook_id: WebhookId,
+    /// The same however often it is sent.
+    pub message_id: String,
+    pub event: String,
+    /// JSON, as it is signed.
+    pub body: String,
+    pub status: DeliveryStatus,
+    pub attempts: i64,
+    pub response_status: Option<i64>,
+    pub last_error: Option<String>,
+    pub created_at: Timestamp,
+    pub tried_at: Option<Timestamp>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
