@@ -46,12 +46,12 @@ async fn furnished(server: &TestServer, owner: &str, word: &str) -> BTreeMap<&'s
     let (pipeline, stage) = (id(pipeline), id(&pipeline["stages"][0]));
     let task = id(&post(format!("{at}tasks/"), json!({"title": word, "deal_id": deal})).await);
     post(format!("{at}deals/{deal}/activity/"), json!({"content": word})).await;
-    let new = json!({"entity": "deal", "key": "own", "name": word, "kind": "text"});
-    let field = id(&post(format!("{at}custom-fields/"), new).await);
+    let own = json!({"entity": "deal", "key": "own", "name": word, "kind": "text"});
+    let field = id(&post(format!("{at}custom-fields/"), own).await);
     let view =
         id(&post(format!("{at}views/"), json!({"entity": "deals", "name": word, "shared": "organization"})).await);
-    let new = json!({"url": format!("https://{word}.example.org/")});
-    let webhook = id(&post(format!("{at}webhooks/"), new).await);
+    let hook = json!({"url": format!("https://{word}.example.org/")});
+    let webhook = id(&post(format!("{at}webhooks/"), hook).await);
     let delivery = id(&post(format!("{at}webhooks/{webhook}/test/"), json!({})).await);
     let line = id(&post(format!("{at}deals/{deal}/lines/"), json!({"name": word, "unit_price": "10"})).await);
     let file = server.request(Method::POST, &format!("{at}deals/{deal}/files/")).header("authorization", owner);
@@ -90,8 +90,11 @@ fn body(ids: &BTreeMap<&'static str, i64>, path: &str) -> Value {
         "name": "x", "title": "x", "first_name": "x", "amount": "1", "method": "bank", "user_id": 1, "to_user_id": 1,
         "role_id": ids["role"], "team_id": ids["team"], "stage": ids["stage"], "client_id": ids["client"],
         "content": "x", "contact_id": ids["contact"], "pipeline_id": ids["pipeline"],
-        "entity": "deal", "key": "x", "kind": "text", "unit_price": "1", "url": "https://example.org/",
+        "entity": "deal", "key": "x", "unit_price": "1", "url": "https://example.org/",
     });
+    if path.ends_with("/custom-fields/") {
+        body["kind"] = json!("text");
+    }
     if path.ends_with("/views/") {
         body["entity"] = json!("deals");
     }

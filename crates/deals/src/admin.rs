@@ -4,8 +4,8 @@ use guildhall_kernel::admin::Model;
 
 use crate::entity::{
     activity, client, commission, contact, counter, custom_field, custom_value, deal, deal_file, deletion, delivery,
-    import, line, member, merged_client, organization, payment, pipeline, role, stage, stage_change, task, team, view,
-    webhook,
+    import, line, member, merged_client, organization, payment, pipeline, revenue, role, rollup, stage, stage_change,
+    task, team, view, webhook,
 };
 
 /// Every table of this crate.
@@ -83,6 +83,14 @@ pub fn admin() -> Vec<Model> {
         Model::new(delivery::Entity, "message to a webhook")
             .list(&["event", "webhook_id", "status", "attempts", "response_status", "created_at"])
             .filters(&["org_id", "webhook_id", "status"])
+            .read_only(),
+        Model::new(rollup::Entity, "sum of a stage")
+            .list(&["org_id", "stage_id", "currency", "month", "n"])
+            .filters(&["org_id", "stage_id"])
+            .read_only(),
+        Model::new(revenue::Entity, "sum of a day")
+            .list(&["org_id", "day", "currency", "n"])
+            .filters(&["org_id"])
             .read_only(),
         Model::new(merged_client::Entity, "merged client").list(&["org_id", "old_id", "client_id"]).read_only(),
         Model::new(import::Entity, "import")

@@ -19,7 +19,9 @@ pub(crate) mod merged_client;
 pub(crate) mod organization;
 pub(crate) mod payment;
 pub(crate) mod pipeline;
+pub(crate) mod revenue;
 pub(crate) mod role;
+pub(crate) mod rollup;
 pub(crate) mod stage;
 pub(crate) mod stage_change;
 pub(crate) mod task;
@@ -55,7 +57,9 @@ mod tests {
             table(organization::Entity),
             table(payment::Entity),
             table(pipeline::Entity),
+            table(revenue::Entity),
             table(role::Entity),
+            table(rollup::Entity),
             table(stage::Entity),
             table(stage_change::Entity),
             table(task::Entity),

@@ -56,6 +56,19 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
         );
     all.push(Box::new(files_gone));
     all.push(Box::new(migration!("m20250101_000290_deals_webhooks")));
+    // The tables go with the triggers that write into them.
+    let rollups = migration!("m20250101_000300_deals_rollups")
+        .only(
+            DbBackend::Sqlite,
+            include_str!("migrations/m20250101_000300_deals_rollups_sqlite.up.sql"),
+            include_str!("migrations/m20250101_000300_deals_rollups_sqlite.down.sql"),
+        )
+        .only(
+            DbBackend::Postgres,
+            include_str!("migrations/m20250101_000300_deals_rollups_postgres.up.sql"),
+            include_str!("migrations/m20250101_000300_deals_rollups_postgres.down.sql"),
+        );
+    all.push(Box::new(rollups));
     all
 }
 

@@ -16,7 +16,7 @@ mod work;
 use std::fmt;
 
 use guildhall_kernel::define_id;
-use sea_orm::DeriveValueType;
+use sea_orm::{DbErr, DeriveValueType, TryFromU64};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -149,6 +149,13 @@ impl Day {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// No database makes days up.
+impl TryFromU64 for Day {
+    fn try_from_u64(_: u64) -> Result<Self, DbErr> {
+        Err(DbErr::ConvertFromU64("Day"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sea_orm::DeriveValueType;
+use sea_orm::{DbErr, DeriveValueType, TryFromU64};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error as _, Unexpected, Visitor},
@@ -52,6 +52,13 @@ impl Currency {
         let sign = if minor < 0 { "-" } else { "" };
         let width = exponent as usize;
         format!("{sign}{whole}.{rest:0width$}")
+    }
+}
+
+/// No database makes currencies up.
+impl TryFromU64 for Currency {
+    fn try_from_u64(_: u64) -> Result<Self, DbErr> {
+        Err(DbErr::ConvertFromU64("Currency"))
     }
 }
 

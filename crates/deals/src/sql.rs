@@ -21,6 +21,7 @@ mod pipelines;
 mod removal;
 mod reports;
 mod roles;
+mod rollups;
 mod sheet;
 mod teams;
 mod trash;

@@ -16,8 +16,8 @@ const VERIFIED: &str = "COALESCE((SELECT SUM(CASE WHEN p.kind = 'payment' THEN p
      AND (o.id IS NULL OR o.state = 'verified')), 0)";
 
 impl SqlDeals {
-    /// Holds what is counted against what it counts: what was paid for deals, and the next numbers. `fix` mends
-    /// it.
+    /// Holds what is counted against what it counts: what was paid for deals, the next numbers, and the sums
+    /// that reports read. `fix` mends it.
     pub async fn examine(&self, fix: bool) -> Result<Vec<Finding>> {
         let counter = "next <= (SELECT COALESCE(MAX(t.number), 0) FROM {table} t WHERE t.org_id = deals_counter.org_id) \
                        AND kind = '{kind}'";
@@ -51,7 +51,7 @@ impl SqlDeals {
                 "counters would give a payment's number twice",
             ),
         ];
-        let mut findings = Vec::new();
+        let mut findings = self.examine_rollups(fix).await?;
         for (check, table, wrong, right, well, ill) in checks {
             let sql = format!("SELECT COUNT(*) FROM {table} WHERE {wrong}");
             let row = self.db.conn().query_one_raw(Statement::from_string(self.db.backend(), sql)).await?;

@@ -17,11 +17,13 @@ use super::{
     board::{Sum, parts, whole},
     many, number,
     pipelines::{self, stages_of},
+    rollups::sees_all,
 };
 use crate::{
     Conversion, Currency, Dashboard, Day, DealStatus, Earned, Error, MemberId, MonthAmount, OrganizationId, Period,
-    PipelineId, PipelineReport, Receivable, Reports, Result, StageEntered, StageTotals, Standing, Total, Verification,
-    entity::{commission, deal, organization, payment, pipeline, stage_change},
+    PipelineId, PipelineReport, Receivable, Reports, Result, StageEntered, StageId, StageTotals, Standing, Total,
+    Verification,
+    entity::{commission, deal, organization, payment, pipeline, stage, stage_change},
     money::divide_half_even,
     permission::Permission,
 };
@@ -32,7 +34,7 @@ const DAY: i64 = 86_400_000_000;
 
 /// A sum in two parts.
 #[derive(Debug, FromQueryResult)]
-struct MonthSum {
+pub(super) struct MonthSum {
     month: Option<String>,
     currency: Currency,
     n: i64,
@@ -52,9 +54,9 @@ struct MemberSum {
 }
 
 /// The days of a period, and the moments between which they lie.
-struct Span {
-    from: Day,
-    to: Day,
+pub(super) struct Span {
+    pub(super) from: Day,
+    pub(super) to: Day,
     begin: Timestamp,
     end: Timestamp,
 }
@@ -121,6 +123,10 @@ impl SqlDeals {
             .order_by_asc(Expr::cust("substr(received_on, 1, 7)"))
             .order_by_asc(payment::Column::Currency)
             .limit(MOST_ROWS);
+        let sums = match sees_all(access, &[Permission::DealRead, Permission::ReportRead, Permission::PaymentRead]) {
+            true => self.kept_revenue(conn, access, span).await?,
+            false => sums.into_model::<MonthSum>().all(conn).await?,
+        };
         let show = |sum: MonthSum| {
             let amount = sum.currency.format(whole(sum.hi, sum.lo));
             MonthAmount {
@@ -131,7 +137,26 @@ impl SqlDeals {
                 currency: sum.currency,
             }
         };
-        Ok(sums.into_model::<MonthSum>().all(conn).await?.into_iter().map(show).collect())
+        Ok(by_month(sums.into_iter().map(show).collect()))
+    }
+
+    /// The stages in which deals are under way.
+    async fn open_stages(&self, org: OrganizationId) -> Result<Vec<StageId>> {
+        let open = stage::Entity::find()
+            .select_only()
+            .column(stage::Column::Id)
+            .filter(stage::COLUMN.org_id.eq(org))
+            .filter(stage::COLUMN.kind.eq(DealStatus::Open));
+        Ok(open.into_tuple().all(self.db.conn()).await?)
+    }
+
+    /// What the deals that are under way are worth, per currency.
+    async fn open_totals(&self, access: &Access) -> Result<Vec<Total>> {
+        if sees_all(access, &SEEN) {
+            let stages = self.open_stages(access.org.id).await?;
+            return self.kept_totals(self.db.conn(), access, stages).await;
+        }
+        self.totals(seen(access).filter(deal::COLUMN.status.eq(DealStatus::Open))).await
     }
 
     /// Sums per member as they are shown, the largest first within each currency.
@@ -148,6 +173,18 @@ impl SqlDeals {
         };
         Ok(sums.into_iter().map(with_person).collect())
     }
+}
+
+/// What somebody has to see to be told of all deals.
+const SEEN: [Permission; 2] = [Permission::DealRead, Permission::ReportRead];
+
+/// In the order of months and currencies; what has no month stands last.
+fn by_month(mut months: Vec<MonthAmount>) -> Vec<MonthAmount> {
+    months.sort_by(|one, other| {
+        let key = |month: &MonthAmount| (month.month.is_none(), month.month.clone(), month.currency.clone());
+        key(one).cmp(&key(other))
+    });
+    months
 }
 
 /// The deals that a report of the caller's is about: those that both permissions reach.
@@ -193,14 +230,22 @@ impl Reports for SqlDeals {
             None => usual().one(conn).await?.ok_or(Error::NotFound("pipeline"))?,
         };
         let deals = || seen(&access).filter(deal::COLUMN.pipeline_id.eq(row.id));
-        let mut sums = self.sums(deals(), conn).await?;
-        let stages = stages_of(conn, row.id).await?.into_iter().map(|stage| {
+        let stages = stages_of(conn, row.id).await?;
+        let is_open = |stage: &&stage::Model| stage.kind == DealStatus::Open;
+        let (mut sums, open) = if sees_all(&access, &SEEN) {
+            let all = self.kept_sums(conn, &access, stages.iter().map(|stage| stage.id), true).await?;
+            let open = stages.iter().filter(is_open).map(|stage| stage.id);
+            (all, self.kept_totals(conn, &access, open).await?)
+        } else {
+            let open = self.totals(deals().filter(deal::COLUMN.status.eq(DealStatus::Open))).await?;
+            (self.sums(deals(), conn).await?, open)
+        };
+        let stages = stages.into_iter().map(|stage| {
             let totals = sums.remove(&stage.id).unwrap_or_default();
             let count = totals.iter().map(|total| total.count).sum();
             StageTotals { stage_id: stage.id, name: stage.name, kind: stage.kind, count, totals }
         });
         let stages = stages.collect();
-        let open = self.totals(deals().filter(deal::COLUMN.status.eq(DealStatus::Open))).await?;
         Ok(PipelineReport { pipeline_id: row.id, stages, open })
     }
 
@@ -236,7 +281,13 @@ impl Reports for SqlDeals {
             weighted: sum.currency.format(divide_half_even(whole(sum.weighted_hi, sum.weighted_lo), 100)),
             currency: sum.currency,
         };
-        Ok(sums.into_model::<MonthSum>().all(self.db.conn()).await?.into_iter().map(show).collect())
+        let sums = if sees_all(&access, &SEEN) {
+            let stages = self.open_stages(org).await?;
+            self.kept_months(self.db.conn(), &access, stages).await?
+        } else {
+            sums.into_model::<MonthSum>().all(self.db.conn()).await?
+        };
+        Ok(by_month(sums.into_iter().map(show).collect()))
     }
 
     async fn conversion(&self, caller: &Caller, org: OrganizationId, period: Period) -> Result<Conversion> {
@@ -413,7 +464,7 @@ impl Reports for SqlDeals {
         let conn = self.db.conn();
         let access = self.reporting(caller, org).await?;
         let span = self.span(&access.org, period)?;
-        let open = self.totals(seen(&access).filter(deal::COLUMN.status.eq(DealStatus::Open))).await?;
+        let open = self.open_totals(&access).await?;
         let won = seen(&access)
             .filter(deal::COLUMN.status.eq(DealStatus::Won))
             .filter(deal::COLUMN.closed_at.gte(span.begin))

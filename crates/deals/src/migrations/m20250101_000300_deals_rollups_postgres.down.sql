@@ -1,0 +1,12 @@
+DROP TRIGGER deals_revenue_payment_update ON deals_payment;
+DROP TRIGGER deals_revenue_payment_insert ON deals_payment;
+DROP TRIGGER deals_rollup_deal_update ON deals_deal;
+DROP TRIGGER deals_rollup_deal_delete ON deals_deal;
+DROP TRIGGER deals_rollup_deal_insert ON deals_deal;
+DROP FUNCTION deals_revenue_change();
+DROP FUNCTION deals_revenue_add();
+DROP FUNCTION deals_rollup_change();
+DROP FUNCTION deals_rollup_remove();
+DROP FUNCTION deals_rollup_add();
+DROP TABLE deals_revenue;
+DROP TABLE deals_rollup;
