@@ -25,16 +25,16 @@ pub use model::{
     Activity, ActivityId, ActivityKind, Board, BoardColumn, Change, Cleaned, Client, ClientId, ClientPatch, ClientStub,
     Closing, Contact, ContactId, ContactPatch, Conversion, CustomField, CustomFieldId, CustomFieldPatch, CustomKind,
     Customized, Dashboard, Day, Deal, DealFile, DealFileId, DealId, DealPatch, DealStatus, DeletedKind, Deletion,
-    DeletionId, DeletionPreview, Delivery, DeliveryId, DeliveryStatus, Duplicate, Earned, Fault, Handover, Holding,
-    Import, ImportId, ImportKind, ImportMode, ImportStatus, IssuedWebhook, Lane, Line, LineId, LinePatch, Link, Member,
-    MemberId, MemberPatch, MemberStatus, Merging, MonthAmount, Move, NewActivity, NewClient, NewContact,
+    DeletionId, DeletionPreview, Delivery, DeliveryId, DeliveryStatus, Duplicate, Earned, Fault, Found, Handover,
+    Holding, Import, ImportId, ImportKind, ImportMode, ImportStatus, IssuedWebhook, Lane, Line, LineId, LinePatch,
+    Link, Member, MemberId, MemberPatch, MemberStatus, Merging, MonthAmount, Move, NewActivity, NewClient, NewContact,
     NewCustomField, NewDeal, NewImport, NewLine, NewMember, NewOrganization, NewPayment, NewPipeline, NewRefund,
     NewReversal, NewRole, NewStage, NewTask, NewTeam, NewView, NewWebhook, Node, OnDuplicate, Organization,
     OrganizationId, OrganizationPatch, Overpayment, Own, Payment, PaymentId, PaymentKind, PaymentMethod, PaymentStatus,
     Period, Pipeline, PipelineFilter, PipelineId, PipelinePatch, PipelineReport, Place, Reassigned, Receivable, Role,
-    RoleId, RolePatch, RoleStub, Sharing, Stage, StageChange, StageEntered, StageId, StageOrder, StagePatch, StageRef,
-    StageRemoval, StageTotals, Standing, Table, Task, TaskId, TaskPatch, Team, TeamId, TeamPatch, Total, Verdict,
-    Verification, View, ViewId, ViewPatch, Viewed, Webhook, WebhookId, WebhookPatch,
+    RoleId, RolePatch, RoleStub, Sharing, Sought, Stage, StageChange, StageEntered, StageId, StageOrder, StagePatch,
+    StageRef, StageRemoval, StageTotals, Standing, Table, Task, TaskId, TaskPatch, Team, TeamId, TeamPatch, Total,
+    Verdict, Verification, View, ViewId, ViewPatch, Viewed, Webhook, WebhookId, WebhookPatch,
 };
 pub use money::{Amount, Currency};
 pub use permission::{CatalogueEntry, catalogue};

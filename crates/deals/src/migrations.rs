@@ -69,6 +69,19 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
             include_str!("migrations/m20250101_000300_deals_rollups_postgres.down.sql"),
         );
     all.push(Box::new(rollups));
+    // The column goes with the index of its words.
+    let words = migration!("m20250101_000310_deals_contact_words")
+        .only(
+            DbBackend::Sqlite,
+            include_str!("migrations/m20250101_000310_deals_contact_words_sqlite.up.sql"),
+            include_str!("migrations/m20250101_000310_deals_contact_words_sqlite.down.sql"),
+        )
+        .only(
+            DbBackend::Postgres,
+            include_str!("migrations/m20250101_000310_deals_contact_words_postgres.up.sql"),
+            include_str!("migrations/m20250101_000310_deals_contact_words_postgres.down.sql"),
+        );
+    all.push(Box::new(words));
     all
 }
 

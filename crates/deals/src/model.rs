@@ -23,7 +23,9 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
 };
 
-pub use clients::{Client, ClientPatch, ClientStub, Contact, ContactPatch, Duplicate, Merging, NewClient, NewContact};
+pub use clients::{
+    Client, ClientPatch, ClientStub, Contact, ContactPatch, Duplicate, Found, Merging, NewClient, NewContact, Sought,
+};
 pub use custom::{CustomField, CustomFieldPatch, CustomKind, Customized, NewCustomField};
 pub use deals::{
     Board, BoardColumn, Closing, Deal, DealPatch, DealStatus, Lane, Move, NewDeal, NewPipeline, NewStage,

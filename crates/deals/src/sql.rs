@@ -22,6 +22,7 @@ mod removal;
 mod reports;
 mod roles;
 mod rollups;
+mod search;
 mod sheet;
 mod teams;
 mod trash;

@@ -95,6 +95,46 @@ impl Event {
         self
     }
 
+    /// Writes it into the log once for each row of a statement that gives two columns, `object` and `detail`: what
+    /// it was done to, and JSON of what is worth knowing. For what one statement does to many rows; belongs before
+    /// that, in its transaction. Gives how many there were.
+    pub async fn record_each(
+        self,
+        conn: &impl ConnectionTrait,
+        now: Timestamp,
+        rows: &str,
+        mut values: Vec<sea_orm::Value>,
+    ) -> Result<u64, DbErr> {
+        let origin = Origin::current();
+        let given = values.len();
+        let own: [sea_orm::Value; 11] = [
+            now.into(),
+            self.actor.id.into(),
+            self.actor.label.into(),
+            self.subject.id.into(),
+            self.subject.label.into(),
+            self.action.into(),
+            if self.refused { "refused" } else { "done" }.into(),
+            origin.ip.map(|ip| ip.to_string()).into(),
+            origin.user_agent.clone().into(),
+            origin.request_id.clone().into(),
+            self.realm.into(),
+        ];
+        // PostgreSQL wants to know what a parameter is that stands in a list of columns.
+        let kinds = ["bigint", "bigint", "text", "bigint", "text", "text", "text", "text", "text", "text", "text"];
+        let own_places: Vec<String> =
+            (given + 1..).zip(kinds).map(|(place, kind)| format!("CAST(${place} AS {kind})")).collect();
+        values.extend(own);
+        let sql = format!(
+            "INSERT INTO kernel_audit_event (at, actor_id, actor_label, subject_id, subject_label, action, outcome, \
+             ip, user_agent, request_id, realm, object, detail) \
+             SELECT {}, changed.object, changed.detail FROM ({rows}) AS changed",
+            own_places.join(", ")
+        );
+        let statement = sea_orm::Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
+        Ok(conn.execute_raw(statement).await?.rows_affected())
+    }
+
     /// Writes it into the log, in the transaction of what happened.
     pub async fn record(self, conn: &impl ConnectionTrait, now: Timestamp) -> Result<(), DbErr> {
         let origin = Origin::current();

@@ -24,6 +24,8 @@ pub struct Model {
     pub deletion_id: Option<DeletionId>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// What is searched, folded.
+    pub search_text: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -5,7 +5,7 @@ use guildhall_kernel::{Person, Timestamp, UserId, text};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ClientId, ContactId};
+use super::{ClientId, ContactId, Deal};
 
 /// A client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -38,6 +38,26 @@ pub struct Client {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+/// What was found, the newest of each kind first; ten of each at most.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Found {
+    /// Clients, by name, address and telephone number.
+    pub clients: Vec<Client>,
+    /// People at clients, by the same.
+    pub contacts: Vec<Contact>,
+    /// Deals, by title, number and client.
+    pub deals: Vec<Deal>,
+}
+
+/// What is searched for.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Sought {
+    /// Words, all of which have to be there, in any case and in any part of a word.
+    #[serde(default)]
+    pub q: String,
 }
 
 /// A client inside other objects.

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
 use guildhall_kernel::{
-    Caller, IfMatch, Json, Page, PageParams, PageQuery, Path, Problem, Result, Slice, SliceParams, SliceQuery, Tagged,
+    Caller, IfMatch, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result, Slice, SliceParams, SliceQuery,
+    Tagged,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::DealsState;
 use crate::{
-    CatalogueEntry, Change, Deletion, DeletionId, NewOrganization, Organization, OrganizationId, OrganizationPatch,
-    Organizations, Own, Trash, catalogue,
+    CatalogueEntry, Change, Deletion, DeletionId, Found, NewOrganization, Organization, OrganizationId,
+    OrganizationPatch, Organizations, Own, Sought, Trash, catalogue,
 };
 
 pub(super) fn routes() -> OpenApiRouter<DealsState> {
@@ -20,6 +21,7 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
         .routes(routes!(organizations, create_organization))
         .routes(routes!(organization, change_organization, delete_organization))
         .routes(routes!(own_membership))
+        .routes(routes!(search_organization))
         .routes(routes!(changes))
         .routes(routes!(trash))
         .routes(routes!(restore))
@@ -128,6 +130,20 @@ async fn own_membership(
     Path(org): Path<OrganizationId>,
 ) -> Result<Json<Own>> {
     Ok(Json(organizations.own_membership(&caller, org).await?))
+}
+
+/// Find clients, people at clients and deals that the caller may see: the newest ten of each.
+#[utoipa::path(get, path = "/organizations/{org}/search/", tag = "crm",
+    params(("org" = OrganizationId, Path), Sought),
+    responses((status = 200, body = Found), (status = "4XX", body = Problem)),
+)]
+async fn search_organization(
+    State(organizations): State<Arc<dyn Organizations>>,
+    caller: Caller,
+    Path(org): Path<OrganizationId>,
+    Query(sought): Query<Sought>,
+) -> Result<Json<Found>> {
+    Ok(Json(organizations.search(&caller, org, sought.q).await?))
 }
 
 /// What was changed in an organization, newest first.

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use guildhall_kernel::{Caller, IfMatch, Page, PageQuery, Slice, SliceQuery};
 
-use crate::{Change, NewOrganization, Organization, OrganizationId, OrganizationPatch, Own, Result};
+use crate::{Change, Found, NewOrganization, Organization, OrganizationId, OrganizationPatch, Own, Result};
 
 /// Organizations: tenants that know nothing of each other.
 #[cfg_attr(feature = "testing", mockall::automock)]
@@ -27,6 +27,9 @@ pub trait Organizations: Send + Sync + 'static {
     async fn delete_organization(&self, caller: &Caller, org: OrganizationId, known: IfMatch) -> Result<()>;
     /// What the caller is in an organization.
     async fn own_membership(&self, caller: &Caller, org: OrganizationId) -> Result<Own>;
+
+    /// Finds clients, people at clients and deals that the caller may see.
+    async fn search(&self, caller: &Caller, org: OrganizationId, words: String) -> Result<Found>;
 
     /// What was changed in an organization, newest first.
     async fn changes(&self, caller: &Caller, org: OrganizationId, slice: SliceQuery) -> Result<Slice<Change>>;

@@ -11,6 +11,7 @@ use sea_orm::{
 use super::{
     SqlDeals,
     access::Access,
+    changes::Bulk,
     pipelines::{self, show_stage, stages_of},
     rollups::sees_all,
     run,
@@ -68,9 +69,15 @@ pub(super) fn parts() -> [(Expr, &'static str); 4] {
 
 impl SqlDeals {
     /// The place between two deals of a stage, or at its end.
-    pub(super) async fn place_for(&self, conn: &impl ConnectionTrait, row: &deal::Model, to: &Move) -> Result<String> {
-        let in_stage = || {
-            deal::Entity::find()
+    pub(super) async fn place_for(
+        &self,
+        conn: &impl ConnectionTrait,
+        access: &Access,
+        row: &deal::Model,
+        to: &Move,
+    ) -> Result<String> {
+        let in_stage = |deals: sea_orm::Select<deal::Entity>| {
+            deals
                 .select_only()
                 .column(deal::Column::Position)
                 .filter(deal::COLUMN.org_id.eq(row.org_id))
@@ -81,19 +88,21 @@ impl SqlDeals {
                 .filter(deal::COLUMN.id.ne(row.id))
         };
         let neighbour = async |field: &'static str, id: DealId| -> Result<String> {
-            let found = in_stage().filter(deal::COLUMN.id.eq(id)).into_tuple::<String>().one(conn).await?;
+            // What somebody does not see they cannot name either.
+            let found =
+                in_stage(access.deals()).filter(deal::COLUMN.id.eq(id)).into_tuple::<String>().one(conn).await?;
             found.ok_or_else(|| Error::field(field, "There is no such deal in that stage."))
         };
         let (low, high) = match (to.after, to.before) {
             (None, None) => return Ok(at_the_end(self.now(), row.number)),
             (Some(after), None) => {
                 let low = neighbour("after", after).await?;
-                let next = in_stage().filter(deal::COLUMN.position.gt(low.as_str()));
+                let next = in_stage(deal::Entity::find()).filter(deal::COLUMN.position.gt(low.as_str()));
                 (Some(low), next.order_by_asc(deal::Column::Position).into_tuple().one(conn).await?)
             }
             (None, Some(before)) => {
                 let high = neighbour("before", before).await?;
-                let last = in_stage().filter(deal::COLUMN.position.lt(high.as_str()));
+                let last = in_stage(deal::Entity::find()).filter(deal::COLUMN.position.lt(high.as_str()));
                 (last.order_by_desc(deal::Column::Position).into_tuple().one(conn).await?, Some(high))
             }
             (Some(after), Some(before)) => {
@@ -122,6 +131,25 @@ impl SqlDeals {
         let now = self.now();
         // The moment, and then the old place: behind all that is there, and still in order.
         let prefix = at_the_end(now, 0).get(..place::MOMENT).unwrap_or_default().to_owned();
+        let which = "org_id = $1 AND pipeline_id = $2 AND stage_id = $3";
+        let values = vec![access.org.id.into(), from.pipeline_id.into(), from.id.into()];
+        let (action, of, column) = ("deals.empty_stage", ("deals_deal", "deal"), "stage_id");
+        let change = Bulk { action, of, column, to: to.0, which, values };
+        change.note(conn, access.org.id, Some(caller), now).await?;
+        let sql = "INSERT INTO deals_stage_change \
+                   (org_id, deal_id, from_stage_id, to_stage_id, from_name, to_name, moved_by, moved_at) \
+                   SELECT d.org_id, d.id, d.stage_id, t.id, f.name, t.name, CAST($4 AS bigint), CAST($5 AS bigint) \
+                   FROM deals_deal d JOIN deals_stage f ON f.id = d.stage_id JOIN deals_stage t ON t.id = $6 \
+                   WHERE d.org_id = $1 AND d.pipeline_id = $2 AND d.stage_id = $3";
+        let values = [
+            access.org.id.into(),
+            from.pipeline_id.into(),
+            from.id.into(),
+            access.member.id.into(),
+            now.into(),
+            to.into(),
+        ];
+        run(conn, sql, values).await?;
         let sql = "UPDATE deals_deal SET stage_id = $1, position = $2 || position, stage_entered_at = $3, \
                    updated_at = $3 WHERE org_id = $4 AND pipeline_id = $5 AND stage_id = $6";
         let values =

@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, se
 use serde_json::{Map, Value, json};
 
 use super::{SqlDeals, access::Access, custom};
-use crate::{Change, Currency, Result, event};
+use crate::{Change, Currency, OrganizationId, Result, event};
 
 /// Columns that say nothing that somebody did.
 const SILENT: [&str; 8] =
@@ -126,6 +126,47 @@ fn changed_at<M: Kept>(row: &M) -> Timestamp {
 /// Where the log of an object is found.
 pub(super) fn object(access: &Access, kind: &str, id: i64) -> String {
     format!("{}/{kind}/{id}", access.realm())
+}
+
+/// One column of many rows that one statement is about to change.
+pub(super) struct Bulk<'a> {
+    /// What is done.
+    pub(super) action: &'static str,
+    /// The table, and what one of its rows is called.
+    pub(super) of: (&'static str, &'static str),
+    /// The column, which holds a number.
+    pub(super) column: &'static str,
+    /// What it becomes.
+    pub(super) to: i64,
+    /// Which rows: a condition with `$1` and so on.
+    pub(super) which: &'a str,
+    /// Its parameters.
+    pub(super) values: Vec<sea_orm::Value>,
+}
+
+impl Bulk<'_> {
+    /// Notes of every row what becomes of it, as if they were changed one by one.
+    pub(super) async fn note(
+        self,
+        conn: &impl ConnectionTrait,
+        org: OrganizationId,
+        caller: Option<&Caller>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let Self { of: (table, kind), column, to, which, .. } = self;
+        let realm = format!("deals/{org}");
+        let rows = format!(
+            "SELECT '{realm}/{kind}/' || CAST(id AS text) AS object, '{{\"changes\":{{\"{column}\":[' || \
+             COALESCE(CAST({column} AS text), 'null') || ',{to}]}}}}' AS detail FROM {table} WHERE {which}"
+        );
+        let event = audit::Event::new(self.action).of(realm, "");
+        let event = match caller {
+            Some(caller) => event.by(caller),
+            None => event,
+        };
+        event.record_each(conn, now, &rows, self.values).await?;
+        Ok(())
+    }
 }
 
 impl SqlDeals {

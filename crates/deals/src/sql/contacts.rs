@@ -1,6 +1,6 @@
 //! People at clients. Whoever may see a client sees them, and whoever may change it changes them.
 
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Timestamp};
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Timestamp, text};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select, Set,
 };
@@ -12,7 +12,7 @@ use crate::{
     permission::Permission,
 };
 
-fn show(row: contact::Model) -> Contact {
+pub(super) fn show(row: contact::Model) -> Contact {
     Contact {
         id: row.id,
         client_id: row.client_id,
@@ -32,6 +32,11 @@ fn at(access: &Access, client: ClientId) -> Select<contact::Entity> {
         .filter(contact::COLUMN.org_id.eq(access.org.id))
         .filter(contact::COLUMN.client_id.eq(client))
         .filter(contact::COLUMN.deleted_at.is_null())
+}
+
+/// What is searched.
+fn search_text(first_name: &str, last_name: &str, email: &str, phone: &str) -> String {
+    text::fold(&[first_name, last_name, email, phone].map(str::trim).join(" "))
 }
 
 /// A person at a client.
@@ -99,6 +104,7 @@ impl SqlDeals {
                 deletion_id: Set(None),
                 created_at: Set(now),
                 updated_at: Set(now),
+                search_text: Set(search_text(&new.first_name, &new.last_name, &new.email, &new.phone)),
             };
             let row = row.insert(conn).await?;
             self.made(conn, (caller, &access), "deals.create_contact", &row).await?;
@@ -152,6 +158,7 @@ impl SqlDeals {
                 demote_others(conn, &access, client, self.now()).await?;
             }
             after.is_primary = patch.is_primary.unwrap_or(after.is_primary);
+            after.search_text = search_text(&after.first_name, &after.last_name, &after.email, &after.phone);
             after.updated_at = self.now();
             store(conn, &before, &after).await?;
             self.changed(conn, (caller, &access), "deals.change_contact", &before, &after).await?;

@@ -624,7 +624,7 @@ impl Deals for SqlDeals {
                 // Of two who put something into one place the second sees what the first has put there.
                 lock::<stage::Entity>(conn, stage.id).await?;
                 self.go_to(conn, &opened.access, &mut opened.after, &stage, &to.lost_reason).await?;
-                opened.after.position = self.place_for(conn, &opened.after, to).await?;
+                opened.after.position = self.place_for(conn, &opened.access, &opened.after, to).await?;
                 self.keep_deal(conn, caller, opened, "deals.move_deal").await
             })
             .await?;

@@ -13,7 +13,9 @@ use sea_orm::{
 use super::{
     SqlDeals,
     access::{Access, active_members, grants_of},
-    as_field, lock, lock_to_remove, number, roles, run, store, teams,
+    as_field,
+    changes::Bulk,
+    lock, lock_to_remove, number, roles, run, store, teams,
 };
 use crate::{
     Error, Handover, Holding, Member, MemberId, MemberPatch, MemberStatus, Members, NewMember, NewRole, NewTeam,
@@ -113,23 +115,29 @@ pub(super) async fn hand_over(
     from: MemberId,
     to: MemberId,
     include_creator: bool,
-    now: Timestamp,
+    (caller, now): (Option<&Caller>, Timestamp),
 ) -> Result<Reassigned> {
     let mut moved = Reassigned::default();
-    for (column, counts) in [("owner_id", true), ("created_by", false)] {
-        if !counts && !include_creator {
+    for of_owner in [true, false] {
+        if !of_owner && !include_creator {
             continue;
         }
-        let column_of_tasks = if counts { "assignee_id" } else { column };
-        let sql = format!(
-            "UPDATE deals_task SET {column_of_tasks} = $1, updated_at = $4 WHERE org_id = $2 AND {column_of_tasks} = $3"
-        );
-        run(conn, sql, [to.into(), org.into(), from.into(), now.into()]).await?;
-        for (table, count) in [("deals_client", &mut moved.clients), ("deals_deal", &mut moved.deals)] {
-            let sql = format!("UPDATE {table} SET {column} = $1, updated_at = $4 WHERE org_id = $2 AND {column} = $3");
-            let rows = run(conn, sql, [to.into(), org.into(), from.into(), now.into()]).await?;
-            if counts {
-                *count += rows;
+        for (table, kind, owner) in [
+            ("deals_task", "task", "assignee_id"),
+            ("deals_client", "client", "owner_id"),
+            ("deals_deal", "deal", "owner_id"),
+        ] {
+            let column = if of_owner { owner } else { "created_by" };
+            let which = &format!("org_id = $1 AND {column} = $2");
+            let values = vec![org.into(), from.into()];
+            let change = Bulk { action: "deals.reassign", of: (table, kind), column, to: to.0, which, values };
+            change.note(conn, org, caller, now).await?;
+            let sql = format!("UPDATE {table} SET {column} = $3, updated_at = $4 WHERE {which}");
+            let rows = run(conn, sql, [org.into(), from.into(), to.into(), now.into()]).await?;
+            match kind {
+                "client" if of_owner => moved.clients += rows,
+                "deal" if of_owner => moved.deals += rows,
+                _ => {}
             }
         }
     }
@@ -428,7 +436,8 @@ impl Members for SqlDeals {
             if heir.id == row.id {
                 return Err(Error::field("to_user_id", "That is the same person."));
             }
-            let moved = hand_over(conn, org, row.id, heir.id, handover.include_creator, self.now()).await?;
+            let moved =
+                hand_over(conn, org, row.id, heir.id, handover.include_creator, (Some(caller), self.now())).await?;
             let detail =
                 vec![("to", heir.id.0.into()), ("clients", moved.clients.into()), ("deals", moved.deals.into())];
             self.noted(conn, (caller, &access), "deals.reassign", ("member", id.0), detail).await?;

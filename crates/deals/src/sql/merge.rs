@@ -3,7 +3,7 @@
 use guildhall_kernel::Caller;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
-use super::{SqlDeals, as_field, lock_to_remove, run};
+use super::{SqlDeals, as_field, changes::Bulk, lock_to_remove, run};
 use crate::{
     Client, ClientId, Duplicate, Error, OrganizationId, Result,
     entity::{client, merged_client},
@@ -83,12 +83,20 @@ impl SqlDeals {
                     key(),
                 )
                 .await?;
-                for table in ["deals_contact", "deals_deal", "deals_activity", "deals_task", "deals_merged_client"] {
-                    let versioned = ["deals_contact", "deals_deal", "deals_task"].contains(&table);
-                    let now = if versioned { ", updated_at = $4" } else { "" };
-                    let sql = format!("UPDATE {table} SET client_id = $1{now} WHERE org_id = $2 AND client_id = $3");
-                    let now = versioned.then(|| self.now().into());
-                    run(conn, sql, key().into_iter().chain(now)).await?;
+                let now = self.now();
+                for of in [("deals_contact", "contact"), ("deals_deal", "deal"), ("deals_task", "task")] {
+                    let (action, column, which) =
+                        ("deals.merge_clients", "client_id", "org_id = $1 AND client_id = $2");
+                    let values = vec![org.into(), other.into()];
+                    let change = Bulk { action, of, column, to: id.0, which, values };
+                    change.note(conn, org, Some(caller), now).await?;
+                    let table = of.0;
+                    let sql = format!("UPDATE {table} SET client_id = $3, updated_at = $4 WHERE {which}");
+                    run(conn, sql, [org.into(), other.into(), id.into(), now.into()]).await?;
+                }
+                for table in ["deals_activity", "deals_merged_client"] {
+                    let sql = format!("UPDATE {table} SET client_id = $1 WHERE org_id = $2 AND client_id = $3");
+                    run(conn, sql, key()).await?;
                 }
                 client::Entity::delete_by_id(other).exec(conn).await?;
                 let found_here = merged_client::ActiveModel {

@@ -16,8 +16,8 @@ use super::{
     store,
 };
 use crate::{
-    Change, Currency, Error, Holding, MemberStatus, NewOrganization, Organization, OrganizationId, OrganizationPatch,
-    Organizations, Overpayment, Own, Result,
+    Change, Currency, Error, Found, Holding, MemberStatus, NewOrganization, Organization, OrganizationId,
+    OrganizationPatch, Organizations, Overpayment, Own, Result,
     entity::{client, counter, member, organization, pipeline, role},
     permission::{Grants, OWNER, PRESETS, Permission},
 };
@@ -295,6 +295,10 @@ impl Organizations for SqlDeals {
         let member = self.show_members(&access, vec![(access.member.clone(), Some(access.role.clone()))]).await?;
         let member = member.into_iter().next().ok_or(Error::NotFound("member"))?;
         Ok(Own { member, permissions })
+    }
+
+    async fn search(&self, caller: &Caller, org: OrganizationId, words: String) -> Result<Found> {
+        self.find_anything(caller, org, &words).await
     }
 
     async fn changes(&self, caller: &Caller, org: OrganizationId, slice: SliceQuery) -> Result<Slice<Change>> {

@@ -128,7 +128,7 @@ impl UserRemoval for Removal {
                 None => successor(conn, org.id, member.id).await?,
             };
             if let Some(heir) = &heir {
-                hand_over(conn, org.id, member.id, heir.id, true, self.clock.now()).await?;
+                hand_over(conn, org.id, member.id, heir.id, true, (None, self.clock.now())).await?;
                 let owns = role.key.as_deref() == Some(OWNER) && member.status == MemberStatus::Active;
                 if owns && other_owners(conn, org.id, member.id).await? == 0 {
                     let sql = "UPDATE deals_member SET role_id = $1, updated_at = $2 WHERE org_id = $3 AND id = $4";
@@ -193,7 +193,7 @@ impl SqlDeals {
     /// Takes somebody out of an organization whom nothing keeps; what they own goes to its owner.
     pub(super) async fn let_go(&self, conn: &impl ConnectionTrait, row: &member::Model) -> crate::Result<()> {
         if let Some(heir) = successor(conn, row.org_id, row.id).await? {
-            hand_over(conn, row.org_id, row.id, heir.id, true, self.now()).await?;
+            hand_over(conn, row.org_id, row.id, heir.id, true, (None, self.now())).await?;
         }
         forget(conn, row, &self.host.clock).await
     }

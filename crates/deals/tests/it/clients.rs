@@ -1,4 +1,6 @@
-use guildhall_deals::{ClientPatch, Clients, ContactPatch, Deals, Filter, NewClient, NewContact, NewDeal};
+use guildhall_deals::{
+    ClientPatch, Clients, ContactPatch, Deals, Filter, NewClient, NewContact, NewDeal, Organizations,
+};
 use guildhall_kernel::{IfMatch, SliceQuery, UserId};
 
 use crate::harness::{code, deal, deals, faults, page, person};
@@ -86,4 +88,43 @@ async fn a_client_is_given_to_others_by_those_who_may() {
     assert!(Clients::client(&harness.deals, &person(2), org, id).await.is_ok(), "whoever made it keeps seeing it");
     harness.sql("UPDATE deals_organization SET creator_keeps_access = false").await.unwrap();
     assert_eq!(code(Clients::client(&harness.deals, &person(2), org, id).await), "client_not_found");
+}
+
+#[tokio::test]
+async fn something_is_found_without_knowing_what_it_is() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    harness.join(org, 2, "salesperson", None).await;
+    let mine = harness.client_of(1, org, "Straßenbau Meier").await.id;
+    let theirs = harness.client_of(2, org, "Strasse & Co").await.id;
+    harness.deal_of(1, org, mine, "1").await;
+    for (user, client, name) in [(1, mine, "Anna Straßner"), (2, theirs, "Ben")] {
+        let (first_name, last_name) = name.split_once(' ').unwrap_or((name, ""));
+        let new = NewContact {
+            first_name: first_name.to_owned(),
+            last_name: last_name.to_owned(),
+            phone: "0664 strass".to_owned(),
+            ..NewContact::default()
+        };
+        harness.create_contact(&person(user), org, client, new).await.unwrap();
+    }
+    let find = async |user: i64, words: &str| {
+        let found = harness.search(&person(user), org, words.to_owned()).await.unwrap();
+        (
+            found.clients.into_iter().map(|client| client.name).collect::<Vec<_>>().join(", "),
+            found.contacts.into_iter().map(|contact| contact.first_name).collect::<Vec<_>>().join(", "),
+            found.deals.len(),
+        )
+    };
+    assert_eq!(find(1, "STRASS").await, ("Strasse & Co, Straßenbau Meier".into(), "Ben, Anna".into(), 1));
+    assert_eq!(find(2, "strass").await, ("Strasse & Co".into(), "Ben".into(), 0));
+    assert_eq!(find(1, "bau strass").await, ("Straßenbau Meier".into(), String::new(), 1));
+    assert_eq!(find(1, "dlid0001").await.2, 1);
+    assert_eq!(find(1, "be").await.1, "Ben");
+    assert_eq!(faults(harness.search(&person(1), org, " ".into()).await), ["q"]);
+    let contacts = harness.contacts(&person(1), org, mine, page()).await.unwrap().results;
+    let patch = ContactPatch { last_name: Some("Huber".into()), phone: Some(String::new()), ..ContactPatch::default() };
+    harness.change_contact(&person(1), org, mine, contacts[0].id, patch, IfMatch::default()).await.unwrap();
+    assert_eq!(find(1, "huber").await.1, "Anna");
+    assert_eq!(find(1, "strass").await.1, "Ben");
 }

@@ -1,8 +1,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use guildhall_deals::{
-    Amount, Closing, Currency, DealPatch, DealStatus, Deals, Filter, NewDeal, OrganizationPatch, Organizations,
-    PaymentStatus, Payments, StageRef, Verdict, Verification,
+    Amount, Clients, Closing, Currency, DealPatch, DealStatus, Deals, Filter, Handover, Members, NewDeal,
+    OrganizationPatch, Organizations, PaymentStatus, Payments, Pipelines, StageRef, Verdict, Verification,
 };
 use guildhall_kernel::{IfMatch, PageQuery, SliceQuery, UserId, idempotency::Made, idempotency::Once};
 
@@ -277,4 +277,43 @@ async fn what_is_sent_twice_with_one_key_is_done_once() {
     for key in ["", "ä", "a\nb", &"x".repeat(256)] {
         assert!(Once::new(key, &[]).is_err(), "{key}");
     }
+}
+
+#[tokio::test]
+async fn what_many_rows_became_at_once_is_told_of_each() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let other = harness.join(org, 2, "salesperson", None).await;
+    let client = harness.client_of(2, org, "x").await.id;
+    let id = harness.deal_of(2, org, client, "1").await.id;
+    let before = harness.read(1, org, id).await.updated_at;
+    harness.pass(std::time::Duration::from_secs(1));
+    let handover = Handover { to_user_id: UserId(1), include_creator: true };
+    harness.reassign(me, org, other.id, handover).await.unwrap();
+    harness.pass(std::time::Duration::from_secs(1));
+    let kept = harness.client_of(1, org, "y").await.id;
+    harness.merge_clients(me, org, kept, client).await.unwrap();
+    harness.pass(std::time::Duration::from_secs(1));
+    let pipeline = harness.pipelines(me, org, page()).await.unwrap().results.remove(0);
+    let (lead, next) = (pipeline.stages[0].id, pipeline.stages[1].id);
+    harness.delete_stage(me, org, pipeline.id, lead, Some(next), IfMatch::default()).await.unwrap();
+
+    let now = harness.read(1, org, id).await;
+    assert_eq!((now.owner.unwrap().id, now.client_id, now.stage_id), (UserId(1), kept, next));
+    let then = Deals::deal(&harness.deals, me, org, id.into(), Some(before)).await.unwrap();
+    assert_eq!((then.owner.unwrap().id, then.client_id, then.stage_id), (UserId(2), client, lead));
+    let log = harness.deal_changes(me, org, id.into(), SliceQuery::newest(10)).await.unwrap().results;
+    let actions: Vec<_> = log.iter().map(|entry| (entry.action.as_str(), entry.actor.as_ref().map(|a| a.id))).collect();
+    assert_eq!(
+        actions,
+        [
+            ("deals.empty_stage", Some(UserId(1))),
+            ("deals.merge_clients", Some(UserId(1))),
+            ("deals.reassign", Some(UserId(1))),
+            ("deals.reassign", Some(UserId(1))),
+            ("deals.create_deal", Some(UserId(2))),
+        ]
+    );
+    let stages = harness.stage_changes(me, org, id.into(), SliceQuery::newest(10)).await.unwrap().results;
+    assert_eq!((stages.len(), stages[0].from_stage.as_deref()), (2, Some(pipeline.stages[0].name.as_str())));
 }
