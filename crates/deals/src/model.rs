@@ -33,7 +33,7 @@ pub use deals::{
     Total, Verdict, Verification,
 };
 pub(crate) use exchange::ImportForm;
-pub use exchange::{Fault, Import, ImportKind, ImportMode, ImportStatus, NewImport, OnDuplicate, Table};
+pub use exchange::{Fault, Format, Import, ImportKind, ImportMode, ImportStatus, NewImport, OnDuplicate, Table};
 pub use lines::{DealFile, Line, LinePatch, NewLine};
 pub use organizations::{
     Handover, Holding, Member, MemberPatch, MemberStatus, NewMember, NewOrganization, NewRole, NewTeam, Organization,

@@ -30,6 +30,7 @@ mod upkeep;
 mod views;
 mod webhooks;
 mod work;
+mod workbook;
 
 use std::{
     collections::{HashMap, HashSet},

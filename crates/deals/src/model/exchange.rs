@@ -9,7 +9,16 @@ use utoipa::ToSchema;
 
 use super::ImportId;
 
-/// A table of text (RFC 4180), piece by piece.
+/// How a table is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Text with commas, in UTF-8.
+    Csv,
+    /// A workbook of Excel.
+    Xlsx,
+}
+
+/// A table as text (RFC 4180) or as a workbook, piece by piece.
 pub type Table = Pin<Box<dyn Stream<Item = guildhall_kernel::Result<Bytes>> + Send>>;
 
 /// What is read in.

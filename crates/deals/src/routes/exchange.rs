@@ -17,12 +17,17 @@ use serde::de::DeserializeOwned;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::DealsState;
-use crate::{Exchange, Filter, Import, ImportForm, ImportId, NewImport, OrganizationId, Table};
+use crate::{Exchange, Filter, Format, Import, ImportForm, ImportId, NewImport, OrganizationId, Table};
+
+/// What a workbook is (IANA's registry of media types).
+const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 pub(super) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new()
         .routes(routes!(export_deals))
         .routes(routes!(export_clients))
+        .routes(routes!(export_deals_workbook))
+        .routes(routes!(export_clients_workbook))
         .routes(routes!(imports, import))
         .routes(routes!(find_import))
         .routes(routes!(import_errors))
@@ -30,8 +35,9 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
 }
 
 fn download(table: Table, name: &str) -> Response {
+    let kind = if name.ends_with(".xlsx") { XLSX } else { "text/csv; charset=utf-8" };
     let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+        (header::CONTENT_TYPE, kind.to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
     ];
     (headers, Body::from_stream(table)).into_response()
@@ -48,7 +54,7 @@ async fn export_deals(
     Path(org): Path<OrganizationId>,
     Query(filter): Query<Filter>,
 ) -> Result<Response> {
-    Ok(download(exchange.export_deals(&caller, org, filter).await?, "deals.csv"))
+    Ok(download(exchange.export_deals(&caller, org, filter, Format::Csv).await?, "deals.csv"))
 }
 
 /// The clients that the caller may see, as a table; narrowed as the list is.
@@ -62,7 +68,41 @@ async fn export_clients(
     Path(org): Path<OrganizationId>,
     Query(filter): Query<Filter>,
 ) -> Result<Response> {
-    Ok(download(exchange.export_clients(&caller, org, filter).await?, "clients.csv"))
+    Ok(download(exchange.export_clients(&caller, org, filter, Format::Csv).await?, "clients.csv"))
+}
+
+/// The deals that the caller may see, as a workbook of Excel whose cells are text; narrowed as the list is.
+#[utoipa::path(get, path = "/organizations/{org}/exports/deals.xlsx", tag = "crm",
+    params(("org" = OrganizationId, Path)),
+    responses(
+        (status = 200, content_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", body = Vec<u8>),
+        (status = "4XX", body = Problem),
+    ),
+)]
+async fn export_deals_workbook(
+    State(exchange): State<Arc<dyn Exchange>>,
+    caller: Caller,
+    Path(org): Path<OrganizationId>,
+    Query(filter): Query<Filter>,
+) -> Result<Response> {
+    Ok(download(exchange.export_deals(&caller, org, filter, Format::Xlsx).await?, "deals.xlsx"))
+}
+
+/// The clients that the caller may see, as a workbook of Excel whose cells are text; narrowed as the list is.
+#[utoipa::path(get, path = "/organizations/{org}/exports/clients.xlsx", tag = "crm",
+    params(("org" = OrganizationId, Path)),
+    responses(
+        (status = 200, content_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", body = Vec<u8>),
+        (status = "4XX", body = Problem),
+    ),
+)]
+async fn export_clients_workbook(
+    State(exchange): State<Arc<dyn Exchange>>,
+    caller: Caller,
+    Path(org): Path<OrganizationId>,
+    Query(filter): Query<Filter>,
+) -> Result<Response> {
+    Ok(download(exchange.export_clients(&caller, org, filter, Format::Xlsx).await?, "clients.xlsx"))
 }
 
 /// The tables that were read in, newest first.
@@ -132,7 +172,7 @@ fn options(upload: Upload) -> Result<NewImport> {
     })
 }
 
-/// Read a table of clients or deals in: a form with the file and what to do with it. All of it is looked at before anything is stored; `status` says what became of it, `errors` what is wrong, by line.
+/// Read a table of clients or deals in: a form with the file (text with commas or the like, or a workbook of Excel) and what to do with it. All of it is looked at before anything is stored; `status` says what became of it, `errors` what is wrong, by line.
 #[utoipa::path(post, path = "/organizations/{org}/imports/", tag = "crm",
     params(
         ("org" = OrganizationId, Path),

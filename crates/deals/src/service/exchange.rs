@@ -4,16 +4,23 @@ use guildhall_kernel::{
     idempotency::{Made, Once},
 };
 
-use crate::{Filter, Import, ImportId, NewImport, OrganizationId, Result, Table};
+use crate::{Filter, Format, Import, ImportId, NewImport, OrganizationId, Result, Table};
 
 /// Tables that come and go.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait Exchange: Send + Sync + 'static {
     /// The deals that the caller may see, as a table that can be read in again. No cell is a formula.
-    async fn export_deals(&self, caller: &Caller, org: OrganizationId, filter: Filter) -> Result<Table>;
+    async fn export_deals(&self, caller: &Caller, org: OrganizationId, filter: Filter, format: Format)
+    -> Result<Table>;
     /// The clients that the caller may see, as a table that can be read in again. No cell is a formula.
-    async fn export_clients(&self, caller: &Caller, org: OrganizationId, filter: Filter) -> Result<Table>;
+    async fn export_clients(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        filter: Filter,
+        format: Format,
+    ) -> Result<Table>;
     /// Reads a table in, or only looks at it; what broke off is taken back.
     async fn import(
         &self,

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use guildhall_kernel::{Caller, PageQuery};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
@@ -11,9 +11,10 @@ use super::{
     SqlDeals,
     custom::{self, fields_of},
     sheet,
+    workbook::{self, Rows},
 };
 use crate::{
-    ClientId, Customized, Fault, Filter, OrganizationId, Result, Table, Viewed,
+    ClientId, Customized, Fault, Filter, Format, OrganizationId, Result, Table, Viewed,
     entity::{client, custom_field, deal},
     permission::Permission,
 };
@@ -125,9 +126,15 @@ impl SqlDeals {
         Ok((shown.into_iter().map(row).collect(), last))
     }
 
-    pub(super) async fn table_of_deals(&self, caller: &Caller, org: OrganizationId, filter: &Filter) -> Result<Table> {
-        let access = self.enter_to(self.db.conn(), caller, org, Permission::ExportRun).await?;
+    pub(super) async fn table_of_deals(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        filter: &Filter,
+        format: Format,
+    ) -> Result<Table> {
         let conn = self.db.conn();
+        let access = self.enter_to(conn, caller, org, Permission::ExportRun).await?;
         let page = PageQuery::new(1, 1);
         let (filter, _) = self.through_view(conn, &access, Viewed::Deals, filter.clone(), page).await?;
         let all = self.narrowed_deals(conn, &access, None, &filter).await?;
@@ -146,10 +153,10 @@ impl SqlDeals {
                 if after.is_none() {
                     rows.insert(0, headings(&DEAL_COLUMNS, &fields));
                 }
-                Ok(Some((sheet::write(rows)?, last.map(Some))))
+                Ok(Some((rows, last.map(Some))))
             }
         });
-        Ok(Box::pin(pieces))
+        table(pieces.boxed(), format).await
     }
 
     pub(super) async fn table_of_clients(
@@ -157,9 +164,10 @@ impl SqlDeals {
         caller: &Caller,
         org: OrganizationId,
         filter: &Filter,
+        format: Format,
     ) -> Result<Table> {
-        let access = self.enter_to(self.db.conn(), caller, org, Permission::ExportRun).await?;
         let conn = self.db.conn();
+        let access = self.enter_to(conn, caller, org, Permission::ExportRun).await?;
         let page = PageQuery::new(1, 1);
         let (filter, _) = self.through_view(conn, &access, Viewed::Clients, filter.clone(), page).await?;
         let all = self.narrowed_clients(conn, &access, &filter).await?;
@@ -177,10 +185,18 @@ impl SqlDeals {
                 if after.is_none() {
                     rows.insert(0, headings(&CLIENT_COLUMNS, &fields));
                 }
-                Ok(Some((sheet::write(rows)?, last.map(Some))))
+                Ok(Some((rows, last.map(Some))))
             }
         });
-        Ok(Box::pin(pieces))
+        table(pieces.boxed(), format).await
+    }
+}
+
+/// Rows in a format.
+async fn table(rows: Rows, format: Format) -> Result<Table> {
+    match format {
+        Format::Csv => Ok(Box::pin(rows.map(|rows| sheet::write(rows?)))),
+        Format::Xlsx => workbook::write(rows).await,
     }
 }
 

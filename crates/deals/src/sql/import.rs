@@ -27,7 +27,7 @@ use super::{
     store,
 };
 use crate::{
-    Amount, ClientId, Currency, Customized, Day, DealStatus, Error, Exchange, Fault, Filter, Import, ImportId,
+    Amount, ClientId, Currency, Customized, Day, DealStatus, Error, Exchange, Fault, Filter, Format, Import, ImportId,
     ImportKind, ImportMode, ImportStatus, NewClient, NewImport, OnDuplicate, OrganizationId, Result, Table,
     Verification,
     entity::{client, custom_field, custom_value, deal, import, stage, stage_change},
@@ -661,12 +661,24 @@ fn new_client(access: &Access, new: &NewClient, import: ImportId, now: guildhall
 
 #[async_trait]
 impl Exchange for SqlDeals {
-    async fn export_deals(&self, caller: &Caller, org: OrganizationId, filter: Filter) -> Result<Table> {
-        self.table_of_deals(caller, org, &filter).await
+    async fn export_deals(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        filter: Filter,
+        format: Format,
+    ) -> Result<Table> {
+        self.table_of_deals(caller, org, &filter, format).await
     }
 
-    async fn export_clients(&self, caller: &Caller, org: OrganizationId, filter: Filter) -> Result<Table> {
-        self.table_of_clients(caller, org, &filter).await
+    async fn export_clients(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        filter: Filter,
+        format: Format,
+    ) -> Result<Table> {
+        self.table_of_clients(caller, org, &filter, format).await
     }
 
     async fn import(
@@ -686,7 +698,8 @@ impl Exchange for SqlDeals {
                 return Ok(Made::Before(answer));
             }
         }
-        let sheet = sheet::read(&new)?;
+        let given = new.clone();
+        let sheet = tokio::task::spawn_blocking(move || sheet::read(&given)).await.map_err(KernelError::internal)??;
         let looked = self.look(&access, &new, &sheet).await?;
         let refused = looked.failed > 0 && new.mode == ImportMode::Atomic;
         let status = match (new.dry_run, refused) {

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 
+use super::workbook;
 use crate::{Error, NewImport, Result};
 
 /// How many rows a table has at most.
-const MOST_ROWS: usize = 100_000;
+pub(super) const MOST_ROWS: usize = 100_000;
 /// How many columns.
-const MOST_COLUMNS: usize = 100;
+pub(super) const MOST_COLUMNS: usize = 100;
 /// In how much of a file it is looked what stands between cells.
 const SNIFFED: usize = 64 * 1024;
 
@@ -24,12 +25,26 @@ pub(super) struct Row {
     pub(super) cells: Vec<String>,
 }
 
-fn unreadable(message: impl Into<String>) -> Error {
+pub(super) fn unreadable(message: impl Into<String>) -> Error {
     Error::field("file", message)
 }
 
-/// Reads a table.
+/// Reads a table: a workbook, or text.
 pub(super) fn read(new: &NewImport) -> Result<Sheet> {
+    let sheet = if workbook::is_workbook(&new.bytes) { workbook::read(&new.bytes)? } else { read_text(new)? };
+    if sheet.headings.len() > MOST_COLUMNS {
+        return Err(unreadable(format!("A table has at most {MOST_COLUMNS} columns.")));
+    }
+    if sheet.rows.len() > MOST_ROWS {
+        return Err(unreadable(format!("A table has at most {MOST_ROWS} rows.")));
+    }
+    if sheet.rows.is_empty() {
+        return Err(unreadable("There is no row in it."));
+    }
+    Ok(sheet)
+}
+
+fn read_text(new: &NewImport) -> Result<Sheet> {
     let bytes: &[u8] = new.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&new.bytes);
     let windows = new.is_windows_1252.unwrap_or_else(|| std::str::from_utf8(bytes).is_err());
     let text = if windows {
@@ -45,23 +60,17 @@ pub(super) fn read(new: &NewImport) -> Result<Sheet> {
     let wrong = |error: csv::Error| unreadable(format!("It is no table: {error}."));
     let headings: Vec<String> =
         reader.headers().map_err(wrong)?.iter().map(|heading| heading.trim().to_owned()).collect();
-    if headings.len() > MOST_COLUMNS {
-        return Err(unreadable(format!("A table has at most {MOST_COLUMNS} columns.")));
-    }
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(wrong)?;
         if record.iter().all(|cell| cell.trim().is_empty()) {
             continue;
         }
-        if rows.len() == MOST_ROWS {
-            return Err(unreadable(format!("A table has at most {MOST_ROWS} rows.")));
+        if rows.len() > MOST_ROWS {
+            break;
         }
         let line = record.position().map_or(0, csv::Position::line);
         rows.push(Row { line, cells: record.iter().map(|cell| plain(cell).to_owned()).collect() });
-    }
-    if rows.is_empty() {
-        return Err(unreadable("There is no row in it."));
     }
     Ok(Sheet { headings, rows })
 }

@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use guildhall_deals::{
-    Amount, Clients, CustomFields, Customized, DealPatch, Deals, Exchange, Filter, Import, ImportKind, ImportMode,
-    ImportStatus, NewClient, NewImport, OnDuplicate, OrganizationId, Table,
+    Amount, Clients, CustomFields, Customized, DealPatch, Deals, Exchange, Filter, Format, Import, ImportKind,
+    ImportMode, ImportStatus, NewClient, NewImport, OnDuplicate, OrganizationId, Table,
 };
 use guildhall_kernel::{IfMatch, idempotency::Made, idempotency::Once};
 
@@ -205,7 +205,7 @@ async fn what_is_written_out_is_no_formula_and_comes_back_as_it_was() {
     {
         harness.create_deal(&person(1), org, None, deal(client, title, value), None).await.unwrap();
     }
-    let out = text(harness.export_deals(&person(1), org, Filter::default()).await.unwrap()).await;
+    let out = text(harness.export_deals(&person(1), org, Filter::default(), Format::Csv).await.unwrap()).await;
     assert!(out.starts_with("number,title,client,value,currency,"), "{out}");
     for line in out.lines().skip(1) {
         for cell in line.split(',') {
@@ -220,14 +220,17 @@ async fn what_is_written_out_is_no_formula_and_comes_back_as_it_was() {
     titles.1.sort();
     assert_eq!(titles.0, titles.1);
     let filtered = Filter::new([("currency", "USD"), ("value__gte", "10")]);
-    let out = text(harness.export_deals(&person(1), org, filtered).await.unwrap()).await;
+    let out = text(harness.export_deals(&person(1), org, filtered, Format::Csv).await.unwrap()).await;
     assert_eq!(out.lines().count(), 3);
-    let clients = text(harness.export_clients(&person(1), org, Filter::default()).await.unwrap()).await;
+    let clients = text(harness.export_clients(&person(1), org, Filter::default(), Format::Csv).await.unwrap()).await;
     assert!(clients.contains("\"'=HYPERLINK(\"\"x\"\")\""), "{clients}");
     harness.join(org, 2, "salesperson", None).await;
-    assert_eq!(code(harness.export_deals(&person(2), org, Filter::default()).await.map(|_| ())), "not_granted");
+    assert_eq!(
+        code(harness.export_deals(&person(2), org, Filter::default(), Format::Csv).await.map(|_| ())),
+        "not_granted"
+    );
     let unknown = Filter::new([("mood", "good")]);
-    assert_eq!(faults(harness.export_deals(&person(1), org, unknown).await.map(|_| ())), ["mood"]);
+    assert_eq!(faults(harness.export_deals(&person(1), org, unknown, Format::Csv).await.map(|_| ())), ["mood"]);
 }
 
 #[tokio::test]
@@ -242,7 +245,7 @@ async fn a_table_of_many_pieces_is_whole_and_one_that_is_sent_twice_is_read_once
         panic!("read twice")
     };
     assert_eq!((again["id"].as_i64(), harness.rows("deals_deal").await), (Some(first.id.0), 2500));
-    let out = text(harness.export_deals(&person(1), org, Filter::default()).await.unwrap()).await;
+    let out = text(harness.export_deals(&person(1), org, Filter::default(), Format::Csv).await.unwrap()).await;
     let numbers: Vec<&str> = out.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
     let expected: Vec<String> = (1..=2500).map(|number| format!("DLID{number:04}")).collect();
     assert_eq!(numbers, expected);
@@ -268,7 +271,7 @@ async fn fields_of_ones_own_come_and_go_with_tables() {
     let file = "title,client,cf_size\na,b,1.50\nc,b,\n";
     assert_eq!(import(&harness, org, table(ImportKind::Deals, file)).await.created, 2);
     assert_eq!(harness.titles(1, org, &[("cf_size", "1.5")]).await, ["a"]);
-    let written = text(harness.export_deals(me, org, Filter::default()).await.unwrap()).await;
+    let written = text(harness.export_deals(me, org, Filter::default(), Format::Csv).await.unwrap()).await;
     let lines: Vec<&str> = written.lines().collect();
     assert!(lines[0].ends_with(",cf_size") && lines[1].ends_with(",1.5") && lines[2].ends_with(','), "{written}");
 
@@ -279,4 +282,31 @@ async fn fields_of_ones_own_come_and_go_with_tables() {
     assert_eq!(import(&harness, org, update).await.updated, 1);
     let found = harness.clients(me, org, Filter::new([("cf_staff", "4")]), page()).await.unwrap().results;
     assert_eq!(found.iter().map(|client| client.name.as_str()).collect::<Vec<_>>(), ["x"]);
+}
+
+#[tokio::test]
+async fn a_workbook_comes_back_as_it_went() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let client = harness.client_of(1, org, "=Müller & Co").await.id;
+    for title in ["-1+1", "+49 30", "@me", "Plain, \"quoted\""] {
+        harness.create_deal(me, org, None, deal(client, title, "1200.50"), None).await.unwrap();
+    }
+    let table = harness.export_deals(me, org, Filter::default(), Format::Xlsx).await.unwrap();
+    let pieces: Vec<Bytes> = table.try_collect().await.unwrap();
+    let book = NewImport { file_name: "deals.xlsx".into(), ..self::table(ImportKind::Deals, pieces.concat()) };
+    let other = harness.org_of(1, "Other").await;
+    let done = import(&harness, other, book.clone()).await;
+    assert_eq!((done.status, done.created), (ImportStatus::Done, 4), "{:?}", done.errors);
+    let rows = async |org| {
+        let all = harness.deals.deals(me, org, None, Filter::default(), page().ordered("number")).await.unwrap();
+        all.results.into_iter().map(|deal| (deal.title, deal.client.name, deal.value)).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(other).await, rows(org).await);
+    let clients = harness.export_clients(me, other, Filter::default(), Format::Xlsx).await.unwrap();
+    let pieces: Vec<Bytes> = clients.try_collect().await.unwrap();
+    let book = NewImport { dry_run: true, ..self::table(ImportKind::Clients, pieces.concat()) };
+    assert_eq!(import(&harness, org, book).await.status, ImportStatus::Checked);
+    let broken = self::table(ImportKind::Deals, "PK\u{3}\u{4} is no workbook");
+    assert_eq!(faults(harness.import(me, org, broken, None).await), ["file"]);
 }

@@ -1,8 +1,8 @@
 //! How the databases run what grows: nothing reads a table but by an index.
 
 use guildhall_deals::{
-    Clients, CustomFields, CustomKind, Customized, Deals, Filter, Lane, Members, NewCustomField, Organizations,
-    Payments, Period, Pipelines, Reports, Trash, Views, Work,
+    Clients, CustomFields, CustomKind, Customized, DealFiles, Deals, Filter, Lane, Lines, Members, NewCustomField,
+    Organizations, Payments, Period, Pipelines, Reports, Trash, Views, Work,
 };
 use guildhall_kernel::{PageQuery, SliceQuery, testing::assert_plans};
 
@@ -74,6 +74,10 @@ async fn lists_and_acts_read_by_indexes() {
         let list = harness.deals.deals(me, org, None, Filter::new([filter]), page());
         assert_plans(db, TABLES, filter.0, list).await.unwrap();
     }
+    assert_plans(db, TABLES, "search", harness.search(me, org, "global".to_owned())).await.unwrap();
+    assert_plans(db, TABLES, "remind", harness.remind()).await.unwrap();
+    assert_plans(db, TABLES, "lines", harness.lines(me, org, deal.into())).await.unwrap();
+    assert_plans(db, TABLES, "files", harness.files(me, org, deal.into())).await.unwrap();
     assert_plans(db, TABLES, "views", harness.views(me, org, None, page())).await.unwrap();
     let found = Filter::new([("q", "global")]);
     assert_plans(db, TABLES, "clients", harness.clients(me, org, found, page())).await.unwrap();
