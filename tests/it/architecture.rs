@@ -29,7 +29,14 @@ const MAY_KNOW: [(&str, &[&str]); 10] = [
     ),
     (
         "guildhall-bench",
-        &["guildhall-kernel", "guildhall-accounts", "guildhall-community", "guildhall-migration", "guildhall-gateway"],
+        &[
+            "guildhall-kernel",
+            "guildhall-accounts",
+            "guildhall-community",
+            "guildhall-deals",
+            "guildhall-migration",
+            "guildhall-gateway",
+        ],
     ),
     ("guildhall-tests", &[]),
 ];

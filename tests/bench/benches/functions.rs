@@ -26,8 +26,8 @@ fn main() -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     // Pools close their connections in a runtime.
     let _entered = runtime.enter();
-    let small = Volume { people: 10, groups: 1, posts: 10 };
-    let large = Volume { people: ROWS, groups: ROWS, posts: ROWS };
+    let small = Volume { people: 10, groups: 1, posts: 10, deals: 0 };
+    let large = Volume { people: ROWS, groups: ROWS, posts: ROWS, deals: 0 };
     let (db, accounts) = runtime.block_on(open(large, CHEAP))?;
     let (_dear_db, dear) = runtime.block_on(open(small, HashCost::default()))?;
 

@@ -9,6 +9,8 @@ use guildhall_kernel::{Db, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use serde::Serialize;
 
+use crate::deals;
+
 /// The password of everybody.
 pub const PASSWORD: &str = "correct horse battery";
 /// A word in half of the posts, and in what half of the groups say of themselves.
@@ -104,11 +106,14 @@ pub struct Volume {
     pub groups: u32,
     /// How many posts; at least ten.
     pub posts: u32,
+    /// How many deals in one organization; none where there is no organization.
+    pub deals: u32,
 }
 
 impl fmt::Display for Volume {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} people, {} groups, {} posts", self.people, self.groups, self.posts)
+        write!(f, "{} people, {} groups, {} posts", self.people, self.groups, self.posts)?;
+        if self.deals > 0 { write!(f, ", {} deals", self.deals) } else { Ok(()) }
     }
 }
 
@@ -172,7 +177,7 @@ pub async fn fill(db: &Db, volume: Volume, password_hash: &str) -> Result<(), Db
 }
 
 fn statements(backend: DbBackend, volume: Volume, password_hash: &str) -> Vec<Statement> {
-    let Volume { people, groups, posts } = volume;
+    let Volume { people, groups, posts, deals: _ } = volume;
     let (people, groups, posts) = (i64::from(people), i64::from(groups), i64::from(posts));
     let (busy, joined) = (people.min(BUSY.into()), i64::from(volume.joined()));
     let uuid = if backend == DbBackend::Postgres { "gen_random_uuid()" } else { "randomblob(16)" };
@@ -209,6 +214,9 @@ pub async fn fill_at(url: &str, volume: Volume, password_hash: &str) -> anyhow::
     fill(&db, volume, password_hash).await?;
     let database = describe(&db).await?;
     db.close().await?;
+    if volume.deals > 0 {
+        deals::fill(url, volume.people.min(BUSY), volume.deals).await?;
+    }
     Ok(database)
 }
 
@@ -289,7 +297,7 @@ mod tests {
     #[tokio::test]
     async fn what_the_load_knows_of_a_filled_database_is_true() {
         let db = TestDb::with_connections(guildhall_migration::all, 1).await;
-        let volume = Volume { people: 150, groups: 70, posts: 2_000 };
+        let volume = Volume { people: 150, groups: 70, posts: 2_000, deals: 0 };
         fill(&db, volume, "a hash").await.unwrap();
 
         let theirs = numbers(&db, "SELECT group_id FROM community_membership WHERE user_id = 100").await;
@@ -307,7 +315,7 @@ mod tests {
     #[tokio::test]
     async fn a_filled_database_is_as_the_server_would_have_left_it() {
         let db = TestDb::with_connections(guildhall_migration::all, 1).await;
-        fill(&db, Volume { people: 150, groups: 70, posts: 2_000 }, "a hash").await.unwrap();
+        fill(&db, Volume { people: 150, groups: 70, posts: 2_000, deals: 0 }, "a hash").await.unwrap();
 
         let miscounted = "SELECT id FROM community_group \
             WHERE member_count <> (SELECT COUNT(*) FROM community_membership m WHERE m.group_id = community_group.id) \

@@ -18,9 +18,13 @@ use crate::{
 };
 
 /// The small database.
-pub const SMALL: Volume = Volume { people: 10_000, groups: 1_000, posts: 50_000 };
+pub const SMALL: Volume = Volume { people: 10_000, groups: 1_000, posts: 50_000, deals: 0 };
 /// The large one: ten times the groups with as many posts in each.
-pub const LARGE: Volume = Volume { people: 10_000, groups: 10_000, posts: 500_000 };
+pub const LARGE: Volume = Volume { people: 10_000, groups: 10_000, posts: 500_000, deals: 0 };
+/// An organization with ten thousand deals.
+pub const SMALL_DEALS: Volume = Volume { people: 100, groups: 1, posts: 10, deals: 10_000 };
+/// One with a hundred times as many, or what else was asked for.
+pub const LARGE_DEALS: Volume = Volume { deals: 1_000_000, ..SMALL_DEALS };
 /// Everything that reads, and what is written most.
 pub const SCENARIOS: [Scenario; 12] = [
     Scenario::Me,
@@ -49,6 +53,8 @@ pub struct Setup<'a> {
     pub connections: u32,
     /// How often and how long.
     pub plan: Plan,
+    /// How much is in the small database, and in the large one.
+    pub volumes: [Volume; 2],
 }
 
 /// What a scenario gave on both.
@@ -90,8 +96,9 @@ pub struct Growth {
 impl Setup<'_> {
     /// Fills both databases, one after the other, and measures the server on each while it is the only one.
     pub async fn measure(&self, databases: &Databases) -> anyhow::Result<Growth> {
-        let (database, small) = self.measure_on(&databases.beside, SMALL).await?;
-        let (_, large) = self.measure_on(&databases.given, LARGE).await?;
+        let [small_volume, large_volume] = self.volumes;
+        let (database, small) = self.measure_on(&databases.beside, small_volume).await?;
+        let (_, large) = self.measure_on(&databases.given, large_volume).await?;
         let sides = self.scenarios.iter().zip(small.into_iter().zip(large));
         let line = |(scenario, (small, large)): (&Scenario, (Side, Side))| Line {
             scenario: *scenario,
@@ -103,8 +110,8 @@ impl Setup<'_> {
             command: report::command(),
             machine: report::machine(),
             database,
-            small: SMALL,
-            large: LARGE,
+            small: small_volume,
+            large: large_volume,
             connections: self.connections,
             runs: self.plan.runs,
             seconds: self.plan.length.as_secs(),

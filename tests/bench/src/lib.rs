@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod client;
+pub mod deals;
 pub mod fill;
 pub mod floor;
 pub mod growth;

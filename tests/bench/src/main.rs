@@ -91,6 +91,9 @@ struct Run {
     /// Instead measure the server alone, on a small database and on one that holds ten times as much
     #[arg(long, conflicts_with_all = ["people", "groups", "posts", "no_flood"])]
     growth: bool,
+    /// With --growth: an organization with ten thousand deals, and one with so many
+    #[arg(long, requires = "growth", num_args = 0..=1, default_missing_value = "1000000", value_name = "DEALS")]
+    deals: Option<u32>,
     /// Where to write the figures as JSON
     #[arg(long, value_name = "PATH")]
     json: Option<PathBuf>,
@@ -137,15 +140,19 @@ impl Run {
     }
 
     async fn grow(&self, databases: &Databases, folder: &Path) -> anyhow::Result<Growth> {
-        let (program, scenarios) = (self.program()?, self.scenarios(&growth::SCENARIOS));
+        let (usual, volumes): (&[Scenario], _) = match self.deals {
+            Some(deals) => (&Scenario::DEALS, [growth::SMALL_DEALS, Volume { deals, ..growth::LARGE_DEALS }]),
+            None => (&growth::SCENARIOS, [growth::SMALL, growth::LARGE]),
+        };
+        let (program, scenarios) = (self.program()?, self.scenarios(usual));
         let (connections, plan) = (self.connections, self.plan());
-        let setup = Setup { program: &program, folder, scenarios: &scenarios, connections, plan };
+        let setup = Setup { program: &program, folder, scenarios: &scenarios, connections, plan, volumes };
         setup.measure(databases).await
     }
 
     async fn measure(&self, databases: &Databases, folder: &Path) -> anyhow::Result<Report> {
         let program = self.program()?;
-        let volume = Volume { people: self.people, groups: self.groups, posts: self.posts };
+        let volume = Volume { people: self.people, groups: self.groups, posts: self.posts, deals: 0 };
         let hash = fill::password_hash(HashCost::default())?;
         let mut database = String::new();
         for url in [&databases.beside, &databases.given] {

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    client::{Act, Client, Make, TokenPair, Wire, get, post, put, sign_in},
+    client::{Act, Ask, Client, Make, TokenPair, Wire, get, post, put, sign_in},
     fill::{BUSY, COMMON, RARE, UNCOMMON, Volume},
     load,
     report::{Latency, Line, Side, Spread},
@@ -27,6 +27,8 @@ use crate::{
 const WARM_UP: Duration = Duration::from_secs(1);
 /// Of how many groups one is read, and another the next time.
 const READ: u32 = 1_000;
+/// Where the organization is that the deals are in.
+const CRM: &str = "/api/crm/organizations/1/";
 /// At which part of the throughput the latency is measured.
 const LOAD: f64 = 0.5;
 
@@ -66,10 +68,32 @@ pub enum Scenario {
     CreateGroup,
     /// Making a group and deleting it, both as one
     DeleteGroup,
+    /// The newest 20 deals
+    Deals,
+    /// The newest 20 of one's own deals in a stage
+    DealsFiltered,
+    /// The 20 deals that are worth most in a currency
+    DealsByValue,
+    /// A deal, another one each time
+    Deal,
+    /// Searching deals for a number
+    DealSearch,
+    /// Searching clients, people and deals at once
+    SearchAll,
+    /// The board: 50 deals of each stage, and what they are worth
+    Board,
+    /// What the deals of each stage are worth
+    PipelineReport,
+    /// What came in two years, month by month
+    Revenue,
+    /// Adding deals
+    CreateDeal,
+    /// Recording payments, each with a key
+    Pay,
 }
 
 impl Scenario {
-    /// Every scenario. Those that make something are the last, so that the lists keep their size.
+    /// Every scenario that has a floor. Those that make something are the last, so that the lists keep their size.
     pub const ALL: [Self; 16] = [
         Self::SignIn,
         Self::Refresh,
@@ -87,6 +111,20 @@ impl Scenario {
         Self::CreatePost,
         Self::CreateGroup,
         Self::DeleteGroup,
+    ];
+    /// Those about deals, which have no floor.
+    pub const DEALS: [Self; 11] = [
+        Self::Deals,
+        Self::DealsFiltered,
+        Self::DealsByValue,
+        Self::Deal,
+        Self::DealSearch,
+        Self::SearchAll,
+        Self::Board,
+        Self::PipelineReport,
+        Self::Revenue,
+        Self::CreateDeal,
+        Self::Pay,
     ];
 
     /// What is asked, in short.
@@ -108,13 +146,24 @@ impl Scenario {
             Self::CreatePost => "post",
             Self::CreateGroup => "make a group",
             Self::DeleteGroup => "make and delete a group",
+            Self::Deals => "20 deals",
+            Self::DealsFiltered => "20 own deals of a stage",
+            Self::DealsByValue => "20 deals by value",
+            Self::Deal => "a deal",
+            Self::DealSearch => "search deals, a number",
+            Self::SearchAll => "search everything",
+            Self::Board => "board",
+            Self::PipelineReport => "pipeline report",
+            Self::Revenue => "revenue report",
+            Self::CreateDeal => "make a deal",
+            Self::Pay => "pay, with a key",
         }
     }
 
     /// What it is answered with.
     fn expected(self) -> StatusCode {
         match self {
-            Self::CreatePost | Self::CreateGroup => StatusCode::CREATED,
+            Self::CreatePost | Self::CreateGroup | Self::CreateDeal | Self::Pay => StatusCode::CREATED,
             Self::React | Self::DeleteGroup => StatusCode::NO_CONTENT,
             _ => StatusCode::OK,
         }
@@ -166,6 +215,7 @@ impl Target {
     fn act(&self, scenario: Scenario, person: u32, tokens: &TokenPair) -> anyhow::Result<Act> {
         let access = tokens.access.clone();
         let read = |path: &str| get(path, Some(tokens.access.as_str())).map(Act::same);
+        let crm = |path: &str| read(&format!("{CRM}{path}"));
         let search = |word: &str| read(&format!("/api/community/search/?q={word}&limit=20"));
         match scenario {
             Scenario::SignIn => sign_in(person).map(Act::same),
@@ -183,11 +233,46 @@ impl Target {
             Scenario::React => react(self.volume, person, access),
             Scenario::CreatePost => Ok(create_posts(self.volume, person, access)),
             Scenario::CreateGroup => Ok(Act::Each(new_groups(self.names.clone(), access))),
+            Scenario::Deals => crm("deals/?page_size=20"),
+            Scenario::DealsFiltered => crm("deals/?page_size=20&owner=me&stage=proposal"),
+            Scenario::DealsByValue => crm("deals/?page_size=20&currency=EUR&ordering=-value"),
+            Scenario::Deal => {
+                Ok(each_deal(self.volume, person, move |deal| get(&format!("{CRM}deals/{deal}/"), Some(&access))))
+            }
+            Scenario::DealSearch => crm(&format!("deals/?q=dlid{}", self.volume.deals / 2 + 1)),
+            Scenario::SearchAll => crm(&format!("search/?q=dlid{}", self.volume.deals / 2 + 1)),
+            Scenario::Board => crm("pipelines/1/board/"),
+            Scenario::PipelineReport => crm("reports/pipeline/"),
+            Scenario::Revenue => crm("reports/revenue/?from=2025-01-01&to=2026-12-31"),
+            Scenario::CreateDeal => Ok(Act::each(move || {
+                let body = r#"{"client_id":1,"title":"Made under load","value":"1200.50","currency":"EUR"}"#;
+                post(&format!("{CRM}deals/"), Some(&access), body.to_owned())
+            })),
+            Scenario::Pay => {
+                let names = self.names.clone();
+                Ok(each_deal(self.volume, person, move |deal| {
+                    let body = r#"{"amount":"1","method":"bank"}"#.to_owned();
+                    let mut ask = post(&format!("{CRM}deals/{deal}/payments/"), Some(&access), body)?;
+                    let key = format!("key-{}", names.fetch_add(1, Ordering::Relaxed));
+                    ask.headers_mut().insert("idempotency-key", key.parse()?);
+                    Ok(ask)
+                }))
+            }
             Scenario::DeleteGroup => {
                 Ok(Act::DeleteGroup { groups: new_groups(self.names.clone(), access.clone()), access })
             }
         }
     }
+}
+
+/// Another deal each time that is not in the trash; everybody begins somewhere else.
+fn each_deal(volume: Volume, person: u32, mut ask: impl FnMut(u32) -> anyhow::Result<Ask> + Send + 'static) -> Act {
+    let mut turn = person * 31;
+    Act::each(move || {
+        turn = (turn + 7) % volume.deals.max(1);
+        let deal = turn + 1;
+        ask(if deal.is_multiple_of(20) { deal - 1 } else { deal })
+    })
 }
 
 /// Another group each time; everybody begins somewhere else.
@@ -335,7 +420,7 @@ mod tests {
         floor,
     };
 
-    const VOLUME: Volume = Volume { people: 30, groups: 30, posts: 400 };
+    const VOLUME: Volume = Volume { people: 30, groups: 30, posts: 400, deals: 0 };
 
     async fn server(url: &str) -> Server {
         let variables = [

@@ -34,8 +34,11 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
         .routes(routes!(revert_import))
 }
 
-fn download(table: Table, name: &str) -> Response {
-    let kind = if name.ends_with(".xlsx") { XLSX } else { "text/csv; charset=utf-8" };
+fn download(table: Table, name: &str, format: Format) -> Response {
+    let kind = match format {
+        Format::Csv => "text/csv; charset=utf-8",
+        Format::Xlsx => XLSX,
+    };
     let headers = [
         (header::CONTENT_TYPE, kind.to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
@@ -54,7 +57,7 @@ async fn export_deals(
     Path(org): Path<OrganizationId>,
     Query(filter): Query<Filter>,
 ) -> Result<Response> {
-    Ok(download(exchange.export_deals(&caller, org, filter, Format::Csv).await?, "deals.csv"))
+    Ok(download(exchange.export_deals(&caller, org, filter, Format::Csv).await?, "deals.csv", Format::Csv))
 }
 
 /// The clients that the caller may see, as a table; narrowed as the list is.
@@ -68,7 +71,7 @@ async fn export_clients(
     Path(org): Path<OrganizationId>,
     Query(filter): Query<Filter>,
 ) -> Result<Response> {
-    Ok(download(exchange.export_clients(&caller, org, filter, Format::Csv).await?, "clients.csv"))
+    Ok(download(exchange.export_clients(&caller, org, filter, Format::Csv).await?, "clients.csv", Format::Csv))
 }
 
 /// The deals that the caller may see, as a workbook of Excel whose cells are text; narrowed as the list is.
@@ -85,7 +88,7 @@ async fn export_deals_workbook(
     Path(org): Path<OrganizationId>,
     Query(filter): Query<Filter>,
 ) -> Result<Response> {
-    Ok(download(exchange.export_deals(&caller, org, filter, Format::Xlsx).await?, "deals.xlsx"))
+    Ok(download(exchange.export_deals(&caller, org, filter, Format::Xlsx).await?, "deals.xlsx", Format::Xlsx))
 }
 
 /// The clients that the caller may see, as a workbook of Excel whose cells are text; narrowed as the list is.
@@ -102,7 +105,7 @@ async fn export_clients_workbook(
     Path(org): Path<OrganizationId>,
     Query(filter): Query<Filter>,
 ) -> Result<Response> {
-    Ok(download(exchange.export_clients(&caller, org, filter, Format::Xlsx).await?, "clients.xlsx"))
+    Ok(download(exchange.export_clients(&caller, org, filter, Format::Xlsx).await?, "clients.xlsx", Format::Xlsx))
 }
 
 /// The tables that were read in, newest first.
@@ -217,7 +220,7 @@ async fn import_errors(
     caller: Caller,
     Path((org, import)): Path<(OrganizationId, ImportId)>,
 ) -> Result<Response> {
-    Ok(download(exchange.import_errors(&caller, org, import).await?, "errors.csv"))
+    Ok(download(exchange.import_errors(&caller, org, import).await?, "errors.csv", Format::Csv))
 }
 
 /// Take back what came with a table, but for what somebody has changed since; `failed` says how many rows those are.

@@ -80,7 +80,7 @@ fn wire_name(column: &str) -> String {
 }
 
 /// A value in the words of the wire: moments and money as they are written there.
-fn wire_value(column: &str, value: &Value, currency: &Option<Currency>) -> Value {
+fn wire_value(column: &str, value: &Value, currency: Option<&Currency>) -> Value {
     match (value.as_i64(), currency) {
         (Some(micros), _) if column.ends_with("_at") => json!(Timestamp::from_unix_micros(micros)),
         (Some(minor), Some(currency)) if column.ends_with("_minor") => json!(currency.format(i128::from(minor))),
@@ -97,7 +97,7 @@ fn told<M: Kept>(access: &Access, row: &M) -> Value {
         name == "updated_at" || !(SILENT.contains(&name) || INTERNAL.contains(&name))
     }) {
         let name = column.as_str();
-        data[wire_name(name)] = wire_value(name, &to_json(row.get(column)), &currency);
+        data[wire_name(name)] = wire_value(name, &to_json(row.get(column)), currency.as_ref());
     }
     data
 }
@@ -209,7 +209,10 @@ impl SqlDeals {
         let mut data = told(access, after);
         let currency = currency_of(after);
         let changes = changes.iter().filter(|(name, _)| *name != "custom").map(|(name, pair)| {
-            (wire_name(name), json!([wire_value(name, &pair[0], &currency), wire_value(name, &pair[1], &currency)]))
+            (
+                wire_name(name),
+                json!([wire_value(name, &pair[0], currency.as_ref()), wire_value(name, &pair[1], currency.as_ref())]),
+            )
         });
         data["changes"] = Value::Object(changes.collect());
         self.tell(conn, access, fact, data).await
@@ -282,9 +285,10 @@ impl SqlDeals {
         let (entries, slice) = entries.take();
         let people = self.people(entries.iter().filter_map(|entry| entry.actor_id)).await?;
         let tells_custom = |entry: &audit::Entry| entry.detail["changes"].get("custom").is_some();
-        let keys = match entries.iter().any(tells_custom) {
-            true => custom::keys_of(self.db.conn(), access.org.id).await?,
-            false => HashMap::new(),
+        let keys = if entries.iter().any(tells_custom) {
+            custom::keys_of(self.db.conn(), access.org.id).await?
+        } else {
+            HashMap::new()
         };
         let realm = format!("{}/", access.realm());
         let show = |entry: audit::Entry| Change {
@@ -309,7 +313,7 @@ fn shown(detail: &Value, keys: &HashMap<String, String>) -> BTreeMap<String, (Va
         if name == "custom" {
             return custom::difference(change, keys);
         }
-        let pair = (wire_value(name, &change[0], &currency), wire_value(name, &change[1], &currency));
+        let pair = (wire_value(name, &change[0], currency.as_ref()), wire_value(name, &change[1], currency.as_ref()));
         vec![(name.trim_end_matches("_minor").to_owned(), pair)]
     };
     told.into_iter().flat_map(change).collect()

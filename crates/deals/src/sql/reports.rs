@@ -123,9 +123,10 @@ impl SqlDeals {
             .order_by_asc(Expr::cust("substr(received_on, 1, 7)"))
             .order_by_asc(payment::Column::Currency)
             .limit(MOST_ROWS);
-        let sums = match sees_all(access, &[Permission::DealRead, Permission::ReportRead, Permission::PaymentRead]) {
-            true => self.kept_revenue(conn, access, span).await?,
-            false => sums.into_model::<MonthSum>().all(conn).await?,
+        let sums = if sees_all(access, &[Permission::DealRead, Permission::ReportRead, Permission::PaymentRead]) {
+            self.kept_revenue(conn, access, span).await?
+        } else {
+            sums.into_model::<MonthSum>().all(conn).await?
         };
         let show = |sum: MonthSum| {
             let amount = sum.currency.format(whole(sum.hi, sum.lo));

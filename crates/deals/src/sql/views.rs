@@ -102,13 +102,12 @@ impl SqlDeals {
         }
         let page = PageQuery::new(1, 1).ordered(row.ordering.clone());
         let org = access.org.id;
-        let outcome = match row.entity {
+        match row.entity {
             Viewed::Clients => crate::Clients::clients(self, caller, org, filter, page).await.map(|_| ()),
             Viewed::Deals => crate::Deals::deals(self, caller, org, None, filter, page).await.map(|_| ()),
             Viewed::Payments => crate::Payments::payments(self, caller, org, None, filter, page).await.map(|_| ()),
             Viewed::Tasks => crate::Work::tasks(self, caller, org, filter, page).await.map(|_| ()),
-        };
-        outcome
+        }
     }
 }
 

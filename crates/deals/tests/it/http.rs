@@ -70,7 +70,7 @@ fn deal() -> Deal {
         verification_note: String::new(),
         owner: None,
         created_by: None,
-        custom: Default::default(),
+        custom: std::collections::BTreeMap::default(),
         archived_at: None,
         created_at: Timestamp::EPOCH,
         updated_at: Timestamp::EPOCH,

@@ -88,7 +88,7 @@ fn upload(name: &str, bytes: &'static [u8]) -> Upload {
         name: name.to_owned(),
         content_type: "application/octet-stream".to_owned(),
         bytes: bytes.into(),
-        fields: Default::default(),
+        fields: std::collections::BTreeMap::default(),
     }
 }
 

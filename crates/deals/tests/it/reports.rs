@@ -219,7 +219,7 @@ async fn sums_are_kept_by_whatever_changes_what_they_sum() {
         delimiter: None,
         is_windows_1252: None,
         decimal_comma: false,
-        mapping: Default::default(),
+        mapping: std::collections::BTreeMap::default(),
         on_duplicate: guildhall_deals::OnDuplicate::Error,
         mode: guildhall_deals::ImportMode::Atomic,
         dry_run: false,
