@@ -2,7 +2,7 @@
 //! is told that did not happen and nothing happens that is not told.
 
 /// Every fact that is told, and when.
-pub const FACTS: [(&str, &str); 15] = [
+pub const FACTS: [(&str, &str); 16] = [
     ("client.created", "a client was added"),
     ("client.updated", "a client changed, was put aside, or took another one in"),
     ("client.deleted", "a client went into the trash, or for good"),
@@ -17,6 +17,7 @@ pub const FACTS: [(&str, &str); 15] = [
     ("payment.decided", "a payment was verified, or rejected"),
     ("task.created", "a task was added"),
     ("task.updated", "a task changed, or was finished"),
+    ("trash.restored", "what went into the trash in one act came back"),
     ("import.finished", "a table of clients or deals was read in; what came with it is not told one by one"),
 ];
 
@@ -52,6 +53,7 @@ pub(crate) fn of(action: &str, changes: &serde_json::Value) -> Option<&'static s
         "deals.decide_payment" => "payment.decided",
         "deals.create_task" => "task.created",
         "deals.change_task" => "task.updated",
+        "deals.restore" => "trash.restored",
         "deals.import" => "import.finished",
         _ => return None,
     })

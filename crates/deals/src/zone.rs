@@ -32,8 +32,8 @@ impl organization::Model {
     pub(crate) fn begin(&self, day: &Day) -> Timestamp {
         let date = NaiveDate::parse_from_str(day.as_str(), "%Y-%m-%d").unwrap_or_default();
         let midnight = date.and_time(NaiveTime::MIN);
-        // Where clocks go forward at midnight the day begins a little later.
-        let begun = (0..24).find_map(|quarter| {
+        // Where clocks go forward at midnight the day begins a little later; one that was left out, with the next one.
+        let begun = (0..200).find_map(|quarter| {
             self.zone().from_local_datetime(&(midnight + Duration::minutes(15 * quarter))).earliest()
         });
         begun.map_or(Timestamp::EPOCH, |begun| Timestamp::from_unix_micros(begun.timestamp_micros()))

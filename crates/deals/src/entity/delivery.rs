@@ -23,6 +23,8 @@ pub struct Model {
     pub last_error: Option<String>,
     pub created_at: Timestamp,
     pub tried_at: Option<Timestamp>,
+    /// Until when it is tried.
+    pub tried_until: Timestamp,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -22,6 +22,10 @@ pub struct Model {
     pub old_secret_until: Option<Timestamp>,
     /// Since when nothing has arrived.
     pub failing_since: Option<Timestamp>,
+    /// How often in a row nothing has arrived.
+    pub failures: i64,
+    /// Until when nothing more is tried.
+    pub paused_until: Option<Timestamp>,
     pub created_by: MemberId,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

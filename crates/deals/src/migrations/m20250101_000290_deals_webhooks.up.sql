@@ -13,6 +13,8 @@ CREATE TABLE deals_webhook (
     old_secret {bytes},
     old_secret_until bigint,
     failing_since bigint,
+    failures bigint NOT NULL,
+    paused_until bigint,
     created_by bigint NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
@@ -36,11 +38,13 @@ CREATE TABLE deals_delivery (
     last_error text,
     created_at bigint NOT NULL,
     tried_at bigint,
+    tried_until bigint NOT NULL,
     CONSTRAINT deals_delivery_webhook_id_fkey
         FOREIGN KEY (org_id, webhook_id) REFERENCES deals_webhook (org_id, id) ON DELETE CASCADE
 );
 CREATE INDEX deals_delivery_webhook_id ON deals_delivery (org_id, webhook_id, id);
 CREATE INDEX deals_delivery_created_at ON deals_delivery (created_at);
+CREATE INDEX deals_delivery_pending ON deals_delivery (tried_until) WHERE status = 'pending';
 
 ALTER TABLE deals_task ADD COLUMN remind_at bigint;
 ALTER TABLE deals_task ADD COLUMN is_reminded boolean NOT NULL DEFAULT false;

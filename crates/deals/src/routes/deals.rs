@@ -300,7 +300,11 @@ async fn reopen_deal(
 
 /// Say that a deal is as it says.
 #[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/verify/", tag = "crm",
-    params(("org" = OrganizationId, Path), ("deal" = DealId, Path)),
+    params(
+        ("org" = OrganizationId, Path),
+        ("deal" = DealId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
     responses(
         (status = 200, body = Deal, headers(("ETag" = String, description = "The version"))),
         (status = "4XX", body = Problem),
@@ -310,16 +314,21 @@ async fn verify_deal(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
     Path((org, deal)): Path<(OrganizationId, DealId)>,
+    known: IfMatch,
     body: Option<Json<Verdict>>,
 ) -> Result<Tagged<Deal>> {
     let found =
-        deals.verify_deal(&caller, org, deal.into(), Verification::Verified, body.unwrap_or_default().0).await?;
+        deals.verify_deal(&caller, org, deal.into(), Verification::Verified, body.unwrap_or_default().0, known).await?;
     Ok(Tagged(found.updated_at.into(), found))
 }
 
 /// Say that a deal is not as it says.
 #[utoipa::path(post, path = "/organizations/{org}/deals/{deal}/reject/", tag = "crm",
-    params(("org" = OrganizationId, Path), ("deal" = DealId, Path)),
+    params(
+        ("org" = OrganizationId, Path),
+        ("deal" = DealId, Path),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+    ),
     responses(
         (status = 200, body = Deal, headers(("ETag" = String, description = "The version"))),
         (status = "4XX", body = Problem),
@@ -329,10 +338,11 @@ async fn reject_deal(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
     Path((org, deal)): Path<(OrganizationId, DealId)>,
+    known: IfMatch,
     body: Option<Json<Verdict>>,
 ) -> Result<Tagged<Deal>> {
     let found =
-        deals.verify_deal(&caller, org, deal.into(), Verification::Rejected, body.unwrap_or_default().0).await?;
+        deals.verify_deal(&caller, org, deal.into(), Verification::Rejected, body.unwrap_or_default().0, known).await?;
     Ok(Tagged(found.updated_at.into(), found))
 }
 

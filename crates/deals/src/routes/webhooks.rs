@@ -37,7 +37,7 @@ async fn webhooks(
     Ok(Json(all.webhooks(&caller, org, page).await?))
 }
 
-/// Add a webhook (Standard Webhooks): its address is sent every fact that it wants, signed with the secret that this answer tells once. Only addresses of the public Internet are reached, at ports 80 and 443. Facts: `client.created`, `client.updated`, `client.deleted`, `deal.created`, `deal.updated`, `deal.moved`, `deal.won`, `deal.lost`, `deal.reopened`, `deal.deleted`, `payment.recorded`, `payment.decided`, `task.created`, `task.updated`, `import.finished`.
+/// Add a webhook (Standard Webhooks): its address is sent every fact that it wants, signed with the secret that this answer tells once. Only addresses of the public Internet are reached, at ports 80 and 443. Facts: `client.created`, `client.updated`, `client.deleted`, `deal.created`, `deal.updated`, `deal.moved`, `deal.won`, `deal.lost`, `deal.reopened`, `deal.deleted`, `payment.recorded`, `payment.decided`, `task.created`, `task.updated`, `trash.restored`, `import.finished`. What one act does to many rows (handing over, emptying a stage, importing, what goes into the trash with a client) is told as that act.
 #[utoipa::path(post, path = "/organizations/{org}/webhooks/", tag = "crm",
     params(("org" = OrganizationId, Path)),
     responses((status = 201, body = IssuedWebhook), (status = "4XX", body = Problem)),

@@ -62,7 +62,7 @@ pub trait Deals: Send + Sync + 'static {
         status: DealStatus,
         closing: Closing,
     ) -> Result<Deal>;
-    /// Says whether a deal is as it says.
+    /// Says whether a deal is as it says, and means the version that they know.
     async fn verify_deal(
         &self,
         caller: &Caller,
@@ -70,6 +70,7 @@ pub trait Deals: Send + Sync + 'static {
         at: Place,
         verdict: Verification,
         why: Verdict,
+        known: IfMatch,
     ) -> Result<Deal>;
     /// Puts a deal aside, or takes it out again.
     async fn archive_deal(&self, caller: &Caller, org: OrganizationId, at: Place, aside: bool) -> Result<Deal>;

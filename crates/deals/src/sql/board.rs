@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use guildhall_kernel::Caller;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, Func},
+    sea_query::{Expr, Func, LockType},
 };
 
 use super::{
     SqlDeals,
     access::Access,
     changes::Bulk,
+    lock_as,
     pipelines::{self, show_stage, stages_of},
     rollups::sees_all,
     run,
@@ -131,10 +132,18 @@ impl SqlDeals {
         let now = self.now();
         // The moment, and then the old place: behind all that is there, and still in order.
         let prefix = at_the_end(now, 0).get(..place::MOMENT).unwrap_or_default().to_owned();
+        // Nobody takes one of them out while it is noted that it moves.
+        let moving = deal::Entity::find()
+            .filter(deal::COLUMN.org_id.eq(access.org.id))
+            .filter(deal::COLUMN.pipeline_id.eq(from.pipeline_id))
+            .filter(deal::COLUMN.stage_id.eq(from.id))
+            .order_by_asc(deal::Column::Id);
+        lock_as(conn, moving, LockType::NoKeyUpdate).await?;
+        let also = Some(("stage_entered_at", now.unix_micros()));
         let which = "org_id = $1 AND pipeline_id = $2 AND stage_id = $3";
         let values = vec![access.org.id.into(), from.pipeline_id.into(), from.id.into()];
         let (action, of, column) = ("deals.empty_stage", ("deals_deal", "deal"), "stage_id");
-        let change = Bulk { action, of, column, to: to.0, which, values };
+        let change = Bulk { action, of, column, to: to.0, also, which, values };
         change.note(conn, access.org.id, Some(caller), now).await?;
         let sql = "INSERT INTO deals_stage_change \
                    (org_id, deal_id, from_stage_id, to_stage_id, from_name, to_name, moved_by, moved_at) \

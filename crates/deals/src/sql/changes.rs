@@ -138,6 +138,8 @@ pub(super) struct Bulk<'a> {
     pub(super) column: &'static str,
     /// What it becomes.
     pub(super) to: i64,
+    /// Another column that becomes something with it.
+    pub(super) also: Option<(&'static str, i64)>,
     /// Which rows: a condition with `$1` and so on.
     pub(super) which: &'a str,
     /// Its parameters.
@@ -155,9 +157,12 @@ impl Bulk<'_> {
     ) -> Result<()> {
         let Self { of: (table, kind), column, to, which, .. } = self;
         let realm = format!("deals/{org}");
+        let one =
+            |column: &str, to: i64| format!("'\"{column}\":[' || COALESCE(CAST({column} AS text), 'null') || ',{to}]'");
+        let also = self.also.map(|(column, to)| format!(" || ',' || {}", one(column, to))).unwrap_or_default();
+        let changes = format!("'{{\"changes\":{{' || {}{also} || '}}}}'", one(column, to));
         let rows = format!(
-            "SELECT '{realm}/{kind}/' || CAST(id AS text) AS object, '{{\"changes\":{{\"{column}\":[' || \
-             COALESCE(CAST({column} AS text), 'null') || ',{to}]}}}}' AS detail FROM {table} WHERE {which}"
+            "SELECT '{realm}/{kind}/' || CAST(id AS text) AS object, {changes} AS detail FROM {table} WHERE {which}"
         );
         let event = audit::Event::new(self.action).of(realm, "");
         let event = match caller {
@@ -208,13 +213,18 @@ impl SqlDeals {
         let Some(fact) = fact else { return Ok(()) };
         let mut data = told(access, after);
         let currency = currency_of(after);
-        let changes = changes.iter().filter(|(name, _)| *name != "custom").map(|(name, pair)| {
-            (
-                wire_name(name),
-                json!([wire_value(name, &pair[0], currency.as_ref()), wire_value(name, &pair[1], currency.as_ref())]),
-            )
-        });
-        data["changes"] = Value::Object(changes.collect());
+        let mut told = Map::new();
+        for (name, pair) in &changes {
+            if name == "custom" {
+                let keys = custom::keys_of(conn, access.org.id).await?;
+                let own = custom::difference(pair, &keys);
+                told.extend(own.into_iter().map(|(name, (before, after))| (name, json!([before, after]))));
+            } else {
+                let value = |at: usize| wire_value(name, &pair[at], currency.as_ref());
+                told.insert(wire_name(name), json!([value(0), value(1)]));
+            }
+        }
+        data["changes"] = Value::Object(told);
         self.tell(conn, access, fact, data).await
     }
 

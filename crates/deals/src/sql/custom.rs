@@ -8,11 +8,11 @@ use garde::Validate;
 use guildhall_kernel::{self as kernel, Caller, FieldErrors, IfMatch, Ordering, Page, PageQuery, text};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Set, Value as SqlValue,
+    QueryOrder, QuerySelect, QueryTrait, Select, Set, Value as SqlValue, sea_query::LockType,
 };
 use serde_json::{Map, Value};
 
-use super::{SqlDeals, access::Access, lock, store};
+use super::{SqlDeals, access::Access, lock, lock_as, store};
 use crate::{
     ClientId, CustomField, CustomFieldId, CustomFieldPatch, CustomFields, CustomKind, Customized, Day, DealId, Error,
     Filter, NewCustomField, OrganizationId, Result,
@@ -173,12 +173,17 @@ pub(super) fn take(
     Ok(Taken { stored, values })
 }
 
+/// What two rows say, of which the upper one has the last word.
+pub(super) fn over(lower: &str, upper: &str) -> String {
+    let mut all = parse(lower);
+    all.extend(parse(upper));
+    if all.is_empty() { String::new() } else { Value::Object(all).to_string() }
+}
+
 impl Taken {
     /// What there is of it and of what was there before, for the row itself.
     pub(super) fn over(&self, stored: &str) -> String {
-        let mut all = parse(stored);
-        all.extend(parse(&self.stored));
-        if all.is_empty() { String::new() } else { Value::Object(all).to_string() }
+        over(stored, &self.stored)
     }
 
     /// What there is to be found of it, as rows.
@@ -228,18 +233,31 @@ impl Taken {
     }
 }
 
+fn all_fields(org: OrganizationId, entity: Customized) -> Select<custom_field::Entity> {
+    custom_field::Entity::find()
+        .filter(custom_field::COLUMN.org_id.eq(org))
+        .filter(custom_field::COLUMN.entity.eq(entity))
+        .order_by_asc(custom_field::Column::Id)
+        .limit(MOST)
+}
+
 /// The fields that an organization has added.
 pub(super) async fn fields_of(
     conn: &impl ConnectionTrait,
     org: OrganizationId,
     entity: Customized,
 ) -> Result<Vec<custom_field::Model>> {
-    let found = custom_field::Entity::find()
-        .filter(custom_field::COLUMN.org_id.eq(org))
-        .filter(custom_field::COLUMN.entity.eq(entity))
-        .order_by_asc(custom_field::Column::Id)
-        .limit(MOST);
-    Ok(found.all(conn).await?)
+    Ok(all_fields(org, entity).all(conn).await?)
+}
+
+/// The same for an act that stores what they say: none of them goes before it is through.
+async fn kept_fields(
+    conn: &impl ConnectionTrait,
+    org: OrganizationId,
+    entity: Customized,
+) -> Result<Vec<custom_field::Model>> {
+    lock_as(conn, all_fields(org, entity), LockType::KeyShare).await?;
+    fields_of(conn, org, entity).await
 }
 
 /// The fields that are needed to show rows: none are read where no row says anything.
@@ -262,7 +280,7 @@ pub(super) async fn take_new(
     entity: Customized,
     given: &Given,
 ) -> Result<Taken> {
-    let fields = fields_of(conn, org, entity).await?;
+    let fields = kept_fields(conn, org, entity).await?;
     Ok(take(&fields, None, given).map_err(kernel::Error::invalid)?)
 }
 
@@ -274,7 +292,7 @@ pub(super) async fn take_changed(
     stored: &str,
     given: &Given,
 ) -> Result<Taken> {
-    let fields = fields_of(conn, org, entity).await?;
+    let fields = kept_fields(conn, org, entity).await?;
     Ok(take(&fields, Some(stored), given).map_err(kernel::Error::invalid)?)
 }
 

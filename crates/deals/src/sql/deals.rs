@@ -106,7 +106,7 @@ pub(super) fn worth(amount: &Amount, currency: &Currency) -> Result<i64> {
 }
 
 /// Does a deal have what its stage asks for?
-fn has_what_it_needs(row: &deal::Model, stage: &stage::Model) -> Result<()> {
+pub(super) fn has_what_it_needs(row: &deal::Model, stage: &stage::Model) -> Result<()> {
     let lacking = |field: &String| match field.as_str() {
         "value" => row.value_minor == 0,
         "contact_id" => row.contact_id.is_none(),
@@ -121,12 +121,17 @@ fn has_what_it_needs(row: &deal::Model, stage: &stage::Model) -> Result<()> {
     if errors.is_empty() { Ok(()) } else { Err(guildhall_kernel::Error::invalid(errors).into()) }
 }
 
+/// Has somebody to verify a deal before it is won?
+fn needs_approval(org: &organization::Model, row: &deal::Model) -> bool {
+    // Amounts of two currencies cannot be compared.
+    let is_above = |limit| row.currency != org.default_currency || row.value_minor > limit;
+    org.approval_above_minor.is_some_and(is_above) && row.verification != Verification::Verified
+}
+
 /// Is a deal won that somebody has to verify first?
 pub(super) fn is_approved(org: &organization::Model, row: &deal::Model, stage: &stage::Model) -> Result<()> {
-    let Some(limit) = org.approval_above_minor.filter(|_| stage.kind == DealStatus::Won) else { return Ok(()) };
-    // Amounts of two currencies cannot be compared.
-    let free = row.currency == org.default_currency && row.value_minor <= limit;
-    if free || row.verification == Verification::Verified { Ok(()) } else { Err(Error::ApprovalRequired) }
+    let too_early = stage.kind == DealStatus::Won && needs_approval(org, row);
+    if too_early { Err(Error::ApprovalRequired) } else { Ok(()) }
 }
 
 impl SqlDeals {
@@ -470,6 +475,10 @@ impl Opened {
         // What was verified is no longer what it says.
         after.verification = Verification::Pending;
         after.verification_note.clear();
+        // What is won by now is not made larger than what may be won.
+        if after.status == DealStatus::Won && needs_approval(&access.org, after) {
+            return Err(Error::ApprovalRequired);
+        }
         Ok(())
     }
 }
@@ -668,13 +677,15 @@ impl Deals for SqlDeals {
         at: Place,
         verdict: Verification,
         why: Verdict,
+        known: IfMatch,
     ) -> Result<Deal> {
         why.validate()?;
-        let why = &why;
+        let (why, known) = (&why, &known);
         let row = self
             .act(|tx| async move {
                 let conn = tx.conn();
                 let mut opened = self.open_deal(conn, caller, org, at, Permission::DealVerify).await?;
+                known.check(opened.before.updated_at)?;
                 if opened.before.verification == verdict || opened.before.verification == Verification::Verified {
                     return Err(Error::IllegalTransition("Somebody has decided about it already."));
                 }

@@ -20,7 +20,7 @@ use super::{
     access::Access,
     clients::{derive, email_key},
     custom::{self, About},
-    deals::{close_key, is_approved, search_text, worth},
+    deals::{close_key, has_what_it_needs, is_approved, search_text, worth},
     export::{CLIENT_COLUMNS, DEAL_COLUMNS, headings, table_of_faults},
     lock_as, many, number, run,
     sheet::{self, Row, Sheet},
@@ -296,6 +296,14 @@ impl SqlDeals {
             import_id: None,
             custom: custom.stored.clone(),
         };
+        if stage.kind != DealStatus::Open
+            && let Err(error) = access.may(Permission::DealClose)
+        {
+            place.wrong.push(place.fault("stage", "not_granted", error.to_string()));
+        }
+        if let Err(error) = has_what_it_needs(&deal, stage) {
+            place.refused(error);
+        }
         if let Err(error) = is_approved(&access.org, &deal, stage) {
             place.wrong.push(place.fault("stage", "approval_required", error.to_string()));
         }
@@ -599,6 +607,8 @@ impl SqlDeals {
             "DELETE FROM deals_deal WHERE id IN (SELECT d.id FROM deals_deal d WHERE {} \
              AND NOT EXISTS (SELECT 1 FROM deals_payment p WHERE p.org_id = d.org_id AND p.deal_id = d.id) \
              AND NOT EXISTS (SELECT 1 FROM deals_activity a WHERE a.org_id = d.org_id AND a.deal_id = d.id) \
+             AND NOT EXISTS (SELECT 1 FROM deals_file f WHERE f.org_id = d.org_id AND f.deal_id = d.id) \
+             AND NOT EXISTS (SELECT 1 FROM deals_line l WHERE l.org_id = d.org_id AND l.deal_id = d.id) \
              AND NOT EXISTS (SELECT 1 FROM deals_task t WHERE t.org_id = d.org_id AND t.deal_id = d.id) \
              ORDER BY d.id LIMIT {PIECE})",
             untouched.replace("org_id", "d.org_id").replace("import_id", "d.import_id")

@@ -3,7 +3,7 @@
 use guildhall_kernel::Caller;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
-use super::{SqlDeals, as_field, changes::Bulk, lock_to_remove, run};
+use super::{SqlDeals, as_field, changes::Bulk, custom, lock_to_remove, run};
 use crate::{
     Client, ClientId, Duplicate, Error, OrganizationId, Result,
     entity::{client, merged_client},
@@ -88,7 +88,7 @@ impl SqlDeals {
                     let (action, column, which) =
                         ("deals.merge_clients", "client_id", "org_id = $1 AND client_id = $2");
                     let values = vec![org.into(), other.into()];
-                    let change = Bulk { action, of, column, to: id.0, which, values };
+                    let change = Bulk { action, of, column, to: id.0, also: None, which, values };
                     change.note(conn, org, Some(caller), now).await?;
                     let table = of.0;
                     let sql = format!("UPDATE {table} SET client_id = $3, updated_at = $4 WHERE {which}");
@@ -98,6 +98,10 @@ impl SqlDeals {
                     let sql = format!("UPDATE {table} SET client_id = $1 WHERE org_id = $2 AND client_id = $3");
                     run(conn, sql, key()).await?;
                 }
+                let lacking = "UPDATE deals_custom_value SET client_id = $1 WHERE org_id = $2 AND client_id = $3 \
+                     AND field_id NOT IN (SELECT v.field_id FROM deals_custom_value v \
+                     WHERE v.org_id = $2 AND v.client_id = $1)";
+                run(conn, lacking, key()).await?;
                 client::Entity::delete_by_id(other).exec(conn).await?;
                 let found_here = merged_client::ActiveModel {
                     org_id: Set(org),
@@ -119,6 +123,7 @@ impl SqlDeals {
                         own.clone_from(others);
                     }
                 }
+                after.custom = custom::over(&gone.custom, &before.custom);
                 super::clients::derive(&mut after);
                 after.updated_at = self.now();
                 super::store(conn, &before, &after).await?;

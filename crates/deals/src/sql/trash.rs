@@ -220,7 +220,7 @@ impl Trash for SqlDeals {
                     run(conn, sql, [org.into(), id.into()]).await?;
                 }
                 deletion::Entity::delete_by_id(id).exec(conn).await?;
-                let detail = vec![("label", row.label.clone().into())];
+                let detail = vec![("label", row.label.clone().into()), ("kind", serde_json::json!(row.kind))];
                 self.noted(conn, (caller, &access), "deals.restore", ("deletion", id.0), detail).await?;
                 Ok::<_, Error>(row)
             })

@@ -69,7 +69,11 @@ impl SqlDeals {
                 lock_as(conn, still(), LockType::NoKeyUpdate).await?;
                 let still: Vec<_> = still().all(conn).await?;
                 let mut letters = 0;
-                for row in still {
+                // Who has it by now is looked up the next time.
+                let same = |row: &task::Model| {
+                    found.iter().any(|known| known.id == row.id && known.assignee_id == row.assignee_id)
+                };
+                for row in still.into_iter().filter(same) {
                     let sql = "UPDATE deals_task SET is_reminded = true WHERE org_id = $1 AND id = $2";
                     run(conn, sql, [row.org_id.into(), row.id.into()]).await?;
                     let known = (orgs.get(&row.org_id), users.get(&row.assignee_id));

@@ -1,7 +1,7 @@
 //! Addresses that are told what happens (Standard Webhooks, <https://www.standardwebhooks.com>). What they are told
 //! is stored in the transaction of the act, and sent afterwards by the outbox.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -15,16 +15,22 @@ use guildhall_kernel::{
 use hmac::{Hmac, KeyInit, Mac};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, Set,
+    QueryOrder, QuerySelect, Set, sea_query::LockType,
 };
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::{SqlDeals, access::Access, lock, run, store};
+use super::{
+    SqlDeals,
+    access::{Access, active_members, grants_of},
+    lock, lock_as,
+    rollups::sees_all,
+    run, store,
+};
 use crate::{
-    Delivery, DeliveryId, DeliveryStatus, Error, IssuedWebhook, NewWebhook, OrganizationId, Result, Webhook, WebhookId,
-    WebhookPatch, Webhooks,
-    entity::{delivery, organization, webhook},
+    Delivery, DeliveryId, DeliveryStatus, Error, IssuedWebhook, MemberId, NewWebhook, OrganizationId, Result, Webhook,
+    WebhookId, WebhookPatch, Webhooks,
+    entity::{delivery, member, organization, role, webhook},
     event,
     permission::{Permission, Scope},
 };
@@ -37,6 +43,11 @@ const MOST: u64 = 20;
 const AT_ONCE: usize = 16;
 /// For how long a message is tried.
 const LIFE: Duration = Duration::from_secs(3 * 24 * 3600);
+/// After this nobody tries it any more.
+const PATIENCE: Duration = Duration::from_secs(3 * 24 * 3600 + 3600);
+/// How long a webhook is left in peace after its first failure; twice as long after each one more, up to an hour.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// For how long the secret before the present one signs too.
 const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 /// After how long of silence a webhook is switched off.
@@ -115,15 +126,36 @@ async fn count(conn: &impl ConnectionTrait, org: OrganizationId) -> Result<()> {
     Ok(())
 }
 
+/// What a webhook is told, and so its maker has to see.
+const TOLD: [Permission; 4] =
+    [Permission::ClientRead, Permission::DealRead, Permission::PaymentRead, Permission::TaskRead];
+
 /// Whoever is told everything sees everything.
 fn sees_everything(access: &Access) -> Result<()> {
     access.may(Permission::WebhookManage)?;
-    for permission in [Permission::ClientRead, Permission::DealRead, Permission::PaymentRead, Permission::TaskRead] {
-        if access.grants.scope(permission) != Some(Scope::All) {
-            return Err(Error::Escalation("A webhook is told everything: only those who see everything have one."));
-        }
+    if sees_all(access, &TOLD) {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::Escalation("A webhook is told everything: only those who see everything have one."))
+}
+
+/// Those of some members who still see everything: whoever has been shut out, or may do less by now, is told nothing
+/// any more.
+async fn trusted(
+    conn: &impl ConnectionTrait,
+    org: OrganizationId,
+    members: impl Iterator<Item = MemberId>,
+) -> Result<HashSet<MemberId>> {
+    let found = active_members()
+        .filter(member::COLUMN.org_id.eq(org))
+        .filter(member::COLUMN.id.is_in(members))
+        .find_also_related(role::Entity);
+    let sees = |role: &role::Model| {
+        let grants = grants_of(role);
+        TOLD.iter().all(|permission| grants.scope(*permission) == Some(Scope::All))
+    };
+    let all = found.all(conn).await?.into_iter();
+    Ok(all.filter(|(_, role)| role.as_ref().is_some_and(sees)).map(|(member, _)| member.id).collect())
 }
 
 impl SqlDeals {
@@ -140,7 +172,11 @@ impl SqlDeals {
             .filter(webhook::COLUMN.is_active.eq(true))
             .order_by_asc(webhook::Column::Id)
             .limit(MOST);
-        for hook in hooks.all(conn).await? {
+        // None of them goes before this is through.
+        lock_as(conn, hooks.clone(), LockType::KeyShare).await?;
+        let hooks = hooks.all(conn).await?;
+        let trusted = trusted(conn, access.org.id, hooks.iter().map(|hook| hook.created_by)).await?;
+        for hook in hooks.into_iter().filter(|hook| trusted.contains(&hook.created_by)) {
             let wanted = events_of(&hook);
             if wanted.is_empty() || wanted.iter().any(|name| name == fact) {
                 self.leave(conn, &hook, fact, &data).await?;
@@ -173,6 +209,7 @@ impl SqlDeals {
             last_error: Set(None),
             created_at: Set(now),
             tried_at: Set(None),
+            tried_until: Set(now + PATIENCE),
         };
         let row = row.insert(conn).await?;
         self.send_off(conn, hook, &row).await?;
@@ -259,6 +296,8 @@ impl SqlDeals {
             (false, false) => "pending",
         };
         let (now, error) = (self.now(), &error);
+        let doubled = 2_u32.saturating_pow(u32::try_from(hook.failures).unwrap_or(u32::MAX));
+        let paused = now + FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
         self.act(|tx| async move {
             let sql = "UPDATE deals_delivery SET attempts = attempts + 1, status = $1, response_status = $2, \
                            last_error = $3, tried_at = $4 WHERE id = $5";
@@ -266,8 +305,10 @@ impl SqlDeals {
             run(tx.conn(), sql, values).await?;
             let sql = "UPDATE deals_webhook SET \
                            failing_since = CASE WHEN $1 THEN NULL ELSE COALESCE(failing_since, $2) END, \
+                           failures = CASE WHEN $1 THEN 0 ELSE failures + 1 END, \
+                           paused_until = CASE WHEN $1 THEN NULL ELSE CAST($6 AS bigint) END, \
                            is_active = is_active AND NOT $3 WHERE org_id = $4 AND id = $5";
-            let values = [arrived.into(), now.into(), gone.into(), hook.org_id.into(), hook.id.into()];
+            let values = [arrived.into(), now.into(), gone.into(), hook.org_id.into(), hook.id.into(), paused.into()];
             run(tx.conn(), sql, values).await?;
             if gone { count(tx.conn(), hook.org_id).await } else { Ok(()) }
         })
@@ -278,7 +319,7 @@ impl SqlDeals {
     /// what has been silent for too long.
     pub(super) async fn tidy_webhooks(&self) -> Result<()> {
         let now = self.now();
-        let (old, late, silent) = (now - MEMORY, now - LIFE - Duration::from_secs(3600), now - SILENCE);
+        let (old, silent) = (now - MEMORY, now - SILENCE);
         loop {
             let forgotten = self.act(|tx| async move {
                 let sql = format!(
@@ -292,8 +333,8 @@ impl SqlDeals {
             }
         }
         self.act(|tx| async move {
-            let sql = "UPDATE deals_delivery SET status = 'failed' WHERE status = 'pending' AND created_at < $1";
-            run(tx.conn(), sql, [late.into()]).await?;
+            let sql = "UPDATE deals_delivery SET status = 'failed' WHERE status = 'pending' AND tried_until < $1";
+            run(tx.conn(), sql, [now.into()]).await?;
             let silenced = webhook::Entity::find()
                 .filter(webhook::COLUMN.is_active.eq(true))
                 .filter(webhook::COLUMN.failing_since.lt(silent))
@@ -327,6 +368,10 @@ impl Carrier for SqlDeals {
         let Some(row) = found else { return Ok(()) };
         let hook = webhook::Entity::find_by_id(row.webhook_id).one(self.db.conn()).await;
         let Some(hook) = hook.map_err(|error| failed(&error))? else { return Ok(()) };
+        if hook.is_active && hook.paused_until.is_some_and(|until| until > self.now()) {
+            // One that does not answer keeps nobody waiting but those who want to tell it something.
+            return Err(Undelivered::ForNow("The webhook has not answered lately.".to_owned()));
+        }
         let outcome = if hook.is_active {
             self.send_message(&hook, &row).await
         } else {
@@ -373,6 +418,8 @@ impl Webhooks for SqlDeals {
             old_secret: None,
             old_secret_until: None,
             failing_since: None,
+            failures: 0,
+            paused_until: None,
             created_by: access.member.id,
             created_at: now,
             updated_at: now,
@@ -439,6 +486,8 @@ impl Webhooks for SqlDeals {
                 after.is_active = patch.is_active.unwrap_or(after.is_active);
                 if after.is_active != before.is_active || after.url != before.url {
                     after.failing_since = None;
+                    after.failures = 0;
+                    after.paused_until = None;
                 }
                 after.updated_at = self.now();
                 store(conn, &before, &after).await?;
@@ -533,6 +582,7 @@ impl Webhooks for SqlDeals {
             let access = self.enter(conn, caller, org).await?;
             sees_everything(&access)?;
             let hook = find(conn, &access, id).await?;
+            lock::<delivery::Entity>(conn, delivery).await?;
             let found = delivery::Entity::find_by_id(delivery)
                 .filter(delivery::COLUMN.org_id.eq(org))
                 .filter(delivery::COLUMN.webhook_id.eq(id));
@@ -540,7 +590,8 @@ impl Webhooks for SqlDeals {
             if row.status == DeliveryStatus::Pending || !hook.is_active {
                 return Err(Error::IllegalTransition("It is on its way, or the webhook is switched off."));
             }
-            let after = delivery::Model { status: DeliveryStatus::Pending, ..row.clone() };
+            let tried_until = self.now() + PATIENCE;
+            let after = delivery::Model { status: DeliveryStatus::Pending, tried_until, ..row.clone() };
             store(conn, &row, &after).await?;
             self.send_off(conn, &hook, &after).await?;
             Ok(after)

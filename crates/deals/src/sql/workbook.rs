@@ -4,7 +4,7 @@
 use std::io::{Cursor, Read, Seek, copy, sink};
 
 use bytes::Bytes;
-use calamine::{Data, DataRef, Reader, Xlsx, XlsxError};
+use calamine::{Data, DataRef, Reader, Xlsx};
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 use guildhall_kernel::Error as KernelError;
 use rust_xlsxwriter::Workbook;
@@ -19,6 +19,10 @@ use crate::{Error, Result, Table};
 const BEGINNING: &[u8] = b"PK\x03\x04";
 /// How much there may be in a workbook, unpacked: what is packed in a few kilobytes can fill a disk.
 const MOST_BYTES: u64 = 256 << 20;
+/// How much of it is kept while it is read: a text that is stored once may stand in every cell.
+const MOST_KEPT: usize = 64 << 20;
+/// How many rows a sheet has at most.
+const MOST_LINES: u32 = 1 << 20;
 /// How many files it may be made up of.
 const MOST_FILES: usize = 1000;
 /// How many pieces wait to be written.
@@ -66,10 +70,11 @@ fn text(value: &DataRef<'_>) -> String {
     }
 }
 
-fn read_sheet<R: Read + Seek>(book: &mut Xlsx<R>, name: &str) -> Result<Sheet, XlsxError> {
-    let mut cells = book.worksheet_cells_reader(name)?;
+fn read_sheet<R: Read + Seek>(book: &mut Xlsx<R>, name: &str) -> Result<Sheet> {
+    let mut cells = book.worksheet_cells_reader(name).map_err(wrong)?;
+    let mut kept = 0;
     let mut rows: Vec<Row> = Vec::new();
-    while let Some(cell) = cells.next_cell()? {
+    while let Some(cell) = cells.next_cell().map_err(wrong)? {
         let (line, column) = cell.get_position();
         let (line, column) = (u64::from(line) + 1, column as usize);
         let value = text(cell.get_value());
@@ -84,6 +89,11 @@ fn read_sheet<R: Read + Seek>(book: &mut Xlsx<R>, name: &str) -> Result<Sheet, X
             rows.push(Row { line, cells: Vec::new() });
         }
         if let Some(row) = rows.last_mut() {
+            let room = (column + 1).saturating_sub(row.cells.len()) * size_of::<String>();
+            kept += value.len() + room;
+            if kept > MOST_KEPT {
+                return Err(unreadable("There is too much in it."));
+            }
             row.cells.resize(row.cells.len().max(column + 1), String::new());
             row.cells[column] = value;
         }
@@ -97,7 +107,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<Sheet> {
     weigh(bytes, MOST_BYTES)?;
     let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes.clone())).map_err(wrong)?;
     let first = book.sheet_names().first().cloned().ok_or_else(|| unreadable("There is no sheet in it."))?;
-    read_sheet(&mut book, &first).map_err(wrong)
+    read_sheet(&mut book, &first)
 }
 
 /// Rows, piece by piece.
@@ -110,6 +120,10 @@ fn write_file(mut pieces: mpsc::Receiver<Vec<Vec<String>>>) -> guildhall_kernel:
     let mut line = 0;
     while let Some(rows) = pieces.blocking_recv() {
         for row in rows {
+            if line == MOST_LINES {
+                let message = format!("A workbook has at most {MOST_LINES} rows: narrow the list, or take CSV.");
+                return Err(KernelError::field("format", message));
+            }
             for (column, cell) in (0_u16..).zip(&row) {
                 if !cell.is_empty() {
                     // Always as text: nothing in it is ever a formula.
@@ -193,6 +207,19 @@ mod tests {
         let rows: Vec<_> = sheet.rows.iter().map(|row| (row.line, row.cells.join(","))).collect();
         let expected = [(2, "1200.5"), (3, "7"), (5, "2025-09-01"), (6, "true"), (7, "2")];
         assert_eq!(rows, expected.map(|(line, text)| (line, text.to_owned())));
+    }
+
+    #[test]
+    fn a_text_that_stands_in_every_cell_is_not_kept_in_every_cell() {
+        let mut book = Workbook::new();
+        let sheet = book.add_worksheet();
+        let text = "x".repeat(30_000);
+        for line in 0..3_000 {
+            sheet.write_string(line, 0, &text).unwrap();
+        }
+        let packed: Bytes = book.save_to_buffer().unwrap().into();
+        assert!(packed.len() < 1 << 20);
+        assert!(read(&packed).is_err());
     }
 
     #[test]

@@ -226,3 +226,23 @@ async fn a_view_is_its_makers_and_says_only_what_its_list_understands() {
     harness.delete_view(&person(2), org, mine.id, IfMatch::default()).await.unwrap();
     assert_eq!(harness.rows("deals_view").await, 1);
 }
+
+#[tokio::test]
+async fn a_client_takes_over_what_it_lacks_from_the_one_that_it_takes_in() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    for key in ["a", "b"] {
+        add(&harness, org, field(Customized::Client, key, CustomKind::Text)).await;
+    }
+    let named =
+        |name: &str, values: Value| NewClient { name: name.to_owned(), custom: said(values), ..NewClient::default() };
+    let kept = harness.create_client(me, org, named("kept", json!({"a": "mine"}))).await.unwrap().id;
+    let gone = harness.create_client(me, org, named("gone", json!({"a": "theirs", "b": "more"}))).await.unwrap().id;
+    let merged = harness.merge_clients(me, org, kept, gone).await.unwrap();
+    assert_eq!(merged.custom, said(json!({"a": "mine", "b": "more"})));
+    let found = async |name: &str, value: &str| {
+        let filter = Filter::new([(name, value)]);
+        harness.clients(me, org, filter, page()).await.unwrap().results.len()
+    };
+    assert_eq!((found("cf_b", "more").await, found("cf_a", "mine").await, found("cf_a", "theirs").await), (1, 1, 0));
+}

@@ -184,7 +184,7 @@ async fn a_deal_is_verified_by_those_who_may_and_again_after_its_value_changes()
     let id = harness.deal_of(2, org, client, "10").await.id;
     let verify = async |who, verdict| {
         let why = Verdict { reason: "seen".into() };
-        harness.verify_deal(&person(who), org, id.into(), verdict, why).await
+        harness.verify_deal(&person(who), org, id.into(), verdict, why, IfMatch::default()).await
     };
     assert_eq!(code(verify(2, Verification::Verified).await), "not_granted");
     assert_eq!(verify(3, Verification::Rejected).await.unwrap().verification_status, Verification::Rejected);

@@ -310,3 +310,45 @@ async fn a_workbook_comes_back_as_it_went() {
     let broken = self::table(ImportKind::Deals, "PK\u{3}\u{4} is no workbook");
     assert_eq!(faults(harness.import(me, org, broken, None).await), ["file"]);
 }
+
+#[tokio::test]
+async fn what_somebody_has_added_to_a_row_keeps_it_from_being_taken_back() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let done = import(&harness, org, table(ImportKind::Deals, "title,client\na,x\nb,x\nc,x\n")).await;
+    let all = harness.deals.deals(me, org, None, Filter::default(), page().ordered("number")).await.unwrap().results;
+    let file = guildhall_kernel::file::Upload {
+        field: "file".into(),
+        name: "offer.txt".into(),
+        content_type: "text/plain".into(),
+        bytes: Bytes::from_static(b"x"),
+        fields: BTreeMap::new(),
+    };
+    guildhall_deals::DealFiles::add_file(&harness.deals, me, org, all[0].id.into(), file).await.unwrap();
+    let line = guildhall_deals::NewLine {
+        name: "free".into(),
+        quantity: None,
+        unit_price: Amount::new("0"),
+        discount: None,
+        tax: None,
+    };
+    guildhall_deals::Lines::add_line(&harness.deals, me, org, all[1].id.into(), line).await.unwrap();
+    harness.revert_import(me, org, done.id).await.unwrap();
+    assert_eq!(harness.titles(1, org, &[("ordering", "number")]).await, ["b", "a"]);
+}
+
+#[tokio::test]
+async fn a_table_wins_no_deals_for_those_who_may_not() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let words = ["import.run", "deal.create", "client.create", "client.read", "deal.read"];
+    let new = guildhall_deals::NewRole { name: "Clerk".into(), permissions: words.map(str::to_owned).to_vec() };
+    let role_id = guildhall_deals::Members::create_role(&harness.deals, me, org, new).await.unwrap().id;
+    let user_id = guildhall_kernel::UserId(2);
+    let new = guildhall_deals::NewMember { user_id, role_id, team_id: None, leads_team: false };
+    guildhall_deals::Members::add_member(&harness.deals, me, org, new).await.unwrap();
+    let file = || table(ImportKind::Deals, "title,client,stage\na,x,won\n");
+    let refused = made(harness.import(&person(2), org, file(), None).await.unwrap());
+    assert_eq!((refused.status, refused.errors[0].code.as_str()), (ImportStatus::Refused, "not_granted"));
+    assert_eq!(import(&harness, org, file()).await.status, ImportStatus::Done);
+}

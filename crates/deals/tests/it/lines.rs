@@ -26,7 +26,10 @@ async fn a_deal_is_worth_what_its_lines_are() {
     let (org, me) = (harness.org().await, &person(1));
     let client = harness.client_of(1, org, "x").await.id;
     let deal = harness.deal_of(1, org, client, "7").await.id;
-    harness.verify_deal(me, org, deal.into(), Verification::Verified, Verdict::default()).await.unwrap();
+    harness
+        .verify_deal(me, org, deal.into(), Verification::Verified, Verdict::default(), IfMatch::default())
+        .await
+        .unwrap();
     let taxed = NewLine { tax: Some(Amount::new("19")), ..line("Desk", "2", "100") };
     let desk = add(&harness, org, deal, taxed).await;
     assert_eq!((desk.quantity.as_str(), desk.total.as_str()), ("2", "238.00"));

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use guildhall_deals::{
-    Amount, Closing, DealStatus, Deals, DeliveryStatus, FACTS, IssuedWebhook, Move, NewRole, NewWebhook,
+    Amount, Closing, DealPatch, DealStatus, Deals, DeliveryStatus, FACTS, IssuedWebhook, Move, NewRole, NewWebhook,
     OrganizationId, Payments, StageRef, WebhookId, WebhookPatch, Webhooks,
 };
 use guildhall_kernel::{IfMatch, SliceQuery, job::Job};
@@ -155,6 +155,15 @@ async fn a_webhook_is_made_by_those_who_see_everything_and_for_the_public_intern
     harness.change_webhook(me, org, issued.webhook.id, off, IfMatch::default()).await.unwrap();
     harness.client_of(1, org, "x").await;
     assert_eq!(harness.rows("deals_delivery").await, 0);
+    // Who sees less by now, or nothing, is told nothing any more.
+    harness.join(org, 4, "admin", None).await;
+    let new = NewWebhook { url: "https://example.org/".to_owned(), events: Vec::new() };
+    harness.create_webhook(&person(4), org, new).await.unwrap();
+    harness.client_of(1, org, "y").await;
+    assert_eq!(harness.rows("deals_delivery").await, 1);
+    harness.sql("UPDATE deals_member SET status = 'deactivated' WHERE user_id = 4").await.unwrap();
+    harness.client_of(1, org, "z").await;
+    assert_eq!(harness.rows("deals_delivery").await, 1);
     harness.delete_webhook(me, org, issued.webhook.id, IfMatch::default()).await.unwrap();
     assert_eq!(code(harness.webhook(me, org, WebhookId(1)).await), "not_found");
 }
@@ -215,8 +224,51 @@ async fn a_large_deal_is_won_once_it_is_verified() {
         let close = || harness.close_deal(me, org, id.into(), DealStatus::Won, Closing::default());
         assert_eq!(code(close().await), "approval_required");
         let why = guildhall_deals::Verdict::default();
-        harness.verify_deal(me, org, id.into(), guildhall_deals::Verification::Verified, why).await.unwrap();
+        harness
+            .verify_deal(me, org, id.into(), guildhall_deals::Verification::Verified, why, IfMatch::default())
+            .await
+            .unwrap();
         close().await.unwrap();
     }
     assert_eq!(harness.titles(1, org, &[("status", "won")]).await.len(), 3);
+    // Nor is it won small and made large.
+    let more = DealPatch { value: Some(Amount::new("1000.01")), ..DealPatch::default() };
+    let grown = harness.change_deal(me, org, small.into(), more, IfMatch::default()).await;
+    assert_eq!(code(grown), "approval_required");
+    let line = guildhall_deals::NewLine {
+        name: "x".to_owned(),
+        quantity: None,
+        unit_price: Amount::new("5000"),
+        discount: None,
+        tax: None,
+    };
+    assert_eq!(
+        code(guildhall_deals::Lines::add_line(&harness.deals, me, org, small.into(), line).await),
+        "approval_required"
+    );
+    assert_eq!(harness.read(1, org, small).await.value, "1000.00");
+    // Whoever approves means what they have read.
+    let open = harness.deal_of(1, org, client, "2000").await;
+    let patch = DealPatch { value: Some(Amount::new("9000")), ..DealPatch::default() };
+    harness.change_deal(me, org, open.id.into(), patch, IfMatch::default()).await.unwrap();
+    let (why, read) = (guildhall_deals::Verdict::default(), IfMatch::only(open.updated_at.into()));
+    let late = harness.verify_deal(me, org, open.id.into(), guildhall_deals::Verification::Verified, why, read).await;
+    assert_eq!(code(late), "stale");
+}
+
+#[tokio::test]
+async fn a_webhook_that_does_not_answer_keeps_nobody_else_waiting() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    hook(&harness, org, &[]).await;
+    *harness.wire.answers.lock().unwrap() = vec![500; 3];
+    for name in ["a", "b", "c"] {
+        harness.client_of(1, org, name).await;
+        sent(&harness).await;
+    }
+    // After the first failure the others were not even tried.
+    assert_eq!(harness.wire.answers.lock().unwrap().len(), 2);
+    harness.wire.answers.lock().unwrap().clear();
+    harness.pass(Duration::from_secs(120));
+    assert_eq!(sent(&harness).await.len(), 3);
 }
