@@ -121,6 +121,47 @@ pub(super) fn has_what_it_needs(row: &deal::Model, stage: &stage::Model) -> Resu
     if errors.is_empty() { Ok(()) } else { Err(guildhall_kernel::Error::invalid(errors).into()) }
 }
 
+/// A deal in a stage that nothing is known of yet: no client, no number, worth nothing; its maker's.
+pub(super) fn draft(access: &Access, stage: &stage::Model, now: Timestamp) -> deal::Model {
+    deal::Model {
+        id: crate::DealId(0),
+        org_id: access.org.id,
+        number: 0,
+        code: String::new(),
+        title: String::new(),
+        description: String::new(),
+        client_id: ClientId(0),
+        contact_id: None,
+        pipeline_id: stage.pipeline_id,
+        stage_id: stage.id,
+        status: stage.kind,
+        position: String::new(),
+        owner_id: access.member.id,
+        created_by: access.member.id,
+        value_minor: 0,
+        currency: access.org.default_currency.clone(),
+        received_minor: 0,
+        verified_minor: 0,
+        probability: stage.probability,
+        source: String::new(),
+        close_key: close_key(None),
+        expected_close_date: None,
+        closed_at: (stage.kind != DealStatus::Open).then_some(now),
+        lost_reason: String::new(),
+        verification: Verification::Pending,
+        verification_note: String::new(),
+        stage_entered_at: now,
+        search_text: String::new(),
+        archived_at: None,
+        deleted_at: None,
+        deletion_id: None,
+        created_at: now,
+        updated_at: now,
+        import_id: None,
+        custom: String::new(),
+    }
+}
+
 /// Has somebody to verify a deal before it is won?
 fn needs_approval(org: &organization::Model, row: &deal::Model) -> bool {
     // Amounts of two currencies cannot be compared.
@@ -308,41 +349,19 @@ impl SqlDeals {
         let custom = custom::take_new(conn, org.id, Customized::Deal, &new.custom).await?;
         let now = self.now();
         let mut row = deal::Model {
-            id: crate::DealId(0),
-            org_id: org.id,
-            number: 0,
-            code: String::new(),
             title: new.title.trim().to_owned(),
             description: new.description.clone(),
             client_id: client.id,
             contact_id: new.contact_id,
-            pipeline_id: stage.pipeline_id,
-            stage_id: stage.id,
-            status: stage.kind,
-            position: String::new(),
             owner_id: owner,
-            created_by: access.member.id,
             value_minor: value,
             currency,
-            received_minor: 0,
-            verified_minor: 0,
             probability: new.probability.unwrap_or(stage.probability),
             source: new.source.trim().to_owned(),
             close_key: close_key(new.expected_close_date.as_ref()),
             expected_close_date: new.expected_close_date.clone(),
-            closed_at: (stage.kind != DealStatus::Open).then_some(now),
-            lost_reason: String::new(),
-            verification: Verification::Pending,
-            verification_note: String::new(),
-            stage_entered_at: now,
-            search_text: String::new(),
-            archived_at: None,
-            deleted_at: None,
-            deletion_id: None,
-            created_at: now,
-            updated_at: now,
-            import_id: None,
             custom: custom.stored.clone(),
+            ..draft(access, &stage, now)
         };
         has_what_it_needs(&row, &stage)?;
         is_approved(org, &row, &stage)?;
