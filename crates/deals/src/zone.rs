@@ -51,3 +51,66 @@ impl organization::Model {
         self.local(moment).format("%Y-%m-%d %H:%M %Z").to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Currency, OrganizationId};
+
+    fn at(zone: &str) -> organization::Model {
+        organization::Model {
+            id: OrganizationId(1),
+            name: String::new(),
+            name_key: String::new(),
+            slug: String::new(),
+            is_test: false,
+            default_currency: Currency::from_code("EUR").unwrap(),
+            number_prefix: String::new(),
+            number_pad: 4,
+            takes_credit: false,
+            requires_if_match: false,
+            four_eyes: false,
+            creator_keeps_access: true,
+            created_at: Timestamp::EPOCH,
+            updated_at: Timestamp::EPOCH,
+            has_webhooks: false,
+            time_zone: zone.to_owned(),
+            approval_above_minor: None,
+        }
+    }
+
+    #[test]
+    fn a_day_begins_once_wherever_clocks_are_moved() {
+        for (zone, day, begin, end) in [
+            ("UTC", "2025-01-01", "2025-01-01T00:00:00.000000Z", "2025-01-02T00:00:00.000000Z"),
+            // 23 hours long.
+            ("Europe/Vienna", "2025-03-30", "2025-03-29T23:00:00.000000Z", "2025-03-30T22:00:00.000000Z"),
+            // There was no midnight.
+            ("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00:00.000000Z", "2018-11-05T02:00:00.000000Z"),
+            // There was no such day.
+            ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00.000000Z", "2011-12-30T10:00:00.000000Z"),
+            // There is no such zone any more.
+            ("Mars/Olympus", "2025-01-01", "2025-01-01T00:00:00.000000Z", "2025-01-02T00:00:00.000000Z"),
+        ] {
+            let (org, day) = (at(zone), Day::parse(day).unwrap());
+            assert_eq!(
+                (org.begin(&day).to_string().as_str(), org.end(&day).to_string().as_str()),
+                (begin, end),
+                "{zone}"
+            );
+        }
+        assert!(is_zone("Europe/Vienna") && !is_zone("Mars/Olympus") && !is_zone(""));
+    }
+
+    #[test]
+    fn a_moment_is_on_the_day_that_it_is_there() {
+        let moment = at("UTC").begin(&Day::parse("2025-07-01").unwrap());
+        for (zone, day, told) in [
+            ("UTC", "2025-07-01", "2025-07-01 00:00 UTC"),
+            ("Pacific/Pago_Pago", "2025-06-30", "2025-06-30 13:00 SST"),
+            ("Europe/Vienna", "2025-07-01", "2025-07-01 02:00 CEST"),
+        ] {
+            assert_eq!((at(zone).day(moment).as_str(), at(zone).moment(moment).as_str()), (day, told));
+        }
+    }
+}
