@@ -280,7 +280,12 @@ pub(super) async fn take_new(
     entity: Customized,
     given: &Given,
 ) -> Result<Taken> {
-    let fields = kept_fields(conn, org, entity).await?;
+    let fields = if given.is_empty() {
+        // Only what is required is of interest, and nothing is stored that points at a field.
+        fields_of(conn, org, entity).await?
+    } else {
+        kept_fields(conn, org, entity).await?
+    };
     Ok(take(&fields, None, given).map_err(kernel::Error::invalid)?)
 }
 

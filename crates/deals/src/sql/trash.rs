@@ -196,7 +196,8 @@ impl Trash for SqlDeals {
     }
 
     async fn restore(&self, caller: &Caller, org: OrganizationId, id: DeletionId) -> Result<Deletion> {
-        let row = self.act(|tx| async move {
+        let row = self
+            .act(|tx| async move {
                 let conn = tx.conn();
                 lock::<deletion::Entity>(conn, id).await?;
                 let access = self.enter(conn, caller, org).await?;
@@ -215,7 +216,8 @@ impl Trash for SqlDeals {
                 }
                 for table in ["deals_client", "deals_contact", "deals_deal"] {
                     let sql = format!(
-                        "UPDATE {table} SET deleted_at = NULL, deletion_id = NULL WHERE org_id = $1 AND deletion_id = $2"
+                        "UPDATE {table} SET deleted_at = NULL, deletion_id = NULL \
+                         WHERE org_id = $1 AND deletion_id = $2"
                     );
                     run(conn, sql, [org.into(), id.into()]).await?;
                 }

@@ -9,7 +9,7 @@ use sea_orm::{
     sea_query::{Expr, LockType},
 };
 
-use super::{SqlDeals, lock_as, run};
+use super::{SqlDeals, lock_as};
 use crate::{
     Error, Result,
     entity::{member, organization, task},
@@ -73,9 +73,13 @@ impl SqlDeals {
                 let same = |row: &task::Model| {
                     found.iter().any(|known| known.id == row.id && known.assignee_id == row.assignee_id)
                 };
-                for row in still.into_iter().filter(same) {
-                    let sql = "UPDATE deals_task SET is_reminded = true WHERE org_id = $1 AND id = $2";
-                    run(conn, sql, [row.org_id.into(), row.id.into()]).await?;
+                let still: Vec<_> = still.into_iter().filter(same).collect();
+                task::Entity::update_many()
+                    .col_expr(task::Column::IsReminded, Expr::value(true))
+                    .filter(task::COLUMN.id.is_in(still.iter().map(|row| row.id)))
+                    .exec(conn)
+                    .await?;
+                for row in still {
                     let known = (orgs.get(&row.org_id), users.get(&row.assignee_id));
                     let (Some(org), Some(user)) = known else { continue };
                     let Some(address) = addresses.get(user) else { continue };

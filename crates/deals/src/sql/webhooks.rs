@@ -252,7 +252,7 @@ impl SqlDeals {
     fn check_url(&self, url: &str) -> Result<()> {
         let refusal = match &self.host.post {
             Some(post) => post.refuses(url),
-            None => Some("Nothing is sent from here.".to_owned()),
+            None => Some("nothing is sent from here".to_owned()),
         };
         refusal.map_or(Ok(()), |why| Err(Error::field("url", format!("It cannot be told anything: {why}."))))
     }
@@ -335,14 +335,12 @@ impl SqlDeals {
         self.act(|tx| async move {
             let sql = "UPDATE deals_delivery SET status = 'failed' WHERE status = 'pending' AND tried_until < $1";
             run(tx.conn(), sql, [now.into()]).await?;
-            let silenced = webhook::Entity::find()
-                .filter(webhook::COLUMN.is_active.eq(true))
-                .filter(webhook::COLUMN.failing_since.lt(silent))
-                .limit(BATCH);
-            for hook in silenced.all(tx.conn()).await? {
-                let sql = "UPDATE deals_webhook SET is_active = false, updated_at = $1 WHERE org_id = $2 AND id = $3";
-                run(tx.conn(), sql, [now.into(), hook.org_id.into(), hook.id.into()]).await?;
-                count(tx.conn(), hook.org_id).await?;
+            let sql = "UPDATE deals_webhook SET is_active = false, updated_at = $1 \
+                       WHERE is_active AND failing_since < $2";
+            if run(tx.conn(), sql, [now.into(), silent.into()]).await? > 0 {
+                let sql = "UPDATE deals_organization SET has_webhooks = false WHERE has_webhooks AND NOT EXISTS \
+                           (SELECT 1 FROM deals_webhook w WHERE w.org_id = deals_organization.id AND w.is_active)";
+                run(tx.conn(), sql, []).await?;
             }
             Ok(())
         })
