@@ -12,7 +12,7 @@ use axum::{
     middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::{IntoResponse, Response},
 };
-use guildhall_kernel::{Error, Kind, Problem, PublicUrl, TrustedProxies, file::FORM_BYTES};
+use guildhall_kernel::{Error, Kind, Problem, PublicUrl, TrustedProxies, conditional, file::FORM_BYTES};
 use tower::ServiceExt;
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -42,6 +42,7 @@ pub fn wrap(routes: Router, settings: &Settings, url: &PublicUrl) -> Router {
     // knows what is too large, comes first.
     let largest = settings.limits.upload_bytes.saturating_add(FORM_BYTES + 1).max(settings.limits.body_bytes);
     both_spellings(routes)
+        .layer(from_fn(conditional))
         .layer(DefaultBodyLimit::max(settings.limits.body_bytes))
         .layer(RequestBodyLimitLayer::new(largest))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, patience))
@@ -197,8 +198,22 @@ fn cors(origins: &[String]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH, REQUEST_ID])
-        .expose_headers([header::ETAG, header::RETRY_AFTER, header::WWW_AUTHENTICATE, REQUEST_ID])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("x-organization"),
+            REQUEST_ID,
+        ])
+        .expose_headers([
+            header::ETAG,
+            header::RETRY_AFTER,
+            header::WWW_AUTHENTICATE,
+            HeaderName::from_static("idempotent-replayed"),
+            REQUEST_ID,
+        ])
         .max_age(Duration::from_secs(600))
 }
 

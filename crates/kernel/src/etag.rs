@@ -1,9 +1,12 @@
 use axum::{
-    extract::FromRequestParts,
-    http::{HeaderValue, header, request::Parts},
+    body::{Body, to_bytes},
+    extract::{FromRequestParts, Request},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::{Error, Json, Kind, Result, Timestamp};
 
@@ -46,7 +49,7 @@ impl IfMatch {
     pub fn check(&self, current: impl Into<ETag>) -> Result<()> {
         let Some(known) = &self.0 else { return Ok(()) };
         let current = current.into().header();
-        if known.split(',').any(|tag| matches!(tag.trim(), tag if tag == "*" || tag == current)) {
+        if known.split(',').any(|tag| matches!(tag.trim(), tag if tag == "*" || version(tag) == version(&current))) {
             return Ok(());
         }
         Err(Error::new(Kind::PreconditionFailed, "stale", "It has changed since you read it."))
@@ -65,6 +68,53 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
             .collect();
         Ok(Self((!tags.is_empty()).then(|| tags.join(","))))
     }
+}
+
+/// The version in a tag, without what it was shown as.
+fn version(tag: &str) -> &str {
+    let tag = tag.trim_matches('"');
+    tag.split_once('-').map_or(tag, |(version, _)| version)
+}
+
+/// Middleware that answers 304 where the client has the same already (RFC 9110 §13.1.2).
+///
+/// What is shown can differ while its version stays: it depends on who asks, and on the names of other things. So
+/// the `ETag` of what is read has a mark of the whole answer behind the version.
+pub async fn conditional(request: Request, next: Next) -> Response {
+    let known: Vec<HeaderValue> = request.headers().get_all(header::IF_NONE_MATCH).iter().cloned().collect();
+    let reads = request.method() == Method::GET;
+    let response = next.run(request).await;
+    if !reads || response.status() != StatusCode::OK || !is_tagged_json(response.headers()) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let body = match to_bytes(body, usize::MAX).await {
+        Ok(body) => body,
+        Err(error) => return Error::internal(error).into_response(),
+    };
+    let tag = parts.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).unwrap_or_default();
+    let mark = Sha256::digest(&body).iter().take(8).fold(String::new(), |mark, byte| format!("{mark}{byte:02x}"));
+    let tag = format!("\"{}-{mark}\"", version(tag));
+    let same = |known: &HeaderValue| {
+        let known = String::from_utf8_lossy(known.as_bytes()).into_owned();
+        known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+    };
+    let is_known = known.iter().any(same);
+    if let Ok(value) = HeaderValue::from_str(&tag) {
+        parts.headers.insert(header::ETAG, value);
+    }
+    if !is_known {
+        return Response::from_parts(parts, Body::from(body));
+    }
+    parts.status = StatusCode::NOT_MODIFIED;
+    parts.headers.remove(header::CONTENT_TYPE);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::empty())
+}
+
+fn is_tagged_json(headers: &HeaderMap) -> bool {
+    let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == b"application/json");
+    is_json && headers.contains_key(header::ETAG)
 }
 
 /// A JSON answer with the `ETag` of what it shows.
@@ -92,7 +142,50 @@ mod tests {
         assert!(IfMatch(None).check(now).is_ok());
         assert!(IfMatch(Some("*".into())).check(now).is_ok());
         assert!(IfMatch(Some(format!("\"0\", {known}"))).check(now).is_ok());
+        let shown = format!("{}-0011223344556677\"", known.trim_end_matches('"'));
+        assert!(IfMatch(Some(shown)).check(now).is_ok());
         let stale = IfMatch(Some("\"0\"".into())).check(now).unwrap_err();
         assert_eq!(stale.kind(), Kind::PreconditionFailed);
+    }
+
+    #[tokio::test]
+    async fn what_the_client_has_is_not_sent_again_until_it_differs() {
+        use std::sync::{
+            Arc,
+            atomic::{AtomicI64, Ordering},
+        };
+
+        use axum::{Router, middleware::from_fn, routing::get};
+        use tower::ServiceExt;
+
+        let name = Arc::new(AtomicI64::new(1));
+        let shown = name.clone();
+        let handler = move || {
+            let shown = serde_json::json!({"name": shown.load(Ordering::Relaxed)});
+            async move { Tagged(Timestamp::from_unix_seconds(1).into(), shown) }
+        };
+        let app = Router::new().route("/", get(handler.clone()).post(handler)).layer(from_fn(conditional));
+        let ask = async |method: Method, known: Option<&str>| {
+            let mut request = Request::builder().method(method).uri("/");
+            if let Some(known) = known {
+                request = request.header("if-none-match", known);
+            }
+            let answer = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            let tag = answer.headers()[header::ETAG].to_str().unwrap().to_owned();
+            let status = answer.status().as_u16();
+            (status, tag, to_bytes(answer.into_body(), 100).await.unwrap().len())
+        };
+        let (status, tag, length) = ask(Method::GET, None).await;
+        assert!(status == 200 && tag.contains('-') && length > 0);
+        for known in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {
+            assert_eq!(ask(Method::GET, Some(&known)).await, (304, tag.clone(), 0), "{known}");
+        }
+        assert_eq!(ask(Method::GET, Some("\"x\"")).await.0, 200);
+        assert_eq!(ask(Method::POST, Some("*")).await.0, 200, "only what is read");
+        // The version is the same, what is shown is not.
+        name.store(2, Ordering::Relaxed);
+        let (status, other, _) = ask(Method::GET, Some(&tag)).await;
+        assert_eq!((status, version(&other)), (200, version(&tag)));
+        assert_ne!(other, tag);
     }
 }
