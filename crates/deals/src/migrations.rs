@@ -82,6 +82,8 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
             include_str!("migrations/m20250101_000310_deals_contact_words_postgres.down.sql"),
         );
     all.push(Box::new(words));
+    all.push(Box::new(migration!("m20250101_000320_deals_imports_kept")));
+    all.push(Box::new(migration!("m20250101_000330_deals_listed")));
     all
 }
 

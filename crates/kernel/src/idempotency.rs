@@ -73,7 +73,7 @@ impl Once {
         let known = idempotency_key::Entity::find_by_id((caller.user, realm.to_owned(), self.key.clone()));
         let Some(known) = known.one(conn).await? else { return Ok(None) };
         if now.since(known.created_at) > KEPT {
-            idempotency_key::Entity::delete_by_id((caller.user, realm.to_owned(), self.key.clone())).exec(conn).await?;
+            self.forget(conn, realm, caller).await?;
             return Ok(None);
         }
         if known.fingerprint != self.fingerprint {
@@ -81,6 +81,12 @@ impl Once {
             return Err(Error::new(Kind::Unprocessable, "idempotency_key_reused", detail));
         }
         serde_json::from_str(&known.answer).map(Some).map_err(Error::internal)
+    }
+
+    /// Forgets the key, so that the request can be done after all.
+    pub async fn forget(&self, conn: &impl ConnectionTrait, realm: &str, caller: &Caller) -> Result<()> {
+        idempotency_key::Entity::delete_by_id((caller.user, realm.to_owned(), self.key.clone())).exec(conn).await?;
+        Ok(())
     }
 
     /// Keeps the answer, in the transaction that did it.

@@ -19,6 +19,8 @@ pub struct Model {
     pub updated: i64,
     pub skipped: i64,
     pub failed: i64,
+    /// How many rows stayed when it was taken back.
+    pub kept: i64,
     /// A JSON array of the first faults.
     pub errors: String,
     pub created_by: MemberId,

@@ -7,7 +7,7 @@ use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::ImportId;
+use super::{ImportId, Node};
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,8 @@ pub struct NewImport {
     pub is_windows_1252: Option<bool>,
     /// Amounts are written with a comma for the point.
     pub decimal_comma: bool,
-    /// Which field a column holds, by its heading; those that are not named are taken by their own.
+    /// Which field a column holds, by its heading; those that are not named are taken by their own. One that is to
+    /// be passed over holds a field without a name.
     pub mapping: BTreeMap<String, String>,
     /// What becomes of a client that is there already.
     pub on_duplicate: OnDuplicate,
@@ -136,8 +137,13 @@ pub struct Import {
     pub updated: i64,
     /// How many were passed over.
     pub skipped: i64,
-    /// How many have faults; after it was taken back, how many rows stayed since somebody had changed them.
+    /// How many have faults.
     pub failed: i64,
+    /// How many of those that were added stayed when it was taken back, since somebody had changed them.
+    pub kept: i64,
+    /// The first hundred of these, as far as the caller may see them; told only of an import that is asked for by
+    /// itself.
+    pub kept_rows: Vec<Node>,
     /// The first hundred faults; `errors.csv` has up to a thousand.
     pub errors: Vec<Fault>,
     /// Who read it in.
@@ -163,7 +169,7 @@ pub(crate) struct ImportForm {
     encoding: Option<String>,
     /// `.` or `,`: what stands before the cents.
     decimal: Option<String>,
-    /// A JSON object: headings and the fields that they hold.
+    /// A JSON object: headings and the fields that they hold, an empty one where a column is to be passed over.
     mapping: Option<String>,
     /// `error`, `skip` or `update`.
     on_duplicate: Option<OnDuplicate>,

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use guildhall_kernel::{
-    Caller, Error, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result,
+    Caller, Error, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result, Tagged,
     file::Upload,
     idempotency::{Made, Once},
 };
@@ -48,7 +48,7 @@ fn download(table: Table, name: &str, format: Format) -> Response {
 
 /// The deals that the caller may see, as a table; narrowed as the list is. No cell is a formula, and it can be read in again.
 #[utoipa::path(get, path = "/organizations/{org}/exports/deals.csv", tag = "crm",
-    params(("org" = OrganizationId, Path)),
+    params(("org" = OrganizationId, Path), Filter),
     responses((status = 200, content_type = "text/csv", body = String), (status = "4XX", body = Problem)),
 )]
 async fn export_deals(
@@ -62,7 +62,7 @@ async fn export_deals(
 
 /// The clients that the caller may see, as a table; narrowed as the list is.
 #[utoipa::path(get, path = "/organizations/{org}/exports/clients.csv", tag = "crm",
-    params(("org" = OrganizationId, Path)),
+    params(("org" = OrganizationId, Path), Filter),
     responses((status = 200, content_type = "text/csv", body = String), (status = "4XX", body = Problem)),
 )]
 async fn export_clients(
@@ -76,7 +76,7 @@ async fn export_clients(
 
 /// The deals that the caller may see, as a workbook of Excel whose cells are text; narrowed as the list is.
 #[utoipa::path(get, path = "/organizations/{org}/exports/deals.xlsx", tag = "crm",
-    params(("org" = OrganizationId, Path)),
+    params(("org" = OrganizationId, Path), Filter),
     responses(
         (status = 200, content_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", body = Vec<u8>),
         (status = "4XX", body = Problem),
@@ -93,7 +93,7 @@ async fn export_deals_workbook(
 
 /// The clients that the caller may see, as a workbook of Excel whose cells are text; narrowed as the list is.
 #[utoipa::path(get, path = "/organizations/{org}/exports/clients.xlsx", tag = "crm",
-    params(("org" = OrganizationId, Path)),
+    params(("org" = OrganizationId, Path), Filter),
     responses(
         (status = 200, content_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", body = Vec<u8>),
         (status = "4XX", body = Problem),
@@ -206,8 +206,9 @@ async fn find_import(
     State(exchange): State<Arc<dyn Exchange>>,
     caller: Caller,
     Path((org, import)): Path<(OrganizationId, ImportId)>,
-) -> Result<Json<Import>> {
-    Ok(Json(exchange.find_import(&caller, org, import).await?))
+) -> Result<Tagged<Import>> {
+    let found = exchange.find_import(&caller, org, import).await?;
+    Ok(Tagged(found.updated_at.into(), found))
 }
 
 /// What is wrong with a table, as a table: up to a thousand faults.
@@ -223,7 +224,7 @@ async fn import_errors(
     Ok(download(exchange.import_errors(&caller, org, import).await?, "errors.csv", Format::Csv))
 }
 
-/// Take back what came with a table, but for what somebody has changed since; `failed` says how many rows those are.
+/// Take back what came with a table, but for what somebody has changed since; `kept` says how many rows those are, `kept_rows` which.
 #[utoipa::path(post, path = "/organizations/{org}/imports/{import}/revert/", tag = "crm",
     params(("org" = OrganizationId, Path), ("import" = ImportId, Path)),
     responses((status = 200, body = Import), (status = "4XX", body = Problem)),

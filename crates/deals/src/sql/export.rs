@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use guildhall_kernel::{Caller, PageQuery};
-use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::{
     SqlDeals,
@@ -14,22 +14,24 @@ use super::{
     workbook::{self, Rows},
 };
 use crate::{
-    ClientId, Customized, Fault, Filter, Format, OrganizationId, Result, Table, Viewed,
-    entity::{client, custom_field, deal},
+    ClientId, Customized, Fault, Filter, Format, OrganizationId, PipelineId, Result, Table, Viewed,
+    entity::{client, custom_field, deal, pipeline},
     permission::Permission,
 };
 
 /// How many rows are read at once.
 const PIECE: u64 = 1000;
 
-pub(super) const DEAL_COLUMNS: [&str; 15] = [
+pub(super) const DEAL_COLUMNS: [&str; 17] = [
     "number",
     "title",
     "client",
     "value",
     "currency",
+    "pipeline",
     "stage",
     "status",
+    "lost_reason",
     "probability",
     "expected_close_date",
     "source",
@@ -67,6 +69,7 @@ impl SqlDeals {
         &self,
         found: Select<deal::Entity>,
         fields: &[custom_field::Model],
+        pipelines: &HashMap<PipelineId, String>,
     ) -> Result<(Vec<Vec<String>>, Option<i64>)> {
         let conn = self.db.conn();
         let rows = found.order_by_asc(deal::Column::Number).limit(PIECE).all(conn).await?;
@@ -82,8 +85,10 @@ impl SqlDeals {
                 deal.client.name,
                 deal.value,
                 deal.currency.to_string(),
+                pipelines.get(&deal.pipeline_id).cloned().unwrap_or_default(),
                 deal.stage,
                 serde_json::json!(deal.status).as_str().unwrap_or_default().to_owned(),
+                deal.lost_reason,
                 deal.probability.to_string(),
                 deal.expected_close_date.map(|day| day.to_string()).unwrap_or_default(),
                 deal.source,
@@ -135,21 +140,33 @@ impl SqlDeals {
     ) -> Result<Table> {
         let conn = self.db.conn();
         let access = self.enter_to(conn, caller, org, Permission::ExportRun).await?;
+        filter.for_all_rows()?;
         let page = PageQuery::new(1, 1);
         let (filter, _) = self.through_view(conn, &access, Viewed::Deals, filter.clone(), page).await?;
         let all = self.narrowed_deals(conn, &access, None, &filter).await?;
         let fields = Arc::new(fields_of(conn, org, Customized::Deal).await?);
+        let pipelines: HashMap<PipelineId, String> = pipeline::Entity::find()
+            .select_only()
+            .column(pipeline::Column::Id)
+            .column(pipeline::Column::Name)
+            .filter(pipeline::COLUMN.org_id.eq(org))
+            .into_tuple::<(PipelineId, String)>()
+            .all(conn)
+            .await?
+            .into_iter()
+            .collect();
+        let pipelines = Arc::new(pipelines);
         let deals = self.clone();
         // Begins with the headings; each piece then begins behind the last number of the one before.
         let pieces = stream::try_unfold(Some(None::<i64>), move |after| {
-            let (deals, all, fields) = (deals.clone(), all.clone(), fields.clone());
+            let (deals, all, fields, pipelines) = (deals.clone(), all.clone(), fields.clone(), pipelines.clone());
             async move {
                 let Some(after) = after else { return Ok(None) };
                 let found = match after {
                     Some(after) => all.filter(deal::COLUMN.number.gt(after)),
                     None => all,
                 };
-                let (mut rows, last) = deals.piece_of_deals(found, &fields).await?;
+                let (mut rows, last) = deals.piece_of_deals(found, &fields, &pipelines).await?;
                 if after.is_none() {
                     rows.insert(0, headings(&DEAL_COLUMNS, &fields));
                 }
@@ -168,6 +185,7 @@ impl SqlDeals {
     ) -> Result<Table> {
         let conn = self.db.conn();
         let access = self.enter_to(conn, caller, org, Permission::ExportRun).await?;
+        filter.for_all_rows()?;
         let page = PageQuery::new(1, 1);
         let (filter, _) = self.through_view(conn, &access, Viewed::Clients, filter.clone(), page).await?;
         let all = self.narrowed_clients(conn, &access, &filter).await?;

@@ -1,358 +1,47 @@
 //! Reading tables in: all of it is looked at before anything is stored, it is stored in pieces so that others can
 //! write meanwhile, and what breaks off is taken back.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod look;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use garde::Validate;
 use guildhall_kernel::{
-    Caller, Error as KernelError, Ordering, Page, PageQuery,
+    Caller, Error as KernelError, Kind, Ordering, Page, PageQuery, Timestamp,
     idempotency::{Made, Once},
     text,
 };
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set, sea_query::LockType,
+    ActiveModelTrait,
+    ActiveValue::NotSet,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set,
+    sea_query::{Expr, LockType},
 };
 
+use self::look::{ClientRow, DealRow, Rows};
 use super::{
-    SqlDeals,
-    access::Access,
-    clients::{derive, email_key},
-    custom::{self, About},
-    deals::{close_key, draft, has_what_it_needs, is_approved, search_text, worth},
-    export::{CLIENT_COLUMNS, DEAL_COLUMNS, headings, table_of_faults},
-    lock_as, many, number, run,
-    sheet::{self, Row, Sheet},
-    store,
+    SqlDeals, access::Access, clients::derive, custom::About, deals::search_text, export::table_of_faults, lock_as,
+    many, number, run, sheet, store,
 };
 use crate::{
-    Amount, ClientId, Currency, Customized, Day, DealStatus, Error, Exchange, Fault, Filter, Format, Import, ImportId,
-    ImportKind, ImportMode, ImportStatus, NewClient, NewImport, OnDuplicate, OrganizationId, Result, Table,
-    entity::{client, custom_field, custom_value, deal, import, stage, stage_change},
+    ClientId, Error, Exchange, Fault, Filter, Format, Import, ImportId, ImportKind, ImportMode, ImportStatus, MemberId,
+    NewClient, NewImport, Node, OrganizationId, Result, Table,
+    entity::{client, custom_value, deal, import, stage_change},
     permission::Permission,
     place::at_the_end,
 };
 
 /// How many rows are stored in one transaction.
 const PIECE: usize = 500;
-/// How many faults are kept.
-const MOST_FAULTS: usize = 1000;
-/// How many of them are shown at once.
-const SHOWN_FAULTS: usize = 100;
-/// How much of a cell is told.
-const TOLD: usize = 100;
-
-/// A row that is looked at, and what is wrong with it.
-struct Place<'a> {
-    row: &'a Row,
-    sheet: &'a Sheet,
-    /// Which column holds which field.
-    columns: &'a HashMap<String, usize>,
-    /// The fields of the organization's own.
-    fields: &'a [custom_field::Model],
-    wrong: Vec<Fault>,
-}
-
-impl<'a> Place<'a> {
-    fn get(&self, field: &str) -> &'a str {
-        let cell = self.columns.get(field).and_then(|at| self.row.cells.get(*at));
-        cell.map(|cell| cell.trim()).unwrap_or_default()
-    }
-
-    /// What a cell says; none where it is empty, or says nothing that is understood, which is a fault.
-    fn read<T>(&mut self, field: &str, message: &str, read: impl FnOnce(&'a str) -> Option<T>) -> Option<T> {
-        let cell = self.get(field);
-        if cell.is_empty() {
-            return None;
-        }
-        let value = read(cell);
-        if value.is_none() {
-            self.wrong.push(self.fault(field, "invalid", message));
-        }
-        value
-    }
-
-    /// A text has to be one line of at most so many characters; several where it is a description.
-    fn line(&mut self, field: &str, most: usize, needed: bool) {
-        let cell = self.get(field);
-        let broken = field != "description" && cell.contains(char::is_control);
-        if needed && cell.is_empty() {
-            self.wrong.push(self.fault(field, "required", "This field is required."));
-        } else if broken || cell.chars().count() > most {
-            let message = format!("One line of at most {most} characters is needed.");
-            self.wrong.push(self.fault(field, "invalid", message));
-        }
-    }
-
-    /// What the fields of the organization's own say.
-    fn custom(&mut self) -> custom::Taken {
-        let cells =
-            self.fields.iter().map(|field| (field.key.clone(), self.get(&format!("{}{}", custom::PREFIX, field.key))));
-        let given: custom::Given =
-            cells.filter(|(_, cell)| !cell.is_empty()).map(|(key, cell)| (key, cell.into())).collect();
-        custom::take(self.fields, None, &given).unwrap_or_else(|faults| {
-            for (name, messages) in faults {
-                let field = name.replacen("custom.", custom::PREFIX, 1);
-                self.wrong.push(self.fault(&field, "invalid", messages.join(" ")));
-            }
-            custom::Taken::default()
-        })
-    }
-
-    fn fault(&self, field: &str, code: &str, message: impl Into<String>) -> Fault {
-        let heading = self.columns.get(field).and_then(|at| self.sheet.headings.get(*at));
-        Fault {
-            line: self.row.line,
-            column: heading.cloned().unwrap_or_default(),
-            field: field.to_owned(),
-            value: self.get(field).chars().take(TOLD).collect(),
-            code: code.to_owned(),
-            message: message.into(),
-        }
-    }
-
-    /// The input was refused: by the fields that are named.
-    fn refused(&mut self, error: Error) {
-        for (field, messages) in KernelError::from(error).fields() {
-            self.wrong.push(self.fault(field, "invalid", messages.join(" ")));
-        }
-    }
-}
-
-/// Which column holds which field: as the mapping says, else by its own heading.
-fn columns(new: &NewImport, sheet: &Sheet, fields: &[custom_field::Model]) -> Result<HashMap<String, usize>> {
-    let known: &[&str] = match new.kind {
-        ImportKind::Deals => &DEAL_COLUMNS,
-        ImportKind::Clients => &CLIENT_COLUMNS,
-    };
-    let known = headings(known, fields);
-    let mut columns = HashMap::new();
-    for (at, heading) in sheet.headings.iter().enumerate() {
-        let field = match new.mapping.get(heading) {
-            Some(field) if known.contains(field) => field.clone(),
-            Some(field) => {
-                let message = format!("There is no field {field}; there are: {}.", known.join(", "));
-                return Err(Error::field("mapping", message));
-            }
-            None => text::fold(heading).replace([' ', '-'], "_"),
-        };
-        if known.contains(&field) && columns.insert(field.clone(), at).is_some() {
-            return Err(Error::field("mapping", format!("Two columns hold {field}.")));
-        }
-    }
-    if let Some(strange) = new.mapping.keys().find(|heading| !sheet.headings.contains(heading)) {
-        return Err(Error::field("mapping", format!("There is no column {strange}.")));
-    }
-    let needed: &[&str] = match new.kind {
-        ImportKind::Deals => &["title", "client"],
-        ImportKind::Clients => &["name"],
-    };
-    match needed.iter().find(|field| !columns.contains_key(**field)) {
-        Some(field) => Err(Error::field("mapping", format!("A column for {field} is needed."))),
-        None => Ok(columns),
-    }
-}
-
-/// A row of deals, looked at.
-struct DealRow {
-    client: String,
-    deal: deal::Model,
-    stage: String,
-    custom: custom::Taken,
-}
-
-/// A row of clients, looked at.
-struct ClientRow {
-    new: NewClient,
-    custom: custom::Taken,
-    /// The client that is there already.
-    there: Option<client::Model>,
-}
-
-/// What is to be stored.
-enum Rows {
-    Deals(Vec<DealRow>),
-    Clients(Vec<ClientRow>),
-}
-
-/// What was found out by looking.
-struct Looked {
-    rows: Rows,
-    faults: Vec<Fault>,
-    failed: u64,
-    skipped: u64,
-}
+/// How many faults, or rows that stayed, are shown at once.
+const SHOWN: usize = 100;
+/// An import that has not got on for so long was broken off: whoever read it in is gone.
+const STALLED: Duration = Duration::from_secs(5 * 60);
 
 impl SqlDeals {
-    /// Looks at all of a table, and stores nothing.
-    async fn look(&self, access: &Access, new: &NewImport, sheet: &Sheet) -> Result<Looked> {
-        let entity = match new.kind {
-            ImportKind::Deals => Customized::Deal,
-            ImportKind::Clients => Customized::Client,
-        };
-        let fields = custom::fields_of(self.db.conn(), access.org.id, entity).await?;
-        let columns = columns(new, sheet, &fields)?;
-        match new.kind {
-            ImportKind::Deals => self.look_at_deals(access, new, sheet, (&columns, &fields)).await,
-            ImportKind::Clients => self.look_at_clients(access, new, sheet, (&columns, &fields)).await,
-        }
-    }
-
-    async fn look_at_deals(
-        &self,
-        access: &Access,
-        new: &NewImport,
-        sheet: &Sheet,
-        (columns, fields): (&HashMap<String, usize>, &[custom_field::Model]),
-    ) -> Result<Looked> {
-        let conn = self.db.conn();
-        let first = self.stage_meant(conn, access.org.id, None, None).await?;
-        let stages: HashMap<String, stage::Model> = super::pipelines::stages_of(conn, first.pipeline_id)
-            .await?
-            .into_iter()
-            .map(|stage| (stage.name_key.clone(), stage))
-            .collect();
-        let (mut rows, mut faults, mut failed) = (Vec::new(), Vec::new(), 0);
-        for row in &sheet.rows {
-            let mut place = Place { row, sheet, columns, fields, wrong: Vec::new() };
-            let read = self.read_deal(access, new.decimal_comma, (&stages, &first), &mut place);
-            if place.wrong.is_empty() {
-                rows.push(read);
-            } else {
-                failed += 1;
-                faults.extend(place.wrong);
-                faults.truncate(MOST_FAULTS);
-            }
-        }
-        Ok(Looked { rows: Rows::Deals(rows), faults, failed, skipped: 0 })
-    }
-
-    /// Reads a row of deals; what is wrong with it is left with its place.
-    fn read_deal(
-        &self,
-        access: &Access,
-        decimal_comma: bool,
-        (stages, first): (&HashMap<String, stage::Model>, &stage::Model),
-        place: &mut Place<'_>,
-    ) -> DealRow {
-        place.line("title", 200, true);
-        place.line("client", 200, true);
-        place.line("source", 100, false);
-        place.line("description", 10_000, false);
-        let currency = place.read("currency", "A currency of ISO 4217 like EUR is needed.", Currency::from_code);
-        let currency = currency.unwrap_or_else(|| access.org.default_currency.clone());
-        let value = match place.get("value") {
-            "" => Ok(0),
-            cell if decimal_comma => worth(&Amount::new(cell.replace('.', "").replace(',', ".")), &currency),
-            cell => worth(&Amount::new(cell), &currency),
-        };
-        let value = value.unwrap_or_else(|error| {
-            place.refused(error);
-            0
-        });
-        let stage = place.read("stage", "There is no such stage.", |name| stages.get(&text::fold(name)));
-        let stage = stage.unwrap_or(first);
-        let day = place.read("expected_close_date", "A day like 2025-09-01 is needed.", Day::parse);
-        let percent = |cell: &str| cell.parse().ok().filter(|percent| (0..=100).contains(percent));
-        let probability = place.read("probability", "A whole number from 0 to 100 is needed.", percent);
-        let custom = place.custom();
-        let now = self.now();
-        let deal = deal::Model {
-            title: place.get("title").to_owned(),
-            description: place.get("description").to_owned(),
-            value_minor: value,
-            currency,
-            probability: probability.unwrap_or(stage.probability),
-            source: place.get("source").to_owned(),
-            close_key: close_key(day.as_ref()),
-            expected_close_date: day,
-            custom: custom.stored.clone(),
-            ..draft(access, stage, now)
-        };
-        if stage.kind != DealStatus::Open
-            && let Err(error) = access.may(Permission::DealClose)
-        {
-            place.wrong.push(place.fault("stage", "not_granted", error.to_string()));
-        }
-        if let Err(error) = has_what_it_needs(&deal, stage) {
-            place.refused(error);
-        }
-        if let Err(error) = is_approved(&access.org, &deal, stage) {
-            place.wrong.push(place.fault("stage", "approval_required", error.to_string()));
-        }
-        DealRow { client: place.get("client").to_owned(), deal, stage: stage.name.clone(), custom }
-    }
-
-    async fn look_at_clients(
-        &self,
-        access: &Access,
-        new: &NewImport,
-        sheet: &Sheet,
-        (columns, fields): (&HashMap<String, usize>, &[custom_field::Model]),
-    ) -> Result<Looked> {
-        let mut there = HashMap::new();
-        let emails = sheet.rows.iter().map(|row| Place { row, sheet, columns, fields, wrong: Vec::new() });
-        let emails: Vec<String> = emails.filter_map(|place| email_key(place.get("email"))).collect();
-        for piece in emails.chunks(PIECE) {
-            // Also those that the caller may not see: an address is an organization's once.
-            let known = client::Entity::find()
-                .filter(client::COLUMN.org_id.eq(access.org.id))
-                .filter(client::COLUMN.deleted_at.is_null())
-                .filter(client::COLUMN.email_key.is_in(piece.iter().cloned()));
-            for row in known.all(self.db.conn()).await? {
-                there.insert(row.email_key.clone().unwrap_or_default(), row);
-            }
-        }
-        let mut looked = Looked { rows: Rows::Clients(Vec::new()), faults: Vec::new(), failed: 0, skipped: 0 };
-        let (mut rows, mut seen) = (Vec::new(), HashSet::new());
-        for row in &sheet.rows {
-            let mut place = Place { row, sheet, columns, fields, wrong: Vec::new() };
-            let custom = place.custom();
-            let cell = |field: &str| place.get(field).to_owned();
-            let new_client = NewClient {
-                name: cell("name"),
-                email: cell("email"),
-                phone: cell("phone"),
-                website: cell("website"),
-                address: cell("address"),
-                tax_id: cell("tax_id"),
-                notes: cell("notes"),
-                owner_id: None,
-                custom: BTreeMap::new(),
-            };
-            if let Err(report) = new_client.validate() {
-                place.refused(report.into());
-            }
-            let key = email_key(&new_client.email);
-            let twice = key.as_ref().is_some_and(|key| !seen.insert(key.clone()));
-            let known = key.and_then(|key| there.get(&key).cloned());
-            let mine = |known: &client::Model| {
-                access.may_with(Permission::ClientUpdate, known.owner_id, known.created_by).is_ok()
-            };
-            let taken = match (&known, new.on_duplicate) {
-                _ if twice => Some("An earlier row has this address."),
-                (Some(_), OnDuplicate::Error) => Some("A client has this address."),
-                (Some(known), OnDuplicate::Update) if !mine(known) => Some("A client has this address."),
-                _ => None,
-            };
-            if let Some(message) = taken {
-                place.wrong.push(place.fault("email", "duplicate", message));
-            }
-            if !place.wrong.is_empty() {
-                looked.failed += 1;
-                looked.faults.append(&mut place.wrong);
-                looked.faults.truncate(MOST_FAULTS);
-            } else if known.is_some() && new.on_duplicate == OnDuplicate::Skip {
-                looked.skipped += 1;
-            } else {
-                rows.push(ClientRow { new: new_client, custom, there: known });
-            }
-        }
-        looked.rows = Rows::Clients(rows);
-        Ok(looked)
-    }
-
     /// Stores a piece of deals, with the clients that are not there yet.
     async fn take_deals(
         &self,
@@ -381,7 +70,7 @@ impl SqlDeals {
             }
             access.may(Permission::ClientCreate)?;
             let new = NewClient { name: name.to_owned(), ..NewClient::default() };
-            let row = new_client(access, &new, import, now);
+            let row = new_client(access, &new, access.member.id, import, now);
             let row = client::ActiveModel { id: NotSet, ..row.into() }.reset_all().insert(conn).await?;
             clients.insert(key, row);
         }
@@ -403,6 +92,7 @@ impl SqlDeals {
                 position: at_the_end(now, number),
                 search_text: search_text(&row.deal.title, &code, client),
                 code,
+                stage_entered_at: now,
                 created_at: now,
                 updated_at: now,
                 import_id: Some(import),
@@ -460,7 +150,7 @@ impl SqlDeals {
         let (mut added, mut one_by_one, mut changed) = (Vec::new(), 0, 0);
         for row in rows {
             let Some(there) = &row.there else {
-                let mut model = new_client(access, &row.new, import, now);
+                let mut model = new_client(access, &row.new, row.owner, import, now);
                 model.custom.clone_from(&row.custom.stored);
                 let model = client::ActiveModel { id: NotSet, ..model.into() }.reset_all();
                 if row.custom.stored.is_empty() {
@@ -507,7 +197,7 @@ impl SqlDeals {
         let people = self.members_as_people(self.db.conn(), rows.iter().map(|row| row.created_by)).await?;
         let show = |row: import::Model| {
             let mut errors: Vec<Fault> = serde_json::from_str(&row.errors).unwrap_or_default();
-            errors.truncate(SHOWN_FAULTS);
+            errors.truncate(SHOWN);
             Import {
                 id: row.id,
                 kind: row.kind,
@@ -518,6 +208,8 @@ impl SqlDeals {
                 updated: row.updated,
                 skipped: row.skipped,
                 failed: row.failed,
+                kept: row.kept,
+                kept_rows: Vec::new(),
                 errors,
                 created_by: people.get(row.created_by),
                 created_at: row.created_at,
@@ -527,55 +219,138 @@ impl SqlDeals {
         Ok(rows.into_iter().map(show).collect())
     }
 
-    async fn show_import(&self, row: import::Model) -> Result<Import> {
-        self.show_imports(vec![row]).await?.pop().ok_or(Error::NotFound("import"))
+    /// An import with the rows that stayed when it was taken back, as far as the caller may see them.
+    async fn show_import(&self, access: &Access, row: import::Model) -> Result<Import> {
+        let conn = self.db.conn();
+        let (id, has_kept) = (row.id, row.kept > 0);
+        let mut shown = self.show_imports(vec![row]).await?.pop().ok_or(Error::NotFound("import"))?;
+        if has_kept {
+            let deals = access.deals().filter(deal::COLUMN.import_id.eq(id)).order_by_asc(deal::Column::Id);
+            let clients = access.clients().filter(client::COLUMN.import_id.eq(id)).order_by_asc(client::Column::Id);
+            let deal =
+                |row: deal::Model| Node { model: "deal", id: row.id.0, label: format!("{} - {}", row.code, row.title) };
+            let client = |row: client::Model| Node { model: "client", id: row.id.0, label: row.name };
+            let deals = deals.limit(SHOWN as u64).all(conn).await?.into_iter().map(deal);
+            let clients = clients.limit(SHOWN as u64).all(conn).await?.into_iter().map(client);
+            shown.kept_rows = deals.chain(clients).take(SHOWN).collect();
+        }
+        Ok(shown)
     }
 
     async fn import_row(&self, access: &Access, id: ImportId) -> Result<import::Model> {
-        let found = import::Entity::find_by_id(id).filter(import::COLUMN.org_id.eq(access.org.id));
+        let found = imports_of(access).filter(import::COLUMN.id.eq(id));
         found.one(self.db.conn()).await?.ok_or(Error::NotFound("import"))
     }
 
-    /// Says what became of an import, in a transaction of its own.
-    async fn note_import(&self, row: &import::Model) -> Result<()> {
-        self.act(|tx| async move {
-            let row = import::ActiveModel::from(import::Model { updated_at: self.now(), ..row.clone() });
-            import::Entity::update(row.reset_all()).exec_without_returning(tx.conn()).await?;
-            Ok::<_, Error>(())
-        })
-        .await
+    /// The import that was begun with this key; none where there was none, or where it broke off.
+    async fn begun_before(
+        &self,
+        conn: &impl ConnectionTrait,
+        (caller, access): (&Caller, &Access),
+        once: &Once,
+    ) -> Result<Option<import::Model>> {
+        let realm = access.realm();
+        let Some(answer) = once.before(conn, &realm, caller, self.now()).await? else { return Ok(None) };
+        let id = answer["id"].as_i64().map(ImportId).ok_or(Error::NotFound("import"))?;
+        match import::Entity::find_by_id(id).one(conn).await? {
+            Some(row) if row.status == ImportStatus::Running => {
+                let detail = "A request with this Idempotency-Key is being done.";
+                Err(KernelError::new(Kind::Conflict, "idempotency_in_progress", detail).into())
+            }
+            Some(row) if row.status != ImportStatus::Failed => Ok(Some(row)),
+            _ => {
+                once.forget(conn, &realm, caller).await?;
+                Ok(None)
+            }
+        }
     }
 
-    /// Stores what was looked at, piece by piece.
+    /// Stores what was looked at, piece by piece, and says with each how far it has come.
     async fn take(&self, caller: &Caller, org: OrganizationId, row: &mut import::Model, rows: &Rows) -> Result<()> {
         let id = row.id;
         match rows {
             Rows::Deals(rows) => {
                 for piece in rows.chunks(PIECE) {
+                    let (known, now) = (row.updated_at, self.now());
                     let added = self.act(|tx| async move {
                         let access = self.enter_to(tx.conn(), caller, org, Permission::ImportRun).await?;
-                        self.take_deals(tx.conn(), &access, id, piece).await
+                        let added = self.take_deals(tx.conn(), &access, id, piece).await?;
+                        advance(tx.conn(), id, known, now, (added, 0)).await?;
+                        Ok::<_, Error>(added)
                     });
                     row.created += i64::try_from(added.await?).unwrap_or_default();
+                    row.updated_at = now;
                 }
             }
             Rows::Clients(rows) => {
                 for piece in rows.chunks(PIECE) {
+                    let (known, now) = (row.updated_at, self.now());
                     let counts = self.act(|tx| async move {
                         let access = self.enter_to(tx.conn(), caller, org, Permission::ImportRun).await?;
-                        self.take_clients(tx.conn(), (caller, &access), id, piece).await
+                        let counts = self.take_clients(tx.conn(), (caller, &access), id, piece).await?;
+                        advance(tx.conn(), id, known, now, counts).await?;
+                        Ok::<_, Error>(counts)
                     });
                     let (added, changed) = counts.await?;
                     row.created += i64::try_from(added).unwrap_or_default();
                     row.updated += i64::try_from(changed).unwrap_or_default();
+                    row.updated_at = now;
                 }
             }
         }
         Ok(())
     }
 
+    /// Says that all of an import is stored.
+    async fn finish(&self, caller: &Caller, access: &Access, row: &import::Model) -> Result<()> {
+        let detail = &vec![
+            ("file_name", row.file_name.clone().into()),
+            ("created", row.created.into()),
+            ("updated", row.updated.into()),
+        ];
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            advance(conn, row.id, row.updated_at, self.now(), (0, 0)).await?;
+            let sql = "UPDATE deals_import SET status = 'done' WHERE id = $1";
+            run(conn, sql, [row.id.into()]).await?;
+            self.noted(conn, (caller, access), "deals.import", ("import", row.id.0), detail.clone()).await
+        })
+        .await
+    }
+
+    /// Takes back all of an import that broke off.
+    async fn break_off(&self, org: OrganizationId, id: ImportId) -> Result<()> {
+        self.take_back(org, id).await?;
+        self.act(|tx| async move {
+            let sql = "UPDATE deals_import SET status = 'failed', created = 0, updated_at = $1 \
+                       WHERE id = $2 AND status = 'running'";
+            run(tx.conn(), sql, [self.now().into(), id.into()]).await.map(|_| ())
+        })
+        .await
+    }
+
+    /// Takes back the imports that were broken off because their server has gone.
+    pub(super) async fn break_off_stalled(&self) -> Result<()> {
+        let now = self.now();
+        let stalled = import::Entity::find()
+            .filter(Expr::cust("deals_import.status = 'running'"))
+            .filter(import::COLUMN.updated_at.lt(now - STALLED))
+            .order_by_asc(import::Column::Id);
+        for row in stalled.all(self.db.conn()).await? {
+            // From now on whoever still reads it in, slowly, cannot go on.
+            let row = &row;
+            let claimed = self.act(|tx| async move { advance(tx.conn(), row.id, row.updated_at, now, (0, 0)).await });
+            match claimed.await {
+                Ok(()) => self.break_off(row.org_id, row.id).await?,
+                Err(Error::IllegalTransition(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// Takes back what came with an import, but for what somebody has changed since; gives how many rows stayed.
-    async fn take_back(&self, caller: &Caller, org: OrganizationId, id: ImportId) -> Result<i64> {
+    async fn take_back(&self, org: OrganizationId, id: ImportId) -> Result<i64> {
         let untouched = "org_id = $1 AND import_id = $2 AND updated_at = created_at AND deleted_at IS NULL";
         let deals = format!(
             "DELETE FROM deals_deal WHERE id IN (SELECT d.id FROM deals_deal d WHERE {} \
@@ -599,10 +374,7 @@ impl SqlDeals {
         );
         for sql in [&deals, &clients] {
             loop {
-                let gone = self.act(|tx| async move {
-                    self.enter_to(tx.conn(), caller, org, Permission::ImportRun).await?;
-                    run(tx.conn(), sql.as_str(), [org.into(), id.into()]).await
-                });
+                let gone = self.act(|tx| async move { run(tx.conn(), sql.as_str(), [org.into(), id.into()]).await });
                 if gone.await? == 0 {
                     break;
                 }
@@ -614,7 +386,42 @@ impl SqlDeals {
     }
 }
 
-fn new_client(access: &Access, new: &NewClient, import: ImportId, now: guildhall_kernel::Timestamp) -> client::Model {
+/// Says how far an import has come, in the transaction that has brought it there; refused where somebody has begun
+/// to take it back.
+async fn advance(
+    conn: &impl ConnectionTrait,
+    id: ImportId,
+    known: Timestamp,
+    now: Timestamp,
+    (created, updated): (u64, u64),
+) -> Result<()> {
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let sql = "UPDATE deals_import SET created = created + $1, updated = updated + $2, updated_at = $3 \
+               WHERE id = $4 AND status = 'running' AND updated_at = $5";
+    let values = [count(created).into(), count(updated).into(), now.into(), id.into(), known.into()];
+    match run(conn, sql, values).await? {
+        0 => Err(Error::IllegalTransition("It is being taken back.")),
+        _ => Ok(()),
+    }
+}
+
+/// The imports that the caller may know of: their own, and those of people whose rows they see.
+fn imports_of(access: &Access) -> Select<import::Entity> {
+    let by = |kind: ImportKind, permission: Permission| {
+        let all = Condition::all().add(import::COLUMN.kind.eq(kind));
+        match access.reached_members(permission) {
+            None => all,
+            Some(members) => all.add(import::COLUMN.created_by.is_in(members)),
+        }
+    };
+    let known = Condition::any()
+        .add(import::COLUMN.created_by.eq(access.member.id))
+        .add(by(ImportKind::Deals, Permission::DealRead))
+        .add(by(ImportKind::Clients, Permission::ClientRead));
+    import::Entity::find().filter(import::COLUMN.org_id.eq(access.org.id)).filter(known)
+}
+
+fn new_client(access: &Access, new: &NewClient, owner: MemberId, import: ImportId, now: Timestamp) -> client::Model {
     let mut row = client::Model {
         id: ClientId(0),
         org_id: access.org.id,
@@ -628,7 +435,7 @@ fn new_client(access: &Access, new: &NewClient, import: ImportId, now: guildhall
         address: new.address.clone(),
         tax_id: new.tax_id.trim().to_owned(),
         notes: new.notes.clone(),
-        owner_id: access.member.id,
+        owner_id: owner,
         created_by: access.member.id,
         search_text: String::new(),
         archived_at: None,
@@ -672,19 +479,24 @@ impl Exchange for SqlDeals {
         new: NewImport,
         once: Option<Once>,
     ) -> Result<Made<Import>> {
-        let access = self.enter_to(self.db.conn(), caller, org, Permission::ImportRun).await?;
-        let realm = &access.realm();
+        let access = &self.enter_to(self.db.conn(), caller, org, Permission::ImportRun).await?;
+        let act = (caller, access);
         let once = &once;
-        if let Some(once) = once {
-            let before =
-                self.act(|tx| async move { Ok::<_, Error>(once.before(tx.conn(), realm, caller, self.now()).await?) });
-            if let Some(answer) = before.await? {
-                return Ok(Made::Before(answer));
-            }
+        let before = self
+            .act(|tx| async move {
+                match once {
+                    Some(once) => self.begun_before(tx.conn(), act, once).await,
+                    None => Ok(None),
+                }
+            })
+            .await?;
+        if let Some(row) = before {
+            let shown = serde_json::to_value(self.show_import(access, row).await?).map_err(KernelError::internal)?;
+            return Ok(Made::Before(shown));
         }
         let given = new.clone();
         let sheet = tokio::task::spawn_blocking(move || sheet::read(&given)).await.map_err(KernelError::internal)??;
-        let looked = self.look(&access, &new, &sheet).await?;
+        let looked = self.look(access, &new, &sheet).await?;
         let refused = looked.failed > 0 && new.mode == ImportMode::Atomic;
         let status = match (new.dry_run, refused) {
             (true, _) => ImportStatus::Checked,
@@ -704,46 +516,51 @@ impl Exchange for SqlDeals {
             updated: Set(0),
             skipped: Set(count(looked.skipped)),
             failed: Set(count(looked.failed)),
+            kept: Set(0),
             errors: Set(serde_json::to_string(&looked.faults).map_err(KernelError::internal)?),
             created_by: Set(access.member.id),
             created_at: Set(now),
             updated_at: Set(now),
         };
-        let mut row = self.act(|tx| async move { Ok::<_, Error>(row.clone().insert(tx.conn()).await?) }).await?;
-        if status == ImportStatus::Running {
-            if let Err(error) = self.take(caller, org, &mut row, &looked.rows).await {
-                self.take_back(caller, org, row.id).await?;
-                row.status = ImportStatus::Failed;
-                row.created = 0;
-                self.note_import(&row).await?;
+        let begun = self
+            .act(|tx| async move {
+                let conn = tx.conn();
+                if let Some(once) = once
+                    && let Some(row) = self.begun_before(conn, act, once).await?
+                {
+                    return Ok((row, false));
+                }
+                let row = row.clone().insert(conn).await?;
+                if let Some(once) = once {
+                    let begun = serde_json::json!({ "id": row.id });
+                    once.after(conn, &access.realm(), caller, &begun, self.now()).await?;
+                }
+                Ok::<_, Error>((row, true))
+            })
+            .await?;
+        let (mut row, is_new) = begun;
+        if !is_new {
+            let shown = serde_json::to_value(self.show_import(access, row).await?).map_err(KernelError::internal)?;
+            return Ok(Made::Before(shown));
+        }
+        if row.status == ImportStatus::Running {
+            let taken = match self.take(caller, org, &mut row, &looked.rows).await {
+                Ok(()) => self.finish(caller, access, &row).await,
+                broken => broken,
+            };
+            if let Err(error) = taken {
+                self.break_off(org, row.id).await?;
                 return Err(error);
             }
-            row.status = ImportStatus::Done;
-            self.note_import(&row).await?;
         }
-        let detail = &vec![
-            ("file_name", row.file_name.clone().into()),
-            ("created", row.created.into()),
-            ("updated", row.updated.into()),
-        ];
-        let (access, id) = (&access, row.id.0);
-        let import = self.show_import(row).await?;
-        let shown = &import;
-        self.act(|tx| async move {
-            self.noted(tx.conn(), (caller, access), "deals.import", ("import", id), detail.clone()).await?;
-            if let Some(once) = once {
-                once.after(tx.conn(), realm, caller, shown, self.now()).await?;
-            }
-            Ok::<_, Error>(())
-        })
-        .await?;
-        Ok(Made::New(import))
+        let row = self.import_row(access, row.id).await?;
+        Ok(Made::New(self.show_import(access, row).await?))
     }
 
     async fn imports(&self, caller: &Caller, org: OrganizationId, page: PageQuery) -> Result<Page<Import>> {
         let conn = self.db.conn();
         let access = self.enter_to(conn, caller, org, Permission::ImportRun).await?;
-        let select = import::Entity::find().filter(import::COLUMN.org_id.eq(access.org.id));
+        let select = imports_of(&access);
         let ordering = Ordering { fields: &[("id", import::Column::Id)], usual: "-id", id: import::Column::Id };
         let page = Page::<import::Model>::fetch(select, &ordering, &page, conn).await?;
         let (rows, page) = page.take();
@@ -753,7 +570,7 @@ impl Exchange for SqlDeals {
 
     async fn find_import(&self, caller: &Caller, org: OrganizationId, id: ImportId) -> Result<Import> {
         let access = self.enter_to(self.db.conn(), caller, org, Permission::ImportRun).await?;
-        self.show_import(self.import_row(&access, id).await?).await
+        self.show_import(&access, self.import_row(&access, id).await?).await
     }
 
     async fn import_errors(&self, caller: &Caller, org: OrganizationId, id: ImportId) -> Result<Table> {
@@ -764,19 +581,29 @@ impl Exchange for SqlDeals {
 
     async fn revert_import(&self, caller: &Caller, org: OrganizationId, id: ImportId) -> Result<Import> {
         let access = self.enter_to(self.db.conn(), caller, org, Permission::ImportRun).await?;
-        let mut row = self.import_row(&access, id).await?;
+        let row = self.import_row(&access, id).await?;
+        if row.created_by != access.member.id {
+            let permission = match row.kind {
+                ImportKind::Clients => Permission::ClientDelete,
+                ImportKind::Deals => Permission::DealDelete,
+            };
+            access.may_with(permission, row.created_by, row.created_by)?;
+        }
         if row.status != ImportStatus::Done {
             return Err(Error::IllegalTransition("Only what was read in is taken back."));
         }
-        row.failed = self.take_back(caller, org, id).await?;
-        row.status = ImportStatus::Reverted;
-        self.note_import(&row).await?;
-        let (access, kept) = (&access, row.failed);
+        let kept = self.take_back(org, id).await?;
+        let access = &access;
         self.act(|tx| async move {
+            let sql = "UPDATE deals_import SET status = 'reverted', kept = $1, updated_at = $2 \
+                       WHERE id = $3 AND status = 'done'";
+            if run(tx.conn(), sql, [kept.into(), self.now().into(), id.into()]).await? == 0 {
+                return Err(Error::IllegalTransition("Only what was read in is taken back."));
+            }
             let detail = vec![("kept", kept.into())];
             self.noted(tx.conn(), (caller, access), "deals.revert_import", ("import", id.0), detail).await
         })
         .await?;
-        self.show_import(row).await
+        self.show_import(access, self.import_row(access, id).await?).await
     }
 }

@@ -3,8 +3,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use guildhall_deals::{
-    Amount, Clients, CustomFields, Customized, DealPatch, Deals, Exchange, Filter, Format, Import, ImportKind,
-    ImportMode, ImportStatus, NewClient, NewImport, OnDuplicate, OrganizationId, Table,
+    Amount, Clients, Closing, CustomFields, Customized, DealPatch, DealStatus, Deals, Exchange, Filter, Format, Import,
+    ImportKind, ImportMode, ImportStatus, NewClient, NewDeal, NewImport, NewPipeline, OnDuplicate, OrganizationId,
+    Pipelines, Table,
 };
 use guildhall_kernel::{IfMatch, idempotency::Made, idempotency::Once};
 
@@ -188,7 +189,9 @@ async fn what_was_read_in_is_taken_back_but_for_what_somebody_changed() {
     harness.change_deal(&person(1), org, at, patch, IfMatch::default()).await.unwrap();
     assert_eq!(code(harness.revert_import(&person(2), org, done.id).await), "not_granted");
     let reverted = harness.revert_import(&person(1), org, done.id).await.unwrap();
-    assert_eq!((reverted.status, reverted.failed), (ImportStatus::Reverted, 2), "the deal and its client");
+    assert_eq!((reverted.status, reverted.kept), (ImportStatus::Reverted, 2), "the deal and its client");
+    let kept: Vec<_> = reverted.kept_rows.iter().map(|row| (row.model, row.label.as_str())).collect();
+    assert_eq!(kept, [("deal", "DLID0001 - deal 0"), ("client", "client 0")]);
     assert_eq!((harness.rows("deals_deal").await, harness.rows("deals_client").await), (1, 1));
     assert_eq!(code(harness.revert_import(&person(1), org, done.id).await), "illegal_transition");
     let client = harness.client_of(1, org, "x").await.id;
@@ -200,6 +203,22 @@ async fn what_is_written_out_is_no_formula_and_comes_back_as_it_was() {
     let harness = deals().await;
     let (org, other) = (harness.org().await, harness.org_of(1, "Other").await);
     let client = harness.client_of(1, org, "=HYPERLINK(\"x\")").await.id;
+    for org in [org, other] {
+        harness.join(org, 2, "salesperson", None).await;
+        let new = NewPipeline { name: "Second".into(), is_default: false, stages: Vec::new() };
+        harness.create_pipeline(&person(1), org, new).await.unwrap();
+    }
+    let elsewhere = NewDeal {
+        pipeline_id: Some(harness.pipelines(&person(1), org, page()).await.unwrap().results[1].id),
+        owner_id: Some(guildhall_kernel::UserId(2)),
+        description: "  Two\nlines \n".into(),
+        ..deal(client, "elsewhere", "7")
+    };
+    harness.create_deal(&person(1), org, None, elsewhere, None).await.unwrap();
+    let lost = harness.create_deal(&person(1), org, None, deal(client, "lost", "7"), None).await;
+    let closing = Closing { reason: "too dear".into() };
+    let at = made(lost.unwrap()).id.into();
+    harness.close_deal(&person(1), org, at, DealStatus::Lost, closing).await.unwrap();
     for (title, value) in
         [("+1 more", "10"), ("@home", "20.50"), ("-5.00", "1"), ("'=quoted", "2"), ("two, \"three\"", "3")]
     {
@@ -214,17 +233,18 @@ async fn what_is_written_out_is_no_formula_and_comes_back_as_it_was() {
     }
     assert!(out.contains(",-5.00,"), "a number stays one: {out}");
     let done = import(&harness, other, table(ImportKind::Deals, out.clone())).await;
-    assert_eq!((done.status, done.created), (ImportStatus::Done, 5), "{:?}", done.errors);
-    let mut titles = (harness.titles(1, org, &[]).await, harness.titles(1, other, &[]).await);
-    titles.0.sort();
-    titles.1.sort();
-    assert_eq!(titles.0, titles.1);
+    assert_eq!((done.status, done.created), (ImportStatus::Done, 7), "{:?}", done.errors);
+    let again = text(harness.export_deals(&person(1), other, Filter::default(), Format::Csv).await.unwrap()).await;
+    let lines = |table: &str| {
+        let without_moment = |line: &str| line.rsplit_once(',').map(|(line, _)| line.to_owned());
+        table.lines().map(|line| without_moment(line).unwrap_or(line.to_owned())).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&again), lines(&out), "all that a table says of deals that nobody has paid for comes back");
     let filtered = Filter::new([("currency", "USD"), ("value__gte", "10")]);
     let out = text(harness.export_deals(&person(1), org, filtered, Format::Csv).await.unwrap()).await;
     assert_eq!(out.lines().count(), 3);
     let clients = text(harness.export_clients(&person(1), org, Filter::default(), Format::Csv).await.unwrap()).await;
     assert!(clients.contains("\"'=HYPERLINK(\"\"x\"\")\""), "{clients}");
-    harness.join(org, 2, "salesperson", None).await;
     assert_eq!(
         code(harness.export_deals(&person(2), org, Filter::default(), Format::Csv).await.map(|_| ())),
         "not_granted"
@@ -351,4 +371,106 @@ async fn a_table_wins_no_deals_for_those_who_may_not() {
     let refused = made(harness.import(&person(2), org, file(), None).await.unwrap());
     assert_eq!((refused.status, refused.errors[0].code.as_str()), (ImportStatus::Refused, "not_granted"));
     assert_eq!(import(&harness, org, file()).await.status, ImportStatus::Done);
+}
+
+#[tokio::test]
+async fn an_import_whose_server_is_gone_is_taken_back_and_can_be_sent_again() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let once = || Some(Once::new("k", &[b"same"]).unwrap());
+    let new = || table(ImportKind::Deals, "title,client\na,x\nb,x\n");
+    let done = made(harness.import(me, org, new(), once()).await.unwrap());
+    // As it is while its pieces are stored.
+    harness.sql("UPDATE deals_import SET status = 'running'").await.unwrap();
+    assert_eq!(code(harness.import(me, org, new(), once()).await), "idempotency_in_progress");
+    guildhall_kernel::job::Job::run(&harness.deals).await.unwrap();
+    assert_eq!(harness.rows("deals_deal").await, 2, "it may still be going on");
+    harness.pass(std::time::Duration::from_secs(301));
+    guildhall_kernel::job::Job::run(&harness.deals).await.unwrap();
+    let broken = harness.find_import(me, org, done.id).await.unwrap();
+    assert_eq!((broken.status, broken.created), (ImportStatus::Failed, 0));
+    assert_eq!((harness.rows("deals_deal").await, harness.rows("deals_client").await), (0, 0));
+    let again = made(harness.import(me, org, new(), once()).await.unwrap());
+    assert_eq!((again.status, again.created), (ImportStatus::Done, 2));
+    assert!(again.id > done.id);
+}
+
+#[tokio::test]
+async fn what_breaks_off_in_a_later_piece_leaves_nothing() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let rows: String = (0..700).map(|n| format!("deal {n},client\n")).collect();
+    // Only the second piece meets it.
+    harness.refuse("deals_deal", "title = 'deal 600'").await;
+    let once = || Some(Once::new("k", &[b"same"]).unwrap());
+    let new = || table(ImportKind::Deals, format!("title,client\n{rows}"));
+    assert!(harness.import(me, org, new(), once()).await.is_err());
+    let all = harness.imports(me, org, page()).await.unwrap().results;
+    assert_eq!((all[0].status, all[0].created), (ImportStatus::Failed, 0));
+    assert_eq!((harness.rows("deals_deal").await, harness.rows("deals_client").await), (0, 0));
+}
+
+#[tokio::test]
+async fn two_who_send_a_table_at_once_with_one_key_read_it_once() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let rows: String = (0..1500).map(|n| format!("deal {n},client\n")).collect();
+    let send = || {
+        let new = table(ImportKind::Deals, format!("title,client\n{rows}"));
+        harness.import(me, org, new, Some(Once::new("k", &[b"same"]).unwrap()))
+    };
+    let (one, other) = tokio::join!(send(), send());
+    let codes = [one, other].map(|outcome| match outcome {
+        Ok(Made::New(_)) => "new".to_owned(),
+        Ok(Made::Before(_)) => "before".to_owned(),
+        Err(error) => code::<()>(Err(error)),
+    });
+    assert_eq!(codes.iter().filter(|code| *code == "new").count(), 1, "{codes:?}");
+    assert!(
+        codes.iter().all(|code| ["new", "before", "idempotency_in_progress"].contains(&code.as_str())),
+        "{codes:?}"
+    );
+    assert_eq!(harness.rows("deals_deal").await, 1500);
+}
+
+#[tokio::test]
+async fn what_others_read_in_is_known_to_those_who_see_their_rows() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    harness.join(org, 2, "sales_manager", None).await;
+    let theirs = import(&harness, org, table(ImportKind::Deals, "title,client\na,x\n")).await;
+    assert_eq!(harness.imports(&person(2), org, page()).await.unwrap().count, 0);
+    assert_eq!(code(harness.find_import(&person(2), org, theirs.id).await), "not_found");
+    assert_eq!(code(harness.import_errors(&person(2), org, theirs.id).await.map(|_| ())), "not_found");
+    assert_eq!(code(harness.revert_import(&person(2), org, theirs.id).await), "not_found");
+    let own = harness.import(&person(2), org, table(ImportKind::Deals, "title,client\nb,y\n"), None).await;
+    let own = made(own.unwrap()).id;
+    assert_eq!(harness.imports(&person(2), org, page()).await.unwrap().count, 1);
+    assert_eq!(harness.imports(me, org, page()).await.unwrap().count, 2);
+    assert_eq!(harness.revert_import(me, org, own).await.unwrap().status, ImportStatus::Reverted);
+}
+
+#[tokio::test]
+async fn owners_are_named_by_their_usernames_and_columns_can_be_passed_over() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    harness.join(org, 2, "salesperson", None).await;
+    let name = "PERSON-2";
+    let file = format!("title,client,owner\na,x,{name}\nb,x,nobody\n");
+    let refused = import(&harness, org, table(ImportKind::Deals, file.clone())).await;
+    let told: Vec<_> = refused.errors.iter().map(|fault| (fault.line, fault.field.as_str())).collect();
+    assert_eq!(told, [(3, "owner")]);
+    let mapping = [("owner".to_owned(), String::new())].into();
+    let over = NewImport { mapping, ..table(ImportKind::Deals, file) };
+    assert_eq!(import(&harness, org, over).await.created, 2);
+    let file = format!("title,client,owner\nc,x,{name}\n");
+    assert_eq!(import(&harness, org, table(ImportKind::Deals, file)).await.created, 1);
+    assert_eq!(harness.titles(2, org, &[]).await, ["c"]);
+    let clients = table(ImportKind::Clients, format!("name,owner\nz,{name}\n"));
+    assert_eq!(import(&harness, org, clients.clone()).await.created, 1);
+    let seen = harness.clients(&person(2), org, Filter::default(), page()).await.unwrap().results;
+    assert_eq!(seen.iter().map(|client| client.name.as_str()).collect::<Vec<_>>(), ["z"]);
+    harness.join(org, 3, "sales_manager", None).await;
+    let refused = made(harness.import(&person(3), org, clients, None).await.unwrap());
+    assert_eq!((refused.status, refused.errors[0].code.as_str()), (ImportStatus::Refused, "not_granted"));
 }

@@ -23,7 +23,7 @@ use guildhall_kernel::{
     testing::{TestDb, fake_directory},
     web::{Post, Unreached},
 };
-use sea_orm::{ConnectionTrait, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use sea_orm_migration::MigrationTrait;
 
 /// The people of the host: ids 1 to 60, in a table that the crate has never heard of.
@@ -129,6 +129,18 @@ impl Harness {
 
     pub(crate) async fn sql(&self, sql: &str) -> Result<(), DbErr> {
         self.db.write(|tx| async move { tx.conn().execute_unprepared(sql).await.map(|_| ()) }).await
+    }
+
+    /// From now on no row comes into a table of which this holds: `title = 'x'`.
+    pub(crate) async fn refuse(&self, table: &str, condition: &str) {
+        let sql = match self.db.backend() {
+            DbBackend::Sqlite => format!(
+                "CREATE TRIGGER refused_{table} BEFORE INSERT ON {table} WHEN NEW.{condition} \
+                 BEGIN SELECT RAISE(ABORT, 'refused'); END"
+            ),
+            _ => format!("ALTER TABLE {table} ADD CONSTRAINT refused CHECK (NOT ({condition})) NOT VALID"),
+        };
+        self.sql(&sql).await.unwrap();
     }
 
     /// Lets time go by.

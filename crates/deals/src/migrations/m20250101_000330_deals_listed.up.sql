@@ -1,0 +1,2 @@
+CREATE INDEX deals_deal_listed ON deals_deal (org_id, owner_id, stage_id, number)
+    WHERE deleted_at IS NULL AND archived_at IS NULL;
