@@ -136,7 +136,14 @@ async fn an_organization_does_not_exist_for_others_and_lends_them_nothing() {
                 if ids == &crossed && !beneath {
                     continue;
                 }
-                for query in ["", "?purge=true&q=xylo"] {
+                let known = &item[method.as_str().to_lowercase()]["parameters"];
+                let takes = |name: &str| known.as_array().unwrap().iter().any(|parameter| parameter["name"] == name);
+                let query = match (takes("purge"), takes("filter")) {
+                    (true, _) => "?purge=true",
+                    (_, true) => "?q=xylo",
+                    _ => "?",
+                };
+                for query in ["", query] {
                     let before = rows().await;
                     let path = filled(path, ids);
                     let request =
@@ -205,4 +212,90 @@ async fn an_organization_does_not_exist_for_others_and_lends_them_nothing() {
         async move { sea_orm::ConnectionTrait::execute_unprepared(tx.conn(), &wrong).await.map(|_| ()) }
     });
     assert!(wrong.await.is_err());
+}
+
+/// Somebody new who is in an organization, in a role that it began with.
+async fn colleague(server: &TestServer, owner: &str, org: i64, role: &str) -> String {
+    let token = bearer(&server.newcomer(role).await);
+    let id = server.get("/api/auth/me/", &token).await.json()["id"].clone();
+    let roles = server.get(&format!("{ORGS}{org}/roles/"), owner).await.json();
+    let role = roles["results"].as_array().unwrap().iter().find(|found| found["key"] == role).unwrap()["id"].clone();
+    let joined = server.post(&format!("{ORGS}{org}/members/"), owner, json!({"user_id": id, "role_id": role})).await;
+    assert_eq!(joined.status, 201, "{}", joined.text);
+    token
+}
+
+/// What somebody finds who asks each route for what is there; the rows stay as they are where they are refused.
+async fn walk(server: &TestServer, token: &str, ids: &BTreeMap<&'static str, i64>) -> Vec<(Method, String, u16)> {
+    let rows = async || {
+        let mut rows = server.rows().await;
+        rows.remove("accounts_throttle");
+        rows
+    };
+    let document = serde_json::to_value(document()).unwrap();
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        if !path.starts_with(ORGS) || !path.contains("{org}") {
+            continue;
+        }
+        for method in item.as_object().unwrap().keys() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let before = rows().await;
+            let request = server.request(method.clone(), &filled(path, ids)).header("authorization", token);
+            let request = if method == Method::GET {
+                request
+            } else if ["/imports/", "/files/", "/receipt/"].iter().any(|end| path.ends_with(end)) {
+                request.multipart(form("x"))
+            } else {
+                request.json(&body(ids, path))
+            };
+            let answer = server.send(request).await;
+            let status = answer.status.as_u16();
+            if status >= 400 {
+                assert_eq!(rows().await, before, "{method} {path}: {}", answer.text);
+            }
+            found.push((method, path.clone(), status));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn whoever_only_looks_changes_nothing() {
+    let server = TestServer::start().await;
+    let anna = bearer(&server.newcomer("anna").await);
+    let ids = furnished(&server, &anna, SECRET).await;
+    let viewer = colleague(&server, &anna, ids["org"], "viewer").await;
+    let mut forbidden = 0;
+    for (method, path, status) in walk(&server, &viewer, &ids).await {
+        if method == Method::GET {
+            continue;
+        }
+        // A view of one's own is all that whoever looks may keep.
+        if path.ends_with("/views/") {
+            assert_eq!(status, 201, "{path}");
+            continue;
+        }
+        assert!([403, 404].contains(&status), "{method} {path}: {status}");
+        forbidden += usize::from(status == 403);
+    }
+    assert!(forbidden > 50, "{forbidden}");
+}
+
+#[tokio::test]
+async fn what_a_colleague_does_not_see_is_not_there_for_them() {
+    let server = TestServer::start().await;
+    let anna = bearer(&server.newcomer("anna").await);
+    let ids = furnished(&server, &anna, SECRET).await;
+    let seller = colleague(&server, &anna, ids["org"], "salesperson").await;
+    let mut asked = 0;
+    for (method, path, status) in walk(&server, &seller, &ids).await {
+        let within = ["client", "deal", "contact", "payment", "task", "line", "file", "import", "deletion"];
+        if within.iter().any(|name| path.contains(&format!("{{{name}}}"))) {
+            assert!([403, 404].contains(&status), "{method} {path}: {status}");
+            assert!(status == 404 || method != Method::GET || path.contains("import"), "{method} {path}: {status}");
+            asked += 1;
+        }
+    }
+    assert!(asked > 60, "{asked}");
 }

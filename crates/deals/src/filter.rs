@@ -7,8 +7,19 @@ use sea_orm::{
     sea_query::{Alias, Expr, ExprTrait, LikeExpr},
 };
 use serde::Deserialize;
+use utoipa::{
+    IntoParams,
+    openapi::{
+        Required,
+        path::{Parameter, ParameterBuilder, ParameterIn, ParameterStyle},
+        schema::{AdditionalProperties, ObjectBuilder},
+    },
+};
 
 use crate::{Amount, Currency, Day};
+
+/// What stands for all filters in the description of a list.
+pub(crate) const FILTER: &str = "filter";
 
 /// What belongs to pages, and is read elsewhere.
 const OF_PAGES: [&str; 5] = ["page", "page_size", "ordering", "count", "cursor"];
@@ -25,8 +36,10 @@ pub(crate) enum Holds {
     Number,
     /// One of some words.
     Word(&'static [&'static str]),
-    /// A code of letters.
-    Code,
+    /// A currency.
+    Currency,
+    /// A text, to the letter.
+    Text,
     /// An amount of the currency that another filter names.
     Money,
     /// A day.
@@ -40,6 +53,25 @@ pub(crate) struct Field<C> {
     pub(crate) name: &'static str,
     pub(crate) column: C,
     pub(crate) holds: Holds,
+}
+
+/// All filters are one parameter to the description, whose members are parameters of the address.
+impl IntoParams for Filter {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let anything = ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(true)));
+        let all = ParameterBuilder::new()
+            .name(FILTER)
+            .parameter_in(ParameterIn::Query)
+            .required(Required::False)
+            .description(Some(
+                "What the rows have to fulfil: `field=`, `field__in=` (with commas between), `field__gte=`, \
+                 `field__lte=`, `field__gt=`, `field__lt=`, `field__isnull=`. One that is not known is refused.",
+            ))
+            .style(Some(ParameterStyle::Form))
+            .explode(Some(true))
+            .schema(Some(anything));
+        vec![all.build()]
+    }
 }
 
 fn refused(name: &str, message: impl Into<String>) -> kernel::Error {
@@ -62,6 +94,14 @@ impl Filter {
     /// The value of a filter that the list reads by itself.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Refuses what only pages have.
+    pub(crate) fn for_all_rows(&self) -> kernel::Result<()> {
+        match OF_PAGES.iter().find(|name| self.get(name).is_some()) {
+            Some(name) => Err(refused(name, "A table has all of its rows, in the order of their numbers.")),
+            None => Ok(()),
+        }
     }
 
     /// A whole number that the list reads by itself.
@@ -101,7 +141,7 @@ impl Filter {
             };
             let read = |text: &str| self.read(field.holds, text).map_err(|message| refused(name, message));
             let column = field.column;
-            let ordered = !matches!(field.holds, Holds::Word(_) | Holds::Code);
+            let ordered = !matches!(field.holds, Holds::Word(_) | Holds::Currency | Holds::Text);
             all = all.add(match operator {
                 "" => column.eq(read(value)?),
                 "in" => {
@@ -132,7 +172,11 @@ impl Filter {
             Holds::Number => text.parse::<i64>().map(Value::from).map_err(|_| "A whole number is needed.".to_owned()),
             Holds::Word(words) if words.contains(&text) => Ok(text.into()),
             Holds::Word(words) => Err(format!("Choose from: {}.", words.join(", "))),
-            Holds::Code => Ok(text.into()),
+            Holds::Text => Ok(text.into()),
+            Holds::Currency => match Currency::from_code(text) {
+                Some(currency) => Ok(currency.to_string().into()),
+                None => Err("A currency of ISO 4217 like EUR is needed.".to_owned()),
+            },
             Holds::Money => {
                 let currency = self.get("currency").and_then(Currency::from_code);
                 let currency = currency.ok_or("Amounts are compared within one currency: name it with currency.")?;

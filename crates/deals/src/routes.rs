@@ -4,6 +4,7 @@ mod clients;
 mod custom;
 mod deals;
 mod exchange;
+mod known;
 mod lines;
 mod members;
 mod organizations;
@@ -17,15 +18,18 @@ mod work;
 
 use std::sync::Arc;
 
-use axum::extract::FromRef;
-use guildhall_kernel::{Auth, PublicUrl, Timestamp, file::Files};
+use axum::{
+    extract::FromRef,
+    response::{IntoResponse, Response},
+};
+use guildhall_kernel::{Auth, Json, PublicUrl, Tagged, Timestamp, file::Files};
 use serde::Deserialize;
 use utoipa::{IntoParams, openapi::OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    Clients, CustomFields, DealFiles, Deals, Exchange, Lines, Members, Organizations, Payments, Pipelines, Reports,
-    SqlDeals, Trash, Views, Webhooks, Work,
+    Clients, CustomFields, Deal, DealFiles, Deals, Exchange, Lines, Members, Organizations, Payments, Pipelines,
+    Reports, SqlDeals, Trash, Views, Webhooks, Work,
 };
 
 /// What the routes need.
@@ -107,7 +111,7 @@ pub fn openapi() -> OpenApi {
 }
 
 fn routes() -> OpenApiRouter<DealsState> {
-    OpenApiRouter::new()
+    let all = OpenApiRouter::new()
         .merge(organizations::routes())
         .merge(members::routes())
         .merge(clients::routes())
@@ -121,7 +125,8 @@ fn routes() -> OpenApiRouter<DealsState> {
         .merge(work::routes())
         .merge(reports::routes())
         .merge(exchange::routes())
-        .merge(short::routes())
+        .merge(short::routes());
+    known::only_known(all)
 }
 
 /// How something goes.
@@ -141,4 +146,14 @@ struct Removal {
 struct Moment {
     /// As it was then.
     as_of: Option<Timestamp>,
+}
+
+impl Moment {
+    /// A deal with its version; what it was once has none that could be changed.
+    fn show(&self, deal: Deal) -> Response {
+        match self.as_of {
+            Some(_) => Json(deal).into_response(),
+            None => Tagged(deal.updated_at.into(), deal).into_response(),
+        }
+    }
 }

@@ -7,10 +7,11 @@ use guildhall_kernel::{
     Caller, IfMatch, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result, Slice, SliceParams, SliceQuery,
     Tagged,
 };
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::DealsState;
-use super::Removal;
+use super::{DealsState, Removal};
 use crate::{
     Change, Client, ClientId, ClientPatch, Clients, Contact, ContactId, ContactPatch, DeletionPreview, Duplicate,
     Filter, Merging, NewClient, NewContact, OrganizationId,
@@ -32,7 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
 
 /// The clients that the caller may see. Sorts by `id`, `name`, `created_at`, `updated_at`; narrowed by `q` (also `search`), `owner` (`me`, or an account), `email`, `archived` (`false`, `true`, `all`) and the moments with `__gte`, `__lte` and so on. An unknown filter is 400.
 #[utoipa::path(get, path = "/organizations/{org}/clients/", tag = "crm",
-    params(("org" = OrganizationId, Path), PageParams),
+    params(("org" = OrganizationId, Path), PageParams, Filter),
     responses((status = 200, body = Page<Client>), (status = "4XX", body = Problem)),
 )]
 async fn clients(
@@ -155,17 +156,27 @@ async fn unarchive_client(
     Ok(Tagged(found.updated_at.into(), found))
 }
 
+/// How something would go.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Preview {
+    /// For good, with what of it lies in the trash already.
+    #[serde(default)]
+    purge: bool,
+}
+
 /// What would go with a client.
 #[utoipa::path(get, path = "/organizations/{org}/clients/{client}/deletion-preview/", tag = "crm",
-    params(("org" = OrganizationId, Path), ("client" = ClientId, Path)),
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path), Preview),
     responses((status = 200, body = DeletionPreview), (status = "4XX", body = Problem)),
 )]
 async fn preview_client(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
     Path((org, client)): Path<(OrganizationId, ClientId)>,
+    Query(how): Query<Preview>,
 ) -> Result<Json<DeletionPreview>> {
-    Ok(Json(clients.preview_client(&caller, org, client).await?))
+    Ok(Json(clients.preview_client(&caller, org, client, how.purge).await?))
 }
 
 /// What was changed about a client, newest first.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::StatusCode};
+use axum::{extract::State, http::StatusCode, response::Response};
 use guildhall_kernel::{
     Caller, IfMatch, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result, Slice, SliceParams, SliceQuery,
     Tagged,
@@ -37,7 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
 
 /// The deals that the caller may see. Sorts by `number`, `id`, `created_at`, `updated_at`, `expected_close_date` and, with `currency`, by `value`; narrowed by `q` (also `search`), `owner` (`me`, or an account), `stage` (name or id), `archived` (`false`, `true`, `all`), `status`, `client_id`, `pipeline_id`, `currency`, `value`, `expected_close_date` and others, with `__in`, `__gte`, `__lte`, `__gt`, `__lt`, `__isnull`. An unknown filter is 400.
 #[utoipa::path(get, path = "/organizations/{org}/deals/", tag = "crm",
-    params(("org" = OrganizationId, Path), PageParams),
+    params(("org" = OrganizationId, Path), PageParams, Filter),
     responses((status = 200, body = Page<Deal>), (status = "4XX", body = Problem)),
 )]
 async fn deals(
@@ -69,7 +69,7 @@ async fn create_deal(
 
 /// The deals of a client, as the list of all deals.
 #[utoipa::path(get, path = "/organizations/{org}/clients/{client}/deals/", tag = "crm",
-    params(("org" = OrganizationId, Path), ("client" = ClientId, Path), PageParams),
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path), PageParams, Filter),
     responses((status = 200, body = Page<Deal>), (status = "4XX", body = Problem)),
 )]
 async fn deals_of_client(
@@ -113,9 +113,8 @@ async fn deal(
     caller: Caller,
     Path((org, deal)): Path<(OrganizationId, DealId)>,
     Query(moment): Query<Moment>,
-) -> Result<Tagged<Deal>> {
-    let found = deals.deal(&caller, org, deal.into(), moment.as_of).await?;
-    Ok(Tagged(found.updated_at.into(), found))
+) -> Result<Response> {
+    Ok(moment.show(deals.deal(&caller, org, deal.into(), moment.as_of).await?))
 }
 
 /// Change a deal.
@@ -175,9 +174,8 @@ async fn deal_of_client(
     caller: Caller,
     Path((org, client, deal)): Path<(OrganizationId, ClientId, DealId)>,
     Query(moment): Query<Moment>,
-) -> Result<Tagged<Deal>> {
-    let found = deals.deal(&caller, org, Place { client: Some(client), deal }, moment.as_of).await?;
-    Ok(Tagged(found.updated_at.into(), found))
+) -> Result<Response> {
+    Ok(moment.show(deals.deal(&caller, org, Place { client: Some(client), deal }, moment.as_of).await?))
 }
 
 /// Change a deal of a client.

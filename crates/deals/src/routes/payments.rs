@@ -35,7 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
 
 /// The payments of the deals that the caller may see. Sorts by `number`, `id`, `received_on`; narrowed by `waiting` (nobody has decided about it), `state`, `kind`, `method`, `currency`, `amount`, `received_on`, `deal_id`, `cheque_number`, with `__in`, `__gte`, `__lte` and so on.
 #[utoipa::path(get, path = "/organizations/{org}/payments/", tag = "crm",
-    params(("org" = OrganizationId, Path), PageParams),
+    params(("org" = OrganizationId, Path), PageParams, Filter),
     responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)),
 )]
 async fn payments(
@@ -50,7 +50,7 @@ async fn payments(
 
 /// The payments that nobody has decided about, the oldest first.
 #[utoipa::path(get, path = "/organizations/{org}/verification-queue/", tag = "crm",
-    params(("org" = OrganizationId, Path), PageParams),
+    params(("org" = OrganizationId, Path), PageParams, Filter),
     responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)),
 )]
 async fn verification_queue(
@@ -66,7 +66,7 @@ async fn verification_queue(
 
 /// The payments of a deal. Sorts by `number`, `id`, `received_on`; narrowed by `waiting` (nobody has decided about it), `state`, `kind`, `method`, `currency`, `amount`, `received_on`, `deal_id`, `cheque_number`, with `__in`, `__gte`, `__lte` and so on.
 #[utoipa::path(get, path = "/organizations/{org}/deals/{deal}/payments/", tag = "crm",
-    params(("org" = OrganizationId, Path), ("deal" = DealId, Path), PageParams),
+    params(("org" = OrganizationId, Path), ("deal" = DealId, Path), PageParams, Filter),
     responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)),
 )]
 async fn payments_of_deal(
@@ -196,7 +196,7 @@ async fn refund_payment(
 
 /// The payments of a deal of a client. Sorts by `number`, `id`, `received_on`; narrowed by `waiting` (nobody has decided about it), `state`, `kind`, `method`, `currency`, `amount`, `received_on`, `deal_id`, `cheque_number`, with `__in`, `__gte`, `__lte` and so on.
 #[utoipa::path(get, path = "/organizations/{org}/clients/{client}/deals/{deal}/payments/", tag = "crm",
-    params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path), PageParams),
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path), PageParams, Filter),
     responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)),
 )]
 async fn payments_of_deal_of_client(

@@ -6,17 +6,19 @@ use std::sync::Arc;
 use axum::{
     extract::{FromRef, FromRequestParts, State},
     http::{StatusCode, request::Parts},
+    response::Response,
 };
 use guildhall_kernel::{
-    Caller, Error, IfMatch, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result, Tagged,
+    Caller, Error, IfMatch, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result, Slice, SliceParams,
+    SliceQuery, Tagged,
     idempotency::{Keyed, Made},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{DealsState, Moment, Removal};
 use crate::{
-    Client, ClientId, ClientPatch, Clients, Deal, DealId, DealPatch, Deals, Filter, NewClient, NewDeal, NewPayment,
-    NewReversal, OrganizationId, Organizations, Payment, PaymentId, Payments, Place,
+    Activity, Client, ClientId, ClientPatch, Clients, Deal, DealId, DealPatch, Deals, Filter, NewActivity, NewClient,
+    NewDeal, NewPayment, NewReversal, OrganizationId, Organizations, Payment, PaymentId, Payments, Place, Work,
 };
 
 pub(super) fn routes() -> OpenApiRouter<DealsState> {
@@ -25,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<DealsState> {
         .routes(routes!(short_client, short_change_client, short_delete_client))
         .routes(routes!(short_deals, short_create_deal))
         .routes(routes!(short_deal, short_change_deal, short_delete_deal))
+        .routes(routes!(short_activities, short_log_activity))
         .routes(routes!(short_payments, short_record_payment))
         .routes(routes!(short_payment))
         .routes(routes!(short_reverse_payment))
@@ -62,6 +65,7 @@ where
     params(
         ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
         PageParams,
+        Filter,
     ),
     responses((status = 200, body = Page<Client>), (status = "4XX", body = Problem)),
 )]
@@ -154,6 +158,7 @@ async fn short_delete_client(
         ("client" = ClientId, Path),
         ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
         PageParams,
+        Filter,
     ),
     responses((status = 200, body = Page<Deal>), (status = "4XX", body = Problem)),
 )]
@@ -200,9 +205,8 @@ async fn short_deal(
     Meant { caller, org }: Meant,
     Path((client, deal)): Path<(ClientId, DealId)>,
     Query(moment): Query<Moment>,
-) -> Result<Tagged<Deal>> {
-    let found = deals.deal(&caller, org, Place { client: Some(client), deal }, moment.as_of).await?;
-    Ok(Tagged(found.updated_at.into(), found))
+) -> Result<Response> {
+    Ok(moment.show(deals.deal(&caller, org, Place { client: Some(client), deal }, moment.as_of).await?))
 }
 
 /// Change a deal of a client.
@@ -255,6 +259,7 @@ async fn short_delete_deal(
         ("deal" = DealId, Path),
         ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
         PageParams,
+        Filter,
     ),
     responses((status = 200, body = Page<Payment>), (status = "4XX", body = Problem)),
 )]
@@ -333,4 +338,33 @@ async fn short_reverse_payment(
             keyed.once,
         )
         .await?)
+}
+
+/// What happened about a deal of a client, newest first.
+#[utoipa::path(get, path = "/clients/{client}/deals/{deal}/activity/", tag = "crm",
+    params(("client" = ClientId, Path), ("deal" = DealId, Path), SliceParams),
+    responses((status = 200, body = Slice<Activity>), (status = "4XX", body = Problem)),
+)]
+async fn short_activities(
+    State(work): State<Arc<dyn Work>>,
+    Meant { caller, org }: Meant,
+    Path((client, deal)): Path<(ClientId, DealId)>,
+    slice: SliceQuery,
+) -> Result<Json<Slice<Activity>>> {
+    Ok(Json(work.activities(&caller, org, Place { client: Some(client), deal }, slice).await?))
+}
+
+/// Write down what happened about a deal of a client.
+#[utoipa::path(post, path = "/clients/{client}/deals/{deal}/activity/", tag = "crm",
+    params(("client" = ClientId, Path), ("deal" = DealId, Path)),
+    responses((status = 201, body = Activity), (status = "4XX", body = Problem)),
+)]
+async fn short_log_activity(
+    State(work): State<Arc<dyn Work>>,
+    Meant { caller, org }: Meant,
+    Path((client, deal)): Path<(ClientId, DealId)>,
+    Json(body): Json<NewActivity>,
+) -> Result<(StatusCode, Json<Activity>)> {
+    let at = Place { client: Some(client), deal };
+    Ok((StatusCode::CREATED, Json(work.log_activity(&caller, org, at, body).await?)))
 }

@@ -10,13 +10,16 @@ use guildhall_kernel::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::DealsState;
-use crate::{Activity, ClientId, DealId, Filter, NewActivity, NewTask, OrganizationId, Task, TaskId, TaskPatch, Work};
+use crate::{
+    Activity, ClientId, DealId, Filter, NewActivity, NewTask, OrganizationId, Place, Task, TaskId, TaskPatch, Work,
+};
 
 pub(super) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new()
         .routes(routes!(timeline))
         .routes(routes!(log_with_client))
         .routes(routes!(activities, log_activity))
+        .routes(routes!(activities_of_client, log_activity_of_client))
         .routes(routes!(tasks, create_task))
         .routes(routes!(task, change_task, delete_task))
         .routes(routes!(complete_task))
@@ -78,9 +81,38 @@ async fn log_activity(
     Ok((StatusCode::CREATED, Json(work.log_activity(&caller, org, deal.into(), body).await?)))
 }
 
+/// What happened about a deal of a client, newest first.
+#[utoipa::path(get, path = "/organizations/{org}/clients/{client}/deals/{deal}/activity/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path), SliceParams),
+    responses((status = 200, body = Slice<Activity>), (status = "4XX", body = Problem)),
+)]
+async fn activities_of_client(
+    State(work): State<Arc<dyn Work>>,
+    caller: Caller,
+    Path((org, client, deal)): Path<(OrganizationId, ClientId, DealId)>,
+    slice: SliceQuery,
+) -> Result<Json<Slice<Activity>>> {
+    Ok(Json(work.activities(&caller, org, Place { client: Some(client), deal }, slice).await?))
+}
+
+/// Write down what happened about a deal of a client.
+#[utoipa::path(post, path = "/organizations/{org}/clients/{client}/deals/{deal}/activity/", tag = "crm",
+    params(("org" = OrganizationId, Path), ("client" = ClientId, Path), ("deal" = DealId, Path)),
+    responses((status = 201, body = Activity), (status = "4XX", body = Problem)),
+)]
+async fn log_activity_of_client(
+    State(work): State<Arc<dyn Work>>,
+    caller: Caller,
+    Path((org, client, deal)): Path<(OrganizationId, ClientId, DealId)>,
+    Json(body): Json<NewActivity>,
+) -> Result<(StatusCode, Json<Activity>)> {
+    let at = Place { client: Some(client), deal };
+    Ok((StatusCode::CREATED, Json(work.log_activity(&caller, org, at, body).await?)))
+}
+
 /// The tasks that the caller may see, those due first in front. Sorts by `id`, `due_at`; narrowed by `owner` (`me`, or an account), `done` (`false`, `true`, `all`), `client_id`, `deal_id`, `due_at` with `__gte`, `__lte` and so on.
 #[utoipa::path(get, path = "/organizations/{org}/tasks/", tag = "crm",
-    params(("org" = OrganizationId, Path), PageParams),
+    params(("org" = OrganizationId, Path), PageParams, Filter),
     responses((status = 200, body = Page<Task>), (status = "4XX", body = Problem)),
 )]
 async fn tasks(

@@ -33,8 +33,14 @@ pub trait Clients: Send + Sync + 'static {
     ) -> Result<Client>;
     /// Puts a client aside, or takes it out again. It still counts.
     async fn archive_client(&self, caller: &Caller, org: OrganizationId, id: ClientId, aside: bool) -> Result<Client>;
-    /// What would go with a client.
-    async fn preview_client(&self, caller: &Caller, org: OrganizationId, id: ClientId) -> Result<DeletionPreview>;
+    /// What would go with a client: into the trash, or for good with what lies there already.
+    async fn preview_client(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        id: ClientId,
+        purge: bool,
+    ) -> Result<DeletionPreview>;
     /// Puts a client into the trash with its contacts and deals, or removes it for good; only if `token`, where
     /// one is given, is still that of the preview.
     async fn delete_client(

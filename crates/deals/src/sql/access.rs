@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use guildhall_kernel::{Caller, IfMatch, Timestamp, UserId};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select, sea_query::LockType,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select,
+    sea_query::{Expr, LockType},
 };
 
 use super::{Conn, SqlDeals, lock_as};
@@ -25,6 +26,12 @@ pub(super) struct Access {
     /// Whom a scope of `team` reaches; only read where something has that scope.
     teammates: HashSet<MemberId>,
 }
+
+/// That what a task is about does not lie in the trash.
+pub(super) const IS_ABOUT_SOMETHING: &str = "NOT EXISTS (SELECT 1 FROM deals_deal d \
+    WHERE d.org_id = deals_task.org_id AND d.id = deals_task.deal_id AND d.deleted_at IS NOT NULL) \
+    AND NOT EXISTS (SELECT 1 FROM deals_client c \
+    WHERE c.org_id = deals_task.org_id AND c.id = deals_task.client_id AND c.deleted_at IS NOT NULL)";
 
 /// What a role grants.
 pub(super) fn grants_of(role: &role::Model) -> Grants {
@@ -180,7 +187,25 @@ impl Access {
             Some(Scope::All) => within,
             Some(Scope::Team) => within.add(own.add(whose.owner.is_in(self.teammates.iter().copied()))),
             Some(Scope::Own) => within.add(own),
-            None => within.add(sea_orm::sea_query::Expr::val(false)),
+            None => within.add(Expr::val(false)),
+        }
+    }
+
+    /// What is done with a client is done with its deals: with every one of them the caller must be allowed to.
+    pub(super) async fn may_with_deals_of(
+        &self,
+        conn: &impl ConnectionTrait,
+        client: ClientId,
+        permission: Permission,
+    ) -> Result<()> {
+        let beyond = deal::Entity::find()
+            .filter(deal::COLUMN.org_id.eq(self.org.id))
+            .filter(deal::COLUMN.client_id.eq(client))
+            .filter(deal::COLUMN.deleted_at.is_null())
+            .filter(self.reach_of_deals(permission).not());
+        match beyond.select_only().column(deal::Column::Id).into_tuple::<i64>().one(conn).await? {
+            Some(_) => Err(Error::NotGranted(permission.name())),
+            None => Ok(()),
         }
     }
 
@@ -212,7 +237,7 @@ impl Access {
     pub(super) fn tasks_for(&self, permission: Permission) -> Select<task::Entity> {
         let whose =
             Whose { org: task::Column::OrgId, owner: task::Column::AssigneeId, creator: task::Column::CreatedBy };
-        task::Entity::find().filter(self.reach(permission, &whose))
+        task::Entity::find().filter(self.reach(permission, &whose)).filter(Expr::cust(IS_ABOUT_SOMETHING))
     }
 
     /// The members whom a permission reaches; none where that is everybody.

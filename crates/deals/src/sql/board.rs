@@ -12,8 +12,8 @@ use super::{
     SqlDeals,
     access::Access,
     changes::Bulk,
-    lock_as,
-    pipelines::{self, show_stage, stages_of},
+    lock_as, number,
+    pipelines::{self, required_fields, show_stage, stages_of},
     rollups::sees_all,
     run,
 };
@@ -127,7 +127,7 @@ impl SqlDeals {
         conn: &impl ConnectionTrait,
         (caller, access): (&Caller, &Access),
         from: &stage::Model,
-        to: StageId,
+        to: &stage::Model,
     ) -> Result<()> {
         let now = self.now();
         // The moment, and then the old place: behind all that is there, and still in order.
@@ -139,11 +139,12 @@ impl SqlDeals {
             .filter(deal::COLUMN.stage_id.eq(from.id))
             .order_by_asc(deal::Column::Id);
         lock_as(conn, moving, LockType::NoKeyUpdate).await?;
-        let also = Some(("stage_entered_at", now.unix_micros()));
+        self.all_have_what_they_need(conn, from, to).await?;
+        let also = &[("stage_entered_at", now.unix_micros()), ("probability", to.probability)];
         let which = "org_id = $1 AND pipeline_id = $2 AND stage_id = $3";
         let values = vec![access.org.id.into(), from.pipeline_id.into(), from.id.into()];
         let (action, of, column) = ("deals.empty_stage", ("deals_deal", "deal"), "stage_id");
-        let change = Bulk { action, of, column, to: to.0, also, which, values };
+        let change = Bulk { action, of, column, to: to.id.0, also, which, values };
         change.note(conn, access.org.id, Some(caller), now).await?;
         let sql = "INSERT INTO deals_stage_change \
                    (org_id, deal_id, from_stage_id, to_stage_id, from_name, to_name, moved_by, moved_at) \
@@ -156,16 +157,58 @@ impl SqlDeals {
             from.id.into(),
             access.member.id.into(),
             now.into(),
-            to.into(),
+            to.id.into(),
         ];
         run(conn, sql, values).await?;
         let sql = "UPDATE deals_deal SET stage_id = $1, position = $2 || position, stage_entered_at = $3, \
-                   updated_at = $3 WHERE org_id = $4 AND pipeline_id = $5 AND stage_id = $6";
-        let values =
-            [to.into(), prefix.into(), now.into(), access.org.id.into(), from.pipeline_id.into(), from.id.into()];
+                   updated_at = $3, probability = $7 WHERE org_id = $4 AND pipeline_id = $5 AND stage_id = $6";
+        let values = [
+            to.id.into(),
+            prefix.into(),
+            now.into(),
+            access.org.id.into(),
+            from.pipeline_id.into(),
+            from.id.into(),
+            to.probability.into(),
+        ];
         run(conn, sql, values).await?;
-        let detail = vec![("to", to.0.into())];
+        let detail = vec![("to", to.id.0.into())];
         self.noted(conn, (caller, access), "deals.empty_stage", ("stage", from.id.0), detail).await
+    }
+
+    /// Do all deals of a stage have what another one asks for?
+    async fn all_have_what_they_need(
+        &self,
+        conn: &impl ConnectionTrait,
+        from: &stage::Model,
+        to: &stage::Model,
+    ) -> Result<()> {
+        let lacking: Vec<&str> = required_fields(to)
+            .iter()
+            .filter_map(|field| match field.as_str() {
+                "value" => Some("value_minor = 0"),
+                "contact_id" => Some("contact_id IS NULL"),
+                "expected_close_date" => Some("expected_close_date IS NULL"),
+                "description" => Some("trim(description) = ''"),
+                "source" => Some("trim(source) = ''"),
+                _ => None,
+            })
+            .collect();
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let sql = format!(
+            "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND pipeline_id = $2 AND stage_id = $3 AND ({})",
+            lacking.join(" OR ")
+        );
+        match number(conn, sql, [from.org_id.into(), from.pipeline_id.into(), from.id.into()]).await? {
+            0 => Ok(()),
+            deals => {
+                let needs = required_fields(to).join(", ");
+                let message = format!("{deals} deals lack what the stage {} needs: {needs}.", to.name);
+                Err(Error::field("move_to", message))
+            }
+        }
     }
 
     pub(super) async fn read_board(

@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, se
 use serde_json::{Map, Value, json};
 
 use super::{SqlDeals, access::Access, custom};
-use crate::{Change, Currency, OrganizationId, Result, event};
+use crate::{Change, Currency, Error, OrganizationId, Result, event};
 
 /// Columns that say nothing that somebody did.
 const SILENT: [&str; 8] =
@@ -38,7 +38,7 @@ macro_rules! kept {
 kept!(
     organization "organization", role "role", team "team", member "member", client "client", contact "contact",
     pipeline "pipeline", stage "stage", deal "deal", payment "payment",
-    task "task", custom_field "custom_field", line "line"
+    task "task", custom_field "custom_field", line "line", view "view"
 );
 
 fn to_json(value: sea_orm::Value) -> Value {
@@ -138,8 +138,8 @@ pub(super) struct Bulk<'a> {
     pub(super) column: &'static str,
     /// What it becomes.
     pub(super) to: i64,
-    /// Another column that becomes something with it.
-    pub(super) also: Option<(&'static str, i64)>,
+    /// Other columns that become something with it.
+    pub(super) also: &'a [(&'static str, i64)],
     /// Which rows: a condition with `$1` and so on.
     pub(super) which: &'a str,
     /// Its parameters.
@@ -159,7 +159,7 @@ impl Bulk<'_> {
         let realm = format!("deals/{org}");
         let one =
             |column: &str, to: i64| format!("'\"{column}\":[' || COALESCE(CAST({column} AS text), 'null') || ',{to}]'");
-        let also = self.also.map(|(column, to)| format!(" || ',' || {}", one(column, to))).unwrap_or_default();
+        let also: String = self.also.iter().map(|(column, to)| format!(" || ',' || {}", one(column, *to))).collect();
         let changes = format!("'{{\"changes\":{{' || {}{also} || '}}}}'", one(column, to));
         let rows = format!(
             "SELECT '{realm}/{kind}/' || CAST(id AS text) AS object, {changes} AS detail FROM {table} WHERE {which}"
@@ -260,6 +260,9 @@ impl SqlDeals {
     ) -> Result<Option<M>> {
         let object = object(access, M::KIND, row.number());
         let later = audit::since(conn, &object, moment, MOST_TAKEN_BACK).await?;
+        if later.len() as u64 == MOST_TAKEN_BACK {
+            return Err(Error::field("as_of", format!("It has changed {MOST_TAKEN_BACK} times since then.")));
+        }
         let created = ColumnOf::<M>::iter().find(|column| column.as_str() == "created_at");
         if let Some(sea_orm::Value::BigInt(Some(created))) = created.map(|column| row.get(column))
             && created > moment.unix_micros()

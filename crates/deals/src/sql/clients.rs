@@ -295,10 +295,16 @@ impl Clients for SqlDeals {
         self.show_client(row).await
     }
 
-    async fn preview_client(&self, caller: &Caller, org: OrganizationId, id: ClientId) -> Result<DeletionPreview> {
+    async fn preview_client(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        id: ClientId,
+        purge: bool,
+    ) -> Result<DeletionPreview> {
         let access = self.enter(self.db.conn(), caller, org).await?;
         let row = access.client_for(self.db.conn(), id, Permission::ClientDelete).await?;
-        self.preview(self.db.conn(), &access, &row).await
+        self.preview(self.db.conn(), &access, &row, purge).await
     }
 
     async fn delete_client(
@@ -320,6 +326,7 @@ impl Clients for SqlDeals {
                 access.may(Permission::TrashPurge)?;
             }
             access.check(known, row.updated_at)?;
+            access.may_with_deals_of(conn, id, Permission::DealDelete).await?;
             let verified =
                 "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND client_id = $2 AND verified_minor > 0";
             if access.grants.scope(Permission::ClientDelete) == Some(Scope::Own)
@@ -328,7 +335,7 @@ impl Clients for SqlDeals {
                 return Err(Error::NotGranted("client.delete"));
             }
             if let Some(token) = token
-                && self.preview(conn, &access, &row).await?.token != *token
+                && self.preview(conn, &access, &row, purge).await?.token != *token
             {
                 return Err(Error::PreviewStale);
             }

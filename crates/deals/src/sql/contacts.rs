@@ -1,6 +1,6 @@
 //! People at clients. Whoever may see a client sees them, and whoever may change it changes them.
 
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Timestamp, text};
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, text};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select, Set,
 };
@@ -50,15 +50,26 @@ pub(super) async fn find(
     found.ok_or(Error::NotFound("contact"))
 }
 
-/// Whoever was asked first is so no longer.
-async fn demote_others(conn: &impl ConnectionTrait, access: &Access, client: ClientId, now: Timestamp) -> Result<()> {
-    let sql = "UPDATE deals_contact SET is_primary = false, updated_at = $3 \
-               WHERE org_id = $1 AND client_id = $2 AND is_primary";
-    run(conn, sql, [access.org.id.into(), client.into(), now.into()]).await?;
-    Ok(())
-}
-
 impl SqlDeals {
+    /// Whoever was asked first is so no longer, also who lies in the trash.
+    pub(super) async fn demote_primary(
+        &self,
+        conn: &impl ConnectionTrait,
+        (caller, access): (&Caller, &Access),
+        client: ClientId,
+    ) -> Result<()> {
+        let first = contact::Entity::find()
+            .filter(contact::COLUMN.org_id.eq(access.org.id))
+            .filter(contact::COLUMN.client_id.eq(client))
+            .filter(contact::COLUMN.is_primary.eq(true));
+        for before in first.all(conn).await? {
+            let after = contact::Model { is_primary: false, updated_at: self.now(), ..before.clone() };
+            store(conn, &before, &after).await?;
+            self.changed(conn, (caller, access), "deals.change_contact", &before, &after).await?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn list_contacts(
         &self,
         caller: &Caller,
@@ -87,7 +98,7 @@ impl SqlDeals {
             let access = self.enter(conn, caller, org).await?;
             access.client_for(conn, client, Permission::ClientUpdate).await?;
             if new.is_primary {
-                demote_others(conn, &access, client, self.now()).await?;
+                self.demote_primary(conn, (caller, &access), client).await?;
             }
             let now = self.now();
             let row = contact::ActiveModel {
@@ -155,7 +166,7 @@ impl SqlDeals {
                 }
             }
             if patch.is_primary == Some(true) && !before.is_primary {
-                demote_others(conn, &access, client, self.now()).await?;
+                self.demote_primary(conn, (caller, &access), client).await?;
             }
             after.is_primary = patch.is_primary.unwrap_or(after.is_primary);
             after.search_text = search_text(&after.first_name, &after.last_name, &after.email, &after.phone);
@@ -184,7 +195,8 @@ impl SqlDeals {
             access.check(known, row.updated_at)?;
             let name = format!("{} {}", row.first_name, row.last_name);
             let deletion = self.open_deletion(conn, &access, DeletedKind::Contact, name.trim()).await?;
-            let sql = "UPDATE deals_contact SET deleted_at = $1, deletion_id = $2 WHERE org_id = $3 AND id = $4";
+            let sql = "UPDATE deals_contact SET deleted_at = $1, deletion_id = $2, updated_at = $1 \
+                       WHERE org_id = $3 AND id = $4";
             run(conn, sql, [self.now().into(), deletion.into(), org.into(), id.into()]).await?;
             let detail = vec![("name", name.into())];
             self.noted(conn, (caller, &access), "deals.delete_contact", ("contact", id.0), detail).await

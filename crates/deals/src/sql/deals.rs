@@ -249,7 +249,7 @@ impl SqlDeals {
                 column: deal::Column::Verification,
                 holds: Holds::Word(&["pending", "verified", "rejected"]),
             },
-            Field { name: "currency", column: deal::Column::Currency, holds: Holds::Code },
+            Field { name: "currency", column: deal::Column::Currency, holds: Holds::Currency },
             Field { name: "value", column: deal::Column::ValueMinor, holds: Holds::Money },
             Field { name: "probability", column: deal::Column::Probability, holds: Holds::Number },
             Field { name: "expected_close_date", column: deal::Column::ExpectedCloseDate, holds: Holds::Day },
@@ -395,7 +395,7 @@ impl SqlDeals {
             from_name: Set(from.map_or_else(String::new, |stage| stage.name.clone())),
             to_name: Set(to.name.clone()),
             moved_by: Set(access.member.id),
-            moved_at: Set(self.now()),
+            moved_at: Set(row.stage_entered_at),
         };
         stage_change::Entity::insert(change).exec_without_returning(conn).await?;
         Ok(())
@@ -581,10 +581,25 @@ impl Deals for SqlDeals {
         let conn = self.db.conn();
         let access = self.enter(conn, caller, org).await?;
         let mut row = access.find_deal(conn, at).await?;
-        if let Some(moment) = as_of {
-            row = self.as_of(conn, &access, row, moment).await?.ok_or(Error::DealNotFound(at.deal))?;
-        }
-        self.show_deal(conn, row).await
+        let Some(moment) = as_of else { return self.show_deal(conn, row).await };
+        row = self.as_of(conn, &access, row, moment).await?.ok_or(Error::DealNotFound(at.deal))?;
+        // Where it was then may have another name by now, or be gone.
+        let entered: Option<String> = stage_change::Entity::find()
+            .select_only()
+            .column(stage_change::Column::ToName)
+            .filter(stage_change::COLUMN.org_id.eq(org))
+            .filter(stage_change::COLUMN.deal_id.eq(row.id))
+            .filter(stage_change::COLUMN.moved_at.lte(moment))
+            .order_by_desc(stage_change::Column::Id)
+            .into_tuple()
+            .one(conn)
+            .await?;
+        let client_id = row.client_id;
+        row.client_id = self.merged_into(conn, org, client_id).await?.unwrap_or(client_id);
+        let mut shown = self.show_deal(conn, row).await?;
+        shown.client_id = client_id;
+        shown.stage = entered.unwrap_or(shown.stage);
+        Ok(shown)
     }
 
     async fn change_deal(
@@ -631,7 +646,8 @@ impl Deals for SqlDeals {
             let act = (caller, &access);
             let label = format!("{} - {}", before.code, before.title);
             let deletion = self.open_deletion(conn, &access, DeletedKind::Deal, &label).await?;
-            let sql = "UPDATE deals_deal SET deleted_at = $1, deletion_id = $2 WHERE org_id = $3 AND id = $4";
+            let sql = "UPDATE deals_deal SET deleted_at = $1, deletion_id = $2, updated_at = $1 \
+                       WHERE org_id = $3 AND id = $4";
             super::run(conn, sql, [self.now().into(), deletion.into(), org.into(), at.deal.into()]).await?;
             let detail = vec![("number", before.code.into()), ("purge", purge.into())];
             self.noted(conn, act, "deals.delete_deal", ("deal", at.deal.0), detail).await?;
@@ -704,7 +720,7 @@ impl Deals for SqlDeals {
             .act(|tx| async move {
                 let conn = tx.conn();
                 let mut opened = self.open_deal(conn, caller, org, at, Permission::DealVerify).await?;
-                known.check(opened.before.updated_at)?;
+                opened.access.check(known, opened.before.updated_at)?;
                 if opened.before.verification == verdict || opened.before.verification == Verification::Verified {
                     return Err(Error::IllegalTransition("Somebody has decided about it already."));
                 }

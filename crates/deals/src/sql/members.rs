@@ -131,7 +131,7 @@ pub(super) async fn hand_over(
             let which = &format!("org_id = $1 AND {column} = $2");
             let values = vec![org.into(), from.into()];
             let change =
-                Bulk { action: "deals.reassign", of: (table, kind), column, to: to.0, also: None, which, values };
+                Bulk { action: "deals.reassign", of: (table, kind), column, to: to.0, also: &[], which, values };
             change.note(conn, org, caller, now).await?;
             let sql = format!("UPDATE {table} SET {column} = $3, updated_at = $4 WHERE {which}");
             let rows = run(conn, sql, [org.into(), from.into(), to.into(), now.into()]).await?;

@@ -3,7 +3,7 @@
 use guildhall_kernel::Caller;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
-use super::{SqlDeals, as_field, changes::Bulk, custom, lock_to_remove, run};
+use super::{SqlDeals, as_field, changes::Bulk, custom, lock_to_remove, number, run};
 use crate::{
     Client, ClientId, Duplicate, Error, OrganizationId, Result,
     entity::{client, merged_client},
@@ -74,21 +74,19 @@ impl SqlDeals {
                 }
                 let gone = access.client_for(conn, other, Permission::ClientDelete).await;
                 let gone = gone.map_err(as_field("client_id", "There is no such client."))?;
+                access.may_with_deals_of(conn, other, Permission::DealUpdate).await?;
                 let key = || [sea_orm::Value::from(id), org.into(), other.into()];
-                run(
-                    conn,
-                    "UPDATE deals_contact SET is_primary = false WHERE org_id = $2 AND client_id = $3 AND is_primary \
-                     AND EXISTS (SELECT 1 FROM deals_contact c WHERE c.org_id = $2 AND c.client_id = $1 \
-                     AND c.is_primary AND c.deleted_at IS NULL)",
-                    key(),
-                )
-                .await?;
+                let first = "SELECT COUNT(*) FROM deals_contact \
+                     WHERE org_id = $2 AND client_id = $1 AND is_primary AND deleted_at IS NULL";
+                if number(conn, first, [id.into(), org.into()]).await? > 0 {
+                    self.demote_primary(conn, (caller, &access), other).await?;
+                }
                 let now = self.now();
                 for of in [("deals_contact", "contact"), ("deals_deal", "deal"), ("deals_task", "task")] {
                     let (action, column, which) =
                         ("deals.merge_clients", "client_id", "org_id = $1 AND client_id = $2");
                     let values = vec![org.into(), other.into()];
-                    let change = Bulk { action, of, column, to: id.0, also: None, which, values };
+                    let change = Bulk { action, of, column, to: id.0, also: &[], which, values };
                     change.note(conn, org, Some(caller), now).await?;
                     let table = of.0;
                     let sql = format!("UPDATE {table} SET client_id = $3, updated_at = $4 WHERE {which}");

@@ -13,7 +13,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 
-use super::{People, SqlDeals, access::Access, next_number, run};
+use super::{People, SqlDeals, access::Access, next_number, run, store};
 use crate::{
     Amount, Currency, Day, Error, Filter, MemberId, NewPayment, NewRefund, NewReversal, OrganizationId, Payment,
     PaymentId, PaymentKind, Payments, Place, Result, Verdict, Verification, Viewed,
@@ -140,6 +140,18 @@ impl SqlDeals {
         Ok(row)
     }
 
+    /// Says of a payment that money of it went back, while its deal is locked.
+    async fn mark(
+        &self,
+        conn: &impl ConnectionTrait,
+        act: &Act<'_>,
+        before: &payment::Model,
+        after: &payment::Model,
+    ) -> Result<()> {
+        store(conn, before, after).await?;
+        self.changed(conn, (act.caller, &act.access), "deals.give_back_payment", before, after).await
+    }
+
     /// What was paid for a deal is so much more, or less.
     async fn count(&self, conn: &impl ConnectionTrait, act: &Act<'_>, received: i64, verified: i64) -> Result<()> {
         let (deal, now) = (&act.deal, self.now());
@@ -218,8 +230,8 @@ impl SqlDeals {
         if !standing || of.is_reversed || of.refunded_minor > 0 {
             return Err(Error::IllegalTransition("Only a payment that stands whole is taken back."));
         }
-        let sql = "UPDATE deals_payment SET is_reversed = true, updated_at = $1 WHERE org_id = $2 AND id = $3";
-        run(conn, sql, [self.now().into(), deal.org_id.into(), id.into()]).await?;
+        let whole = payment::Model { is_reversed: true, updated_at: self.now(), ..of.clone() };
+        self.mark(conn, act, &of, &whole).await?;
         let verified = if of.state == Verification::Verified { -of.amount_minor } else { 0 };
         self.count(conn, act, -of.amount_minor, verified).await?;
         let row = self.back(access, deal, &of, PaymentKind::Reversal, of.amount_minor, &new.reason);
@@ -246,9 +258,8 @@ impl SqlDeals {
             let left = deal.currency.format(i128::from(left));
             return Err(Error::field("amount", format!("Only {left} is left of it.")));
         }
-        let sql = "UPDATE deals_payment SET refunded_minor = refunded_minor + $1, updated_at = $2 \
-                   WHERE org_id = $3 AND id = $4";
-        run(conn, sql, [amount.into(), self.now().into(), deal.org_id.into(), id.into()]).await?;
+        let refunded_minor = of.refunded_minor + amount;
+        self.mark(conn, act, &of, &payment::Model { refunded_minor, updated_at: self.now(), ..of.clone() }).await?;
         self.count(conn, act, -amount, -amount).await?;
         let row = self.back(access, deal, &of, PaymentKind::Refund, amount, &new.reason);
         let row = self.append(conn, act, row).await?;
@@ -435,10 +446,10 @@ impl Payments for SqlDeals {
                 column: payment::Column::Method,
                 holds: Holds::Word(&["bank", "cash", "cheque", "wallet", "card", "other"]),
             },
-            Field { name: "currency", column: payment::Column::Currency, holds: Holds::Code },
+            Field { name: "currency", column: payment::Column::Currency, holds: Holds::Currency },
             Field { name: "amount", column: payment::Column::AmountMinor, holds: Holds::Money },
             Field { name: "received_on", column: payment::Column::ReceivedOn, holds: Holds::Day },
-            Field { name: "cheque_number", column: payment::Column::ChequeNumber, holds: Holds::Code },
+            Field { name: "cheque_number", column: payment::Column::ChequeNumber, holds: Holds::Text },
             Field { name: "created_at", column: payment::Column::CreatedAt, holds: Holds::Moment },
         ];
         select = select.filter(filter.condition(&fields, &["waiting"])?);

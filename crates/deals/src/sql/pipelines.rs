@@ -387,11 +387,10 @@ impl Pipelines for SqlDeals {
             let deals = many(number(conn, sql, [org.into(), pipeline.into(), id.into()]).await?);
             match move_to {
                 Some(target) => {
-                    let fit = rest.iter().any(|stage| stage.id == target && target != id && stage.kind == row.kind);
-                    if !fit {
-                        let message = "Another stage of this pipeline and of the same kind is needed.";
-                        return Err(Error::field("move_to", message));
-                    }
+                    let fits = |stage: &&stage::Model| stage.id == target && target != id && stage.kind == row.kind;
+                    let target = rest.iter().find(fits).ok_or_else(|| {
+                        Error::field("move_to", "Another stage of this pipeline and of the same kind is needed.")
+                    })?;
                     self.empty_stage(conn, (caller, &access), &row, target).await?;
                 }
                 None if deals > 0 => {

@@ -13,7 +13,7 @@ use sea_orm::{
 
 use super::{
     SqlDeals,
-    access::Access,
+    access::{Access, IS_ABOUT_SOMETHING},
     board::{Sum, parts, whole},
     many, number,
     pipelines::{self, stages_of},
@@ -482,8 +482,10 @@ impl Reports for SqlDeals {
         } else {
             0
         };
-        let sql = "SELECT COUNT(*) FROM deals_task WHERE org_id = $1 AND assignee_id = $2 AND due_key < $3 \
-                   AND done_at IS NULL";
+        let sql = format!(
+            "SELECT COUNT(*) FROM deals_task WHERE org_id = $1 AND assignee_id = $2 AND due_key < $3 \
+             AND done_at IS NULL AND {IS_ABOUT_SOMETHING}"
+        );
         let late = number(conn, sql, [org.into(), access.member.id.into(), self.now().into()]).await?;
         Ok(Dashboard { open, won, revenue, payments_pending, tasks_late: many(late) })
     }

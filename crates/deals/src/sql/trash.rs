@@ -46,7 +46,7 @@ impl SqlDeals {
     ) -> Result<()> {
         for (table, column) in [("deals_deal", "client_id"), ("deals_contact", "client_id"), ("deals_client", "id")] {
             let sql = format!(
-                "UPDATE {table} SET deleted_at = $1, deletion_id = $2 \
+                "UPDATE {table} SET deleted_at = $1, deletion_id = $2, updated_at = $1 \
                  WHERE org_id = $3 AND {column} = $4 AND deleted_at IS NULL"
             );
             run(conn, sql, [self.now().into(), deletion.into(), access.org.id.into(), id.into()]).await?;
@@ -100,46 +100,68 @@ impl SqlDeals {
         self.noted(conn, (caller, access), "deals.purge", ("deletion", id.0), detail).await
     }
 
-    /// What would go into the trash with a client, as it is now.
+    /// What would go with a client, as it is now: into the trash, or for good with what lies there already.
     pub(super) async fn preview(
         &self,
         conn: &impl ConnectionTrait,
         access: &Access,
         row: &client::Model,
+        purge: bool,
     ) -> Result<DeletionPreview> {
         let (org, id) = (access.org.id, row.id);
-        let count = async |sql: &str| -> Result<u64> { Ok(many(number(conn, sql, [org.into(), id.into()]).await?)) };
-        let of_deals = "(SELECT id FROM deals_deal WHERE org_id = $1 AND client_id = $2 AND deleted_at IS NULL)";
-        let contacts =
-            count("SELECT COUNT(*) FROM deals_contact WHERE org_id = $1 AND client_id = $2 AND deleted_at IS NULL")
-                .await?;
-        let deals =
-            count("SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND client_id = $2 AND deleted_at IS NULL")
-                .await?;
-        let payments =
-            count(&format!("SELECT COUNT(*) FROM deals_payment WHERE org_id = $1 AND deal_id IN {of_deals}")).await?;
-        let newest = count(&format!(
-            "SELECT MAX(at) FROM (SELECT updated_at AS at FROM deals_client WHERE org_id = $1 AND id = $2 \
+        let live = if purge { "" } else { " AND deleted_at IS NULL" };
+        let deals = format!("(SELECT id FROM deals_deal WHERE org_id = $1 AND client_id = $2{live})");
+        let (of_client, of_deals) = (format!("client_id = $2{live}"), format!("deal_id IN {deals}"));
+        let about = format!("client_id = $2 AND (deal_id IS NULL OR {of_deals})");
+        let said = format!("(client_id = $2 OR {of_deals})");
+        let parts = [
+            ("client", "contact", &of_client),
+            ("client", "deal", &of_client),
+            ("deal", "payment", &of_deals),
+            ("payment", "commission", &of_deals),
+            ("deal", "line", &of_deals),
+            ("deal", "file", &of_deals),
+            ("deal", "stage_change", &of_deals),
+            ("client", "activity", &about),
+            ("client", "task", &about),
+            ("client", "custom_value", &said),
+        ];
+        let counts = parts
+            .map(|(_, model, which)| format!("(SELECT COUNT(*) FROM deals_{model} WHERE org_id = $1 AND {which})"));
+        let newest = format!(
+            "(SELECT MAX(at) FROM (SELECT updated_at AS at FROM deals_client WHERE org_id = $1 AND id = $2 \
              UNION ALL SELECT MAX(updated_at) FROM deals_deal WHERE org_id = $1 AND client_id = $2 \
              UNION ALL SELECT MAX(updated_at) FROM deals_contact WHERE org_id = $1 AND client_id = $2 \
-             UNION ALL SELECT MAX(updated_at) FROM deals_payment WHERE org_id = $1 AND deal_id IN {of_deals}) newest"
-        ))
-        .await?;
+             UNION ALL SELECT MAX(updated_at) FROM deals_payment WHERE org_id = $1 AND {of_deals}) newest)"
+        );
+        let sql = format!("SELECT {newest}, {}", counts.join(", "));
+        let found = Statement::from_sql_and_values(self.db.backend(), sql, [org.into(), id.into()]);
+        let found = conn.query_one_raw(found).await?.ok_or(Error::ClientNotFound(id))?;
+        let mut token = format!("{}{:x}", if purge { "p" } else { "" }, found.try_get_by_index::<i64>(0)?);
+        let (mut will_delete, mut graph) = (BTreeMap::from([("client", 1)]), Vec::new());
+        for (at, (from, to, _)) in (1..).zip(parts) {
+            let count = many(found.try_get_by_index(at)?);
+            token = format!("{token}-{count:x}");
+            if count > 0 || ["contact", "deal", "payment"].contains(&to) {
+                will_delete.insert(to, count);
+                let via = match from {
+                    "client" => "client_id",
+                    "payment" => "payment_id",
+                    _ => "deal_id",
+                };
+                graph.push(Link { from, to, via, count });
+            }
+        }
         let object = super::changes::object(access, "client", id.0);
         let sql = "SELECT COUNT(*) FROM kernel_audit_event WHERE object = $1";
         let kept = many(number(conn, sql, [object.into()]).await?);
-        let link = |from, to, via, count| Link { from, to, via, count };
         Ok(DeletionPreview {
             root: Node { model: "client", id: id.0, label: row.name.clone() },
-            will_delete: BTreeMap::from([("client", 1), ("contact", contacts), ("deal", deals), ("payment", payments)]),
+            will_delete,
             will_keep: BTreeMap::from([("audit", kept)]),
             blockers: Vec::new(),
-            graph: vec![
-                link("client", "contact", "client_id", contacts),
-                link("client", "deal", "client_id", deals),
-                link("deal", "payment", "deal_id", payments),
-            ],
-            token: format!("{contacts:x}-{deals:x}-{payments:x}-{newest:x}"),
+            graph,
+            token,
         })
     }
 
@@ -216,10 +238,10 @@ impl Trash for SqlDeals {
                 }
                 for table in ["deals_client", "deals_contact", "deals_deal"] {
                     let sql = format!(
-                        "UPDATE {table} SET deleted_at = NULL, deletion_id = NULL \
+                        "UPDATE {table} SET deleted_at = NULL, deletion_id = NULL, updated_at = $3 \
                          WHERE org_id = $1 AND deletion_id = $2"
                     );
-                    run(conn, sql, [org.into(), id.into()]).await?;
+                    run(conn, sql, [org.into(), id.into(), self.now().into()]).await?;
                 }
                 deletion::Entity::delete_by_id(id).exec(conn).await?;
                 let detail = vec![("label", row.label.clone().into()), ("kind", serde_json::json!(row.kind))];

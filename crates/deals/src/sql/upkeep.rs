@@ -1,4 +1,4 @@
-//! What is done by itself: reminders of tasks, and tidying up after webhooks.
+//! What is done by itself: reminders of tasks, and tidying up after webhooks and imports.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -9,7 +9,7 @@ use sea_orm::{
     sea_query::{Expr, LockType},
 };
 
-use super::{SqlDeals, lock_as};
+use super::{SqlDeals, access::IS_ABOUT_SOMETHING, lock_as};
 use crate::{
     Error, Result,
     entity::{member, organization, task},
@@ -34,6 +34,7 @@ impl SqlDeals {
                     // As the partial index has it; a bound value would prove nothing to a planner.
                     .filter(Expr::cust("deals_task.remind_at IS NOT NULL AND deals_task.done_at IS NULL"))
                     .filter(Expr::cust("NOT deals_task.is_reminded"))
+                    .filter(Expr::cust(IS_ABOUT_SOMETHING))
                     .filter(task::COLUMN.remind_at.lte(now))
                     .order_by_asc(task::Column::RemindAt)
                     .limit(BATCH)
@@ -118,6 +119,7 @@ impl Job for SqlDeals {
 
     async fn run(&self) -> guildhall_kernel::Result<()> {
         self.remind().await?;
+        self.break_off_stalled().await?;
         Ok(self.tidy_webhooks().await?)
     }
 }

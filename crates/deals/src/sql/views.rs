@@ -159,8 +159,9 @@ impl Views for SqlDeals {
                 if row.shared != Sharing::Private {
                     access.may(Permission::ViewShare)?;
                 }
-                let row = view::ActiveModel { id: NotSet, ..row.clone().into() }.reset_all();
-                Ok::<_, Error>(row.insert(tx.conn()).await?)
+                let row = view::ActiveModel { id: NotSet, ..row.clone().into() }.reset_all().insert(tx.conn()).await?;
+                self.made(tx.conn(), (caller, &access), "deals.create_view", &row).await?;
+                Ok::<_, Error>(row)
             })
             .await
             .map_err(|error| error.or_duplicate(&["name_key"], TAKEN))?;
@@ -215,6 +216,7 @@ impl Views for SqlDeals {
                 }
                 after.updated_at = self.now();
                 store(conn, &before, &after).await?;
+                self.changed(conn, (caller, &access), "deals.change_view", &before, &after).await?;
                 Ok::<_, Error>(after)
             })
             .await
@@ -231,7 +233,8 @@ impl Views for SqlDeals {
             let row = find_own(conn, &access, id).await?;
             access.check(known, row.updated_at)?;
             view::Entity::delete_by_id(id).exec(conn).await?;
-            Ok(())
+            let detail = vec![("name", row.name.into())];
+            self.noted(conn, (caller, &access), "deals.delete_view", ("view", id.0), detail).await
         })
         .await
     }

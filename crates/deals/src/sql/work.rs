@@ -44,7 +44,7 @@ impl SqlDeals {
     async fn write_down(
         &self,
         conn: &impl ConnectionTrait,
-        access: &Access,
+        (caller, access): (&Caller, &Access),
         client: ClientId,
         deal: Option<DealId>,
         new: &NewActivity,
@@ -61,7 +61,10 @@ impl SqlDeals {
             created_by: Set(access.member.id),
             created_at: Set(now),
         };
-        Ok(row.insert(conn).await?)
+        let row = row.insert(conn).await?;
+        let detail = vec![("client", client.0.into()), ("deal", deal.map(|deal| deal.0).into())];
+        self.noted(conn, (caller, access), "deals.log_activity", ("activity", row.id.0), detail).await?;
+        Ok(row)
     }
 
     async fn show_activity(&self, row: activity::Model) -> Result<Activity> {
@@ -164,7 +167,7 @@ impl Work for SqlDeals {
                 lock::<client::Entity>(tx.conn(), client).await?;
                 let access = self.enter(tx.conn(), caller, org).await?;
                 access.client_for(tx.conn(), client, Permission::ClientUpdate).await?;
-                self.write_down(tx.conn(), &access, client, None, new).await
+                self.write_down(tx.conn(), (caller, &access), client, None, new).await
             })
             .await?;
         self.show_activity(row).await
@@ -183,7 +186,7 @@ impl Work for SqlDeals {
             .act(|tx| async move {
                 let opened = self.open_deal(tx.conn(), caller, org, at, Permission::DealUpdate).await?;
                 let (access, deal) = (opened.access, opened.before);
-                self.write_down(tx.conn(), &access, deal.client_id, Some(deal.id), new).await
+                self.write_down(tx.conn(), (caller, &access), deal.client_id, Some(deal.id), new).await
             })
             .await?;
         self.show_activity(row).await

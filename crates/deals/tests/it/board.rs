@@ -164,8 +164,13 @@ async fn pipelines_are_made_changed_and_kept_while_deals_go_through_them() {
     assert_eq!(code(harness.delete_stage(&person(1), org, made.id, asked, None, any()).await), "protected");
     let won = made.stages[1].id;
     assert_eq!(faults(harness.delete_stage(&person(1), org, made.id, asked, Some(won), any()).await), ["move_to"]);
+    let emptied = harness.delete_stage(&person(1), org, made.id, asked, Some(signed.id), any()).await;
+    assert_eq!(faults(emptied), ["move_to"], "they lack what that stage needs");
+    let nothing = StagePatch { required_fields: Some(Vec::new()), ..StagePatch::default() };
+    let signed = harness.change_stage(&person(1), org, made.id, signed.id, nothing, any()).await.unwrap();
     harness.delete_stage(&person(1), org, made.id, asked, Some(signed.id), any()).await.unwrap();
-    assert_eq!(harness.read(1, org, deal.id).await.stage, "Signed");
+    let moved = harness.read(1, org, deal.id).await;
+    assert_eq!((moved.stage.as_str(), moved.probability), ("Signed", signed.probability));
     assert_eq!(faults(harness.delete_stage(&person(1), org, made.id, won, None, any()).await), ["stages"]);
     assert_eq!(code(harness.delete_pipeline(&person(1), org, made.id, any()).await), "protected");
     let usual = harness.pipelines(&person(1), org, page()).await.unwrap().results[0].clone();

@@ -1,8 +1,12 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use guildhall_deals::{
-    Amount, Clients, Closing, Currency, DealPatch, DealStatus, Deals, Filter, Handover, Members, NewDeal,
-    OrganizationPatch, Organizations, PaymentStatus, Payments, Pipelines, StageRef, Verdict, Verification,
+    Amount, Clients, Closing, Currency, DealPatch, DealStatus, Deals, Filter, Handover, Members, NewActivity,
+    NewContact, NewDeal, NewReversal, NewView, OrganizationPatch, Organizations, PaymentStatus, Payments, Pipelines,
+    Sharing, StageRef, Verdict, Verification, ViewPatch, Viewed, Views, Work,
 };
 use guildhall_kernel::{IfMatch, PageQuery, SliceQuery, UserId, idempotency::Made, idempotency::Once};
 
@@ -30,6 +34,9 @@ async fn deals_are_numbered_from_one_in_each_organization() {
     // What fails takes no number, and what is gone gives none back.
     assert_eq!(faults(harness.create_deal(&person(1), here, None, deal(client, "x", "1.001"), None).await), ["value"]);
     harness.delete_deal(&person(1), here, first.id.into(), true, IfMatch::default()).await.unwrap();
+    harness.refuse("deals_stage_change", "to_name = 'won'").await;
+    let new = NewDeal { stage: Some(StageRef::Name("won".into())), ..deal(client, "x", "1") };
+    assert!(harness.create_deal(&person(1), here, None, new, None).await.is_err(), "after it had its number");
     assert_eq!(harness.deal_of(1, here, client, "1").await.number, "DLID0003");
     // Ten thousand does not stand before two.
     harness.sql("UPDATE deals_counter SET next = 9999 WHERE kind = 'deal'").await.unwrap();
@@ -44,6 +51,7 @@ async fn deals_are_numbered_from_one_in_each_organization() {
         OrganizationPatch { number_prefix: Some("AB-".into()), number_pad: Some(6), ..OrganizationPatch::default() };
     harness.change_organization(&person(1), here, patch, IfMatch::default()).await.unwrap();
     assert_eq!(harness.deal_of(1, here, client, "1").await.number, "AB-010002");
+    assert_eq!(harness.titles(1, here, &[("q", "dlid10001")]).await.len(), 1, "what has a number keeps it");
     for prefix in ["", "A1", "ab", "ABCDEFGHIJK"] {
         let patch = OrganizationPatch { number_prefix: Some(prefix.into()), ..OrganizationPatch::default() };
         let refused = harness.change_organization(&person(1), here, patch, IfMatch::default()).await;
@@ -105,6 +113,7 @@ async fn a_deal_goes_through_its_stages() {
     let change = async |patch| harness.change_deal(&person(1), org, id.into(), patch, IfMatch::default()).await;
     let moved = change(to("Proposal")).await.unwrap();
     assert_eq!((moved.stage.as_str(), moved.probability), ("proposal", 50));
+    assert!(moved.stage_entered_at > moved.created_at);
     let won = harness.close_deal(&person(1), org, id.into(), DealStatus::Won, Closing::default()).await.unwrap();
     assert_eq!((won.status, won.probability, won.closed_at.is_some()), (DealStatus::Won, 100, true));
     assert_eq!(code(change(to("lost")).await), "illegal_transition");
@@ -112,9 +121,11 @@ async fn a_deal_goes_through_its_stages() {
     assert_eq!(code(again), "illegal_transition");
     let open = harness.close_deal(&person(1), org, id.into(), DealStatus::Open, Closing::default()).await.unwrap();
     assert_eq!((open.status, open.stage.as_str(), open.closed_at), (DealStatus::Open, "proposal", None));
+    assert!((open.probability, open.stage_entered_at > won.stage_entered_at) == (50, true), "{open:?}");
     let why = Closing { reason: "too dear".into() };
     let lost = harness.close_deal(&person(1), org, id.into(), DealStatus::Lost, why).await.unwrap();
     assert_eq!((lost.status, lost.lost_reason.as_str()), (DealStatus::Lost, "too dear"));
+    assert_eq!((lost.closed_at.is_some(), lost.probability), (true, 0));
     assert_eq!(faults(change(to("nowhere")).await), ["stage"]);
     let history = harness.stage_changes(&person(1), org, id.into(), SliceQuery::newest(10)).await.unwrap().results;
     let stages: Vec<&str> = history.iter().rev().map(|change| change.to_stage.as_str()).collect();
@@ -272,8 +283,20 @@ async fn what_is_sent_twice_with_one_key_is_done_once() {
     harness.pass(Duration::from_secs(25 * 3600));
     assert_eq!(made(create(1, "b").await.unwrap()).number, "DLID0003");
     // What is refused is not kept.
-    let bad = harness.record_payment(&person(1), org, first.id.into(), payment("5"), once("c")).await;
-    assert_eq!(code(bad), "idempotency_key_reused");
+    let pay = async || {
+        let once = Some(Once::new("other", &[b"c"]).unwrap());
+        harness.record_payment(&person(1), org, first.id.into(), payment("5"), once).await
+    };
+    assert_eq!(code(pay().await), "overpayment");
+    let patch = DealPatch { value: Some(Amount::new("5")), ..DealPatch::default() };
+    harness.change_deal(&person(1), org, first.id.into(), patch, IfMatch::default()).await.unwrap();
+    assert_eq!(made(pay().await.unwrap()).amount, "5.00");
+    // In another organization it is another key.
+    let there = harness.org_of(1, "Other").await;
+    let elsewhere = harness.client_of(1, there, "x").await.id;
+    let new = deal(elsewhere, "x", "1");
+    let made_there = harness.create_deal(&person(1), there, None, new, once("b")).await;
+    assert_eq!(made(made_there.unwrap()).number, "DLID0001");
     for key in ["", "ä", "a\nb", &"x".repeat(256)] {
         assert!(Once::new(key, &[]).is_err(), "{key}");
     }
@@ -300,7 +323,9 @@ async fn what_many_rows_became_at_once_is_told_of_each() {
 
     let now = harness.read(1, org, id).await;
     assert_eq!((now.owner.unwrap().id, now.client_id, now.stage_id), (UserId(1), kept, next));
+    assert_eq!(now.probability, pipeline.stages[1].probability);
     let then = Deals::deal(&harness.deals, me, org, id.into(), Some(before)).await.unwrap();
+    assert_eq!((then.stage.as_str(), then.client.name.as_str(), then.probability), ("lead", "y", 10));
     assert_eq!((then.owner.unwrap().id, then.client_id, then.stage_id), (UserId(2), client, lead));
     let log = harness.deal_changes(me, org, id.into(), SliceQuery::newest(10)).await.unwrap().results;
     let actions: Vec<_> = log.iter().map(|entry| (entry.action.as_str(), entry.actor.as_ref().map(|a| a.id))).collect();
@@ -316,4 +341,60 @@ async fn what_many_rows_became_at_once_is_told_of_each() {
     );
     let stages = harness.stage_changes(me, org, id.into(), SliceQuery::newest(10)).await.unwrap().results;
     assert_eq!((stages.len(), stages[0].from_stage.as_deref()), (2, Some(pipeline.stages[0].name.as_str())));
+}
+
+#[tokio::test]
+async fn nothing_happens_that_the_log_cannot_take() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let client = harness.client_of(1, org, "x").await.id;
+    let id = harness.deal_of(1, org, client, "10").await.id;
+    harness.refuse("kernel_audit_event", "action = 'deals.change_deal'").await;
+    let patch = DealPatch { title: Some("Shop".into()), ..DealPatch::default() };
+    assert!(harness.change_deal(me, org, id.into(), patch, IfMatch::default()).await.is_err());
+    assert_eq!(harness.read(1, org, id).await.title, "Website");
+    let log = harness.rows("kernel_audit_event").await;
+    assert_eq!(code(harness.record_payment(me, org, id.into(), payment("11"), None).await), "overpayment");
+    assert_eq!(harness.rows("kernel_audit_event").await, log, "and nothing is in it that did not happen");
+}
+
+#[tokio::test]
+async fn every_change_is_in_the_log() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let client = harness.client_of(1, org, "x").await.id;
+    let first = NewContact { first_name: "Ann".into(), is_primary: true, ..NewContact::default() };
+    let ann = harness.create_contact(me, org, client, first.clone()).await.unwrap().id;
+    harness.create_contact(me, org, client, NewContact { first_name: "Bob".into(), ..first }).await.unwrap();
+    let id = harness.deal_of(1, org, client, "10").await.id;
+    let paid = harness.pay(1, org, id, "5").await.id;
+    harness.reverse_payment(me, org, id.into(), paid, NewReversal::default(), None).await.unwrap();
+    let note = NewActivity { content: "Called".into(), ..NewActivity::default() };
+    harness.log_activity(me, org, id.into(), note).await.unwrap();
+    let view = NewView {
+        entity: Viewed::Deals,
+        name: "Mine".into(),
+        filters: BTreeMap::new(),
+        ordering: String::new(),
+        columns: Vec::new(),
+        shared: Sharing::Private,
+    };
+    let view = harness.create_view(me, org, view).await.unwrap();
+    let patch = ViewPatch { name: Some("Ours".into()), ..ViewPatch::default() };
+    harness.change_view(me, org, view.id, patch, IfMatch::default()).await.unwrap();
+    harness.delete_view(me, org, view.id, IfMatch::default()).await.unwrap();
+    let log = harness.changes(me, org, SliceQuery::newest(100)).await.unwrap().results;
+    let told: Vec<(String, String)> = log.iter().map(|entry| (entry.action.clone(), entry.object.clone())).collect();
+    for (action, object) in [
+        ("deals.change_contact", format!("contact/{ann}")),
+        ("deals.give_back_payment", format!("payment/{paid}")),
+        ("deals.create_view", format!("view/{}", view.id)),
+        ("deals.change_view", format!("view/{}", view.id)),
+        ("deals.delete_view", format!("view/{}", view.id)),
+    ] {
+        assert!(told.contains(&(action.to_owned(), object.clone())), "{action} {object}: {told:?}");
+    }
+    assert!(told.iter().any(|(action, _)| action == "deals.log_activity"), "{told:?}");
+    let demoted = log.iter().find(|entry| entry.action == "deals.change_contact").unwrap();
+    assert_eq!(demoted.changes["is_primary"], (true.into(), false.into()));
 }

@@ -193,3 +193,24 @@ async fn nothing_is_told_to_nobody() {
         assert_eq!(client.send_raw(request.unwrap()).await.status, 405, "{method}");
     }
 }
+
+#[tokio::test]
+async fn a_parameter_that_nobody_knows_is_refused_before_anything_happens() {
+    let client = client(|_, _| {}).await;
+    for (path, name) in [
+        ("reports/forecast/?owner=me", "owner"),
+        ("reports/revenue/?form=2025-01-01", "form"),
+        ("pipelines/1/board/?limt=5", "limt"),
+        ("members/?role=4", "role"),
+        ("audit/?object=deal/1", "object"),
+        ("deals/17/?as_off=2025-01-01T00:00:00Z", "as_off"),
+    ] {
+        let answer = client.get(&format!("/api/crm/organizations/3/{path}")).await;
+        assert_eq!(answer.status, 400, "{path}");
+        assert!(answer.json()["errors"][name].is_array(), "{path}: {}", answer.json());
+    }
+    for path in ["/api/crm/organizations/3/clients/4/?purg=true", "/api/crm/clients/4/?tokn=x"] {
+        let request = Request::delete(path).header("authorization", "Bearer 7").body(Body::empty());
+        assert_eq!(client.send_raw(request.unwrap()).await.status, 400, "{path}");
+    }
+}

@@ -92,7 +92,7 @@ async fn lists_and_acts_read_by_indexes() {
     assert_plans(db, TABLES, "duplicates", harness.duplicates(me, org, client)).await.unwrap();
     let new = payment("1");
     assert_plans(db, TABLES, "pay", harness.record_payment(me, org, deal.into(), new, None)).await.unwrap();
-    assert_plans(db, TABLES, "preview", harness.preview_client(me, org, client)).await.unwrap();
+    assert_plans(db, TABLES, "preview", harness.preview_client(me, org, client, true)).await.unwrap();
     let member = harness.members(me, org, page()).await.unwrap().results[1].id;
     assert_plans(db, TABLES, "remove", harness.remove_member(me, org, member, guildhall_kernel::IfMatch::default()))
         .await

@@ -1,12 +1,13 @@
 use std::time::Duration;
 
 use guildhall_deals::{
-    Amount, Clients, Closing, Currency, Day, DealId, DealPatch, DealStatus, Deals, MemberPatch, Members, NewPayment,
-    NewRefund, NewReversal, OrganizationPatch, Organizations, Payments, Period, Reports, Verdict, Verification,
+    Amount, Board, Clients, Closing, Currency, Day, DealId, DealPatch, DealStatus, Deals, Lane, MemberPatch, Members,
+    NewMember, NewPayment, NewRefund, NewReversal, NewRole, OrganizationPatch, Organizations, Payments, Period,
+    Pipelines, Reports, Verdict, Verification,
 };
-use guildhall_kernel::IfMatch;
+use guildhall_kernel::{IfMatch, UserId};
 
-use crate::harness::{Harness, code, deal, deals, faults, made, payment, person};
+use crate::harness::{Harness, code, deal, deals, faults, made, page, payment, person};
 
 fn from(from: &str, to: &str) -> Period {
     Period { from: Day::parse(from), to: Day::parse(to) }
@@ -280,4 +281,54 @@ async fn sums_are_kept_by_whatever_changes_what_they_sum() {
     assert_eq!(found.iter().filter(|finding| finding.is_fault()).count(), 1);
     harness.examine(true).await.unwrap();
     harness.assert_counted().await;
+}
+
+#[tokio::test]
+async fn sums_are_the_same_for_whoever_sees_the_same() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let words = ["deal.read:own", "client.read:own", "payment.read:own", "report.read:own"];
+    let new = NewRole { name: "Own".into(), permissions: words.map(str::to_owned).to_vec() };
+    let role_id = harness.create_role(me, org, new).await.unwrap().id;
+    let new = NewMember { user_id: UserId(2), role_id, team_id: None, leads_team: false };
+    harness.add_member(me, org, new).await.unwrap();
+    let client = harness.client_of(1, org, "x").await.id;
+    let pipeline = harness.pipelines(me, org, page()).await.unwrap().results[0].id;
+    for (value, currency, stage) in [
+        ("9999999999999999.99", "USD", "lead"),
+        ("9999999999999999.99", "USD", "lead"),
+        ("15", "JPY", "proposal"),
+        ("0.05", "USD", "proposal"),
+        ("7", "EUR", "won"),
+    ] {
+        let mut new = deal(client, "x", value);
+        new.currency = Currency::from_code(currency);
+        new.stage = Some(guildhall_deals::StageRef::Name(stage.into()));
+        new.owner_id = Some(UserId(2));
+        new.expected_close_date = Day::parse("2025-09-30");
+        let id = made(harness.create_deal(me, org, None, new, None).await.unwrap()).id;
+        let paid = harness.pay(1, org, id, if currency == "JPY" { "1" } else { "0.05" }).await.id;
+        verify(&harness, org, id, paid).await;
+    }
+    let them = &person(2);
+    let own = harness.titles(2, org, &[]).await.len();
+    assert_eq!(own, 5);
+    let year = || Period::default();
+    let board = async |who| harness.board(who, org, pipeline, Lane::default()).await.unwrap();
+    let totals =
+        |board: Board| board.columns.into_iter().map(|column| (column.count, column.totals)).collect::<Vec<_>>();
+    assert_eq!(totals(board(them).await), totals(board(me).await));
+    assert_eq!(totals(board(me).await)[0].1[0].value, "19999999999999999.98");
+    let reported = harness.pipeline_report(me, org, None).await.unwrap();
+    assert_eq!(harness.pipeline_report(them, org, None).await.unwrap(), reported);
+    let forecast = harness.forecast(me, org).await.unwrap();
+    assert_eq!((harness.forecast(them, org).await.unwrap(), forecast.len()), (forecast.clone(), 2));
+    let revenue = harness.revenue(me, org, year()).await.unwrap();
+    assert_eq!((harness.revenue(them, org, year()).await.unwrap(), revenue.len()), (revenue.clone(), 3));
+    let dashboard = harness.dashboard(me, org, year()).await.unwrap();
+    assert_eq!(harness.dashboard(them, org, year()).await.unwrap(), dashboard);
+    // Of what is another's they see nothing, in no sum either.
+    harness.deal_of(1, org, client, "1").await;
+    assert_eq!(harness.pipeline_report(them, org, None).await.unwrap(), reported);
+    assert_ne!(harness.pipeline_report(me, org, None).await.unwrap(), reported);
 }
