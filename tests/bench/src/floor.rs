@@ -7,6 +7,7 @@
 mod acts;
 mod answers;
 mod community;
+mod deals;
 mod statements;
 mod store;
 mod tokens;
@@ -138,6 +139,9 @@ fn routes(floor: Floor) -> Router {
         .route("/api/community/posts/", get(community::feed).post(community::create_post))
         .route("/api/community/posts/{id}/reactions/{kind}/", put(community::react))
         .route("/api/community/search/", get(community::search))
+        .route("/api/crm/organizations/{org}/deals/", get(deals::deals).post(deals::create_deal))
+        .route("/api/crm/organizations/{org}/deals/{id}/", get(deals::deal))
+        .route("/api/crm/organizations/{org}/deals/{id}/payments/", post(deals::pay))
         .with_state(Arc::new(floor))
 }
 

@@ -30,6 +30,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How many connections a flood comes on.
 const FLOOD: u32 = 200;
+/// How many deals there are where nobody says it.
+const DEALS: u32 = 10_000;
 /// How often the server is asked during a flood whether it lives, a second.
 const PROBES: f64 = 100.0;
 
@@ -91,8 +93,9 @@ struct Run {
     /// Instead measure the server alone, on a small database and on one that holds ten times as much
     #[arg(long, conflicts_with_all = ["people", "groups", "posts", "no_flood"])]
     growth: bool,
-    /// With --growth: an organization with ten thousand deals, and one with so many
-    #[arg(long, requires = "growth", num_args = 0..=1, default_missing_value = "1000000", value_name = "DEALS")]
+    /// How many deals there are, 10000 where it is not said; with --growth an organization with ten thousand deals,
+    /// and one with so many
+    #[arg(long, num_args = 0..=1, default_missing_value = "1000000", value_name = "DEALS")]
     deals: Option<u32>,
     /// Where to write the figures as JSON
     #[arg(long, value_name = "PATH")]
@@ -152,7 +155,8 @@ impl Run {
 
     async fn measure(&self, databases: &Databases, folder: &Path) -> anyhow::Result<Report> {
         let program = self.program()?;
-        let volume = Volume { people: self.people, groups: self.groups, posts: self.posts, deals: 0 };
+        let deals = self.deals.unwrap_or(DEALS);
+        let volume = Volume { people: self.people, groups: self.groups, posts: self.posts, deals };
         let hash = fill::password_hash(HashCost::default())?;
         let mut database = String::new();
         for url in [&databases.beside, &databases.given] {

@@ -20,7 +20,7 @@ use crate::{
     Change, Client, ClientId, ClientPatch, Clients, Contact, ContactId, ContactPatch, Customized, DeletedKind,
     DeletionPreview, Duplicate, Error, Filter, NewClient, NewContact, OrganizationId, Result, Viewed,
     entity::{client, custom_field},
-    filter::{Field, Holds, containing},
+    filter::{Field, Holds},
     permission::{Permission, Scope},
 };
 
@@ -101,7 +101,7 @@ impl SqlDeals {
         let seen = access.clients().filter(condition).filter(said);
         let mut select = filter.archived(seen, client::Column::ArchivedAt)?;
         if let Some(words) = filter.get("q").or_else(|| filter.get("search")).filter(|words| !words.trim().is_empty()) {
-            select = select.filter(containing("deals_client", words, self.db.backend()));
+            select = self.with_words(select, client::Column::Id, "deals_client", words).await?;
         }
         if let Some(email) = filter.get("email") {
             select = select.filter(client::COLUMN.email_key.eq(email_key(email)));

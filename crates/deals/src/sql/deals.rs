@@ -1,25 +1,25 @@
 //! Deals.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
-    Caller, IfMatch, Ordering, Page, PageQuery, Slice, SliceQuery, Timestamp,
+    Caller, IfMatch, Ordering, Page, PageQuery, Slice, SliceQuery, Timestamp, UserId,
     idempotency::{Made, Once},
     text,
 };
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select, Set,
+    ActiveModelTrait,
+    ActiveValue::NotSet,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Set,
+    sea_query::{Expr, Query, UnionType},
 };
 
 use super::{
     Conn, People, SqlDeals,
     access::Access,
-    as_field,
-    clients::names,
-    contacts,
+    as_field, contacts,
     custom::{self, About},
     lines, lock, next_number, number,
     pipelines::{required_fields, stages_of},
@@ -30,7 +30,7 @@ use crate::{
     DeletedKind, Error, Filter, MemberId, Move, NewDeal, OrganizationId, PaymentStatus, PipelineId, Place, Result,
     StageChange, StageId, StageRef, Verdict, Verification, Viewed,
     entity::{client, custom_field, deal, member, organization, pipeline, stage, stage_change},
-    filter::{Field, Holds, containing},
+    filter::{Field, Holds},
     permission::{Permission, Scope},
     place::at_the_end,
 };
@@ -55,13 +55,16 @@ fn payment_status(row: &deal::Model) -> PaymentStatus {
     }
 }
 
-fn show(
-    row: deal::Model,
-    clients: &HashMap<ClientId, String>,
-    stages: &HashMap<StageId, String>,
-    people: &People,
-    fields: &[custom_field::Model],
-) -> Deal {
+/// What deals name.
+#[derive(Default)]
+struct Named {
+    clients: HashMap<ClientId, String>,
+    stages: HashMap<StageId, String>,
+    people: People,
+}
+
+fn show(row: deal::Model, named: &Named, fields: &[custom_field::Model]) -> Deal {
+    let Named { clients, stages, people } = named;
     let money = |minor: i64| row.currency.format(i128::from(minor));
     Deal {
         id: row.id,
@@ -176,26 +179,62 @@ pub(super) fn is_approved(org: &organization::Model, row: &deal::Model, stage: &
 }
 
 impl SqlDeals {
-    /// Deals as they are shown, in five statements however many there are.
+    /// What these deals name, in one statement, and in one of the directory's.
+    async fn named_by(&self, conn: &impl ConnectionTrait, rows: &[deal::Model]) -> Result<Named> {
+        let clients: HashSet<ClientId> = rows.iter().map(|row| row.client_id).collect();
+        let stages: HashSet<StageId> = rows.iter().map(|row| row.stage_id).collect();
+        let members: HashSet<MemberId> = rows.iter().flat_map(|row| [row.owner_id, row.created_by]).collect();
+        let kind = |number: i64| Expr::cust(format!("CAST({number} AS bigint)"));
+        let clients = Query::select()
+            .expr(kind(0))
+            .column(client::Column::Id)
+            .column(client::Column::Name)
+            .expr(Expr::cust("CAST(NULL AS bigint)"))
+            .from(client::Entity)
+            .and_where(client::Column::Id.is_in(clients))
+            .to_owned();
+        let stages = Query::select()
+            .expr(kind(1))
+            .column(stage::Column::Id)
+            .column(stage::Column::Name)
+            .expr(Expr::cust("CAST(NULL AS bigint)"))
+            .from(stage::Entity)
+            .and_where(stage::Column::Id.is_in(stages))
+            .to_owned();
+        let members = Query::select()
+            .expr(kind(2))
+            .column(member::Column::Id)
+            .expr(Expr::cust("''"))
+            .column(member::Column::UserId)
+            .from(member::Entity)
+            .and_where(member::Column::Id.is_in(members))
+            .to_owned();
+        let mut all = clients;
+        all.union(UnionType::All, stages).union(UnionType::All, members);
+        let (mut named, mut users) = (Named::default(), Vec::new());
+        for row in conn.query_all(&all).await? {
+            let (id, name): (i64, String) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+            match row.try_get_by_index::<i64>(0)? {
+                0 => drop(named.clients.insert(ClientId(id), name)),
+                1 => drop(named.stages.insert(StageId(id), name)),
+                _ => users.extend(row.try_get_by_index::<Option<i64>>(3)?.map(|user| (MemberId(id), UserId(user)))),
+            }
+        }
+        let people = self.people(users.iter().map(|(_, user)| *user)).await?;
+        let person = |(id, user): (MemberId, UserId)| Some((id, people.get(&user)?.clone()));
+        named.people = People::of(users.into_iter().filter_map(person));
+        Ok(named)
+    }
+
+    /// Deals as they are shown, in three statements however many there are.
     pub(super) async fn show_deals(&self, conn: &impl ConnectionTrait, rows: Vec<deal::Model>) -> Result<Vec<Deal>> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let clients = names(conn, rows.iter().map(|row| row.client_id)).await?;
-        let stages: HashMap<StageId, String> = stage::Entity::find()
-            .select_only()
-            .column(stage::Column::Id)
-            .column(stage::Column::Name)
-            .filter(stage::COLUMN.id.is_in(rows.iter().map(|row| row.stage_id)))
-            .into_tuple::<(StageId, String)>()
-            .all(conn)
-            .await?
-            .into_iter()
-            .collect();
-        let people = self.members_as_people(conn, rows.iter().flat_map(|row| [row.owner_id, row.created_by])).await?;
+        let named = self.named_by(conn, &rows).await?;
         let org = rows.first().map(|row| row.org_id);
         let fields = custom::fields_for(conn, org, Customized::Deal, rows.iter().map(|row| &row.custom)).await?;
-        Ok(rows.into_iter().map(|row| show(row, &clients, &stages, &people, &fields)).collect())
+        Ok(rows.into_iter().map(|row| show(row, &named, &fields)).collect())
     }
 
     pub(super) async fn show_deal(&self, conn: &impl ConnectionTrait, row: deal::Model) -> Result<Deal> {
@@ -261,7 +300,7 @@ impl SqlDeals {
         let said = custom::condition(conn, access, Customized::Deal, deal::Column::Id, filter).await?;
         select = filter.archived(select.filter(condition).filter(said), deal::Column::ArchivedAt)?;
         if let Some(words) = filter.get("q").or_else(|| filter.get("search")).filter(|words| !words.trim().is_empty()) {
-            select = select.filter(containing("deals_deal", words, self.db.backend()));
+            select = self.with_words(select, deal::Column::Id, "deals_deal", words).await?;
         }
         if let Some(owner) = self.owner_of(conn, access, filter).await? {
             select = select.filter(deal::COLUMN.owner_id.eq(owner));
@@ -295,12 +334,11 @@ impl SqlDeals {
             (None, Some(StageRef::Id(_))) => {}
             (None, _) => {
                 let usual = pipeline::Entity::find()
+                    .select_only()
+                    .column(pipeline::Column::Id)
                     .filter(pipeline::COLUMN.org_id.eq(org))
-                    .filter(pipeline::COLUMN.is_default.eq(true))
-                    .one(conn)
-                    .await?;
-                let usual = usual.ok_or_else(|| Error::field("pipeline_id", "There is no usual pipeline."))?;
-                found = found.filter(stage::COLUMN.pipeline_id.eq(usual.id));
+                    .filter(Expr::cust("deals_pipeline.is_default"));
+                found = found.filter(stage::Column::PipelineId.in_subquery(usual.into_query()));
             }
         }
         found = match wanted {
@@ -318,7 +356,7 @@ impl SqlDeals {
         act: (&Caller, &Access),
         client: Option<ClientId>,
         new: &NewDeal,
-    ) -> Result<deal::Model> {
+    ) -> Result<(deal::Model, client::Model, stage::Model)> {
         let (caller, access) = act;
         let org = &access.org;
         let named = client.or(new.client_id);
@@ -374,7 +412,7 @@ impl SqlDeals {
         custom.keep(conn, org.id, About::Deal(row.id)).await?;
         self.note_stage(conn, access, &row, None, &stage).await?;
         self.made(conn, (caller, access), "deals.create_deal", &row).await?;
-        Ok(row)
+        Ok((row, client, stage))
     }
 
     /// Keeps that a deal came into a stage.
@@ -560,15 +598,17 @@ impl Deals for SqlDeals {
             {
                 return Ok(Made::Before(answer));
             }
-            let row = self.insert_deal(conn, (caller, &access), client, new).await?;
-            let clients = names(conn, [row.client_id]).await?;
-            let stage = self.find_stage(conn, &access, row.pipeline_id, row.stage_id).await?;
-            let stages = HashMap::from([(stage.id, stage.name)]);
+            let (row, client, stage) = self.insert_deal(conn, (caller, &access), client, new).await?;
             let owner = new.owner_id.unwrap_or(caller.user);
             let named = [(row.created_by, caller.user), (row.owner_id, owner)];
-            let people = People::of(named.into_iter().filter_map(|(id, user)| Some((id, own.get(&user)?.clone()))));
+            let people = named.into_iter().filter_map(|(id, user)| Some((id, own.get(&user)?.clone())));
+            let named = Named {
+                clients: HashMap::from([(client.id, client.name)]),
+                stages: HashMap::from([(stage.id, stage.name)]),
+                people: People::of(people),
+            };
             let fields = custom::fields_for(conn, Some(org), Customized::Deal, [&row.custom].into_iter()).await?;
-            let deal = show(row, &clients, &stages, &people, &fields);
+            let deal = show(row, &named, &fields);
             if let Some(once) = once {
                 once.after(conn, &realm, caller, &deal, self.now()).await?;
             }

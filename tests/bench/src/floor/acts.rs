@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    answers, statements,
+    answers, deals, statements,
     store::{Arg, Link, Row},
 };
 
@@ -27,6 +27,8 @@ pub(super) enum Act {
     DeleteGroup(Removal),
     CreatePost(NewPost),
     React(Reaction),
+    CreateDeal(deals::NewDeal),
+    Pay(deals::NewPayment),
 }
 
 /// A session, and with it its first refresh token.
@@ -96,6 +98,8 @@ impl Act {
             Self::DeleteGroup(removal) => delete_group(link, removal).await,
             Self::CreatePost(new) => create_post(link, new).await,
             Self::React(reaction) => react(link, reaction).await,
+            Self::CreateDeal(new) => deals::store_deal(link, new).await,
+            Self::Pay(new) => deals::store_payment(link, new).await,
         }
     }
 }

@@ -38,7 +38,7 @@ pub(super) const POST_REACTIONS: usize = 14;
 pub(super) const POST_CREATED: usize = 16;
 pub(super) const POST_VERSION: usize = 17;
 
-fn moment(micros: i64) -> Timestamp {
+pub(super) fn moment(micros: i64) -> Timestamp {
     Timestamp::EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or_default())
 }
 

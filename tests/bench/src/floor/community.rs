@@ -35,7 +35,7 @@ const NO: Arg<'static> = Arg::Flag(false);
 const YES: Arg<'static> = Arg::Flag(true);
 
 /// `$3, $4, …`
-fn marks(first: usize, count: usize) -> String {
+pub(super) fn marks(first: usize, count: usize) -> String {
     (first..first + count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
 }
 
@@ -94,7 +94,7 @@ fn named_in(rows: &[Row], column: usize) -> sqlx::Result<HashSet<i64>> {
 }
 
 /// These people, as others see them.
-async fn people(link: &mut Link<'_>, ids: HashSet<i64>) -> Result<HashMap<i64, Person>> {
+pub(super) async fn people(link: &mut Link<'_>, ids: HashSet<i64>) -> Result<HashMap<i64, Person>> {
     let ids: Vec<_> = ids.into_iter().map(Arg::Int).collect();
     if ids.is_empty() {
         return Ok(HashMap::new());

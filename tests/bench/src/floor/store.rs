@@ -30,6 +30,7 @@ pub(super) enum Arg<'a> {
     Flag(bool),
     Text(&'a str),
     Maybe(Option<&'a str>),
+    Bytes(&'a [u8]),
 }
 
 /// Prepares a statement and binds its values.
@@ -42,6 +43,7 @@ macro_rules! query {
                 Arg::Flag(value) => query.bind(value),
                 Arg::Text(value) => query.bind(value),
                 Arg::Maybe(value) => query.bind(value),
+                Arg::Bytes(value) => query.bind(value),
             };
         }
         query
