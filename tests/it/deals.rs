@@ -1,7 +1,10 @@
 //! The deals section of the contract, over HTTP.
 
 use guildhall_kernel::Roles;
-use reqwest::Method;
+use reqwest::{
+    Method,
+    multipart::{Form, Part},
+};
 use serde_json::{Value, json};
 
 use crate::server::{TestServer, bearer};
@@ -206,4 +209,202 @@ async fn somebody_erased_is_forgotten_by_name_and_not_by_the_ledger() {
     assert_eq!((&payments["count"], &payments["results"][0]["recorded_by"]), (&json!(1), &Value::Null));
     let deal = server.get(&format!("{}deals/{}/", story.org, deal["id"]), anna).await.json();
     assert_eq!(deal["owner"]["username"], "anna");
+}
+
+#[tokio::test]
+async fn every_act_is_reached_by_its_own_path_and_refused_with_its_own_status() {
+    let story = story().await;
+    let (server, anna, ben, org) = (&story.server, &story.anna, &story.ben, &story.org);
+    story.made("members/", anna, json!({"user_id": story.ben_id, "role_id": story.role("Owner").await})).await;
+    let act = async |who: &str, path: &str, body: Value| {
+        let answer = server.post(&format!("{org}{path}"), who, body).await;
+        let told = if answer.status.is_success() { answer.json() } else { json!(answer.code()) };
+        (answer.status.as_u16(), told)
+    };
+    let client = story.made("clients/", anna, json!({"name": "Global Corp"})).await["id"].clone();
+    let deal = async |value: &str| {
+        let new = json!({"client_id": client, "title": "x", "value": value});
+        story.made("deals/", anna, new).await["id"].as_i64().unwrap()
+    };
+    let id = deal("100").await;
+    // Deals.
+    for (path, body, field, value) in [
+        ("move", json!({"stage": "proposal"}), "stage", json!("proposal")),
+        ("win", json!({}), "status", json!("won")),
+        ("reopen", json!({}), "status", json!("open")),
+        ("lose", json!({"reason": "too dear"}), "lost_reason", json!("too dear")),
+        ("reopen", json!({}), "stage", json!("proposal")),
+        ("reject", json!({"reason": "no"}), "verification_status", json!("rejected")),
+        ("verify", json!({}), "verification_status", json!("verified")),
+    ] {
+        let (status, told) = act(anna, &format!("deals/{id}/{path}/"), body).await;
+        assert_eq!((status, &told[field]), (200, &value), "{path}: {told}");
+    }
+    let (status, told) = act(anna, &format!("deals/{id}/archive/"), json!({})).await;
+    assert!(status == 200 && told["archived_at"].is_string(), "{told}");
+    let (status, told) = act(anna, &format!("deals/{id}/unarchive/"), json!({})).await;
+    assert!(status == 200 && told["archived_at"].is_null(), "{told}");
+    for (path, body, code) in [
+        ("reopen", json!({}), "illegal_transition"),
+        ("verify", json!({}), "illegal_transition"),
+        ("payments", json!({"amount": "100.01", "method": "cash"}), "overpayment"),
+    ] {
+        assert_eq!(act(anna, &format!("deals/{id}/{path}/"), body).await, (409, json!(code)), "{path}");
+    }
+    // Payments, on every path that leads to them.
+    let nested = format!("clients/{client}/deals/{id}/payments/");
+    let flat = format!("deals/{id}/payments/");
+    for (at, amount) in [(&flat, "10"), (&nested, "20")] {
+        let record = async || story.made(at, ben, json!({"amount": amount, "method": "bank"})).await["id"].clone();
+        let (one, other, third) = (record().await, record().await, record().await);
+        let queue = server.get(&format!("{org}verification-queue/"), anna).await.json();
+        let waiting: Vec<Value> = queue["results"].as_array().unwrap().iter().map(|row| row["id"].clone()).collect();
+        assert_eq!(waiting, [one.clone(), other.clone(), third.clone()], "those that wait longest first");
+        assert_eq!(act(anna, &format!("{at}{one}/verify/"), json!({})).await.1["state"], "verified");
+        assert_eq!(act(anna, &format!("{at}{one}/verify/"), json!({})).await, (409, json!("illegal_transition")));
+        let rejected = act(anna, &format!("{at}{other}/reject/"), json!({"reason": "bounced"})).await.1;
+        assert_eq!((&rejected["state"], &rejected["reason"]), (&json!("rejected"), &json!("bounced")));
+        let (status, refund) = act(anna, &format!("{at}{one}/refund/"), json!({"amount": "1"})).await;
+        assert_eq!((status, &refund["kind"], &refund["amount"]), (201, &json!("refund"), &json!("1.00")));
+        let (status, reversal) = act(anna, &format!("{at}{third}/reverse/"), json!({})).await;
+        assert_eq!((status, &reversal["of_payment_id"]), (201, &third));
+        let again = act(anna, &format!("{at}{third}/reverse/"), json!({})).await;
+        assert_eq!(again, (409, json!("illegal_transition")));
+        let queue = server.get(&format!("{org}verification-queue/"), anna).await.json();
+        assert_eq!(queue["count"], 0, "nothing waits that was taken back");
+        for method in [Method::PUT, Method::PATCH, Method::DELETE] {
+            let request = server.request(method, &format!("{org}{at}{one}/")).header("authorization", anna);
+            assert_eq!(server.send(request.json(&json!({}))).await.status, 405);
+        }
+    }
+    let short = format!("/api/crm/clients/{client}/deals/{id}/");
+    let listed = server.get(&format!("{short}payments/"), anna).await.json();
+    let first = listed["results"][0]["id"].clone();
+    for method in [Method::PUT, Method::PATCH, Method::DELETE] {
+        let request = server.request(method, &format!("{short}payments/{first}/")).header("authorization", anna);
+        assert_eq!(server.send(request.json(&json!({}))).await.status, 405);
+    }
+    let change = json!({"currency": "EUR"});
+    let request = server.request(Method::PATCH, &format!("{org}deals/{id}/")).header("authorization", anna);
+    assert_eq!(server.send(request.json(&change)).await.code(), "currency_locked");
+    // What happened, on every path too.
+    for path in [
+        format!("{org}deals/{id}/activity/"),
+        format!("{org}clients/{client}/deals/{id}/activity/"),
+        format!("{short}activity/"),
+    ] {
+        assert_eq!(server.post(&path, anna, json!({"content": "Called"})).await.status, 201, "{path}");
+    }
+    let told = server.get(&format!("{short}activity/"), anna).await.json();
+    assert_eq!(told["results"].as_array().unwrap().len(), 3);
+    // Stages and tasks.
+    let pipeline = server.get(&format!("{org}pipelines/"), anna).await.json()["results"][0].clone();
+    let mut stages: Vec<Value> =
+        pipeline["stages"].as_array().unwrap().iter().map(|stage| stage["id"].clone()).collect();
+    stages.reverse();
+    let (status, ordered) =
+        act(anna, &format!("pipelines/{}/stages/reorder/", pipeline["id"]), json!({"stages": stages})).await;
+    assert_eq!((status, &ordered["stages"][0]["id"]), (200, &stages[0]));
+    let task = story.made("tasks/", anna, json!({"title": "Call"})).await["id"].clone();
+    let (status, done) = act(anna, &format!("tasks/{task}/complete/"), json!({})).await;
+    assert!(status == 200 && done["done_at"].is_string(), "{done}");
+    // Previews hold what they showed.
+    let preview = server.get(&format!("{org}clients/{client}/deletion-preview/"), anna).await.json();
+    assert_eq!(preview["will_delete"]["deal"], 1);
+    deal("1").await;
+    let token = preview["token"].as_str().unwrap();
+    let stale = server.delete(&format!("{org}clients/{client}/?token={token}"), anna).await;
+    assert_eq!((stale.status.as_u16(), stale.code()), (409, "preview_stale".into()));
+    let preview = server.get(&format!("{org}clients/{client}/deletion-preview/?purge=true"), anna).await.json();
+    let token = preview["token"].as_str().unwrap();
+    let path = format!("{org}clients/{client}/?purge=true&token={token}");
+    assert_eq!(server.delete(&path, anna).await.status, 204);
+}
+
+#[tokio::test]
+async fn members_are_shut_out_handed_over_and_removed() {
+    let story = story().await;
+    let (server, anna, ben, org) = (&story.server, &story.anna, &story.ben, &story.org);
+    let new = json!({"user_id": story.ben_id, "role_id": story.role("Salesperson").await});
+    let member = story.made("members/", anna, new).await["id"].clone();
+    let client = story.made("clients/", ben, json!({"name": "Global Corp"})).await["id"].clone();
+    story.made(&format!("clients/{client}/deals/"), ben, json!({"title": "x", "value": "10"})).await;
+    let at = format!("{org}members/{member}/");
+    let refused = server.delete(&at, anna).await;
+    let told = refused.json();
+    assert_eq!((refused.status.as_u16(), &told["code"]), (409, &json!("protected")));
+    assert_eq!((&told["blockers"][0]["model"], &told["blockers"][0]["count"]), (&json!("deal"), &json!(1)), "{told}");
+    assert_eq!(told["resolutions"], json!(["reassign", "deactivate"]));
+    let shut = server.post(&format!("{at}deactivate/"), anna, json!({})).await;
+    assert_eq!((shut.status.as_u16(), &shut.json()["status"]), (200, &json!("deactivated")), "{}", shut.text);
+    assert_eq!(server.get(&format!("{org}deals/"), ben).await.status, 404, "from the next request on");
+    let heir = server.get("/api/auth/me/", anna).await.json()["id"].clone();
+    let body = json!({"to_user_id": heir, "include_creator": true});
+    let handed = server.post(&format!("{at}reassign/"), anna, body).await;
+    assert_eq!((handed.status.as_u16(), handed.json()["deals"].as_u64() > Some(0)), (200, true), "{}", handed.text);
+    assert_eq!(server.delete(&at, anna).await.status, 204);
+    let own = server.get(&format!("{org}me/"), anna).await.json()["member"]["id"].clone();
+    let last = server.post(&format!("{org}members/{own}/deactivate/"), anna, json!({})).await;
+    assert_eq!((last.status.as_u16(), last.code()), (409, "last_owner".into()));
+}
+
+#[tokio::test]
+async fn fifty_deals_at_once_are_all_made() {
+    let story = story().await;
+    let client = story.made("clients/", &story.anna, json!({"name": "x"})).await["id"].clone();
+    let (path, body) = (format!("{}deals/", story.org), json!({"client_id": client, "title": "x", "value": "1"}));
+    let made = (0..50).map(|_| story.server.post(&path, &story.anna, body.clone()));
+    let mut numbers = Vec::new();
+    for answer in futures_util::future::join_all(made).await {
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        numbers.push(answer.json()["number"].as_str().unwrap().to_owned());
+    }
+    numbers.sort();
+    assert_eq!(numbers, (1..=50).map(|number| format!("DLID{number:04}")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_table_is_read_in_as_its_form_says() {
+    let story = story().await;
+    let (server, anna, org) = (&story.server, &story.anna, &story.org);
+    let send = async |fields: &[(&'static str, &'static str)], bytes: &[u8]| {
+        let file = Part::bytes(bytes.to_vec()).file_name("table.csv");
+        let form = fields.iter().fold(Form::new(), |form, (name, value)| form.text(*name, *value));
+        let request = server.request(Method::POST, &format!("{org}imports/")).header("authorization", anna);
+        let answer = server.send(request.multipart(form.part("file", file))).await;
+        (answer.status.as_u16(), answer.json())
+    };
+    let count = async || server.get(&format!("{org}deals/"), anna).await.json()["count"].clone();
+    let table = b"Firma;Name;Wert\nM\xfcller;eins;1.234,50\nM\xfcller;zwei;x\n";
+    let mapping = r#"{"Firma": "client", "Name": "title", "Wert": "value"}"#;
+    let common =
+        [("kind", "deals"), ("mapping", mapping), ("delimiter", ";"), ("encoding", "windows-1252"), ("decimal", ",")];
+    let with = |more: &[(&'static str, &'static str)]| [&common[..], more].concat();
+    let (status, looked) = send(&with(&[("dry_run", "true"), ("mode", "partial")]), table).await;
+    assert_eq!((status, &looked["status"], &looked["failed"]), (201, &json!("checked"), &json!(1)), "{looked}");
+    assert_eq!((&looked["errors"][0]["line"], &looked["errors"][0]["column"]), (&json!(3), &json!("Wert")));
+    assert_eq!(count().await, 0);
+    assert_eq!(send(&with(&[]), table).await.1["status"], "refused");
+    assert_eq!(count().await, 0);
+    let (_, done) = send(&with(&[("mode", "partial")]), table).await;
+    assert_eq!((&done["status"], &done["created"]), (&json!("done"), &json!(1)));
+    let deal = server.get(&format!("{org}deals/"), anna).await.json()["results"][0].clone();
+    assert_eq!((&deal["value"], &deal["client"]["name"]), (&json!("1234.50"), &json!("Müller")));
+    let clients = "name,email\nNew,a@b.example\n".as_bytes();
+    assert_eq!(send(&[("kind", "clients")], clients).await.1["created"], 1);
+    assert_eq!(send(&[("kind", "clients"), ("on_duplicate", "skip")], clients).await.1["skipped"], 1);
+    for (field, value) in [
+        ("delimiter", "|"),
+        ("encoding", "ebcdic"),
+        ("decimal", "'"),
+        ("mode", "some"),
+        ("dry_run", "maybe"),
+        ("on_duplicate", "x"),
+        ("mapping", "["),
+    ] {
+        let (status, refused) = send(&[("kind", "clients"), (field, value)], clients).await;
+        assert!(status == 400 && refused["errors"][field].is_array(), "{field}: {refused}");
+    }
+    let undone = server.post(&format!("{org}imports/{}/revert/", done["id"]), anna, Value::Null).await;
+    assert_eq!((&undone.json()["status"], count().await), (&json!("reverted"), json!(0)));
 }

@@ -299,3 +299,40 @@ async fn what_a_colleague_does_not_see_is_not_there_for_them() {
     }
     assert!(asked > 60, "{asked}");
 }
+
+#[tokio::test]
+async fn whatever_can_be_changed_has_a_version_and_is_not_changed_by_whoever_knows_another() {
+    let server = TestServer::start().await;
+    let anna = bearer(&server.newcomer("anna").await);
+    let ids = furnished(&server, &anna, SECRET).await;
+    let document = serde_json::to_value(document()).unwrap();
+    let mut checked = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let changes = |method: &str| item.get(method).is_some();
+        if !path.starts_with("/api/crm/") || !(changes("patch") || changes("delete")) {
+            continue;
+        }
+        // What is never changed has no version.
+        if path.ends_with("/files/{file}/") || path.ends_with("/trash/{deletion}/") {
+            continue;
+        }
+        let at = filled(path, &ids);
+        if changes("get") {
+            let read = server.get(&at, &anna).await;
+            assert!(read.status == 200 && read.headers.contains_key("etag"), "{path}: {}", read.text);
+            let tag = read.headers["etag"].to_str().unwrap();
+            let again = server.request(Method::GET, &at).header("authorization", &anna).header("if-none-match", tag);
+            assert_eq!(server.send(again).await.status, 304, "{path}");
+        }
+        for method in ["patch", "delete"].into_iter().filter(|method| changes(method)) {
+            let before = server.rows().await;
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let request = server.request(method.clone(), &at).header("authorization", &anna);
+            let answer = server.send(request.header("if-match", "\"1\"").json(&json!({}))).await;
+            assert_eq!(answer.status, 412, "{method} {path}: {}", answer.text);
+            assert_eq!(server.rows().await, before, "{method} {path}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 25, "{checked}");
+}

@@ -148,3 +148,36 @@ impl From<Error> for kernel::Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_its_status() {
+        for (error, kind, code) in [
+            (Error::OrganizationNotFound(OrganizationId(1)), Kind::NotFound, "organization_not_found"),
+            (Error::OrganizationRequired, Kind::Invalid, "organization_required"),
+            (Error::ClientNotFound(ClientId(1)), Kind::NotFound, "client_not_found"),
+            (Error::ClientMerged(ClientId(1)), Kind::NotFound, "client_merged"),
+            (Error::DealNotFound(DealId(1)), Kind::NotFound, "deal_not_found"),
+            (Error::NotFound("task"), Kind::NotFound, "not_found"),
+            (Error::NotGranted("deal.read"), Kind::Forbidden, "not_granted"),
+            (Error::Escalation("x"), Kind::Forbidden, "escalation"),
+            (Error::LastOwner, Kind::Conflict, "last_owner"),
+            (Error::Protected("x", Vec::new(), &[]), Kind::Conflict, "protected"),
+            (Error::Overpayment { max_allowed: "1".to_owned() }, Kind::Conflict, "overpayment"),
+            (Error::CurrencyMismatch("USD".to_owned()), Kind::Invalid, "currency_mismatch"),
+            (Error::CurrencyLocked, Kind::Conflict, "currency_locked"),
+            (Error::IllegalTransition("x"), Kind::Conflict, "illegal_transition"),
+            (Error::ApprovalRequired, Kind::Conflict, "approval_required"),
+            (Error::Duplicate("x"), Kind::Conflict, "duplicate"),
+            (Error::PreviewStale, Kind::Conflict, "preview_stale"),
+            (Error::IfMatchRequired, Kind::PreconditionRequired, "if_match_required"),
+            (Error::field("title", "x"), Kind::Invalid, "invalid"),
+        ] {
+            let told = kernel::Error::from(error);
+            assert_eq!((told.kind(), told.code()), (kind, code));
+        }
+    }
+}
