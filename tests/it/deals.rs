@@ -287,6 +287,20 @@ async fn every_act_is_reached_by_its_own_path_and_refused_with_its_own_status() 
     let change = json!({"currency": "EUR"});
     let request = server.request(Method::PATCH, &format!("{org}deals/{id}/")).header("authorization", anna);
     assert_eq!(server.send(request.json(&change)).await.code(), "currency_locked");
+}
+
+#[tokio::test]
+async fn work_stages_and_previews_are_reached_by_their_paths() {
+    let story = story().await;
+    let (server, anna, org) = (&story.server, &story.anna, &story.org);
+    let act = async |path: &str, body: Value| {
+        let answer = server.post(&format!("{org}{path}"), anna, body).await;
+        (answer.status.as_u16(), answer.json())
+    };
+    let client = story.made("clients/", anna, json!({"name": "Global Corp"})).await["id"].clone();
+    let new = json!({"client_id": client, "title": "x", "value": "1"});
+    let id = story.made("deals/", anna, new.clone()).await["id"].clone();
+    let short = format!("/api/crm/clients/{client}/deals/{id}/");
     // What happened, on every path too.
     for path in [
         format!("{org}deals/{id}/activity/"),
@@ -303,15 +317,15 @@ async fn every_act_is_reached_by_its_own_path_and_refused_with_its_own_status() 
         pipeline["stages"].as_array().unwrap().iter().map(|stage| stage["id"].clone()).collect();
     stages.reverse();
     let (status, ordered) =
-        act(anna, &format!("pipelines/{}/stages/reorder/", pipeline["id"]), json!({"stages": stages})).await;
+        act(&format!("pipelines/{}/stages/reorder/", pipeline["id"]), json!({"stages": stages})).await;
     assert_eq!((status, &ordered["stages"][0]["id"]), (200, &stages[0]));
     let task = story.made("tasks/", anna, json!({"title": "Call"})).await["id"].clone();
-    let (status, done) = act(anna, &format!("tasks/{task}/complete/"), json!({})).await;
+    let (status, done) = act(&format!("tasks/{task}/complete/"), json!({})).await;
     assert!(status == 200 && done["done_at"].is_string(), "{done}");
     // Previews hold what they showed.
     let preview = server.get(&format!("{org}clients/{client}/deletion-preview/"), anna).await.json();
     assert_eq!(preview["will_delete"]["deal"], 1);
-    deal("1").await;
+    story.made("deals/", anna, new).await;
     let token = preview["token"].as_str().unwrap();
     let stale = server.delete(&format!("{org}clients/{client}/?token={token}"), anna).await;
     assert_eq!((stale.status.as_u16(), stale.code()), (409, "preview_stale".into()));

@@ -1,79 +1,21 @@
 use std::{
-    fs::File,
-    path::PathBuf,
-    process::{Child, Command, Output, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use guildhall_kernel::testing::TestDb;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::{sync::Mutex, task::JoinHandle};
 
-const PASSWORD: &str = "correct horse é";
+use crate::installation::{Installation, PASSWORD, client};
+
 /// How often the server is killed.
 const KILLS: u32 = 12;
 /// How many people sign in, refresh and go at once.
 const WORKERS: usize = 8;
-
-/// An installation whose server is started, and killed, as a process.
-struct Installation {
-    folder: TempDir,
-    database: Option<TestDb>,
-    address: String,
-}
-
-impl Installation {
-    async fn new() -> Self {
-        let database = TestDb::new(Vec::new).await;
-        let on_postgres = database.url().starts_with("postgres");
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        Self { folder, database: on_postgres.then_some(database), address: free.to_string() }
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-        let mut command = Command::new(root.join("target/release/guildhall"));
-        command.current_dir(&self.folder).args(arguments).stdin(Stdio::null());
-        command.env("GUILDHALL__SERVER__BIND", &self.address).env("GUILDHALL__DATABASE__CONNECTIONS", "8");
-        command.env("GUILDHALL__ACCOUNTS__HASH__MEMORY_KIB", "64").env("GUILDHALL__ACCOUNTS__HASH__PASSES", "1");
-        if let Some(database) = &self.database {
-            command.env("GUILDHALL__DATABASE__URL", database.url());
-        }
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    async fn serve(&self) -> Child {
-        let log = File::options().create(true).append(true).open(self.folder.path().join("log.txt")).unwrap();
-        let server = self.command(&["serve"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let client = client();
-        let begun = Instant::now();
-        while client.get(self.url("/readyz")).send().await.is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "the server does not come up again");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        server
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn findings(&self) -> Vec<Value> {
-        let output = self.run(&["doctor", "--json"]);
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
-    }
-}
 
 /// What the server has promised so far.
 #[derive(Default)]
@@ -157,10 +99,7 @@ async fn a_server_that_is_killed_keeps_what_it_promised() {
             worker.await.unwrap();
         }
         // Before the server runs again: nothing points at nothing, and the file is sound.
-        for finding in installation.findings() {
-            let known = ["superusers"].contains(&finding["check"].as_str().unwrap());
-            assert!(known || finding["severity"] != "fault", "{finding}");
-        }
+        installation.assert_sound();
         server = installation.serve().await;
         let kept = promises.tokens.lock().await.clone();
         for token in kept.iter().rev().take(50) {
@@ -211,10 +150,4 @@ async fn a_throttle_outlives_a_kill() {
     assert_eq!(try_with(PASSWORD).await.0, 200);
     server.kill().unwrap();
     server.wait().unwrap();
-}
-
-/// A client; which TLS it would use has to be said before one is made, even to a server without.
-fn client() -> Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::new()
 }

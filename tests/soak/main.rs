@@ -2,4 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stderr, reason = "whoever waits wants to see that it goes on")]
 
+mod deals;
+mod installation;
 mod kill;

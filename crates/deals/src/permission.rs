@@ -1,7 +1,10 @@
 //! Who may do what in an organization: the catalogue, what a role grants, and the roles that every
 //! organization begins with.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -136,6 +139,20 @@ pub fn catalogue() -> Vec<CatalogueEntry> {
     all
 }
 
+/// What a word grants, and how far; none where it is unknown.
+fn read(word: &str) -> Option<(Permission, Scope)> {
+    static NAMES: LazyLock<HashMap<&str, Permission>> =
+        LazyLock::new(|| Permission::ALL.iter().map(|permission| (permission.about().0, *permission)).collect());
+    let (name, scope) = word.split_once(':').map_or((word, None), |(name, scope)| (name, Some(scope)));
+    let permission = *NAMES.get(name)?;
+    let scope = match scope {
+        None => Scope::All,
+        Some(_) if !permission.about().1 => return None,
+        Some(scope) => Scope::ALL.iter().find(|(_, name)| *name == scope)?.0,
+    };
+    Some((permission, scope))
+}
+
 /// What a role lets its members do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Grants(BTreeMap<Permission, Scope>);
@@ -148,24 +165,23 @@ impl Grants {
 
     /// Reads the words of a role; one without a scope reaches everything. Gives the first that is unknown.
     pub(crate) fn parse<S: AsRef<str>>(words: &[S]) -> Result<Self, String> {
-        let mut grants = BTreeMap::new();
-        for word in words {
-            let word = word.as_ref();
-            let (name, scope) = word.split_once(':').map_or((word, None), |(name, scope)| (name, Some(scope)));
-            let known = Permission::ALL.iter().find(|permission| permission.about().0 == name);
-            let permission = *known.ok_or_else(|| word.to_owned())?;
-            let scope = match scope {
-                None => Scope::All,
-                Some(_) if !permission.about().1 => return Err(word.to_owned()),
-                Some(scope) => {
-                    let known = Scope::ALL.iter().find(|(_, name)| *name == scope);
-                    known.ok_or_else(|| word.to_owned())?.0
-                }
-            };
-            let granted = grants.entry(permission).or_insert(scope);
-            *granted = scope.max(*granted);
+        let mut grants = Self::default();
+        for word in words.iter().map(AsRef::as_ref) {
+            grants.add(read(word).ok_or_else(|| word.to_owned())?);
         }
-        Ok(Self(grants))
+        Ok(grants)
+    }
+
+    /// The same of a role that was stored: a word that this version does not know grants nothing.
+    pub(crate) fn stored(words: &[&str]) -> Self {
+        let mut grants = Self::default();
+        words.iter().filter_map(|word| read(word)).for_each(|granted| grants.add(granted));
+        grants
+    }
+
+    fn add(&mut self, (permission, scope): (Permission, Scope)) {
+        let granted = self.0.entry(permission).or_insert(scope);
+        *granted = scope.max(*granted);
     }
 
     /// The words, as the catalogue has them.

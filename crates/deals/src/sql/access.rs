@@ -38,10 +38,7 @@ pub(super) fn grants_of(role: &role::Model) -> Grants {
     if role.key.as_deref() == Some(OWNER) {
         return Grants::everything();
     }
-    let words: Vec<String> = serde_json::from_str(&role.permissions).unwrap_or_default();
-    // A word that this version does not know grants nothing.
-    let known: Vec<String> = words.into_iter().filter(|word| Grants::parse(&[word]).is_ok()).collect();
-    Grants::parse(&known).unwrap_or_default()
+    Grants::stored(&serde_json::from_str::<Vec<&str>>(&role.permissions).unwrap_or_default())
 }
 
 /// Those who are active in an organization, or in any.

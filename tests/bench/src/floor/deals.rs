@@ -121,6 +121,7 @@ struct ClientStub {
 
 /// A deal as the caller sees it.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the wire's names")]
 struct Deal {
     id: i64,
     number: String,
