@@ -353,6 +353,10 @@ mod tests {
         let (status, headers, _) = from("https://app.example").await;
         assert_eq!((status, &headers["access-control-allow-origin"]), (200, &"https://app.example".parse().unwrap()));
         assert!(!headers.contains_key("access-control-allow-credentials"));
+        let let_through = headers["access-control-allow-headers"].to_str().unwrap();
+        for name in ["if-match", "if-none-match", "idempotency-key", "x-organization"] {
+            assert!(let_through.split(',').any(|known| known == name), "{name}: {let_through}");
+        }
         assert!(!from("https://evil.example").await.1.contains_key("access-control-allow-origin"));
     }
 }

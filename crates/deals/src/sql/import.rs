@@ -247,8 +247,9 @@ impl SqlDeals {
         &self,
         conn: &impl ConnectionTrait,
         (caller, access): (&Caller, &Access),
-        once: &Once,
+        once: Option<&Once>,
     ) -> Result<Option<import::Model>> {
+        let Some(once) = once else { return Ok(None) };
         let realm = access.realm();
         let Some(answer) = once.before(conn, &realm, caller, self.now()).await? else { return Ok(None) };
         let id = answer["id"].as_i64().map(ImportId).ok_or(Error::NotFound("import"))?;
@@ -263,6 +264,12 @@ impl SqlDeals {
                 Ok(None)
             }
         }
+    }
+
+    /// The answer to whoever sends an import again.
+    async fn again(&self, access: &Access, row: import::Model) -> Result<Made<Import>> {
+        let shown = serde_json::to_value(self.show_import(access, row).await?).map_err(KernelError::internal)?;
+        Ok(Made::Before(shown))
     }
 
     /// Stores what was looked at, piece by piece, and says with each how far it has come.
@@ -481,18 +488,10 @@ impl Exchange for SqlDeals {
     ) -> Result<Made<Import>> {
         let access = &self.enter_to(self.db.conn(), caller, org, Permission::ImportRun).await?;
         let act = (caller, access);
-        let once = &once;
-        let before = self
-            .act(|tx| async move {
-                match once {
-                    Some(once) => self.begun_before(tx.conn(), act, once).await,
-                    None => Ok(None),
-                }
-            })
-            .await?;
-        if let Some(row) = before {
-            let shown = serde_json::to_value(self.show_import(access, row).await?).map_err(KernelError::internal)?;
-            return Ok(Made::Before(shown));
+        let once = once.as_ref();
+        // Nothing is looked at twice.
+        if let Some(row) = self.act(|tx| async move { self.begun_before(tx.conn(), act, once).await }).await? {
+            return self.again(access, row).await;
         }
         let given = new.clone();
         let sheet = tokio::task::spawn_blocking(move || sheet::read(&given)).await.map_err(KernelError::internal)??;
@@ -522,12 +521,11 @@ impl Exchange for SqlDeals {
             created_at: Set(now),
             updated_at: Set(now),
         };
-        let begun = self
+        let (mut row, is_new) = self
             .act(|tx| async move {
                 let conn = tx.conn();
-                if let Some(once) = once
-                    && let Some(row) = self.begun_before(conn, act, once).await?
-                {
+                // Somebody may have sent it while it was looked at.
+                if let Some(row) = self.begun_before(conn, act, once).await? {
                     return Ok((row, false));
                 }
                 let row = row.clone().insert(conn).await?;
@@ -538,10 +536,8 @@ impl Exchange for SqlDeals {
                 Ok::<_, Error>((row, true))
             })
             .await?;
-        let (mut row, is_new) = begun;
         if !is_new {
-            let shown = serde_json::to_value(self.show_import(access, row).await?).map_err(KernelError::internal)?;
-            return Ok(Made::Before(shown));
+            return self.again(access, row).await;
         }
         if row.status == ImportStatus::Running {
             let taken = match self.take(caller, org, &mut row, &looked.rows).await {
