@@ -127,21 +127,40 @@ impl TestServer {
         self.rows_of(sql).await.pop().unwrap()
     }
 
+    async fn tables(&self) -> Vec<String> {
+        let listed = self
+            .rows_of(match self.db.backend() {
+                DbBackend::Sqlite => "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'",
+                _ => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'",
+            })
+            .await;
+        listed.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+    }
+
     /// How many rows each table has, but for what the server does by itself.
     pub(crate) async fn rows(&self) -> BTreeMap<String, i64> {
-        let sql = match self.db.backend() {
-            DbBackend::Sqlite => "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'",
-            _ => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'",
-        };
-        let listed = self.db.conn().query_all_raw(Statement::from_string(self.db.backend(), sql)).await.unwrap();
-        let tables: Vec<String> = listed.iter().map(|row| row.try_get_by_index(0).unwrap()).collect();
         let mut rows = BTreeMap::new();
-        for table in tables.into_iter().filter(|table| !table.starts_with("sqlite_") && table != "kernel_job") {
-            let query = Statement::from_string(self.db.backend(), format!("SELECT COUNT(*) FROM {table}"));
-            let row = self.db.conn().query_one_raw(query).await.unwrap().unwrap();
-            rows.insert(table, row.try_get_by_index(0).unwrap());
+        for table in self.tables().await {
+            if !table.starts_with("sqlite_") && table != "kernel_job" {
+                let row = self.row(&format!("SELECT COUNT(*) FROM {table}")).await;
+                rows.insert(table, row.try_get_by_index(0).unwrap());
+            }
         }
         rows
+    }
+
+    /// All that the rows of a table say.
+    pub(crate) async fn contents(&self, table: &str) -> Option<String> {
+        let sql = match self.db.backend() {
+            DbBackend::Sqlite => {
+                let columns = self.rows_of(&format!("SELECT name FROM pragma_table_info('{table}')")).await;
+                let column = |row: &QueryResult| format!("quote({})", row.try_get_by_index::<String>(0).unwrap());
+                let said = columns.iter().map(column).collect::<Vec<_>>().join(" || ',' || ");
+                format!("SELECT group_concat(said, char(10)) FROM (SELECT {said} AS said FROM {table} ORDER BY 1)")
+            }
+            _ => format!("SELECT string_agg(t::text, chr(10) ORDER BY t::text) FROM {table} t"),
+        };
+        self.row(&sql).await.try_get_by_index(0).unwrap()
     }
 }
 
