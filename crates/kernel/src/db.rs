@@ -23,13 +23,15 @@ use sea_orm::{
 };
 use sea_orm_migration::{MigrationTrait, MigratorTraitSelf, SchemaManager, seaql_migrations};
 use sqlx::{
-    Connection,
     postgres::PgConnectOptions,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous, SqliteTransactionManager},
+    sqlite::{
+        SqliteConnectOptions, SqliteConnection, SqliteError, SqliteJournalMode, SqliteSynchronous,
+        SqliteTransactionManager,
+    },
 };
 use sqlx_core::transaction::TransactionManager;
 
-use group_commit::GroupCommit;
+use group_commit::{Connector, GroupCommit};
 pub use migration::SqlMigration;
 
 /// How long a statement may wait for a connection or a lock before the request is refused.
@@ -106,9 +108,9 @@ impl Db {
         }
         private_file(url)?;
         // The writer first: it makes the tables and the log that the readers need.
-        let writer = open(sqlite_options(url, 1, false)?, &statements).await?;
+        let connector = Connector { options: sqlite_options(url, 1, false)?, statements: statements.clone() };
+        let writer = Writer::Sqlite(GroupCommit::open(connector, PATIENCE).await?);
         let reader = open(sqlite_options(url, connections, true)?, &statements).await?;
-        let writer = Writer::Sqlite(GroupCommit::new(writer));
         Ok(Self(Arc::new(Inner { reader, writer, statements })))
     }
 
@@ -140,7 +142,7 @@ impl Db {
     ///
     /// The closure may be run more than once: PostgreSQL resolves deadlocks and serialisation
     /// conflicts by rolling one side back. It must do nothing but talk to the database, since on
-    /// SQLite it holds the one writer. Foreign keys are never deferred, so that an act that was
+    /// SQLite it holds the one writer. Who has not got it after five seconds is refused. Foreign keys are never deferred, so that an act that was
     /// let through cannot fail the commit that it shares with others.
     pub async fn write<T, E, F, Fut>(&self, act: F) -> Result<T, E>
     where
@@ -180,7 +182,7 @@ impl Db {
                 outcome
             }
             Writer::Sqlite(writer) => {
-                let (part, turn) = writer.turn().await.begin().await?;
+                let (part, turn) = writer.begin().await?;
                 let outcome = act(Tx(part)).await;
                 drop(turn); // taken back, since nobody has asked to keep it
                 outcome
@@ -203,7 +205,7 @@ impl Db {
                 Ok(value)
             }
             Writer::Sqlite(writer) => {
-                let (part, turn) = writer.turn().await.begin().await?;
+                let (part, turn) = writer.begin().await?;
                 let value = act(Tx(part)).await?;
                 turn.commit().await?;
                 Ok(value)
@@ -248,7 +250,7 @@ impl Db {
                 tx.commit().await
             }
             Writer::Sqlite(writer) => {
-                let (part, turn) = writer.turn().await.begin().await?;
+                let (part, turn) = writer.begin().await?;
                 let outcome = work(&migrator, &part).await;
                 drop(part);
                 outcome?;
@@ -290,6 +292,20 @@ impl Db {
         let path = path.to_str().ok_or_else(|| DbErr::Custom("the path is not UTF-8".to_owned()))?;
         let copy = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO $1", [path.into()]);
         self.0.reader.execute_raw(copy).await.map(|_| ())
+    }
+
+    /// Stores something, so that a database that can be read and not written is noticed. Nothing that is
+    /// stored changes by it.
+    ///
+    /// # Errors
+    /// Where it cannot be written: the disk is full or broken, another process keeps the lock, it is a replica.
+    pub async fn check_writable(&self) -> Result<(), DbErr> {
+        let statement = match self.backend() {
+            // Writes the first page, also where the number stays the same.
+            DbBackend::Sqlite => "PRAGMA user_version = 1",
+            _ => "UPDATE seaql_migrations SET applied_at = applied_at WHERE version = (SELECT min(version) FROM seaql_migrations)",
+        };
+        self.write(|tx| async move { tx.conn().execute_unprepared(statement).await.map(|_| ()) }).await
     }
 
     /// Waits for what is under way and closes every connection.
@@ -365,18 +381,6 @@ fn common_options(url: &str, connections: u32) -> ConnectOptions {
 fn sqlite_options(url: &str, connections: u32, read_only: bool) -> Result<ConnectOptions, DbErr> {
     SqliteConnectOptions::from_str(url).map_err(|error| DbErr::Custom(error.to_string()))?;
     let mut options = common_options(url, connections);
-    if !read_only {
-        options.map_sqlx_sqlite_pool_opts(|pool| {
-            pool.after_release(|connection, _| {
-                Box::pin(async move {
-                    // First what a dropped transaction has queued. If SQLite had ended it by itself, sqlx
-                    // takes it for open still, and would never again begin one properly.
-                    connection.ping().await?;
-                    Ok(SqliteTransactionManager::get_transaction_depth(connection) == 0)
-                })
-            })
-        });
-    }
     options
         .min_connections(1)
         .idle_timeout(None)
@@ -396,6 +400,7 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool) -> Result<Connec
                 .synchronous(SqliteSynchronous::Full)
                 .pragma("journal_size_limit", "67108864")
         })
+        // One closure for all: SeaORM keeps only the last that it is given.
         .map_sqlx_sqlite_pool_opts(|pool| {
             pool.after_connect(|connection, _| {
                 Box::pin(async move {
@@ -403,8 +408,28 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool) -> Result<Connec
                     if on { Ok(()) } else { Err(sqlx::Error::Configuration("foreign keys are off".into())) }
                 })
             })
+            // A connection on which sqlx counts a transaction as open would set savepoints for ever after.
+            .after_release(|connection, _| Box::pin(async move { Ok(is_idle(connection)) }))
+            .before_acquire(|connection, _| Box::pin(async move { Ok(is_idle(connection)) }))
         });
     Ok(options)
+}
+
+/// Does sqlx count no transaction as open?
+fn is_idle(connection: &SqliteConnection) -> bool {
+    SqliteTransactionManager::get_transaction_depth(connection) == 0
+}
+
+/// SQLite's primary result code of an error that came from it (<https://sqlite.org/rescode.html>).
+pub(crate) fn sqlite_code(error: &DbErr) -> Option<u32> {
+    let (DbErr::Conn(RuntimeErr::SqlxError(cause))
+    | DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause))) = error
+    else {
+        return None;
+    };
+    let error = cause.as_database_error()?.try_downcast_ref::<SqliteError>()?;
+    Some(sqlx::error::DatabaseError::code(error)?.parse::<u32>().ok()? & 0xff)
 }
 
 fn postgres_options(url: &str, connections: u32) -> Result<ConnectOptions, DbErr> {

@@ -11,6 +11,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::db::sqlite_code;
+
 /// The kernel's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -228,22 +230,26 @@ fn is_still_needed(error: &DbErr) -> bool {
     refusal.is_some_and(|code| matches!(&*code, "23001" | "1811"))
 }
 
-/// Is it the database that cannot be reached, or is busy, rather than we who asked wrongly?
+/// Is it the database that cannot be reached, is busy or cannot be written, rather than we who asked wrongly?
 fn is_out_of_reach(error: &DbErr) -> bool {
     let cause = match error {
-        DbErr::ConnectionAcquire(_) => return true,
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::Internal(_)) => return true,
         DbErr::Conn(RuntimeErr::SqlxError(cause))
         | DbErr::Exec(RuntimeErr::SqlxError(cause))
         | DbErr::Query(RuntimeErr::SqlxError(cause)) => cause,
         _ => return false,
     };
+    if let Some(code) = sqlite_code(error) {
+        // Busy, interrupted, a fault of the disk, a full one, a file that cannot be opened.
+        return matches!(code, 5 | 9 | 10 | 13 | 14);
+    }
     match cause.as_ref() {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| {
-            // SQLite is busy (5) in one of its ways, is full (13); PostgreSQL lost the connection
-            // (class 08, but for a protocol error, which is ours), has no room for another (53), or shuts down (57P).
-            let class = ["08", "53", "57P"].iter().any(|class| code.starts_with(class));
-            matches!(&*code, "5" | "261" | "517" | "773" | "13") || (class && code != "08P01")
+            // PostgreSQL lost the connection (class 08, but for a protocol error, which is ours), has no room
+            // for another (53), shuts down or was cancelled (57), has a fault of its disk (58), or is read-only.
+            let class = ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class));
+            (class && code != "08P01") || code == "25006"
         }),
         _ => false,
     }

@@ -6,18 +6,34 @@
 //! it takes its place behind those who are waiting already, so that they share it, and ahead of
 //! whoever comes later. Alone, a writer commits at once; under load a commit carries the whole queue.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    ConnAcquireErr, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
-use tokio::sync::{Mutex, Notify, OwnedMutexGuard, oneshot};
+use tokio::{
+    sync::{Mutex, Notify, OwnedMutexGuard, oneshot},
+    time::timeout,
+};
+
+use super::{Statements, open, sqlite_code};
+
+/// SQLite's primary result code for a lock that another process holds.
+const BUSY: u32 = 5;
 
 pub(super) struct GroupCommit {
     queue: Arc<Mutex<Batch>>,
     due: Arc<Notify>,
     committer: tokio::task::JoinHandle<()>,
+    /// How long a writer waits for its turn and for the lock of the database.
+    patience: Duration,
+}
+
+/// How the connection that writes is opened.
+pub(super) struct Connector {
+    pub(super) options: ConnectOptions,
+    pub(super) statements: Arc<Statements>,
 }
 
 /// What is written but not yet committed.
@@ -25,7 +41,9 @@ pub(super) struct GroupCommit {
 /// The parts are savepoints set in plain SQL. sqlx's own nested transactions keep a depth that a
 /// request dropped at the wrong moment unbalances, and then a rollback of one part takes all.
 struct Batch {
-    connection: DatabaseConnection,
+    connector: Connector,
+    /// None after a failure: what state that connection is in is not worth guessing.
+    connection: Option<DatabaseConnection>,
     /// The shared transaction, once somebody has begun to write.
     shared: Option<Arc<DatabaseTransaction>>,
     /// A part was begun and neither kept nor taken back: its writer failed, or is gone.
@@ -37,21 +55,52 @@ struct Batch {
 impl Batch {
     async fn begin(&mut self) -> Result<Arc<DatabaseTransaction>, DbErr> {
         self.take_back_unfinished().await;
-        let shared = if let Some(shared) = &self.shared {
-            shared.clone()
-        } else {
-            // IMMEDIATE: a transaction that begins by reading cannot be upgraded while another
-            // process writes; it would fail at once instead of waiting.
-            let options = TransactionOptions {
-                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                ..Default::default()
-            };
-            let shared = Arc::new(self.connection.begin_with_options(options).await?);
-            self.shared.insert(shared).clone()
+        let shared = match &self.shared {
+            Some(shared) => shared.clone(),
+            None => self.begin_shared().await?,
         };
         self.unfinished = true;
-        shared.execute_unprepared("SAVEPOINT part").await?;
+        if let Err(error) = shared.execute_unprepared("SAVEPOINT part").await {
+            drop(shared);
+            self.abandon();
+            return Err(error);
+        }
         Ok(shared)
+    }
+
+    /// Begins the transaction that the parts share.
+    ///
+    /// SQLite refuses `BEGIN` on a connection that is within a transaction already, and the pool gives out
+    /// none that sqlx believes to be in one: then it would set a savepoint instead, whose release stores
+    /// nothing.
+    async fn begin_shared(&mut self) -> Result<Arc<DatabaseTransaction>, DbErr> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(open(self.connector.options.clone(), &self.connector.statements).await?),
+        };
+        // IMMEDIATE: a transaction that begins by reading cannot be upgraded while another
+        // process writes; it would fail at once instead of waiting.
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        match connection.begin_with_options(options).await {
+            Ok(shared) => Ok(self.shared.insert(Arc::new(shared)).clone()),
+            Err(error) => {
+                if sqlite_code(&error) != Some(BUSY) {
+                    self.discard_connection();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Closes the connection; the next transaction begins on a new one.
+    fn discard_connection(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // It waits for whoever still holds the transaction, which nobody has to wait for here.
+            tokio::spawn(async move { connection.close_by_ref().await });
+        }
     }
 
     /// Keeps what was written since [`begin`](Self::begin).
@@ -88,8 +137,13 @@ impl Batch {
         // by their channel's end: nobody hears of a success that was none.
         let waiting = std::mem::take(&mut self.waiting);
         let Some(shared) = self.shared.take() else { return };
-        let Ok(shared) = Arc::try_unwrap(shared) else { return };
+        let Ok(shared) = Arc::try_unwrap(shared) else { return self.discard_connection() };
         let outcome = shared.commit().await;
+        if let Err(error) = &outcome {
+            // SQLite may have rolled back by itself, and sqlx believes that the transaction is still open.
+            tracing::error!(%error, writers = waiting.len(), "a commit failed; its connection is closed");
+            self.discard_connection();
+        }
         for one in waiting {
             let _ = one.send(outcome.clone());
         }
@@ -100,16 +154,20 @@ impl Batch {
         self.waiting.clear();
         self.shared = None;
         self.unfinished = false;
+        self.discard_connection();
     }
 }
 
+/// Somebody else's failure ended the transaction: nothing of it is stored, and it may be tried again.
 fn lost() -> DbErr {
-    DbErr::Custom("the shared transaction was rolled back".to_owned())
+    DbErr::Conn(RuntimeErr::Internal("the shared transaction was rolled back".to_owned()))
 }
 
 impl GroupCommit {
-    pub(super) fn new(connection: DatabaseConnection) -> Self {
-        let batch = Batch { connection, shared: None, unfinished: false, waiting: Vec::new() };
+    /// Opens the connection that writes.
+    pub(super) async fn open(connector: Connector, patience: Duration) -> Result<Self, DbErr> {
+        let connection = Some(open(connector.options.clone(), &connector.statements).await?);
+        let batch = Batch { connector, connection, shared: None, unfinished: false, waiting: Vec::new() };
         let queue = Arc::new(Mutex::new(batch));
         let due = Arc::new(Notify::new());
         let committer = tokio::spawn({
@@ -127,19 +185,31 @@ impl GroupCommit {
                 }
             }
         });
-        Self { queue, due, committer }
+        Ok(Self { queue, due, committer, patience })
     }
 
-    /// Waits for this writer's turn.
-    pub(super) async fn turn(&self) -> Turn {
-        Turn { batch: self.queue.clone().lock_owned().await, due: self.due.clone() }
+    /// Waits for this writer's turn and opens its part of the shared transaction; whoever holds that lets go
+    /// of it before the turn ends.
+    ///
+    /// # Errors
+    /// A timeout where others, in this process or another, do not come to an end.
+    pub(super) async fn begin(&self) -> Result<(Arc<DatabaseTransaction>, Turn), DbErr> {
+        let begin = async {
+            let mut turn = Turn { batch: self.queue.clone().lock_owned().await, due: self.due.clone() };
+            let begin = async move { turn.batch.begin().await.map(|part| (part, turn)) };
+            tokio::spawn(begin).await.unwrap_or_else(|_| Err(lost()))
+        };
+        timeout(self.patience, begin).await.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)))
     }
 
     /// Commits what is pending and closes the connection.
     pub(super) async fn close(&self) -> Result<(), DbErr> {
         let mut batch = self.queue.lock().await;
         batch.commit().await;
-        batch.connection.close_by_ref().await
+        match batch.connection.take() {
+            Some(connection) => connection.close_by_ref().await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -159,13 +229,6 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Opens this writer's part of the shared transaction; whoever holds it lets go of it before the
-    /// turn ends.
-    pub(super) async fn begin(mut self) -> Result<(Arc<DatabaseTransaction>, Self), DbErr> {
-        let begin = async move { self.batch.begin().await.map(|part| (part, self)) };
-        tokio::spawn(begin).await.unwrap_or_else(|_| Err(lost()))
-    }
-
     /// Closes this writer's part, lets the next one write, and waits until both are stored.
     pub(super) async fn commit(mut self) -> Result<(), DbErr> {
         let (stored, wait) = oneshot::channel();
