@@ -408,7 +408,7 @@ async fn clean_up(services: &Services, command: Cleanup) -> anyhow::Result<ExitC
 }
 
 async fn serve(settings: &Settings, migrate: bool) -> anyhow::Result<()> {
-    let services = Services::open(settings, migrate).await?;
+    let services = Services::open_to_serve(settings, migrate).await?;
     let has_superuser = services.accounts.has_superuser().await?;
     // Listened for before anybody can know that the server runs.
     let mut stop = Stop::listen()?;

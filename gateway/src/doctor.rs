@@ -64,6 +64,10 @@ async fn is_ready(db: &Db, findings: &mut Vec<Finding>) -> anyhow::Result<bool> 
 
 async fn look(services: &Services, fix: bool, findings: &mut Vec<Finding>) -> anyhow::Result<()> {
     let now = Clock::system().now();
+    findings.push(match services.db.check_writable().await {
+        Ok(()) => Finding::ok("database_write", "the database can be written"),
+        Err(error) => Finding::fault("database_write", format!("the database cannot be written: {error}")),
+    });
     findings.extend(examine(&services.db, now, fix).await?);
     findings.extend(services.accounts.examine(fix).await?);
     findings.extend(services.community.examine(fix).await.map_err(guildhall_kernel::Error::from)?);

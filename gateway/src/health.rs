@@ -1,6 +1,9 @@
 //! What operators and developers ask the server about itself.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -11,6 +14,7 @@ use axum::{
 };
 use guildhall_kernel::{Auth, Caller, Db, Error, Json, Kind, Problem, Result};
 use serde::Serialize;
+use tokio::sync::Mutex;
 use utoipa::{ToSchema, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -19,6 +23,8 @@ use crate::{document, metrics};
 
 /// How long the database may take to answer before it counts as out of reach.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long what was found is good.
+const FRESH: Duration = Duration::from_secs(1);
 /// What the pages of the API reference may load: only what this server serves. The styles that the
 /// library puts into the page itself are the exception.
 const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
@@ -28,12 +34,44 @@ const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline';
 struct HealthState {
     db: Db,
     auth: Auth,
+    checks: Checks,
+}
+
+/// What was found when it was last looked, and when: a look writes, and anybody may ask.
+#[derive(Clone, Default)]
+struct Checks(Arc<Mutex<Option<(Instant, Parts)>>>);
+
+impl Checks {
+    async fn parts(&self, db: &Db) -> Parts {
+        let mut last = self.0.lock().await;
+        if let Some((at, parts)) = &*last
+            && at.elapsed() < FRESH
+        {
+            return parts.clone();
+        }
+        let look = async {
+            let status = db.migration_status(guildhall_migration::all).await?;
+            db.check_writable().await?;
+            Ok::<_, Error>(status)
+        };
+        let parts = match tokio::time::timeout(PATIENCE, look).await {
+            Ok(Ok(status)) if status.iter().all(|(_, applied)| *applied) => Parts { database: "ok", migrations: "ok" },
+            Ok(Ok(_)) => Parts { database: "ok", migrations: "pending" },
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the database cannot be read or written");
+                Parts { database: "down", migrations: "unknown" }
+            }
+            Err(_) => Parts { database: "down", migrations: "unknown" },
+        };
+        *last = Some((Instant::now(), parts.clone()));
+        parts
+    }
 }
 
 pub(crate) fn router(db: Db, auth: Auth, with_metrics: bool) -> Router {
     let router = OpenApiRouter::new().routes(routes!(alive)).routes(routes!(ready));
     let router = if with_metrics { router.routes(routes!(metrics_for_staff)) } else { router };
-    router.with_state(HealthState { db, auth }).into()
+    router.with_state(HealthState { db, auth, checks: Checks::default() }).into()
 }
 
 pub(crate) fn openapi() -> OpenApi {
@@ -78,9 +116,9 @@ struct Readiness {
 }
 
 /// The parts that the server needs.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 struct Parts {
-    /// `ok` or `down`.
+    /// `ok`, or `down` while it cannot be read and written.
     #[schema(example = "ok")]
     database: &'static str,
     /// `ok`, `pending`, or `unknown` while the database is down.
@@ -88,18 +126,13 @@ struct Parts {
     migrations: &'static str,
 }
 
-/// Can the server do its work? 503 while the database is out of reach or migrations are missing.
+/// Can the server do its work? 503 while the database is out of reach, cannot be written, or lacks migrations.
 #[utoipa::path(get, path = "/readyz", tag = "operations", security(()), responses(
     (status = 200, body = Readiness),
     (status = 503, body = Readiness),
 ))]
-async fn ready(State(db): State<Db>) -> (StatusCode, Json<Readiness>) {
-    let status = tokio::time::timeout(PATIENCE, db.migration_status(guildhall_migration::all)).await;
-    let parts = match status {
-        Ok(Ok(status)) if status.iter().all(|(_, applied)| *applied) => Parts { database: "ok", migrations: "ok" },
-        Ok(Ok(_)) => Parts { database: "ok", migrations: "pending" },
-        Ok(Err(_)) | Err(_) => Parts { database: "down", migrations: "unknown" },
-    };
+async fn ready(State(db): State<Db>, State(checks): State<Checks>) -> (StatusCode, Json<Readiness>) {
+    let parts = checks.parts(&db).await;
     if parts.database == "ok" && parts.migrations == "ok" {
         return (StatusCode::OK, Json(Readiness { status: "ok", parts }));
     }

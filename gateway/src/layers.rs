@@ -29,6 +29,8 @@ use crate::{Settings, metrics};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What a page that is none may load: nothing.
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+/// The longest query string, in bytes.
+const LONGEST_QUERY: usize = 8 * 1024;
 /// A year, in which a browser does not even try without TLS.
 const ONLY_TLS: &str = "max-age=31536000; includeSubDomains";
 
@@ -42,6 +44,7 @@ pub fn wrap(routes: Router, settings: &Settings, url: &PublicUrl) -> Router {
     // knows what is too large, comes first.
     let largest = settings.limits.upload_bytes.saturating_add(FORM_BYTES + 1).max(settings.limits.body_bytes);
     both_spellings(routes)
+        .layer(from_fn(limit_query))
         .layer(from_fn(conditional))
         .layer(DefaultBodyLimit::max(settings.limits.body_bytes))
         .layer(RequestBodyLimitLayer::new(largest))
@@ -64,6 +67,15 @@ fn both_spellings(routes: Router) -> Router {
         let Ok(response) = other.oneshot(request).await;
         response
     })
+}
+
+/// Refuses what no form and no link of ours would send: statements and links grow with it.
+async fn limit_query(request: Request, next: Next) -> Response {
+    if request.uri().query().is_some_and(|query| query.len() > LONGEST_QUERY) {
+        let detail = format!("The query string is longer than {LONGEST_QUERY} bytes.");
+        return Error::new(Kind::Invalid, "query_too_long", detail).into_response();
+    }
+    next.run(request).await
 }
 
 fn respelled(uri: &Uri) -> Option<Uri> {
@@ -308,6 +320,14 @@ mod tests {
                 assert_eq!(headers["allow"], "POST");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn fault_3_a_query_string_that_is_too_long_is_refused() {
+        let path = |length: usize| format!("/plain?x={}", "a".repeat(length));
+        assert_eq!(send(request("GET", &path(LONGEST_QUERY - 2), "")).await.0, 200);
+        let (status, _, problem) = send(request("GET", &path(LONGEST_QUERY), "")).await;
+        assert_eq!((status, &problem["code"]), (400, &"query_too_long".into()));
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 mod background;
 mod backup;
 pub mod cli;
+mod connection;
 mod doctor;
 mod document;
 mod health;

@@ -1,6 +1,6 @@
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::settings::{Log, LogFormat};
 
@@ -21,6 +21,9 @@ pub(crate) fn start(settings: &Log) -> anyhow::Result<()> {
         layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
     };
     let filter: EnvFilter = settings.filter.parse()?;
+    let is_verbose = filter.max_level_hint().is_none_or(|level| level >= LevelFilter::DEBUG);
+    // A line for each migration is for those who look for details; how many there were is logged anyway.
+    let filter = if is_verbose { filter } else { filter.add_directive("sea_orm_migration=warn".parse()?) };
     tracing_subscriber::registry().with(layer.with_filter(filter)).try_init()?;
     Ok(())
 }

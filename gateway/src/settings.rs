@@ -7,7 +7,7 @@ use std::{
 };
 
 use config::{Config, Environment, File, FileFormat, Value, ValueKind};
-use guildhall_kernel::{PublicUrl, TrustedProxies};
+use guildhall_kernel::{PublicUrl, TrustedProxies, outbox::EmailLimits};
 use serde::{Deserialize, Deserializer, de};
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -65,6 +65,8 @@ pub struct Database {
     pub url: String,
     /// Connections at most; 0: by the number of cores.
     pub connections: u32,
+    /// How long one statement may run, in seconds.
+    pub statement_seconds: u32,
 }
 
 /// The section `limits`.
@@ -76,6 +78,18 @@ pub struct Limits {
     pub body_bytes: usize,
     /// The largest file that may be uploaded, in bytes.
     pub upload_bytes: usize,
+    /// How many bytes one person may upload in a day.
+    pub upload_bytes_per_day: u64,
+    /// How much of the disk uploads leave free, in percent.
+    pub free_disk_percent: u8,
+    /// How many requests that change something one person may send in a minute.
+    pub writes_per_minute: u32,
+    /// Connections at most.
+    pub connections: usize,
+    /// Connections at most from one network.
+    pub connections_per_network: usize,
+    /// How long a connection may be idle, in seconds.
+    pub idle_seconds: u32,
 }
 
 /// The section `files`.
@@ -92,6 +106,8 @@ pub struct Mail {
     pub smtp_url: String,
     /// Who letters are from.
     pub from: String,
+    /// How many emails an address is sent that others cause.
+    pub limits: EmailLimits,
 }
 
 /// The section `cors`.
@@ -203,7 +219,7 @@ impl Settings {
         if !faults.is_empty() {
             return Err(faults.join("\n"));
         }
-        let settings: Self = merged.try_deserialize().map_err(|error| error.to_string())?;
+        let settings: Self = merged.try_deserialize().map_err(|error| error.to_string().replace('\n', " "))?;
         faults.extend(settings.faults(sources.environment.as_deref()));
         if faults.is_empty() { Ok(settings) } else { Err(faults.join("\n")) }
     }
@@ -225,11 +241,19 @@ impl Settings {
         for (key, value) in [
             ("limits.body_bytes", self.limits.body_bytes),
             ("limits.upload_bytes", self.limits.upload_bytes),
+            ("limits.writes_per_minute", self.limits.writes_per_minute as usize),
+            ("limits.connections", self.limits.connections),
+            ("limits.connections_per_network", self.limits.connections_per_network),
+            ("limits.idle_seconds", self.limits.idle_seconds as usize),
+            ("database.statement_seconds", self.database.statement_seconds as usize),
             ("server.request_seconds", self.server.request_seconds as usize),
         ] {
             if value == 0 {
                 faults.push(format!("{key} must be at least 1"));
             }
+        }
+        if self.limits.free_disk_percent > 100 {
+            faults.push("limits.free_disk_percent must be at most 100".to_owned());
         }
         for (key, address) in [("server.bind", &self.server.bind), ("metrics.bind", &self.metrics.bind)] {
             let optional = key == "metrics.bind" && address.is_empty();
@@ -348,8 +372,10 @@ fn merge(sources: &Sources) -> Result<Config, String> {
         .ignore_empty(true)
         .source(Some(sources.variables.clone().into_iter().collect()));
     let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
-    if let Some(name) = &sources.environment {
-        builder = builder.add_source(operators_file(&sources.folder, name)?);
+    if let Some(name) = &sources.environment
+        && let Some(file) = operators_file(&sources.folder, name)?
+    {
+        builder = builder.add_source(file);
     }
     builder = builder.add_source(variables);
     for (key, value) in &sources.flags {
@@ -358,13 +384,59 @@ fn merge(sources: &Sources) -> Result<Config, String> {
     builder.build().map_err(|error| error.to_string())
 }
 
-/// The file that `GUILDHALL_ENV` names.
-fn operators_file(folder: &Path, name: &str) -> Result<impl config::Source + Send + Sync + 'static + use<>, String> {
+/// The file that `GUILDHALL_ENV` names, with values of the kinds that the defaults have: the library would take a number
+/// for a truth value. None where there is no such file.
+fn operators_file(folder: &Path, name: &str) -> Result<Option<Config>, String> {
     if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
         return Err(format!("GUILDHALL_ENV must be a plain word like production, it is {name:?}"));
     }
     let path = folder.join(format!("{name}.toml"));
-    Ok(File::from(path).format(FileFormat::Toml).required(false))
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
+    };
+    if let Err(error) = text.parse::<toml::Table>() {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let (line, message) = (before.matches('\n').count() + 1, error.message().replace('\n', " "));
+        return Err(format!("{}: line {line}: {message}", path.display()));
+    }
+    let file = Config::builder().add_source(File::from_str(&text, FileFormat::Toml)).build();
+    let file = file.map_err(|error| error.to_string().replace('\n', " "))?;
+    let (known, mut faults) = (kinds(&defaults()?), Vec::new());
+    for (key, given) in kinds(&file) {
+        if let Some(expected) = known.get(&key)
+            && *expected != given
+        {
+            faults.push(format!("{key} must be {expected}, in {} it is {given}", path.display()));
+        }
+    }
+    if faults.is_empty() { Ok(Some(file)) } else { Err(faults.join("\n")) }
+}
+
+/// The kinds of all values, in words for people.
+fn kinds(config: &Config) -> BTreeMap<String, &'static str> {
+    fn walk(prefix: &str, value: &Value, into: &mut BTreeMap<String, &'static str>) {
+        let kind = match &value.kind {
+            ValueKind::Table(table) => {
+                for (key, value) in table {
+                    let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                    walk(&key, value, into);
+                }
+                return;
+            }
+            ValueKind::Boolean(_) => "true or false",
+            ValueKind::I64(_) | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => "a whole number",
+            ValueKind::Float(_) => "a number with a point",
+            ValueKind::String(_) => "a text",
+            ValueKind::Array(_) => "a list",
+            ValueKind::Nil => "nothing",
+        };
+        into.insert(prefix.to_owned(), kind);
+    }
+    let mut kinds = BTreeMap::new();
+    walk("", &config.cache, &mut kinds);
+    kinds
 }
 
 fn flatten(config: &Config) -> BTreeMap<String, String> {
@@ -402,14 +474,28 @@ fn unknown(key: &str, known: &BTreeMap<String, String>) -> String {
     }
 }
 
-/// Hides the password of an address, before its host or among its parameters.
+/// What may be shown of the parameters of an address.
+const SHOWN: [&str; 9] = ["application_name", "host", "mode", "port", "region", "sslmode", "tls", "user", "dbname"];
+
+/// Hides what may be secret in an address: the password before its host, and parameters that are not known to hold none.
 fn mask(value: &str) -> String {
-    if let Some((before, after)) = value.split_once("password=")
-        && before.contains(['?', '&'])
-    {
-        let end = after.find(['&', '"']).unwrap_or(after.len());
-        return mask(&format!("{before}…{}", &after[end..]));
+    if !value.contains("://") {
+        return value.to_owned();
     }
+    let (address, query) = value.split_once('?').unwrap_or((value, ""));
+    let quote = if query.ends_with('"') { "\"" } else { "" };
+    let mut shown = mask_login(address);
+    for (at, parameter) in query.trim_end_matches('"').split('&').filter(|parameter| !parameter.is_empty()).enumerate()
+    {
+        let (name, _) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let before = if at == 0 { '?' } else { '&' };
+        let masked = if SHOWN.contains(&name) { parameter.to_owned() } else { format!("{name}=…") };
+        shown = format!("{shown}{before}{masked}");
+    }
+    format!("{shown}{quote}")
+}
+
+fn mask_login(value: &str) -> String {
     let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
     let Some((login, host)) = rest.rsplit_once('@') else { return value.to_owned() };
     match login.split_once(':') {
@@ -425,6 +511,50 @@ mod tests {
     fn load(variables: &[(&str, &str)]) -> Result<Settings, String> {
         let variables = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         Settings::load(&Sources { variables, ..Sources::default() })
+    }
+
+    /// Loads a file `config/test.toml` that holds this.
+    fn load_file(text: &str) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("test.toml"), text).unwrap();
+        let folder = folder.path().to_owned();
+        Settings::load(&Sources { environment: Some("test".into()), folder, ..Sources::default() })
+    }
+
+    #[test]
+    fn fault_t11_a_bad_value_stops_the_start_with_one_clear_line() {
+        for (text, expected) in [
+            ("[limits]\nenabled = 7", "limits.enabled must be true or false"),
+            ("[limits]\nenabled = \"yes\"", "limits.enabled must be true or false"),
+            ("[server]\nrequest_seconds = 1.5", "server.request_seconds must be a whole number"),
+            ("[server]\nrequest_seconds = true", "server.request_seconds must be a whole number"),
+            ("[cors]\norigins = 3", "cors.origins must be a list"),
+            ("data_dir = 5", "data_dir must be a text"),
+            ("[limits]\nconnections = -1", "limits.connections"),
+            ("[limits]\n\nenabled = = 7\n", "line 3"),
+            ("[limits\nx", "line 1"),
+        ] {
+            let told = load_file(text).unwrap_err();
+            assert!(told.contains(expected) && !told.contains('\n'), "{text:?}: {told:?}");
+        }
+        assert!(load_file("[limits]\nenabled = false").unwrap().limits.body_bytes > 0);
+    }
+
+    #[test]
+    fn fault_19_no_parameter_of_an_address_is_shown_that_may_be_secret() {
+        for (value, shown) in [
+            (
+                "\"s3://key:secret@s3.example.org/b?region=eu&q=SECRET\"",
+                "\"s3://key:…@s3.example.org/b?region=eu&q=…\"",
+            ),
+            (
+                "\"postgres://u@h/d?password=hunter2&sslmode=require\"",
+                "\"postgres://u@h/d?password=…&sslmode=require\"",
+            ),
+            ("\"plain text?x=1\"", "\"plain text?x=1\""),
+        ] {
+            assert_eq!(mask(value), shown);
+        }
     }
 
     #[test]
@@ -528,7 +658,7 @@ mod tests {
         assert_eq!(mask("\"postgres://guild:s3cr:et@db/x\""), "\"postgres://guild:…@db/x\"");
         assert_eq!(mask("\"sqlite://data/x.db\""), "\"sqlite://data/x.db\"");
         assert_eq!(mask("\"smtps://u:s3cret@mail.example.org\""), "\"smtps://u:…@mail.example.org\"");
-        assert_eq!(mask("\"postgres://db/x?user=u&password=s3cret&a=b\""), "\"postgres://db/x?user=u&…&a=b\"");
+        assert_eq!(mask("\"postgres://db/x?user=u&password=s3cret&a=b\""), "\"postgres://db/x?user=u&password=…&a=…\"");
         assert_eq!(mask("\"s3://key:s%2Fcret@s3.example.org/x?tls=off\""), "\"s3://key:…@s3.example.org/x?tls=off\"");
     }
 

@@ -1,7 +1,9 @@
 use std::{
     fs::{File, TryLockError},
+    num::NonZeroU32,
     os::unix::fs::OpenOptionsExt,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -10,9 +12,9 @@ use guildhall_accounts::{AccountsState, Host, SqlAccounts};
 use guildhall_community::{CommunityState, SqlCommunity, UserTable};
 use guildhall_deals::{DealsState, SqlDeals};
 use guildhall_kernel::{
-    Clock, Db, Outbox, PublicUrl,
-    db::sqlite_file,
-    file::{self, Files, FolderStore, Store},
+    Clock, Db, Outbox, PublicUrl, Quota,
+    db::{self, sqlite_file},
+    file::{self, Files, FolderStore, Reserve, Store, UploadLimits},
     letter::Letterhead,
     mail::Mailer,
     web::{Post, Web},
@@ -77,7 +79,18 @@ impl InUse {
 impl Services {
     /// Opens the database, brings its tables up to date if asked to, and opens the services on it.
     pub async fn open(settings: &Settings, migrate: bool) -> anyhow::Result<Self> {
-        let (db, in_use) = Self::database(settings).await?;
+        Self::open_with(settings, migrate, None).await
+    }
+
+    /// The same for a server: no statement runs longer than the settings have it.
+    pub async fn open_to_serve(settings: &Settings, migrate: bool) -> anyhow::Result<Self> {
+        let limit = Duration::from_secs(settings.database.statement_seconds.into());
+        Self::open_with(settings, migrate, Some(limit)).await
+    }
+
+    async fn open_with(settings: &Settings, migrate: bool, statement_limit: Option<Duration>) -> anyhow::Result<Self> {
+        let (db, in_use) = Self::connect(settings, statement_limit).await?;
+        db.check_version(guildhall_migration::all).await.context("the database cannot be used")?;
         if migrate {
             db.migrate(guildhall_migration::all).await?;
         } else if db.migration_status(guildhall_migration::all).await?.iter().all(|(_, applied)| !applied) {
@@ -85,10 +98,9 @@ impl Services {
         }
         let url = settings.expected_url()?;
         let clock = Clock::system();
-        let outbox = Outbox::new(db.clone(), clock.clone());
+        let outbox = Outbox::new(db.clone(), clock.clone()).with_limits(settings.mail.limits);
         let mount = url.join(mounts::FILES).parse()?;
-        let files =
-            Files::open(db.clone(), store(settings)?, clock.clone(), mount, settings.limits.upload_bytes).await?;
+        let files = Files::open(db.clone(), store(settings)?, clock.clone(), mount, upload_limits(settings)).await?;
         let host = Host {
             clock: clock.clone(),
             outbox: outbox.clone(),
@@ -123,21 +135,32 @@ impl Services {
             mount: url.join(mounts::COMMUNITY).parse()?,
             home: settings.accounts.home(&url)?,
         };
-        let community = SqlCommunity::new(db.clone(), settings.community.clone(), host);
+        let community = settings.community.clone();
+        let community = if settings.limits.enabled { community } else { community.without_limits() };
+        let community = SqlCommunity::new(db.clone(), community, host);
         Ok(Self { db, outbox, mailer, files, accounts, community, deals, _in_use: in_use })
     }
 
     /// Opens the database alone, and says that it is in use for as long as what comes with it lives.
     /// Makes the folder that an embedded one lives in.
     pub async fn database(settings: &Settings) -> anyhow::Result<(Db, InUse)> {
+        Self::connect(settings, None).await
+    }
+
+    async fn connect(settings: &Settings, statement_limit: Option<Duration>) -> anyhow::Result<(Db, InUse)> {
         let in_use = InUse::new(settings)?;
-        let db = Db::connect(&settings.database_url(), settings.connections()).await?;
+        let options = db::Options { connections: settings.connections(), statement_limit };
+        let db = Db::connect_with(&settings.database_url(), &options).await?;
         Ok((db, in_use))
     }
 
     /// The whole server as one router.
     pub(crate) fn router(&self, settings: &Settings, url: &PublicUrl) -> anyhow::Result<Router> {
-        let accounts = AccountsState::new(&self.accounts, url.clone());
+        let mut accounts = AccountsState::new(&self.accounts, url.clone());
+        if let Some(per_minute) = NonZeroU32::new(settings.limits.writes_per_minute).filter(|_| settings.limits.enabled)
+        {
+            accounts.auth = accounts.auth.with_write_limit(per_minute);
+        }
         let auth = accounts.auth.clone();
         let files = self.files.mounted_at(url.join(mounts::FILES).parse()?);
         let community = self.community.mounted_at(
@@ -164,6 +187,22 @@ impl Services {
             .merge(health::router(self.db.clone(), auth, settings.metrics.bind.is_empty()))
             .merge(health::pages());
         Ok(layers::wrap(routes, settings, url))
+    }
+}
+
+/// What uploads are limited to by the settings. The embedded database grows in the data folder, too.
+fn upload_limits(settings: &Settings) -> UploadLimits {
+    let limits = &settings.limits;
+    let is_local = settings.files_folder().is_some() || sqlite_file(&settings.database_url()).is_some();
+    let reserve = Reserve { folder: settings.data_dir.clone(), percent: limits.free_disk_percent };
+    UploadLimits {
+        bytes: limits.upload_bytes,
+        quota: if limits.enabled {
+            Quota::per_day("upload_bytes", limits.upload_bytes_per_day)
+        } else {
+            Quota::unlimited()
+        },
+        reserve: (is_local && limits.enabled).then_some(reserve),
     }
 }
 

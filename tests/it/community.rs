@@ -144,6 +144,7 @@ async fn joining_and_leaving_answer_as_front_ends_expect() {
 #[tokio::test]
 async fn invites_are_made_listed_revoked_and_accepted() {
     let town = Town::new().await;
+    town.server.sql("UPDATE users SET email_verified_at = created_at").await;
     let den = town.group(json!({"name": "den", "is_private": true})).await;
     let invites = format!("{GROUPS}{den}/invites/");
     let made = town.post(&invites, &town.anna, json!({"user_id": town.ids[1], "expires_days": 3})).await;
@@ -165,13 +166,26 @@ async fn invites_are_made_listed_revoked_and_accepted() {
     assert_eq!(town.delete(&format!("{invites}{}/", revoked["id"]), &town.anna).await.status, 204);
     assert_eq!(town.post(&accept(&revoked["token"]), &town.eve, Value::Null).await.status, 400);
     assert_eq!(town.post(&accept(&mailed["token"]), &town.eve, Value::Null).await.status, 200);
-    let letter = town.server.row("SELECT title FROM kernel_outbox WHERE recipient = 'eve@example.org'").await;
+    let letter = town.server.row("SELECT title FROM kernel_outbox WHERE recipient = 'EVE@example.org'").await;
     assert_eq!(letter.try_get_by_index::<String>(0).unwrap(), "An invitation to den");
+}
+
+#[tokio::test]
+async fn fault_13_an_invitation_to_an_address_waits_until_it_is_verified() {
+    let town = Town::new().await;
+    let den = town.group(json!({"name": "den", "is_private": true})).await;
+    let invites = format!("{GROUPS}{den}/invites/");
+    let made = town.post(&invites, &town.anna, json!({"email": "eve@example.org"})).await.json();
+    let accept = format!("/api/community/invites/{}/accept/", made["token"].as_str().unwrap());
+    assert_eq!(town.post(&accept, &town.eve, Value::Null).await.code(), "invite_for_other", "anybody can claim it");
+    town.server.sql("UPDATE users SET email_verified_at = created_at").await;
+    assert_eq!(town.post(&accept, &town.eve, Value::Null).await.status, 200);
 }
 
 #[tokio::test]
 async fn an_invitation_is_accepted_on_the_page_that_its_letter_leads_to() {
     let town = Town::new().await;
+    town.server.sql("UPDATE users SET email_verified_at = created_at").await;
     let den = town.group(json!({"name": "den & co", "is_private": true})).await;
     let invites = format!("{GROUPS}{den}/invites/");
     let made = town.post(&invites, &town.anna, json!({"email": "ben@example.org"})).await.json();
@@ -365,6 +379,7 @@ async fn the_earlier_paths_reach_the_same_acts() {
     let token = invite.json()["token"].clone();
     assert_eq!(town.get(&at(den, "list_invites"), &town.anna).await.json()["count"], 1);
     assert_eq!(town.post(&at(den, "accept_invite"), &town.ben, json!({"token": token})).await.status, 200);
+    town.server.sql("UPDATE users SET email_verified_at = created_at").await;
     let mailed = json!({"invitee_email": "eve@example.org"});
     let token = town.post(&at(den, "create_invite"), &town.anna, mailed).await.json()["token"].clone();
     assert_eq!(town.post(&at(den, "revoke_invite"), &town.anna, json!({"token": token})).await.status, 204);

@@ -5,6 +5,7 @@
 mod accounts;
 mod architecture;
 mod community;
+mod connections;
 mod deals;
 mod hostile;
 mod operations;

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use guildhall_kernel::Roles;
 use reqwest::Method;
 use sea_orm::ConnectionTrait;
@@ -18,8 +20,11 @@ async fn the_server_tells_whether_it_is_ready() {
 
     let forget = "DELETE FROM seaql_migrations WHERE version LIKE '%community_groups'";
     server.db.write(|tx| async move { tx.conn().execute_unprepared(forget).await }).await.unwrap();
+    // What was found is good for a second.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     let ready = server.get("/readyz", "").await;
     assert_eq!((ready.status.as_u16(), &ready.json()["parts"]["migrations"]), (503, &json!("pending")));
+    tokio::time::sleep(Duration::from_millis(1100)).await;
 
     server.server.services().db.close().await.unwrap();
     let ready = server.get("/readyz", "").await;

@@ -24,8 +24,8 @@ fn gif() -> Vec<u8> {
     [&head[..], &body[..]].concat()
 }
 
-fn form(name: &str) -> Form {
-    Form::new().part("file", Part::bytes(gif()).file_name(name.to_owned()).mime_str("image/gif").unwrap())
+fn form(field: &'static str, name: &str) -> Form {
+    Form::new().part(field, Part::bytes(gif()).file_name(name.to_owned()).mime_str("image/gif").unwrap())
 }
 
 /// A private group that is not listed, with something of every kind in it; gives the ids of what is in it by
@@ -45,13 +45,13 @@ async fn secret_group(server: &TestServer, owner: &str, member: &str, member_id:
     post(format!("{here}join/"), member, json!({})).await;
     let invite = post(format!("{here}invites/"), owner, json!({})).await["id"].as_i64().unwrap();
     let upload = server.request(Method::PUT, &format!("{here}image/")).header("authorization", owner);
-    assert_eq!(server.send(upload.multipart(form("a.gif"))).await.status, 200);
+    assert_eq!(server.send(upload.multipart(form("image", "a.gif"))).await.status, 200);
     let text = json!({"content": format!("{SECRET} @ben"), "title": SECRET, "group": group, "tags": [SECRET],
         "visibility": "public", "poll": {"options": [SECRET, "b"]}});
     let posted = post("/api/community/posts/".into(), owner, text).await["id"].as_i64().unwrap();
     let there = format!("/api/community/posts/{posted}/");
     let upload = server.request(Method::POST, &format!("{there}attachments/")).header("authorization", owner);
-    let attached = server.send(upload.multipart(form(&format!("{SECRET}.gif")))).await;
+    let attached = server.send(upload.multipart(form("file", &format!("{SECRET}.gif")))).await;
     assert_eq!(attached.status, 201, "{}", attached.text);
     let comment = post(format!("{there}comments/"), member, json!({"content": SECRET})).await["id"].as_i64().unwrap();
     let report = post(format!("{there}reports/"), member, json!({"reason": SECRET})).await["id"].as_i64().unwrap();
@@ -164,7 +164,10 @@ async fn an_outsider_learns_nothing_of_a_private_group() {
                         let request = if method == Method::GET {
                             request
                         } else if multipart {
-                            request.multipart(form("b.gif"))
+                            request.multipart(form(
+                                if path.ends_with("/attachments/") { "file" } else { "image" },
+                                "b.gif",
+                            ))
                         } else {
                             request.json(&body())
                         };

@@ -43,6 +43,9 @@ pub(crate) fn settings(database: &str, more: &[(&str, &str)]) -> Settings {
         ("GUILDHALL__DATABASE__URL".to_owned(), database.to_owned()),
         ("GUILDHALL__ACCOUNTS__HASH__MEMORY_KIB".to_owned(), "64".to_owned()),
         ("GUILDHALL__ACCOUNTS__HASH__PASSES".to_owned(), "1".to_owned()),
+        // A test does in a second what a person does in a day.
+        ("GUILDHALL__ACCOUNTS__LIMITS__REGISTRATIONS_PER_HOUR".to_owned(), "10000".to_owned()),
+        ("GUILDHALL__LIMITS__WRITES_PER_MINUTE".to_owned(), "1000000".to_owned()),
     ]);
     variables.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
     Settings::load(&Sources { variables, ..Sources::default() }).unwrap()

@@ -1,10 +1,10 @@
 //! How passwords are hashed and checked: so many at once, and so long.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     num::NonZero,
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread::available_parallelism,
@@ -25,8 +25,10 @@ const MEMORY_MIB: u32 = 128;
 const LONGEST_QUEUE: usize = 32;
 /// A refusal takes this much longer than the dearest check that there is.
 const MARGIN: f64 = 1.25;
-/// A refusal takes no longer than this, and just as long until it has been measured.
+/// A refusal takes no longer than this on idle cores, and just as long until it has been measured.
 const LONGEST_HOLD: Duration = Duration::from_secs(1);
+/// No refusal is held back for longer than this, however busy the cores are.
+const LONGEST_BUSY_HOLD: Duration = Duration::from_secs(8);
 
 /// The cost of a password hash (argon2id). The default is OWASP's minimum.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub(crate) struct Checked {
     /// It is, but its hash is not of the kind that would be made now.
     pub(crate) outdated: bool,
     begun: Instant,
+    /// How many times longer it took than it does on idle cores; at least once.
+    slowdown: f64,
     /// Kept until whoever asked has drawn the consequences: those behind must see what failed.
     _turn: Option<Turn>,
 }
@@ -84,6 +88,8 @@ struct Inner {
     decoy: String,
     /// How long a refusal takes from when its turn came, in microseconds.
     hold: AtomicU64,
+    /// How long checks take on idle cores, by their price.
+    idle: RwLock<HashMap<String, Duration>>,
 }
 
 /// A hash that is kept.
@@ -166,6 +172,7 @@ impl Hasher {
             waiting: AtomicUsize::new(0),
             decoy,
             hold: AtomicU64::new(micros(LONGEST_HOLD)),
+            idle: RwLock::default(),
         })))
     }
 
@@ -189,7 +196,7 @@ impl Hasher {
         admit: impl Future<Output = Result<(), E>>,
     ) -> Result<Checked, E> {
         if password.len() > LONGEST {
-            return Ok(Checked { right: false, outdated: false, begun: Instant::now(), _turn: None });
+            return Ok(Checked { right: false, outdated: false, begun: Instant::now(), slowdown: 1.0, _turn: None });
         }
         let kept = hash.and_then(Kept::parse);
         let real = kept.is_some();
@@ -199,18 +206,21 @@ impl Hasher {
         let work = move || {
             let begun = Instant::now();
             let right = hasher.is(&kept, &password) && real;
-            Ok((right, right && !hasher.is_current(&kept), begun))
+            let slowdown = hasher.slowdown(&kept, begun.elapsed());
+            Ok((right, right && !hasher.is_current(&kept), begun, slowdown))
         };
         let turn = self.turn(memory_kib).await?;
         admit.await?;
-        let ((right, outdated, begun), turn) = turn.run(work).await?;
-        Ok(Checked { right, outdated, begun, _turn: Some(turn) })
+        let ((right, outdated, begun, slowdown), turn) = turn.run(work).await?;
+        Ok(Checked { right, outdated, begun, slowdown, _turn: Some(turn) })
     }
 
     /// Waits until a refusal has taken as long as every refusal does, so that the time tells nothing of
-    /// why. It is counted from when the turn came, not from when the request did, and costs no core.
+    /// why. It is counted from when the turn came, not from when the request did, and costs no core. On busy cores
+    /// it is longer by as much as the check was, since the dearest one would have been, too.
     pub(crate) async fn hold(&self, checked: Checked) {
-        let until = checked.begun + Duration::from_micros(self.0.hold.load(Ordering::Relaxed));
+        let hold = Duration::from_micros(self.0.hold.load(Ordering::Relaxed)).mul_f64(checked.slowdown);
+        let until = checked.begun + hold.min(LONGEST_BUSY_HOLD);
         drop(checked);
         tokio::time::sleep_until(until.into()).await;
     }
@@ -225,9 +235,11 @@ impl Hasher {
         let kinds: Vec<Kept> = kept.filter(|kept| prices.insert(kept.price())).collect();
         let mut longest = Duration::ZERO;
         for kept in kinds {
-            let hasher = self.clone();
+            let (hasher, price) = (self.clone(), kept.price());
             let work = move || Ok(time(|| hasher.is(&kept, "a password")));
-            longest = longest.max(self.gated(MEMORY_MIB * 1024, work).await?);
+            let took = self.gated(MEMORY_MIB * 1024, work).await?;
+            self.0.idle.write().unwrap_or_else(PoisonError::into_inner).insert(price, took);
+            longest = longest.max(took);
         }
         let hold = longest.mul_f64(MARGIN).min(LONGEST_HOLD);
         self.0.hold.store(micros(hold), Ordering::Relaxed);
@@ -251,14 +263,19 @@ impl Hasher {
         let inner = &*self.0;
         let waiting = Waiting(&inner.waiting);
         if inner.waiting.fetch_add(1, Ordering::AcqRel) >= LONGEST_QUEUE {
-            let busy = kernel::Error::new(Kind::Unavailable, "auth_busy", "Too many people are signing in just now.");
-            return Err(busy.retry_after(Duration::from_secs(1)));
+            return Err(busy());
         }
         let mib = memory_kib.div_ceil(1024).clamp(1, MEMORY_MIB);
         let memory = inner.memory.clone().acquire_many_owned(mib).await.map_err(kernel::Error::internal)?;
         let core = inner.cores.clone().acquire_owned().await.map_err(kernel::Error::internal)?;
         drop(waiting);
         Ok(Turn { _memory: memory, _core: core })
+    }
+
+    /// How many times longer a check took than it does on idle cores; at least once.
+    fn slowdown(&self, kept: &Kept, took: Duration) -> f64 {
+        let idle = self.0.idle.read().unwrap_or_else(PoisonError::into_inner).get(&kept.price()).copied();
+        idle.filter(|idle| !idle.is_zero()).map_or(1.0, |idle| took.div_duration_f64(idle).max(1.0))
     }
 
     /// Is it the hash of this password?
@@ -276,6 +293,12 @@ impl Hasher {
         let beginning = format!("$argon2id$v=19$m={memory_kib},t={passes},p={lanes}$");
         matches!(kept, Kept::Native(phc) if phc.starts_with(&beginning))
     }
+}
+
+/// 503 for whoever comes when the queue is full.
+pub(crate) fn busy() -> kernel::Error {
+    let busy = kernel::Error::new(Kind::Unavailable, "auth_busy", "Too many people are signing in just now.");
+    busy.retry_after(Duration::from_secs(1))
 }
 
 fn time(work: impl FnOnce() -> bool) -> Duration {
@@ -376,6 +399,25 @@ mod tests {
         assert!(dear.is_err(), "it does not fit beside the rest");
         drop(held);
         hasher.gated(300 * 1024, || Ok(())).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn fault_16_refusals_on_busy_cores_take_as_long_as_the_dearest_check_would() {
+        let hasher = hasher();
+        let django = "pbkdf2_sha256$300000$xYk4ZS051A2mNOqTXWx8an$KZFnM8SRKMVgF09fCFE2/EzbESYvzASxTbsfRYUvJ8M=";
+        let hold = hasher.calibrate([django.to_owned()]).await.unwrap();
+        let native = Kept::Native(hasher.0.decoy.clone());
+        let legacy = Kept::parse(django).unwrap();
+        let idle = |kept: &Kept| hasher.0.idle.read().unwrap()[&kept.price()];
+        // Six times slower: whatever the hash is, the refusal takes six times as long.
+        for kept in [&native, &legacy] {
+            let slowdown = hasher.slowdown(kept, idle(kept) * 6);
+            assert!((5.9..6.1).contains(&slowdown), "{slowdown}");
+        }
+        assert!((hasher.slowdown(&native, idle(&native) / 2) - 1.0).abs() < f64::EPSILON);
+        let begun = Instant::now();
+        hasher.hold(Checked { right: false, outdated: false, begun, slowdown: 2.0, _turn: None }).await;
+        assert!(begun.elapsed() >= hold * 2);
     }
 
     #[tokio::test]

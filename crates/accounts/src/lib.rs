@@ -31,7 +31,7 @@ pub use model::{
 };
 pub use routes::{AccountsState, openapi, router, well_known, well_known_openapi};
 pub use service::{Accounts, Security, Staff, Tokens};
-pub use settings::Settings;
+pub use settings::{AccountLimits, Settings};
 pub use sql::{Host, Pruned, SqlAccounts, WeakPassword};
 
 #[cfg(feature = "testing")]

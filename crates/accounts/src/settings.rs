@@ -30,6 +30,58 @@ pub struct Settings {
     pub link_base: String,
     /// What a password hash costs.
     pub hash: HashCost,
+    /// How often somebody may try.
+    pub limits: AccountLimits,
+}
+
+/// The section `accounts.limits`: what keeps passwords from being guessed, and the processor and mailboxes from being
+/// filled. Not in force where the host lifts all limits.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccountLimits {
+    /// Failures of an account from one network that cost nothing; each one more doubles the wait.
+    pub free_failures: u32,
+    /// How long such a wait is at most, in seconds.
+    pub longest_wait_seconds: u32,
+    /// Failures from one network, whatever accounts, in the time of the next setting. Does not hold for people who
+    /// have signed in from there before.
+    pub failures_per_network: u32,
+    /// For how long failures from a network are counted, in seconds.
+    pub network_seconds: u32,
+    /// Failures of an account in a row from everywhere, after which only networks are let try from which its owner has
+    /// signed in before.
+    pub failures_per_account: u32,
+    /// Registrations from one network in an hour.
+    pub registrations_per_hour: u32,
+    /// Requests for a new password from one network in an hour.
+    pub resets_per_hour: u32,
+    /// Times that one person signs in in an hour.
+    pub sign_ins_per_hour: u32,
+}
+
+impl Default for AccountLimits {
+    fn default() -> Self {
+        Self {
+            free_failures: 5,
+            longest_wait_seconds: 900,
+            failures_per_network: 30,
+            network_seconds: 600,
+            failures_per_account: 100,
+            registrations_per_hour: 20,
+            resets_per_hour: 30,
+            sign_ins_per_hour: 60,
+        }
+    }
+}
+
+impl AccountLimits {
+    pub(crate) fn longest_wait(&self) -> Duration {
+        Duration::from_secs(self.longest_wait_seconds.into())
+    }
+
+    pub(crate) fn network_window(&self) -> Duration {
+        Duration::from_secs(self.network_seconds.into())
+    }
 }
 
 impl Default for Settings {
@@ -44,6 +96,7 @@ impl Default for Settings {
             password_min_length: 8,
             link_base: String::new(),
             hash: HashCost::default(),
+            limits: AccountLimits::default(),
         }
     }
 }
@@ -74,6 +127,18 @@ impl Settings {
         at_least("session_days", self.session_days, 1);
         at_least("user_token_days", self.user_token_days, 1);
         at_least("password_min_length", self.password_min_length, 8);
+        let limits = &self.limits;
+        for (key, value) in [
+            ("limits.longest_wait_seconds", limits.longest_wait_seconds),
+            ("limits.failures_per_network", limits.failures_per_network),
+            ("limits.network_seconds", limits.network_seconds),
+            ("limits.failures_per_account", limits.failures_per_account),
+            ("limits.registrations_per_hour", limits.registrations_per_hour),
+            ("limits.resets_per_hour", limits.resets_per_hour),
+            ("limits.sign_ins_per_hour", limits.sign_ins_per_hour),
+        ] {
+            at_least(key, value, 1);
+        }
         for (key, days) in [("session_days", self.session_days), ("user_token_days", self.user_token_days)] {
             if days > MOST_DAYS {
                 faults.push(format!("accounts.{key} must be at most {MOST_DAYS}, it is {days}"));

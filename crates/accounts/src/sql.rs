@@ -17,7 +17,9 @@ mod user_tokens;
 use std::sync::Arc;
 
 use guildhall_kernel::{
-    self as kernel, Clock, Db, Outbox, PublicUrl, UserId, UserRemoval, letter::Letterhead, mail::Mail,
+    self as kernel, Clock, Db, Gate, GateLimits, Outbox, PublicUrl, UserId, UserRemoval,
+    letter::Letterhead,
+    mail::{Mail, address_key},
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, PartialModelTrait, QueryFilter, QuerySelect,
@@ -44,6 +46,10 @@ const NOTICE_LIFE: std::time::Duration = std::time::Duration::from_secs(7 * 24 *
 
 /// The name of the key that throttles are kept under.
 const THROTTLE_SECRET: &str = "accounts.throttle";
+
+/// How many register at once.
+const REGISTRATIONS: GateLimits =
+    GateLimits { at_once: 1, queue: 32, per_person: 1, patience: std::time::Duration::from_secs(5) };
 
 /// What the services stand in.
 #[derive(Clone)]
@@ -87,6 +93,8 @@ struct Inner {
     outbox: Outbox,
     letters: Letters,
     removals: Vec<Arc<dyn UserRemoval>>,
+    /// Registrations hash passwords as well; they must not take every place in the queue of those who sign in.
+    registrations: Gate,
     /// Reads an account by its id; written once, since it is asked for all the time.
     account_sql: String,
 }
@@ -97,7 +105,8 @@ impl SqlAccounts {
     pub async fn open(db: Db, settings: Settings, host: Host) -> Result<Self> {
         let hasher = Hasher::new(settings.hash)?;
         let keys = Keyring::open(&db, &settings, host.clock.now()).await?;
-        let throttle = Throttle::new(kernel::secret::open(&db, THROTTLE_SECRET).await?, host.throttled);
+        let throttle =
+            Throttle::new(kernel::secret::open(&db, THROTTLE_SECRET).await?, host.throttled, settings.limits.clone());
         let home = settings.home(&host.url)?;
         let letters = Letters(Letterhead { service: host.name, home });
         let Host { clock, outbox, removals, .. } = host;
@@ -113,6 +122,7 @@ impl SqlAccounts {
             outbox,
             letters,
             removals,
+            registrations: Gate::new(REGISTRATIONS),
             account_sql,
         })))
     }
@@ -154,12 +164,12 @@ fn reader(user: &user::Model) -> Reader<'_> {
 /// In this order, since an address that is verified belongs to its owner, while anybody can take it
 /// for a name.
 async fn find_by_name(conn: &impl ConnectionTrait, name: &str) -> Result<Option<user::Model>> {
-    let key = names::key(name);
-    if key.contains('@')
-        && let Some(found) = verified(&key).one(conn).await?
+    if name.contains('@')
+        && let Some(found) = verified(&address_key(name)).one(conn).await?
     {
         return Ok(Some(found));
     }
+    let key = names::key(name);
     Ok(user::Entity::find().filter(user::COLUMN.username_key.eq(key)).one(conn).await?)
 }
 

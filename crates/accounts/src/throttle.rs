@@ -5,14 +5,18 @@
 //!
 //! - an account from one network: after 5 failures each one more doubles the wait, from a second up
 //!   to a quarter of an hour;
-//! - a network: 30 failures in ten minutes, whatever accounts;
+//! - a network: 30 failures in ten minutes, whatever accounts. It does not hold for people who are signed in, or have
+//!   signed in from there before: a few guesses must not lock their neighbours out;
 //! - an account from everywhere: after 100 failures in a row (NIST SP 800-63B-4 §3.2.2) only networks
 //!   from which the owner has signed in before are let try. Whoever attacks an account therefore
 //!   locks out themselves and not its owner at home; on a journey the owner asks for a new password.
+//!
+//! And what costs a password hash, or sends an email, without having failed: registrations and requests for a new
+//! password by network, sign-ins by person. The numbers are settings ([`AccountLimits`]).
 
 use std::time::Duration;
 
-use guildhall_kernel::{Kind, Origin, Timestamp, UserId, secret::Secret};
+use guildhall_kernel::{Kind, Origin, Timestamp, UserId, mail::address_key, secret::Secret};
 use hmac::{Hmac, KeyInit, Mac};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set,
@@ -21,19 +25,14 @@ use sea_orm::{
 use sha2::Sha256;
 
 use crate::{
-    Error, Result,
+    AccountLimits, Error, Result,
     entity::{known_network, throttle, user},
     one_time::Purpose,
 };
 
-/// Failures of an account from one network that cost nothing.
-const FREE: i64 = 5;
-const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-/// Failures from one network in [`WINDOW`].
-const MOST_FROM_NETWORK: i64 = 30;
-const WINDOW: Duration = Duration::from_secs(10 * 60);
-/// Failures of an account in a row, from everywhere.
-const MOST_OF_ACCOUNT: i64 = 100;
+/// What a clock may be ahead of another: a count that seems to come from further ahead was made by one that was wrong.
+const SKEW: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 /// After so many letters to an address, the pause until the next one, in minutes.
 const PAUSES: [(i64, u64); 4] = [(1, 1), (2, 5), (3, 15), (4, 60)];
 /// Without another one for so long, an account's failures, or the letters to an address, are forgotten.
@@ -64,20 +63,33 @@ impl Target<'_> {
 pub(crate) struct Throttle {
     key: Secret,
     enabled: bool,
+    limits: AccountLimits,
+}
+
+/// What is limited although nothing has failed.
+#[derive(Clone, Copy)]
+pub(crate) enum Counted {
+    /// A registration from the network of the request.
+    Registration,
+    /// A request for a new password from the network of the request.
+    Reset,
+    /// Somebody signs in.
+    SignIn(UserId),
 }
 
 /// Somebody tries a secret.
 #[derive(Clone)]
 pub(crate) struct Attempt {
     user: Option<UserId>,
+    is_signed_in: bool,
     network: Vec<u8>,
     /// The account from this network, the network, the account.
     buckets: [Vec<u8>; 3],
 }
 
 impl Throttle {
-    pub(crate) fn new(key: Secret, enabled: bool) -> Self {
-        Self { key, enabled }
+    pub(crate) fn new(key: Secret, enabled: bool, limits: AccountLimits) -> Self {
+        Self { key, enabled, limits }
     }
 
     fn bucket(&self, parts: &[&str]) -> Vec<u8> {
@@ -99,7 +111,8 @@ impl Throttle {
             self.bucket(&["network", &origin]),
             self.bucket(&["account", &account]),
         ];
-        Attempt { user, network: self.bucket(&["known", &origin]), buckets }
+        let is_signed_in = matches!(target, Target::User(_));
+        Attempt { user, is_signed_in, network: self.bucket(&["known", &origin]), buckets }
     }
 
     /// Refuses with 429 `throttled` and the time to wait where too much has failed before.
@@ -113,7 +126,7 @@ impl Throttle {
             .filter(throttle::COLUMN.forgotten_at.gt(now))
             .all(conn)
             .await?;
-        let waits = counts.iter().filter_map(|count| wait(attempt, known, count, now));
+        let waits = counts.iter().filter_map(|count| wait(&self.limits, attempt, known, count, now));
         waits.max().map_or(Ok(()), |wait| Err(Error::Throttled(wait)))
     }
 
@@ -148,10 +161,44 @@ impl Throttle {
             forgotten_at: Set(now + life),
         };
         let rows = sliding.into_iter().map(|bucket| row(bucket, MEMORY));
-        throttle::Entity::insert_many(rows).on_conflict(count_on(now, true)).exec_without_returning(conn).await?;
-        let row = row(network, WINDOW);
-        throttle::Entity::insert(row).on_conflict(count_on(now, false)).exec_without_returning(conn).await?;
+        let count = count_on(now, MEMORY, true);
+        throttle::Entity::insert_many(rows).on_conflict(count).exec_without_returning(conn).await?;
+        let window = self.limits.network_window();
+        let row = row(network, window);
+        throttle::Entity::insert(row).on_conflict(count_on(now, window, false)).exec_without_returning(conn).await?;
         Ok(())
+    }
+
+    /// Counts something that is about to be done; of any number that ask at once, only so many may.
+    ///
+    /// # Errors
+    /// 429 `throttled` with the time to wait, beyond the limit.
+    pub(crate) async fn count(&self, conn: &impl ConnectionTrait, what: Counted, now: Timestamp) -> Result<()> {
+        let origin = Origin::current();
+        let (name, whose, limit) = match what {
+            Counted::Registration => ("registrations", origin.network(), self.limits.registrations_per_hour),
+            Counted::Reset => ("resets", origin.network(), self.limits.resets_per_hour),
+            Counted::SignIn(user) => ("sign-ins", user.to_string(), self.limits.sign_ins_per_hour),
+        };
+        // Whoever calls from within the process has no network.
+        if !self.enabled || (origin.ip.is_none() && !matches!(what, Counted::SignIn(_))) {
+            return Ok(());
+        }
+        let bucket = self.bucket(&[name, &whose]);
+        let row = throttle::ActiveModel {
+            bucket: Set(bucket.clone()),
+            failures: Set(1),
+            updated_at: Set(now),
+            forgotten_at: Set(now + HOUR),
+        };
+        let mut counted = count_on(now, HOUR, false);
+        let old = |column| Expr::col((throttle::Entity, column));
+        counted.action_and_where(old(throttle::Column::Failures).lt(i64::from(limit)).or(is_forgotten(now, HOUR)));
+        if throttle::Entity::insert(row).on_conflict(counted).exec_without_returning(conn).await? == 1 {
+            return Ok(());
+        }
+        let full = throttle::Entity::find_by_id(bucket).one(conn).await?;
+        Err(Error::Throttled(full.map_or(HOUR, |full| full.forgotten_at.since(now)).min(HOUR)))
     }
 
     /// May another letter of this kind be sent to an address, whichever account it is for? Counts it if
@@ -181,9 +228,8 @@ impl Throttle {
             let fewer = old(throttle::Column::Failures).lt(sent);
             fewer.or(old(throttle::Column::UpdatedAt).lte(now - Duration::from_secs(minutes * 60)))
         });
-        let forgotten = old(throttle::Column::ForgottenAt).lte(now);
-        let mut counted = count_on(now, true);
-        counted.action_and_where(rested.fold(Expr::val(true), ExprTrait::and).or(forgotten));
+        let mut counted = count_on(now, MEMORY, true);
+        counted.action_and_where(rested.fold(Expr::val(true), ExprTrait::and).or(is_forgotten(now, MEMORY)));
         let sent = throttle::Entity::insert(row).on_conflict(counted).exec_without_returning(conn).await?;
         Ok(sent == 1)
     }
@@ -209,7 +255,8 @@ impl Throttle {
         if !self.enabled {
             return Ok(());
         }
-        let targets = [Target::Name(&user.username_key), Target::Name(&user.email_key), Target::User(user.id)];
+        let name = address_key(&user.username);
+        let targets = [Target::Name(&name), Target::Name(&user.email_key), Target::User(user.id)];
         self.forget(conn, &targets).await?;
         let row = known_network::ActiveModel {
             user_id: Set(user.id),
@@ -223,26 +270,49 @@ impl Throttle {
 }
 
 /// How long the next attempt has to wait for this count.
-fn wait(attempt: &Attempt, known: bool, count: &throttle::Model, now: Timestamp) -> Option<Duration> {
+fn wait(
+    limits: &AccountLimits,
+    attempt: &Attempt,
+    known: bool,
+    count: &throttle::Model,
+    now: Timestamp,
+) -> Option<Duration> {
+    if count.updated_at > now + SKEW {
+        return None;
+    }
     let [pair, network, account] = &attempt.buckets;
-    let until = match &count.bucket {
-        bucket if bucket == pair && count.failures >= FREE => {
-            let doublings = u32::try_from(count.failures - FREE).unwrap_or(u32::MAX);
-            let wait = Duration::from_secs(2_u64.saturating_pow(doublings)).min(LONGEST_WAIT);
-            count.updated_at + wait
+    let (until, longest) = match &count.bucket {
+        bucket if bucket == pair && count.failures >= i64::from(limits.free_failures) => {
+            let doublings = u32::try_from(count.failures - i64::from(limits.free_failures)).unwrap_or(u32::MAX);
+            let wait = Duration::from_secs(2_u64.saturating_pow(doublings)).min(limits.longest_wait());
+            (count.updated_at + wait, wait)
         }
-        bucket if bucket == network && count.failures >= MOST_FROM_NETWORK => count.forgotten_at,
-        bucket if bucket == account && count.failures >= MOST_OF_ACCOUNT && !known => now + LONGEST_WAIT,
+        bucket if bucket == network && count.failures >= i64::from(limits.failures_per_network) => {
+            if known || attempt.is_signed_in {
+                return None;
+            }
+            (count.forgotten_at, limits.network_window())
+        }
+        bucket if bucket == account && count.failures >= i64::from(limits.failures_per_account) && !known => {
+            (now + limits.longest_wait(), limits.longest_wait())
+        }
         _ => return None,
     };
-    Some(until.since(now)).filter(|wait| !wait.is_zero())
+    Some(until.since(now).min(longest)).filter(|wait| !wait.is_zero())
 }
 
-/// One more failure, or the first one after the earlier ones have been forgotten. A count that slides
-/// is forgotten later with each.
-fn count_on(now: Timestamp, slides: bool) -> OnConflict {
+/// Is a count over that lives so long? Also one that was made by a clock that was ahead.
+fn is_forgotten(now: Timestamp, life: Duration) -> Expr {
     let old = |column| Expr::col((throttle::Entity, column));
-    let forgotten = || old(throttle::Column::ForgottenAt).lte(now);
+    let over = old(throttle::Column::ForgottenAt).lte(now);
+    over.or(old(throttle::Column::ForgottenAt).gt(now + life + SKEW))
+}
+
+/// One more, or the first one after the earlier ones have been forgotten. A count that slides is forgotten later with
+/// each.
+fn count_on(now: Timestamp, life: Duration, slides: bool) -> OnConflict {
+    let old = |column| Expr::col((throttle::Entity, column));
+    let forgotten = || is_forgotten(now, life);
     let new = Expr::col((sea_orm::sea_query::Alias::new("excluded"), throttle::Column::ForgottenAt));
     let keep = if slides { new.clone() } else { old(throttle::Column::ForgottenAt) };
     let failures = Expr::case(forgotten(), Expr::val(1)).finally(old(throttle::Column::Failures).add(1));
@@ -257,6 +327,6 @@ fn count_on(now: Timestamp, slides: bool) -> OnConflict {
 
 /// 429 for whoever has to wait.
 pub(crate) fn throttled(wait: Duration) -> guildhall_kernel::Error {
-    let detail = "Too many failed attempts. Try again later.";
+    let detail = "Too many attempts. Try again later.";
     guildhall_kernel::Error::new(Kind::TooMany, "throttled", detail).retry_after(wait)
 }

@@ -10,7 +10,7 @@ use guildhall_community::{CommunityState, Host, Settings, SqlCommunity, UserTabl
 use guildhall_kernel::{
     self as kernel, Auth, Authenticate, Caller, Clock, Credentials, Db, Directory, HostTables, Kind, Outbox, Person,
     PublicUrl, Roles, UserId,
-    file::{self, Files, FolderStore},
+    file::{self, Files, FolderStore, UploadLimits},
 };
 use sea_orm::ConnectionTrait;
 
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let (url, clock): (PublicUrl, Clock) = ("http://127.0.0.1:8001".parse()?, Clock::system());
     let store = Arc::new(FolderStore::new(folder.join("files")));
-    let files = Files::open(db.clone(), store, clock.clone(), url.clone(), 10 << 20).await?;
+    let files = Files::open(db.clone(), store, clock.clone(), url.clone(), UploadLimits::up_to(10 << 20)).await?;
     let host = Host {
         clock: clock.clone(),
         directory: Arc::new(People),

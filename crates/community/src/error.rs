@@ -66,8 +66,8 @@ pub enum Error {
     /// An invite that nobody can use any more; which of the reasons it is.
     #[error("The invite is {0}.")]
     InviteSpent(&'static str),
-    /// An invite for somebody else.
-    #[error("The invite is for somebody else.")]
+    /// An invite for somebody else, or for an address that is not known to be the caller's.
+    #[error("The invite is for somebody else, or for an address that you have not verified.")]
     InviteForOther,
     /// Too many invitations by mail in a day.
     #[error("That is enough invitations by mail for a day.")]

@@ -114,7 +114,8 @@ pub(crate) fn html_of(field: &'static str, text: &str) -> Result<String> {
 /// The HTML of a text. It takes time in proportion to the text, whatever that holds.
 fn render(text: &str) -> String {
     let mut rendering = Rendering::default();
-    for event in events(text) {
+    let text = with_names_and_addresses_escaped(text);
+    for event in events(&text) {
         rendering.take(event);
     }
     let mut html = String::with_capacity(2 * text.len());
@@ -122,13 +123,62 @@ fn render(text: &str) -> String {
     SANITISER.clean(&html).to_string().trim_end_matches('\n').to_owned()
 }
 
-/// What the parser finds in a text, with the HTML that it holds as text.
-fn events(text: &str) -> impl Iterator<Item = Event<'_>> {
+fn parser(text: &str) -> Parser<'_> {
     let mut options = Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     // Each short row is filled up with empty cells, so that a wide table is more work than a long text.
     let has_wide_table = text.lines().any(|line| line.matches('|').count() > MOST_COLUMNS);
     options.set(Options::ENABLE_TABLES, !has_wide_table);
-    let events = Parser::new_ext(text, options).map(|event| match event {
+    Parser::new_ext(text, options)
+}
+
+/// Marks of emphasis within a name behind an `@` or a bare address are part of it: a backslash keeps the parser from
+/// reading them.
+fn with_names_and_addresses_escaped(text: &str) -> Cow<'_, str> {
+    let is_mark = |c| matches!(c, '*' | '_' | '~');
+    let mut kept: Vec<Range<usize>> = bare_links(text).into_iter().map(|(range, _)| range).collect();
+    let addresses = kept.clone();
+    kept.extend(names(text).filter(|name| !overlaps(&addresses, name)));
+    kept.retain(|range| text[range.clone()].contains(is_mark));
+    if kept.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    kept.sort_unstable_by_key(|range| range.start);
+    // Where a backslash is shown as it stands.
+    let verbatim: Vec<Range<usize>> = parser(text)
+        .into_offset_iter()
+        .filter(|(event, _)| {
+            let is_autolink = matches!(event, Event::Start(Tag::Link { link_type, .. })
+                if matches!(link_type, LinkType::Autolink | LinkType::Email));
+            let is_code = matches!(event, Event::Code(_) | Event::Start(Tag::CodeBlock(_)));
+            is_autolink || is_code || matches!(event, Event::Html(_) | Event::InlineHtml(_))
+        })
+        .map(|(_, range)| range)
+        .collect();
+    let mut escaped = String::with_capacity(text.len() + text.len() / 8);
+    let mut rest = 0;
+    for range in kept.into_iter().filter(|range| !overlaps(&verbatim, range)) {
+        escaped.push_str(&text[rest..range.start]);
+        for c in text[range.clone()].chars() {
+            if is_mark(c) {
+                escaped.push('\\');
+            }
+            escaped.push(c);
+        }
+        rest = range.end;
+    }
+    escaped.push_str(&text[rest..]);
+    Cow::Owned(escaped)
+}
+
+/// Does one of these ranges, which are in the order of the text, have a part in common with another?
+fn overlaps(ranges: &[Range<usize>], other: &Range<usize>) -> bool {
+    let after = ranges.partition_point(|range| range.start < other.end);
+    ranges[..after].last().is_some_and(|range| range.end > other.start)
+}
+
+/// What the parser finds in a text, with the HTML that it holds as text.
+fn events(text: &str) -> impl Iterator<Item = Event<'_>> {
+    let events = parser(text).map(|event| match event {
         Event::Html(html) | Event::InlineHtml(html) => Event::Text(html),
         event => event,
     });
@@ -394,7 +444,8 @@ pub(crate) fn find(text: &str) -> Found {
     let mut finder = Finder::default();
     let mut in_code = false;
     let mut in_link = None;
-    for event in events(text) {
+    let text = with_names_and_addresses_escaped(text);
+    for event in events(&text) {
         match event {
             Event::Start(Tag::CodeBlock(_)) => in_code = true,
             Event::End(TagEnd::CodeBlock) => in_code = false,
@@ -443,7 +494,7 @@ impl Finder {
     }
 
     fn mentions(&mut self, text: &str) {
-        for name in names(text) {
+        for name in names(text).map(|name| &text[name]) {
             if self.found.mentions.len() < MOST_MENTIONS && self.names.insert(fold(name)) {
                 self.found.mentions.push(name.to_owned());
             }
@@ -451,8 +502,8 @@ impl Finder {
     }
 }
 
-/// The names that stand behind an `@`, but not within an address.
-fn names(text: &str) -> impl Iterator<Item = &str> {
+/// Where the names are that stand behind an `@`, but not within an address.
+fn names(text: &str) -> impl Iterator<Item = Range<usize>> {
     text.match_indices('@').filter_map(move |(at, _)| {
         let before = text[..at].chars().next_back();
         if before.is_some_and(|c| is_of_name(c) || matches!(c, '@' | '/')) {
@@ -466,7 +517,7 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
         }
         let name = name.trim_end_matches(['.', '+', '-']);
         let begins = name.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-        (begins && name.chars().count() <= LONGEST_NAME).then_some(name)
+        (begins && name.chars().count() <= LONGEST_NAME).then_some(at + 1..at + 1 + name.len())
     })
 }
 

@@ -40,6 +40,7 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
         all.push(Box::new(table.with("users", host.users)));
     }
     all.push(Box::new(rules));
+    all.push(Box::new(migration!("m20250101_000160_community_invite_email")));
     all
 }
 

@@ -22,6 +22,59 @@ pub(crate) fn fold(text: &str) -> String {
     words.join(" ")
 }
 
+/// The words of a text as the index keeps them. A run of writing without spaces between words is kept as every two
+/// neighbours in it, and its last character: whatever part of it is looked for is among them.
+pub(crate) fn index(text: &str) -> String {
+    let folded = fold(text);
+    let mut terms = String::with_capacity(folded.len());
+    let mut add = |term: &str| {
+        if !terms.is_empty() {
+            terms.push(' ');
+        }
+        terms.push_str(term);
+    };
+    for run in folded.split(' ').flat_map(runs) {
+        if run.starts_with(is_unspaced) {
+            for pair in pairs(run) {
+                add(pair);
+            }
+            if let Some((last, _)) = run.char_indices().next_back() {
+                add(&run[last..]);
+            }
+        } else {
+            add(run);
+        }
+    }
+    terms
+}
+
+/// A word, cut where writing without spaces begins or ends.
+fn runs(word: &str) -> impl Iterator<Item = &str> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let unspaced = is_unspaced(rest.chars().next()?);
+        let end = rest.find(|c| is_unspaced(c) != unspaced).unwrap_or(rest.len());
+        let (run, behind) = rest.split_at(end);
+        rest = behind;
+        Some(run)
+    })
+}
+
+/// Every two neighbours in a run.
+fn pairs(run: &str) -> impl Iterator<Item = &str> {
+    let starts = run.char_indices().map(|(at, _)| at);
+    let ends = run.char_indices().map(|(at, c)| at + c.len_utf8()).skip(1);
+    starts.zip(ends).map(|(start, end)| &run[start..end])
+}
+
+/// Is it a character of writing that puts no spaces between words: Chinese, Japanese, Thai, Lao, Burmese, Khmer?
+fn is_unspaced(c: char) -> bool {
+    matches!(
+        c,
+        '\u{E01}'..='\u{EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}' | '\u{3005}'..='\u{30FF}'
+    ) || (is_cjk(c) && !matches!(c, '\u{AC00}'..='\u{D7A3}'))
+}
+
 /// Is it a character within a word that readers do not see, such as a soft hyphen?
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{200C}' | '\u{200D}' | '\u{2060}')
@@ -42,7 +95,13 @@ impl Query {
         let folded = fold(&text);
         let words: Vec<String> = folded
             .split(' ')
+            .flat_map(runs)
             .filter(|word| tells_enough(word))
+            .flat_map(|word| {
+                let is_run = word.starts_with(is_unspaced) && word.chars().nth(1).is_some();
+                let whole = (!is_run).then_some(word);
+                whole.into_iter().chain(is_run.then(|| pairs(word)).into_iter().flatten())
+            })
             .take(MOST_WORDS)
             .map(|word| word.chars().take(LONGEST_WORD).collect())
             .collect();
@@ -51,14 +110,23 @@ impl Query {
 
     /// For `MATCH` in SQLite (FTS5): `"rust" "peop" *` where the last word may be a beginning.
     pub(crate) fn fts5(&self, beginning: bool) -> String {
-        let words: Vec<String> = self.words.iter().map(|word| format!("\"{word}\"")).collect();
-        format!("{}{}", words.join(" "), if beginning { " *" } else { "" })
+        self.join(beginning, " ", |word, prefix| format!("\"{word}\"{}", if prefix { " *" } else { "" }))
     }
 
     /// The same for `to_tsquery` in PostgreSQL: `'rust' & 'peop':*`.
     pub(crate) fn tsquery(&self, beginning: bool) -> String {
-        let words: Vec<String> = self.words.iter().map(|word| format!("'{word}'")).collect();
-        format!("{}{}", words.join(" & "), if beginning { ":*" } else { "" })
+        self.join(beginning, " & ", |word, prefix| format!("'{word}'{}", if prefix { ":*" } else { "" }))
+    }
+
+    /// The words with what stands between them. A single character of writing without spaces is the beginning of a
+    /// pair, wherever it stands.
+    fn join(&self, beginning: bool, between: &str, spell: impl Fn(&str, bool) -> String) -> String {
+        let last = self.words.len() - 1;
+        let spell = |(at, word): (usize, &String)| {
+            let is_single = word.starts_with(is_unspaced) && word.chars().nth(1).is_none();
+            spell(word, is_single || (beginning && at == last))
+        };
+        self.words.iter().enumerate().map(spell).collect::<Vec<_>>().join(between)
     }
 }
 
@@ -157,6 +225,27 @@ mod tests {
         assert_eq!(tsquery("'; DROP TABLE users; --").unwrap(), "'drop' & 'table' & 'users':*");
         assert_eq!(tsquery("rust:* | !go & (x)").unwrap(), "'rust' & 'go':*");
         assert_eq!(tsquery("back\\slash").unwrap(), "'back' & 'slash':*");
+    }
+
+    #[test]
+    fn fault_r28_any_part_of_a_run_without_spaces_is_found() {
+        assert_eq!(index("東京大学 Rust言語"), "東京 京大 大学 学 rust 言語 語");
+        assert_eq!(index("한국어 abc"), "한국어 abc");
+        assert_eq!(fts5("大学").unwrap(), r#""大学" *"#);
+        assert_eq!(fts5("東京大学").unwrap(), r#""東京" "京大" "大学" *"#);
+        assert_eq!(tsquery("学 rust").unwrap(), "'学':* & 'rust':*");
+        for (text, part) in [
+            ("東京大学で勉強する", "大学"),
+            ("我家在上海东边", "上海"),
+            ("ประเทศไทยสวยงาม", "ไทย"),
+            ("ひらがなカタカナ", "がなカ"),
+        ] {
+            let terms = index(text);
+            let terms: Vec<&str> = terms.split(' ').collect();
+            for word in &Query::parse(part).unwrap().words {
+                assert!(terms.contains(&word.as_str()), "{part} in {text}: {terms:?}");
+            }
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use guildhall_deals::{DealsState, Host, SqlDeals, migrations, router};
 use guildhall_kernel::{
     self as kernel, Auth, Authenticate, Caller, Clock, Credentials, Db, Directory, HostTables, Kind, Outbox, Person,
     PublicUrl, Roles, UserId,
-    file::{Files, FolderStore},
+    file::{Files, FolderStore, UploadLimits},
     letter::Letterhead,
 };
 use sea_orm::ConnectionTrait;
@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url: PublicUrl = "http://127.0.0.1:8001".parse()?;
     let clock = Clock::system();
     let store = Arc::new(FolderStore::new(folder.join("files")));
-    let files = Files::open(db.clone(), store, clock.clone(), url.clone(), 10 << 20).await?;
+    let files = Files::open(db.clone(), store, clock.clone(), url.clone(), UploadLimits::up_to(10 << 20)).await?;
     let outbox = Outbox::new(db.clone(), clock.clone());
     let letterhead = Letterhead { service: "Example".to_owned(), home: "http://127.0.0.1:8001".parse()? };
     // Nothing is sent from here: no letters, and nothing to webhooks.

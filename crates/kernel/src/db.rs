@@ -36,8 +36,19 @@ pub use migration::SqlMigration;
 
 /// How long a statement may wait for a connection or a lock before the request is refused.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How many statements a connection to PostgreSQL keeps prepared. A plan with many filters takes up to 100 KiB there.
+const POSTGRES_STATEMENTS: usize = 128;
 /// How often a transaction is run again that PostgreSQL rolled back to resolve a conflict.
 const ATTEMPTS: u32 = 5;
+
+/// How a database is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Connections at most (SQLite: readers, beside the one writer).
+    pub connections: u32,
+    /// How long one statement may run; migrations may take longer.
+    pub statement_limit: Option<Duration>,
+}
 
 /// A handle to the database; cheap to clone.
 #[derive(Clone)]
@@ -75,6 +86,12 @@ impl Failure for DbErr {
     }
 }
 
+impl Failure for crate::Error {
+    fn database(&self) -> Option<&DbErr> {
+        Self::database(self)
+    }
+}
+
 /// A transaction that is open. Handed to the closure of [`Db::write`]; every query that belongs to
 /// the act goes through [`Tx::conn`].
 pub struct Tx(Arc<DatabaseTransaction>);
@@ -93,9 +110,18 @@ impl Db {
     /// # Errors
     /// When the address is of no known kind, or the database cannot be reached.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, DbErr> {
+        Self::connect_with(url, &Options { connections, statement_limit: None }).await
+    }
+
+    /// Opens a database with limits.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_with(url: &str, options: &Options) -> Result<Self, DbErr> {
         let statements = Arc::<Statements>::default();
+        let connections = options.connections;
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let reader = open(postgres_options(url, connections)?, &statements).await?;
+            let reader = open(postgres_options(url, options)?, &statements).await?;
             return Ok(Self(Arc::new(Inner { reader, writer: Writer::Postgres, statements })));
         }
         if !url.starts_with("sqlite:") {
@@ -219,7 +245,15 @@ impl Db {
     /// left to do. A database that holds a migration that this program does not know comes from a
     /// newer version and is refused.
     pub async fn migrate(&self, migrations: Migrations) -> Result<(), DbErr> {
-        self.with_migrator(migrations, async |migrator, tx| migrator.up(tx, None).await).await
+        self.with_migrator(migrations, async |migrator, tx| {
+            let pending = migrator.get_pending_migrations(tx).await?.len();
+            migrator.up(tx, None).await?;
+            if pending > 0 {
+                tracing::info!(migrations = pending, "the tables were brought up to date");
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Takes back the last `steps` migrations.
@@ -245,7 +279,7 @@ impl Db {
             Writer::Postgres => {
                 let tx = self.0.reader.begin().await?;
                 // Any number will do, as long as every process takes the same.
-                tx.execute_unprepared("SELECT pg_advisory_xact_lock(4711042)").await?;
+                tx.execute_unprepared("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(4711042)").await?;
                 work(&migrator, &tx).await?;
                 tx.commit().await
             }
@@ -273,6 +307,9 @@ impl Db {
 
     /// Refuses a database that holds a migration which is not known: a newer version has made it.
     pub async fn check_version(&self, migrations: Migrations) -> Result<(), DbErr> {
+        if !SchemaManager::new(self.conn()).has_table("seaql_migrations").await? {
+            return Ok(());
+        }
         let known = migrations();
         let applied = seaql_migrations::Entity::find().all(self.conn()).await?;
         match applied.iter().find(|row| known.iter().all(|known| known.name() != row.version)) {
@@ -303,7 +340,9 @@ impl Db {
         let statement = match self.backend() {
             // Writes the first page, also where the number stays the same.
             DbBackend::Sqlite => "PRAGMA user_version = 1",
-            _ => "UPDATE seaql_migrations SET applied_at = applied_at WHERE version = (SELECT min(version) FROM seaql_migrations)",
+            _ => {
+                "UPDATE seaql_migrations SET applied_at = applied_at WHERE version = (SELECT min(version) FROM seaql_migrations)"
+            }
         };
         self.write(|tx| async move { tx.conn().execute_unprepared(statement).await.map(|_| ()) }).await
     }
@@ -432,13 +471,17 @@ pub(crate) fn sqlite_code(error: &DbErr) -> Option<u32> {
     Some(sqlx::error::DatabaseError::code(error)?.parse::<u32>().ok()? & 0xff)
 }
 
-fn postgres_options(url: &str, connections: u32) -> Result<ConnectOptions, DbErr> {
+fn postgres_options(url: &str, limits: &Options) -> Result<ConnectOptions, DbErr> {
     PgConnectOptions::from_str(url).map_err(|error| DbErr::Custom(error.to_string()))?;
-    let mut options = common_options(url, connections);
+    let mut options = common_options(url, limits.connections);
+    let limit = limits.statement_limit.map_or(0, |limit| limit.as_millis());
     // With a bound LIMIT the planner would otherwise plan every execution anew. A plan for any LIMIT looks
     // dear, though, and PostgreSQL would compile it each time, which takes longer than running it.
-    options.map_sqlx_postgres_opts(|postgres| {
-        postgres.options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")]).statement_cache_capacity(256)
+    options.map_sqlx_postgres_opts(move |postgres| {
+        postgres
+            .options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")])
+            .options([("statement_timeout", limit)])
+            .statement_cache_capacity(POSTGRES_STATEMENTS)
     });
     Ok(options)
 }

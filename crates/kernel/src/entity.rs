@@ -8,6 +8,7 @@ pub(crate) mod idempotency_key;
 pub(crate) mod job;
 pub(crate) mod outbox;
 pub(crate) mod secret;
+pub(crate) mod usage;
 
 #[cfg(all(test, feature = "testing"))]
 mod tests {
@@ -24,6 +25,7 @@ mod tests {
             table(job::Entity),
             table(outbox::Entity),
             table(secret::Entity),
+            table(usage::Entity),
         ];
         let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
         assert_no_drift("kernel_", tables, crate::migrations::beside_people, snapshots).await;

@@ -132,6 +132,13 @@ impl Error {
         error
     }
 
+    /// The same with what is wrong with a field.
+    #[must_use]
+    pub fn about(mut self, field: impl Into<String>, message: impl Into<String>) -> Self {
+        self.0.fields.entry(field.into()).or_default().push(message.into());
+        self
+    }
+
     /// The same with a member of its own in the problem document (RFC 9457 §3.2).
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {

@@ -8,6 +8,7 @@ use serde::{
     Deserialize, Deserializer, Serialize,
     de::{DeserializeOwned, IgnoredAny},
 };
+use serde_json::Value;
 
 use crate::{Error, Kind};
 
@@ -80,10 +81,20 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
         return Err(Error::new(Kind::Invalid, "invalid", "The body must be a JSON object."));
     }
     let mut json = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(misfit)?;
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        if error.inner().is_data() {
+            return misfit(&error);
+        }
+        // Serde calls a value of the wrong type a syntax error, too, where it expects a word.
+        match serde_json::from_str::<Value>(text) {
+            Ok(_) => misfit(&error),
+            Err(error) => malformed(&error),
+        }
+    })?;
     json.end().map_err(|error| malformed(&error))?;
     if has_nul(body) {
-        return Err(nul());
+        let whole = serde_json::from_str::<Value>(text).map_err(|error| malformed(&error))?;
+        return Err(nul(place_of_nul(&whole)));
     }
     Ok(value)
 }
@@ -93,13 +104,9 @@ fn malformed(error: &serde_json::Error) -> Error {
     Error::new(Kind::Invalid, "parse_error", place)
 }
 
-fn misfit(error: serde_path_to_error::Error<serde_json::Error>) -> Error {
+fn misfit(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     let path = error.path().to_string();
-    let cause = error.into_inner();
-    if !cause.is_data() {
-        return malformed(&cause);
-    }
-    let text = cause.to_string();
+    let text = error.inner().to_string();
     let message = text.split(" at line ").next().unwrap_or(&text);
     if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         return Error::field(field, "This field is required.");
@@ -124,8 +131,31 @@ fn has_nul(body: &[u8]) -> bool {
     false
 }
 
-fn nul() -> Error {
-    Error::new(Kind::Invalid, "nul_character", "The character U+0000 is not allowed.")
+/// Where in a body a text with a NUL stands, in the form of `items[2].name`.
+fn place_of_nul(value: &Value) -> Option<String> {
+    let within = |place: String, value: &Value| {
+        let rest = place_of_nul(value)?;
+        let joint = if rest.is_empty() || rest.starts_with('[') { "" } else { "." };
+        Some(format!("{place}{joint}{rest}"))
+    };
+    match value {
+        Value::String(text) => text.contains('\0').then(String::new),
+        Value::Array(items) => items.iter().enumerate().find_map(|(at, item)| within(format!("[{at}]"), item)),
+        Value::Object(members) => members.iter().find_map(|(name, value)| {
+            if name.contains('\0') { Some(name.replace('\0', "\u{fffd}")) } else { within(name.clone(), value) }
+        }),
+        _ => None,
+    }
+}
+
+/// The refusal of a NUL, in the field that holds it.
+pub(crate) fn nul(field: Option<String>) -> Error {
+    let message = "The character U+0000 is not allowed.";
+    let error = Error::new(Kind::Invalid, "nul_character", message);
+    match field {
+        Some(field) => error.about(field, message),
+        None => error,
+    }
 }
 
 /// Tells a field that is `null` (`Some(None)`) from one that is absent (`None`):
@@ -160,10 +190,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
-        if parts.uri.query().unwrap_or_default().contains("%00") {
-            return Err(nul());
-        }
         let pairs = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        if let Some((name, _)) = pairs.clone().find(|(name, value)| name.contains('\0') || value.contains('\0')) {
+            return Err(nul(Some(name.replace('\0', "\u{fffd}"))));
+        }
         let value = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs));
         value.map(Self).map_err(|error| {
             let (field, cause) = (error.path().to_string(), error.into_inner());
@@ -200,6 +230,40 @@ mod tests {
         }
         for body in ["[]", "3", "[\"a\"]", "null"] {
             assert_eq!(refusal(body).code(), "invalid", "{body}");
+        }
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Colour {
+        Red,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Painted {
+        #[serde(rename = "colour")]
+        _colour: Colour,
+    }
+
+    #[test]
+    fn fault_t8_a_value_of_the_wrong_type_where_a_word_is_expected_is_a_field_error() {
+        for value in ["5", "true", "[1]", "null", "1.5", "\"blue\""] {
+            let refused = parse::<Painted>(format!("{{\"colour\": {value}}}").as_bytes()).unwrap_err();
+            assert_eq!(refused.code(), "invalid", "{value}");
+            assert!(refused.fields().contains_key("colour"), "{value}: {refused:?}");
+        }
+        let broken = parse::<Painted>(br#"{"colour": 5, "x"}"#).unwrap_err();
+        assert_eq!(broken.code(), "parse_error");
+    }
+
+    #[test]
+    fn fault_t9_a_nul_is_refused_with_the_field_that_holds_it() {
+        for (body, field) in [
+            (r#"{"name": "a\u0000b"}"#, "name"),
+            (r#"{"name": "x", "tags": ["a", "\u0000"]}"#, "tags[1]"),
+            (r#"{"name": "x", "a": {"b": [{"c": "\u0000"}]}}"#, "a.b[0].c"),
+        ] {
+            assert_eq!(refusal(body).fields().keys().collect::<Vec<_>>(), [field], "{body}");
         }
     }
 

@@ -15,7 +15,7 @@ mod store;
 mod tests;
 mod upload;
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::body::{Body, Bytes};
@@ -29,7 +29,7 @@ use link::{Link, Signer, percent_encoded};
 pub use picture::{Fit, Size, pictures};
 pub use route::{openapi, router};
 pub use store::Store;
-pub use upload::{FORM_BYTES, Upload};
+pub use upload::{FORM_BYTES, Form, Upload};
 
 use crate::{
     Clock, Db, Error, Kind, PublicUrl, Result, Timestamp, UserId, define_id,
@@ -37,6 +37,7 @@ use crate::{
     entity::{file, file_garbage},
     job::Job,
     page::count_up_to,
+    quota::Quota,
     secret,
 };
 
@@ -131,21 +132,56 @@ struct Shared {
     store: Arc<dyn Store>,
     clock: Clock,
     signer: Signer,
-    upload_bytes: usize,
+    limits: UploadLimits,
+}
+
+/// What uploads are limited to.
+#[derive(Clone, Debug)]
+pub struct UploadLimits {
+    /// The largest file, in bytes.
+    pub bytes: usize,
+    /// How many bytes one person may upload.
+    pub quota: Quota,
+    /// Where uploads end, or the database grows, and how much of it has to stay free.
+    pub reserve: Option<Reserve>,
+}
+
+impl UploadLimits {
+    /// Files of up to so many bytes, and no other limits.
+    pub const fn up_to(bytes: usize) -> Self {
+        Self { bytes, quota: Quota::unlimited(), reserve: None }
+    }
+}
+
+/// Space on a disk of this machine that uploads leave free, so that what is written without them still fits.
+#[derive(Clone, Debug)]
+pub struct Reserve {
+    /// A folder on the disk.
+    pub folder: PathBuf,
+    /// How much of the disk has to be free, in percent.
+    pub percent: u8,
+}
+
+impl Reserve {
+    /// Is there less space than has to be? A disk that cannot be asked is as good as any.
+    fn is_used_up(&self) -> bool {
+        let Ok(disk) = rustix::fs::statvfs(&self.folder) else { return false };
+        u128::from(disk.f_bavail) * 100 < u128::from(disk.f_blocks) * u128::from(self.percent)
+    }
 }
 
 impl Files {
-    /// The files in a store. `mount` is where [`router`] is nested, `upload_bytes` the largest file that
-    /// may be uploaded. Makes the key that addresses are signed with when there is none yet.
+    /// The files in a store. `mount` is where [`router`] is nested. Makes the key that addresses are signed with
+    /// when there is none yet.
     pub async fn open(
         db: Db,
         store: Arc<dyn Store>,
         clock: Clock,
         mount: PublicUrl,
-        upload_bytes: usize,
+        limits: UploadLimits,
     ) -> Result<Self> {
         let signer = Signer::new(&secret::open(&db, SECRET).await?)?;
-        Ok(Self { shared: Arc::new(Shared { db, store, clock, signer, upload_bytes }), mount })
+        Ok(Self { shared: Arc::new(Shared { db, store, clock, signer, limits }), mount })
     }
 
     /// The same files, at another address.
@@ -161,12 +197,33 @@ impl Files {
 
     /// The largest file that may be uploaded, in bytes.
     pub fn upload_bytes(&self) -> usize {
-        self.shared.upload_bytes
+        self.shared.limits.bytes
     }
 
-    /// Stores content, for [`keep`](Self::keep) to be called within an hour. Belongs before the
-    /// transaction: a store may be slow. 503 where it cannot be reached.
-    pub async fn put(&self, content: Content) -> Result<Stored> {
+    /// Refuses uploads with 503 `storage_low` while there is too little space for them.
+    pub fn check_room(&self) -> Result<()> {
+        let used_up = self.shared.limits.reserve.as_ref().is_some_and(Reserve::is_used_up);
+        if !used_up {
+            return Ok(());
+        }
+        tracing::error!("uploads are refused: the disk is almost full");
+        let detail = "There is no room for uploads just now.";
+        Err(Error::new(Kind::Unavailable, "storage_low", detail).retry_after(Duration::from_secs(600)))
+    }
+
+    /// Counts what a person has uploaded, where it is not [put](Self::put).
+    ///
+    /// # Errors
+    /// 429 `quota_exceeded` beyond their quota.
+    pub async fn count_upload(&self, user: UserId, bytes: usize) -> Result<()> {
+        let Shared { db, clock, limits, .. } = &*self.shared;
+        db.write(|tx| async move { limits.quota.take(tx.conn(), user, bytes as u64, clock.now()).await }).await
+    }
+
+    /// Stores content that somebody has uploaded, for [`keep`](Self::keep) to be called within an hour. Belongs
+    /// before the transaction: a store may be slow. 503 where it cannot be reached, 429 beyond their quota.
+    pub async fn put(&self, user: UserId, content: Content) -> Result<Stored> {
+        self.check_room()?;
         let variants: Vec<&str> = content.objects.iter().map(|(name, _)| *name).collect();
         let stored = Stored {
             key: store::random_key()?,
@@ -181,9 +238,11 @@ impl Files {
             variants: Set(stored.variants.clone()),
             due_at: Set(stored.due_at),
         };
-        let row = &row;
-        let noted = self.shared.db.write(|tx| async move {
-            file_garbage::Entity::insert(row.clone()).exec_without_returning(tx.conn()).await
+        let (row, size) = (&row, u64::try_from(stored.size).unwrap_or_default());
+        let Shared { db, clock, limits, .. } = &*self.shared;
+        let noted = db.write(|tx| async move {
+            limits.quota.take(tx.conn(), user, size, clock.now()).await?;
+            file_garbage::Entity::insert(row.clone()).exec_without_returning(tx.conn()).await.map_err(Error::from)
         });
         noted.await?;
         for (variant, bytes) in content.objects {

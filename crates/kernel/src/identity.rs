@@ -1,12 +1,13 @@
 //! Who is asking: the one thing that every domain shares.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::{
     extract::{FromRef, FromRequestParts, OptionalFromRequestParts},
     http::{HeaderMap, header, request::Parts},
 };
+use governor::{DefaultKeyedRateLimiter, clock::Clock as _};
 use serde::{Serialize, Serializer};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -147,18 +148,45 @@ pub trait Authenticate: Send + Sync + 'static {
 
 /// An [`Authenticate`] in a router's state: what makes [`Caller`] an argument of a handler.
 #[derive(Clone)]
-pub struct Auth(Arc<dyn Authenticate>);
+pub struct Auth {
+    authenticate: Arc<dyn Authenticate>,
+    writes: Option<Arc<DefaultKeyedRateLimiter<UserId>>>,
+}
+
+/// Beyond so many people whose requests are counted, those are forgotten who have made none lately.
+const MOST_COUNTED: usize = 10_000;
 
 impl Auth {
     /// Wraps whoever knows about credentials.
     pub fn new(authenticate: impl Authenticate) -> Self {
-        Self(Arc::new(authenticate))
+        let authenticate: Arc<dyn Authenticate> = Arc::new(authenticate);
+        authenticate.into()
+    }
+
+    /// The same with a limit on how many requests that change something one person sends in a minute, to this
+    /// process: 429 `rate_limited` beyond it.
+    #[must_use]
+    pub fn with_write_limit(self, per_minute: NonZeroU32) -> Self {
+        let limiter = DefaultKeyedRateLimiter::keyed(governor::Quota::per_minute(per_minute));
+        Self { writes: Some(Arc::new(limiter)), ..self }
+    }
+
+    fn count_write(&self, user: UserId) -> Result<()> {
+        let Some(writes) = &self.writes else { return Ok(()) };
+        if writes.len() > MOST_COUNTED {
+            writes.retain_recent();
+        }
+        writes.check_key(&user).map_err(|early| {
+            let wait = early.wait_time_from(governor::clock::DefaultClock::default().now());
+            let detail = "You have sent too many changes in a short time. Try again later.";
+            Error::new(Kind::TooMany, "rate_limited", detail).retry_after(wait.max(Duration::from_secs(1)))
+        })
     }
 }
 
 impl From<Arc<dyn Authenticate>> for Auth {
     fn from(authenticate: Arc<dyn Authenticate>) -> Self {
-        Self(authenticate)
+        Self { authenticate, writes: None }
     }
 }
 
@@ -188,11 +216,15 @@ where
         let Some(credentials) = Credentials::from_headers(&parts.headers)? else {
             return Ok(None);
         };
-        let caller = Auth::from_ref(state).0.authenticate(credentials).await?;
+        let auth = Auth::from_ref(state);
+        let caller = auth.authenticate.authenticate(credentials).await?;
         tracing::Span::current().record("user.id", caller.user.0);
         if caller.read_only && !parts.method.is_safe() {
             let detail = "This token was made for reading only.";
             return Err(Error::new(Kind::Forbidden, "insufficient_scope", detail));
+        }
+        if !parts.method.is_safe() {
+            auth.count_write(caller.user)?;
         }
         Ok(Some(caller))
     }
@@ -271,6 +303,33 @@ mod tests {
         for values in [&["Bearer"][..], &["Bearer a b"], &["Bearer a", "Bearer a"], &["Token"]] {
             assert_eq!(read(values).unwrap_err().code(), "bad_authorization_header");
         }
+    }
+
+    struct Anybody;
+
+    #[async_trait]
+    impl Authenticate for Anybody {
+        async fn authenticate(&self, credentials: Credentials) -> Result<Caller> {
+            Ok(Caller::new(UserId(credentials.secret().parse().unwrap()), Roles::default()))
+        }
+    }
+
+    #[tokio::test]
+    async fn fault_14_one_person_changes_only_so_much_in_a_minute() {
+        let auth = Auth::new(Anybody).with_write_limit(NonZeroU32::new(3).unwrap());
+        let send = async |method: &str, user: i64| {
+            let request =
+                axum::http::Request::builder().method(method).header("authorization", format!("Token {user}"));
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            <Caller as FromRequestParts<Auth>>::from_request_parts(&mut parts, &auth).await
+        };
+        for _ in 0..3 {
+            send("POST", 1).await.unwrap();
+        }
+        let refused = send("DELETE", 1).await.unwrap_err();
+        assert_eq!((refused.kind(), refused.code()), (Kind::TooMany, "rate_limited"));
+        send("GET", 1).await.unwrap();
+        send("POST", 2).await.unwrap();
     }
 
     #[test]

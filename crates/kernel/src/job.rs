@@ -3,14 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use sea_orm::{DbErr, EntityTrait, QueryFilter, Set, TryInsertResult, sea_query::Expr};
+use tokio::time::timeout;
 
-use crate::{Clock, Db, Result, Timestamp, entity::job};
+use crate::{Clock, Db, Error, Result, Timestamp, entity::job};
 
 /// How long a job may run before another node tries it.
 const LEASE: Duration = Duration::from_secs(15 * 60);
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(60);
+/// How long a job may run; shorter than the lease, or two nodes would do it at once.
+const LONGEST_RUN: Duration = Duration::from_secs(14 * 60);
 
 /// Work that is done again and again. It may be done twice, and must not mind.
 #[async_trait]
@@ -37,25 +41,37 @@ impl Jobs {
         Self { db, clock, all: jobs }
     }
 
-    /// Does what is due; gives how many jobs that were. A failure is noted, and the job is tried again
-    /// soon.
+    /// Does what is due, each job beside the others; gives how many jobs that were. A failure is noted, and the job
+    /// is tried again soon.
     pub async fn run_due(&self) -> Result<u64> {
         let known = job::Entity::find().all(self.db.conn()).await?;
-        let mut done = 0;
-        for work in &self.all {
-            let now = self.clock.now();
+        let all = self.all.iter().map(|work| {
             let row = known.iter().find(|row| row.name == work.name());
-            if row.is_some_and(|row| row.next_at > now) || !self.take(work.name(), row, now).await? {
-                continue;
-            }
-            let outcome = work.run().await;
-            if let Err(error) = &outcome {
-                tracing::error!(job = work.name(), %error, "a job failed");
-            }
-            self.note(&**work, outcome).await?;
-            done += 1;
+            self.run_if_due(&**work, row)
+        });
+        let outcomes: Vec<Result<bool>> = join_all(all).await;
+        let mut done = 0;
+        for outcome in outcomes {
+            done += u64::from(outcome?);
         }
         Ok(done)
+    }
+
+    async fn run_if_due(&self, work: &dyn Job, row: Option<&job::Model>) -> Result<bool> {
+        let now = self.clock.now();
+        // Further ahead than it is ever put off: a clock was ahead when it was.
+        let longest = LEASE.max(work.every());
+        let is_due = row.is_none_or(|row| row.next_at <= now || row.next_at > now + longest);
+        if !is_due || !self.take(work.name(), row, now).await? {
+            return Ok(false);
+        }
+        let outcome = timeout(LONGEST_RUN, work.run()).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(Error::unavailable("it did not come to an end in time")));
+        if let Err(error) = &outcome {
+            tracing::error!(job = work.name(), %error, "a job failed");
+        }
+        self.note(work, outcome).await?;
+        Ok(true)
     }
 
     async fn take(&self, name: &'static str, row: Option<&job::Model>, now: Timestamp) -> Result<bool, DbErr> {

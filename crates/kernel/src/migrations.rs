@@ -47,18 +47,28 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
         include_str!("migrations/m20250101_000050_kernel_channels.up.sql"),
         include_str!("migrations/m20250101_000050_kernel_channels.down.sql"),
     );
+    let usage = SqlMigration::new(
+        "m20250101_000060_kernel_usage",
+        include_str!("migrations/m20250101_000060_kernel_usage.up.sql"),
+        include_str!("migrations/m20250101_000060_kernel_usage.down.sql"),
+    );
     vec![
         Box::new(kernel.with("users", host.users)),
         Box::new(files),
         Box::new(objects.with("users", host.users)),
         Box::new(channels),
+        Box::new(usage.with("users", host.users)),
     ]
 }
 
 /// The kernel's tables beside a user table that is not ours.
 #[cfg(all(test, feature = "testing"))]
 pub(crate) fn beside_people() -> Vec<Box<dyn MigrationTrait>> {
-    let people = SqlMigration::new("m20240101_000000_people", "CREATE TABLE people (id {id});", "DROP TABLE people;");
+    let people = SqlMigration::new(
+        "m20240101_000000_people",
+        "CREATE TABLE people (id {id}); INSERT INTO people DEFAULT VALUES; INSERT INTO people DEFAULT VALUES;",
+        "DROP TABLE people;",
+    );
     let mut all: Vec<Box<dyn MigrationTrait>> = vec![Box::new(people)];
     all.extend(migrations(&HostTables { users: "people" }));
     all

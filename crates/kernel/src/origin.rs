@@ -74,6 +74,11 @@ impl TrustedProxies {
         networks.iter().map(parse).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Is it the address of a proxy whose word is taken?
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+
     /// Where a request comes from.
     pub fn origin<B>(&self, request: &Request<B>, request_id: Option<String>) -> Origin {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());

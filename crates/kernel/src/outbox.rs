@@ -9,19 +9,23 @@ use sea_orm::{
     ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
     QuerySelect, Set, sea_query::Expr,
 };
-use tokio::sync::watch;
+use serde::Deserialize;
+use tokio::{sync::watch, time::timeout};
 
 use crate::{
     Clock, Db, Result, Timestamp, UserId,
     entity::outbox,
-    mail::{Mail, Mailer, Undelivered},
+    mail::{Mail, Mailer, Undelivered, address_key},
 };
 
 /// How long whoever has taken a letter may try before somebody else takes it.
 const LEASE: Duration = Duration::from_secs(120);
+/// How long a carrier may take for one of them; shorter than the lease, or two would have it.
+const LONGEST_DELIVERY: Duration = Duration::from_secs(60);
 /// The pause after the first failure; each one after it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How many are read at a time.
 const BATCH: u64 = 50;
 const MAIL: &str = "mail";
@@ -34,6 +38,33 @@ pub struct Outbox {
     db: Db,
     clock: Clock,
     news: watch::Sender<()>,
+    delivery_limit: Duration,
+    limits: EmailLimits,
+}
+
+/// How many emails an address is sent in a day before it gets no more that others cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmailLimits {
+    /// Before no invitation goes there.
+    pub invitations_per_address: u32,
+    /// Before no reminder goes there.
+    pub reminders_per_address: u32,
+}
+
+impl Default for EmailLimits {
+    fn default() -> Self {
+        Self { invitations_per_address: 5, reminders_per_address: 20 }
+    }
+}
+
+/// An email that somebody else than its recipient causes, and writes some of the words of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unasked {
+    /// To a group or an organization.
+    Invitation,
+    /// Of a task.
+    Reminder,
 }
 
 /// Something that is to leave the installation.
@@ -76,6 +107,10 @@ impl Carrier for ByMail<'_> {
         MAIL
     }
 
+    fn at_once(&self) -> usize {
+        self.0.at_once()
+    }
+
     async fn carry(&self, id: i64, payload: &str) -> Result<(), Undelivered> {
         match serde_json::from_str::<Mail>(payload) {
             Ok(mail) => self.0.send(id, &mail).await,
@@ -87,7 +122,25 @@ impl Carrier for ByMail<'_> {
 impl Outbox {
     /// The outbox of a database.
     pub fn new(db: Db, clock: Clock) -> Self {
-        Self { db, clock, news: watch::Sender::default() }
+        Self {
+            db,
+            clock,
+            news: watch::Sender::default(),
+            delivery_limit: LONGEST_DELIVERY,
+            limits: EmailLimits::default(),
+        }
+    }
+
+    /// The same, with other limits on emails that others cause.
+    #[must_use]
+    pub fn with_limits(self, limits: EmailLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The same, with another limit on how long one delivery may take; shorter than two minutes.
+    #[must_use]
+    pub fn with_delivery_limit(self, delivery_limit: Duration) -> Self {
+        Self { delivery_limit, ..self }
     }
 
     /// Stores a letter in the transaction of the act that it tells about. After `life` it is not worth
@@ -120,16 +173,22 @@ impl Outbox {
             next_at: Set(Some(now)),
             sent_at: Set(None),
             last_error: Set(None),
+            recipient_key: Set(address_key(parcel.recipient)),
         };
         outbox::Entity::insert(row).exec_without_returning(conn).await.map(|_| ())
     }
 
-    /// How many letters were left for this address since then, whatever became of them.
-    pub async fn posted_to(&self, conn: &impl ConnectionTrait, address: &str, since: Timestamp) -> Result<u64, DbErr> {
+    /// May an address be sent another email that its owner has not asked for? Not where it was sent as many emails
+    /// within a day as the limits have it, whatever emails those were and however the address was spelled.
+    pub async fn may_post(&self, conn: &impl ConnectionTrait, unasked: Unasked, address: &str) -> Result<bool, DbErr> {
+        let limit = match unasked {
+            Unasked::Invitation => self.limits.invitations_per_address,
+            Unasked::Reminder => self.limits.reminders_per_address,
+        };
         let theirs = outbox::Entity::find()
-            .filter(outbox::COLUMN.recipient.eq(address))
-            .filter(outbox::COLUMN.created_at.gt(since));
-        sea_orm::PaginatorTrait::count(theirs, conn).await
+            .filter(outbox::COLUMN.recipient_key.eq(address_key(address)))
+            .filter(outbox::COLUMN.created_at.gt(self.clock.now() - DAY));
+        Ok(sea_orm::PaginatorTrait::count(theirs, conn).await? < u64::from(limit))
     }
 
     /// Says that something was posted, once its transaction is through.
@@ -171,7 +230,10 @@ impl Outbox {
         let outcome = if parcel.expires_at <= now {
             Err(Undelivered::ForGood("It has expired.".to_owned()))
         } else {
-            carrier.carry(parcel.id, payload).await
+            match timeout(self.delivery_limit, carrier.carry(parcel.id, payload)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(Undelivered::ForNow(format!("no answer within {} s", self.delivery_limit.as_secs()))),
+            }
         };
         let is_delivered = outcome.is_ok();
         self.note(parcel, taken, outcome).await?;
@@ -179,9 +241,12 @@ impl Outbox {
     }
 
     async fn due(&self, channel: &str) -> Result<Vec<outbox::Model>, DbErr> {
+        let now = self.clock.now();
+        // Further ahead than anything is put off: a clock was ahead when it was.
+        let due = outbox::COLUMN.next_at.lte(now).or(outbox::COLUMN.next_at.gt(now + LONGEST_PAUSE));
         outbox::Entity::find()
             .filter(outbox::COLUMN.channel.eq(channel))
-            .filter(outbox::COLUMN.next_at.lte(self.clock.now()))
+            .filter(due)
             .order_by_asc(outbox::Column::NextAt)
             .limit(BATCH)
             .all(self.db.conn())

@@ -49,8 +49,25 @@ pub fn maybe<T>(rule: impl Fn(&T, &()) -> garde::Result) -> impl Fn(&Option<T>, 
     move |value, ctx| value.as_ref().map_or(Ok(()), |value| rule(value, ctx))
 }
 
+/// Is there nothing in it that anybody would see? Spaces, and what Unicode wants to be shown as nothing.
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(is_invisible)
+}
+
+/// White space, control characters, and `Default_Ignorable_Code_Point` (Unicode, `DerivedCoreProperties.txt`), with
+/// the blank pattern of Braille.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 fn check(text: &str, min: usize, max: usize, allowed: fn(char) -> bool) -> garde::Result {
-    if min > 0 && text.trim().is_empty() {
+    if min > 0 && is_blank(text) {
         return Err(garde::Error::new("This field may not be blank."));
     }
     let length = text.chars().count();
@@ -99,6 +116,17 @@ mod tests {
         assert_ne!(distinct, slugs("Straße der Größe!", "group").unwrap()[1]);
         assert_eq!(slugs("!!!", "group").unwrap()[0], "group");
         assert!(slugs(&"ab ".repeat(100), "group").unwrap()[0].len() <= LONGEST_SLUG);
+    }
+
+    #[test]
+    fn fault_r30_what_is_shown_as_nothing_is_blank() {
+        for blank in ["", " ", "\u{200b}", "\u{2060}", "\u{3164}", "\u{2800}", "\u{ad}\u{200d}", "\u{a0}\u{feff}"] {
+            assert!(is_blank(blank), "{blank:?}");
+            assert!(line::<str>(1, 9)(blank, &()).is_err() && block::<str>(1, 9)(blank, &()).is_err(), "{blank:?}");
+        }
+        for shown in ["a", "\u{200b}a", "👩\u{200d}💻", "・", "ㅤㄱ"] {
+            assert!(!is_blank(shown), "{shown:?}");
+        }
     }
 
     #[test]

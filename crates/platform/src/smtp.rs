@@ -1,15 +1,18 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use guildhall_kernel::mail::{Mail, Mailer, Undelivered};
+use guildhall_kernel::mail::{Mail, Mailer, Undelivered, with_ascii_domain};
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, MultiPart},
     transport::smtp,
 };
+use tokio::time::timeout;
 
-/// How long a server may take for each step of the conversation.
+/// How long a server may take to take a connection. (All that lettre's own limit is about.)
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long it may take for the whole conversation.
+const LONGEST_CONVERSATION: Duration = Duration::from_secs(45);
 
 /// Hands letters to a mail server.
 pub struct SmtpMailer {
@@ -39,7 +42,7 @@ impl SmtpMailer {
 
     fn message(&self, id: i64, mail: &Mail) -> Result<Message, Undelivered> {
         let refused = |error: &dyn std::fmt::Display| Undelivered::ForGood(error.to_string());
-        let to: Mailbox = mail.to.parse().map_err(|error| refused(&error))?;
+        let to: Mailbox = with_ascii_domain(&mail.to).parse().map_err(|error| refused(&error))?;
         // The same letter has the same id, so that one that is handed over twice can be told.
         let message_id = format!("<outbox-{id}@{}>", self.from.email.domain());
         let message = Message::builder()
@@ -72,6 +75,10 @@ impl lettre::message::header::Header for AutoSubmitted {
     }
 }
 
+fn silent() -> Undelivered {
+    Undelivered::ForNow("the server does not answer".to_owned())
+}
+
 fn undelivered(error: &smtp::Error) -> Undelivered {
     let mut told = error.to_string();
     let mut cause = std::error::Error::source(&error);
@@ -89,16 +96,24 @@ fn undelivered(error: &smtp::Error) -> Undelivered {
 
 #[async_trait]
 impl Mailer for SmtpMailer {
+    /// One that waits for a silent server does not hold up the rest.
+    fn at_once(&self) -> usize {
+        4
+    }
+
     async fn send(&self, id: i64, mail: &Mail) -> Result<(), Undelivered> {
         let message = self.message(id, mail)?;
-        self.transport.send(message).await.map(|_| ()).map_err(|error| undelivered(&error))
+        match timeout(LONGEST_CONVERSATION, self.transport.send(message)).await {
+            Ok(outcome) => outcome.map(|_| ()).map_err(|error| undelivered(&error)),
+            Err(_) => Err(silent()),
+        }
     }
 
     async fn check(&self) -> Result<(), Undelivered> {
-        match self.transport.test_connection().await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Undelivered::ForNow("the server does not answer".to_owned())),
-            Err(error) => Err(undelivered(&error)),
+        match timeout(PATIENCE, self.transport.test_connection()).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Err(error)) => Err(undelivered(&error)),
+            Ok(Ok(false)) | Err(_) => Err(silent()),
         }
     }
 }
@@ -118,6 +133,17 @@ mod tests {
         }
         let told = SmtpMailer::new("smtp3://u:hunter2@x", from).err().unwrap().to_string();
         assert!(!told.contains("hunter2"));
+    }
+
+    #[tokio::test]
+    async fn fault_r24_a_domain_beyond_ascii_needs_no_smtputf8() {
+        let mailer = SmtpMailer::new("smtp://127.0.0.1:25", "Guild <guild@example.org>").unwrap();
+        let mail = |to: &str| Mail { to: to.into(), subject: "s".into(), text: "t".into(), html: "h".into() };
+        let envelope = |to: &str| mailer.message(7, &mail(to)).unwrap().envelope().clone();
+        let recipient = envelope("jurgen@müller.example").to()[0].to_string();
+        assert_eq!(recipient, "jurgen@xn--mller-kva.example");
+        assert!(!envelope("jurgen@müller.example").has_non_ascii_addresses());
+        assert!(envelope("jürgen@example.org").has_non_ascii_addresses(), "that one does");
     }
 
     #[tokio::test]

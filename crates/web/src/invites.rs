@@ -102,7 +102,10 @@ fn refused(service: &str, error: Error) -> Response {
         return error.into_response();
     }
     let (title, text) = match error.code() {
-        "invite_for_other" => ("This invitation is for somebody else", "Sign in with the account that it was sent to."),
+        "invite_for_other" => (
+            "This invitation is for somebody else",
+            "Sign in with the account that it was sent to. Its address has to be verified first.",
+        ),
         "group_full" => ("The group is full", "Ask whoever has invited you."),
         "banned" => ("You may not be in this group", "Its moderators have decided so."),
         _ => ("This invitation does not work any more", "It was used or taken back, or too much time has passed."),

@@ -8,7 +8,7 @@ use guildhall_bench::fill::{PASSWORD, Volume, fill, password_hash, username};
 use guildhall_community::{GroupFilter, Groups, SqlCommunity, UserTable};
 use guildhall_kernel::{
     Authenticate, Caller, Clock, Credentials, Db, Outbox, PageQuery, PublicUrl,
-    file::{Files, FolderStore},
+    file::{Files, FolderStore, UploadLimits},
     testing::TestDb,
 };
 use tokio::runtime::Runtime;
@@ -54,7 +54,9 @@ async fn open(volume: Volume, hash: HashCost) -> anyhow::Result<(TestDb, SqlAcco
 /// The community beside these accounts, with its files in a folder.
 async fn community(db: &Db, accounts: &SqlAccounts, folder: &Path) -> anyhow::Result<SqlCommunity> {
     let (clock, store) = (Clock::system(), Arc::new(FolderStore::new(folder)));
-    let files = Files::open(db.clone(), store, clock.clone(), url()?.join("/api").parse()?, UPLOAD_BYTES).await?;
+    let files =
+        Files::open(db.clone(), store, clock.clone(), url()?.join("/api").parse()?, UploadLimits::up_to(UPLOAD_BYTES))
+            .await?;
     let host = guildhall_community::Host {
         clock: clock.clone(),
         directory: Arc::new(accounts.clone()),

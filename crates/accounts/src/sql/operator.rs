@@ -25,7 +25,8 @@ pub enum WeakPassword {
 impl SqlAccounts {
     /// Makes an account with roles. The operator vouches for the address: it counts as verified.
     pub async fn create_user(&self, new: NewUser, roles: Roles, weak: WeakPassword) -> Result<Account> {
-        let mut row = self.new_user(&new, weak == WeakPassword::Accept).await?;
+        self.check_new_user(&new, weak == WeakPassword::Accept).await?;
+        let mut row = self.row_of(&new, Some(self.0.hasher.hash(&new.password).await?));
         row.email_verified_at = Set(Some(self.0.clock.now()));
         row.is_teacher = Set(roles.teacher);
         row.is_staff = Set(roles.staff);

@@ -1,7 +1,7 @@
 //! Checking passwords, with all that surrounds it: counting failures, taking as long for each, and
 //! bringing old hashes up to date.
 
-use guildhall_kernel::{Caller, audit};
+use guildhall_kernel::{Caller, audit, mail::address_key};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use super::{SqlAccounts, find_by_name};
@@ -9,8 +9,7 @@ use crate::{
     Error, Result,
     entity::user,
     hasher::Checked,
-    names,
-    throttle::{Attempt, Target},
+    throttle::{Attempt, Counted, Target},
 };
 
 impl SqlAccounts {
@@ -18,12 +17,14 @@ impl SqlAccounts {
     /// same words and after the same time.
     pub(super) async fn check_credentials(&self, name: &str, password: &str) -> Result<user::Model> {
         let found = find_by_name(self.0.db.conn(), name).await?;
-        let attempt = self.0.throttle.attempt(Target::Name(&names::key(name)), found.as_ref().map(|user| user.id));
+        let attempt = self.0.throttle.attempt(Target::Name(&address_key(name)), found.as_ref().map(|user| user.id));
         let checked = self.try_password(found.as_ref(), &attempt, password).await?;
         match found {
             Some(user) if checked.right && user.is_active => {
                 let outdated = checked.outdated;
                 drop(checked); // the turn is over, another one may be needed
+                let (what, now) = (Counted::SignIn(user.id), self.0.clock.now());
+                self.0.db.write(|tx| async move { self.0.throttle.count(tx.conn(), what, now).await }).await?;
                 if outdated {
                     self.improve_hash(&user, password).await?;
                 }

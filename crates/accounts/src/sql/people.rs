@@ -1,7 +1,8 @@
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
-    self as kernel, Caller, Directory, IfMatch, Ordering, Page, PageQuery, Person, Roles, UserId, audit, text,
+    self as kernel, Caller, Directory, IfMatch, Ordering, Page, PageQuery, Person, Roles, UserId, audit,
+    mail::address_key, text,
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Unchanged, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
@@ -13,10 +14,12 @@ use super::{SqlAccounts, reader, verified};
 use crate::{
     Account, AccountPatch, Accounts, DirectoryEntry, Error, NewUser, PasswordProof, Result, User, UserFilter,
     entity::user,
+    hasher,
     model::{AccountRow, UserRow},
     names,
     one_time::{self, Grant, Purpose},
     password,
+    throttle::Counted,
 };
 
 /// What judging a password takes, in KiB.
@@ -44,8 +47,8 @@ pub(super) async fn find<T: PartialModelTrait>(
 }
 
 impl SqlAccounts {
-    /// The row of a new account without roles; refuses a weak password unless told not to.
-    pub(super) async fn new_user(&self, new: &NewUser, any_password: bool) -> Result<user::ActiveModel> {
+    /// Refuses what cannot become an account, and a weak password unless told not to.
+    pub(super) async fn check_new_user(&self, new: &NewUser, any_password: bool) -> Result<()> {
         let mut faults = match new.validate() {
             Ok(()) => kernel::FieldErrors::new(),
             Err(report) => kernel::Error::from(report).fields().clone(),
@@ -57,11 +60,7 @@ impl SqlAccounts {
         if !weak.is_empty() {
             faults.insert("password".to_owned(), weak);
         }
-        if !faults.is_empty() {
-            return Err(kernel::Error::invalid(faults).into());
-        }
-        let password_hash = Some(self.0.hasher.hash(&new.password).await?);
-        Ok(self.row_of(new, password_hash))
+        if faults.is_empty() { Ok(()) } else { Err(kernel::Error::invalid(faults).into()) }
     }
 
     /// The row of a new account without roles, with whatever the fields hold.
@@ -76,7 +75,7 @@ impl SqlAccounts {
             display_name: Set(String::new()),
             first_name: Set(new.first_name.trim().to_owned()),
             last_name: Set(new.last_name.trim().to_owned()),
-            email_key: Set(names::key(&new.email)),
+            email_key: Set(address_key(&new.email)),
             email: Set(new.email.clone()),
             email_verified_at: Set(None),
             password_hash: Set(password_hash),
@@ -158,7 +157,12 @@ pub(super) fn taken(error: DbErr) -> Error {
 #[async_trait]
 impl Accounts for SqlAccounts {
     async fn register(&self, new: NewUser) -> Result<Account> {
-        let row = self.new_user(&new, false).await?;
+        let turn = self.0.registrations.enter(None).await.map_err(|_| hasher::busy())?;
+        self.check_new_user(&new, false).await?;
+        let now = self.0.clock.now();
+        self.0.db.write(|tx| async move { self.0.throttle.count(tx.conn(), Counted::Registration, now).await }).await?;
+        let row = self.row_of(&new, Some(self.0.hasher.hash(&new.password).await?));
+        drop(turn);
         let account = self
             .0
             .db
@@ -237,6 +241,7 @@ impl Accounts for SqlAccounts {
 
     async fn delete_me(&self, caller: &Caller, proof: PasswordProof) -> Result<()> {
         proof.validate()?;
+        self.demand_session(caller).await?;
         self.confirm_password(caller, &proof.password, "password").await?;
         self.remove(caller, caller.user, None).await
     }
@@ -313,7 +318,7 @@ impl Directory for SqlAccounts {
     }
 
     async fn has_address(&self, user: UserId, email: &str) -> kernel::Result<bool> {
-        let theirs = user::Entity::find_by_id(user).filter(user::COLUMN.email_key.eq(names::key(email)));
+        let theirs = verified(&address_key(email)).filter(user::COLUMN.id.eq(user));
         Ok(theirs.one(self.0.db.conn()).await?.is_some())
     }
 }

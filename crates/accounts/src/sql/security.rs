@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{self as kernel, Caller, Origin, audit};
+use guildhall_kernel::{self as kernel, Caller, Origin, audit, mail::address_key};
 use sea_orm::{
     ActiveValue::Unchanged,
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set,
@@ -19,8 +19,8 @@ use crate::{
     TokenPair, TotpCode, TotpSetup,
     entity::{session, user, user_token},
     letters::Reader,
-    names,
     one_time::{self, Grant, Purpose},
+    throttle::Counted,
 };
 
 /// For how long a password that was shown counts as shown.
@@ -66,7 +66,7 @@ impl SqlAccounts {
 
     /// Refuses whoever shows a user token, where there is a second factor: token and password together
     /// must not lead past it.
-    async fn demand_session(&self, caller: &Caller) -> Result<()> {
+    pub(super) async fn demand_session(&self, caller: &Caller) -> Result<()> {
         let past = caller.session.is_none() && self.has_second_factor(caller.user).await?;
         if past { Err(Error::StepUpRequired) } else { Ok(()) }
     }
@@ -145,8 +145,9 @@ impl Security for SqlAccounts {
 
     async fn request_reset(&self, request: ResetRequest) -> Result<()> {
         request.validate()?;
-        let begun = tokio::time::Instant::now();
-        let found = verified(&names::key(&request.email)).one(self.0.db.conn()).await?;
+        let (begun, now) = (tokio::time::Instant::now(), self.0.clock.now());
+        self.0.db.write(|tx| async move { self.0.throttle.count(tx.conn(), Counted::Reset, now).await }).await?;
+        let found = verified(&address_key(&request.email)).one(self.0.db.conn()).await?;
         if let Some(user) = found {
             // Beside the request: whether there was anything to do must not show in the time.
             let (accounts, origin) = (self.clone(), (*Origin::current()).clone());
@@ -211,7 +212,7 @@ impl Security for SqlAccounts {
             .write(|tx| async move {
                 let conn = tx.conn();
                 self.0.throttle.succeed(conn, user, now).await?;
-                if !self.0.throttle.may_send(conn, Purpose::ChangeEmail, &names::key(email), now).await? {
+                if !self.0.throttle.may_send(conn, Purpose::ChangeEmail, &address_key(email), now).await? {
                     return Err(Error::Throttled(Duration::from_secs(60)));
                 }
                 let grant = Grant {
@@ -223,7 +224,7 @@ impl Security for SqlAccounts {
                 };
                 let (link, row) = grant.prepare(now)?;
                 one_time::store(conn, row).await?;
-                let other = verified(&names::key(email)).one(conn).await?.filter(|owner| owner.id != user.id);
+                let other = verified(&address_key(email)).one(conn).await?.filter(|owner| owner.id != user.id);
                 let mail = if let Some(owner) = &other {
                     self.0.letters.address_known(reader(owner))?
                 } else {
@@ -262,7 +263,7 @@ impl Security for SqlAccounts {
                 }
                 let row = user::ActiveModel {
                     id: Unchanged(user.id),
-                    email_key: Set(names::key(&grant.email)),
+                    email_key: Set(address_key(&grant.email)),
                     email: Set(grant.email.clone()),
                     email_verified_at: Set(Some(now)),
                     updated_at: Set(now),

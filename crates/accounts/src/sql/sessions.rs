@@ -424,6 +424,7 @@ impl Tokens for SqlAccounts {
     async fn create_user_token(&self, caller: &Caller, new: NewUserToken) -> Result<IssuedUserToken> {
         new.validate()?;
         let shown = if let Some(password) = &new.password {
+            self.demand_session(caller).await?;
             Some(self.confirm_password(caller, password, "password").await?)
         } else {
             self.demand_recent_password(caller).await?;

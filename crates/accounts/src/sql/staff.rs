@@ -1,7 +1,8 @@
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
-    self as kernel, Caller, IfMatch, Ordering, Page, PageQuery, Roles, Slice, SliceQuery, UserId, audit, text,
+    self as kernel, Caller, IfMatch, Ordering, Page, PageQuery, Roles, Slice, SliceQuery, UserId, audit,
+    mail::address_key, text,
 };
 use sea_orm::{
     ActiveValue::Unchanged,
@@ -177,7 +178,7 @@ impl Staff for SqlAccounts {
         new.validate()?;
         let roles = roles(&new.roles)?;
         may_change(caller, None, Roles::default(), roles)?;
-        if verified(&names::key(&new.email)).one(self.0.db.conn()).await?.is_some() {
+        if verified(&address_key(&new.email)).one(self.0.db.conn()).await?.is_some() {
             return Err(Error::EmailTaken);
         }
         let NewAccount { username, email, first_name, last_name, .. } = new;

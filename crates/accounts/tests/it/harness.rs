@@ -9,8 +9,8 @@ use std::{
 
 use async_trait::async_trait;
 use guildhall_accounts::{
-    Account, Accounts, Error, HashCost, Host, NewUser, Result, Settings, SignIn, SignedIn, SqlAccounts, Tokens, USERS,
-    migrations,
+    Account, AccountLimits, Accounts, Error, HashCost, Host, NewUser, Result, Settings, SignIn, SignedIn, SqlAccounts,
+    Tokens, USERS, migrations,
 };
 use guildhall_kernel::{
     self as kernel, Authenticate, Caller, Clock, Credentials, HostTables, Origin, Outbox, Timestamp, UserRemoval,
@@ -59,7 +59,16 @@ pub(crate) async fn beside(domain: impl UserRemoval) -> Harness {
     build(1, vec![Arc::new(domain)]).await
 }
 
+/// The services with other limits.
+pub(crate) async fn with_limits(limits: AccountLimits) -> Harness {
+    build_with(1, Vec::new(), limits).await
+}
+
 async fn build(connections: u32, removals: Vec<Arc<dyn UserRemoval>>) -> Harness {
+    build_with(connections, removals, AccountLimits::default()).await
+}
+
+async fn build_with(connections: u32, removals: Vec<Arc<dyn UserRemoval>>, limits: AccountLimits) -> Harness {
     let db = TestDb::with_connections(all_migrations, connections).await;
     let ahead = Arc::new(AtomicI64::new(0));
     let seconds = ahead.clone();
@@ -70,13 +79,14 @@ async fn build(connections: u32, removals: Vec<Arc<dyn UserRemoval>>) -> Harness
     let outbox = Outbox::new(db.handle(), clock.clone());
     let url = "https://guild.example.org".parse().unwrap();
     let host = Host { clock, outbox: outbox.clone(), removals, ..Host::new(&db, url) };
-    let accounts = open(&db, host).await;
+    let accounts = open(&db, host, limits).await;
     Harness { db, accounts, outbox, ahead }
 }
 
-async fn open(db: &TestDb, host: Host) -> SqlAccounts {
+async fn open(db: &TestDb, host: Host, limits: AccountLimits) -> SqlAccounts {
     let hash = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
-    let accounts = SqlAccounts::open(db.handle(), Settings { hash, ..Settings::default() }, host).await.unwrap();
+    let settings = Settings { hash, limits, ..Settings::default() };
+    let accounts = SqlAccounts::open(db.handle(), settings, host).await.unwrap();
     accounts.calibrate().await.unwrap();
     accounts
 }
@@ -183,7 +193,7 @@ impl Harness {
             let seconds = u64::try_from(ahead.load(Ordering::SeqCst)).unwrap();
             Timestamp::now() + Duration::from_secs(seconds)
         });
-        open(&self.db, Host { clock, ..Host::new(&self.db, url) }).await
+        open(&self.db, Host { clock, ..Host::new(&self.db, url) }, AccountLimits::default()).await
     }
 
     /// What the log says: action and outcome, oldest first.
@@ -199,6 +209,10 @@ impl Harness {
 
     pub(crate) async fn sql(&self, sql: &str) {
         self.db.write(|tx| async move { tx.conn().execute_unprepared(sql).await.map(|_| ()) }).await.unwrap();
+    }
+
+    pub(crate) async fn account_exists(&self, id: kernel::UserId) -> bool {
+        !self.texts(&format!("SELECT username FROM users WHERE id = {id}")).await.is_empty()
     }
 
     /// How many rows a table has.

@@ -1,7 +1,7 @@
-use guildhall_accounts::{AccountPatch, Accounts, NewUser, UserFilter, WeakPassword};
+use guildhall_accounts::{AccountPatch, Accounts, NewUser, Security, Tokens, UserFilter, WeakPassword};
 use guildhall_kernel::{Directory, IfMatch, PageQuery, Roles, UserId};
 
-use crate::harness::{accounts, caller, code, fields, somebody, with_connections};
+use crate::harness::{PASSWORD, accounts, caller, code, credentials, fields, somebody, token_in, with_connections};
 
 #[tokio::test]
 async fn a_new_account_has_no_role_and_an_unverified_address() {
@@ -198,4 +198,31 @@ async fn a_superuser_always_stays() {
     outcomes.sort();
     assert_eq!(outcomes, ["last_superuser", "ok"]);
     assert!(harness.has_superuser().await.unwrap());
+}
+
+#[tokio::test]
+async fn fault_13_an_address_is_somebodys_once_they_have_verified_it() {
+    let harness = accounts().await;
+    let anna = harness.registered("anna").await;
+    assert!(!harness.has_address(anna.user.id, "anna@example.org").await.unwrap());
+    let berta = harness.verified("berta").await;
+    assert!(harness.has_address(berta.user.id, "BERTA@example.org").await.unwrap());
+    assert!(!harness.has_address(anna.user.id, "berta@example.org").await.unwrap());
+}
+
+#[tokio::test]
+async fn fault_r23_an_address_is_one_in_every_spelling_of_its_domain() {
+    let harness = accounts().await;
+    let at = |name: &str, email: &str| NewUser { email: email.into(), ..somebody(name) };
+    harness.register(at("anna", "x@müller.example")).await.unwrap();
+    harness.confirm_email(&token_in(&harness.letters().await[0])).await.unwrap();
+    for same in ["x@xn--mller-kva.example", "X@MÜLLER.example"] {
+        harness.sign_in(credentials(same, PASSWORD)).await.unwrap();
+    }
+    harness.wait(120);
+    // A second account cannot have it in the other spelling: its owner is informed instead.
+    harness.register(at("berta", "x@xn--mller-kva.example")).await.unwrap();
+    let letters = harness.letters().await;
+    assert_eq!(letters.len(), 1);
+    assert!(!letters[0].text.contains("?token="), "no link that would verify it: {}", letters[0].text);
 }

@@ -1,5 +1,6 @@
 use guildhall_accounts::{
-    Error, PasswordProof, PasswordReset, ResetRequest, SecondFactor, Security, SignedIn, Tokens, TotpCode,
+    Accounts, Error, NewUserToken, PasswordProof, PasswordReset, ResetRequest, SecondFactor, Security, SignedIn,
+    Tokens, TotpCode,
 };
 use guildhall_kernel::{self as kernel, Timestamp};
 use totp_rs::{Builder, Secret};
@@ -149,6 +150,20 @@ async fn a_password_and_a_programs_token_do_not_lead_past_it() {
     assert_eq!(code(harness.remove_totp(&program, proof).await), "step_up_required");
     assert_eq!(code(harness.change_password(&program, change).await), "step_up_required");
     assert_eq!(code(harness.change_email(&program, email).await), "step_up_required");
+}
+
+#[tokio::test]
+async fn fault_12_no_call_that_takes_the_password_leads_a_user_token_past_it() {
+    let harness = accounts().await;
+    let anna = harness.verified("anna").await;
+    let token = harness.exchange_for_user_token(credentials("anna", PASSWORD)).await.unwrap().token;
+    set_up(&harness, "anna").await;
+    let program = harness.shows_user_token(&token).await.unwrap();
+    let new = NewUserToken { password: Some(PASSWORD.into()), ..NewUserToken::default() };
+    assert_eq!(code(harness.create_user_token(&program, new).await), "step_up_required");
+    let proof = PasswordProof { password: PASSWORD.into() };
+    assert_eq!(code(harness.delete_me(&program, proof).await), "step_up_required");
+    assert!(harness.account_exists(anna.user.id).await);
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Guessing is slowed down, and cannot be used against the one whose password is guessed.
 
-use guildhall_accounts::{Error, PasswordReset, ResetRequest, Security};
+use guildhall_accounts::{AccountLimits, Accounts, Error, PasswordProof, PasswordReset, ResetRequest, Security};
 
-use crate::harness::{Harness, PASSWORD, accounts, code, from, token_in};
+use crate::harness::{Harness, PASSWORD, accounts, caller, code, from, somebody, token_in, with_limits};
 
 /// Tries a password from an address.
 async fn guess(harness: &Harness, ip: &str, name: &str, password: &str) -> String {
@@ -146,4 +146,91 @@ async fn so_many_at_once_are_no_way_round_it() {
     // As many as there are cores may be at it when the fifth failure is counted.
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     assert!((5..=5 + cores).contains(&usize::from(tried)), "{tried}");
+}
+
+#[tokio::test]
+async fn fault_8_one_network_registers_only_so_many_and_has_so_many_emails_sent() {
+    let harness = accounts().await;
+    let register = async |ip: &str, n: usize| from(ip).scope(harness.register(somebody(&format!("person{n}")))).await;
+    for n in 0..20 {
+        register("203.0.113.7", n).await.unwrap();
+    }
+    let refused = register("203.0.113.8", 20).await.unwrap_err();
+    assert!(matches!(refused, Error::Throttled(wait) if wait.as_secs() > 3500), "{refused}");
+    register("203.0.114.1", 21).await.unwrap();
+    assert_eq!(harness.letters().await.len(), 21, "nobody is sent anything by what was refused");
+    let ask = async |ip: &str| {
+        let request = ResetRequest { email: "person1@example.org".into() };
+        from(ip).scope(harness.request_reset(request)).await
+    };
+    for _ in 0..30 {
+        ask("203.0.113.7").await.unwrap();
+    }
+    assert!(matches!(ask("203.0.113.7").await.unwrap_err(), Error::Throttled(_)));
+    harness.wait(3601);
+    register("203.0.113.7", 22).await.unwrap();
+    ask("203.0.113.7").await.unwrap();
+}
+
+#[tokio::test]
+async fn fault_8_one_person_signs_in_only_so_often() {
+    let harness = accounts().await;
+    harness.register(somebody("anna")).await.unwrap();
+    harness.register(somebody("berta")).await.unwrap();
+    for _ in 0..60 {
+        assert_eq!(guess(&harness, "203.0.113.7", "anna", PASSWORD).await, "ok");
+    }
+    assert_eq!(guess(&harness, "203.0.114.7", "anna", PASSWORD).await, "throttled");
+    assert_eq!(guess(&harness, "203.0.113.7", "berta", PASSWORD).await, "ok");
+    harness.wait(3601);
+    assert_eq!(guess(&harness, "203.0.113.7", "anna", PASSWORD).await, "ok");
+}
+
+#[tokio::test]
+async fn fault_11_guesses_from_a_network_do_not_lock_out_those_who_are_known_there() {
+    let harness = accounts().await;
+    let anna = harness.register(somebody("anna")).await.unwrap();
+    harness.register(somebody("berta")).await.unwrap();
+    assert_eq!(guess(&harness, "203.0.113.7", "anna", PASSWORD).await, "ok");
+    for n in 0..30 {
+        guess(&harness, "203.0.113.200", &format!("nobody{n}"), "wrong").await;
+    }
+    assert_eq!(guess(&harness, "203.0.113.200", "berta", PASSWORD).await, "throttled", "not known there");
+    assert_eq!(guess(&harness, "203.0.113.7", "anna", PASSWORD).await, "ok");
+    // Whoever is signed in has shown who they are.
+    let anna = caller(&anna);
+    let delete = harness.delete_me(&anna, PasswordProof { password: "wrong".into() });
+    let refused = from("203.0.113.9").scope(delete).await.unwrap_err();
+    assert!(matches!(refused, Error::WrongPassword { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn fault_17_a_clock_that_was_ahead_keeps_nobody_out() {
+    let harness = accounts().await;
+    harness.register(somebody("anna")).await.unwrap();
+    harness.wait(365 * 24 * 3600);
+    guess_often(&harness, "203.0.113.7", "anna", 5).await;
+    for n in 0..30 {
+        guess(&harness, "203.0.113.7", &format!("nobody{n}"), "wrong").await;
+    }
+    harness.wait(-365 * 24 * 3600);
+    assert_eq!(guess(&harness, "203.0.113.7", "anna", PASSWORD).await, "ok");
+    // And what fails from now on is counted again.
+    for n in 0..30 {
+        guess(&harness, "203.0.113.7", &format!("nobody{n}"), "wrong").await;
+    }
+    assert_eq!(guess(&harness, "203.0.113.7", "nobody", "wrong").await, "throttled");
+}
+
+#[tokio::test]
+async fn fault_t7_every_limit_is_a_setting() {
+    let limits = AccountLimits { failures_per_network: 2, registrations_per_hour: 1, ..AccountLimits::default() };
+    let harness = with_limits(limits).await;
+    from("203.0.113.7").scope(harness.register(somebody("anna"))).await.unwrap();
+    let refused = from("203.0.113.7").scope(harness.register(somebody("berta"))).await.unwrap_err();
+    assert!(matches!(refused, Error::Throttled(_)), "{refused}");
+    for n in 0..2 {
+        assert_eq!(guess(&harness, "203.0.113.7", &format!("nobody{n}"), "wrong").await, "invalid_credentials");
+    }
+    assert_eq!(guess(&harness, "203.0.113.7", "nobody", "wrong").await, "throttled");
 }

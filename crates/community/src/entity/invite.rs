@@ -21,6 +21,8 @@ pub struct Model {
     pub invited_by: Option<UserId>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
+    /// The address as it was typed, which is where email goes; its key is for comparing only.
+    pub email: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

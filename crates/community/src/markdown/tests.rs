@@ -431,3 +431,40 @@ proptest::proptest! {
         check(&render(&pieces.concat()));
     }
 }
+
+#[test]
+fn fault_r26_a_name_with_marks_of_emphasis_stays_a_name() {
+    for (text, html, called) in [
+        ("Hello @_anna_", "<p>Hello @_anna_</p>", "_anna_"),
+        ("**@_anna_**!", "<p><strong>@_anna_</strong>!</p>", "_anna_"),
+        ("*@anna_b_c* and", "<p><em>@anna_b_c</em> and</p>", "anna_b_c"),
+        ("_@anna_", "<p><em>@anna</em></p>", "anna"),
+        ("> @__x__", "<blockquote>\n<p>@__x__</p>\n</blockquote>", "__x__"),
+    ] {
+        assert_eq!(render(text), html, "{text}");
+        assert_eq!(find(text).mentions, [called], "{text}");
+    }
+    assert_eq!(render("`@_anna_`"), "<p><code>@_anna_</code></p>");
+    assert!(find("`@_anna_`").mentions.is_empty());
+}
+
+#[test]
+fn fault_r27_an_address_with_marks_of_emphasis_stays_an_address() {
+    for address in [
+        "https://example.org/_foo_/bar",
+        "https://example.org/*x*/y",
+        "https://example.org/__init__/z",
+        "https://example.org/~~a~~/b",
+        "https://example.org/a_b_c",
+    ] {
+        let link = format!("<a href=\"{address}\" rel=\"nofollow noopener noreferrer ugc\">{address}</a>");
+        assert_eq!(render(&format!("see {address}")), format!("<p>see {link}</p>"));
+        assert_eq!(render(&format!("**see {address}**")), format!("<p><strong>see {link}</strong></p>"));
+        assert_eq!(render(&format!("[{address}]({address})")), format!("<p>{link}</p>"));
+        assert_eq!(render(&format!("<{address}>")), format!("<p>{link}</p>"));
+        assert_eq!(render(&format!("`{address}`")), format!("<p><code>{address}</code></p>"));
+        assert_eq!(find(&format!("see {address}")).links, [address]);
+    }
+    assert_eq!(render("    https://x.org/_a_/b"), "<pre><code>https://x.org/_a_/b</code></pre>");
+    assert!(!render("<b>https://x.org/_a_/b</b> *y*").contains('\\'));
+}

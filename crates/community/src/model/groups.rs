@@ -37,6 +37,8 @@ pub struct Group {
     pub banner_urls: Option<PictureUrls>,
     /// Whoever made it; `null` once their account is gone, and for outsiders of a private group.
     pub creator: Option<Person>,
+    /// Whose it is now; `null` while nobody is in it, and for outsiders of a private group.
+    pub owner: Option<Person>,
     /// How many are in it; `null` for outsiders of a private group.
     pub member_count: Option<i64>,
     /// How many posts are in it; `null` for outsiders of a private group.

@@ -1,5 +1,5 @@
 use garde::Validate;
-use guildhall_kernel::{Person, Timestamp, UserId, text};
+use guildhall_kernel::{Person, Timestamp, UserId, present, text};
 use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -134,13 +134,15 @@ pub enum InviteStatus {
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct NewInvite {
     /// A person.
-    #[serde(alias = "invitee_id")]
+    #[serde(alias = "invitee_id", default, deserialize_with = "present")]
+    #[schema(value_type = UserId)]
     #[garde(skip)]
-    pub user_id: Option<UserId>,
+    pub user_id: Option<Option<UserId>>,
     /// An address; a letter goes there.
-    #[serde(alias = "invitee_email")]
-    #[garde(inner(custom(address)))]
-    pub email: Option<String>,
+    #[serde(alias = "invitee_email", default, deserialize_with = "present")]
+    #[schema(value_type = String)]
+    #[garde(inner(inner(custom(address))))]
+    pub email: Option<Option<String>>,
     /// For how long, in days: 7 unless said otherwise.
     #[garde(inner(range(min = 1, max = 365)))]
     pub expires_days: Option<i64>,

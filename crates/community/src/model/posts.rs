@@ -4,6 +4,7 @@ use garde::Validate;
 use guildhall_kernel::{Keyed, Person, Timestamp, UserId, text};
 use sea_orm::{DeriveActiveEnum, EnumIter, FromQueryResult};
 use serde::{Deserialize, Serialize};
+use unicode_normalization::char::is_combining_mark;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{AttachmentId, CommentId, DraftId, Group, GroupId, LONGEST_TEXT, PostId, ReportId};
@@ -238,7 +239,8 @@ pub struct NewPost {
 fn tag(tag: &str, (): &()) -> garde::Result {
     let tag = tag.trim_start_matches('#');
     text::line(1, 50)(tag, &())?;
-    if tag.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_')) {
+    // Many scripts write vowels as marks on letters.
+    if tag.chars().all(|c| c.is_alphanumeric() || is_combining_mark(c) || matches!(c, '-' | '_')) {
         Ok(())
     } else {
         Err(garde::Error::new("Use letters, digits, - and _ only."))

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use guildhall_kernel::{
-    Caller, Error, IfMatch, Json, Kind, Page, PageParams, PageQuery, Path, Problem, Query, Result, Tagged, file::Upload,
+    Caller, Error, IfMatch, Json, Kind, Page, PageParams, PageQuery, Path, Problem, Query, Result, Tagged, file::Form,
 };
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -144,9 +144,9 @@ async fn set_image(
     State(groups): State<Arc<dyn Groups>>,
     caller: Caller,
     Path(id): Path<GroupId>,
-    upload: Upload,
+    form: Form,
 ) -> Result<Json<Group>> {
-    Ok(Json(groups.set_picture(&caller, id, PictureKind::Image, upload.bytes).await?))
+    Ok(Json(groups.set_picture(&caller, id, PictureKind::Image, form.file("image")?.bytes).await?))
 }
 
 /// Take a group's picture down, for its moderators.
@@ -172,9 +172,9 @@ async fn set_banner(
     State(groups): State<Arc<dyn Groups>>,
     caller: Caller,
     Path(id): Path<GroupId>,
-    upload: Upload,
+    form: Form,
 ) -> Result<Json<Group>> {
-    Ok(Json(groups.set_picture(&caller, id, PictureKind::Banner, upload.bytes).await?))
+    Ok(Json(groups.set_picture(&caller, id, PictureKind::Banner, form.file("image")?.bytes).await?))
 }
 
 /// Take a group's banner down, for its moderators.

@@ -7,7 +7,7 @@ use axum::{
 };
 use guildhall_kernel::{
     Caller, IfMatch, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result, Slice, SliceParams, SliceQuery,
-    Tagged, UserId, file::Upload,
+    Tagged, UserId, file::Form,
 };
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -146,9 +146,9 @@ async fn attach(
     State(posts): State<Arc<dyn Posts>>,
     caller: Caller,
     Path(id): Path<PostId>,
-    upload: Upload,
+    form: Form,
 ) -> Result<(StatusCode, Json<Attachment>)> {
-    Ok((StatusCode::CREATED, Json(posts.attach(&caller, id, upload).await?)))
+    Ok((StatusCode::CREATED, Json(posts.attach(&caller, id, form.file("file")?).await?)))
 }
 
 /// Take a file away from a post.

@@ -1,7 +1,7 @@
 //! Comments: what people write about posts, in threads.
 
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Keyed, Slice, SliceQuery, Timestamp, UserId};
+use guildhall_kernel::{Caller, IfMatch, Keyed, Quota, Slice, SliceQuery, Timestamp, UserId};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Unchanged},
@@ -83,6 +83,8 @@ impl SqlCommunity {
                     add_replies(conn, parent, 1).await?;
                 }
                 let now = self.host.clock.now();
+                let quota = Quota::per_day("comments", self.settings.comments_per_day.into());
+                quota.take(conn, caller.user, 1, now).await?;
                 let row = comment::ActiveModel {
                     id: NotSet,
                     post_id: Set(id),

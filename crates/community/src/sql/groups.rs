@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use axum::body::Bytes;
 use garde::Validate;
 use guildhall_kernel::{
-    self as kernel, Caller, IfMatch, Ordering, Page, PageQuery, Person, Slice, SliceQuery, UserId, audit, text,
+    self as kernel, Caller, IfMatch, Ordering, Page, PageQuery, Person, Quota, Slice, SliceQuery, UserId, audit, text,
 };
 use sea_orm::{
     ActiveModelTrait,
@@ -63,7 +63,7 @@ pub(super) fn new_group(
         members_invite: Set(new.members_invite),
         member_count: Set(i64::from(creator.is_some())),
         post_count: Set(0),
-        search_text: Set(words::fold(&format!("{name} {}", new.description))),
+        search_text: Set(words::index(&format!("{name} {}", new.description))),
         image_id: Set(None),
         banner_id: Set(None),
         created_at: Set(now),
@@ -74,6 +74,13 @@ pub(super) fn new_group(
 /// The groups with what the viewer is in each.
 fn with_own_role(groups: Select<group::Entity>, viewer: Viewer) -> Select<group::Entity> {
     groups.expr_as(own_role(viewer.id()), "own_role")
+}
+
+/// Whoever looks after a group.
+struct Moderators {
+    owner: Option<UserId>,
+    /// The owner among them.
+    all: Vec<UserId>,
 }
 
 /// Whoever looks after these groups.
@@ -160,6 +167,8 @@ impl SqlCommunity {
         let row = &new_group(new, slug, Some(caller.user), now);
         self.db
             .write(|tx| async move {
+                let quota = Quota::per_day("groups", self.settings.groups_per_day.into());
+                quota.take(tx.conn(), caller.user, 1, now).await?;
                 let row = row.clone().insert(tx.conn()).await?;
                 let owner = membership::ActiveModel {
                     id: NotSet,
@@ -179,20 +188,28 @@ impl SqlCommunity {
         let seen_into: Vec<&SeenRow> = rows.iter().filter(|seen| sees_into(seen, viewer)).collect();
         let ids: Vec<GroupId> = seen_into.iter().map(|seen| seen.row.id).collect();
         let mut moderators: HashMap<GroupId, Vec<UserId>> = HashMap::new();
+        let mut owners: HashMap<GroupId, UserId> = HashMap::new();
         let mut courses: HashMap<GroupId, Vec<i64>> = HashMap::new();
         if !ids.is_empty() {
             for moderator in moderators_of(&ids).all(self.db.conn()).await? {
                 moderators.entry(moderator.group_id).or_default().push(moderator.user_id);
+                if moderator.role == Role::Owner {
+                    owners.insert(moderator.group_id, moderator.user_id);
+                }
             }
             for course in courses_of(&ids, viewer).all(self.db.conn()).await? {
                 courses.entry(course.group_id).or_default().push(course.course_id.0);
             }
         }
-        let people = self.people(seen_into.iter().filter_map(|seen| seen.row.creator_id)).await?;
+        let creators = seen_into.iter().filter_map(|seen| seen.row.creator_id);
+        let people = self.people(creators.chain(owners.values().copied())).await?;
         let show = |seen: SeenRow| {
-            let moderators = moderators.remove(&seen.row.id).unwrap_or_default();
+            let staff = Moderators {
+                owner: owners.get(&seen.row.id).copied(),
+                all: moderators.remove(&seen.row.id).unwrap_or_default(),
+            };
             let courses = courses.remove(&seen.row.id).unwrap_or_default();
-            self.view(seen, moderators, courses, &people, viewer)
+            self.view(seen, staff, courses, &people, viewer)
         };
         Ok(rows.into_iter().map(show).collect())
     }
@@ -208,7 +225,7 @@ impl SqlCommunity {
     fn view(
         &self,
         seen: SeenRow,
-        mut moderators: Vec<UserId>,
+        Moderators { owner, all: mut moderators }: Moderators,
         courses: Vec<i64>,
         people: &HashMap<UserId, Person>,
         viewer: Viewer,
@@ -223,6 +240,7 @@ impl SqlCommunity {
             banner_url: banner.as_ref().map(|banner| banner.large.clone()),
             banner_urls: banner,
             creator: row.creator_id.filter(|_| inside).and_then(|id| people.get(&id)).cloned(),
+            owner: owner.filter(|_| inside).and_then(|id| people.get(&id)).cloned(),
             is_member: own_role.is_some(),
             is_moderator: own_role.is_some_and(|role| role != Role::Member),
             moderators,
@@ -266,7 +284,8 @@ impl Groups for SqlCommunity {
         };
         let people = self.people([caller.user]).await?;
         let seen = SeenRow { row, own_role: Some(Role::Owner) };
-        Ok(self.view(seen, vec![caller.user], Vec::new(), &people, caller.into()))
+        let staff = Moderators { owner: Some(caller.user), all: vec![caller.user] };
+        Ok(self.view(seen, staff, Vec::new(), &people, caller.into()))
     }
 
     async fn groups(&self, viewer: Option<Caller>, filter: GroupFilter, page: PageQuery) -> Result<Page<Group>> {
@@ -488,7 +507,7 @@ fn changed(group: &group::Model, patch: &GroupPatch, now: kernel::Timestamp) -> 
     let description = patch.description.as_ref().unwrap_or(&group.description);
     let is_private = patch.is_private.unwrap_or(group.is_private);
     let is_listed = is_private && patch.is_listed.unwrap_or(group.is_listed);
-    let search_text = words::fold(&format!("{name} {description}"));
+    let search_text = words::index(&format!("{name} {description}"));
     group::ActiveModel {
         id: Unchanged(group.id),
         name: Set(name.to_owned()),

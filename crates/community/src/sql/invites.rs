@@ -5,9 +5,9 @@ use garde::Validate;
 use guildhall_kernel::{
     Caller, Ordering, Page, PageQuery, Timestamp, UserId,
     letter::{Action, Letter, Letterhead},
-    mail::Mail,
+    mail::{Mail, address_key},
+    outbox::Unasked,
     secret::{fingerprint, random},
-    text,
 };
 use sea_orm::{
     ActiveModelTrait,
@@ -29,8 +29,6 @@ use crate::{
 
 /// For how many days an invite is good unless said otherwise.
 const USUAL_DAYS: i64 = 7;
-/// How many letters an address gets in a day before no invitation goes there.
-const LETTERS_TO_ONE: u64 = 5;
 /// How many letters somebody's invitations make in a day.
 const LETTERS_BY_ONE: u64 = 100;
 /// How many invitations somebody is shown.
@@ -41,7 +39,7 @@ const MOST_INVITATIONS: u64 = 100;
 struct InviteRow {
     id: InviteId,
     user_id: Option<UserId>,
-    email_key: Option<String>,
+    email: Option<String>,
     status: InviteState,
     max_uses: Option<i64>,
     uses: i64,
@@ -111,21 +109,31 @@ async fn spend(conn: &impl ConnectionTrait, id: InviteId, now: Timestamp) -> Res
 impl SqlCommunity {
     pub(super) async fn issue_invite(&self, caller: &Caller, id: GroupId, new: NewInvite) -> Result<IssuedInvite> {
         new.validate()?;
-        if new.user_id.is_some() && new.email.is_some() {
-            return Err(Error::field("email", "Give either a person or an address."));
-        }
+        let (user_id, email) = match (new.user_id, &new.email) {
+            (Some(Some(_)), Some(Some(_))) => {
+                return Err(Error::field("email", "Give either a person or an address."));
+            }
+            // Whoever says that it is for somebody must not get a link that is for anybody.
+            (Some(None), None | Some(None)) => {
+                return Err(Error::field("user_id", "Give a person, or leave it out for a link that anybody can use."));
+            }
+            (None, Some(None)) => {
+                return Err(Error::field("email", "Give an address, or leave it out for a link that anybody can use."));
+            }
+            (user, email) => (user.flatten(), email.clone().flatten()),
+        };
         let now = self.host.clock.now();
         let token = URL_SAFE_NO_PAD.encode(random::<24>()?);
         let expires_at = now + days(new.expires_days.unwrap_or(USUAL_DAYS));
-        let for_one = new.user_id.is_some() || new.email.is_some();
+        let for_one = user_id.is_some() || email.is_some();
         let max_uses = if for_one { Some(new.max_uses.unwrap_or(1)) } else { new.max_uses };
-        let email_key = new.email.as_deref().map(text::fold);
+        let email_key = email.as_deref().map(address_key);
         let url = self.host.home.join(&format!("/invites/{token}/"));
         let row = &invite::ActiveModel {
             id: NotSet,
             group_id: Set(id),
             token_hash: Set(fingerprint(&token)),
-            user_id: Set(new.user_id),
+            user_id: Set(user_id),
             email_key: Set(email_key.clone()),
             status: Set(InviteState::Pending),
             max_uses: Set(max_uses),
@@ -133,10 +141,11 @@ impl SqlCommunity {
             invited_by: Set(Some(caller.user)),
             created_at: Set(now),
             expires_at: Set(expires_at),
+            email: Set(email.clone()),
         };
         let inviter = self.people([caller.user]).await?.remove(&caller.user);
         let inviter = inviter.map_or_else(|| "Somebody".to_owned(), |person| person.display_name);
-        let (new, email_key, inviter, token_ref, url_ref) = (&new, &email_key, &inviter, &token, &url);
+        let (email, email_key, inviter, token_ref, url_ref) = (&email, &email_key, &inviter, &token, &url);
         let made = self
             .db
             .write(|tx| async move {
@@ -145,7 +154,7 @@ impl SqlCommunity {
                 if !seat.group.members_invite {
                     seat = seat.moderator()?;
                 }
-                if let Some(user) = new.user_id {
+                if let Some(user) = user_id {
                     if role_of(conn, id, user).await?.is_some() {
                         return Err(Error::field("user_id", "They are in the group already."));
                     }
@@ -166,10 +175,10 @@ impl SqlCommunity {
                     }
                     _ => error.into(),
                 })?;
-                if let (Some(_), Some(key)) = (&new.email, email_key) {
-                    self.spare_mailboxes(conn, caller, key, now).await?;
+                if let Some(email) = email {
+                    self.spare_mailboxes(conn, caller, email, now).await?;
                     let mail =
-                        self.invitation_letter(key, inviter, &seat.group.name, token_ref, url_ref, expires_at)?;
+                        self.invitation_letter(email, inviter, &seat.group.name, token_ref, url_ref, expires_at)?;
                     self.host.outbox.post(conn, None, &mail, expires_at.since(now)).await?;
                 }
                 Ok::<_, Error>(made.id)
@@ -184,18 +193,18 @@ impl SqlCommunity {
         &self,
         conn: &impl ConnectionTrait,
         caller: &Caller,
-        key: &str,
+        email: &str,
         now: Timestamp,
     ) -> Result<()> {
         let since = now - days(1);
-        let to_address = self.host.outbox.posted_to(conn, key, since).await?;
+        let has_room = self.host.outbox.may_post(conn, Unasked::Invitation, email).await?;
         let by_caller = invite::Entity::find()
             .filter(invite::COLUMN.invited_by.eq(caller.user))
             .filter(invite::COLUMN.created_at.gt(since))
             .filter(invite::COLUMN.email_key.is_not_null())
             .count(conn)
             .await?;
-        if to_address >= LETTERS_TO_ONE || by_caller > LETTERS_BY_ONE { Err(Error::TooManyInvites) } else { Ok(()) }
+        if !has_room || by_caller > LETTERS_BY_ONE { Err(Error::TooManyInvites) } else { Ok(()) }
     }
 
     fn invitation_letter(
@@ -233,7 +242,7 @@ impl SqlCommunity {
         let show = |row: InviteRow| Invite {
             id: row.id,
             user: person(row.user_id),
-            email: row.email_key,
+            email: row.email,
             status: status(row.status, row.expires_at, now),
             uses: row.uses,
             max_uses: row.max_uses,

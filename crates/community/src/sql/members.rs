@@ -81,11 +81,16 @@ pub(super) async fn admit(
     if taken.rows_affected == 0 {
         return Err(Error::GroupFull);
     }
+    // A group that everybody has left belongs to whoever comes next.
+    let is_owned = membership::Entity::find()
+        .filter(membership::COLUMN.group_id.eq(group))
+        .filter(membership::COLUMN.role.eq(Role::Owner));
+    let role = if is_owned.one(conn).await?.is_some() { Role::Member } else { Role::Owner };
     let row = membership::ActiveModel {
         id: NotSet,
         group_id: Set(group),
         user_id: Set(user),
-        role: Set(Role::Member),
+        role: Set(role),
         joined_at: Set(now),
     };
     membership::Entity::insert(row).exec_without_returning(conn).await?;

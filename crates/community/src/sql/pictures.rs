@@ -40,7 +40,7 @@ impl SqlCommunity {
             PictureKind::Image => IMAGE,
             PictureKind::Banner => BANNER,
         };
-        let stored = self.host.files.put(file::pictures(content, sizes).await?).await?;
+        let stored = self.host.files.put(caller.user, file::pictures(caller.user, content, sizes).await?).await?;
         let stored = &stored;
         self.db
             .write(|tx| async move {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Page, PageQuery, Slice, SliceQuery, Timestamp, UserId, file, text};
+use guildhall_kernel::{Caller, IfMatch, Page, PageQuery, Quota, Slice, SliceQuery, Timestamp, UserId, file, text};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Unchanged},
@@ -94,6 +94,7 @@ impl SqlCommunity {
         prepared: &Prepared,
     ) -> Result<PostRow> {
         let now = self.host.clock.now();
+        Quota::per_day("posts", self.settings.posts_per_day.into()).take(conn, caller.user, 1, now).await?;
         let seat = match new.group {
             Some(group) => Some(Seat::take(conn, caller, group).await?.member()?),
             None => None,
@@ -133,7 +134,7 @@ impl SqlCommunity {
             comment_count: Set(0),
             reactions: Set("{}".to_owned()),
             hot: Set(hot(now, 0, 0)),
-            search_text: Set(words::fold(&format!("{title} {}", new.content))),
+            search_text: Set(words::index(&format!("{title} {}", new.content))),
             created_at: Set(now),
             updated_at: Set(now),
         };
@@ -252,7 +253,7 @@ impl SqlCommunity {
         recount(conn, &post, is_approved, visibility).await?;
         let title = patch.title.as_ref().map_or(post.title.as_str(), |title| title.trim());
         let content = patch.content.as_ref().unwrap_or(&post.content);
-        let search_text = words::fold(&format!("{title} {content}"));
+        let search_text = words::index(&format!("{title} {content}"));
         let mut has_extras = post.has_extras;
         if let Some(tags_now) = &patch.tags {
             let tags_now = tags(tags_now);
@@ -370,11 +371,11 @@ impl SqlCommunity {
         self.own_post_with_room(self.db.conn(), caller, id).await?;
         let is_picture = upload.content_type.starts_with("image/");
         let content = if is_picture {
-            file::pictures(upload.bytes, SIZES).await?
+            file::pictures(caller.user, upload.bytes, SIZES).await?
         } else {
             file::Content::bytes(upload.content_type, upload.bytes)
         };
-        let stored = self.host.files.put(content).await?;
+        let stored = self.host.files.put(caller.user, content).await?;
         let (stored, name) = (&stored, &upload.name);
         let row = self
             .db
@@ -792,6 +793,16 @@ mod tests {
         assert!(hot(now, 9, 0) > hot(now + half_a_day, 0, 0));
         assert!(hot(now, 9, 0) < hot(now + half_a_day + half_a_day, 0, 0));
         assert!(hot(now, i64::MAX, i64::MAX) > hot(now, 0, 0));
+    }
+
+    #[test]
+    fn fault_r29_tags_are_words_of_any_script_in_one_form() {
+        let new = |tag: &str| NewPost { content: "x".into(), tags: vec![tag.to_owned()], ..NewPost::default() };
+        for tag in ["हिन्दी", "தமிழ்", "ไทยใต้", "cafe\u{301}", "#Ünïcode"] {
+            assert!(new(tag).validate().is_ok(), "{tag}");
+        }
+        assert!(new("two words").validate().is_err());
+        assert_eq!(tags(&["cafe\u{301}".to_owned(), "café".to_owned()]), ["café"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use guildhall_community::{
 use guildhall_kernel::{
     self as kernel, Caller, Clock, HostTables, Outbox, PublicUrl, Roles, Timestamp, UserId,
     db::SqlMigration,
-    file::{Files, FolderStore},
+    file::{Files, FolderStore, UploadLimits},
     testing::{TestDb, fake_directory},
     web::Web,
 };
@@ -76,7 +76,8 @@ pub(crate) async fn with(connections: u32, settings: Settings, web: Option<Arc<d
     let url = |path: &str| -> PublicUrl { format!("https://example.org{path}").parse().unwrap() };
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(FolderStore::new(folder.path()));
-    let files = Files::open(db.handle(), store, clock.clone(), url("/api"), UPLOAD_BYTES).await.unwrap();
+    let files =
+        Files::open(db.handle(), store, clock.clone(), url("/api"), UploadLimits::up_to(UPLOAD_BYTES)).await.unwrap();
     let host = Host {
         clock: clock.clone(),
         directory: Arc::new(fake_directory(1..=60)),

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use guildhall_community::{
-    GroupPatch, Groups, InviteStatus, Joined, MemberFilter, MembershipFilter, NewBan, NewGroup, NewInvite, Role,
+    GroupPatch, Groups, InviteStatus, Joined, MemberFilter, MembershipFilter, NewBan, NewComment, NewGroup, NewInvite,
+    NewPost, Posts, Role, Settings,
 };
 use guildhall_kernel::{Clock, IfMatch, PageQuery, SliceQuery, UserId, UserRemoval};
 use sea_orm::ConnectionTrait;
@@ -17,7 +18,7 @@ fn page() -> PageQuery {
 }
 
 fn for_person(id: i64) -> NewInvite {
-    NewInvite { user_id: Some(UserId(id)), ..NewInvite::default() }
+    NewInvite { user_id: Some(Some(UserId(id))), ..NewInvite::default() }
 }
 
 async fn join(
@@ -156,7 +157,7 @@ async fn an_invite_opens_a_group_to_whom_it_is_for_and_as_often_as_it_says() {
 async fn invitations_do_not_fill_a_letter_box() {
     let harness = community().await;
     let den = harness.group_of(1, private("den")).await;
-    let to = || NewInvite { email: Some("Victim@example.org".into()), ..NewInvite::default() };
+    let to = || NewInvite { email: Some(Some("Victim@example.org".into())), ..NewInvite::default() };
     let mut outcomes = Vec::new();
     for _ in 0..7 {
         outcomes.push(code(harness.invite(&person(1), den, to()).await));
@@ -207,21 +208,105 @@ async fn of_two_who_leave_at_once_the_second_sees_what_the_first_has_done() {
 async fn an_address_is_invited_by_a_letter_and_in_any_case() {
     let harness = community().await;
     let den = harness.group_of(1, private("den")).await;
-    let to = |email: &str| NewInvite { email: Some(email.into()), ..NewInvite::default() };
+    let to = |email: &str| NewInvite { email: Some(Some(email.into())), ..NewInvite::default() };
     let first = harness.invite(&person(1), den, to("Person-3@Example.org")).await.unwrap();
     let second = harness.invite(&person(1), den, to("person-3@example.org")).await.unwrap();
     assert_eq!(harness.rows("kernel_outbox").await, 2);
-    assert_eq!(harness.number("SELECT COUNT(*) FROM kernel_outbox WHERE recipient = 'person-3@example.org'").await, 2);
+    assert_eq!(
+        harness.number("SELECT COUNT(*) FROM kernel_outbox WHERE recipient_key = 'person-3@example.org'").await,
+        2
+    );
     assert_eq!(code(harness.accept_invite(&person(3), first.token).await), "invite_spent", "the second replaces it");
     assert_eq!(code(harness.accept_invite(&person(4), second.token.clone()).await), "invite_for_other");
     assert!(harness.accept_invite(&person(3), second.token).await.unwrap().is_member);
     for bad in ["", "x", "a@b", "a b@example.org", "@example.org"] {
         assert_eq!(code(harness.invite(&person(1), den, to(bad)).await), "invalid", "{bad}");
     }
-    let both = NewInvite { user_id: Some(UserId(5)), ..to("a@example.org") };
+    let both = NewInvite { user_id: Some(Some(UserId(5))), ..to("a@example.org") };
     assert_eq!(code(harness.invite(&person(1), den, both).await), "invalid");
     assert_eq!(code(harness.invite(&person(1), den, for_person(999)).await), "invalid");
     assert_eq!(code(harness.invite(&person(1), den, for_person(3)).await), "invalid", "is in it already");
+}
+
+#[tokio::test]
+async fn fault_r22_an_invitation_goes_to_the_address_as_it_was_typed() {
+    let harness = community().await;
+    let den = harness.group_of(1, private("den")).await;
+    for address in ["Strauß@example.org", "info@fußball.example", "ＡＢＣ@example.org"] {
+        let to = NewInvite { email: Some(Some(address.into())), ..NewInvite::default() };
+        harness.invite(&person(1), den, to).await.unwrap();
+        let sql = format!("SELECT COUNT(*) FROM kernel_outbox WHERE recipient = '{address}'");
+        assert_eq!(harness.number(&sql).await, 1, "{address}");
+        let shown = harness.invites(&person(1), den, page()).await.unwrap();
+        assert_eq!(shown.results[0].email.as_deref(), Some(address));
+    }
+}
+
+#[tokio::test]
+async fn fault_t12_an_explicit_null_makes_no_link_that_anybody_can_use() {
+    let harness = community().await;
+    let den = harness.group_of(1, private("den")).await;
+    let read = |json: &str| serde_json::from_str::<NewInvite>(json).unwrap();
+    for mistaken in [r#"{"user_id": null}"#, r#"{"email": null}"#, r#"{"user_id": null, "email": null}"#] {
+        assert_eq!(code(harness.invite(&person(1), den, read(mistaken)).await), "invalid", "{mistaken}");
+    }
+    assert_eq!(harness.rows("community_invite").await, 0);
+    for fine in ["{}", r#"{"user_id": 5}"#, r#"{"user_id": null, "email": "a@example.org"}"#] {
+        harness.invite(&person(1), den, read(fine)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn fault_t4_a_group_that_everybody_has_left_belongs_to_the_next_who_joins() {
+    let harness = community().await;
+    let hall = harness.group_of(1, named("hall")).await;
+    let owner = async || harness.group(Some(person(9)), hall).await.unwrap().owner.map(|owner| owner.id.0);
+    assert_eq!(owner().await, Some(1));
+    assert!(harness.leave(&person(1), hall).await.unwrap());
+    assert_eq!(owner().await, None);
+    join(&harness, 2, hall).await.unwrap();
+    join(&harness, 1, hall).await.unwrap();
+    assert_eq!(members(&harness, hall).await, [(2, Role::Owner), (1, Role::Member)]);
+    assert_eq!(owner().await, Some(2));
+    // The same where the only member's account is removed.
+    let den = harness.group_of(5, named("den")).await;
+    let removal = guildhall_community::Removal::new(Clock::system());
+    harness
+        .db
+        .write(|tx| {
+            let removal = removal.clone();
+            async move { removal.release(tx.conn(), UserId(5), None).await }
+        })
+        .await
+        .unwrap();
+    join(&harness, 6, den).await.unwrap();
+    assert_eq!(members(&harness, den).await, [(6, Role::Owner)]);
+    harness.delete_group(&person(6), den, IfMatch::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn fault_14_one_person_makes_only_so_many_groups_posts_and_comments_in_a_day() {
+    let settings = Settings { groups_per_day: 2, posts_per_day: 2, comments_per_day: 2, ..Settings::default() };
+    let harness = crate::harness::with(1, settings, None).await;
+    let mut outcomes = Vec::new();
+    for n in 0..3 {
+        outcomes.push(code(harness.create_group(&person(1), named(&format!("group {n}"))).await));
+    }
+    assert_eq!(outcomes, ["ok", "ok", "quota_exceeded"]);
+    let write = async |user| {
+        let new = NewPost { content: "x".into(), ..NewPost::default() };
+        harness.create_post(&person(user), new).await
+    };
+    let post = write(1).await.unwrap().id;
+    write(1).await.unwrap();
+    assert_eq!(code(write(1).await), "quota_exceeded");
+    for expected in ["ok", "ok", "quota_exceeded"] {
+        let comment = NewComment { content: "x".into(), parent: None };
+        assert_eq!(code(harness.create_comment(&person(1), post, comment).await), expected);
+    }
+    write(2).await.unwrap();
+    harness.pass(DAY + Duration::from_secs(1));
+    write(1).await.unwrap();
 }
 
 #[tokio::test]
@@ -401,7 +486,7 @@ async fn the_moderation_log_cannot_be_changed_and_goes_with_its_group() {
 
 #[tokio::test]
 async fn when_a_person_is_removed_every_counter_still_counts() {
-    use guildhall_community::{NewComment, NewPoll, NewPost, PostId, Posts, Removal, Visibility, Vote};
+    use guildhall_community::{NewPoll, PostId, Removal, Visibility, Vote};
 
     let harness = community().await;
     let hall = harness.group_of(1, named("hall")).await;

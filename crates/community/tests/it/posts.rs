@@ -39,13 +39,7 @@ async fn read(harness: &Harness, user: i64, filter: FeedFilter) -> Vec<PostId> {
 }
 
 fn upload(name: &str, content_type: &str, bytes: impl Into<Bytes>) -> Upload {
-    Upload {
-        field: "file".into(),
-        name: name.into(),
-        content_type: content_type.into(),
-        bytes: bytes.into(),
-        fields: BTreeMap::new(),
-    }
+    Upload { name: name.into(), content_type: content_type.into(), bytes: bytes.into(), fields: BTreeMap::new() }
 }
 
 /// A picture of one colour.
@@ -691,7 +685,7 @@ pub(crate) async fn full_group(harness: &Harness) -> GroupId {
     harness.set_picture(&person(1), den, PictureKind::Banner, png().into()).await.unwrap();
     harness.join(&person(30), den, None, "please".into()).await.unwrap();
     harness.invite(&person(1), den, NewInvite::default()).await.unwrap();
-    let invite = NewInvite { user_id: Some(UserId(31)), ..NewInvite::default() };
+    let invite = NewInvite { user_id: Some(Some(UserId(31))), ..NewInvite::default() };
     harness.invite(&person(1), den, invite).await.unwrap();
     let ban = guildhall_community::NewBan { user_id: UserId(32), reason: String::new(), days: None };
     harness.ban(&person(1), den, ban).await.unwrap();

@@ -10,7 +10,7 @@ use axum::{
 };
 use guildhall_kernel::{
     Caller, Error, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result, Tagged,
-    file::Upload,
+    file::{Form, Upload},
     idempotency::{Made, Once},
 };
 use serde::de::DeserializeOwned;
@@ -189,8 +189,9 @@ async fn import(
     caller: Caller,
     Path(org): Path<OrganizationId>,
     headers: HeaderMap,
-    upload: Upload,
+    form: Form,
 ) -> Result<Made<Import>> {
+    let upload = form.file("file")?;
     let key = headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
     let told = format!("{:?}", upload.fields);
     let once = key.map(|key| Once::new(&key, &[b"import", told.as_bytes(), &upload.bytes])).transpose()?;

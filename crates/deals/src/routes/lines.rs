@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
-use guildhall_kernel::{Caller, IfMatch, Json, Path, Problem, Result, Tagged, file::Upload};
+use guildhall_kernel::{Caller, IfMatch, Json, Path, Problem, Result, Tagged, file::Form};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -127,9 +127,9 @@ async fn add_deal_file(
     State(files): State<Arc<dyn DealFiles>>,
     caller: Caller,
     Path((org, deal)): Path<(OrganizationId, DealId)>,
-    upload: Upload,
+    form: Form,
 ) -> Result<(StatusCode, Json<DealFile>)> {
-    Ok((StatusCode::CREATED, Json(files.add_file(&caller, org, deal.into(), upload).await?)))
+    Ok((StatusCode::CREATED, Json(files.add_file(&caller, org, deal.into(), form.file("file")?).await?)))
 }
 
 /// Remove a file about a deal.
@@ -169,9 +169,9 @@ async fn add_receipt(
     State(files): State<Arc<dyn DealFiles>>,
     caller: Caller,
     Path((org, deal, payment)): Path<(OrganizationId, DealId, PaymentId)>,
-    upload: Upload,
+    form: Form,
 ) -> Result<(StatusCode, Json<DealFile>)> {
-    Ok((StatusCode::CREATED, Json(files.add_receipt(&caller, org, deal.into(), payment, upload).await?)))
+    Ok((StatusCode::CREATED, Json(files.add_receipt(&caller, org, deal.into(), payment, form.file("file")?).await?)))
 }
 
 /// The receipts of a payment for a client's deal: ten at most.
@@ -210,8 +210,8 @@ async fn add_receipt_of_client(
     State(files): State<Arc<dyn DealFiles>>,
     caller: Caller,
     Path((org, client, deal, payment)): Path<(OrganizationId, ClientId, DealId, PaymentId)>,
-    upload: Upload,
+    form: Form,
 ) -> Result<(StatusCode, Json<DealFile>)> {
     let at = Place { client: Some(client), deal };
-    Ok((StatusCode::CREATED, Json(files.add_receipt(&caller, org, at, payment, upload).await?)))
+    Ok((StatusCode::CREATED, Json(files.add_receipt(&caller, org, at, payment, form.file("file")?).await?)))
 }

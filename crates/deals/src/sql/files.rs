@@ -119,7 +119,7 @@ impl SqlDeals {
             Some(_) => kind_of_receipt(&upload.bytes)?.to_owned(),
             None => upload.content_type,
         };
-        let stored = self.host.files.put(Content::bytes(content_type, upload.bytes)).await?;
+        let stored = self.host.files.put(caller.user, Content::bytes(content_type, upload.bytes)).await?;
         let (stored, name): (&Stored, &str) = (&stored, &upload.name);
         let row = self
             .act(|tx| async move {

@@ -17,7 +17,7 @@ use guildhall_deals::{
 use guildhall_kernel::{
     self as kernel, Caller, Clock, HostTables, Outbox, PageQuery, Roles, Timestamp, UserId,
     db::SqlMigration,
-    file::{Files, FolderStore},
+    file::{Files, FolderStore, UploadLimits},
     idempotency::Made,
     letter::Letterhead,
     testing::{TestDb, fake_directory},
@@ -102,7 +102,7 @@ pub(crate) async fn with_connections(connections: u32) -> Harness {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(FolderStore::new(folder.path()));
     let url = "https://example.org/api".parse().unwrap();
-    let files = Files::open(db.handle(), store, clock.clone(), url, 1 << 20).await.unwrap();
+    let files = Files::open(db.handle(), store, clock.clone(), url, UploadLimits::up_to(1 << 20)).await.unwrap();
     let outbox = Outbox::new(db.handle(), clock.clone());
     let wire = Arc::new(Wire::default());
     let host = Host {

@@ -23,6 +23,8 @@ pub struct Model {
     pub next_at: Option<Timestamp>,
     pub sent_at: Option<Timestamp>,
     pub last_error: Option<String>,
+    /// The recipient in the form in which addresses are compared.
+    pub recipient_key: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -7,14 +7,10 @@ use image::{
     DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, codecs::jpeg::JpegEncoder,
     imageops::FilterType, metadata::Orientation,
 };
-use tokio::{
-    sync::Semaphore,
-    task::spawn_blocking,
-    time::{error::Elapsed, timeout},
-};
+use tokio::task::spawn_blocking;
 
 use super::Content;
-use crate::{Error, Result};
+use crate::{Error, Gate, GateLimits, Result, UserId};
 
 /// The longest side taken, in pixels.
 const LONGEST_SIDE: u32 = 12_000;
@@ -24,11 +20,11 @@ const MOST_PIXELS: u64 = 40_000_000;
 const MOST_MEMORY: u64 = 256 << 20;
 /// Of the JPEG files that are made, in percent.
 const QUALITY: u8 = 85;
-/// How long a picture waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// As many pictures at a time as there are cores: more would only take more memory.
-static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, NonZero::get)));
+/// Half the cores at a time: the others are for those who wait for less.
+static GATE: LazyLock<Gate> = LazyLock::new(|| {
+    let at_once = (available_parallelism().map_or(1, NonZero::get) / 2).max(1);
+    Gate::new(GateLimits { at_once, queue: 32, per_person: 4, patience: Duration::from_secs(10) })
+});
 
 /// A size in which a picture is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +54,8 @@ pub enum Fit {
 ///
 /// 400 about the field `image` for anything else, and for a picture that is damaged or too large; 503
 /// where too many are at work.
-pub async fn pictures(bytes: Bytes, wanted: &'static [Size]) -> Result<Content> {
-    let turn = timeout(PATIENCE, TURNS.acquire()).await;
-    let turn = turn.map_err(|_: Elapsed| Error::unavailable("too many pictures are at work"))?;
-    let turn = turn.map_err(Error::internal)?;
+pub async fn pictures(user: UserId, bytes: Bytes, wanted: &'static [Size]) -> Result<Content> {
+    let turn = GATE.enter(Some(user)).await?;
     let work = spawn_blocking(move || {
         // For as long as the work takes, even if nobody waits for it any more.
         let _turn = turn;
@@ -202,7 +196,15 @@ fn encode(picture: &DynamicImage) -> Result<Bytes> {
 mod tests {
     use image::{ImageEncoder, Rgb, RgbImage, Rgba, RgbaImage};
 
+    use std::sync::atomic::{AtomicI64, Ordering};
+
     use super::*;
+
+    /// Somebody else each time: one person has few pictures in work.
+    fn somebody() -> UserId {
+        static NEXT: AtomicI64 = AtomicI64::new(1);
+        UserId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 
     const SIZES: &[Size] = &[
         Size { name: "small", width: 64, height: 64, fit: Fit::Cover },
@@ -224,7 +226,7 @@ mod tests {
     }
 
     async fn refusal(bytes: impl Into<Bytes>) -> String {
-        let refused = pictures(bytes.into(), SIZES).await.unwrap_err();
+        let refused = pictures(somebody(), bytes.into(), SIZES).await.unwrap_err();
         assert_eq!(refused.code(), "invalid");
         refused.fields()["image"].concat()
     }
@@ -238,7 +240,7 @@ mod tests {
     #[tokio::test]
     async fn a_picture_of_every_kind_becomes_the_sizes_that_are_wanted() {
         for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP, ImageFormat::Gif] {
-            let content = pictures(file(&colourful(600, 100), format).into(), SIZES).await.unwrap();
+            let content = pictures(somebody(), file(&colourful(600, 100), format).into(), SIZES).await.unwrap();
             assert_eq!(content.content_type, "image/jpeg", "{format:?}");
             assert_eq!(dimensions(&content), [("small", 64, 64), ("large", 300, 50), ("wide", 120, 30)], "{format:?}");
         }
@@ -246,25 +248,27 @@ mod tests {
 
     #[tokio::test]
     async fn one_pixel_is_enough_for_every_size() {
-        let content = pictures(file(&colourful(1, 1), ImageFormat::Gif).into(), SIZES).await.unwrap();
+        let content = pictures(somebody(), file(&colourful(1, 1), ImageFormat::Gif).into(), SIZES).await.unwrap();
         assert_eq!(dimensions(&content), [("small", 64, 64), ("large", 1, 1), ("wide", 120, 30)]);
     }
 
     #[tokio::test]
     async fn a_picture_of_one_row_is_cut_before_it_grows() {
-        let content = pictures(file(&colourful(12_000, 1), ImageFormat::Png).into(), SIZES).await.unwrap();
+        let content = pictures(somebody(), file(&colourful(12_000, 1), ImageFormat::Png).into(), SIZES).await.unwrap();
         assert_eq!(dimensions(&content), [("small", 64, 64), ("large", 300, 1), ("wide", 120, 30)]);
     }
 
     #[tokio::test]
     async fn what_shows_through_stays_so() {
         let glass = RgbaImage::from_pixel(200, 200, Rgba([200, 10, 10, 128]));
-        let content = pictures(file(&DynamicImage::ImageRgba8(glass), ImageFormat::Png).into(), SIZES).await.unwrap();
+        let content =
+            pictures(somebody(), file(&DynamicImage::ImageRgba8(glass), ImageFormat::Png).into(), SIZES).await.unwrap();
         assert_eq!(content.content_type, "image/png");
         let small = image::load_from_memory(&content.objects[0].1).unwrap().into_rgba8();
         assert_eq!(small.get_pixel(32, 32).0[3], 128);
         let wall = RgbaImage::from_pixel(200, 200, Rgba([200, 10, 10, 255]));
-        let content = pictures(file(&DynamicImage::ImageRgba8(wall), ImageFormat::Png).into(), SIZES).await.unwrap();
+        let content =
+            pictures(somebody(), file(&DynamicImage::ImageRgba8(wall), ImageFormat::Png).into(), SIZES).await.unwrap();
         assert_eq!(content.content_type, "image/jpeg");
     }
 
@@ -286,7 +290,7 @@ mod tests {
         let holds = |bytes: &[u8], words: &[u8]| bytes.windows(words.len()).any(|part| part == words);
         assert!(holds(&bytes, b"a secret place") && holds(&bytes, b"Exif"));
 
-        let content = pictures(bytes.into(), SIZES).await.unwrap();
+        let content = pictures(somebody(), bytes.into(), SIZES).await.unwrap();
         assert_eq!(dimensions(&content)[1], ("large", 20, 40));
         for (name, bytes) in &content.objects {
             assert!(!holds(bytes, b"a secret place") && !holds(bytes, b"Exif"), "{name}");

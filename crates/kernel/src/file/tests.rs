@@ -16,6 +16,8 @@ use crate::{
 
 /// The largest file that may be uploaded, in bytes.
 pub(super) const LARGEST: usize = 100_000;
+const QUOTA: Quota = Quota::new("upload_bytes", 200_000, Duration::from_secs(24 * 3600));
+const ANNA: UserId = UserId(1);
 const MOUNT: &str = "https://example.org/api";
 const HOUR: i64 = 3600;
 
@@ -73,7 +75,8 @@ impl Kit {
         // 100 seconds after a half hour has begun.
         let now = move || Timestamp::from_unix_seconds(1_800_000_100 + hands.load(Ordering::SeqCst));
         let mount = MOUNT.parse().unwrap();
-        let files = Files::open(db.handle(), store.clone(), Clock::from_fn(now), mount, LARGEST).await.unwrap();
+        let limits = UploadLimits { bytes: LARGEST, quota: QUOTA, reserve: None };
+        let files = Files::open(db.handle(), store.clone(), Clock::from_fn(now), mount, limits).await.unwrap();
         Self { db, store, ahead, files }
     }
 
@@ -87,7 +90,7 @@ impl Kit {
     }
 
     async fn kept(&self, content: Content) -> FileId {
-        let stored = self.files.put(content).await.unwrap();
+        let stored = self.files.put(ANNA, content).await.unwrap();
         self.keep(&stored).await.unwrap()
     }
 
@@ -112,7 +115,7 @@ fn picture() -> Content {
 #[tokio::test]
 async fn what_is_kept_is_read_at_its_address_until_that_expires() {
     let kit = Kit::new().await;
-    let stored = kit.files.put(text("hello")).await.unwrap();
+    let stored = kit.files.put(ANNA, text("hello")).await.unwrap();
     assert_eq!((stored.content_type(), stored.size()), ("text/plain", 5));
     let id = kit.keep(&stored).await.unwrap();
     let url = kit.files.url(id, None, "notes.txt", Some(UserId(7)));
@@ -215,7 +218,7 @@ async fn any_name_is_given_back_as_it_was() {
 #[tokio::test]
 async fn what_was_put_and_never_kept_goes_after_an_hour() {
     let kit = Kit::new().await;
-    let stored = kit.files.put(picture()).await.unwrap();
+    let stored = kit.files.put(ANNA, picture()).await.unwrap();
     kit.wait(HOUR - 1);
     assert_eq!(kit.files.collect().await.unwrap(), 0);
     assert_eq!(kit.store.names().len(), 2);
@@ -245,7 +248,7 @@ async fn what_is_kept_stays_until_its_row_is_deleted() {
 #[tokio::test]
 async fn an_act_that_is_taken_back_keeps_nothing() {
     let kit = Kit::new().await;
-    let stored = kit.files.put(text("hello")).await.unwrap();
+    let stored = kit.files.put(ANNA, text("hello")).await.unwrap();
     let (files, stored) = (&kit.files, &stored);
     let act = kit.db.write(|tx| async move {
         files.keep(tx.conn(), stored).await?;
@@ -261,7 +264,7 @@ async fn an_act_that_is_taken_back_keeps_nothing() {
 #[tokio::test]
 async fn what_is_being_removed_is_not_kept_any_more() {
     let kit = Kit::new().await;
-    let stored = kit.files.put(text("hello")).await.unwrap();
+    let stored = kit.files.put(ANNA, text("hello")).await.unwrap();
     kit.wait(HOUR);
     kit.store.broken.store(true, Ordering::SeqCst);
     assert_eq!(kit.files.collect().await.unwrap(), 0);
@@ -272,7 +275,7 @@ async fn what_is_being_removed_is_not_kept_any_more() {
 async fn what_a_store_in_trouble_does_not_remove_is_tried_again() {
     let kit = Kit::new().await;
     for _ in 0..3 {
-        kit.files.put(text("hello")).await.unwrap();
+        kit.files.put(ANNA, text("hello")).await.unwrap();
     }
     kit.wait(HOUR);
     kit.store.broken.store(true, Ordering::SeqCst);
@@ -291,7 +294,7 @@ async fn a_store_out_of_order_is_unavailable_and_one_that_lost_a_file_has_none()
     let url = kit.files.url(id, None, "a", None);
     kit.store.broken.store(true, Ordering::SeqCst);
     assert_eq!(kit.get(&url).await.status, 503);
-    assert_eq!(kit.files.put(text("hello")).await.unwrap_err().kind(), Kind::Unavailable);
+    assert_eq!(kit.files.put(ANNA, text("hello")).await.unwrap_err().kind(), Kind::Unavailable);
     kit.store.broken.store(false, Ordering::SeqCst);
     kit.store.objects.lock().unwrap().clear();
     assert_eq!(kit.get(&url).await.code(), "file_not_found");
@@ -300,7 +303,7 @@ async fn a_store_out_of_order_is_unavailable_and_one_that_lost_a_file_has_none()
 #[tokio::test]
 async fn an_examination_tells_whether_the_store_works_and_what_waits() {
     let kit = Kit::new().await;
-    kit.files.put(text("hello")).await.unwrap();
+    kit.files.put(ANNA, text("hello")).await.unwrap();
     let found = kit.files.examine().await.unwrap();
     assert!(found.iter().all(|finding| finding.severity == Severity::Ok), "{found:?}");
     assert_eq!(kit.store.names().len(), 1, "what it has written is gone");
@@ -319,4 +322,41 @@ async fn another_installation_does_not_know_the_addresses_of_this_one() {
     assert_eq!(other.get(&kit.files.url(id, None, "a", None)).await.code(), "file_not_found");
     let moved = kit.files.mounted_at("https://example.com/x".parse().unwrap());
     assert!(moved.url(id, None, "a", None).starts_with("https://example.com/x/files/"));
+}
+
+#[tokio::test]
+async fn fault_14_a_person_uploads_so_much_in_a_day_and_no_more() {
+    let kit = Kit::new().await;
+    let upload = |user, bytes: usize| {
+        let files = kit.files.clone();
+        async move { files.put(user, Content::bytes("text/plain", vec![0; bytes].into())).await }
+    };
+    upload(ANNA, 90_000).await.unwrap();
+    upload(ANNA, 90_000).await.unwrap();
+    let refused = upload(ANNA, 30_000).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.code()), (Kind::TooMany, "quota_exceeded"));
+    assert_eq!(kit.store.names().len(), 2, "nothing was stored for what was refused");
+    kit.files.count_upload(ANNA, 20_000).await.unwrap();
+    assert_eq!(kit.files.count_upload(ANNA, 1).await.unwrap_err().code(), "quota_exceeded");
+    upload(UserId(2), 90_000).await.unwrap();
+    kit.wait(24 * HOUR + 1);
+    upload(ANNA, 90_000).await.unwrap();
+    // Whatever a clock that was ahead has counted is of no day.
+    kit.wait(-400 * 24 * HOUR);
+    upload(ANNA, 190_000).await.unwrap();
+    assert_eq!(upload(ANNA, 200_001).await.unwrap_err().kind(), Kind::TooMany);
+}
+
+#[tokio::test]
+async fn fault_14_uploads_leave_some_of_the_disk_free() {
+    let kit = Kit::new().await;
+    let with_reserve = async |percent| {
+        let reserve = Some(Reserve { folder: "/".into(), percent });
+        let limits = UploadLimits { bytes: LARGEST, quota: QUOTA, reserve };
+        let files = Files::open(kit.db.handle(), kit.store.clone(), Clock::system(), MOUNT.parse().unwrap(), limits);
+        files.await.unwrap().put(ANNA, text("hello")).await
+    };
+    assert!(with_reserve(0).await.is_ok());
+    let refused = with_reserve(100).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.code()), (Kind::Unavailable, "storage_low"));
 }

@@ -10,10 +10,12 @@ use axum::{
 };
 
 use super::Files;
-use crate::{Error, Kind, Result};
+use crate::{Error, Kind, Result, extract::nul};
 
 /// How much larger than its file a form may be, in bytes.
 pub const FORM_BYTES: usize = 64 * 1024;
+/// How many files a form may hold.
+const MOST_FILES: usize = 10;
 /// How many texts a form may hold beside its file.
 const MOST_TEXTS: usize = 20;
 /// The longest of them, in characters.
@@ -25,15 +27,30 @@ const NAMELESS: &str = "file";
 /// What nothing is known of.
 const UNKNOWN: &str = "application/octet-stream";
 
-/// A form (`multipart/form-data`) with one file in it, and perhaps texts beside it. What cannot be read
-/// is refused with a problem document: 415, 413 for a file that is larger than
-/// [`Files::upload_bytes`], 400.
-///
-/// Of several files the first one counts, whatever its field is called.
+/// A form (`multipart/form-data`) with a file in it, and perhaps texts beside it. What cannot be read
+/// is refused with a problem document: 415, 413 for files that are larger than
+/// [`Files::upload_bytes`], 503 where there is no room for uploads, 400.
+#[derive(Debug)]
+pub struct Form {
+    files: Vec<(String, Upload)>,
+    fields: BTreeMap<String, String>,
+}
+
+impl Form {
+    /// The file in the field of this name, with the texts beside it; of several the first.
+    ///
+    /// # Errors
+    /// 400 with the field, where no file was sent in it.
+    pub fn file(self, name: &str) -> Result<Upload> {
+        let file = self.files.into_iter().find(|(field, _)| field == name);
+        let (_, file) = file.ok_or_else(|| Error::field(name, "Send a file in this field."))?;
+        Ok(Upload { fields: self.fields, ..file })
+    }
+}
+
+/// A file that somebody has uploaded.
 #[derive(Clone, Debug)]
 pub struct Upload {
-    /// What the field of the file is called.
-    pub field: String,
     /// What the file is called, without folders or control characters; never empty.
     pub name: String,
     /// What the sender says that it is, without parameters; nothing has been looked at.
@@ -44,7 +61,7 @@ pub struct Upload {
     pub fields: BTreeMap<String, String>,
 }
 
-impl<S> FromRequest<S> for Upload
+impl<S> FromRequest<S> for Form
 where
     Files: FromRef<S>,
     S: Send + Sync,
@@ -59,7 +76,9 @@ where
                 "The body must be a form with a file, with Content-Type: multipart/form-data.",
             ));
         }
-        let largest = Files::from_ref(state).upload_bytes();
+        let files = Files::from_ref(state);
+        files.check_room()?;
+        let largest = files.upload_bytes();
         DefaultBodyLimit::max(largest.saturating_add(FORM_BYTES)).apply(&mut request);
         let form = Multipart::from_request(request, state).await.map_err(|_| unreadable())?;
         read(form, largest).await
@@ -72,8 +91,9 @@ fn is_form(headers: &HeaderMap) -> bool {
     essence.trim().eq_ignore_ascii_case("multipart/form-data")
 }
 
-async fn read(mut form: Multipart, largest: usize) -> Result<Upload> {
-    let mut file = None;
+async fn read(mut form: Multipart, largest: usize) -> Result<Form> {
+    let mut files = Vec::new();
+    let mut left = largest;
     let mut fields = BTreeMap::new();
     let mut texts = 0;
     while let Some(field) = form.next_field().await.map_err(refused)? {
@@ -89,19 +109,19 @@ async fn read(mut form: Multipart, largest: usize) -> Result<Upload> {
             }
             continue;
         };
-        if file.is_some() {
-            continue;
-        }
         let content_type = plain_type(field.content_type());
         // So a browser sends a field in which no file was chosen.
         let unnamed = field.file_name() == Some("");
-        let bytes = read_bytes(field, largest).await?.ok_or_else(too_large)?;
+        let bytes = read_bytes(field, left).await?.ok_or_else(too_large)?;
+        left -= bytes.len();
         if !(unnamed && bytes.is_empty()) {
-            file = Some((name, file_name, content_type, bytes));
+            if files.len() == MOST_FILES {
+                return Err(Error::field(name, format!("A form may hold {MOST_FILES} files.")));
+            }
+            files.push((name, Upload { name: file_name, content_type, bytes, fields: BTreeMap::new() }));
         }
     }
-    let (field, name, content_type, bytes) = file.ok_or_else(|| Error::field("file", "This field is required."))?;
-    Ok(Upload { field, name, content_type, bytes, fields })
+    Ok(Form { files, fields })
 }
 
 /// Reads a field; none where there is more in it than it may hold.
@@ -125,7 +145,7 @@ async fn read_text(field: Field<'_>, name: &str) -> Result<String> {
         return Err(too_long());
     }
     if text.contains('\0') {
-        return Err(Error::new(Kind::Invalid, "nul_character", "The character U+0000 is not allowed."));
+        return Err(nul(Some(name.to_owned())));
     }
     Ok(text)
 }
@@ -214,10 +234,10 @@ mod request_tests {
         testing::{Answer, TestClient},
     };
 
-    async fn take(upload: Upload) -> Json<Value> {
-        let Upload { field, name, content_type, bytes, fields } = upload;
+    async fn take(form: Form) -> Result<Json<Value>> {
+        let Upload { name, content_type, bytes, fields } = form.file("file")?;
         let bytes = String::from_utf8_lossy(&bytes).into_owned();
-        Json(json!({"field": field, "name": name, "type": content_type, "bytes": bytes, "fields": fields}))
+        Ok(Json(json!({"name": name, "type": content_type, "bytes": bytes, "fields": fields})))
     }
 
     /// One part of a form.
@@ -237,29 +257,31 @@ mod request_tests {
     }
 
     #[tokio::test]
-    async fn the_first_file_of_a_form_is_taken_with_the_texts_beside_it() {
+    async fn the_file_of_the_field_that_is_asked_for_is_taken_with_the_texts_beside_it() {
         let answer = send(&[
             part("name=\"title\"", "Grüße"),
-            part("name=\"none\"; filename=\"\"", ""),
-            "--x\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a/b.txt\"\r\n\
+            part("name=\"file\"; filename=\"\"", ""),
+            part("name=\"other\"; filename=\"c.txt\"", "another field"),
+            "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a/b.txt\"\r\n\
              Content-Type: text/plain; charset=utf-8\r\n\r\nhello\r\n"
                 .to_owned(),
-            part("name=\"other\"; filename=\"c.txt\"", "later"),
+            part("name=\"file\"; filename=\"c.txt\"", "later"),
             part("name=\"title\"", "again"),
         ])
         .await;
-        let expected = json!({"field": "image", "name": "b.txt", "type": "text/plain", "bytes": "hello",
+        let expected = json!({"name": "b.txt", "type": "text/plain", "bytes": "hello",
             "fields": {"title": "Grüße"}});
         assert_eq!(answer.json(), expected, "{}", answer.text);
     }
 
     #[tokio::test]
-    async fn a_form_without_a_file_is_told_which_field_is_missing() {
+    async fn fault_t10_a_form_without_a_file_in_the_right_field_is_refused() {
+        let other = part("name=\"other\"; filename=\"a.txt\"", "x");
         let (text, unchosen) = (part("name=\"title\"", "x"), part("name=\"file\"; filename=\"\"", ""));
-        for parts in [vec![], vec![text], vec![unchosen]] {
+        for parts in [vec![], vec![text], vec![unchosen], vec![other]] {
             let answer = send(&parts).await;
             assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "invalid"));
-            assert_eq!(answer.json()["errors"]["file"], json!(["This field is required."]));
+            assert_eq!(answer.json()["errors"]["file"], json!(["Send a file in this field."]));
         }
     }
 

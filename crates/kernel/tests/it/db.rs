@@ -302,3 +302,66 @@ async fn an_address_of_no_known_kind_is_refused() {
         assert!(Db::connect(url, 1).await.is_err(), "{url}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_19_whoever_waits_for_the_writer_is_refused_after_five_seconds() {
+    let db = TestDb::with_connections(migrations, 4).await;
+    if db.backend() != DbBackend::Sqlite {
+        return;
+    }
+    // As another process would.
+    let other = Db::connect(db.url(), 1).await.unwrap();
+    let (held, is_held) = tokio::sync::oneshot::channel();
+    let held = std::sync::Mutex::new(Some(held));
+    let holder = tokio::spawn(async move {
+        let held = &held;
+        let hold = other.write(|tx| async move {
+            add(tx.conn(), "other", None).await?;
+            held.lock().unwrap().take().unwrap().send(()).unwrap();
+            std::future::pending::<Result<(), DbErr>>().await
+        });
+        tokio::time::timeout(Duration::from_secs(7), hold).await.unwrap_err();
+    });
+    is_held.await.unwrap();
+    let writers: Vec<_> = (0..4)
+        .map(|n| {
+            let db = db.handle();
+            tokio::spawn(async move {
+                let begun = std::time::Instant::now();
+                let name = format!("writer {n}");
+                let refused = db.write(|tx| {
+                    let name = name.clone();
+                    async move { add(tx.conn(), name, None).await }
+                });
+                (guildhall_kernel::Error::from(refused.await.unwrap_err()), begun.elapsed())
+            })
+        })
+        .collect();
+    for writer in writers {
+        let (error, waited) = writer.await.unwrap();
+        assert_eq!(error.kind(), guildhall_kernel::Kind::Unavailable, "{error}");
+        assert!(waited < Duration::from_secs(6), "{waited:?}");
+    }
+    let asked = tokio::time::timeout(Duration::from_millis(500), db.check_writable()).await;
+    assert!(asked.is_err(), "whoever asks whether it can be written has to wait as well");
+    holder.await.unwrap();
+    add_one(&db, "after").await;
+}
+
+async fn add_one(db: &Db, name: &'static str) {
+    db.write(|tx| async move { add(tx.conn(), name, None).await }).await.unwrap();
+}
+
+#[tokio::test]
+async fn fault_3_postgres_ends_a_statement_that_runs_too_long() {
+    let db = TestDb::new(migrations).await;
+    if db.backend() != DbBackend::Postgres {
+        return;
+    }
+    let options = guildhall_kernel::db::Options { connections: 1, statement_limit: Some(Duration::from_millis(200)) };
+    let limited = Db::connect_with(db.url(), &options).await.unwrap();
+    let slow = Statement::from_string(DbBackend::Postgres, "SELECT pg_sleep(20)");
+    let error = limited.conn().query_one_raw(slow).await.unwrap_err();
+    assert_eq!(guildhall_kernel::Error::from(error).kind(), guildhall_kernel::Kind::Unavailable);
+    assert_eq!(count(&limited).await, 0, "the connection is good for the next");
+}

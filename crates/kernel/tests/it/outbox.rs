@@ -15,7 +15,9 @@ use guildhall_kernel::{
     doctor::{Severity, examine, examine_outbox},
     job::{Job, Jobs},
     mail::{Mail, Mailer, Undelivered},
-    migrations, secret,
+    migrations,
+    outbox::{EmailLimits, Unasked},
+    secret,
     testing::TestDb,
 };
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
@@ -327,4 +329,105 @@ async fn letters_that_wait_for_long_are_a_fault_where_there_is_a_server() {
     assert_eq!(examine_outbox(&outbox, now, true).await.unwrap().severity, Severity::Ok);
     assert_eq!(examine_outbox(&outbox, later, true).await.unwrap().severity, Severity::Fault);
     assert_eq!(examine_outbox(&outbox, later, false).await.unwrap().severity, Severity::Note);
+}
+
+/// A mail server that takes connections and never says anything to some recipients.
+#[derive(Default)]
+struct Silent(Server);
+
+#[async_trait]
+impl Mailer for Silent {
+    fn at_once(&self) -> usize {
+        4
+    }
+
+    async fn send(&self, id: i64, mail: &Mail) -> Result<(), Undelivered> {
+        if mail.to.starts_with("silent") {
+            return std::future::pending().await;
+        }
+        self.0.send(id, mail).await
+    }
+
+    async fn check(&self) -> Result<(), Undelivered> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn fault_5_an_address_is_sent_only_so_much_that_others_cause() {
+    let db = TestDb::new(beside_people).await;
+    let hands = Hands::default();
+    let outbox = Outbox::new(db.handle(), hands.clock());
+    let outbox = outbox.with_limits(EmailLimits { invitations_per_address: 2, reminders_per_address: 3 });
+    let may = async |unasked| outbox.may_post(db.conn(), unasked, "Anna@Müller.example").await.unwrap();
+    for to in ["anna@müller.example", "ANNA@xn--mller-kva.example"] {
+        assert!(may(Unasked::Invitation).await);
+        post(&db, &outbox, to).await;
+    }
+    assert!(!may(Unasked::Invitation).await && may(Unasked::Reminder).await);
+    post(&db, &outbox, "anna@müller.example").await;
+    assert!(!may(Unasked::Reminder).await);
+    hands.wait(24 * 3600 + 1);
+    assert!(may(Unasked::Invitation).await);
+}
+
+#[tokio::test]
+async fn fault_6_a_silent_mail_server_holds_nothing_up_for_ever() {
+    let db = TestDb::new(beside_people).await;
+    let hands = Hands::default();
+    let outbox = Outbox::new(db.handle(), hands.clock());
+    for to in ["silent@example.org", "a@example.org", "b@example.org"] {
+        post(&db, &outbox, to).await;
+    }
+    let outbox = outbox.with_delivery_limit(Duration::from_millis(300));
+    let delivered = tokio::time::timeout(Duration::from_secs(10), outbox.deliver(&Silent::default())).await;
+    assert_eq!(delivered.expect("it comes to an end").unwrap(), 2);
+    let errors = texts(&db, "SELECT last_error FROM kernel_outbox WHERE last_error IS NOT NULL").await;
+    assert!(errors.len() == 1 && errors[0].contains("no answer"), "{errors:?}");
+}
+
+struct Hanging;
+
+#[async_trait]
+impl Job for Hanging {
+    fn name(&self) -> &'static str {
+        "test.hang"
+    }
+
+    fn every(&self) -> Duration {
+        Duration::from_secs(3600)
+    }
+
+    async fn run(&self) -> Result<()> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn fault_6_a_job_that_hangs_holds_up_no_other() {
+    let db = TestDb::new(beside_people).await;
+    let hands = Hands::default();
+    let counting = Arc::new(Counting { done: AtomicU32::new(0), fails: false });
+    let jobs = Jobs::new(db.handle(), hands.clock(), vec![Arc::new(Hanging), counting.clone()]);
+    let run = tokio::spawn(async move { jobs.run_due().await });
+    while counting.done.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    run.abort();
+}
+
+#[tokio::test]
+async fn fault_17_what_a_clock_that_was_ahead_has_put_off_is_due() {
+    let db = TestDb::new(beside_people).await;
+    let hands = Hands::default();
+    let outbox = Outbox::new(db.handle(), hands.clock());
+    let job = Arc::new(Counting { done: AtomicU32::new(0), fails: false });
+    let jobs = Jobs::new(db.handle(), hands.clock(), vec![job.clone()]);
+    hands.wait(365 * 24 * 3600);
+    post(&db, &outbox, "anna@example.org").await;
+    assert_eq!(jobs.run_due().await.unwrap(), 1);
+    hands.wait(-365 * 24 * 3600);
+    assert_eq!(jobs.run_due().await.unwrap(), 1);
+    assert_eq!(jobs.run_due().await.unwrap(), 0);
+    assert_eq!(outbox.deliver(&Server::default()).await.unwrap(), 1);
 }

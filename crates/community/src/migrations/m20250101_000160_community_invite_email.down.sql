@@ -1,0 +1,1 @@
+ALTER TABLE community_invite DROP COLUMN email;

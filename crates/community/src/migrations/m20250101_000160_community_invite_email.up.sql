@@ -1,0 +1,2 @@
+ALTER TABLE community_invite ADD COLUMN email text;
+UPDATE community_invite SET email = email_key;
