@@ -38,6 +38,8 @@ pub struct Settings {
     pub accounts: guildhall_accounts::Settings,
     /// Groups.
     pub community: guildhall_community::Settings,
+    /// Organizations.
+    pub deals: guildhall_deals::Settings,
 }
 
 /// The section `server`.
@@ -562,6 +564,8 @@ mod tests {
         let settings = load(&[]).unwrap();
         assert_eq!(settings.accounts, guildhall_accounts::Settings::default());
         assert_eq!(settings.community, guildhall_community::Settings::default());
+        assert_eq!(settings.deals, guildhall_deals::Settings::default());
+        assert_eq!(settings.mail.limits, EmailLimits::default());
         assert_eq!(settings.server.bind, "127.0.0.1:8000");
         assert_eq!(settings.database_url(), "sqlite://data/guildhall.db?mode=rwc");
         assert_eq!(settings.files_folder(), Some("data/files".into()));

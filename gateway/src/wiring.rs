@@ -122,6 +122,11 @@ impl Services {
             outbox: outbox.clone(),
             post: web.clone().map(|web| web as Arc<dyn Post>),
             letterhead: Letterhead { service: settings.server.name.clone(), home: settings.accounts.home(&url)? },
+            settings: if settings.limits.enabled {
+                settings.deals.clone()
+            } else {
+                settings.deals.clone().without_limits()
+            },
         };
         let deals = SqlDeals::new(db.clone(), host);
         let host = guildhall_community::Host {

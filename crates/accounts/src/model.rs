@@ -174,12 +174,15 @@ pub struct NewUser {
 pub struct AccountPatch {
     /// The name to show; empty goes back to first and last name.
     #[garde(custom(text::maybe(text::line(0, 150))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub display_name: Option<String>,
     /// First name.
     #[garde(custom(text::maybe(text::line(0, 150))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub first_name: Option<String>,
     /// Last name.
     #[garde(custom(text::maybe(text::line(0, 150))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub last_name: Option<String>,
 }
 

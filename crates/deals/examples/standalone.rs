@@ -7,7 +7,7 @@
 use std::{error::Error, sync::Arc};
 
 use async_trait::async_trait;
-use guildhall_deals::{DealsState, Host, SqlDeals, migrations, router};
+use guildhall_deals::{DealsState, Host, Settings, SqlDeals, migrations, router};
 use guildhall_kernel::{
     self as kernel, Auth, Authenticate, Caller, Clock, Credentials, Db, Directory, HostTables, Kind, Outbox, Person,
     PublicUrl, Roles, UserId,
@@ -59,7 +59,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let outbox = Outbox::new(db.clone(), clock.clone());
     let letterhead = Letterhead { service: "Example".to_owned(), home: "http://127.0.0.1:8001".parse()? };
     // Nothing is sent from here: no letters, and nothing to webhooks.
-    let host = Host { clock, directory: Arc::new(People), files, outbox, post: None, letterhead };
+    let host = Host {
+        clock,
+        directory: Arc::new(People),
+        files,
+        outbox,
+        post: None,
+        letterhead,
+        settings: Settings::default(),
+    };
     let deals = SqlDeals::new(db, host);
     let state = DealsState::new(&deals, Auth::new(People), url);
     let app = axum::Router::new().nest("/crm", router(state).into());

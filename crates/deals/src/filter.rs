@@ -21,6 +21,12 @@ use crate::{Amount, Currency, Day};
 /// What stands for all filters in the description of a list.
 pub(crate) const FILTER: &str = "filter";
 
+/// How many filters a list takes: each combination is another statement.
+const MOST_FILTERS: usize = 50;
+/// How many words are searched for, and how much of each, in characters.
+const MOST_WORDS: usize = 8;
+const LONGEST_WORD: usize = 100;
+
 /// What belongs to pages, and is read elsewhere.
 const OF_PAGES: [&str; 5] = ["page", "page_size", "ordering", "count", "cursor"];
 
@@ -128,8 +134,14 @@ impl Filter {
     /// What the rows have to fulfil. `own` names the filters that the list reads by itself; one that ends in `_`
     /// stands for all that begin so.
     pub(crate) fn condition<C: ColumnTrait>(&self, fields: &[Field<C>], own: &[&str]) -> kernel::Result<Condition> {
+        if self.0.len() > MOST_FILTERS {
+            return Err(refused(FILTER, format!("No more than {MOST_FILTERS} filters are taken.")));
+        }
         let mut all = Condition::all();
-        for (name, value) in &self.0 {
+        for (at, (name, value)) in self.0.iter().enumerate() {
+            if self.0[..at].iter().any(|(other, _)| other == name) {
+                return Err(refused(name, "A filter is taken once."));
+            }
             let is_own = |known: &&str| name == known || (known.ends_with('_') && name.starts_with(known));
             if OF_PAGES.contains(&name.as_str()) || own.iter().any(is_own) {
                 continue;
@@ -205,7 +217,9 @@ impl Filter {
 /// are found by an index of trigrams.
 pub(crate) fn containing(table: &'static str, typed: &str, backend: DbBackend) -> Condition {
     let mut all = Condition::all();
-    for word in text::fold(typed).split_whitespace().take(8) {
+    for word in text::fold(typed).split_whitespace().take(MOST_WORDS) {
+        let end = word.char_indices().nth(LONGEST_WORD).map_or(word.len(), |(at, _)| at);
+        let word = &word[..end];
         let escaped = word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         let indexed = word.chars().count() >= 3;
         all = all.add(if backend == DbBackend::Sqlite && indexed {

@@ -4,6 +4,7 @@ mod clients;
 mod custom;
 mod deals;
 mod exchange;
+mod invitations;
 mod lines;
 mod organizations;
 mod payments;
@@ -34,6 +35,7 @@ pub use deals::{
 };
 pub(crate) use exchange::ImportForm;
 pub use exchange::{Fault, Format, Import, ImportKind, ImportMode, ImportStatus, NewImport, OnDuplicate, Table};
+pub use invitations::{Invitation, OrganizationStub};
 pub use lines::{DealFile, Line, LinePatch, NewLine};
 pub use organizations::{
     Handover, Holding, Member, MemberPatch, MemberStatus, NewMember, NewOrganization, NewRole, NewTeam, Organization,

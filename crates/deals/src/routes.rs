@@ -4,6 +4,7 @@ mod clients;
 mod custom;
 mod deals;
 mod exchange;
+mod invitations;
 mod known;
 mod lines;
 mod members;
@@ -28,8 +29,8 @@ use utoipa::{IntoParams, openapi::OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    Clients, CustomFields, Deal, DealFiles, Deals, Exchange, Lines, Members, Organizations, Payments, Pipelines,
-    Reports, SqlDeals, Trash, Views, Webhooks, Work,
+    Clients, CustomFields, Deal, DealFiles, Deals, Exchange, Invitations, Lines, Members, Organizations, Payments,
+    Pipelines, Reports, SqlDeals, Trash, Views, Webhooks, Work,
 };
 
 /// What the routes need.
@@ -39,6 +40,8 @@ pub struct DealsState {
     pub organizations: Arc<dyn Organizations>,
     /// Who is in them.
     pub members: Arc<dyn Members>,
+    /// How people get in, and out again.
+    pub invitations: Arc<dyn Invitations>,
     /// Clients and the people there.
     pub clients: Arc<dyn Clients>,
     /// Deals.
@@ -80,6 +83,7 @@ impl DealsState {
         Self {
             organizations: all.clone(),
             members: all.clone(),
+            invitations: all.clone(),
             clients: all.clone(),
             deals: all.clone(),
             pipelines: all.clone(),
@@ -114,6 +118,7 @@ fn routes() -> OpenApiRouter<DealsState> {
     let all = OpenApiRouter::new()
         .merge(organizations::routes())
         .merge(members::routes())
+        .merge(invitations::routes())
         .merge(clients::routes())
         .merge(pipelines::routes())
         .merge(deals::routes())

@@ -4,6 +4,7 @@ mod clients;
 mod custom;
 mod deals;
 mod exchange;
+mod invitations;
 mod lines;
 mod members;
 mod organizations;
@@ -19,6 +20,7 @@ pub use clients::Clients;
 pub use custom::CustomFields;
 pub use deals::Deals;
 pub use exchange::Exchange;
+pub use invitations::Invitations;
 pub use lines::{DealFiles, Lines};
 pub use members::Members;
 pub use organizations::Organizations;
@@ -36,6 +38,7 @@ pub use self::{
     custom::MockCustomFields,
     deals::MockDeals,
     exchange::MockExchange,
+    invitations::MockInvitations,
     lines::{MockDealFiles, MockLines},
     members::MockMembers,
     organizations::MockOrganizations,

@@ -12,6 +12,7 @@ mod doctor;
 mod export;
 mod files;
 mod import;
+mod invitations;
 mod lines;
 mod members;
 mod merge;
@@ -41,7 +42,7 @@ use std::{
 };
 
 use guildhall_kernel::{
-    Clock, Db, Directory, Outbox, Person, Timestamp, UserId,
+    Clock, Db, Directory, Gate, Outbox, Person, Timestamp, UserId,
     db::{Failure, Tx},
     file::Files,
     letter::Letterhead,
@@ -53,7 +54,7 @@ use sea_orm::{
     sea_query::{Expr, LockType},
 };
 
-use crate::{Error, MemberId, OrganizationId, Result, entity::member};
+use crate::{Error, MemberId, OrganizationId, Result, Settings, entity::member};
 
 pub use cleanup::{Accounts, Refusal, Which};
 pub use removal::Removal;
@@ -73,6 +74,8 @@ pub struct Host {
     pub post: Option<Arc<dyn Post>>,
     /// In whose name letters are written.
     pub letterhead: Letterhead,
+    /// What one person may do.
+    pub settings: Settings,
 }
 
 /// Deals on a database: implements [`Organizations`](crate::Organizations), [`Clients`](crate::Clients),
@@ -83,12 +86,14 @@ pub struct SqlDeals {
     host: Host,
     /// Something was left in the outbox by an act that may not be through yet.
     news: Arc<AtomicBool>,
+    /// Reading tables takes much memory.
+    tables: Gate,
 }
 
 impl SqlDeals {
     /// The services on a database with its tables.
     pub fn new(db: Db, host: Host) -> Self {
-        Self { db, host, news: Arc::default() }
+        Self { db, host, news: Arc::default(), tables: Gate::new(import::TABLES) }
     }
 
     /// Where files are kept.
@@ -235,6 +240,20 @@ async fn number(
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
     let row = conn.query_one_raw(statement).await?;
     Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default())
+}
+
+/// The first column of the rows that a statement gives: numbers.
+async fn column_of(
+    conn: &impl ConnectionTrait,
+    sql: impl Into<String>,
+    values: impl IntoIterator<Item = sea_orm::Value>,
+) -> Result<Vec<i64>> {
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
+    let mut numbers = Vec::new();
+    for row in conn.query_all_raw(statement).await? {
+        numbers.push(row.try_get_by_index(0)?);
+    }
+    Ok(numbers)
 }
 
 /// How many rows a count gave.

@@ -164,6 +164,18 @@ pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) -> Resu
     Option::deserialize(field).map(Some)
 }
 
+/// Reads a text of a patch, which `null` empties; whether it may be empty is its rule's to say:
+/// `#[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]`.
+pub fn text_or_null<'de, D: Deserializer<'de>>(field: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(field).map(|text| Some(text.unwrap_or_default()))
+}
+
+/// Reads a field of a patch that cannot be emptied: it is absent, or it has a value.
+/// `#[serde(default, deserialize_with = "guildhall_kernel::not_null")]`.
+pub fn not_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(field).map(Some)
+}
+
 /// The parameters of a path. What does not fit, an id that is no number for instance, is 404:
 /// there is nothing under that address.
 #[derive(Clone, Copy, Debug)]

@@ -37,7 +37,7 @@ pub mod web;
 pub use db::Db;
 pub use error::{Error, FieldErrors, Kind, Problem, Result};
 pub use etag::{ETag, IfMatch, Tagged, conditional};
-pub use extract::{Json, Path, Query, present};
+pub use extract::{Json, Path, Query, not_null, present, text_or_null};
 pub use gate::{Gate, GateLimits};
 pub use identity::{Auth, Authenticate, Caller, Credentials, Directory, Person, Roles, SessionId, UserId};
 pub use migrations::migrations;

@@ -45,8 +45,12 @@ pub struct NewAccount {
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 pub struct AccountChange {
     /// May they sign in? Whoever may not any more loses every session and token for good.
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub is_active: Option<bool>,
     /// All their roles: `teacher`, `staff`, `superuser`.
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub roles: Option<Vec<String>>,
 }
 

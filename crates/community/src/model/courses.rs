@@ -59,12 +59,16 @@ fn yes() -> bool {
 pub struct CoursePatch {
     /// What to call it.
     #[garde(custom(text::maybe(text::line(1, 200))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub title: Option<String>,
     /// What it is about, as Markdown.
     #[garde(custom(text::maybe(text::block(0, 10_000))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub description: Option<String>,
     /// Everybody may know of it and take it.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub is_public: Option<bool>,
 }
 
@@ -117,9 +121,12 @@ pub struct NewSection {
 pub struct SectionPatch {
     /// What to call it.
     #[garde(custom(text::maybe(text::line(1, 200))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub title: Option<String>,
     /// Where it stands.
     #[garde(inner(range(min = 0, max = 1_000_000)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub position: Option<i64>,
 }
 
@@ -183,15 +190,21 @@ pub struct NewLesson {
 pub struct LessonPatch {
     /// What to call it.
     #[garde(custom(text::maybe(text::line(1, 200))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub title: Option<String>,
     /// What is to be learned, as Markdown.
     #[garde(custom(text::maybe(text::block(0, LONGEST_TEXT))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub content: Option<String>,
     /// The section of the same course that it moves to.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub section: Option<SectionId>,
     /// Where it stands in its section.
     #[garde(inner(range(min = 0, max = 1_000_000)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub position: Option<i64>,
 }
 

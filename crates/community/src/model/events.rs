@@ -101,21 +101,29 @@ pub struct NewEvent {
 pub struct EventPatch {
     /// What to call it.
     #[garde(custom(text::maybe(text::line(1, 200))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub title: Option<String>,
     /// What it is about, as Markdown.
     #[garde(custom(text::maybe(text::block(0, 10_000))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub description: Option<String>,
     /// Where it is.
     #[garde(custom(text::maybe(text::line(0, 500))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub location: Option<String>,
     /// Where it is on the web; empty for nowhere.
     #[garde(inner(custom(address)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub url: Option<String>,
     /// When it begins.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub starts_at: Option<Timestamp>,
     /// When it ends.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub ends_at: Option<Timestamp>,
     /// How many places there are, at least as many as are taken; `null` for as many as come.
     #[serde(default, deserialize_with = "guildhall_kernel::present")]
@@ -124,9 +132,13 @@ pub struct EventPatch {
     pub capacity: Option<Option<i64>>,
     /// Those who are not in the group may come too. When this is taken back, so are their answers.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub is_public: Option<bool>,
     /// It does not take place.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub is_cancelled: Option<bool>,
 }
 

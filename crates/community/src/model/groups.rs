@@ -207,21 +207,30 @@ fn general() -> String {
 pub struct GroupPatch {
     /// What to call it.
     #[garde(custom(text::maybe(text::line(1, 200))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub name: Option<String>,
     /// What it is for.
     #[garde(custom(text::maybe(text::block(0, 10_000))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub description: Option<String>,
     /// One word that groups are sorted under.
     #[garde(custom(text::maybe(text::line(1, 50))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub category: Option<String>,
     /// Only its members read what is in it. The owner decides.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub is_private: Option<bool>,
     /// Outsiders see its card. The owner decides.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub is_listed: Option<bool>,
     /// It is a company's. The owner decides.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub is_corporate_group: Option<bool>,
     /// How many can be in it; `null` for as many as come.
     #[serde(default, deserialize_with = "guildhall_kernel::present")]
@@ -230,12 +239,18 @@ pub struct GroupPatch {
     pub max_members: Option<Option<i64>>,
     /// Who posts in it.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub posting: Option<Posting>,
     /// Posts of members wait until a moderator lets them through.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub approves_posts: Option<bool>,
     /// Members invite people too.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub members_invite: Option<bool>,
 }
 

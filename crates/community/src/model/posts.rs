@@ -253,29 +253,43 @@ fn tag(tag: &str, (): &()) -> garde::Result {
 pub struct PostPatch {
     /// Markdown.
     #[garde(custom(text::maybe(text::block(1, LONGEST_TEXT))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub content: Option<String>,
     /// What it is about.
     #[garde(custom(text::maybe(text::line(0, 300))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub title: Option<String>,
     /// Who may read it.
     #[serde(alias = "feed_visibility")]
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub visibility: Option<Visibility>,
     /// What sort of post it is.
     #[serde(alias = "post_category")]
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub category: Option<PostCategory>,
     /// Words that it is found under.
     #[garde(inner(length(max = 10), inner(custom(tag))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub tags: Option<Vec<String>>,
     /// Does it stand at the head of its group? Moderators decide.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub is_pinned: Option<bool>,
     /// Is it recommended? Moderators decide.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub is_featured: Option<bool>,
     /// Is its discussion closed? Moderators decide.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub is_locked: Option<bool>,
 }
 

@@ -22,6 +22,8 @@ pub struct Model {
     pub updated_at: Timestamp,
     /// What they earn of verified money, in hundredths of a per cent.
     pub commission_bp: i64,
+    /// Who has asked them to come in; none once that account is gone.
+    pub invited_by: Option<UserId>,
     #[sea_orm(belongs_to, from = "org_id", to = "id")]
     pub organization: BelongsTo<super::organization::Entity>,
     #[sea_orm(belongs_to, from = "role_id", to = "id")]

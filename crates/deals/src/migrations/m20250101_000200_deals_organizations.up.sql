@@ -61,7 +61,8 @@ CREATE TABLE deals_member (
     role_id bigint NOT NULL,
     team_id bigint,
     leads_team boolean NOT NULL,
-    status text NOT NULL CONSTRAINT deals_member_status_check CHECK (status IN ('active', 'deactivated', 'gone')),
+    status text NOT NULL CONSTRAINT deals_member_status_check CHECK (status IN ('invited', 'active', 'deactivated', 'gone')),
+    invited_by bigint CONSTRAINT deals_member_invited_by_fkey REFERENCES {users} (id) ON DELETE SET NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
     CONSTRAINT deals_member_org_id_id_key UNIQUE (org_id, id),
@@ -74,5 +75,6 @@ CREATE TABLE deals_member (
     CONSTRAINT deals_member_leads_team_check CHECK (NOT leads_team OR team_id IS NOT NULL)
 );
 CREATE INDEX deals_member_user_id ON deals_member (user_id, status, org_id);
+CREATE INDEX deals_member_invited_by ON deals_member (invited_by);
 CREATE INDEX deals_member_role_id ON deals_member (org_id, role_id);
 CREATE INDEX deals_member_team_id ON deals_member (org_id, team_id);

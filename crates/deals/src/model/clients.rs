@@ -113,30 +113,41 @@ pub struct NewClient {
 pub struct ClientPatch {
     /// What it is called.
     #[garde(custom(text::maybe(text::line(1, 200))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub name: Option<String>,
     /// Its address for mail.
     #[garde(custom(text::maybe(text::line(0, 254))), custom(text::maybe(mail_address)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub email: Option<String>,
     /// Its telephone number.
     #[garde(custom(text::maybe(text::line(0, 50))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub phone: Option<String>,
     /// Its page.
     #[garde(custom(text::maybe(text::line(0, 500))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub website: Option<String>,
     /// Where it is.
     #[garde(custom(text::maybe(text::block(0, 1_000))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub address: Option<String>,
     /// What the tax office knows it as.
     #[garde(custom(text::maybe(text::line(0, 50))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub tax_id: Option<String>,
     /// What else there is to know.
     #[garde(custom(text::maybe(text::block(0, 10_000))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub notes: Option<String>,
     /// Who looks after it: an active member's account.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub owner_id: Option<UserId>,
     /// What the fields of the organization's own say, by their keys; `null` clears one, others stay.
     #[garde(inner(length(max = 50)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub custom: Option<BTreeMap<String, serde_json::Value>>,
 }
 
@@ -208,21 +219,28 @@ pub struct NewContact {
 pub struct ContactPatch {
     /// What they are called.
     #[garde(custom(text::maybe(text::line(1, 100))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub first_name: Option<String>,
     /// Their family name.
     #[garde(custom(text::maybe(text::line(0, 100))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub last_name: Option<String>,
     /// Their address for mail.
     #[garde(custom(text::maybe(text::line(0, 254))), custom(text::maybe(mail_address)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub email: Option<String>,
     /// Their telephone number.
     #[garde(custom(text::maybe(text::line(0, 50))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub phone: Option<String>,
     /// What they do there.
     #[garde(custom(text::maybe(text::line(0, 100))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub title: Option<String>,
     /// The one to ask first.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub is_primary: Option<bool>,
 }
 

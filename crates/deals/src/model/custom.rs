@@ -88,15 +88,21 @@ pub struct NewCustomField {
 pub struct CustomFieldPatch {
     /// What programs call it.
     #[garde(custom(text::maybe(plain_key)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub key: Option<String>,
     /// What people call it.
     #[garde(custom(text::maybe(text::line(1, 100))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub name: Option<String>,
     /// What may be chosen; what was chosen before stays where it is.
     #[garde(inner(length(max = 100), inner(custom(text::line(1, 100)))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub options: Option<Vec<String>>,
     /// Does everything new need it?
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub is_required: Option<bool>,
 }
 

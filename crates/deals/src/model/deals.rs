@@ -198,18 +198,26 @@ pub struct NewDeal {
 pub struct DealPatch {
     /// What is sold.
     #[garde(custom(text::maybe(text::line(1, 200))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub title: Option<String>,
     /// More about it.
     #[garde(custom(text::maybe(text::block(0, 10_000))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub description: Option<String>,
     /// What it is worth; not less than was paid.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub value: Option<Amount>,
     /// In what, as long as nothing was paid.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub currency: Option<Currency>,
     /// The stage.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub stage: Option<StageRef>,
     /// Whom to speak with; `null` clears it.
     #[serde(default, deserialize_with = "guildhall_kernel::present")]
@@ -217,9 +225,12 @@ pub struct DealPatch {
     pub contact_id: Option<Option<ContactId>>,
     /// How likely it is won, in percent.
     #[garde(inner(range(min = 0, max = 100)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub probability: Option<i64>,
     /// Where it came from.
     #[garde(custom(text::maybe(text::line(0, 100))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub source: Option<String>,
     /// When it will be won, one hopes; `null` clears it.
     #[serde(default, deserialize_with = "guildhall_kernel::present")]
@@ -227,9 +238,13 @@ pub struct DealPatch {
     pub expected_close_date: Option<Option<Day>>,
     /// Whose it is: an active member's account.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub owner_id: Option<UserId>,
     /// What the fields of the organization's own say, by their keys; `null` clears one, others stay.
     #[garde(inner(length(max = 50)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub custom: Option<BTreeMap<String, serde_json::Value>>,
 }
 
@@ -324,12 +339,17 @@ pub struct NewPipeline {
 pub struct PipelinePatch {
     /// What to call it.
     #[garde(custom(text::maybe(text::line(1, 100))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub name: Option<String>,
     /// Where it stands among the others.
     #[garde(inner(range(min = 0, max = 1_000_000)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub position: Option<i64>,
     /// `true` makes it the one where new deals begin.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub is_default: Option<bool>,
 }
 
@@ -382,9 +402,12 @@ pub struct NewStage {
 pub struct StagePatch {
     /// What to call it.
     #[garde(custom(text::maybe(text::line(1, 100))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub name: Option<String>,
     /// How likely deals in it are won, in percent; what deals have stays.
     #[garde(inner(range(min = 0, max = 100)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub probability: Option<i64>,
     /// After how many days a deal has been here for too long; `null` clears it.
     #[serde(default, deserialize_with = "guildhall_kernel::present")]
@@ -392,6 +415,8 @@ pub struct StagePatch {
     pub rot_days: Option<Option<i64>>,
     /// What a deal needs to get here.
     #[garde(inner(length(max = 20)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub required_fields: Option<Vec<String>>,
 }
 

@@ -61,18 +61,27 @@ pub struct NewLine {
 pub struct LinePatch {
     /// What is sold.
     #[garde(custom(text::maybe(text::line(1, 200))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub name: Option<String>,
     /// How many, or how much of it.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub quantity: Option<Amount>,
     /// What one costs.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub unit_price: Option<Amount>,
     /// What is taken off, in per cent.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub discount: Option<Amount>,
     /// What comes on top of what is left, in per cent.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub tax: Option<Amount>,
 }
 

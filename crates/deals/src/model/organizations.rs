@@ -78,33 +78,50 @@ pub struct NewOrganization {
 pub struct OrganizationPatch {
     /// What to call it.
     #[garde(custom(text::maybe(text::line(1, 200))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub name: Option<String>,
     /// Made for a test.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub is_test: Option<bool>,
     /// The currency of deals that name none.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub default_currency: Option<Currency>,
     /// What numbers of new deals begin with: up to ten capital letters and hyphens. Numbers that were given stay.
     #[garde(custom(text::maybe(prefix)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub number_prefix: Option<String>,
     /// How many digits they have at least, up to 12.
     #[garde(inner(range(min = 1, max = 12)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub number_pad: Option<i64>,
     /// What becomes of more money than a deal is worth.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub overpayment: Option<Overpayment>,
     /// Changes have to say which version they know.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub requires_if_match: Option<bool>,
     /// Whoever records a payment does not verify it.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub four_eyes: Option<bool>,
     /// Whoever made something sees it after it is given to others.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub creator_keeps_access: Option<bool>,
     /// Where its days begin: IANA's name of a time zone.
     #[garde(custom(text::maybe(zone)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub time_zone: Option<String>,
     /// Deals that are worth more than this in the default currency, and all in another one, are won only once
     /// somebody has verified them; `null` lifts that.
@@ -169,9 +186,12 @@ pub struct NewRole {
 pub struct RolePatch {
     /// What to call it.
     #[garde(custom(text::maybe(text::line(1, 100))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub name: Option<String>,
     /// The words of the catalogue; none that the caller lacks.
     #[garde(inner(length(max = 200)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub permissions: Option<Vec<String>>,
 }
 
@@ -206,6 +226,7 @@ pub struct NewTeam {
 pub struct TeamPatch {
     /// What to call it.
     #[garde(custom(text::maybe(text::line(1, 100))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub name: Option<String>,
     /// The team that it is part of; `null` takes it out.
     #[serde(default, deserialize_with = "guildhall_kernel::present")]
@@ -218,6 +239,8 @@ pub struct TeamPatch {
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum MemberStatus {
+    /// Asked to come in, and not in it: they have not accepted yet.
+    Invited,
     /// In it.
     Active,
     /// Shut out, but what they own and did is still theirs.
@@ -274,6 +297,8 @@ pub struct NewMember {
 pub struct MemberPatch {
     /// What they may do.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub role_id: Option<RoleId>,
     /// Their team; `null` takes them out of it.
     #[serde(default, deserialize_with = "guildhall_kernel::present")]
@@ -281,12 +306,18 @@ pub struct MemberPatch {
     pub team_id: Option<Option<TeamId>>,
     /// They see the teams below their own too.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub leads_team: Option<bool>,
-    /// `active` or `deactivated`.
+    /// `active` or `deactivated`; not of somebody who has not accepted yet.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub status: Option<MemberStatus>,
     /// What they earn of verified money from now on, in hundredths of a per cent.
     #[garde(inner(range(min = 0, max = 10_000)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub commission_bp: Option<i64>,
 }
 

@@ -96,17 +96,25 @@ pub struct NewView {
 pub struct ViewPatch {
     /// What to call it.
     #[garde(custom(text::maybe(text::line(1, 100))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub name: Option<String>,
     /// The filters.
     #[garde(inner(length(max = 30)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub filters: Option<BTreeMap<String, String>>,
     /// The order.
     #[garde(custom(text::maybe(text::line(0, 200))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub ordering: Option<String>,
     /// The columns to be shown, in their order.
     #[garde(inner(length(max = 100), inner(custom(text::line(1, 60)))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub columns: Option<Vec<String>>,
     /// Who may use it.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub shared: Option<Sharing>,
 }

@@ -55,12 +55,17 @@ pub struct NewWebhook {
 pub struct WebhookPatch {
     /// Where it is.
     #[garde(custom(text::maybe(text::line(1, 2000))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub url: Option<String>,
     /// The facts that it is told.
     #[garde(inner(length(max = 50)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub events: Option<Vec<String>>,
     /// Is it told anything?
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub is_active: Option<bool>,
 }
 

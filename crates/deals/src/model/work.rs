@@ -121,12 +121,16 @@ pub struct NewTask {
 pub struct TaskPatch {
     /// What is to be done.
     #[garde(custom(text::maybe(text::line(1, 200))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub title: Option<String>,
     /// More about it.
     #[garde(custom(text::maybe(text::block(0, 10_000))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub notes: Option<String>,
     /// Who does it: an active member's account.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub assignee_id: Option<UserId>,
     /// By when; `null` clears it.
     #[serde(default, deserialize_with = "guildhall_kernel::present")]
@@ -138,5 +142,7 @@ pub struct TaskPatch {
     pub remind_at: Option<Option<Timestamp>>,
     /// It is done, or not yet after all.
     #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
     pub is_done: Option<bool>,
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Slice, SliceQuery, text};
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Slice, SliceQuery, mail::address_key, text};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select,
     Set,
@@ -34,7 +34,7 @@ fn phone_key(phone: &str) -> Option<String> {
 
 pub(super) fn email_key(email: &str) -> Option<String> {
     let email = email.trim();
-    (!email.is_empty()).then(|| text::fold(email))
+    (!email.is_empty()).then(|| address_key(email))
 }
 
 /// What is found and told apart by other columns follows them.

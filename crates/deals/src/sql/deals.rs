@@ -306,18 +306,31 @@ impl SqlDeals {
             select = select.filter(deal::COLUMN.owner_id.eq(owner));
         }
         if let Some(wanted) = filter.get("stage") {
-            let named = stage::Entity::find()
-                .select_only()
-                .column(stage::Column::Id)
-                .filter(stage::COLUMN.org_id.eq(access.org.id));
-            let named = match wanted.parse::<i64>() {
-                Ok(id) => named.filter(stage::COLUMN.id.eq(StageId(id))),
-                Err(_) => named.filter(stage::COLUMN.name_key.eq(text::fold(wanted))),
-            };
-            let stages: Vec<StageId> = named.into_tuple().all(conn).await?;
+            let stages = self.stages_named(conn, access, wanted).await?;
             select = select.filter(deal::COLUMN.stage_id.is_in(stages));
         }
         Ok(select)
+    }
+
+    /// The stages that a filter names: by ids with commas between, or by a name, which every pipeline may have.
+    pub(super) async fn stages_named(
+        &self,
+        conn: &impl ConnectionTrait,
+        access: &Access,
+        wanted: &str,
+    ) -> Result<Vec<StageId>> {
+        let ids: std::result::Result<Vec<i64>, _> = wanted.split(',').map(|id| id.trim().parse()).collect();
+        let named = stage::Entity::find()
+            .select_only()
+            .column(stage::Column::Id)
+            .filter(stage::COLUMN.org_id.eq(access.org.id))
+            .order_by_asc(stage::Column::Id);
+        let named = match ids {
+            Ok(ids) if ids.len() <= 100 => named.filter(stage::COLUMN.id.is_in(ids.into_iter().map(StageId))),
+            _ => named.filter(stage::COLUMN.name_key.eq(text::fold(wanted))),
+        };
+        let stages: Vec<StageId> = named.into_tuple().all(conn).await?;
+        if stages.is_empty() { Err(Error::field("stage", "There is no such stage.")) } else { Ok(stages) }
     }
 
     /// The stage that is meant, within a pipeline where one is named; the first of the usual pipeline else.

@@ -211,7 +211,11 @@ impl SqlDeals {
 }
 
 /// Rows in a format.
-async fn table(rows: Rows, format: Format) -> Result<Table> {
+///
+/// The first piece is read before there is an answer: what fails then is an error, and not a table that breaks off.
+async fn table(mut rows: Rows, format: Format) -> Result<Table> {
+    let first = rows.next().await.transpose()?;
+    let rows = stream::iter(first.map(Ok)).chain(rows).boxed();
     match format {
         Format::Csv => Ok(Box::pin(rows.map(|rows| sheet::write(rows?)))),
         Format::Xlsx => workbook::write(rows).await,

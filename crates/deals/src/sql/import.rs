@@ -10,7 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use guildhall_kernel::{
-    Caller, Error as KernelError, Kind, Ordering, Page, PageQuery, Timestamp,
+    Caller, Error as KernelError, GateLimits, Kind, Ordering, Origin, Page, PageQuery, Timestamp, audit,
+    gate::Turn,
     idempotency::{Made, Once},
     text,
 };
@@ -20,11 +21,12 @@ use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set,
     sea_query::{Expr, LockType},
 };
+use tracing::Instrument;
 
 use self::look::{ClientRow, DealRow, Rows};
 use super::{
-    SqlDeals, access::Access, clients::derive, custom::About, deals::search_text, export::table_of_faults, lock_as,
-    many, number, run, sheet, store,
+    SqlDeals, access::Access, clients::derive, column_of, custom::About, deals::search_text, export::table_of_faults,
+    lock_as, many, number, run, sheet, store,
 };
 use crate::{
     ClientId, Error, Exchange, Fault, Filter, Format, Import, ImportId, ImportKind, ImportMode, ImportStatus, MemberId,
@@ -38,8 +40,13 @@ use crate::{
 const PIECE: usize = 500;
 /// How many faults, or rows that stayed, are shown at once.
 const SHOWN: usize = 100;
-/// An import that has not got on for so long was broken off: whoever read it in is gone.
-const STALLED: Duration = Duration::from_secs(5 * 60);
+/// An import that has not got on for so long was broken off: whoever read it in is gone. A piece takes a second at most.
+const STALLED: Duration = Duration::from_secs(60);
+/// How long somebody waits for an import to be done; then it goes on without them.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// One table at a time: reading it takes up to 300 MiB, and a core.
+pub(super) const TABLES: GateLimits =
+    GateLimits { at_once: 1, queue: 8, per_person: 2, patience: Duration::from_secs(15) };
 
 impl SqlDeals {
     /// Stores a piece of deals, with the clients that are not there yet.
@@ -62,7 +69,10 @@ impl SqlDeals {
         lock_as(conn, known.clone().order_by_asc(client::Column::Id), LockType::NoKeyUpdate).await?;
         let mut clients: HashMap<String, client::Model> = HashMap::new();
         for row in known.all(conn).await? {
-            clients.entry(row.name_key.clone()).or_insert(row);
+            // Somebody has added another one since it was looked at.
+            if clients.insert(row.name_key.clone(), row).is_some() {
+                return Err(Error::field("client", look::AMBIGUOUS));
+            }
         }
         for (key, name) in keys {
             if clients.contains_key(&key) {
@@ -150,7 +160,8 @@ impl SqlDeals {
         let (mut added, mut one_by_one, mut changed) = (Vec::new(), 0, 0);
         for row in rows {
             let Some(there) = &row.there else {
-                let mut model = new_client(access, &row.new, row.owner, import, now);
+                let owner = row.owner.unwrap_or(access.member.id);
+                let mut model = new_client(access, &row.new, owner, import, now);
                 model.custom.clone_from(&row.custom.stored);
                 let model = client::ActiveModel { id: NotSet, ..model.into() }.reset_all();
                 if row.custom.stored.is_empty() {
@@ -165,6 +176,10 @@ impl SqlDeals {
             super::lock::<client::Entity>(conn, there.id).await?;
             let before = access.client_for(conn, there.id, Permission::ClientUpdate).await?;
             let mut after = before.clone();
+            if let Some(owner) = row.owner.filter(|owner| *owner != before.owner_id) {
+                access.may_with(Permission::ClientReassign, before.owner_id, before.created_by)?;
+                after.owner_id = owner;
+            }
             for (own, told) in [
                 (&mut after.name, &row.new.name),
                 (&mut after.phone, &row.new.phone),
@@ -308,8 +323,23 @@ impl SqlDeals {
         Ok(())
     }
 
+    /// Stores all of an import, or nothing of it, also where whoever has sent it does not wait.
+    async fn take_all(self, caller: Caller, mut row: import::Model, rows: Rows, turn: Turn) -> Result<()> {
+        let _turn = turn;
+        let taken = match self.take(&caller, row.org_id, &mut row, &rows).await {
+            Ok(()) => self.finish(&caller, &row).await,
+            broken => broken,
+        };
+        if let Err(error) = taken {
+            tracing::warn!(import.id = row.id.0, %error, "an import broke off and is taken back");
+            self.break_off(row.org_id, row.id).await?;
+            return Err(error);
+        }
+        Ok(())
+    }
+
     /// Says that all of an import is stored.
-    async fn finish(&self, caller: &Caller, access: &Access, row: &import::Model) -> Result<()> {
+    async fn finish(&self, caller: &Caller, row: &import::Model) -> Result<()> {
         let detail = &vec![
             ("file_name", row.file_name.clone().into()),
             ("created", row.created.into()),
@@ -320,18 +350,25 @@ impl SqlDeals {
             advance(conn, row.id, row.updated_at, self.now(), (0, 0)).await?;
             let sql = "UPDATE deals_import SET status = 'done' WHERE id = $1";
             run(conn, sql, [row.id.into()]).await?;
-            self.noted(conn, (caller, access), "deals.import", ("import", row.id.0), detail.clone()).await
+            let access = self.enter_to(conn, caller, row.org_id, Permission::ImportRun).await?;
+            self.noted(conn, (caller, &access), "deals.import", ("import", row.id.0), detail.clone()).await
         })
         .await
     }
 
     /// Takes back all of an import that broke off.
     async fn break_off(&self, org: OrganizationId, id: ImportId) -> Result<()> {
-        self.take_back(org, id).await?;
+        let gone = self.take_back(org, id, Numbers::GiveBack).await?.numbers;
+        let gone = &gone;
         self.act(|tx| async move {
+            let (conn, now) = (tx.conn(), self.now());
             let sql = "UPDATE deals_import SET status = 'failed', created = 0, updated_at = $1 \
                        WHERE id = $2 AND status = 'running'";
-            run(tx.conn(), sql, [self.now().into(), id.into()]).await.map(|_| ())
+            run(conn, sql, [now.into(), id.into()]).await?;
+            let realm = format!("deals/{org}");
+            let object = format!("{realm}/import/{id}");
+            let event = audit::Event::new("deals.break_off_import").with("numbers", ranges(gone.clone()));
+            Ok::<_, Error>(event.of(realm, object).record(conn, now).await?)
         })
         .await
     }
@@ -356,8 +393,8 @@ impl SqlDeals {
         Ok(())
     }
 
-    /// Takes back what came with an import, but for what somebody has changed since; gives how many rows stayed.
-    async fn take_back(&self, org: OrganizationId, id: ImportId) -> Result<i64> {
+    /// Takes back what came with an import, but for what somebody has changed since.
+    async fn take_back(&self, org: OrganizationId, id: ImportId, then: Numbers) -> Result<TakenBack> {
         let untouched = "org_id = $1 AND import_id = $2 AND updated_at = created_at AND deleted_at IS NULL";
         let deals = format!(
             "DELETE FROM deals_deal WHERE id IN (SELECT d.id FROM deals_deal d WHERE {} \
@@ -366,7 +403,7 @@ impl SqlDeals {
              AND NOT EXISTS (SELECT 1 FROM deals_file f WHERE f.org_id = d.org_id AND f.deal_id = d.id) \
              AND NOT EXISTS (SELECT 1 FROM deals_line l WHERE l.org_id = d.org_id AND l.deal_id = d.id) \
              AND NOT EXISTS (SELECT 1 FROM deals_task t WHERE t.org_id = d.org_id AND t.deal_id = d.id) \
-             ORDER BY d.id LIMIT {PIECE})",
+             ORDER BY d.number DESC LIMIT {PIECE}) RETURNING number",
             untouched.replace("org_id", "d.org_id").replace("import_id", "d.import_id")
         );
         let clients = format!(
@@ -379,18 +416,98 @@ impl SqlDeals {
              ORDER BY c.id LIMIT {PIECE})",
             untouched.replace("org_id", "c.org_id").replace("import_id", "c.import_id")
         );
-        for sql in [&deals, &clients] {
-            loop {
-                let gone = self.act(|tx| async move { run(tx.conn(), sql.as_str(), [org.into(), id.into()]).await });
-                if gone.await? == 0 {
-                    break;
+        let mut numbers = Vec::new();
+        loop {
+            let sql = deals.as_str();
+            let piece = self.act(|tx| async move {
+                let conn = tx.conn();
+                let gone = column_of(conn, sql, [org.into(), id.into()]).await?;
+                match then {
+                    Numbers::GiveBack => give_back(conn, org, gone.clone()).await.map(|kept| (gone.len(), kept)),
+                    Numbers::Keep => Ok((gone.len(), gone)),
                 }
+            });
+            let (gone, kept) = piece.await?;
+            numbers.extend(kept);
+            if gone == 0 {
+                break;
+            }
+        }
+        loop {
+            let sql = clients.as_str();
+            let gone = self.act(|tx| async move { run(tx.conn(), sql, [org.into(), id.into()]).await });
+            if gone.await? == 0 {
+                break;
             }
         }
         let left = "SELECT (SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND import_id = $2) \
                     + (SELECT COUNT(*) FROM deals_client WHERE org_id = $1 AND import_id = $2)";
-        number(self.db.conn(), left, [org.into(), id.into()]).await
+        Ok(TakenBack { stayed: number(self.db.conn(), left, [org.into(), id.into()]).await?, numbers })
     }
+
+    /// Takes back an import that was done.
+    async fn revert(self, caller: Caller, org: OrganizationId, id: ImportId) -> Result<()> {
+        let TakenBack { stayed, numbers } = self.take_back(org, id, Numbers::Keep).await?;
+        let (deals, caller, numbers) = (&self, &caller, &numbers);
+        self.act(|tx| async move {
+            let conn = tx.conn();
+            let sql = "UPDATE deals_import SET status = 'reverted', kept = $1, updated_at = $2 \
+                       WHERE id = $3 AND status = 'done'";
+            if run(conn, sql, [stayed.into(), deals.now().into(), id.into()]).await? == 0 {
+                return Err(Error::IllegalTransition("Only what was read in is taken back."));
+            }
+            let access = deals.enter_to(conn, caller, org, Permission::ImportRun).await?;
+            let detail = vec![("kept", stayed.into()), ("numbers", ranges(numbers.clone()).into())];
+            deals.noted(conn, (caller, &access), "deals.revert_import", ("import", id.0), detail).await
+        })
+        .await
+    }
+}
+
+/// What becomes of the numbers of deals that are taken back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Numbers {
+    /// The last ones are given again: what has them was never done.
+    GiveBack,
+    /// They are never given again.
+    Keep,
+}
+
+/// What came of taking an import back.
+struct TakenBack {
+    /// How many rows stayed.
+    stayed: i64,
+    /// The numbers that nothing has any more and that are not given again.
+    numbers: Vec<i64>,
+}
+
+/// Lets the numbers of deals that are gone be given again, as far as none was given after them; gives the others.
+async fn give_back(conn: &impl ConnectionTrait, org: OrganizationId, mut numbers: Vec<i64>) -> Result<Vec<i64>> {
+    numbers.sort_unstable();
+    // Locks the counter, as everybody who takes a number does.
+    let lock = "UPDATE deals_counter SET next = next WHERE org_id = $1 AND kind = 'deal' RETURNING next";
+    let before = number(conn, lock, [org.into()]).await?;
+    let mut next = before;
+    while numbers.last().is_some_and(|last| last + 1 == next) {
+        numbers.pop();
+        next -= 1;
+    }
+    if next < before {
+        let sql = "UPDATE deals_counter SET next = $1 WHERE org_id = $2 AND kind = 'deal'";
+        run(conn, sql, [next.into(), org.into()]).await?;
+    }
+    Ok(numbers)
+}
+
+/// Numbers as the log has them: `1-14000, 14007`.
+fn ranges(mut numbers: Vec<i64>) -> String {
+    numbers.sort_unstable();
+    let ranges = numbers.chunk_by(|one, next| one + 1 == *next).map(|range| match range {
+        [one] => one.to_string(),
+        [first, .., last] => format!("{first}-{last}"),
+        [] => String::new(),
+    });
+    ranges.collect::<Vec<_>>().join(", ")
 }
 
 /// Says how far an import has come, in the transaction that has brought it there; refused where somebody has begun
@@ -409,6 +526,18 @@ async fn advance(
     match run(conn, sql, values).await? {
         0 => Err(Error::IllegalTransition("It is being taken back.")),
         _ => Ok(()),
+    }
+}
+
+/// Runs an operation of several transactions in a task of its own, so that it comes to an end although whoever has asked
+/// for it does not wait; waits for it for a while.
+async fn beside(work: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
+    let origin = (*Origin::current()).clone();
+    let task = tokio::spawn(origin.scope(work).instrument(tracing::Span::current()));
+    match tokio::time::timeout(PATIENCE, task).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(broken)) => Err(KernelError::internal(broken).into()),
+        Err(_) => Ok(()),
     }
 }
 
@@ -493,9 +622,15 @@ impl Exchange for SqlDeals {
         if let Some(row) = self.act(|tx| async move { self.begun_before(tx.conn(), act, once).await }).await? {
             return self.again(access, row).await;
         }
-        let given = new.clone();
-        let sheet = tokio::task::spawn_blocking(move || sheet::read(&given)).await.map_err(KernelError::internal)??;
+        self.host.files.check_room()?;
+        self.host.files.count_upload(caller.user, new.bytes.len()).await?;
+        let (given, turn) = (new.clone(), self.tables.enter(Some(caller.user)).await?);
+        // The turn goes with the work, which goes on where nobody waits for it.
+        let read = move || sheet::read(&given).map(|sheet| (sheet, turn));
+        let (sheet, turn) = tokio::task::spawn_blocking(read).await.map_err(KernelError::internal)??;
         let looked = self.look(access, &new, &sheet).await?;
+        let total = sheet.rows.len() as u64;
+        drop(sheet);
         let refused = looked.failed > 0 && new.mode == ImportMode::Atomic;
         let status = match (new.dry_run, refused) {
             (true, _) => ImportStatus::Checked,
@@ -510,7 +645,7 @@ impl Exchange for SqlDeals {
             kind: Set(new.kind),
             file_name: Set(new.file_name.clone()),
             status: Set(status),
-            total: Set(count(sheet.rows.len() as u64)),
+            total: Set(count(total)),
             created: Set(0),
             updated: Set(0),
             skipped: Set(count(looked.skipped)),
@@ -521,7 +656,7 @@ impl Exchange for SqlDeals {
             created_at: Set(now),
             updated_at: Set(now),
         };
-        let (mut row, is_new) = self
+        let (row, is_new) = self
             .act(|tx| async move {
                 let conn = tx.conn();
                 // Somebody may have sent it while it was looked at.
@@ -540,14 +675,8 @@ impl Exchange for SqlDeals {
             return self.again(access, row).await;
         }
         if row.status == ImportStatus::Running {
-            let taken = match self.take(caller, org, &mut row, &looked.rows).await {
-                Ok(()) => self.finish(caller, access, &row).await,
-                broken => broken,
-            };
-            if let Err(error) = taken {
-                self.break_off(org, row.id).await?;
-                return Err(error);
-            }
+            // Half an import is nobody's wish: it goes on, and can be asked for, although its client has hung up.
+            beside(self.clone().take_all(*caller, row.clone(), looked.rows, turn)).await?;
         }
         let row = self.import_row(access, row.id).await?;
         Ok(Made::New(self.show_import(access, row).await?))
@@ -588,18 +717,7 @@ impl Exchange for SqlDeals {
         if row.status != ImportStatus::Done {
             return Err(Error::IllegalTransition("Only what was read in is taken back."));
         }
-        let kept = self.take_back(org, id).await?;
-        let access = &access;
-        self.act(|tx| async move {
-            let sql = "UPDATE deals_import SET status = 'reverted', kept = $1, updated_at = $2 \
-                       WHERE id = $3 AND status = 'done'";
-            if run(tx.conn(), sql, [kept.into(), self.now().into(), id.into()]).await? == 0 {
-                return Err(Error::IllegalTransition("Only what was read in is taken back."));
-            }
-            let detail = vec![("kept", kept.into())];
-            self.noted(tx.conn(), (caller, access), "deals.revert_import", ("import", id.0), detail).await
-        })
-        .await?;
-        self.show_import(access, self.import_row(access, id).await?).await
+        beside(self.clone().revert(*caller, org, id)).await?;
+        self.show_import(&access, self.import_row(&access, id).await?).await
     }
 }

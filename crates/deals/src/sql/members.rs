@@ -7,7 +7,7 @@ use garde::Validate;
 use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Timestamp};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Select, Set, sea_query::Expr,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Set, sea_query::Expr,
 };
 
 use super::{
@@ -72,7 +72,9 @@ fn live_deals(org: OrganizationId) -> Select<deal::Entity> {
 }
 
 fn ledger(org: OrganizationId) -> Select<payment::Entity> {
-    payment::Entity::find().filter(payment::COLUMN.org_id.eq(org))
+    // Neither those that lie in the trash, with their deals.
+    let live = live_deals(org).select_only().column(deal::Column::Id).into_query();
+    payment::Entity::find().filter(payment::COLUMN.org_id.eq(org)).filter(payment::Column::DealId.in_subquery(live))
 }
 
 /// Entries of the ledger, counted and with examples: `TXN-0001`.
@@ -174,7 +176,7 @@ impl SqlDeals {
         Ok(rows.into_iter().filter_map(show).collect())
     }
 
-    async fn show_member(&self, access: &Access, row: member::Model, role: role::Model) -> Result<Member> {
+    pub(super) async fn show_member(&self, access: &Access, row: member::Model, role: role::Model) -> Result<Member> {
         let shown = self.show_members(access, vec![(row, Some(role))]).await?;
         shown.into_iter().next().ok_or(Error::NotFound("member"))
     }
@@ -280,12 +282,10 @@ impl Members for SqlDeals {
 
     async fn add_member(&self, caller: &Caller, org: OrganizationId, new: NewMember) -> Result<Member> {
         new.validate()?;
-        // Asked before the transaction: who they are is not ours to know.
-        if self.people([new.user_id]).await?.is_empty() {
-            self.enter_to(self.db.conn(), caller, org, Permission::MemberInvite).await?;
-            return Err(Error::field("user_id", "There is no such person."));
-        }
-        let new = &new;
+        self.enter_to(self.db.conn(), caller, org, Permission::MemberInvite).await?;
+        let (new, invited) = (&new, &self.whom_to_invite(caller, new.user_id).await?);
+        // Staff looks after organizations as well; everybody else asks.
+        let status = if caller.roles.is_staff() { MemberStatus::Active } else { MemberStatus::Invited };
         let (access, row, role) = self
             .act(|tx| async move {
                 let conn = tx.conn();
@@ -304,17 +304,21 @@ impl Members for SqlDeals {
                     role_id: Set(role.id),
                     team_id: Set(new.team_id),
                     leads_team: Set(new.leads_team && new.team_id.is_some()),
-                    status: Set(MemberStatus::Active),
+                    status: Set(status),
                     created_at: Set(now),
                     updated_at: Set(now),
                     commission_bp: Set(0),
+                    invited_by: Set(Some(caller.user)),
                 };
                 let row = row.insert(conn).await?;
+                if status == MemberStatus::Invited {
+                    self.post_invitation(conn, (caller, &access), invited).await?;
+                }
                 self.made(conn, (caller, &access), "deals.add_member", &row).await?;
                 Ok::<_, Error>((access, row, role))
             })
             .await
-            .map_err(|error| error.or_duplicate(&["user_id"], "They are in the organization already."))?;
+            .map_err(|error| error.or_duplicate(&["user_id"], "They are in the organization, or invited, already."))?;
         self.show_member(&access, row, role).await
     }
 
@@ -334,7 +338,7 @@ impl Members for SqlDeals {
         known: IfMatch,
     ) -> Result<Member> {
         patch.validate()?;
-        if patch.status == Some(MemberStatus::Gone) {
+        if matches!(patch.status, Some(MemberStatus::Gone | MemberStatus::Invited)) {
             return Err(Error::field("status", "Choose from: active, deactivated."));
         }
         let (patch, known) = (&patch, &known);
@@ -350,6 +354,9 @@ impl Members for SqlDeals {
                 }
                 if patch.status.is_some() {
                     access.may(Permission::MemberDeactivate)?;
+                    if before.status == MemberStatus::Invited {
+                        return Err(Error::field("status", "They have not accepted the invitation."));
+                    }
                 }
                 if patch.commission_bp.is_some() {
                     access.may(Permission::CommissionManage)?;

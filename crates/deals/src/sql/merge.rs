@@ -10,8 +10,18 @@ use crate::{
     permission::Permission,
 };
 
+/// How long a client's notes are at most, in characters.
+const LONGEST_NOTES: usize = 10_000;
 /// How many clients that may be the same are shown.
 const MOST: u64 = 50;
+
+/// All that was said of a client, word for word.
+fn was(client: &client::Model) -> serde_json::Value {
+    serde_json::json!({
+        "email": client.email, "phone": client.phone, "website": client.website, "address": client.address,
+        "tax_id": client.tax_id, "notes": client.notes, "custom": client.custom,
+    })
+}
 
 impl SqlDeals {
     pub(super) async fn find_duplicates(
@@ -109,17 +119,27 @@ impl SqlDeals {
                 };
                 merged_client::Entity::insert(found_here).exec_without_returning(conn).await?;
                 let mut after = before.clone();
-                for (own, others) in [
-                    (&mut after.email, &gone.email),
-                    (&mut after.phone, &gone.phone),
-                    (&mut after.website, &gone.website),
-                    (&mut after.address, &gone.address),
-                    (&mut after.tax_id, &gone.tax_id),
-                    (&mut after.notes, &gone.notes),
+                // What both have: there is one place for it, and what the other has goes into the notes.
+                let mut over = Vec::new();
+                for (label, own, others) in [
+                    ("Email", &mut after.email, &gone.email),
+                    ("Phone", &mut after.phone, &gone.phone),
+                    ("Website", &mut after.website, &gone.website),
+                    ("Address", &mut after.address, &gone.address),
+                    ("Tax id", &mut after.tax_id, &gone.tax_id),
+                    ("Notes", &mut after.notes, &gone.notes),
                 ] {
                     if own.is_empty() {
                         own.clone_from(others);
+                    } else if own != others && !others.is_empty() {
+                        over.push(format!("{label}: {others}"));
                     }
+                }
+                if !over.is_empty() {
+                    let addition = format!("\n\n{} (merged):\n{}", gone.name, over.join("\n"));
+                    // As much as there is room for; the log has all of it.
+                    let room = LONGEST_NOTES.saturating_sub(after.notes.chars().count());
+                    after.notes.extend(addition.chars().take(room));
                 }
                 after.custom = custom::over(&gone.custom, &before.custom);
                 super::clients::derive(&mut after);
@@ -127,7 +147,8 @@ impl SqlDeals {
                 super::store(conn, &before, &after).await?;
                 self.rename_in_deals(conn, &after).await?;
                 self.changed(conn, (caller, &access), "deals.merge_clients", &before, &after).await?;
-                let detail = vec![("merged", other.0.into()), ("name", gone.name.into())];
+                let detail =
+                    vec![("merged", other.0.into()), ("name", gone.name.clone().into()), ("client", was(&gone))];
                 self.noted(conn, (caller, &access), "deals.merge_clients", ("client", id.0), detail).await?;
                 Ok::<_, Error>(after)
             })

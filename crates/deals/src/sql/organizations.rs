@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Slice, SliceQuery, Timestamp, audit, text};
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Quota, Slice, SliceQuery, Timestamp, audit, text};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DerivePartialModel, EntityTrait, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, Set,
@@ -87,6 +87,7 @@ async fn furnish(
         team_id: Set(None),
         leads_team: Set(false),
         status: Set(MemberStatus::Active),
+        invited_by: Set(None),
         created_at: Set(now),
         updated_at: Set(now),
         commission_bp: Set(0),
@@ -137,6 +138,8 @@ impl SqlDeals {
         };
         self.act(|tx| async move {
             let conn = tx.conn();
+            let quota = Quota::per_day("organizations", self.host.settings.organizations_per_day.into());
+            quota.take(conn, caller.user, 1, now).await?;
             let org = row.clone().insert(conn).await?;
             let (member, role) = furnish(conn, org.id, caller, now).await?;
             let access = Access::of(org, member, role);

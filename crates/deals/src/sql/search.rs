@@ -33,6 +33,9 @@ impl SqlDeals {
         table: &'static str,
         words: &str,
     ) -> Result<Select<E>> {
+        if words.chars().count() > LONGEST {
+            return Err(Error::field("q", format!("Up to {LONGEST} characters are searched for.")));
+        }
         let found = rows.clone().filter(containing(table, words, self.db.backend()));
         if self.db.backend() != DbBackend::Postgres {
             return Ok(found);

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
-use guildhall_kernel::{UserId, job::Job, letter::Letter};
+use guildhall_kernel::{UserId, job::Job, letter::Letter, outbox::Unasked};
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, LockType},
@@ -84,6 +84,10 @@ impl SqlDeals {
                     let known = (orgs.get(&row.org_id), users.get(&row.assignee_id));
                     let (Some(org), Some(user)) = known else { continue };
                     let Some(address) = addresses.get(user) else { continue };
+                    // Others write what it says: nobody's mailbox is filled.
+                    if !self.host.outbox.may_post(conn, Unasked::Reminder, address).await? {
+                        continue;
+                    }
                     let due = row.due_at.map(|due| format!("It is due {}.", org.moment(due)));
                     let letter = Letter {
                         to: address.clone(),

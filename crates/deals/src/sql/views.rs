@@ -94,9 +94,16 @@ impl SqlDeals {
         Ok((filter.over("view", filters_of(&named)), page.or_ordered(&named.ordering)))
     }
 
-    /// A view's filters have to be such as its list understands.
-    async fn check_filters(&self, caller: &Caller, access: &Access, row: &view::Model) -> Result<()> {
-        let filter = Filter::new(filters_of(row));
+    /// A view's filters have to be such as its list understands. A stage that is named is kept by its id, since it may
+    /// get another name.
+    async fn check_filters(&self, caller: &Caller, access: &Access, row: &mut view::Model) -> Result<()> {
+        let mut filters = filters_of(row);
+        if let Some(stage) = filters.get_mut("stage").filter(|_| row.entity == Viewed::Deals) {
+            let ids = self.stages_named(self.db.conn(), access, stage).await?;
+            *stage = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+            row.filters = serde_json::json!(filters).to_string();
+        }
+        let filter = Filter::new(filters);
         if filter.get("view").is_some() {
             return Err(Error::field("filters", "A view does not show another one."));
         }
@@ -137,7 +144,7 @@ impl Views for SqlDeals {
         new.validate()?;
         let access = self.enter(self.db.conn(), caller, org).await?;
         let now = self.now();
-        let row = view::Model {
+        let mut row = view::Model {
             id: ViewId(0),
             org_id: org,
             member_id: access.member.id,
@@ -151,7 +158,7 @@ impl Views for SqlDeals {
             created_at: now,
             updated_at: now,
         };
-        self.check_filters(caller, &access, &row).await?;
+        self.check_filters(caller, &access, &mut row).await?;
         let row = &row;
         let row = self
             .act(|tx| async move {
@@ -201,8 +208,9 @@ impl Views for SqlDeals {
             after.shared = patch.shared.unwrap_or(after.shared);
             after
         };
-        self.check_filters(caller, &access, &apply(&find_own(self.db.conn(), &access, id).await?)).await?;
-        let (known, apply) = (&known, &apply);
+        let mut checked = apply(&find_own(self.db.conn(), &access, id).await?);
+        self.check_filters(caller, &access, &mut checked).await?;
+        let (known, apply, checked, patch) = (&known, &apply, &checked, &patch);
         let row = self
             .act(|tx| async move {
                 let conn = tx.conn();
@@ -211,6 +219,9 @@ impl Views for SqlDeals {
                 let before = find_own(conn, &access, id).await?;
                 access.check(known, before.updated_at)?;
                 let mut after = apply(&before);
+                if patch.filters.is_some() {
+                    after.filters.clone_from(&checked.filters);
+                }
                 if after.shared != Sharing::Private {
                     access.may(Permission::ViewShare)?;
                 }

@@ -128,3 +128,55 @@ async fn something_is_found_without_knowing_what_it_is() {
     assert_eq!(find(1, "huber").await.1, "Anna");
     assert_eq!(find(1, "strass").await.1, "Ben");
 }
+
+#[tokio::test]
+async fn fault_r17_what_both_have_is_kept_when_clients_become_one() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let full = |n: u32| NewClient {
+        phone: format!("030 {n}"),
+        website: format!("https://{n}.example"),
+        address: format!("Street {n}"),
+        tax_id: format!("DE{n}"),
+        notes: format!("Note {n}"),
+        ..named(&format!("Client {n}"), &format!("{n}@example.org"))
+    };
+    let kept = harness.create_client(me, org, full(1)).await.unwrap().id;
+    let gone = harness.create_client(me, org, full(2)).await.unwrap().id;
+    let merged = harness.merge_clients(me, org, kept, gone).await.unwrap();
+    assert_eq!((merged.address.as_str(), merged.tax_id.as_str()), ("Street 1", "DE1"));
+    for said in ["Note 1", "Client 2", "2@example.org", "030 2", "https://2.example", "Street 2", "DE2", "Note 2"] {
+        assert!(merged.notes.contains(said), "{said}: {}", merged.notes);
+    }
+    let logged =
+        "SELECT COUNT(*) FROM kernel_audit_event WHERE action = 'deals.merge_clients' AND detail LIKE '%Street 2%'";
+    assert!(harness.number(logged).await >= 1);
+}
+
+#[tokio::test]
+async fn fault_r20_null_clears_a_text_or_is_refused() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let new = NewClient { notes: "Notes".into(), ..named("x", "a@b.example") };
+    let id = harness.create_client(me, org, new).await.unwrap().id;
+    let patch = |json: serde_json::Value| serde_json::from_value::<ClientPatch>(json);
+    let both = patch(serde_json::json!({"email": null, "notes": null})).unwrap();
+    let changed = harness.change_client(me, org, id, both, any()).await.unwrap();
+    assert_eq!((changed.email.as_str(), changed.notes.as_str(), changed.name.as_str()), ("", "", "x"));
+    let nameless = patch(serde_json::json!({"name": null})).unwrap();
+    assert_eq!(faults(harness.change_client(me, org, id, nameless, any()).await), ["name"]);
+    assert!(patch(serde_json::json!({"owner_id": null})).is_err(), "there is always an owner");
+    let description = serde_json::json!({"description": null, "source": null});
+    let patch: guildhall_deals::DealPatch = serde_json::from_value(description).unwrap();
+    assert_eq!((patch.description.as_deref(), patch.source.as_deref(), patch.title), (Some(""), Some(""), None));
+}
+
+#[tokio::test]
+async fn fault_r23_an_address_is_one_in_every_spelling_of_its_domain() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    harness.create_client(&person(1), org, named("x", "info@müller.example")).await.unwrap();
+    for same in ["info@xn--mller-kva.example", "INFO@MÜLLER.example"] {
+        assert_eq!(code(harness.create_client(&person(1), org, named("y", same)).await), "duplicate", "{same}");
+    }
+}

@@ -6,7 +6,7 @@ use std::{
 use guildhall_deals::{
     Amount, Clients, Closing, Currency, DealPatch, DealStatus, Deals, Filter, Handover, Members, NewActivity,
     NewContact, NewDeal, NewReversal, NewView, OrganizationPatch, Organizations, PaymentStatus, Payments, Pipelines,
-    Sharing, StageRef, Verdict, Verification, ViewPatch, Viewed, Views, Work,
+    Sharing, StagePatch, StageRef, Verdict, Verification, ViewPatch, Viewed, Views, Work,
 };
 use guildhall_kernel::{IfMatch, PageQuery, SliceQuery, UserId, idempotency::Made, idempotency::Once};
 
@@ -397,4 +397,34 @@ async fn every_change_is_in_the_log() {
     assert!(told.iter().any(|(action, _)| action == "deals.log_activity"), "{told:?}");
     let demoted = log.iter().find(|entry| entry.action == "deals.change_contact").unwrap();
     assert_eq!(demoted.changes["is_primary"], (true.into(), false.into()));
+}
+
+#[tokio::test]
+async fn fault_r19_a_view_shows_the_same_deals_when_a_stage_gets_another_name() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let client = harness.client_of(1, org, "x").await.id;
+    harness.deal_of(1, org, client, "10").await;
+    let view = |stage: &str| NewView {
+        entity: Viewed::Deals,
+        name: stage.into(),
+        filters: [("stage".to_owned(), stage.to_owned())].into(),
+        ordering: String::new(),
+        columns: Vec::new(),
+        shared: Sharing::Private,
+    };
+    let made = harness.create_view(me, org, view("lead")).await.unwrap();
+    let patched = harness.create_view(me, org, view("won")).await.unwrap();
+    let patch = ViewPatch { filters: Some([("stage".to_owned(), "LEAD".to_owned())].into()), ..ViewPatch::default() };
+    harness.change_view(me, org, patched.id, patch, IfMatch::default()).await.unwrap();
+    let pipeline = harness.pipelines(me, org, page()).await.unwrap().results.remove(0);
+    let stage = pipeline.stages.iter().find(|stage| stage.name == "lead").unwrap().id;
+    let rename = StagePatch { name: Some("Fresh".into()), ..StagePatch::default() };
+    harness.change_stage(me, org, pipeline.id, stage, rename, IfMatch::default()).await.unwrap();
+    for id in [made.id, patched.id] {
+        assert_eq!(harness.titles(1, org, &[("view", &id.to_string())]).await.len(), 1);
+    }
+    assert_eq!(faults(harness.create_view(me, org, view("nowhere")).await), ["stage"]);
+    let unknown = harness.deals.deals(me, org, None, Filter::new([("stage", "lead")]), page()).await;
+    assert_eq!(faults(unknown), ["stage"], "a name that is not known is no empty list");
 }

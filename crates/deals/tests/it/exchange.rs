@@ -338,7 +338,6 @@ async fn what_somebody_has_added_to_a_row_keeps_it_from_being_taken_back() {
     let done = import(&harness, org, table(ImportKind::Deals, "title,client\na,x\nb,x\nc,x\n")).await;
     let all = harness.deals.deals(me, org, None, Filter::default(), page().ordered("number")).await.unwrap().results;
     let file = guildhall_kernel::file::Upload {
-        field: "file".into(),
         name: "offer.txt".into(),
         content_type: "text/plain".into(),
         bytes: Bytes::from_static(b"x"),
@@ -366,7 +365,7 @@ async fn a_table_wins_no_deals_for_those_who_may_not() {
     let role_id = guildhall_deals::Members::create_role(&harness.deals, me, org, new).await.unwrap().id;
     let user_id = guildhall_kernel::UserId(2);
     let new = guildhall_deals::NewMember { user_id, role_id, team_id: None, leads_team: false };
-    guildhall_deals::Members::add_member(&harness.deals, me, org, new).await.unwrap();
+    harness.take_in(org, new).await;
     let file = || table(ImportKind::Deals, "title,client,stage\na,x,won\n");
     let refused = made(harness.import(&person(2), org, file(), None).await.unwrap());
     assert_eq!((refused.status, refused.errors[0].code.as_str()), (ImportStatus::Refused, "not_granted"));
@@ -473,4 +472,200 @@ async fn owners_are_named_by_their_usernames_and_columns_can_be_passed_over() {
     harness.join(org, 3, "sales_manager", None).await;
     let refused = made(harness.import(&person(3), org, clients, None).await.unwrap());
     assert_eq!((refused.status, refused.errors[0].code.as_str()), (ImportStatus::Refused, "not_granted"));
+}
+
+/// What is wrong with a table of deals: line, field and code of each fault.
+async fn issues(harness: &Harness, org: OrganizationId, new: NewImport) -> Vec<(u64, String, String)> {
+    let looked = import(harness, org, NewImport { dry_run: true, ..new }).await;
+    looked.errors.into_iter().map(|fault| (fault.line, fault.field, fault.code)).collect()
+}
+
+async fn values(harness: &Harness, org: OrganizationId) -> Vec<String> {
+    let all = harness.deals.deals(&person(1), org, None, Filter::default(), page().ordered("number")).await.unwrap();
+    all.results.into_iter().map(|deal| deal.value).collect()
+}
+
+#[tokio::test]
+async fn fault_r01_a_point_groups_three_digits_or_is_a_fault() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let with = |value: &str| NewImport {
+        decimal_comma: true,
+        ..table(ImportKind::Deals, format!("title;client;value\nA;Acme;{value}\n"))
+    };
+    for wrong in ["1200.50", "12.5", "24.12.2025", "1.2.3", ".500", "1,200.50", "1.200,5,0", "1.2000"] {
+        let told = issues(&harness, org, with(wrong)).await;
+        assert_eq!(told, [(2, "value".to_owned(), "invalid".to_owned())], "{wrong}");
+    }
+    for right in ["1.200,50", "1200,5", "1.234.567,89", "12", "1.200"] {
+        assert_eq!(import(&harness, org, with(right)).await.created, 1, "{right}");
+    }
+    assert_eq!(values(&harness, org).await, ["1200.50", "1200.50", "1234567.89", "12.00", "1200.00"]);
+}
+
+#[tokio::test]
+async fn fault_r02_a_number_of_a_workbook_is_no_text() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let sheet = book.add_worksheet();
+    for (column, heading) in ["title", "client", "value"].into_iter().enumerate() {
+        sheet.write_string(0, u16::try_from(column).unwrap(), heading).unwrap();
+    }
+    for (row, value) in [1200.5, 43.55, 57.699_999_999_999_996].into_iter().enumerate() {
+        let row = u32::try_from(row).unwrap() + 1;
+        sheet.write_string(row, 0, "x").unwrap();
+        sheet.write_string(row, 1, "Acme").unwrap();
+        sheet.write_number(row, 2, value).unwrap();
+    }
+    let file = book.save_to_buffer().unwrap();
+    for decimal_comma in [false, true] {
+        let done = import(&harness, org, NewImport { decimal_comma, ..table(ImportKind::Deals, file.clone()) }).await;
+        assert_eq!((done.status, done.created), (ImportStatus::Done, 3), "{:?}", done.errors);
+    }
+    assert_eq!(values(&harness, org).await, ["1200.50", "43.55", "57.70", "1200.50", "43.55", "57.70"]);
+}
+
+#[tokio::test]
+async fn fault_r03_cells_without_a_column_are_faults() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let file = "client,title,value\nAcme,Website,1200,50\nAcme,Shop,7,,\n";
+    let told = issues(&harness, org, table(ImportKind::Deals, file)).await;
+    assert_eq!(told, [(2, String::new(), "extra_cells".to_owned())]);
+}
+
+#[tokio::test]
+async fn fault_r09_a_formula_without_a_value_is_no_nothing() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let sheet = book.add_worksheet();
+    for (column, heading) in ["title", "client", "value", "elsewhere"].into_iter().enumerate() {
+        sheet.write_string(0, u16::try_from(column).unwrap(), heading).unwrap();
+    }
+    for (row, error) in ["#DIV/0!", "#N/A", "#VALUE!"].into_iter().enumerate() {
+        let row = u32::try_from(row).unwrap() + 1;
+        sheet.write_string(row, 0, "x").unwrap();
+        sheet.write_string(row, 1, "Acme").unwrap();
+        sheet.write_formula(row, 2, rust_xlsxwriter::Formula::new("=1/0").set_result(error)).unwrap();
+        // What is not read may hold what it likes.
+        sheet.write_formula(row, 3, rust_xlsxwriter::Formula::new("=1/0").set_result(error)).unwrap();
+    }
+    let told = issues(&harness, org, table(ImportKind::Deals, book.save_to_buffer().unwrap())).await;
+    let expected = |line| (line, "value".to_owned(), "invalid".to_owned());
+    assert_eq!(told, [expected(2), expected(3), expected(4)]);
+}
+
+#[tokio::test]
+async fn fault_r13_an_update_changes_the_owner_where_the_role_allows_it() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    harness.join(org, 2, "salesperson", None).await;
+    harness.join(org, 3, "sales_manager", None).await;
+    let new = NewClient { name: "x".into(), email: "a@b.example".into(), ..NewClient::default() };
+    let id = harness.create_client(&person(1), org, new).await.unwrap().id;
+    let owner = async || Clients::client(&harness.deals, &person(1), org, id).await.unwrap().owner.unwrap().id.0;
+    let update =
+        |file: &str| NewImport { on_duplicate: OnDuplicate::Update, ..table(ImportKind::Clients, file.to_owned()) };
+    assert_eq!(import(&harness, org, update("name,email\nx,a@b.example\n")).await.updated, 1);
+    assert_eq!(owner().await, 1, "nobody was named");
+    let done = import(&harness, org, update("name,email,owner\nx,a@b.example,person-2\n")).await;
+    assert_eq!((done.status, done.updated), (ImportStatus::Done, 1), "{:?}", done.errors);
+    assert_eq!(owner().await, 2);
+    let told = issues(&harness, org, update("name,email,owner\nx,a@b.example,nobody\n")).await;
+    assert_eq!(told, [(2, "owner".to_owned(), "invalid".to_owned())]);
+}
+
+#[tokio::test]
+async fn fault_r14_a_name_that_several_clients_have_is_a_fault() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    for name in ["Twin", "TWIN", "Single"] {
+        harness.client_of(1, org, name).await;
+    }
+    let told = issues(&harness, org, table(ImportKind::Deals, "title,client\nX,twin\nY,Single\nZ,New\n")).await;
+    assert_eq!(told, [(2, "client".to_owned(), "ambiguous".to_owned())]);
+}
+
+#[tokio::test]
+async fn fault_15_an_export_that_cannot_begin_is_an_error() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let client = harness.client_of(1, org, "x").await.id;
+    harness.deal_of(1, org, client, "1").await;
+    // What the rows are shown with is out of order, and nothing that is looked at before.
+    let sql = match harness.db.backend() {
+        sea_orm::DbBackend::Sqlite => {
+            "ALTER TABLE deals_custom_value RENAME TO gone; ALTER TABLE deals_client RENAME TO away"
+        }
+        _ => "ALTER TABLE deals_client RENAME TO away",
+    };
+    harness.sql(sql).await.unwrap();
+    assert!(harness.export_deals(&person(1), org, Filter::default(), Format::Csv).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_10_an_import_goes_on_although_its_client_has_hung_up() {
+    let harness = crate::harness::with_connections(4).await;
+    let org = harness.org().await;
+    let rows: String = (0..3000).map(|n| format!("deal {n},client\n")).collect();
+    let new = table(ImportKind::Deals, format!("title,client\n{rows}"));
+    let caller = person(1);
+    // Dropped once something is stored, as a request is whose client is gone.
+    let mut import = Box::pin(harness.import(&caller, org, new, None));
+    while harness.rows("deals_deal").await == 0 {
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(5), &mut import).await;
+    }
+    drop(import);
+    let begun = std::time::Instant::now();
+    loop {
+        let newest = harness.imports(&caller, org, page()).await.unwrap().results.remove(0);
+        if newest.status == ImportStatus::Done {
+            break;
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{newest:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(harness.rows("deals_deal").await, 3000);
+}
+
+#[tokio::test]
+async fn fault_10_an_import_that_broke_off_gives_its_numbers_back_or_has_them_in_the_log() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    let client = harness.client_of(1, org, "x").await.id;
+    harness.refuse("deals_deal", "title = 'deal 700'").await;
+    let rows: String = (0..900).map(|n| format!("deal {n},client\n")).collect();
+    let new = || table(ImportKind::Deals, format!("title,client\n{rows}"));
+    assert!(harness.import(&person(1), org, new(), None).await.is_err());
+    assert_eq!(harness.rows("deals_deal").await, 0);
+    assert_eq!(harness.deal_of(1, org, client, "1").await.number, "DLID0001", "nothing came after them");
+    // What was done is never numbered again, but where it is taken back the log knows which numbers those were.
+    let done = import(&harness, org, table(ImportKind::Deals, "title,client\na,x\nb,x\n")).await;
+    harness.revert_import(&person(1), org, done.id).await.unwrap();
+    assert_eq!(harness.deal_of(1, org, client, "1").await.number, "DLID0004");
+    let logged = harness
+        .number("SELECT COUNT(*) FROM kernel_audit_event WHERE action = 'deals.revert_import' AND detail LIKE '%2-3%'")
+        .await;
+    assert_eq!(logged, 1);
+}
+
+#[tokio::test]
+async fn fault_4_filters_and_words_have_a_number_and_a_length() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let list = async |filter: Filter| faults(harness.clients(me, org, filter, page()).await.map(|_| ()));
+    let many = |n: usize| Filter::new((0..n).map(|n| (format!("cf_{n}"), "x".to_owned())));
+    assert_eq!(list(many(51)).await, ["filter"]);
+    assert_eq!(list(Filter::new([("id__gte", "1"), ("id__gte", "1")])).await, ["id__gte"]);
+    for name in ["q", "search"] {
+        assert_eq!(list(Filter::new([(name, "a".repeat(201))])).await, ["q"]);
+        let fine = Filter::new([(name, "a".repeat(200))]);
+        harness.clients(me, org, fine.clone(), page()).await.unwrap();
+        harness.deals.deals(me, org, None, fine, page()).await.unwrap();
+    }
+    let long = Filter::new([("q", "a".repeat(60_000))]);
+    assert_eq!(faults(harness.deals.deals(me, org, None, long.clone(), page()).await.map(|_| ())), ["q"]);
+    assert_eq!(faults(harness.export_clients(me, org, long, Format::Csv).await.map(|_| ())), ["q"]);
 }

@@ -10,9 +10,9 @@ use std::{
 
 use async_trait::async_trait;
 use guildhall_deals::{
-    Amount, Client, ClientId, Clients, Currency, Deal, DealId, Deals, Filter, Host, Member, Members, NewClient,
-    NewDeal, NewMember, NewOrganization, NewPayment, NewTeam, OrganizationId, Organizations, Payment, PaymentMethod,
-    Payments, RoleId, SqlDeals, TeamId, migrations,
+    Amount, Client, ClientId, Clients, Currency, Deal, DealId, Deals, Filter, Host, Invitations, Member, Members,
+    NewClient, NewDeal, NewMember, NewOrganization, NewPayment, NewTeam, OrganizationId, Organizations, Payment,
+    PaymentMethod, Payments, RoleId, Settings, SqlDeals, TeamId, migrations,
 };
 use guildhall_kernel::{
     self as kernel, Caller, Clock, HostTables, Outbox, PageQuery, Roles, Timestamp, UserId,
@@ -112,6 +112,7 @@ pub(crate) async fn with_connections(connections: u32) -> Harness {
         outbox: outbox.clone(),
         post: Some(wire.clone()),
         letterhead: Letterhead { service: "Guildhall".to_owned(), home: "https://example.org".parse().unwrap() },
+        settings: Settings::default(),
     };
     let deals = SqlDeals::new(db.handle(), host);
     Harness { db, deals, files, outbox, wire, ahead, _folder: folder }
@@ -172,7 +173,14 @@ impl Harness {
     pub(crate) async fn join(&self, org: OrganizationId, user: i64, role: &str, team: Option<TeamId>) -> Member {
         let role_id = self.role(org, role).await;
         let new = NewMember { user_id: UserId(user), role_id, team_id: team, leads_team: false };
-        self.add_member(&person_in(self, org).await, org, new).await.unwrap()
+        self.take_in(org, new).await
+    }
+
+    /// Invites somebody, who accepts.
+    pub(crate) async fn take_in(&self, org: OrganizationId, new: NewMember) -> Member {
+        let user = new.user_id.0;
+        let invited = self.add_member(&person_in(self, org).await, org, new).await.unwrap();
+        self.accept_invitation(&person(user), invited.id).await.unwrap()
     }
 
     pub(crate) async fn team_of(&self, org: OrganizationId, name: &str, parent_id: Option<TeamId>) -> TeamId {

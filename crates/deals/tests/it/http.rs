@@ -3,9 +3,9 @@ use std::sync::Arc;
 use axum::{Router, body::Body, http::Request};
 use guildhall_deals::{
     ClientId, ClientStub, Currency, Deal, DealId, DealStatus, DealsState, Error, MockClients, MockCustomFields,
-    MockDealFiles, MockDeals, MockExchange, MockLines, MockMembers, MockOrganizations, MockPayments, MockPipelines,
-    MockReports, MockTrash, MockViews, MockWebhooks, MockWork, OrganizationId, PaymentStatus, PipelineId, StageId,
-    Verification, router,
+    MockDealFiles, MockDeals, MockExchange, MockInvitations, MockLines, MockMembers, MockOrganizations, MockPayments,
+    MockPipelines, MockReports, MockTrash, MockViews, MockWebhooks, MockWork, OrganizationId, PaymentStatus,
+    PipelineId, StageId, Verification, router,
 };
 use guildhall_kernel::{
     Page, Roles, Timestamp,
@@ -20,6 +20,7 @@ async fn client(make: impl FnOnce(&mut MockDeals, &mut MockOrganizations)) -> Te
     let state = DealsState {
         organizations: Arc::new(organizations),
         members: Arc::new(MockMembers::new()),
+        invitations: Arc::new(MockInvitations::new()),
         clients: Arc::new(MockClients::new()),
         deals: Arc::new(deals),
         pipelines: Arc::new(MockPipelines::new()),

@@ -87,7 +87,6 @@ async fn lines_are_changed_by_those_who_may_change_the_deal() {
 
 fn upload(name: &str, bytes: &'static [u8]) -> Upload {
     Upload {
-        field: "file".to_owned(),
         name: name.to_owned(),
         content_type: "application/octet-stream".to_owned(),
         bytes: bytes.into(),

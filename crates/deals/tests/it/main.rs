@@ -10,6 +10,7 @@ mod deals;
 mod exchange;
 mod harness;
 mod http;
+mod invitations;
 mod lines;
 mod members;
 mod payments;

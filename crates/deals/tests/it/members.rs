@@ -201,7 +201,7 @@ async fn nobody_raises_themselves_or_takes_what_is_above_them() {
     let thief = NewRole { name: "Thief".into(), permissions: words };
     let role_id = harness.create_role(&person(1), org, thief).await.unwrap().id;
     let new = NewMember { user_id: UserId(4), role_id, team_id: None, leads_team: false };
-    harness.add_member(&person(1), org, new).await.unwrap();
+    harness.take_in(org, new).await;
     let grab = Handover { to_user_id: UserId(4), include_creator: true };
     assert_eq!(code(harness.reassign(&person(4), org, viewer, grab).await), "escalation");
     // What people earn is told to those who may know, and to themselves.
@@ -220,7 +220,7 @@ async fn nobody_raises_themselves_or_takes_what_is_above_them() {
     };
     let role_id = harness.create_role(&person(1), org, role).await.unwrap().id;
     let new = NewMember { user_id: UserId(5), role_id, team_id: None, leads_team: false };
-    let gone = harness.add_member(&person(1), org, new).await.unwrap().id;
+    let gone = harness.take_in(org, new).await.id;
     let client = harness.client_of(5, org, "x").await.id;
     harness.deal_of(5, org, client, "1").await;
     let to = Handover { to_user_id: UserId(1), include_creator: true };

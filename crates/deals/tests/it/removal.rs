@@ -85,3 +85,17 @@ async fn an_organization_keeps_its_last_owner_unless_there_is_an_heir() {
     assert_eq!(remove(&harness, 3, None).await.unwrap(), []);
     assert_eq!(harness.number("SELECT COUNT(*) FROM deals_member WHERE status = 'gone'").await, 0);
 }
+
+#[tokio::test]
+async fn fault_t5_a_payment_in_the_trash_does_not_hold_whoever_recorded_it() {
+    let harness = deals().await;
+    let org = harness.org().await;
+    harness.join(org, 2, "admin", None).await;
+    let client = harness.client_of(1, org, "x").await.id;
+    let deal = harness.deal_of(1, org, client, "10").await.id;
+    harness.pay(2, org, deal, "5").await;
+    let blockers = remove(&harness, 2, None).await.unwrap();
+    assert_eq!(blockers.iter().map(|blocker| blocker.model).collect::<Vec<_>>(), ["payment"]);
+    harness.delete_deal(&person(1), org, deal.into(), false, IfMatch::default()).await.unwrap();
+    assert!(remove(&harness, 2, None).await.unwrap().is_empty());
+}

@@ -291,7 +291,7 @@ async fn sums_are_the_same_for_whoever_sees_the_same() {
     let new = NewRole { name: "Own".into(), permissions: words.map(str::to_owned).to_vec() };
     let role_id = harness.create_role(me, org, new).await.unwrap().id;
     let new = NewMember { user_id: UserId(2), role_id, team_id: None, leads_team: false };
-    harness.add_member(me, org, new).await.unwrap();
+    harness.take_in(org, new).await;
     let client = harness.client_of(1, org, "x").await.id;
     let pipeline = harness.pipelines(me, org, page()).await.unwrap().results[0].id;
     for (value, currency, stage) in [

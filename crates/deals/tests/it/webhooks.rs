@@ -144,7 +144,7 @@ async fn a_webhook_is_made_by_those_who_see_everything_and_for_the_public_intern
         team_id: None,
         leads_team: false,
     };
-    guildhall_deals::Members::add_member(&harness.deals, me, org, member).await.unwrap();
+    harness.take_in(org, member).await;
     harness.join(org, 3, "salesperson", None).await;
     assert_eq!(code(harness.create_webhook(&person(2), org, new("https://example.org/")).await), "escalation");
     assert_eq!(code(harness.create_webhook(&person(3), org, new("https://example.org/")).await), "not_granted");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use garde::Validate;
 use guildhall_kernel::{Error as KernelError, UserId, text};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
 use super::{
     super::{
@@ -14,13 +14,13 @@ use super::{
         custom,
         deals::{close_key, draft, has_what_it_needs, is_approved, worth},
         export::{CLIENT_COLUMNS, DEAL_COLUMNS, headings},
-        sheet::{Row, Sheet},
+        sheet::{Cell, Row, Sheet},
     },
     PIECE,
 };
 use crate::{
-    Amount, Currency, Customized, Day, DealStatus, Error, Fault, ImportKind, MemberId, NewClient, NewImport,
-    OnDuplicate, PipelineId, Result,
+    Amount, Currency, CustomKind, Customized, Day, DealStatus, Error, Fault, ImportKind, MemberId, NewClient,
+    NewImport, OnDuplicate, PipelineId, Result,
     entity::{client, custom_field, deal, member, pipeline, stage},
     permission::Permission,
 };
@@ -29,6 +29,8 @@ use crate::{
 const MOST_FAULTS: usize = 1000;
 /// How much of a cell is told.
 const TOLD: usize = 100;
+/// What is wrong with a client's name that several clients have.
+pub(super) const AMBIGUOUS: &str = "Several clients have this name.";
 /// What may be written on several lines, and begin or end with a space.
 const LONG: [&str; 2] = ["description", "notes"];
 
@@ -58,10 +60,50 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
+    fn new(row: &'a Row, sheet: &'a Sheet, known: &'a Known) -> Self {
+        Self { row, sheet, known, wrong: Vec::new() }
+    }
+
+    fn cell(&self, field: &str) -> Option<&'a Cell> {
+        self.known.columns.get(field).and_then(|at| self.row.cells.get(*at))
+    }
+
     fn get(&self, field: &str) -> &'a str {
-        let cell = self.known.columns.get(field).and_then(|at| self.row.cells.get(*at));
-        let cell = cell.map(String::as_str).unwrap_or_default();
+        let cell = self.cell(field).map(Cell::as_str).unwrap_or_default();
         if LONG.contains(&field) { cell } else { cell.trim() }
+    }
+
+    /// What is wrong with a row before it is known what it holds: formulas without a value, and cells without a column.
+    fn check_cells(&mut self) {
+        for field in self.known.columns.keys() {
+            if let Some(Cell::Error(_)) = self.cell(field) {
+                let fault = self.fault(field, "invalid", "The formula has no value.");
+                self.wrong.push(fault);
+            }
+        }
+        if let Some(text) = &self.row.beyond {
+            let message = "There are more cells than columns: is something between two cells part of a text?";
+            self.wrong.push(Fault {
+                line: self.row.line,
+                column: String::new(),
+                field: String::new(),
+                value: text.chars().take(TOLD).collect(),
+                code: "extra_cells".to_owned(),
+                message: message.to_owned(),
+            });
+        }
+    }
+
+    /// A number as it is written with a point. Text has a comma where that was said; a workbook's numbers are none.
+    fn number(&self, field: &str, decimal_comma: bool) -> Result<String> {
+        match self.cell(field) {
+            Some(Cell::Number(number)) => Ok(number.clone()),
+            _ if decimal_comma => with_point(self.get(field)).ok_or_else(|| {
+                let message = "A number like 1.200,50 is needed: a point stands before three digits only.";
+                Error::field(field, message)
+            }),
+            _ => Ok(self.get(field).to_owned()),
+        }
     }
 
     /// What a cell says; none where it is empty, or says nothing that is understood, which is a fault.
@@ -89,14 +131,13 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Whose it is to be: the caller's where nobody is named.
-    fn owner(&mut self, access: &Access, permission: Permission) -> MemberId {
+    /// Whose it is to be, where somebody is named.
+    fn owner(&mut self, access: &Access, permission: Permission) -> Option<MemberId> {
         let owners = &self.known.owners;
-        let named = self.read("owner", "That is no active member of the organization.", |name| {
+        let owner = self.read("owner", "That is no active member of the organization.", |name| {
             owners.get(&text::fold(name)).copied()
         });
-        let owner = named.unwrap_or(access.member.id);
-        if owner != access.member.id
+        if let Some(owner) = owner.filter(|owner| *owner != access.member.id)
             && let Err(error) = access.may_hand_to(permission, owner)
         {
             self.wrong.push(self.fault("owner", "not_granted", error.to_string()));
@@ -105,12 +146,20 @@ impl<'a> Place<'a> {
     }
 
     /// What the fields of the organization's own say.
-    fn custom(&mut self) -> custom::Taken {
+    fn custom(&mut self, decimal_comma: bool) -> custom::Taken {
         let fields = &self.known.fields;
-        let cells =
-            fields.iter().map(|field| (field.key.clone(), self.get(&format!("{}{}", custom::PREFIX, field.key))));
-        let given: custom::Given =
-            cells.filter(|(_, cell)| !cell.is_empty()).map(|(key, cell)| (key, cell.into())).collect();
+        let mut given = custom::Given::new();
+        for field in fields {
+            let name = format!("{}{}", custom::PREFIX, field.key);
+            if self.get(&name).is_empty() {
+                continue;
+            }
+            let is_number = field.kind == CustomKind::Number;
+            match if is_number { self.number(&name, decimal_comma) } else { Ok(self.get(&name).to_owned()) } {
+                Ok(cell) => drop(given.insert(field.key.clone(), cell.into())),
+                Err(error) => self.refused(error),
+            }
+        }
         custom::take(fields, None, &given).unwrap_or_else(|faults| {
             for (name, messages) in faults {
                 let field = name.replacen("custom.", custom::PREFIX, 1);
@@ -138,6 +187,21 @@ impl<'a> Place<'a> {
             self.wrong.push(self.fault(field, "invalid", messages.join(" ")));
         }
     }
+}
+
+/// A number that is written with a comma, with a point instead; none where a point groups anything but three digits.
+fn with_point(text: &str) -> Option<String> {
+    let (whole, rest) = text.split_once(',').unwrap_or((text, ""));
+    let digits = whole.strip_prefix('-').unwrap_or(whole);
+    let mut groups = digits.split('.');
+    let first = groups.next().unwrap_or_default();
+    let grouped = digits.contains('.');
+    if (grouped && (first.is_empty() || first.len() > 3)) || groups.any(|group| group.len() != 3) || rest.contains('.')
+    {
+        return None;
+    }
+    let whole = whole.replace('.', "");
+    Some(if text.contains(',') { format!("{whole}.{rest}") } else { whole })
 }
 
 /// Which column holds which field: as the mapping says, else by its own heading.
@@ -186,8 +250,8 @@ pub(super) struct DealRow {
 /// A row of clients, looked at.
 pub(super) struct ClientRow {
     pub(super) new: NewClient,
-    /// Whose it is to be.
-    pub(super) owner: MemberId,
+    /// Whose it is to be, where the table says so.
+    pub(super) owner: Option<MemberId>,
     pub(super) custom: custom::Taken,
     /// The client that is there already.
     pub(super) there: Option<client::Model>,
@@ -257,11 +321,31 @@ impl SqlDeals {
         Ok(Pipelines { all: pipelines.into_iter().map(named).collect(), usual: usual.unwrap_or_default() })
     }
 
+    /// The names in a table of deals that several clients have, of those whom the caller sees.
+    async fn ambiguous_clients(&self, access: &Access, sheet: &Sheet, known: &Known) -> Result<HashSet<String>> {
+        let names = sheet.rows.iter().map(|row| text::fold(Place::new(row, sheet, known).get("client")));
+        let names: HashSet<String> = names.filter(|name| !name.is_empty()).collect();
+        let names: Vec<String> = names.into_iter().collect();
+        let mut ambiguous = HashSet::new();
+        for piece in names.chunks(PIECE) {
+            let found = access.clients().select_only().column(client::Column::NameKey);
+            let found = found.filter(client::COLUMN.name_key.is_in(piece.iter().cloned()));
+            let twice = found.group_by(client::Column::NameKey).having(Expr::cust("COUNT(*) > 1"));
+            ambiguous.extend(twice.into_tuple::<String>().all(self.db.conn()).await?);
+        }
+        Ok(ambiguous)
+    }
+
     async fn look_at_deals(&self, access: &Access, new: &NewImport, sheet: &Sheet, known: &Known) -> Result<Looked> {
         let pipelines = self.pipelines_of(access).await?;
+        let ambiguous = self.ambiguous_clients(access, sheet, known).await?;
         let (mut rows, mut faults, mut failed) = (Vec::new(), Vec::new(), 0);
         for row in &sheet.rows {
-            let mut place = Place { row, sheet, known, wrong: Vec::new() };
+            let mut place = Place::new(row, sheet, known);
+            place.check_cells();
+            if ambiguous.contains(&text::fold(place.get("client"))) {
+                place.wrong.push(place.fault("client", "ambiguous", AMBIGUOUS));
+            }
             let read = self.read_deal(access, new.decimal_comma, &pipelines, &mut place);
             if let Some(read) = read.filter(|_| place.wrong.is_empty()) {
                 rows.push(read);
@@ -289,10 +373,12 @@ impl SqlDeals {
         place.line("lost_reason", 500, false);
         let currency = place.read("currency", "A currency of ISO 4217 like EUR is needed.", Currency::from_code);
         let currency = currency.unwrap_or_else(|| access.org.default_currency.clone());
-        let value = match place.get("value") {
-            "" => Ok(0),
-            cell if decimal_comma => worth(&Amount::new(cell.replace('.', "").replace(',', ".")), &currency),
-            cell => worth(&Amount::new(cell), &currency),
+        let value = match place.cell("value") {
+            None => Ok(0),
+            Some(cell) if cell.as_str().trim().is_empty() => Ok(0),
+            // That is a fault already.
+            Some(Cell::Error(_)) => Ok(0),
+            Some(_) => place.number("value", decimal_comma).and_then(|number| worth(&Amount::new(number), &currency)),
         };
         let value = value.unwrap_or_else(|error| {
             place.refused(error);
@@ -308,11 +394,11 @@ impl SqlDeals {
             place.wrong.push(place.fault("pipeline", "invalid", "This pipeline has no stage."));
             return None;
         };
-        let owner = place.owner(access, Permission::DealReassign);
+        let owner = place.owner(access, Permission::DealReassign).unwrap_or(access.member.id);
         let day = place.read("expected_close_date", "A day like 2025-09-01 is needed.", Day::parse);
         let percent = |cell: &str| cell.parse().ok().filter(|percent| (0..=100).contains(percent));
         let probability = place.read("probability", "A whole number from 0 to 100 is needed.", percent);
-        let custom = place.custom();
+        let custom = place.custom(decimal_comma);
         let now = self.now();
         let deal = deal::Model {
             title: place.get("title").to_owned(),
@@ -347,7 +433,7 @@ impl SqlDeals {
 
     async fn look_at_clients(&self, access: &Access, new: &NewImport, sheet: &Sheet, known: &Known) -> Result<Looked> {
         let mut there = HashMap::new();
-        let emails = sheet.rows.iter().map(|row| Place { row, sheet, known, wrong: Vec::new() });
+        let emails = sheet.rows.iter().map(|row| Place::new(row, sheet, known));
         let emails: Vec<String> = emails.filter_map(|place| email_key(place.get("email"))).collect();
         for piece in emails.chunks(PIECE) {
             // Also those that the caller may not see: an address is an organization's once.
@@ -362,8 +448,9 @@ impl SqlDeals {
         let mut looked = Looked { rows: Rows::Clients(Vec::new()), faults: Vec::new(), failed: 0, skipped: 0 };
         let (mut rows, mut seen) = (Vec::new(), HashSet::new());
         for row in &sheet.rows {
-            let mut place = Place { row, sheet, known, wrong: Vec::new() };
-            let custom = place.custom();
+            let mut place = Place::new(row, sheet, known);
+            place.check_cells();
+            let custom = place.custom(new.decimal_comma);
             let owner = place.owner(access, Permission::ClientReassign);
             let cell = |field: &str| place.get(field).to_owned();
             let new_client = NewClient {
@@ -394,6 +481,13 @@ impl SqlDeals {
             };
             if let Some(message) = taken {
                 place.wrong.push(place.fault("email", "duplicate", message));
+            }
+            if let (Some(same), Some(owner)) = (&same, owner)
+                && owner != same.owner_id
+                && access.may_with(Permission::ClientReassign, same.owner_id, same.created_by).is_err()
+            {
+                let message = Error::NotGranted(Permission::ClientReassign.name()).to_string();
+                place.wrong.push(place.fault("owner", "not_granted", message));
             }
             if !place.wrong.is_empty() {
                 looked.failed += 1;

@@ -1,0 +1,23 @@
+use serde::Deserialize;
+
+/// The section `deals` of the settings.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// How many organizations one person may make in a day.
+    pub organizations_per_day: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { organizations_per_day: 20 }
+    }
+}
+
+impl Settings {
+    /// The same without limits on what one person may do, for load tests.
+    #[must_use]
+    pub fn without_limits(self) -> Self {
+        Self { organizations_per_day: u32::MAX }
+    }
+}
