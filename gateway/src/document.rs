@@ -1,12 +1,15 @@
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        OpenApi as Document,
+        Content, OpenApi as Document, RefOr, Response,
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 
 use crate::{health, wiring::mounts};
+
+/// What every refusal is (RFC 9457).
+const PROBLEM: &str = "application/problem+json";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -38,6 +41,58 @@ impl Modify for Schemes {
 
 /// The description of the whole API (OpenAPI 3.1).
 pub fn document() -> Document {
+    let mut document = merged();
+    for item in document.paths.paths.values_mut() {
+        if let Some(get) = &mut item.get
+            && get.responses.responses.contains_key("200")
+        {
+            // Every answer to GET has a version, which a client can name (`If-None-Match`).
+            get.responses.responses.entry("304".to_owned()).or_insert_with(|| RefOr::T(Response::new("")));
+        }
+        let operations = [
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.delete,
+            &mut item.options,
+            &mut item.head,
+            &mut item.patch,
+            &mut item.trace,
+        ];
+        for operation in operations.into_iter().flatten() {
+            for (status, response) in &mut operation.responses.responses {
+                let RefOr::T(response) = response else { continue };
+                if response.description.is_empty() {
+                    usual_description(status).clone_into(&mut response.description);
+                }
+                let is_problem = response.content.get("application/json").is_some_and(|content| {
+                    let RefOr::T(Content { schema: Some(RefOr::Ref(schema)), .. }) = content else { return false };
+                    schema.ref_location.ends_with("/Problem")
+                });
+                if is_problem && let Some(content) = response.content.swap_remove("application/json") {
+                    response.content.insert(PROBLEM.to_owned(), content);
+                }
+            }
+        }
+    }
+    document
+}
+
+/// What an answer is, where its operation says no more about it.
+fn usual_description(status: &str) -> &'static str {
+    match status {
+        "200" => "What was asked for.",
+        "201" => "It was made.",
+        "202" => "It will be done.",
+        "204" => "It was done; there is no body.",
+        "304" => "It is still the version that was named.",
+        "4XX" => "The request was refused: a problem document (RFC 9457) with a stable `code`.",
+        "503" => "The server cannot do its work just now.",
+        _ => "The answer.",
+    }
+}
+
+fn merged() -> Document {
     Root::openapi()
         .merge_from(health::openapi())
         .nest(mounts::WELL_KNOWN, guildhall_accounts::well_known_openapi())

@@ -42,6 +42,17 @@ impl Story {
         answer.json()
     }
 
+    /// Invites Ben, who accepts; gives the member.
+    async fn with_ben(&self, role: &str) -> Value {
+        let new = json!({"user_id": self.ben_id, "role_id": self.role(role).await});
+        let invited = self.made("members/", &self.anna, new).await;
+        assert_eq!(invited["status"], "invited");
+        let accept = format!("/api/crm/invitations/{}/accept/", invited["id"]);
+        let accepted = self.server.post(&accept, &self.ben, Value::Null).await;
+        assert_eq!((accepted.status.as_u16(), &accepted.json()["status"]), (200, &json!("active")));
+        accepted.json()
+    }
+
     async fn role(&self, name: &str) -> i64 {
         let roles = self.server.get(&format!("{}roles/", self.org), &self.anna).await.json();
         let role = roles["results"].as_array().unwrap().iter().find(|role| role["name"] == name).unwrap();
@@ -158,8 +169,7 @@ async fn whoever_made_deals_is_not_deleted_before_somebody_takes_over() {
     let story = story().await;
     let (server, anna, ben) = (&story.server, &story.anna, &story.ben);
     let staff = bearer(&server.appointed("chief", Roles { superuser: true, ..Roles::default() }).await);
-    let member = json!({"user_id": story.ben_id, "role_id": story.role("Salesperson").await});
-    story.made("members/", anna, member).await;
+    story.with_ben("Salesperson").await;
     let client = story.made("clients/", ben, json!({"name": "Global Corp"})).await;
     for _ in 0..3 {
         story.made(&format!("clients/{}/deals/", client["id"]), ben, json!({"title": "x", "value": "10"})).await;
@@ -199,7 +209,7 @@ async fn somebody_erased_is_forgotten_by_name_and_not_by_the_ledger() {
     let story = story().await;
     let (server, anna, ben) = (&story.server, &story.anna, &story.ben);
     let staff = bearer(&server.appointed("chief", Roles { superuser: true, ..Roles::default() }).await);
-    story.made("members/", anna, json!({"user_id": story.ben_id, "role_id": story.role("Salesperson").await})).await;
+    story.with_ben("Salesperson").await;
     let client = story.made("clients/", ben, json!({"name": "x"})).await;
     let deal = story.made(&format!("clients/{}/deals/", client["id"]), ben, json!({"title": "x", "value": "10"})).await;
     story.made(&format!("deals/{}/payments/", deal["id"]), ben, json!({"amount": "5", "method": "cash"})).await;
@@ -215,7 +225,7 @@ async fn somebody_erased_is_forgotten_by_name_and_not_by_the_ledger() {
 async fn every_act_is_reached_by_its_own_path_and_refused_with_its_own_status() {
     let story = story().await;
     let (server, anna, ben, org) = (&story.server, &story.anna, &story.ben, &story.org);
-    story.made("members/", anna, json!({"user_id": story.ben_id, "role_id": story.role("Owner").await})).await;
+    story.with_ben("Owner").await;
     let act = async |who: &str, path: &str, body: Value| {
         let answer = server.post(&format!("{org}{path}"), who, body).await;
         let told = if answer.status.is_success() { answer.json() } else { json!(answer.code()) };
@@ -339,8 +349,7 @@ async fn work_stages_and_previews_are_reached_by_their_paths() {
 async fn members_are_shut_out_handed_over_and_removed() {
     let story = story().await;
     let (server, anna, ben, org) = (&story.server, &story.anna, &story.ben, &story.org);
-    let new = json!({"user_id": story.ben_id, "role_id": story.role("Salesperson").await});
-    let member = story.made("members/", anna, new).await["id"].clone();
+    let member = story.with_ben("Salesperson").await["id"].clone();
     let client = story.made("clients/", ben, json!({"name": "Global Corp"})).await["id"].clone();
     story.made(&format!("clients/{client}/deals/"), ben, json!({"title": "x", "value": "10"})).await;
     let at = format!("{org}members/{member}/");
@@ -421,4 +430,28 @@ async fn a_table_is_read_in_as_its_form_says() {
     }
     let undone = server.post(&format!("{org}imports/{}/revert/", done["id"]), anna, Value::Null).await;
     assert_eq!((&undone.json()["status"], count().await), (&json!("reverted"), json!(0)));
+}
+
+#[tokio::test]
+async fn fault_5_an_invitation_is_listed_accepted_declined_and_left_over_http() {
+    let story = story().await;
+    let (server, anna, ben) = (&story.server, &story.anna, &story.ben);
+    let new = json!({"user_id": story.ben_id, "role_id": story.role("Viewer").await});
+    let invitations = "/api/crm/invitations/";
+    let invited = story.made("members/", anna, new.clone()).await;
+    let listed = server.get(invitations, ben).await.json();
+    assert_eq!((&listed["count"], &listed["results"][0]["organization"]["name"]), (&json!(1), &json!("Acme")));
+    assert_eq!(server.get(&story.org, ben).await.status, 404);
+    assert_eq!(server.get("/api/crm/clients/", ben).await.status, 404, "they are in none");
+    let at = |id: &Value, verb: &str| format!("{invitations}{id}/{verb}/");
+    assert_eq!(server.post(&at(&invited["id"], "accept"), anna, Value::Null).await.status, 404);
+    assert_eq!(server.post(&at(&invited["id"], "decline"), ben, Value::Null).await.status, 204);
+    let again = story.made("members/", anna, new).await;
+    assert_eq!(server.post(&at(&again["id"], "accept"), ben, Value::Null).await.status, 200);
+    assert_eq!(server.get("/api/crm/clients/", ben).await.status, 200);
+    let leave = format!("{}leave/", story.org);
+    let refused = server.post(&leave, anna, Value::Null).await;
+    assert_eq!((refused.status.as_u16(), refused.code().as_str()), (409, "last_owner"));
+    assert_eq!(server.post(&leave, ben, Value::Null).await.status, 204);
+    assert_eq!(server.get(&story.org, ben).await.status, 404);
 }

@@ -5,6 +5,7 @@
 mod accounts;
 mod architecture;
 mod community;
+mod conformance;
 mod connections;
 mod deals;
 mod hostile;

@@ -106,3 +106,82 @@ fn what_can_be_called_without_signing_in_is_a_short_list() {
     ]);
     assert_eq!(json!(open), expected);
 }
+
+/// The description of each crate, by itself.
+fn parts() -> Vec<Value> {
+    let parts = [guildhall_accounts::openapi(), guildhall_community::openapi(), guildhall_deals::openapi()];
+    parts.into_iter().map(|part| serde_json::to_value(part).unwrap()).collect()
+}
+
+#[test]
+fn fault_t1_one_name_is_one_schema() {
+    let mut known = std::collections::BTreeMap::<String, Value>::new();
+    let mut wrong = Vec::new();
+    for part in parts() {
+        for (name, schema) in part["components"]["schemas"].as_object().unwrap() {
+            if known.get(name).is_some_and(|other| other != schema) {
+                wrong.push(name.clone());
+            }
+            known.insert(name.clone(), schema.clone());
+        }
+    }
+    assert!(wrong.is_empty(), "different schemas have these names: {wrong:?}");
+    let document = serde_json::to_value(document()).unwrap();
+    for (name, schema) in &known {
+        assert_eq!(&document["components"]["schemas"][name], schema, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn fault_t2_every_operation_that_reads_a_body_describes_it() {
+    let server = TestServer::start().await;
+    let anna = crate::server::bearer(&server.newcomer("anna").await);
+    let document = serde_json::to_value(document()).unwrap();
+    let mut without = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if operation.get("requestBody").is_some() || ["get", "delete"].contains(&method.as_str()) {
+                continue;
+            }
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let request = server.request(method.clone(), &fill_in(path, "1")).header("authorization", &anna);
+            let request = request.header("content-type", "application/json").body("{");
+            let answer = server.send(request).await;
+            if answer.code() == "parse_error" {
+                without.push(format!("{method} {path}"));
+            }
+        }
+    }
+    assert!(without.is_empty(), "these read a body: {without:#?}");
+    for path in ["/api/crm/organizations/{org}/deals/", "/api/crm/organizations/{org}/deals/{deal}/payments/"] {
+        let body = &document["paths"][path]["post"]["requestBody"];
+        assert!(body["content"]["application/json"]["schema"].is_object(), "{path}: {body}");
+    }
+}
+
+#[test]
+fn fault_t3_every_answer_is_described_and_every_reference_leads_somewhere() {
+    fn walk(at: &str, value: &Value, document: &Value) {
+        match value {
+            Value::Object(members) => {
+                if let Some(target) = members.get("$ref").and_then(Value::as_str) {
+                    let pointer = target.strip_prefix('#').unwrap();
+                    assert!(document.pointer(pointer).is_some(), "{at} leads to {target}");
+                }
+                members.iter().for_each(|(key, value)| walk(&format!("{at}/{key}"), value, document));
+            }
+            Value::Array(items) => items.iter().for_each(|item| walk(at, item, document)),
+            _ => {}
+        }
+    }
+    let document = serde_json::to_value(document()).unwrap();
+    walk("", &document, &document);
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let described = response["description"].as_str().is_some_and(|text| !text.is_empty());
+                assert!(described, "{method} {path} {status}");
+            }
+        }
+    }
+}

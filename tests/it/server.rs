@@ -72,9 +72,14 @@ impl TestServer {
     }
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
-        let response = request.send().await.unwrap();
+        let request = request.build().unwrap();
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = self.client.execute(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
-        Answer { status, headers, text: response.text().await.unwrap() }
+        let text = String::from_utf8_lossy(&response.bytes().await.unwrap()).into_owned();
+        let answer = Answer { status, headers, text };
+        crate::conformance::check(&method, &path, &answer);
+        answer
     }
 
     pub(crate) async fn get(&self, path: &str, authorization: &str) -> Answer {

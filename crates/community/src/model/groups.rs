@@ -284,6 +284,7 @@ pub struct CategoryCount {
 
 /// What goes with a group when it is deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema, FromQueryResult)]
+#[schema(as = GroupDeletion)]
 pub struct Deletion {
     /// People lose a group.
     pub members: i64,

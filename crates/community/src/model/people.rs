@@ -26,6 +26,7 @@ pub enum Joined {
 
 /// Somebody who is in a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = GroupMember)]
 pub struct Member {
     /// Who.
     pub user: Option<Person>,

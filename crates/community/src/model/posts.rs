@@ -410,6 +410,7 @@ pub struct Report {
 /// What a moderator decides about a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ReportVerdict)]
 pub enum Verdict {
     /// Nothing is wrong.
     Dismiss,

@@ -1,15 +1,11 @@
 use std::sync::Arc;
 
-use axum::{
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::StatusCode};
 use guildhall_kernel::{
     Caller, IfMatch, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result, Slice, SliceParams, SliceQuery,
     Tagged, UserId, file::Form,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -53,6 +49,14 @@ struct SearchFilter {
 struct Decision {
     /// What.
     verdict: Verdict,
+}
+
+/// A feed, by keyset or in pages that are counted.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum FeedAnswer {
+    Page(Page<Post>),
+    Slice(Slice<Post>),
 }
 
 /// Are pages asked for?
@@ -481,7 +485,7 @@ async fn search(
 
 /// The feed, newest first (`trending`: hottest first). With `page` or `page_size` it comes in pages that are counted.
 #[utoipa::path(get, path = "/posts/", tag = "community", params(FeedFilter, SliceParams, PageParams), responses(
-    (status = 200, body = Slice<Post>),
+    (status = 200, body = FeedAnswer),
     (status = "4XX", body = Problem),
 ))]
 async fn feed(
@@ -491,9 +495,11 @@ async fn feed(
     Query(pages): Query<Pages>,
     slice: SliceQuery,
     page: PageQuery,
-) -> Result<Response> {
-    if pages.page.is_some() || pages.page_size.is_some() || pages.cursor.is_some() {
-        return Ok(Json(posts.feed_page(caller, filter, page).await?).into_response());
-    }
-    Ok(Json(posts.feed(caller, filter, slice).await?).into_response())
+) -> Result<Json<FeedAnswer>> {
+    let is_paged = pages.page.is_some() || pages.page_size.is_some() || pages.cursor.is_some();
+    Ok(Json(if is_paged {
+        FeedAnswer::Page(posts.feed_page(caller, filter, page).await?)
+    } else {
+        FeedAnswer::Slice(posts.feed(caller, filter, slice).await?)
+    }))
 }

@@ -277,6 +277,7 @@ pub struct Closing {
 
 /// What somebody who verifies has to say.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
+#[schema(as = DealVerdict)]
 pub struct Verdict {
     /// Why.
     #[serde(default)]

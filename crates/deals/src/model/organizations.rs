@@ -143,6 +143,7 @@ fn prefix<T: AsRef<str> + ?Sized>(value: &T, (): &()) -> garde::Result {
 
 /// A role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = OrganizationRole)]
 pub struct Role {
     /// Its id.
     pub id: RoleId,
@@ -251,6 +252,7 @@ pub enum MemberStatus {
 
 /// Somebody in an organization.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = OrganizationMember)]
 pub struct Member {
     /// The membership's id.
     pub id: MemberId,

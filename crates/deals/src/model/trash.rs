@@ -22,6 +22,7 @@ pub enum DeletedKind {
 
 /// What was put into the trash in one act, and comes back in one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = TrashDeletion)]
 pub struct Deletion {
     /// Its number.
     pub id: DeletionId,

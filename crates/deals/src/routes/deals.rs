@@ -56,6 +56,7 @@ async fn deals(
         ("org" = OrganizationId, Path),
         ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
     ),
+    request_body = NewDeal,
     responses((status = 201, body = Deal), (status = "4XX", body = Problem)),
 )]
 async fn create_deal(
@@ -89,6 +90,7 @@ async fn deals_of_client(
         ("client" = ClientId, Path),
         ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
     ),
+    request_body = NewDeal,
     responses((status = 201, body = Deal), (status = "4XX", body = Problem)),
 )]
 async fn create_deal_of_client(

@@ -86,6 +86,7 @@ async fn payments_of_deal(
         ("deal" = DealId, Path),
         ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
     ),
+    request_body = NewPayment,
     responses((status = 201, body = Payment), (status = "4XX", body = Problem)),
 )]
 async fn record_payment(
@@ -162,6 +163,7 @@ async fn reject_payment(
         ("payment" = PaymentId, Path),
         ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
     ),
+    request_body = Option<NewReversal>,
     responses((status = 201, body = Payment), (status = "4XX", body = Problem)),
 )]
 async fn reverse_payment(
@@ -183,6 +185,7 @@ async fn reverse_payment(
         ("payment" = PaymentId, Path),
         ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
     ),
+    request_body = NewRefund,
     responses((status = 201, body = Payment), (status = "4XX", body = Problem)),
 )]
 async fn refund_payment(
@@ -217,6 +220,7 @@ async fn payments_of_deal_of_client(
         ("deal" = DealId, Path),
         ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
     ),
+    request_body = NewPayment,
     responses((status = 201, body = Payment), (status = "4XX", body = Problem)),
 )]
 async fn record_payment_of_client(
@@ -323,6 +327,7 @@ async fn reject_payment_of_client(
         ("payment" = PaymentId, Path),
         ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
     ),
+    request_body = Option<NewReversal>,
     responses((status = 201, body = Payment), (status = "4XX", body = Problem)),
 )]
 async fn reverse_payment_of_client(
@@ -352,6 +357,7 @@ async fn reverse_payment_of_client(
         ("payment" = PaymentId, Path),
         ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
     ),
+    request_body = NewRefund,
     responses((status = 201, body = Payment), (status = "4XX", body = Problem)),
 )]
 async fn refund_payment_of_client(

@@ -179,6 +179,7 @@ async fn short_deals(
         ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
         ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
     ),
+    request_body = NewDeal,
     responses((status = 201, body = Deal), (status = "4XX", body = Problem)),
 )]
 async fn short_create_deal(
@@ -281,6 +282,7 @@ async fn short_payments(
         ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
         ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
     ),
+    request_body = NewPayment,
     responses((status = 201, body = Payment), (status = "4XX", body = Problem)),
 )]
 async fn short_record_payment(
@@ -320,6 +322,7 @@ async fn short_payment(
         ("X-Organization" = Option<i64>, Header, description = "Which organization, for those who are in several"),
         ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key it is done once"),
     ),
+    request_body = Option<NewReversal>,
     responses((status = 201, body = Payment), (status = "4XX", body = Problem)),
 )]
 async fn short_reverse_payment(

@@ -145,10 +145,11 @@ fn weigh(bytes: &[u8], most: u64) -> Result<()> {
     for at in 0..archive.len() {
         let file = archive.by_index(at).map_err(wrong)?;
         let name = file.name().map_err(wrong)?.replace('\\', "/").to_ascii_lowercase();
-        let is_xml = name.ends_with(".xml") || name.ends_with(".rels");
+        let ending = name.rsplit_once('.').map(|(_, ending)| ending);
+        let is_xml = matches!(ending, Some("xml" | "rels"));
         let limit = match name.trim_start_matches('/') {
             SHARED_STRINGS => STRINGS,
-            name if name.starts_with("xl/worksheets/") && name.ends_with(".xml") => SHEET,
+            name if name.starts_with("xl/worksheets/") && ending == Some("xml") => SHEET,
             _ if is_xml => OTHER,
             // Pictures and the like, which are not read.
             _ => SHEET,

@@ -53,9 +53,9 @@ struct Signature {
 
 /// A file, at an address that the API has given out. It is good for half an hour at least, without signing in.
 #[utoipa::path(get, path = "/files/{id}/{name}", tag = "files", security(()),
-    params(("id" = FileId, Path), ("name" = String, Path), Signature),
+    params(("id" = i64, Path), ("name" = String, Path), Signature),
     responses(
-        (status = 200, content_type = "application/octet-stream", body = String),
+        (status = 200, content_type = "*/*", body = String),
         (status = "4XX", body = Problem),
     ),
 )]

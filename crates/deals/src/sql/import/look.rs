@@ -374,10 +374,9 @@ impl SqlDeals {
         let currency = place.read("currency", "A currency of ISO 4217 like EUR is needed.", Currency::from_code);
         let currency = currency.unwrap_or_else(|| access.org.default_currency.clone());
         let value = match place.cell("value") {
-            None => Ok(0),
+            // A formula without a value is a fault already.
+            None | Some(Cell::Error(_)) => Ok(0),
             Some(cell) if cell.as_str().trim().is_empty() => Ok(0),
-            // That is a fault already.
-            Some(Cell::Error(_)) => Ok(0),
             Some(_) => place.number("value", decimal_comma).and_then(|number| worth(&Amount::new(number), &currency)),
         };
         let value = value.unwrap_or_else(|error| {
