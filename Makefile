@@ -36,8 +36,9 @@ test-postgres:
 test-s3:
 	$(CARGO) test --locked -p guildhall-platform --all-features --test it
 
-soak: ## What takes long: killing the server while it writes, again and again
+soak: ## What takes long: killing, starving and attacking the server, and feeding its parsers
 	$(CARGO) build --release --locked --bin guildhall
+	PROPTEST_CASES=10000 $(CARGO) test $(ALL) --lib --test it -- fuzz_
 	$(CARGO) test --locked -p guildhall-tests --test soak -- --nocapture
 	@tests/with-postgres.sh $(CARGO) test --locked -p guildhall-tests --test soak -- --nocapture
 

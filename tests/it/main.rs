@@ -8,6 +8,7 @@ mod community;
 mod conformance;
 mod connections;
 mod deals;
+mod fuzz;
 mod hostile;
 mod operations;
 mod outsider;

@@ -1,13 +1,13 @@
 use std::{
     fs::File,
-    path::PathBuf,
+    path::Path,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use guildhall_kernel::testing::TestDb;
 use reqwest::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) const PASSWORD: &str = "correct horse é";
@@ -17,6 +17,18 @@ pub(crate) struct Installation {
     folder: TempDir,
     database: Option<TestDb>,
     address: String,
+    /// Settings that are not the usual ones.
+    more: Vec<(String, String)>,
+    /// A write beyond the largest size of a file is an error, not the end of the process.
+    survives_large_files: bool,
+}
+
+/// Somebody with an organization of their own.
+pub(crate) struct Person {
+    /// The value of the authorization header.
+    pub(crate) token: String,
+    /// The path of the organization.
+    pub(crate) org: String,
 }
 
 impl Installation {
@@ -25,18 +37,50 @@ impl Installation {
         let on_postgres = database.url().starts_with("postgres");
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, database: on_postgres.then_some(database), address: free.to_string() }
+        let database = on_postgres.then_some(database);
+        Self { folder, database, address: free.to_string(), more: Vec::new(), survives_large_files: false }
+    }
+
+    pub(crate) fn with(mut self, more: &[(&str, &str)]) -> Self {
+        self.more.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self
+    }
+
+    pub(crate) fn surviving_large_files(self) -> Self {
+        Self { survives_large_files: true, ..self }
+    }
+
+    pub(crate) fn is_on_postgres(&self) -> bool {
+        self.database.is_some()
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-        let mut command = Command::new(root.join("target/release/guildhall"));
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/guildhall");
+        let mut command = if self.survives_large_files {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(program);
+            shell
+        } else {
+            Command::new(program)
+        };
         command.current_dir(&self.folder).args(arguments).stdin(Stdio::null());
+        // A test does in a second what a person does in a day.
+        command.env("GUILDHALL__ACCOUNTS__LIMITS__REGISTRATIONS_PER_HOUR", "1000000");
+        command.env("GUILDHALL__LIMITS__WRITES_PER_MINUTE", "1000000");
         command.env("GUILDHALL__SERVER__BIND", &self.address).env("GUILDHALL__DATABASE__CONNECTIONS", "8");
         command.env("GUILDHALL__ACCOUNTS__HASH__MEMORY_KIB", "64").env("GUILDHALL__ACCOUNTS__HASH__PASSES", "1");
         if let Some(database) = &self.database {
             command.env("GUILDHALL__DATABASE__URL", database.url());
         }
+        command.envs(self.more.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -58,6 +102,24 @@ impl Installation {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Somebody who registers, has a token, and makes an organization.
+    pub(crate) async fn newcomer(&self, name: &str) -> Person {
+        let client = client();
+        let post = async |path: &str, token: &str, body: Value| {
+            let answer = client.post(self.url(path)).header("authorization", token).json(&body).send().await.unwrap();
+            let (status, text) = (answer.status(), answer.text().await.unwrap());
+            assert!(status.is_success(), "{path}: {status} {text}");
+            serde_json::from_str::<Value>(&text).unwrap()
+        };
+        let credentials = json!({"username": name, "email": format!("{name}@example.org"), "password": PASSWORD});
+        post("/api/auth/register/", "", credentials.clone()).await;
+        let token = post("/api/auth/token/", "", credentials).await;
+        let token = format!("Token {}", token["token"].as_str().unwrap());
+        let orgs = "/api/crm/organizations/";
+        let org = post(orgs, &token, json!({"name": format!("{name}'s")})).await;
+        Person { token, org: format!("{orgs}{}/", org["id"]) }
     }
 
     /// The doctor finds no fault, while no server runs.

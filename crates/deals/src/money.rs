@@ -292,5 +292,19 @@ mod tests {
             let shown = currency.format(i128::from(minor));
             proptest::prop_assert_eq!(Amount::new(shown).minor(&currency), Ok(minor));
         }
+
+        #[test]
+        fn fuzz_a_number_is_what_was_typed_or_is_refused(text in "-?[0-9]{0,22}[.,eE+ _٣]?[0-9]{0,6}", places in 0_usize..5) {
+            if let Ok(units) = fixed_point(&text, places) {
+                let shown = write_fixed_point(units, places);
+                let bare = |text: &str| {
+                    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
+                    let (whole, rest) = digits.split_once('.').unwrap_or((digits, ""));
+                    let (whole, rest) = (whole.trim_start_matches('0').to_owned(), rest.trim_end_matches('0').to_owned());
+                    if whole.is_empty() && rest.is_empty() { String::new() } else { format!("{sign}{whole}.{rest}") }
+                };
+                proptest::prop_assert_eq!(bare(&text), bare(&shown));
+            }
+        }
     }
 }

@@ -213,7 +213,7 @@ trait Conn: ConnectionTrait {
     const IS_ACT: bool;
 }
 
-impl Conn for sea_orm::DatabaseConnection {
+impl Conn for guildhall_kernel::db::Conn {
     const IS_ACT: bool = false;
 }
 

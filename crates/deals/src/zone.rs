@@ -113,4 +113,27 @@ mod tests {
             assert_eq!((at(zone).day(moment).as_str(), at(zone).moment(moment).as_str()), (day, told));
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn fuzz_every_moment_is_within_its_day_in_every_zone(
+            seconds in -2_200_000_000_i64..32_000_000_000,
+            zone in proptest::sample::select(chrono_tz::TZ_VARIANTS.to_vec()),
+        ) {
+            let there = at(zone.name());
+            let moment = Timestamp::from_unix_seconds(seconds);
+            let day = there.day(moment);
+            let (begin, end) = (there.begin(&day), there.end(&day));
+            proptest::prop_assert!(begin <= moment && moment < end, "{} {} {} {}", day.as_str(), begin, moment, end);
+        }
+
+        #[test]
+        fn fuzz_a_day_is_one_of_the_calendar(text in "[0-9]{1,5}-[0-9]{1,2}-[0-9]{1,2}.?") {
+            if let Some(day) = Day::parse(&text) {
+                proptest::prop_assert_eq!(day.as_str(), &text);
+                let zone = at("Pacific/Apia");
+                proptest::prop_assert!(zone.begin(&day) <= zone.end(&day));
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 mod group_commit;
 mod migration;
+mod readers;
 
 use std::{
     future::Future,
@@ -19,7 +20,7 @@ use std::{
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
-    RuntimeErr, Statement, TransactionTrait,
+    ExecResult, QueryResult, RuntimeErr, Statement, TransactionTrait,
 };
 use sea_orm_migration::{MigrationTrait, MigratorTraitSelf, SchemaManager, seaql_migrations};
 use sqlx::{
@@ -31,8 +32,10 @@ use sqlx::{
 };
 use sqlx_core::transaction::TransactionManager;
 
+use async_trait::async_trait;
 use group_commit::{Connector, GroupCommit};
 pub use migration::SqlMigration;
+use readers::Readers;
 
 /// How long a statement may wait for a connection or a lock before the request is refused.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -55,9 +58,73 @@ pub struct Options {
 pub struct Db(Arc<Inner>);
 
 struct Inner {
-    reader: DatabaseConnection,
+    /// For snapshots, and for what reads the schema.
+    pool: DatabaseConnection,
+    reader: Conn,
+    /// For whoever asks who somebody is, where everything else is busy.
+    reserve: Conn,
     writer: Writer,
     statements: Arc<Statements>,
+}
+
+/// Where reads go that belong to no transaction: each statement to a connection that is free.
+#[derive(Clone)]
+pub struct Conn {
+    to: Target,
+    statements: Arc<Statements>,
+}
+
+#[derive(Clone)]
+enum Target {
+    Sqlite(Readers),
+    Postgres(DatabaseConnection),
+}
+
+#[async_trait]
+impl ConnectionTrait for Conn {
+    fn get_database_backend(&self) -> DbBackend {
+        match self.to {
+            Target::Sqlite(_) => DbBackend::Sqlite,
+            Target::Postgres(_) => DbBackend::Postgres,
+        }
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        match &self.to {
+            Target::Sqlite(readers) => {
+                self.statements.note(&statement);
+                readers.execute(&statement).await
+            }
+            Target::Postgres(pool) => pool.execute_raw(statement).await,
+        }
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        match &self.to {
+            Target::Sqlite(readers) => readers.execute_unprepared(sql).await,
+            Target::Postgres(pool) => pool.execute_unprepared(sql).await,
+        }
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        match &self.to {
+            Target::Sqlite(readers) => {
+                self.statements.note(&statement);
+                readers.query_one(&statement).await
+            }
+            Target::Postgres(pool) => pool.query_one_raw(statement).await,
+        }
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        match &self.to {
+            Target::Sqlite(readers) => {
+                self.statements.note(&statement);
+                readers.query_all(&statement).await
+            }
+            Target::Postgres(pool) => pool.query_all_raw(statement).await,
+        }
+    }
 }
 
 /// What has been run.
@@ -67,6 +134,20 @@ struct Statements {
     /// The statements themselves, while somebody wants to see them.
     #[cfg(feature = "testing")]
     kept: std::sync::Mutex<Option<Vec<Statement>>>,
+}
+
+impl Statements {
+    fn note(&self, statement: &Statement) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "testing")]
+        if let Ok(mut kept) = self.kept.lock()
+            && let Some(kept) = kept.as_mut()
+        {
+            kept.push(statement.clone());
+        }
+        #[cfg(not(feature = "testing"))]
+        let _ = statement;
+    }
 }
 
 enum Writer {
@@ -121,8 +202,10 @@ impl Db {
         let statements = Arc::<Statements>::default();
         let connections = options.connections;
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let reader = open(postgres_options(url, options)?, &statements).await?;
-            return Ok(Self(Arc::new(Inner { reader, writer: Writer::Postgres, statements })));
+            let pool = open(postgres_options(url, options)?, &statements).await?;
+            let reader = Conn { to: Target::Postgres(pool.clone()), statements: statements.clone() };
+            let (reserve, writer) = (reader.clone(), Writer::Postgres);
+            return Ok(Self(Arc::new(Inner { pool, reader, reserve, writer, statements })));
         }
         if !url.starts_with("sqlite:") {
             return Err(DbErr::Custom("the address must begin with sqlite:// or postgres://".to_owned()));
@@ -136,13 +219,34 @@ impl Db {
         // The writer first: it makes the tables and the log that the readers need.
         let connector = Connector { options: sqlite_options(url, 1, false)?, statements: statements.clone() };
         let writer = Writer::Sqlite(GroupCommit::open(connector, PATIENCE).await?);
-        let reader = open(sqlite_options(url, connections, true)?, &statements).await?;
-        Ok(Self(Arc::new(Inner { reader, writer, statements })))
+        let pool = open(sqlite_options(url, 2, true)?, &statements).await?;
+        let readers = |most| {
+            let connect = connect_options(SqliteConnectOptions::from_str(url).map_err(unusable)?, true);
+            let to = Target::Sqlite(Readers::new(connect, most, options.statement_limit, PATIENCE));
+            Ok::<_, DbErr>(Conn { to, statements: statements.clone() })
+        };
+        let (reader, reserve) = (readers(connections)?, readers(1)?);
+        Ok(Self(Arc::new(Inner { pool, reader, reserve, writer, statements })))
     }
 
     /// Where reads go that belong to no transaction.
-    pub fn conn(&self) -> &DatabaseConnection {
+    pub fn conn(&self) -> &Conn {
         &self.0.reader
+    }
+
+    /// Where the read goes by which it is found out who is asking: also while every other connection is busy with what
+    /// somebody has asked for.
+    pub fn identity_conn(&self) -> &Conn {
+        match &self.0.reader.to {
+            Target::Sqlite(readers) if !readers.has_free() => &self.0.reserve,
+            _ => &self.0.reader,
+        }
+    }
+
+    /// A transaction for reading, in which everything is as it was at its beginning. Limits on statements do not hold
+    /// in it.
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.0.pool.begin().await
     }
 
     /// Which of the two databases it is.
@@ -200,7 +304,7 @@ impl Db {
     {
         match &self.0.writer {
             Writer::Postgres => {
-                let tx = Arc::new(self.0.reader.begin().await?);
+                let tx = Arc::new(self.0.pool.begin().await?);
                 let outcome = act(Tx(tx.clone())).await;
                 if let Ok(tx) = Arc::try_unwrap(tx) {
                     tx.rollback().await?;
@@ -224,7 +328,7 @@ impl Db {
     {
         match &self.0.writer {
             Writer::Postgres => {
-                let tx = Arc::new(self.0.reader.begin().await?);
+                let tx = Arc::new(self.0.pool.begin().await?);
                 let value = act(Tx(tx.clone())).await?;
                 let kept = |_| DbErr::Custom("a transaction was kept beyond its act".to_owned());
                 Arc::try_unwrap(tx).map_err(kept)?.commit().await?;
@@ -277,7 +381,7 @@ impl Db {
         let migrator = Migrator(migrations);
         match &self.0.writer {
             Writer::Postgres => {
-                let tx = self.0.reader.begin().await?;
+                let tx = self.0.pool.begin().await?;
                 // Any number will do, as long as every process takes the same.
                 tx.execute_unprepared("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(4711042)").await?;
                 work(&migrator, &tx).await?;
@@ -296,7 +400,7 @@ impl Db {
     /// The known migrations and whether each has been applied, without changing anything. Those of a
     /// newer version that may have run meanwhile are passed over.
     pub async fn migration_status(&self, migrations: Migrations) -> Result<Vec<(String, bool)>, DbErr> {
-        let applied = if SchemaManager::new(self.conn()).has_table("seaql_migrations").await? {
+        let applied = if SchemaManager::new(&self.0.pool).has_table("seaql_migrations").await? {
             seaql_migrations::Entity::find().all(self.conn()).await?
         } else {
             Vec::new()
@@ -307,7 +411,7 @@ impl Db {
 
     /// Refuses a database that holds a migration which is not known: a newer version has made it.
     pub async fn check_version(&self, migrations: Migrations) -> Result<(), DbErr> {
-        if !SchemaManager::new(self.conn()).has_table("seaql_migrations").await? {
+        if !SchemaManager::new(&self.0.pool).has_table("seaql_migrations").await? {
             return Ok(());
         }
         let known = migrations();
@@ -328,7 +432,7 @@ impl Db {
         }
         let path = path.to_str().ok_or_else(|| DbErr::Custom("the path is not UTF-8".to_owned()))?;
         let copy = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO $1", [path.into()]);
-        self.0.reader.execute_raw(copy).await.map(|_| ())
+        self.0.pool.execute_raw(copy).await.map(|_| ())
     }
 
     /// Stores something, so that a database that can be read and not written is noticed. Nothing that is
@@ -350,7 +454,12 @@ impl Db {
     /// Waits for what is under way and closes every connection.
     pub async fn close(&self) -> Result<(), DbErr> {
         // The readers first: the writer, as the last one, then folds the log into the file.
-        self.0.reader.close_by_ref().await?;
+        for conn in [&self.0.reader, &self.0.reserve] {
+            if let Target::Sqlite(readers) = &conn.to {
+                readers.close().await;
+            }
+        }
+        self.0.pool.close_by_ref().await?;
         if let Writer::Sqlite(writer) = &self.0.writer {
             writer.close().await?;
         }
@@ -378,7 +487,7 @@ pub fn sqlite_file(url: &str) -> Option<PathBuf> {
 /// Makes the file of a new database, for its owner's eyes only: it holds secrets. SQLite gives the
 /// files that it puts beside it the same mode.
 fn private_file(url: &str) -> Result<(), DbErr> {
-    let options = SqliteConnectOptions::from_str(url).map_err(|error| DbErr::Custom(error.to_string()))?;
+    let options = SqliteConnectOptions::from_str(url).map_err(unusable)?;
     let mut file = std::fs::OpenOptions::new();
     file.write(true).create_new(true);
     #[cfg(unix)]
@@ -391,17 +500,7 @@ fn private_file(url: &str) -> Result<(), DbErr> {
 async fn open(options: ConnectOptions, statements: &Arc<Statements>) -> Result<DatabaseConnection, DbErr> {
     let mut connection = Database::connect(options).await?;
     let statements = statements.clone();
-    connection.set_metric_callback(move |run| {
-        statements.count.fetch_add(1, Ordering::Relaxed);
-        #[cfg(feature = "testing")]
-        if let Ok(mut kept) = statements.kept.lock()
-            && let Some(kept) = kept.as_mut()
-        {
-            kept.push(run.statement.clone());
-        }
-        #[cfg(not(feature = "testing"))]
-        let _ = run;
-    });
+    connection.set_metric_callback(move |run| statements.note(run.statement));
     Ok(connection)
 }
 
@@ -418,27 +517,13 @@ fn common_options(url: &str, connections: u32) -> ConnectOptions {
 }
 
 fn sqlite_options(url: &str, connections: u32, read_only: bool) -> Result<ConnectOptions, DbErr> {
-    SqliteConnectOptions::from_str(url).map_err(|error| DbErr::Custom(error.to_string()))?;
+    SqliteConnectOptions::from_str(url).map_err(unusable)?;
     let mut options = common_options(url, connections);
     options
-        .min_connections(1)
+        .min_connections(u32::from(!read_only))
         .idle_timeout(None)
         .max_lifetime(None)
-        .map_sqlx_sqlite_opts(move |sqlite| {
-            let sqlite = sqlite
-                .foreign_keys(true)
-                .busy_timeout(PATIENCE)
-                .pragma("cache_size", "-16000")
-                .pragma("temp_store", "MEMORY")
-                .statement_cache_capacity(256);
-            if read_only {
-                return sqlite.read_only(true).pragma("mmap_size", "268435456");
-            }
-            sqlite
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .pragma("journal_size_limit", "67108864")
-        })
+        .map_sqlx_sqlite_opts(move |sqlite| connect_options(sqlite, read_only))
         // One closure for all: SeaORM keeps only the last that it is given.
         .map_sqlx_sqlite_pool_opts(|pool| {
             pool.after_connect(|connection, _| {
@@ -452,6 +537,26 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool) -> Result<Connec
             .before_acquire(|connection, _| Box::pin(async move { Ok(is_idle(connection)) }))
         });
     Ok(options)
+}
+
+fn connect_options(sqlite: SqliteConnectOptions, read_only: bool) -> SqliteConnectOptions {
+    let sqlite = sqlite
+        .foreign_keys(true)
+        .busy_timeout(PATIENCE)
+        .pragma("cache_size", "-16000")
+        .pragma("temp_store", "MEMORY")
+        .statement_cache_capacity(256);
+    if read_only {
+        return sqlite.read_only(true).pragma("mmap_size", "268435456");
+    }
+    sqlite
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("journal_size_limit", "67108864")
+}
+
+fn unusable(error: sqlx::Error) -> DbErr {
+    DbErr::Custom(error.to_string())
 }
 
 /// Does sqlx count no transaction as open?
@@ -472,7 +577,7 @@ pub(crate) fn sqlite_code(error: &DbErr) -> Option<u32> {
 }
 
 fn postgres_options(url: &str, limits: &Options) -> Result<ConnectOptions, DbErr> {
-    PgConnectOptions::from_str(url).map_err(|error| DbErr::Custom(error.to_string()))?;
+    PgConnectOptions::from_str(url).map_err(unusable)?;
     let mut options = common_options(url, limits.connections);
     let limit = limits.statement_limit.map_or(0, |limit| limit.as_millis());
     // With a bound LIMIT the planner would otherwise plan every execution anew. A plan for any LIMIT looks

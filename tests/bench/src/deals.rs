@@ -49,7 +49,8 @@ pub async fn fill(url: &str, people: u32, deals: u32) -> anyhow::Result<()> {
     let variables = [("GUILDHALL__DATABASE__URL".to_owned(), url.to_owned())].into();
     let settings = Settings::load(&Sources { variables, ..Sources::default() }).map_err(anyhow::Error::msg)?;
     let services = Services::open(&settings, false).await?;
-    let owner = Caller::new(UserId(1), Roles::default());
+    // Those whom staff add are members at once.
+    let owner = Caller::new(UserId(1), Roles { staff: true, ..Roles::default() });
     let new = NewOrganization { name: "Acme".to_owned(), ..NewOrganization::default() };
     let org = services.deals.create_organization(&owner, new).await?.id;
     anyhow::ensure!(org == OrganizationId(1), "the database has organizations in it");

@@ -72,7 +72,7 @@ impl SqlAccounts {
         sql: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<Option<T>, DbErr> {
-        let conn = self.0.db.conn();
+        let conn = self.0.db.identity_conn();
         let query = Statement::from_sql_and_values(self.0.db.backend(), sql, values);
         T::find_by_statement(query).one(conn).await
     }

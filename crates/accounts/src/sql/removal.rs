@@ -3,7 +3,7 @@
 use guildhall_kernel::{Caller, UserId, audit};
 use sea_orm::{
     ActiveValue::Unchanged, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set, TransactionTrait,
+    QuerySelect, Set,
 };
 use serde_json::{Map, Value, json};
 
@@ -130,8 +130,7 @@ impl SqlAccounts {
 
     /// All that is kept about somebody, by whoever keeps it, without secrets.
     pub(super) async fn export(&self, id: UserId) -> Result<Value> {
-        // On one of the readers: it changes nothing.
-        let tx = self.0.db.conn().begin().await?;
+        let tx = self.0.db.snapshot().await?;
         let export = self.collect(&tx, id).await;
         tx.rollback().await?;
         export

@@ -238,7 +238,7 @@ fn sniff(text: &str) -> u8 {
     for byte in text.bytes().take(SNIFFED) {
         match byte {
             b'"' => quoted = !quoted,
-            b'\n' if !quoted => break,
+            b'\n' | b'\r' if !quoted => break,
             byte if !quoted => {
                 if let Some((_, count)) = counts.iter_mut().find(|(known, _)| *known == byte) {
                     *count += 1;
@@ -394,6 +394,73 @@ mod tests {
             [("a,b;c,d\n;;;;", b','), ("a;b;\"c,,,,,\"\n", b';'), ("a\tb\n", b'\t'), ("a\n", b','), ("", b',')]
         {
             assert_eq!(sniff(text), expected, "{text:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn fuzz_any_bytes_are_a_table_or_refused(
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..400),
+            marked in proptest::sample::select(vec![&b""[..], b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"sep=;\n"]),
+        ) {
+            let _ = read(&table([marked, &bytes].concat()));
+        }
+
+        #[test]
+        fn fuzz_no_cell_of_a_text_is_lost(text in "a,b,c\n[ab0, ;|\t\"\r\n='é\u{feff}-]{0,200}") {
+            if let Ok(sheet) = read(&NewImport { delimiter: Some(b','), ..table(text.clone()) }) {
+                let lines = text.split(['\n', '\r']).count() as u64;
+                for row in &sheet.rows {
+                    proptest::prop_assert!(row.line > 1 && row.line <= lines, "{} of {lines}", row.line);
+                }
+                // Whatever was typed is in a cell, or said to be beyond the last one.
+                let typed = |text: &str| text.chars().filter(|typed| typed.is_ascii_alphanumeric() || *typed == 'é').count();
+                let mut read: usize = sheet.headings.iter().map(|heading| typed(heading)).sum();
+                for row in &sheet.rows {
+                    if row.beyond.is_some() {
+                        return Ok(());
+                    }
+                    read += row.cells.iter().map(|cell| typed(cell.as_str())).sum::<usize>();
+                }
+                proptest::prop_assert_eq!(read, typed(&text));
+            }
+        }
+
+        #[test]
+        fn fuzz_what_a_program_has_written_is_read_as_it_was(
+            written in proptest::collection::vec(
+                proptest::collection::vec("[ab0, ;|\t\"\r\n='é-]{0,6}", 3),
+                1..6,
+            ),
+            delimiter in proptest::sample::select(b",;\t|".to_vec()),
+            end in proptest::sample::select(vec![csv::Terminator::CRLF, csv::Terminator::Any(b'\n'), csv::Terminator::Any(b'\r')]),
+            style in proptest::sample::select(vec![csv::QuoteStyle::Necessary, csv::QuoteStyle::Always]),
+        ) {
+            let mut writer = csv::WriterBuilder::new();
+            let mut writer = writer.delimiter(delimiter).terminator(end).quote_style(style).from_writer(Vec::new());
+            writer.write_record(["one", "two", "three"]).unwrap();
+            for row in &written {
+                writer.write_record(row.iter().map(|cell| safe(cell))).unwrap();
+            }
+            let new = NewImport { delimiter: Some(delimiter), ..table(writer.into_inner().unwrap()) };
+            let blank = |cell: &String| cell.trim().is_empty();
+            let expected: Vec<Vec<String>> = written
+                .into_iter()
+                .filter(|row| !row.iter().all(|cell| safe(cell).trim().is_empty()))
+                .map(|mut row| {
+                    while row.last().is_some_and(blank) {
+                        row.pop();
+                    }
+                    row
+                })
+                .collect();
+            let back: Vec<Vec<String>> = match read(&new) {
+                Ok(sheet) => {
+                    sheet.rows.iter().map(|row| row.cells.iter().map(|cell| cell.as_str().to_owned()).collect()).collect()
+                }
+                Err(_) => Vec::new(),
+            };
+            proptest::prop_assert_eq!(back, expected);
         }
     }
 }

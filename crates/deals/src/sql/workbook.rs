@@ -60,6 +60,13 @@ struct XmlMeter {
     /// The numbers that stand in quotes, the largest of each tag: some are taken for sizes.
     number: u64,
     largest: u64,
+    /// What the tag is called, without its prefix.
+    name: String,
+    /// The last byte of an attribute's name.
+    last: u8,
+    /// How many letters and digits the name of a cell has so far.
+    letters: usize,
+    digits: usize,
 }
 
 #[derive(Default, PartialEq, Eq)]
@@ -68,6 +75,7 @@ enum XmlPlace {
     Text,
     /// Behind a `<`.
     Opened,
+    Name,
     Tag,
     /// In an attribute's value, which ends with this.
     Quoted(u8),
@@ -88,27 +96,58 @@ impl XmlMeter {
             (XmlPlace::Opened, b'/') => XmlPlace::Tag,
             (XmlPlace::Opened, _) => {
                 self.elements += 1;
-                XmlPlace::Tag
+                self.name.clear();
+                self.name.push(char::from(byte));
+                XmlPlace::Name
             }
-            (XmlPlace::Tag | XmlPlace::Declaration, b'>') => {
+            (XmlPlace::Name | XmlPlace::Tag | XmlPlace::Declaration, b'>') => {
                 self.run = 0;
                 XmlPlace::Text
             }
+            (XmlPlace::Name, b' ' | b'\t' | b'\r' | b'\n' | b'/') => XmlPlace::Tag,
+            (XmlPlace::Name, b':') => {
+                self.name.clear();
+                XmlPlace::Name
+            }
+            (XmlPlace::Name, _) => {
+                self.name.push(char::from(byte));
+                return self.run <= LONGEST_TAG;
+            }
             (XmlPlace::Tag, quote @ (b'"' | b'\'')) => {
-                self.number = 0;
+                (self.number, self.letters, self.digits) = (0, 0, 0);
                 XmlPlace::Quoted(quote)
+            }
+            (XmlPlace::Tag, b'=' | b' ' | b'\t' | b'\r' | b'\n') => return self.run <= LONGEST_TAG,
+            (XmlPlace::Tag, _) => {
+                self.last = byte;
+                return self.run <= LONGEST_TAG;
             }
             (XmlPlace::Quoted(quote), _) if byte == *quote => {
                 self.largest = self.largest.max(self.number);
                 XmlPlace::Tag
             }
-            (XmlPlace::Quoted(_), b'0'..=b'9') => {
-                self.number = self.number.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
-                return self.run <= LONGEST_TAG;
+            (XmlPlace::Quoted(_), _) => {
+                if byte.is_ascii_digit() {
+                    self.number = self.number.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
+                }
+                return self.run <= LONGEST_TAG && self.is_cell_within_a_sheet(byte);
             }
             _ => return self.run <= LONGEST_TAG,
         };
         true
+    }
+
+    /// No cell is called what is larger than any sheet: the reader would take it for another.
+    fn is_cell_within_a_sheet(&mut self, byte: u8) -> bool {
+        // `r` and `ref`, which nothing else in these ends like.
+        let names_cells = matches!(self.name.as_str(), "row" | "c" | "dimension" | "mergeCell" | "f")
+            && matches!(self.last, b'r' | b'f');
+        match byte {
+            b'0'..=b'9' => self.digits += 1,
+            b':' => (self.letters, self.digits) = (0, 0),
+            _ => self.letters += 1,
+        }
+        !names_cells || (self.letters <= 3 && self.digits <= 7)
     }
 }
 
@@ -150,7 +189,7 @@ fn weigh(bytes: &[u8], most: u64) -> Result<()> {
         let limit = match name.trim_start_matches('/') {
             SHARED_STRINGS => STRINGS,
             name if name.starts_with("xl/worksheets/") && ending == Some("xml") => SHEET,
-            _ if is_xml => OTHER,
+            _ if is_xml || ending == Some("bin") => OTHER,
             // Pictures and the like, which are not read.
             _ => SHEET,
         };
@@ -170,28 +209,40 @@ fn weigh(bytes: &[u8], most: u64) -> Result<()> {
     check_place(&mut archive)
 }
 
-/// Refuses a package whose workbook is not where programs put it: the parts that are read with it lie beside it.
+/// Refuses a package whose parts are not where programs put them, for what is elsewhere was not looked at: the workbook,
+/// and with it what is read beside it; its sheets, which are XML by their names.
 fn check_place<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<()> {
     let elsewhere = || unreadable("It is no workbook: its parts are not where they belong.");
-    let mut text = String::new();
-    let mut file = archive.by_name("_rels/.rels").map_err(|_| elsewhere())?;
-    file.read_to_string(&mut text).map_err(wrong)?;
-    let mut reader = Reader::from_str(&text);
-    loop {
-        match reader.read_event().map_err(wrong)? {
-            Event::Start(tag) | Event::Empty(tag) if tag.local_name().as_ref() == "Relationship" => {
-                let value =
-                    |name: &str| tag.try_get_attribute(name).ok().flatten().map(|value| value.value.into_owned());
-                let is_document = value("Type").is_some_and(|kind| kind.ends_with("/relationships/officeDocument"));
-                let target = value("Target").unwrap_or_default();
-                if is_document && target.strip_prefix('/').unwrap_or(&target) != WORKBOOK {
-                    return Err(elsewhere());
+    for name in ["_rels/.rels", "xl/_rels/workbook.xml.rels"] {
+        let mut text = String::new();
+        let mut file = archive.by_name(name).map_err(|_| elsewhere())?;
+        file.read_to_string(&mut text).map_err(wrong)?;
+        let mut reader = Reader::from_str(&text);
+        loop {
+            match reader.read_event().map_err(wrong)? {
+                Event::Start(tag) | Event::Empty(tag) if tag.local_name().as_ref() == "Relationship" => {
+                    let value =
+                        |name: &str| tag.try_get_attribute(name).ok().flatten().map(|value| value.value.into_owned());
+                    let target = value("Target").unwrap_or_default();
+                    let is_in_place = if name == "_rels/.rels" {
+                        let is_document =
+                            value("Type").is_some_and(|kind| kind.ends_with("/relationships/officeDocument"));
+                        !is_document || target.strip_prefix('/').unwrap_or(&target) == WORKBOOK
+                    } else {
+                        let is_read = value("TargetMode").is_none_or(|mode| mode != "External");
+                        let target = target.to_ascii_lowercase();
+                        !is_read || target.ends_with(".xml") || target.ends_with(".bin")
+                    };
+                    if !is_in_place {
+                        return Err(elsewhere());
+                    }
                 }
+                Event::Eof => break,
+                _ => {}
             }
-            Event::Eof => return Ok(()),
-            _ => {}
         }
     }
+    Ok(())
 }
 
 /// A number as Excel shows it: with fifteen digits, of which the last ones of its binary form are none.
@@ -430,7 +481,15 @@ mod tests {
             ("a long tag", "xl/worksheets/sheet1.xml", format!("<c r=\"{}\"/>", "<".repeat(100_000))),
             ("a long text", "xl/worksheets/sheet1.xml", format!("<v>{}</v>", "x".repeat(2 << 20))),
             ("a comment", "xl/worksheets/sheet1.xml", "<worksheet><!-- x --></worksheet>".into()),
+            ("a cell of no sheet", "xl/worksheets/sheet1.xml", "<row r=\"4294967297\">".into()),
+            ("a column of no sheet", "xl/worksheets/sheet1.xml", "<x:c s = '1' r = 'A1:ZZZZ1'>".into()),
             ("a workbook elsewhere", "_rels/.rels", elsewhere.into()),
+            (
+                "a sheet by a name of which nothing is looked at",
+                "xl/_rels/workbook.xml.rels",
+                "<Relationships><Relationship Id=\"r1\" Type=\"http://x/worksheet\" Target=\"media/a.png\"/></Relationships>"
+                    .into(),
+            ),
         ] {
             let packed = package(&[(name, &text)]);
             assert!(read(&packed).is_err(), "{what}");
@@ -504,10 +563,107 @@ mod tests {
         let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
         archive.start_file("xl/media/picture.png", SimpleFileOptions::default()).unwrap();
         archive.write_all(&vec![0; 1 << 20]).unwrap();
-        archive.start_file("_rels/.rels", SimpleFileOptions::default()).unwrap();
+        for name in ["_rels/.rels", "xl/_rels/workbook.xml.rels"] {
+            archive.start_file(name, SimpleFileOptions::default()).unwrap();
+        }
         let packed: Bytes = archive.finish().unwrap().into_inner().into();
         assert!(packed.len() < 1 << 16);
         assert!(weigh(&packed, (1 << 20) - 1).is_err() && weigh(&packed, 1 << 20).is_ok());
         assert!(read(&Bytes::from_static(b"PK\x03\x04 and nothing")).is_err());
+    }
+
+    /// What the parts of a workbook are pieced together of.
+    const PIECES: [&str; 34] = [
+        "<worksheet>",
+        "</worksheet>",
+        "<sheetData>",
+        "</sheetData>",
+        "<row>",
+        "<row r=\"2\">",
+        "<row r=\"1048576\">",
+        "<row r=\"99999999999\">",
+        "</row>",
+        "<c>",
+        "<c r=\"A1\">",
+        "<c r=\"XFD1048576\" t=\"s\">",
+        "<c r=\"A0\" t=\"n\">",
+        "<c r=\"\" t=\"e\" s=\"1\">",
+        "<c r=\"ZZZZZZ99999999999\" t=\"str\">",
+        "<c r=\"B2\" t=\"d\" s=\"0\">",
+        "<c r=\"C3\" t=\"b\">",
+        "</c>",
+        "<v>",
+        "</v>",
+        "<v>1</v>",
+        "<v>-1</v>",
+        "<v>1e308</v>",
+        "<v>NaN</v>",
+        "<v>99999999999999999999</v>",
+        "<f>1+1</f>",
+        "<is><t>a</t></is>",
+        "<si><t>a</t></si>",
+        "<dimension ref=\"A1:XFD1048576\"/>",
+        "<mergeCell ref=\"A1:B\"/>",
+        "<cellXfs><xf numFmtId=\"14\"/></cellXfs>",
+        "&amp;",
+        "&nope;",
+        "2024-13-45",
+    ];
+
+    fn pieces(most: usize) -> impl proptest::strategy::Strategy<Value = String> {
+        let pieces = proptest::collection::vec(proptest::sample::select(PIECES.to_vec()), 0..most);
+        proptest::strategy::Strategy::prop_map(pieces, |pieces| pieces.concat())
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn fuzz_any_parts_are_a_workbook_or_refused(sheet in pieces(40), strings in pieces(10), styles in pieces(10)) {
+            let framed = format!("<worksheet><sheetData>{sheet}</sheetData></worksheet>");
+            for sheet in [sheet, framed] {
+                let _ = read(&package(&[
+                    ("xl/worksheets/sheet1.xml", &sheet),
+                    ("xl/sharedStrings.xml", &format!("<sst>{strings}</sst>")),
+                    ("xl/styles.xml", &format!("<styleSheet>{styles}</styleSheet>")),
+                ]));
+            }
+        }
+
+        #[test]
+        fn fuzz_any_damage_leaves_a_workbook_or_a_refusal(
+            damage in proptest::collection::vec((proptest::num::usize::ANY, proptest::num::u8::ANY), 1..6),
+            cut in proptest::num::usize::ANY,
+        ) {
+            let mut bytes = package(&[]).to_vec();
+            for (at, byte) in damage {
+                let at = at % bytes.len();
+                bytes[at] = byte;
+            }
+            let _ = read(&bytes.clone().into());
+            bytes.truncate(cut % bytes.len());
+            let _ = read(&bytes.into());
+        }
+
+        #[test]
+        fn fuzz_what_a_spreadsheet_has_stored_is_read_as_it_was(
+            rows in proptest::collection::vec(("[a-z0-9=+,.' é<&>]{0,12}", -99_999_999_999_i64..99_999_999_999, 0_u32..4), 1..8)
+        ) {
+            let mut book = Workbook::new();
+            let sheet = book.add_worksheet();
+            sheet.write_string(0, 0, "name").unwrap();
+            sheet.write_string(0, 1, "value").unwrap();
+            let mut expected = Vec::new();
+            for (line, (text, units, places)) in (1_u32..).zip(&rows) {
+                if !text.is_empty() {
+                    sheet.write_string(line, 0, text).unwrap();
+                }
+                // The nearest number that a spreadsheet can hold.
+                let typed = crate::money::write_fixed_point(*units, *places as usize);
+                sheet.write_number(line, 1, typed.parse::<f64>().unwrap()).unwrap();
+                expected.push(vec![Cell::Text(text.clone()), Cell::Number(typed)]);
+            }
+            let sheet = read(&book.save_to_buffer().unwrap().into()).unwrap();
+            let read: Vec<Vec<Cell>> = sheet.rows.into_iter().map(|row| row.cells).collect();
+            proptest::prop_assert_eq!(read, expected);
+        }
     }
 }

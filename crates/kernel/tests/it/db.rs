@@ -352,16 +352,65 @@ async fn add_one(db: &Db, name: &'static str) {
     db.write(|tx| async move { add(tx.conn(), name, None).await }).await.unwrap();
 }
 
+/// The same database, with one connection for reading and a statement limit in milliseconds.
+async fn limited(db: &TestDb, limit: Option<u64>) -> Db {
+    let options = guildhall_kernel::db::Options { connections: 1, statement_limit: limit.map(Duration::from_millis) };
+    Db::connect_with(db.url(), &options).await.unwrap()
+}
+
+/// Minutes of work that yields one row at its end.
+fn slow(db: &Db) -> Statement {
+    let sql = match db.backend() {
+        DbBackend::Postgres => "SELECT 1 FROM pg_sleep(600)",
+        _ => {
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000000000) \
+             SELECT count(*) FROM n"
+        }
+    };
+    Statement::from_string(db.backend(), sql)
+}
+
 #[tokio::test]
-async fn fault_3_postgres_ends_a_statement_that_runs_too_long() {
+async fn fault_3_a_statement_that_runs_too_long_is_ended() {
     let db = TestDb::new(migrations).await;
-    if db.backend() != DbBackend::Postgres {
+    let limited = limited(&db, Some(200)).await;
+    for _ in 0..3 {
+        let error = limited.conn().query_one_raw(slow(&limited)).await.unwrap_err();
+        assert_eq!(guildhall_kernel::Error::from(error).kind(), guildhall_kernel::Kind::Unavailable);
+        assert_eq!(count(&limited).await, 0, "the connection is good for the next");
+    }
+}
+
+#[tokio::test]
+async fn fault_3_a_read_that_nobody_waits_for_is_ended() {
+    let db = TestDb::new(migrations).await;
+    if db.backend() != DbBackend::Sqlite {
+        // PostgreSQL runs it on, until the statement limit; its pool drops the connection.
         return;
     }
-    let options = guildhall_kernel::db::Options { connections: 1, statement_limit: Some(Duration::from_millis(200)) };
-    let limited = Db::connect_with(db.url(), &options).await.unwrap();
-    let slow = Statement::from_string(DbBackend::Postgres, "SELECT pg_sleep(20)");
-    let error = limited.conn().query_one_raw(slow).await.unwrap_err();
-    assert_eq!(guildhall_kernel::Error::from(error).kind(), guildhall_kernel::Kind::Unavailable);
-    assert_eq!(count(&limited).await, 0, "the connection is good for the next");
+    let limited = limited(&db, None).await;
+    for _ in 0..3 {
+        let read = limited.conn().query_one_raw(slow(&limited));
+        assert!(tokio::time::timeout(Duration::from_millis(50), read).await.is_err());
+        // The only connection; whoever waits for it would be refused after five seconds.
+        assert_eq!(count(&limited).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn fault_3_who_is_asking_is_found_out_while_every_connection_is_busy() {
+    let db = TestDb::new(migrations).await;
+    if db.backend() != DbBackend::Sqlite {
+        return;
+    }
+    let limited = limited(&db, None).await;
+    let busy = limited.conn().query_one_raw(slow(&limited));
+    let asking = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Entity::find().count(limited.identity_conn()).await.unwrap()
+    };
+    tokio::select! {
+        _ = busy => panic!("it takes minutes"),
+        count = asking => assert_eq!(count, 0),
+    }
 }

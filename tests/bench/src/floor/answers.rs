@@ -147,6 +147,7 @@ pub(super) struct Group {
     banner_url: Option<String>,
     banner_urls: Option<String>,
     creator: Option<Person>,
+    owner: Option<Person>,
     member_count: i64,
     post_count: i64,
     max_members: Option<i64>,
@@ -166,6 +167,7 @@ pub(super) struct Group {
 pub(super) struct Belongings {
     pub(super) people: HashMap<i64, Person>,
     pub(super) moderators: HashMap<i64, Vec<i64>>,
+    pub(super) owners: HashMap<i64, i64>,
     pub(super) courses: HashMap<i64, Vec<i64>>,
 }
 
@@ -193,6 +195,7 @@ impl Group {
             is_listed: row.get(6)?,
             is_corporate_group: row.get(7)?,
             creator: creator.and_then(|id| belongings.people.get(&id).cloned()),
+            owner: belongings.owners.get(&id).and_then(|id| belongings.people.get(id).cloned()),
             max_members: row.get(9)?,
             posting: row.get(10)?,
             approves_posts: row.get(11)?,

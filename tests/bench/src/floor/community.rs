@@ -70,13 +70,18 @@ async fn show_groups(link: &mut Link<'_>, rows: &[Row], caller: i64, url: &Publi
     let sql = format!("{MODERATORS}({})", marks(1, ids.len()));
     for row in link.all(AssertSqlSafe(sql), &ids).await? {
         belongings.moderators.entry(row.get(1)?).or_default().push(row.get(2)?);
+        if row.get::<String>(3)? == "owner" {
+            belongings.owners.insert(row.get(1)?, row.get(2)?);
+        }
     }
     let sql = format!("{COURSES}({}) ORDER BY position", marks(3, ids.len()));
     let args: Vec<_> = [Arg::Int(caller), YES].into_iter().chain(ids).collect();
     for row in link.all(AssertSqlSafe(sql), &args).await? {
         belongings.courses.entry(row.get(0)?).or_default().push(row.get(1)?);
     }
-    belongings.people = people(link, named_in(rows, answers::GROUP_CREATOR)?).await?;
+    let mut named = named_in(rows, answers::GROUP_CREATOR)?;
+    named.extend(belongings.owners.values());
+    belongings.people = people(link, named).await?;
     let groups = rows.iter().map(|row| Group::read(row, &mut belongings, url));
     Ok(groups.collect::<sqlx::Result<_>>()?)
 }
@@ -125,7 +130,8 @@ pub(super) async fn create_group(
     let row = rows.first().context("a group is one row")?;
     let people = people(&mut floor.store.read().await?.link(), HashSet::from([creator])).await?;
     let moderators = HashMap::from([(row.get(0)?, vec![creator])]);
-    let mut belongings = Belongings { people, moderators, ..Belongings::default() };
+    let owners = HashMap::from([(row.get(0)?, creator)]);
+    let mut belongings = Belongings { people, moderators, owners, ..Belongings::default() };
     let group = Group::read(row, &mut belongings, &floor.url)?;
     Ok((StatusCode::CREATED, [etag(row.get(answers::GROUP_VERSION)?)], Json(group)).into_response())
 }
