@@ -5,7 +5,7 @@ CARGO := cargo
 ALL := --workspace --all-features --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-sqlite test-postgres test-s3 soak bench fmt lint docs deny check
+.PHONY: help run test test-sqlite test-postgres test-s3 soak bench fmt lint docs openapi deny check
 
 help: ## List the chores
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -57,7 +57,12 @@ lint: ## Check formatting, and clippy with warnings as errors
 docs: ## Build the documentation of the crates, with warnings as errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(ALL) --no-deps
 
+openapi: ## Check the API's description, where openapi-spec-validator (from PyPI) is installed
+	@if command -v openapi-spec-validator >/dev/null; then \
+		$(CARGO) run --quiet --locked --bin guildhall -- openapi | openapi-spec-validator -; \
+	else echo "NOT COVERED: the API's description, for openapi-spec-validator (from PyPI) is not installed."; fi
+
 deny: ## Check advisories, licences and duplicates, where cargo-deny is installed
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: skipped"; fi
 
-check: lint docs test deny ## Everything that CI checks
+check: lint docs test openapi deny ## Everything that CI checks

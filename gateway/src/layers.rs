@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use guildhall_kernel::{Error, Kind, Problem, PublicUrl, TrustedProxies, conditional, file::FORM_BYTES};
+use tokio::sync::Semaphore;
 use tower::ServiceExt;
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -24,7 +25,10 @@ use tower_http::{
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::{Settings, metrics};
+use crate::{
+    Settings, metrics,
+    turns::{Turns, take_turn},
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What a page that is none may load: nothing.
@@ -43,11 +47,13 @@ pub fn wrap(routes: Router, settings: &Settings, url: &PublicUrl) -> Router {
     // Whatever takes a form with a file sees to its own limit. Beyond that by one byte, so that its refusal, which
     // knows what is too large, comes first.
     let largest = settings.limits.upload_bytes.saturating_add(FORM_BYTES + 1).max(settings.limits.body_bytes);
+    let at_once = if settings.limits.enabled { settings.limits.requests_at_once } else { Semaphore::MAX_PERMITS >> 8 };
     both_spellings(routes)
         .layer(from_fn(limit_query))
         .layer(from_fn(conditional))
         .layer(DefaultBodyLimit::max(settings.limits.body_bytes))
         .layer(RequestBodyLimitLayer::new(largest))
+        .layer(from_fn_with_state(Turns::new(at_once), take_turn))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, patience))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(panicked))

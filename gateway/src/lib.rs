@@ -13,6 +13,7 @@ mod logging;
 mod metrics;
 mod server;
 mod settings;
+mod turns;
 mod wiring;
 
 pub use document::document;

@@ -86,6 +86,8 @@ pub struct Limits {
     pub free_disk_percent: u8,
     /// How many requests that change something one person may send in a minute.
     pub writes_per_minute: u32,
+    /// How many requests of one client are answered at a time; others of its wait.
+    pub requests_at_once: usize,
     /// Connections at most.
     pub connections: usize,
     /// Connections at most from one network.
@@ -244,6 +246,7 @@ impl Settings {
             ("limits.body_bytes", self.limits.body_bytes),
             ("limits.upload_bytes", self.limits.upload_bytes),
             ("limits.writes_per_minute", self.limits.writes_per_minute as usize),
+            ("limits.requests_at_once", self.limits.requests_at_once),
             ("limits.connections", self.limits.connections),
             ("limits.connections_per_network", self.limits.connections_per_network),
             ("limits.idle_seconds", self.limits.idle_seconds as usize),

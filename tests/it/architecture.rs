@@ -115,6 +115,20 @@ fn every_crate_keeps_the_workspaces_lints_and_has_a_readme() {
     }
 }
 
+/// Examples of all crates are built into one folder.
+#[test]
+fn fault_t14_no_two_examples_have_one_name() {
+    let mut names = std::collections::BTreeSet::new();
+    for (_, (folder, _)) in manifests() {
+        let Ok(examples) = fs::read_dir(folder.join("examples")) else { continue };
+        for example in examples {
+            let name = example.unwrap().file_name();
+            assert!(names.insert(name.clone()), "{}", name.display());
+        }
+    }
+    assert!(names.len() >= 3);
+}
+
 #[test]
 fn a_route_cannot_be_mounted_without_its_description() {
     for (name, (folder, _)) in manifests() {

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -24,34 +24,49 @@ use zip::{ZipWriter, write::SimpleFileOptions};
 
 use crate::installation::{Installation, Person};
 
-/// For how long each attack, and the calm before it, is watched.
-const WATCHED: Duration = Duration::from_secs(8);
+/// For how long each attack, and a client before it that asks as often for something harmless, is watched.
+const WATCHED: Duration = Duration::from_secs(6);
 /// How many requests an attacker has under way.
-const ATTACKERS: usize = 16;
+const AT_ONCE: usize = 16;
+/// How many people attack, one after the other.
+const ATTACKERS: usize = 7;
 /// From where the attacker calls, which is another network.
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 66));
 /// What nobody notices, however calm it was before: the attacker and all others are on this machine as well.
-const UNNOTICED: Duration = Duration::from_millis(50);
+const UNNOTICED: Duration = Duration::from_millis(75);
 /// How much memory the server may take, in KiB.
 const MOST_MEMORY: u64 = 700 << 10;
 
 struct Scene {
     at: Installation,
-    attacker: Person,
+    /// One for each attack, so that none has used up what the next may take.
+    attackers: Vec<Attacker>,
+    attack: AtomicUsize,
     others: Vec<Person>,
     elsewhere: Client,
     count: AtomicU64,
 }
 
+struct Attacker {
+    person: Person,
+    /// The path of a deal.
+    deal: String,
+}
+
 impl Scene {
+    /// Whoever attacks at this time.
+    fn attacker(&self) -> &Person {
+        &self.attackers[self.attack.load(Ordering::SeqCst)].person
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.elsewhere.request(method, self.at.url(path)).header("authorization", &self.attacker.token)
+        self.elsewhere.request(method, self.at.url(path)).header("authorization", &self.attacker().token)
     }
 
     fn import(&self, name: &str, bytes: &'static [u8]) -> RequestBuilder {
         let file = Part::bytes(bytes).file_name(name.to_owned());
         let form = Form::new().text("kind", "clients").text("dry_run", "true").part("file", file);
-        self.request(Method::POST, &format!("{}imports/", self.attacker.org)).multipart(form)
+        self.request(Method::POST, &format!("{}imports/", self.attacker().org)).multipart(form)
     }
 
     fn next(&self) -> u64 {
@@ -91,7 +106,8 @@ fn workbook(rows: usize) -> &'static [u8] {
     leak(archive.finish().unwrap().into_inner())
 }
 
-type Attack = (&'static str, Box<dyn Fn(&Scene) -> RequestBuilder + Send + Sync>);
+type AttackRequest = Box<dyn Fn(&Scene) -> RequestBuilder + Send + Sync>;
+type Attack = (&'static str, AttackRequest);
 
 /// One request of each of the ways.
 fn attacks() -> Vec<Attack> {
@@ -99,10 +115,17 @@ fn attacks() -> Vec<Attack> {
     let commas = leak(format!("name\n{}", format!("{}\n", ",".repeat(990)).repeat(10_000)).into_bytes());
     let rows = leak(format!("name,notes\n{}", "somebody,something\n".repeat(99_999)).into_bytes());
     let words: String = (0..60).map(|n| format!("{}{} ", char::from(b'a' + n % 26), n % 10)).collect();
-    let filters: String = (0..50).map(|n| format!("&id__gt={n}")).collect();
-    let many: String = ["value__gte", "value__lt", "created_at__gt", "created_at__lt", "title__icontains", "number"]
+    // Every filter that there is, each as long as it may be.
+    let ids = (1..=100).map(|id| (id * 150).to_string()).collect::<Vec<_>>().join(",");
+    let filters: String = ["id", "created_at", "updated_at"]
         .iter()
-        .flat_map(|name| (0..8).map(move |n| format!("&{name}={n}")))
+        .flat_map(|field| {
+            let (low, high) =
+                if *field == "id" { ("0", "999999") } else { ("2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z") };
+            [("gte", low), ("gt", low), ("lte", high), ("lt", high), ("isnull", "false")]
+                .map(|(operator, value)| format!("&{field}__{operator}={value}"))
+        })
+        .chain([format!("&id__in={ids}"), "&search=client+1".to_owned()])
         .collect();
     let large = leak(vec![0x55; 9 << 20]);
     vec![
@@ -111,33 +134,32 @@ fn attacks() -> Vec<Attack> {
         ("tables of many rows", Box::new(move |scene| scene.import("a.csv", rows))),
         (
             "searches for many words",
-            Box::new(move |scene| scene.request(Method::GET, "/api/community/search/").query(&[("q", words.trim())])),
+            Box::new(move |scene| {
+                scene.request(Method::GET, &format!("/api/community/search/?q={}", words.trim().replace(' ', "+")))
+            }),
         ),
         (
             "searches for what is everywhere",
-            Box::new(|scene| {
-                scene.request(Method::GET, &format!("{}search/", scene.attacker.org)).query(&[("q", "cl")])
-            }),
+            Box::new(|scene| scene.request(Method::GET, &format!("{}search/?q=cl", scene.attacker().org))),
         ),
         (
             "lists with many filters",
             Box::new(move |scene| {
-                let list = if scene.next().is_multiple_of(2) { &filters } else { &many };
-                scene.request(Method::GET, &format!("{}clients/?ordering=name{list}", scene.attacker.org))
+                scene.request(Method::GET, &format!("{}clients/?ordering=name{filters}", scene.attacker().org))
             }),
         ),
         (
             "counted lists, far down",
             Box::new(|scene| {
                 let query = "?page=40&page_size=100&search=client&ordering=-name&count=exact";
-                scene.request(Method::GET, &format!("{}clients/{query}", scene.attacker.org))
+                scene.request(Method::GET, &format!("{}clients/{query}", scene.attacker().org))
             }),
         ),
         (
             "exports of everything",
             Box::new(|scene| {
                 let ending = ["csv", "xlsx"][usize::from(scene.next().is_multiple_of(2))];
-                scene.request(Method::GET, &format!("{}exports/clients.{ending}", scene.attacker.org))
+                scene.request(Method::GET, &format!("{}exports/clients.{ending}", scene.attacker().org))
             }),
         ),
         (
@@ -168,21 +190,26 @@ fn attacks() -> Vec<Attack> {
             "uploads",
             Box::new(move |scene| {
                 let form = Form::new().part("file", Part::bytes(large).file_name("a.bin"));
-                scene.request(Method::POST, &format!("{}deals/1/files/", scene.attacker.org)).multipart(form)
+                scene
+                    .request(
+                        Method::POST,
+                        &format!("{}files/", scene.attackers[scene.attack.load(Ordering::SeqCst)].deal),
+                    )
+                    .multipart(form)
             }),
         ),
         (
             "writes",
             Box::new(|scene| {
                 let new = json!({"name": format!("client {}", scene.next()), "notes": "x".repeat(9000)});
-                scene.request(Method::POST, &format!("{}clients/", scene.attacker.org)).json(&new)
+                scene.request(Method::POST, &format!("{}clients/", scene.attacker().org)).json(&new)
             }),
         ),
         (
             "bodies of very deep and wide JSON",
             Box::new(|scene| {
                 let body = format!("{{\"name\": {}", "[".repeat(1_000_000));
-                let request = scene.request(Method::POST, &format!("{}clients/", scene.attacker.org));
+                let request = scene.request(Method::POST, &format!("{}clients/", scene.attacker().org));
                 request.header("content-type", "application/json").body(body)
             }),
         ),
@@ -231,6 +258,44 @@ async fn watch(scene: &Arc<Scene>) -> Duration {
     took[took.len() * 99 / 100]
 }
 
+/// How long the slowest of a hundred answers takes while one client asks for something as often as it can, and how its own
+/// requests were answered, by the class of the status.
+async fn while_asked(scene: &Arc<Scene>, attack: AttackRequest) -> (Duration, [u64; 6]) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let attack = Arc::new(attack);
+    let attackers: Vec<JoinHandle<[u64; 6]>> = (0..AT_ONCE)
+        .map(|_| {
+            let (scene, attack, stop) = (scene.clone(), attack.clone(), stop.clone());
+            tokio::spawn(async move {
+                let mut answers = [0; 6];
+                while !stop.load(Ordering::SeqCst) {
+                    let class = match attack(&scene).send().await {
+                        Ok(answer) => {
+                            let class = usize::from(answer.status().as_u16() / 100);
+                            let _ = answer.bytes().await;
+                            class
+                        }
+                        Err(_) => 0,
+                    };
+                    answers[class.min(5)] += 1;
+                    // What is refused at once is asked again no faster than a client can over a network.
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                answers
+            })
+        })
+        .collect();
+    let slowest = watch(scene).await;
+    stop.store(true, Ordering::SeqCst);
+    let mut answers = [0; 6];
+    for attacker in attackers {
+        for (sum, more) in answers.iter_mut().zip(attacker.await.unwrap()) {
+            *sum += more;
+        }
+    }
+    (slowest, answers)
+}
+
 /// How much memory the server has taken at most since it was asked last, in KiB.
 fn memory(server: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{server}/status")).unwrap();
@@ -249,13 +314,22 @@ async fn one_client_that_does_its_worst_slows_nobody_down_much() {
         ("GUILDHALL__ACCOUNTS__HASH__PASSES", "2"),
     ]);
     let mut server = at.serve().await;
-    let attacker = at.newcomer("mallory").await;
+    let mut attackers = Vec::new();
+    for number in 0..ATTACKERS {
+        attackers.push(furnished(&at, at.newcomer(&format!("mallory{number}")).await).await);
+    }
     let others = vec![at.newcomer("ben").await, at.newcomer("cleo").await, at.newcomer("dora").await];
     let elsewhere =
         Client::builder().local_address(ELSEWHERE).timeout(Duration::from_secs(60)).pool_max_idle_per_host(0);
-    let scene = Scene { at, attacker, others, elsewhere: elsewhere.build().unwrap(), count: AtomicU64::new(0) };
+    let scene = Scene {
+        at,
+        attackers,
+        attack: AtomicUsize::new(0),
+        others,
+        elsewhere: elsewhere.build().unwrap(),
+        count: AtomicU64::new(0),
+    };
     let scene = Arc::new(scene);
-    furnish(&scene).await;
 
     let mut slow = Vec::new();
     let mut judge = |what: &str, calm: Duration, attacked: Duration, server: u32, told: String| {
@@ -266,41 +340,13 @@ async fn one_client_that_does_its_worst_slows_nobody_down_much() {
         }
     };
     memory(server.id());
-    for (what, attack) in attacks() {
-        let calm = watch(&scene).await;
-        let stop = Arc::new(AtomicBool::new(false));
-        let attack = Arc::new(attack);
-        let attackers: Vec<JoinHandle<[u64; 6]>> = (0..ATTACKERS)
-            .map(|_| {
-                let (scene, attack, stop) = (scene.clone(), attack.clone(), stop.clone());
-                tokio::spawn(async move {
-                    let mut answers = [0; 6];
-                    while !stop.load(Ordering::SeqCst) {
-                        let class = match attack(&scene).send().await {
-                            Ok(answer) => {
-                                let class = usize::from(answer.status().as_u16() / 100);
-                                let _ = answer.bytes().await;
-                                class
-                            }
-                            Err(_) => 0,
-                        };
-                        answers[class.min(5)] += 1;
-                        // What is refused at once is asked again no faster than a client can over a network.
-                        tokio::time::sleep(Duration::from_millis(5)).await;
-                    }
-                    answers
-                })
-            })
-            .collect();
-        let attacked = watch(&scene).await;
-        stop.store(true, Ordering::SeqCst);
-        let mut answers = [0; 6];
-        for attacker in attackers {
-            for (sum, more) in answers.iter_mut().zip(attacker.await.unwrap()) {
-                *sum += more;
-            }
-        }
+    for (number, (what, attack)) in attacks().into_iter().enumerate() {
+        scene.attack.store(number % ATTACKERS, Ordering::SeqCst);
+        let harmless: AttackRequest = Box::new(|scene| scene.request(Method::GET, "/api/community/groups/"));
+        let (calm, _) = while_asked(&scene, harmless).await;
+        let (attacked, answers) = while_asked(&scene, attack).await;
         let told = format!("{} taken, {} refused, {} unavailable", answers[2], answers[4], answers[5]);
+        assert!(answers.iter().sum::<u64>() > 0, "{what}");
         judge(what, calm, attacked, server.id(), told);
     }
 
@@ -341,27 +387,24 @@ async fn hold_connections(scene: Arc<Scene>, opened: Arc<AtomicU64>, stop: Arc<A
     }
 }
 
-/// Gives the attacker something that takes time to go through: many clients, and a deal.
-async fn furnish(scene: &Scene) {
+/// Gives an attacker something that takes time to go through: many clients, and a deal.
+async fn furnished(at: &Installation, person: Person) -> Attacker {
+    let client = crate::installation::client();
+    let request = |method: Method, path: &str| {
+        client.request(method, at.url(&format!("{}{path}", person.org))).header("authorization", &person.token)
+    };
+    let answer = async |request: RequestBuilder| {
+        let answer = request.send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{text}");
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
     let rows: String = (0..20_000).map(|n| format!("client {n},notes of the client {n} in the city\n")).collect();
     let file = Part::bytes(format!("name,notes\n{rows}").into_bytes()).file_name("clients.csv");
     let form = Form::new().text("kind", "clients").part("file", file);
-    let import = scene.request(Method::POST, &format!("{}imports/", scene.attacker.org)).multipart(form);
-    let answer = import.send().await.unwrap();
-    let (status, text) = (answer.status(), answer.text().await.unwrap());
-    assert!(status.is_success(), "{text}");
-    let deals = format!("{}deals/", scene.attacker.org);
-    let deal =
-        scene.request(Method::POST, &deals).json(&json!({"title": "x", "client_id": scene.first_client().await}));
-    assert_eq!(deal.send().await.unwrap().status(), 201);
-    let group = scene.request(Method::POST, "/api/community/groups/").json(&json!({"name": "Readers"}));
-    assert_eq!(group.send().await.unwrap().status(), 201);
-}
-
-impl Scene {
-    async fn first_client(&self) -> i64 {
-        let list = self.request(Method::GET, &format!("{}clients/?page_size=1", self.attacker.org));
-        let page: serde_json::Value = list.send().await.unwrap().json().await.unwrap();
-        page["results"][0]["id"].as_i64().unwrap()
-    }
+    answer(request(Method::POST, "imports/").multipart(form)).await;
+    let page = answer(request(Method::GET, "clients/?page_size=1")).await;
+    let new = json!({"title": "x", "client_id": page["results"][0]["id"]});
+    let deal = answer(request(Method::POST, "deals/").json(&new)).await;
+    Attacker { deal: format!("{}deals/{}/", person.org, deal["id"]), person }
 }

@@ -81,8 +81,9 @@ async fn stored(database: &Path) -> BTreeSet<String> {
 }
 
 async fn check(database: &Path, answers: &Answers) {
+    // First what was answered, for others may be writing.
+    let acknowledged = answers.acknowledged.lock().await.clone();
     let stored = stored(database).await;
-    let acknowledged = answers.acknowledged.lock().await;
     let lost: Vec<&String> = acknowledged.difference(&stored).collect();
     assert!(lost.is_empty(), "{} of {} were acknowledged and are gone: {lost:?}", lost.len(), acknowledged.len());
     let refused = answers.refused.lock().await;
@@ -176,7 +177,7 @@ impl SmallDisk {
     fn mount(path: PathBuf) -> Option<Self> {
         std::fs::create_dir_all(&path).unwrap();
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=48m,mode=700", "tmpfs"]).arg(&path);
+        mount.args(["-t", "tmpfs", "-o", "size=384m,mode=700", "tmpfs"]).arg(&path);
         mount.output().is_ok_and(|output| output.status.success()).then_some(Self(path))
     }
 
@@ -188,7 +189,10 @@ impl SmallDisk {
 impl Trouble for SmallDisk {
     fn begin(&mut self, _: &Child, _: &mut Numbers) {
         let mut file = File::options().create(true).append(true).open(self.ballast()).unwrap();
-        while file.write(&[0; 4096]).is_ok_and(|written| written == 4096) {}
+        for piece in [1 << 20, 4096] {
+            let piece = vec![0; piece];
+            while file.write(&piece).is_ok_and(|written| written == piece.len()) {}
+        }
     }
 
     fn end(&mut self, _: &Child) {

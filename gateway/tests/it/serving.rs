@@ -10,6 +10,16 @@ async fn post(url: &str, authorization: &str, body: Value) -> (u16, Value) {
 }
 
 #[tokio::test]
+async fn fault_t13_the_log_of_a_first_start_has_one_line_about_all_migrations() {
+    let server = Terminal::new().await.serve();
+    let (code, log) = server.stop();
+    assert_eq!(code, Some(0));
+    let about: Vec<&str> = log.lines().filter(|line| line.contains("migrat")).collect();
+    assert_eq!(about.len(), 1, "{log}");
+    assert!(log.lines().count() < 15, "{log}");
+}
+
+#[tokio::test]
 async fn an_empty_folder_becomes_a_server_that_says_what_to_do() {
     let terminal = Terminal::new().await;
     let server = terminal.serve();

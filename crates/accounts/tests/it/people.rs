@@ -91,6 +91,20 @@ async fn people_change_their_own_names() {
 }
 
 #[tokio::test]
+async fn fault_r20_null_as_a_name_takes_it_away() {
+    let harness = accounts().await;
+    let anna = caller(&harness.registered("anna").await);
+    let patch = |body| serde_json::from_value::<AccountPatch>(body).unwrap();
+    for (body, shown) in [
+        (serde_json::json!({"display_name": "Ann"}), "Ann"),
+        (serde_json::json!({"display_name": null, "first_name": null}), "anna"),
+    ] {
+        let account = harness.change_me(&anna, patch(body), IfMatch::default()).await.unwrap();
+        assert_eq!(account.user.display_name, shown);
+    }
+}
+
+#[tokio::test]
 async fn the_directory_lists_those_who_may_sign_in() {
     let harness = accounts().await;
     let anna = caller(&harness.registered("anna").await);

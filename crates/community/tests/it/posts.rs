@@ -556,6 +556,21 @@ async fn a_post_that_is_closed_names_nobody_who_cannot_read_it() {
 }
 
 #[tokio::test]
+async fn fault_r28_words_are_found_within_writing_without_spaces() {
+    let harness = community().await;
+    for (text, words) in
+        [("東京大学で勉強する", ["大学", "勉強"]), ("我家在上海东边", ["上海", "东边"]), ("ภาษาไทยใต้", ["ไทย", "ใต้"])]
+    {
+        let id = harness.create_post(&person(1), post(text)).await.unwrap().id;
+        for words in words {
+            let found = harness.search(Some(person(2)), words.into(), 10).await.unwrap();
+            assert_eq!(found.posts.iter().map(|post| post.id).collect::<Vec<_>>(), [id], "{words}");
+        }
+    }
+    assert!(harness.search(Some(person(2)), "学大".into(), 10).await.unwrap().posts.is_empty());
+}
+
+#[tokio::test]
 async fn words_are_found_in_any_spelling_and_nothing_typed_is_a_query() {
     let harness = community().await;
     let cafe = harness.create_post(&person(1), post("Ein Café-Gespräch über Rust")).await.unwrap().id;

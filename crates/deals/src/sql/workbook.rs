@@ -93,7 +93,7 @@ impl XmlMeter {
             (XmlPlace::Text, _) => return self.run <= LONGEST_RUN,
             (XmlPlace::Opened, b'!') => return false,
             (XmlPlace::Opened, b'?') => XmlPlace::Declaration,
-            (XmlPlace::Opened, b'/') => XmlPlace::Tag,
+            (XmlPlace::Opened, b'/') | (XmlPlace::Name, b' ' | b'\t' | b'\r' | b'\n' | b'/') => XmlPlace::Tag,
             (XmlPlace::Opened, _) => {
                 self.elements += 1;
                 self.name.clear();
@@ -104,7 +104,6 @@ impl XmlMeter {
                 self.run = 0;
                 XmlPlace::Text
             }
-            (XmlPlace::Name, b' ' | b'\t' | b'\r' | b'\n' | b'/') => XmlPlace::Tag,
             (XmlPlace::Name, b':') => {
                 self.name.clear();
                 XmlPlace::Name
@@ -230,8 +229,8 @@ fn check_place<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<()> {
                         !is_document || target.strip_prefix('/').unwrap_or(&target) == WORKBOOK
                     } else {
                         let is_read = value("TargetMode").is_none_or(|mode| mode != "External");
-                        let target = target.to_ascii_lowercase();
-                        !is_read || target.ends_with(".xml") || target.ends_with(".bin")
+                        let ending = target.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+                        !is_read || matches!(ending.as_deref(), Some("xml" | "bin"))
                     };
                     if !is_in_place {
                         return Err(elsewhere());
