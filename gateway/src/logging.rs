@@ -22,8 +22,15 @@ pub(crate) fn start(settings: &Log) -> anyhow::Result<()> {
     };
     let filter: EnvFilter = settings.filter.parse()?;
     let is_verbose = filter.max_level_hint().is_none_or(|level| level >= LevelFilter::DEBUG);
-    // A line for each migration is for those who look for details; how many there were is logged anyway.
-    let filter = if is_verbose { filter } else { filter.add_directive("sea_orm_migration=warn".parse()?) };
-    tracing_subscriber::registry().with(layer.with_filter(filter)).try_init()?;
+    // A line for each migration, and each notice of PostgreSQL about its tables, is for those who look for details; how
+    // many migrations there were is logged anyway.
+    let filter = if is_verbose {
+        filter
+    } else {
+        filter.add_directive("sea_orm_migration=warn".parse()?).add_directive("sqlx::postgres::notice=warn".parse()?)
+    };
+    // The filter is the whole registry's. One layer's own loses the next event after a library has only asked whether it
+    // would be logged, as sqlx does.
+    tracing_subscriber::registry().with(filter).with(layer).try_init()?;
     Ok(())
 }
