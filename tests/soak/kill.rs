@@ -99,7 +99,7 @@ async fn a_server_that_is_killed_keeps_what_it_promised() {
             worker.await.unwrap();
         }
         // Before the server runs again: nothing points at nothing, and the file is sound.
-        installation.assert_sound();
+        installation.assert_sound(&[]);
         server = installation.serve().await;
         let kept = promises.tokens.lock().await.clone();
         for token in kept.iter().rev().take(50) {
