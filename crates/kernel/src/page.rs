@@ -3,7 +3,7 @@ use axum::{
     http::request::Parts,
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, PartialModelTrait, QueryOrder, QuerySelect, Select,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, Order, PartialModelTrait, QueryOrder, QuerySelect, Select,
     sea_query::{Alias, Asterisk, Expr, Func, Query, SelectStatement},
 };
 use serde::Serialize;
@@ -73,7 +73,13 @@ impl<T: PartialModelTrait> Page<T> {
         query: &PageQuery,
         conn: &impl ConnectionTrait,
     ) -> Result<Self> {
-        let counted = sea_orm::QueryTrait::into_query(select.clone().select_only().expr(Expr::val(1)));
+        let mut counted = sea_orm::QueryTrait::into_query(select.clone().select_only().expr(Expr::val(1)));
+        counted.clear_order_by();
+        if conn.get_database_backend() == DbBackend::Postgres && !query.exact {
+            // In the order of an index, as the page is. Without one PostgreSQL reads the table from its beginning
+            // where it takes the rows to be many, and finds only at its end that somebody has a few of them.
+            counted.order_by(ordering.id.as_column_ref(), Order::Asc);
+        }
         Self::fetch_counting(select, counted, more, ordering, query, conn).await
     }
 
@@ -128,7 +134,6 @@ impl<T: PartialModelTrait> Page<T> {
 }
 
 async fn count(mut rows: SelectStatement, exact: bool, conn: &impl ConnectionTrait) -> Result<u64> {
-    rows.clear_order_by();
     if !exact {
         rows.limit(DEEPEST_ROW + 1);
     }
@@ -143,7 +148,8 @@ async fn count(mut rows: SelectStatement, exact: bool, conn: &impl ConnectionTra
 
 /// How many rows there are, counted up to where pages end.
 pub(crate) async fn count_up_to<E: EntityTrait>(select: Select<E>, conn: &impl ConnectionTrait) -> Result<u64> {
-    let rows = sea_orm::QueryTrait::into_query(select.select_only().expr(Expr::val(1)));
+    let mut rows = sea_orm::QueryTrait::into_query(select.select_only().expr(Expr::val(1)));
+    rows.clear_order_by();
     Ok(count(rows, false, conn).await?.min(DEEPEST_ROW))
 }
 

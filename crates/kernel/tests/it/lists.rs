@@ -3,7 +3,9 @@ use guildhall_kernel::{
     Db, Json, Ordering, Page, PageQuery, PublicUrl, Result, Slice, SliceQuery,
     testing::{TestClient, TestDb},
 };
-use sea_orm::{ActiveValue::NotSet, ConnectionTrait, DbErr, EntityTrait, Set};
+use sea_orm::{
+    ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Set, Statement,
+};
 use serde_json::{Value, json};
 
 use crate::things::{ActiveModel, Column, Entity, Thing, migrations};
@@ -151,4 +153,42 @@ async fn a_history_reads_both_ways_without_gap_or_repetition() {
     assert_eq!(slice["next"], Value::Null);
     let back = client.get(&path(&slice["previous"]).unwrap()).await.json();
     assert_eq!(back["results"][0], 20);
+}
+
+#[tokio::test]
+async fn a_short_list_is_counted_without_a_walk_over_those_of_others() {
+    let (db, _client) = list_of(20_000).await;
+    db.write(|tx| async move {
+        let conn = tx.conn();
+        let parents = "UPDATE thing SET parent_id = CASE WHEN id > 19950 THEN 3 WHEN id > 9000 THEN 2 ELSE 1 END";
+        conn.execute_unprepared(parents).await?;
+        conn.execute_unprepared("ANALYZE thing").await?;
+        Ok::<_, DbErr>(())
+    })
+    .await
+    .unwrap();
+    db.keep_statements();
+    let ordering = Ordering { fields: &[("id", Column::Id)], usual: "-id", id: Column::Id };
+    let few = Entity::find().filter(Column::ParentId.eq(3));
+    let page = Page::<Thing>::fetch(few, &ordering, &PageQuery::new(1, 20), db.conn()).await.unwrap();
+    assert_eq!(page.count, 50);
+    let counting = db.keep_statements().into_iter().find(|statement| statement.sql.contains("COUNT")).unwrap();
+    if db.backend() != DbBackend::Postgres {
+        return;
+    }
+    // As PostgreSQL plans a statement that it keeps: without knowing whose rows, and how many at most.
+    let plan = db.write(|tx| {
+        let counting = counting.sql.clone();
+        async move {
+            let conn = tx.conn();
+            conn.execute_unprepared("SET LOCAL plan_cache_mode = force_generic_plan").await?;
+            conn.execute_unprepared(&format!("PREPARE counting AS {counting}")).await?;
+            let explain = Statement::from_string(DbBackend::Postgres, "EXPLAIN EXECUTE counting(1, 3, 10001)");
+            let rows = conn.query_all_raw(explain).await?;
+            conn.execute_unprepared("DEALLOCATE counting").await?;
+            rows.iter().map(|row| row.try_get_by_index::<String>(0)).collect::<Result<Vec<_>, _>>()
+        }
+    });
+    let plan = plan.await.unwrap().join("\n");
+    assert!(plan.contains("thing_parent_id") && !plan.contains("Seq Scan"), "{plan}");
 }

@@ -41,7 +41,7 @@ pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
             name text NOT NULL UNIQUE,
             parent_id bigint REFERENCES {things} (id) ON DELETE RESTRICT
         );
-        CREATE INDEX thing_parent_id ON thing (parent_id);";
+        CREATE INDEX thing_parent_id ON thing (parent_id, id);";
     let things = SqlMigration::new("m20250101_000000_things", up, "DROP TABLE thing;");
     vec![Box::new(things.with("things", "thing"))]
 }
