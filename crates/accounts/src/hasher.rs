@@ -12,7 +12,7 @@ use std::{
 };
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
-use guildhall_kernel::{self as kernel, Kind};
+use guildhall_kernel::{self as kernel, Kind, background};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use unicode_normalization::UnicodeNormalization;
@@ -153,8 +153,7 @@ impl Turn {
         self,
         work: impl FnOnce() -> kernel::Result<T> + Send + 'static,
     ) -> kernel::Result<(T, Self)> {
-        let work = move || work().map(|outcome| (outcome, self));
-        tokio::task::spawn_blocking(work).await.map_err(kernel::Error::internal)?
+        background::run(async move { work().map(|outcome| (outcome, self)) }).await?
     }
 }
 

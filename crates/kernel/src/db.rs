@@ -4,6 +4,7 @@
 //! of the two databases it speaks to.
 
 mod group_commit;
+mod long;
 mod migration;
 mod readers;
 
@@ -34,6 +35,7 @@ use sqlx_core::transaction::TransactionManager;
 
 use async_trait::async_trait;
 use group_commit::{Connector, GroupCommit};
+use long::{LongStatements, StatementKey};
 pub use migration::SqlMigration;
 use readers::Readers;
 
@@ -41,6 +43,9 @@ use readers::Readers;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many statements a connection to PostgreSQL keeps prepared. A plan with many filters takes up to 100 KiB there.
 const POSTGRES_STATEMENTS: usize = 128;
+/// How often in a row a statement has to take long on PostgreSQL until it is one that does: there it is known only by the
+/// clock, and once or twice can be chance.
+const LONG_TIMES: u32 = 3;
 /// How often a transaction is run again that PostgreSQL rolled back to resolve a conflict.
 const ATTEMPTS: u32 = 5;
 
@@ -77,7 +82,7 @@ pub struct Conn {
 #[derive(Clone)]
 enum Target {
     Sqlite(Readers),
-    Postgres(DatabaseConnection),
+    Postgres(DatabaseConnection, Arc<LongStatements>),
 }
 
 #[async_trait]
@@ -85,7 +90,7 @@ impl ConnectionTrait for Conn {
     fn get_database_backend(&self) -> DbBackend {
         match self.to {
             Target::Sqlite(_) => DbBackend::Sqlite,
-            Target::Postgres(_) => DbBackend::Postgres,
+            Target::Postgres(..) => DbBackend::Postgres,
         }
     }
 
@@ -95,14 +100,17 @@ impl ConnectionTrait for Conn {
                 self.statements.note(&statement);
                 readers.execute(&statement).await
             }
-            Target::Postgres(pool) => pool.execute_raw(statement).await,
+            Target::Postgres(pool, long) => {
+                let key = StatementKey::of(&statement.sql);
+                long.watch(key, pool.execute_raw(statement)).await
+            }
         }
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         match &self.to {
             Target::Sqlite(readers) => readers.execute_unprepared(sql).await,
-            Target::Postgres(pool) => pool.execute_unprepared(sql).await,
+            Target::Postgres(pool, _) => pool.execute_unprepared(sql).await,
         }
     }
 
@@ -112,7 +120,10 @@ impl ConnectionTrait for Conn {
                 self.statements.note(&statement);
                 readers.query_one(&statement).await
             }
-            Target::Postgres(pool) => pool.query_one_raw(statement).await,
+            Target::Postgres(pool, long) => {
+                let key = StatementKey::of(&statement.sql);
+                long.watch(key, pool.query_one_raw(statement)).await
+            }
         }
     }
 
@@ -122,7 +133,10 @@ impl ConnectionTrait for Conn {
                 self.statements.note(&statement);
                 readers.query_all(&statement).await
             }
-            Target::Postgres(pool) => pool.query_all_raw(statement).await,
+            Target::Postgres(pool, long) => {
+                let key = StatementKey::of(&statement.sql);
+                long.watch(key, pool.query_all_raw(statement)).await
+            }
         }
     }
 }
@@ -203,7 +217,8 @@ impl Db {
         let connections = options.connections;
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let pool = open(postgres_options(url, options)?, &statements).await?;
-            let reader = Conn { to: Target::Postgres(pool.clone()), statements: statements.clone() };
+            let long = Arc::new(LongStatements::new(connections, LONG_TIMES, PATIENCE));
+            let reader = Conn { to: Target::Postgres(pool.clone(), long), statements: statements.clone() };
             let (reserve, writer) = (reader.clone(), Writer::Postgres);
             return Ok(Self(Arc::new(Inner { pool, reader, reserve, writer, statements })));
         }

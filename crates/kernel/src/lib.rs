@@ -4,6 +4,7 @@ extern crate self as guildhall_kernel;
 
 pub mod admin;
 pub mod audit;
+pub mod background;
 mod cursor;
 pub mod db;
 pub mod doctor;

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use guildhall_kernel::{Caller, PageQuery};
+use guildhall_kernel::{Caller, PageQuery, background};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::{
@@ -166,9 +166,11 @@ impl SqlDeals {
                     Some(after) => all.filter(deal::COLUMN.number.gt(after)),
                     None => all,
                 };
-                let (mut rows, last) = deals.piece_of_deals(found, &fields, &pipelines).await?;
+                let headings = headings(&DEAL_COLUMNS, &fields);
+                let reading = async move { deals.piece_of_deals(found, &fields, &pipelines).await };
+                let (mut rows, last) = background::run(reading).await??;
                 if after.is_none() {
-                    rows.insert(0, headings(&DEAL_COLUMNS, &fields));
+                    rows.insert(0, headings);
                 }
                 Ok(Some((rows, last.map(Some))))
             }
@@ -199,9 +201,11 @@ impl SqlDeals {
                     Some(after) => all.filter(client::COLUMN.id.gt(after)),
                     None => all,
                 };
-                let (mut rows, last) = deals.piece_of_clients(found, &fields).await?;
+                let headings = headings(&CLIENT_COLUMNS, &fields);
+                let reading = async move { deals.piece_of_clients(found, &fields).await };
+                let (mut rows, last) = background::run(reading).await??;
                 if after.is_none() {
-                    rows.insert(0, headings(&CLIENT_COLUMNS, &fields));
+                    rows.insert(0, headings);
                 }
                 Ok(Some((rows, last.map(Some))))
             }
@@ -217,7 +221,11 @@ async fn table(mut rows: Rows, format: Format) -> Result<Table> {
     let first = rows.next().await.transpose()?;
     let rows = stream::iter(first.map(Ok)).chain(rows).boxed();
     match format {
-        Format::Csv => Ok(Box::pin(rows.map(|rows| sheet::write(rows?)))),
+        Format::Csv => {
+            let write =
+                async |rows: guildhall_kernel::Result<_>| background::run(async { sheet::write(rows?) }).await?;
+            Ok(Box::pin(rows.then(write)))
+        }
         Format::Xlsx => workbook::write(rows).await,
     }
 }

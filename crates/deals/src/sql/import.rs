@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use guildhall_kernel::{
-    Caller, Error as KernelError, GateLimits, Kind, Ordering, Origin, Page, PageQuery, Timestamp, audit,
+    Caller, Error as KernelError, GateLimits, Kind, Ordering, Origin, Page, PageQuery, Timestamp, audit, background,
     gate::Turn,
     idempotency::{Made, Once},
     text,
@@ -624,13 +624,15 @@ impl Exchange for SqlDeals {
         }
         self.host.files.check_room()?;
         self.host.files.count_upload(caller.user, new.bytes.len()).await?;
-        let (given, turn) = (new.clone(), self.tables.enter(Some(caller.user)).await?);
-        // The turn goes with the work, which goes on where nobody waits for it.
-        let read = move || sheet::read(&given).map(|sheet| (sheet, turn));
-        let (sheet, turn) = tokio::task::spawn_blocking(read).await.map_err(KernelError::internal)??;
-        let looked = self.look(access, &new, &sheet).await?;
-        let total = sheet.rows.len() as u64;
-        drop(sheet);
+        let turn = self.tables.enter(Some(caller.user)).await?;
+        let (this, own, given) = (self.clone(), access.clone(), new.clone());
+        let looking = async move {
+            let sheet = sheet::read(&given)?;
+            let looked = this.look(&own, &given, &sheet).await?;
+            // The turn goes with the work, which goes on where nobody waits for it.
+            Ok::<_, Error>((looked, sheet.rows.len() as u64, turn))
+        };
+        let (looked, total, turn) = background::run(looking).await??;
         let refused = looked.failed > 0 && new.mode == ImportMode::Atomic;
         let status = match (new.dry_run, refused) {
             (true, _) => ImportStatus::Checked,

@@ -5,11 +5,10 @@ use std::io::{self, Cursor, Read, Seek, copy, sink};
 
 use bytes::Bytes;
 use calamine::{Data, DataRef, Reader as _, Xlsx};
-use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
-use guildhall_kernel::Error as KernelError;
+use futures_util::{TryStreamExt, stream::BoxStream};
+use guildhall_kernel::{Error as KernelError, background};
 use quick_xml::{Reader, events::Event};
 use rust_xlsxwriter::Workbook;
-use tokio::sync::mpsc;
 use tokio_util::io::ReaderStream;
 use zip::ZipArchive;
 
@@ -26,8 +25,6 @@ const MOST_KEPT: usize = 64 << 20;
 const MOST_LINES: u32 = 1 << 20;
 /// How many files it may be made up of.
 const MOST_FILES: usize = 1000;
-/// How many pieces wait to be written.
-const WAITING: usize = 4;
 /// Where the parts are that are read whole. A package could have them elsewhere, but no program writes it so.
 const WORKBOOK: &str = "xl/workbook.xml";
 const SHARED_STRINGS: &str = "xl/sharedstrings.xml";
@@ -355,11 +352,11 @@ pub(super) fn read(bytes: &Bytes) -> Result<Sheet> {
 pub(super) type Rows = BoxStream<'static, guildhall_kernel::Result<Vec<Vec<String>>>>;
 
 /// Writes rows into a file that nobody sees.
-fn write_file(mut pieces: mpsc::Receiver<Vec<Vec<String>>>) -> guildhall_kernel::Result<std::fs::File> {
+async fn write_file(mut pieces: Rows) -> guildhall_kernel::Result<std::fs::File> {
     let mut book = Workbook::new();
     let sheet = book.add_worksheet_with_constant_memory().map_err(KernelError::internal)?;
     let mut line = 0;
-    while let Some(rows) = pieces.blocking_recv() {
+    while let Some(rows) = pieces.try_next().await? {
         for row in rows {
             if line == MOST_LINES {
                 let message = format!("A workbook has at most {MOST_LINES} rows: narrow the list, or take CSV.");
@@ -382,18 +379,8 @@ fn write_file(mut pieces: mpsc::Receiver<Vec<Vec<String>>>) -> guildhall_kernel:
 
 /// Rows as a workbook. It is written to the disk, since its beginning tells what its end holds; what it takes of the
 /// memory does not grow with it.
-pub(super) async fn write(mut rows: Rows) -> Result<Table> {
-    let (pieces, received) = mpsc::channel(WAITING);
-    let writing = tokio::task::spawn_blocking(move || write_file(received));
-    while let Some(piece) = rows.next().await {
-        // Whoever writes has given up, and tells why below.
-        if pieces.send(piece?).await.is_err() {
-            break;
-        }
-    }
-    drop(pieces);
-    let file = writing.await.map_err(KernelError::internal)??;
-    let file = tokio::fs::File::from_std(file);
+pub(super) async fn write(rows: Rows) -> Result<Table> {
+    let file = tokio::fs::File::from_std(background::run(write_file(rows)).await??);
     Ok(Box::pin(ReaderStream::with_capacity(file, 64 << 10).map_err(KernelError::internal)))
 }
 
@@ -401,7 +388,7 @@ pub(super) async fn write(mut rows: Rows) -> Result<Table> {
 mod tests {
     use std::io::Write;
 
-    use futures_util::stream;
+    use futures_util::{StreamExt, stream};
     use rust_xlsxwriter::{ExcelDateTime, Format, Formula};
     use zip::{ZipWriter, write::SimpleFileOptions};
 

@@ -12,6 +12,9 @@ use super::Store;
 
 /// What is read of a file at a time, in bytes.
 const CHUNK: usize = 64 * 1024;
+/// How much of a file goes to the disk at a time, in bytes. Whatever else waits for the disk waits for all that was sent
+/// there before.
+const PIECE: usize = 1 << 20;
 /// What a file is called while it is written. No object is called so: names have no underscore.
 const DRAFT: &str = "_draft";
 
@@ -87,7 +90,11 @@ fn write(root: &Path, folder: &Path, path: &Path, content: &[u8]) -> io::Result<
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&draft)?;
-    let written = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&draft, path));
+    let mut pieces = content.chunks(PIECE);
+    let written = pieces
+        .try_for_each(|piece| file.write_all(piece).and_then(|()| file.sync_data()))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&draft, path));
     if written.is_err() {
         let _ = fs::remove_file(&draft);
     }

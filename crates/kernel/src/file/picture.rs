@@ -7,10 +7,9 @@ use image::{
     DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, codecs::jpeg::JpegEncoder,
     imageops::FilterType, metadata::Orientation,
 };
-use tokio::task::spawn_blocking;
 
 use super::Content;
-use crate::{Error, Gate, GateLimits, Result, UserId};
+use crate::{Error, Gate, GateLimits, Result, UserId, background};
 
 /// The longest side taken, in pixels.
 const LONGEST_SIDE: u32 = 12_000;
@@ -56,7 +55,7 @@ pub enum Fit {
 /// where too many are at work.
 pub async fn pictures(user: UserId, bytes: Bytes, wanted: &'static [Size]) -> Result<Content> {
     let turn = GATE.enter(Some(user)).await?;
-    let work = spawn_blocking(move || {
+    let work = background::run(async move {
         // For as long as the work takes, even if nobody waits for it any more.
         let _turn = turn;
         make(&bytes, wanted)

@@ -1,17 +1,21 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use axum::{
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{
         DefaultBodyLimit, FromRef, FromRequest, Multipart, Request,
         multipart::{Field, MultipartError},
     },
     http::{HeaderMap, header},
 };
+use futures_util::StreamExt;
+use tokio::task::yield_now;
 
 use super::Files;
 use crate::{Error, Kind, Result, extract::nul};
 
+/// How many bytes of a body are read before others have their turn.
+const PACE: usize = 64 * 1024;
 /// How much larger than its file a form may be, in bytes.
 pub const FORM_BYTES: usize = 64 * 1024;
 /// How many files a form may hold.
@@ -80,8 +84,10 @@ where
         files.check_room()?;
         let largest = files.upload_bytes();
         DefaultBodyLimit::max(largest.saturating_add(FORM_BYTES)).apply(&mut request);
+        let expected = length(request.headers()).min(largest);
+        let request = request.map(paced);
         let form = Multipart::from_request(request, state).await.map_err(|_| unreadable())?;
-        read(form, largest).await
+        read(form, largest, expected).await
     }
 }
 
@@ -91,7 +97,8 @@ fn is_form(headers: &HeaderMap) -> bool {
     essence.trim().eq_ignore_ascii_case("multipart/form-data")
 }
 
-async fn read(mut form: Multipart, largest: usize) -> Result<Form> {
+/// Reads a form whose files are about as large as expected together.
+async fn read(mut form: Multipart, largest: usize, expected: usize) -> Result<Form> {
     let mut files = Vec::new();
     let mut left = largest;
     let mut fields = BTreeMap::new();
@@ -112,7 +119,7 @@ async fn read(mut form: Multipart, largest: usize) -> Result<Form> {
         let content_type = plain_type(field.content_type());
         // So a browser sends a field in which no file was chosen.
         let unnamed = field.file_name() == Some("");
-        let bytes = read_bytes(field, left).await?.ok_or_else(too_large)?;
+        let bytes = read_bytes(field, left, expected.min(left)).await?.ok_or_else(too_large)?;
         left -= bytes.len();
         if !(unnamed && bytes.is_empty()) {
             if files.len() == MOST_FILES {
@@ -124,9 +131,10 @@ async fn read(mut form: Multipart, largest: usize) -> Result<Form> {
     Ok(Form { files, fields })
 }
 
-/// Reads a field; none where there is more in it than it may hold.
-async fn read_bytes(mut field: Field<'_>, largest: usize) -> Result<Option<Bytes>> {
-    let mut bytes: Vec<u8> = Vec::new();
+/// Reads a field; none where there is more in it than it may hold. What is expected is asked of the memory at once: what
+/// grows bit by bit is copied again and again.
+async fn read_bytes(mut field: Field<'_>, largest: usize, expected: usize) -> Result<Option<Bytes>> {
+    let mut bytes: Vec<u8> = Vec::with_capacity(expected);
     while let Some(chunk) = field.chunk().await.map_err(refused)? {
         if bytes.len() + chunk.len() > largest {
             return Ok(None);
@@ -136,10 +144,33 @@ async fn read_bytes(mut field: Field<'_>, largest: usize) -> Result<Option<Bytes
     Ok(Some(bytes.into()))
 }
 
+/// How long the body is that the headers announce.
+fn length(headers: &HeaderMap) -> usize {
+    let value = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    value.and_then(|value| value.parse().ok()).unwrap_or_default()
+}
+
+/// A body that lets others have the thread now and then: one that comes in as fast as it is read would otherwise keep it
+/// until it is through.
+fn paced(body: Body) -> Body {
+    let mut left = PACE;
+    let pause = move |piece: std::result::Result<Bytes, axum::Error>| {
+        let is_due = left == 0;
+        left = if is_due { PACE } else { left.saturating_sub(piece.as_ref().map_or(0, Bytes::len)) };
+        async move {
+            if is_due {
+                yield_now().await;
+            }
+            piece
+        }
+    };
+    Body::from_stream(body.into_data_stream().then(pause))
+}
+
 async fn read_text(field: Field<'_>, name: &str) -> Result<String> {
     let too_long = || Error::field(name, format!("Ensure this field has no more than {LONGEST_TEXT} characters."));
     // A character has four bytes at most.
-    let bytes = read_bytes(field, 4 * LONGEST_TEXT).await?.ok_or_else(too_long)?;
+    let bytes = read_bytes(field, 4 * LONGEST_TEXT, 0).await?.ok_or_else(too_long)?;
     let text = String::from_utf8(bytes.into()).map_err(|_| unreadable())?;
     if text.chars().count() > LONGEST_TEXT {
         return Err(too_long());

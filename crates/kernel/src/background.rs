@@ -1,0 +1,97 @@
+//! Work that keeps a core busy for long, on threads that give way to those that answer requests.
+
+use std::{cell::Cell, thread};
+
+use tokio::{runtime::Handle, sync::oneshot};
+
+use crate::{Error, Result};
+
+/// How much a thread gives way, on the scale of `nice(2)`: where others want its core, it gets about a thirtieth of what
+/// one of those gets, and leaves it as soon as one of those wakes.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 15;
+
+thread_local! {
+    static GIVES_WAY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does work on a thread of its own, at a lower priority than the threads that answer requests. How many of these
+/// there are at once is for the caller to limit, with a [`Gate`](crate::Gate) for instance. Where nobody waits for it
+/// any more, it ends where it waits for something itself.
+///
+/// # Errors
+/// 500 where no thread can be started, or where the work panics.
+pub async fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T> {
+    let runtime = Handle::current();
+    let (mut sender, receiver) = oneshot::channel();
+    let body = move || {
+        give_way();
+        runtime.block_on(async {
+            let outcome = tokio::select! {
+                outcome = work => outcome,
+                () = sender.closed() => return,
+            };
+            // Whoever has asked may be gone.
+            let _ = sender.send(outcome);
+        });
+    };
+    thread::Builder::new().name("background".to_owned()).spawn(body).map_err(Error::internal)?;
+    receiver.await.map_err(|_| Error::internal("work in the background has panicked"))
+}
+
+/// Has the current thread a lower priority than those that answer requests?
+pub(crate) fn gives_way() -> bool {
+    GIVES_WAY.get()
+}
+
+/// Lowers the priority of the current thread, for good: raising it again takes rights that a server should not have.
+/// Elsewhere than on Linux a priority is one of a whole process, and stays.
+pub(crate) fn give_way() {
+    if GIVES_WAY.replace(true) {
+        return;
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "the priority of a thread stays as it is");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_may_wait_for_something_and_gives_way() {
+        let priority = || rustix::process::getpriority_process(None).unwrap();
+        let before = priority();
+        let during = run(async move {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            priority()
+        });
+        let during = during.await.unwrap();
+        assert_eq!(priority(), before, "only the thread that works gives way");
+        if cfg!(target_os = "linux") {
+            assert!(during > before, "{before} -> {during}");
+        }
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_ends() {
+        let (begun, has_begun) = oneshot::channel();
+        let (held, is_dropped) = oneshot::channel::<()>();
+        let work = tokio::spawn(run(async move {
+            let _held = held;
+            begun.send(()).unwrap();
+            std::future::pending::<()>().await;
+        }));
+        has_begun.await.unwrap();
+        work.abort();
+        assert!(is_dropped.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error() {
+        let error = run(async { panic!("boom") }).await.unwrap_err();
+        assert_eq!(error.kind(), crate::Kind::Internal);
+    }
+}
