@@ -14,10 +14,12 @@ use reqwest::{
     Client, Method, RequestBuilder,
     multipart::{Form, Part},
 };
+use rustix::process::setpriority_process;
 use serde_json::json;
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpSocket, TcpStream},
+    runtime::{Builder, Handle},
     task::JoinHandle,
 };
 use zip::{ZipWriter, write::SimpleFileOptions};
@@ -32,8 +34,9 @@ const AT_ONCE: usize = 16;
 const ATTACKERS: usize = 7;
 /// From where the attacker calls, which is another network.
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 66));
-/// What nobody notices, however calm it was before: the attacker and all others are on this machine as well.
-const UNNOTICED: Duration = Duration::from_millis(50);
+/// How much the attacker's threads give way, on the scale of `nice(2)`: in truth it computes on a machine of its own,
+/// and what it costs there says nothing about the server.
+const NICENESS: i32 = 19;
 /// How much memory the server may take, in KiB.
 const MOST_MEMORY: u64 = 700 << 10;
 
@@ -44,6 +47,8 @@ struct Scene {
     attack: AtomicUsize,
     others: Vec<Person>,
     elsewhere: Client,
+    /// The threads of the attacker.
+    threads: Handle,
     count: AtomicU64,
 }
 
@@ -266,7 +271,7 @@ async fn while_asked(scene: &Arc<Scene>, attack: AttackRequest) -> (Duration, [u
     let attackers: Vec<JoinHandle<[u64; 6]>> = (0..AT_ONCE)
         .map(|_| {
             let (scene, attack, stop) = (scene.clone(), attack.clone(), stop.clone());
-            tokio::spawn(async move {
+            scene.threads.clone().spawn(async move {
                 let mut answers = [0; 6];
                 while !stop.load(Ordering::SeqCst) {
                     let class = match attack(&scene).send().await {
@@ -314,6 +319,8 @@ async fn one_client_that_does_its_worst_slows_nobody_down_much() {
         ("GUILDHALL__ACCOUNTS__HASH__PASSES", "2"),
     ]);
     let mut server = at.serve().await;
+    let give_way = || setpriority_process(None, NICENESS).unwrap();
+    let threads = Builder::new_multi_thread().enable_all().on_thread_start(give_way).build().unwrap();
     let mut attackers = Vec::new();
     for number in 0..ATTACKERS {
         attackers.push(furnished(&at, at.newcomer(&format!("mallory{number}")).await).await);
@@ -327,40 +334,56 @@ async fn one_client_that_does_its_worst_slows_nobody_down_much() {
         attack: AtomicUsize::new(0),
         others,
         elsewhere: elsewhere.build().unwrap(),
+        threads: threads.handle().clone(),
         count: AtomicU64::new(0),
     };
     let scene = Arc::new(scene);
 
-    let mut slow = Vec::new();
-    let mut judge = |what: &str, calm: Duration, attacked: Duration, server: u32, told: String| {
+    let mut measured = Vec::new();
+    let mut note = |what: &'static str, calm: Duration, attacked: Duration, server: u32, answers: String| {
         let memory = memory(server);
-        eprintln!("{what:<36} p99 {calm:>8.1?} -> {attacked:>8.1?}, {:>4} MiB, {told}", memory >> 10);
-        if attacked > (calm * 2).max(UNNOTICED) || memory > MOST_MEMORY {
-            slow.push(format!("{what}: {calm:?} -> {attacked:?}, {memory} KiB"));
-        }
+        eprintln!("{what:<36} p99 {calm:>8.1?} -> {attacked:>8.1?}, {:>4} MiB, {answers}", memory >> 10);
+        measured.push(Measured { what, calm, attacked, memory });
     };
     memory(server.id());
     for (number, (what, attack)) in attacks().into_iter().enumerate() {
         scene.attack.store(number % ATTACKERS, Ordering::SeqCst);
         let calm = watch(&scene).await;
         let (attacked, answers) = while_asked(&scene, attack).await;
-        let told = format!("{} taken, {} refused, {} unavailable", answers[2], answers[4], answers[5]);
         assert!(answers.iter().sum::<u64>() > 0, "{what}");
-        judge(what, calm, attacked, server.id(), told);
+        let answers = format!("{} taken, {} refused, {} unavailable", answers[2], answers[4], answers[5]);
+        note(what, calm, attacked, server.id(), answers);
     }
 
     let calm = watch(&scene).await;
     let (silent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-    let holding = tokio::spawn(hold_connections(scene.clone(), silent.clone(), stop.clone()));
+    let holding = threads.spawn(hold_connections(scene.clone(), silent.clone(), stop.clone()));
     let attacked = watch(&scene).await;
     stop.store(true, Ordering::SeqCst);
     holding.await.unwrap();
-    let told = format!("{} opened", silent.load(Ordering::SeqCst));
-    judge("connections that say nothing", calm, attacked, server.id(), told);
+    let opened = format!("{} opened", silent.load(Ordering::SeqCst));
+    note("connections that say nothing", calm, attacked, server.id(), opened);
 
     server.kill().unwrap();
     server.wait().unwrap();
-    assert!(slow.is_empty(), "{slow:#?}");
+    threads.shutdown_background();
+    let mut calm: Vec<_> = measured.iter().map(|measured| measured.calm).collect();
+    calm.sort_unstable();
+    let usual = calm[calm.len() / 2];
+    let is_bad =
+        |measured: &Measured| measured.attacked > measured.calm.max(usual) * 2 || measured.memory > MOST_MEMORY;
+    let bad: Vec<_> = measured.into_iter().filter(is_bad).collect();
+    assert!(bad.is_empty(), "usually {usual:?}: {bad:#?}");
+}
+
+/// How long the slowest of a hundred answers took before an attack and during it, and the memory that the server took, in
+/// KiB.
+#[derive(Debug)]
+struct Measured {
+    what: &'static str,
+    calm: Duration,
+    attacked: Duration,
+    memory: u64,
 }
 
 /// Opens connections that send half a request or nothing, again and again, and keeps them.
