@@ -153,7 +153,7 @@ impl Turn {
         self,
         work: impl FnOnce() -> kernel::Result<T> + Send + 'static,
     ) -> kernel::Result<(T, Self)> {
-        background::run(async move { work().map(|outcome| (outcome, self)) }).await?
+        background::run_blocking(async move { work().map(|outcome| (outcome, self)) }).await?
     }
 }
 

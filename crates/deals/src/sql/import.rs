@@ -632,7 +632,7 @@ impl Exchange for SqlDeals {
             // The turn goes with the work, which goes on where nobody waits for it.
             Ok::<_, Error>((looked, sheet.rows.len() as u64, turn))
         };
-        let (looked, total, turn) = background::run(looking).await??;
+        let (looked, total, turn) = background::run_blocking(looking).await??;
         let refused = looked.failed > 0 && new.mode == ImportMode::Atomic;
         let status = match (new.dry_run, refused) {
             (true, _) => ImportStatus::Checked,

@@ -380,7 +380,7 @@ async fn write_file(mut pieces: Rows) -> guildhall_kernel::Result<std::fs::File>
 /// Rows as a workbook. It is written to the disk, since its beginning tells what its end holds; what it takes of the
 /// memory does not grow with it.
 pub(super) async fn write(rows: Rows) -> Result<Table> {
-    let file = tokio::fs::File::from_std(background::run(write_file(rows)).await??);
+    let file = tokio::fs::File::from_std(background::run_blocking(write_file(rows)).await??);
     Ok(Box::pin(ReaderStream::with_capacity(file, 64 << 10).map_err(KernelError::internal)))
 }
 

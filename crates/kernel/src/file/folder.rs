@@ -14,7 +14,7 @@ use super::Store;
 const CHUNK: usize = 64 * 1024;
 /// How much of a file goes to the disk at a time, in bytes. Whatever else waits for the disk waits for all that was sent
 /// there before.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 256 << 10;
 /// What a file is called while it is written. No object is called so: names have no underscore.
 const DRAFT: &str = "_draft";
 

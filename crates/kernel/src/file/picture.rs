@@ -55,7 +55,7 @@ pub enum Fit {
 /// where too many are at work.
 pub async fn pictures(user: UserId, bytes: Bytes, wanted: &'static [Size]) -> Result<Content> {
     let turn = GATE.enter(Some(user)).await?;
-    let work = background::run(async move {
+    let work = background::run_blocking(async move {
         // For as long as the work takes, even if nobody waits for it any more.
         let _turn = turn;
         make(&bytes, wanted)

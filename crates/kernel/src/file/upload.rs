@@ -1,21 +1,17 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use axum::{
-    body::{Body, Bytes},
+    body::Bytes,
     extract::{
         DefaultBodyLimit, FromRef, FromRequest, Multipart, Request,
         multipart::{Field, MultipartError},
     },
     http::{HeaderMap, header},
 };
-use futures_util::StreamExt;
-use tokio::task::yield_now;
 
 use super::Files;
-use crate::{Error, Kind, Result, extract::nul};
+use crate::{Error, Kind, Result, background, extract::nul};
 
-/// How many bytes of a body are read before others have their turn.
-const PACE: usize = 64 * 1024;
 /// How much larger than its file a form may be, in bytes.
 pub const FORM_BYTES: usize = 64 * 1024;
 /// How many files a form may hold.
@@ -85,9 +81,9 @@ where
         let largest = files.upload_bytes();
         DefaultBodyLimit::max(largest.saturating_add(FORM_BYTES)).apply(&mut request);
         let expected = length(request.headers()).min(largest);
-        let request = request.map(paced);
         let form = Multipart::from_request(request, state).await.map_err(|_| unreadable())?;
-        read(form, largest, expected).await
+        // A body that comes in as fast as it is read would keep a thread that answers requests until it is through.
+        background::run(read(form, largest, expected)).await?
     }
 }
 
@@ -148,23 +144,6 @@ async fn read_bytes(mut field: Field<'_>, largest: usize, expected: usize) -> Re
 fn length(headers: &HeaderMap) -> usize {
     let value = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     value.and_then(|value| value.parse().ok()).unwrap_or_default()
-}
-
-/// A body that lets others have the thread now and then: one that comes in as fast as it is read would otherwise keep it
-/// until it is through.
-fn paced(body: Body) -> Body {
-    let mut left = PACE;
-    let pause = move |piece: std::result::Result<Bytes, axum::Error>| {
-        let is_due = left == 0;
-        left = if is_due { PACE } else { left.saturating_sub(piece.as_ref().map_or(0, Bytes::len)) };
-        async move {
-            if is_due {
-                yield_now().await;
-            }
-            piece
-        }
-    };
-    Body::from_stream(body.into_data_stream().then(pause))
 }
 
 async fn read_text(field: Field<'_>, name: &str) -> Result<String> {
