@@ -31,7 +31,19 @@ const WATCHED: Duration = Duration::from_secs(6);
 /// How many requests an attacker has under way.
 const AT_ONCE: usize = 16;
 /// How many people attack, one after the other.
-const ATTACKERS: usize = 7;
+const ATTACKERS: usize = 8;
+/// How many more there are for attacks that are measured again.
+const SPARE_ATTACKERS: usize = 6;
+/// How often an attack is measured that seems to slow others down: of some nine hundred answers the slowest nine are
+/// few, and chance decides among them.
+const MEASUREMENTS: usize = 3;
+/// By how much others' answers may take longer.
+const FACTOR: u32 = 2;
+/// The same for what keeps a database busy that shares these cores with the server: its processes do not give way.
+const FACTOR_OF_POSTGRES: u32 = 4;
+/// What keeps the database busy.
+const OF_THE_DATABASE: [&str; 4] =
+    ["searches for what is everywhere", "lists with many filters", "counted lists, far down", "exports of everything"];
 /// From where the attacker calls, which is another network.
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 66));
 /// How much the attacker's threads give way, on the scale of `nice(2)`: in truth it computes on a machine of its own,
@@ -265,9 +277,8 @@ async fn watch(scene: &Arc<Scene>) -> Duration {
 
 /// How long the slowest of a hundred answers takes while one client asks for something as often as it can, and how its own
 /// requests were answered, by the class of the status.
-async fn while_asked(scene: &Arc<Scene>, attack: AttackRequest) -> (Duration, [u64; 6]) {
+async fn while_asked(scene: &Arc<Scene>, attack: &Arc<AttackRequest>) -> (Duration, [u64; 6]) {
     let stop = Arc::new(AtomicBool::new(false));
-    let attack = Arc::new(attack);
     let attackers: Vec<JoinHandle<[u64; 6]>> = (0..AT_ONCE)
         .map(|_| {
             let (scene, attack, stop) = (scene.clone(), attack.clone(), stop.clone());
@@ -318,11 +329,12 @@ async fn one_client_that_does_its_worst_slows_nobody_down_much() {
         ("GUILDHALL__ACCOUNTS__HASH__MEMORY_KIB", "19456"),
         ("GUILDHALL__ACCOUNTS__HASH__PASSES", "2"),
     ]);
+    let is_postgres = at.is_on_postgres();
     let mut server = at.serve().await;
     let give_way = || setpriority_process(None, NICENESS).unwrap();
     let threads = Builder::new_multi_thread().enable_all().on_thread_start(give_way).build().unwrap();
     let mut attackers = Vec::new();
-    for number in 0..ATTACKERS {
+    for number in 0..ATTACKERS + SPARE_ATTACKERS {
         attackers.push(furnished(&at, at.newcomer(&format!("mallory{number}")).await).await);
     }
     let others = vec![at.newcomer("ben").await, at.newcomer("cleo").await, at.newcomer("dora").await];
@@ -340,19 +352,28 @@ async fn one_client_that_does_its_worst_slows_nobody_down_much() {
     let scene = Arc::new(scene);
 
     let mut measured = Vec::new();
-    let mut note = |what: &'static str, calm: Duration, attacked: Duration, server: u32, answers: String| {
-        let memory = memory(server);
+    let mut note = |what: &'static str, calm: Duration, attacked: Duration, answers: String| {
+        let memory = memory(server.id());
         eprintln!("{what:<36} p99 {calm:>8.1?} -> {attacked:>8.1?}, {:>4} MiB, {answers}", memory >> 10);
         measured.push(Measured { what, calm, attacked, memory });
     };
     memory(server.id());
+    let mut spare = (ATTACKERS..ATTACKERS + SPARE_ATTACKERS).cycle();
     for (number, (what, attack)) in attacks().into_iter().enumerate() {
         scene.attack.store(number % ATTACKERS, Ordering::SeqCst);
-        let calm = watch(&scene).await;
-        let (attacked, answers) = while_asked(&scene, attack).await;
-        assert!(answers.iter().sum::<u64>() > 0, "{what}");
-        let answers = format!("{} taken, {} refused, {} unavailable", answers[2], answers[4], answers[5]);
-        note(what, calm, attacked, server.id(), answers);
+        let attack = Arc::new(attack);
+        for measurement in 0..MEASUREMENTS {
+            let calm = watch(&scene).await;
+            let (attacked, answers) = while_asked(&scene, &attack).await;
+            assert!(answers.iter().sum::<u64>() > 0, "{what}");
+            let answers = format!("{} taken, {} refused, {} unavailable", answers[2], answers[4], answers[5]);
+            note(what, calm, attacked, answers);
+            if measurement == 0 && attacked <= calm * FACTOR {
+                break;
+            }
+            // One who has not used up what they may take.
+            scene.attack.store(spare.next().unwrap(), Ordering::SeqCst);
+        }
     }
 
     let calm = watch(&scene).await;
@@ -361,19 +382,28 @@ async fn one_client_that_does_its_worst_slows_nobody_down_much() {
     let attacked = watch(&scene).await;
     stop.store(true, Ordering::SeqCst);
     holding.await.unwrap();
-    let opened = format!("{} opened", silent.load(Ordering::SeqCst));
-    note("connections that say nothing", calm, attacked, server.id(), opened);
+    note("connections that say nothing", calm, attacked, format!("{} opened", silent.load(Ordering::SeqCst)));
 
     server.kill().unwrap();
     server.wait().unwrap();
     threads.shutdown_background();
-    let mut calm: Vec<_> = measured.iter().map(|measured| measured.calm).collect();
-    calm.sort_unstable();
-    let usual = calm[calm.len() / 2];
-    let is_bad =
-        |measured: &Measured| measured.attacked > measured.calm.max(usual) * 2 || measured.memory > MOST_MEMORY;
-    let bad: Vec<_> = measured.into_iter().filter(is_bad).collect();
-    assert!(bad.is_empty(), "usually {usual:?}: {bad:#?}");
+    assert!(measured.iter().all(|measured| measured.memory <= MOST_MEMORY), "{measured:#?}");
+    let usual = median(measured.iter().map(|measured| measured.calm).collect());
+    let slow = measured.chunk_by(|one, next| one.what == next.what).filter_map(|of_one| {
+        let what = of_one[0].what;
+        let attacked = median(of_one.iter().map(|measured| measured.attacked).collect());
+        let calm = median(of_one.iter().map(|measured| measured.calm).collect()).max(usual);
+        let shares_cores = is_postgres && OF_THE_DATABASE.contains(&what);
+        let factor = if shares_cores { FACTOR_OF_POSTGRES } else { FACTOR };
+        (attacked > calm * factor).then(|| format!("{what}: {calm:?} -> {attacked:?}"))
+    });
+    let slow: Vec<_> = slow.collect();
+    assert!(slow.is_empty(), "{slow:#?}");
+}
+
+fn median(mut durations: Vec<Duration>) -> Duration {
+    durations.sort_unstable();
+    durations[durations.len() / 2]
 }
 
 /// How long the slowest of a hundred answers took before an attack and during it, and the memory that the server took, in
