@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::PollSemaphore;
 
 /// How many requests wait for each that is answered.
-const QUEUE: usize = 16;
+const QUEUE: usize = 32;
 /// A body that is larger, in bytes, comes in one at a time: to copy and to store it takes most of a core.
 const LARGE: u64 = 1 << 20;
 /// How many clients a network is taken for that sends no credentials.

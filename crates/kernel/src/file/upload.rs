@@ -1,13 +1,18 @@
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
 use axum::{
-    body::Bytes,
+    body::{Body, BodyDataStream, Bytes},
     extract::{
         DefaultBodyLimit, FromRef, FromRequest, Multipart, Request,
         multipart::{Field, MultipartError},
     },
     http::{HeaderMap, header},
 };
+use futures_util::Stream;
 
 use super::Files;
 use crate::{Error, Kind, Result, background, extract::nul};
@@ -81,6 +86,8 @@ where
         let largest = files.upload_bytes();
         DefaultBodyLimit::max(largest.saturating_add(FORM_BYTES)).apply(&mut request);
         let expected = length(request.headers()).min(largest);
+        let request =
+            request.map(|body| Body::from_stream(PieceByPiece { body: body.into_data_stream(), pause: false }));
         let form = Multipart::from_request(request, state).await.map_err(|_| unreadable())?;
         // A body that comes in as fast as it is read would keep a thread that answers requests until it is through.
         background::run(read(form, largest, expected)).await?
@@ -144,6 +151,30 @@ async fn read_bytes(mut field: Field<'_>, largest: usize, expected: usize) -> Re
 fn length(headers: &HeaderMap) -> usize {
     let value = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     value.and_then(|value| value.parse().ok()).unwrap_or_default()
+}
+
+/// A body of which one piece comes at a time, and its end by itself.
+///
+/// The parser (multer 3.1) takes a form to be cut off where it finds nothing of it, looks once more and then finds all of
+/// it at once, as can happen where one thread reads the connection and another one the form.
+struct PieceByPiece {
+    body: BodyDataStream,
+    pause: bool,
+}
+
+impl Stream for PieceByPiece {
+    type Item = std::result::Result<Bytes, axum::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.pause {
+            self.pause = false;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let piece = ready!(Pin::new(&mut self.body).poll_next(context));
+        self.pause = true;
+        Poll::Ready(piece)
+    }
 }
 
 async fn read_text(field: Field<'_>, name: &str) -> Result<String> {
@@ -234,7 +265,7 @@ mod tests {
 #[cfg(test)]
 #[cfg(feature = "testing")]
 mod request_tests {
-    use axum::{Router, body::Body, routing::post};
+    use axum::{Router, routing::post};
     use serde_json::{Value, json};
 
     use super::*;
@@ -282,6 +313,25 @@ mod request_tests {
         let expected = json!({"name": "b.txt", "type": "text/plain", "bytes": "hello",
             "fields": {"title": "Grüße"}});
         assert_eq!(answer.json(), expected, "{}", answer.text);
+    }
+
+    #[tokio::test]
+    async fn a_form_that_comes_between_two_looks_is_read() {
+        let mut whole = Some(Bytes::from(format!("{}--x--\r\n", part("name=\"file\"; filename=\"a\"", "hello"))));
+        let mut looks = 0;
+        let pieces = futures_util::stream::poll_fn(move |context| {
+            looks += 1;
+            if looks == 1 {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(whole.take().map(Ok::<_, std::convert::Infallible>))
+        });
+        let kit = Kit::new().await;
+        let app = Router::new().route("/", post(take)).with_state(kit.files.clone());
+        let request = Request::post("/").header(header::CONTENT_TYPE, "multipart/form-data; boundary=x");
+        let answer = TestClient::new(app).send_raw(request.body(Body::from_stream(pieces)).unwrap()).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["bytes"]), (200, &"hello".into()), "{}", answer.text);
     }
 
     #[tokio::test]
