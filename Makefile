@@ -39,8 +39,8 @@ test-s3:
 soak: ## What takes long: killing, starving and attacking the server, and feeding its parsers
 	$(CARGO) build --release --locked --bin guildhall
 	PROPTEST_CASES=10000 $(CARGO) test $(ALL) --lib --test it -- fuzz_
-	$(CARGO) test --locked -p guildhall-tests --test soak -- --nocapture
-	@tests/with-postgres.sh $(CARGO) test --locked -p guildhall-tests --test soak -- --nocapture
+	$(CARGO) test --locked -p guildhall-tests --test soak -- --nocapture --test-threads=1
+	@tests/with-postgres.sh $(CARGO) test --locked -p guildhall-tests --test soak -- --nocapture --test-threads=1
 
 bench: ## Measure in release mode: functions, then the whole server beside its floor
 	$(CARGO) build --release --locked --bin guildhall
