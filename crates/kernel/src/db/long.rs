@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -18,7 +21,7 @@ const MOST_KNOWN: usize = 1000;
 /// Of so many connections one may be busy with a statement that takes long.
 const CONNECTIONS: u32 = 8;
 
-/// What is long where only the clock tells.
+/// What is long where only the clock tells, beyond what any statement takes there: a database may be far away.
 const LONG: Duration = Duration::from_millis(20);
 
 /// Which statements took long, and how many of them run.
@@ -29,6 +32,8 @@ pub(super) struct LongStatements {
     times: u32,
     permits: Arc<Semaphore>,
     patience: Duration,
+    /// How long the shortest statement took, in microseconds.
+    shortest: AtomicU64,
 }
 
 /// A statement, as it is remembered.
@@ -47,7 +52,8 @@ impl LongStatements {
     /// For so many connections. Who has not got their turn after `patience` is refused.
     pub(super) fn new(connections: u32, times: u32, patience: Duration) -> Self {
         let permits = usize::try_from(connections / CONNECTIONS).unwrap_or(1).max(1);
-        Self { known: Mutex::default(), times, permits: Arc::new(Semaphore::new(permits)), patience }
+        let (known, permits) = (Mutex::default(), Arc::new(Semaphore::new(permits)));
+        Self { known, times, permits, patience, shortest: AtomicU64::new(u64::MAX) }
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<u64, u32>> {
@@ -73,7 +79,9 @@ impl LongStatements {
         let _turn = self.turn(statement).await?;
         let begun = Instant::now();
         let outcome = run.await;
-        self.note(statement, begun.elapsed() >= LONG);
+        let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let shortest = self.shortest.fetch_min(took, Ordering::Relaxed).min(took);
+        self.note(statement, Duration::from_micros(took - shortest) >= LONG);
         outcome
     }
 
@@ -108,5 +116,23 @@ mod tests {
         assert!(long.turn(statement).await.unwrap().is_some());
         long.note(statement, false);
         assert!(long.turn(statement).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_database_far_away_makes_no_statement_long() {
+        let long = LongStatements::new(8, 1, Duration::from_millis(20));
+        let run = async |statement, millis| {
+            let run = async {
+                std::thread::sleep(Duration::from_millis(millis));
+                Ok(())
+            };
+            long.watch(statement, run).await.unwrap();
+        };
+        let (near, far) = (StatementKey::of("SELECT 1"), StatementKey::of("SELECT 2"));
+        run(near, 40).await;
+        run(near, 45).await;
+        assert!(long.turn(near).await.unwrap().is_none());
+        run(far, 100).await;
+        assert!(long.turn(far).await.unwrap().is_some());
     }
 }
