@@ -40,7 +40,7 @@ const MEASUREMENTS: usize = 3;
 /// By how much others' answers may take longer.
 const FACTOR: u32 = 2;
 /// The same for what keeps a database busy that shares these cores with the server: its processes do not give way.
-const FACTOR_OF_POSTGRES: u32 = 4;
+const FACTOR_OF_POSTGRES: u32 = 3;
 /// What keeps the database busy.
 const OF_THE_DATABASE: [&str; 4] =
     ["searches for what is everywhere", "lists with many filters", "counted lists, far down", "exports of everything"];
