@@ -1,4 +1,5 @@
-//! Work that keeps a core busy for long, on threads that give way to those that answer requests.
+//! Work that keeps a core busy for long, on threads that give way to those that answer requests. The work runs outside of
+//! the request: [`Origin::current`](crate::Origin::current) does not know it there.
 
 use std::{
     cell::Cell,
