@@ -1,68 +1,68 @@
-# One word per chore. `make` lists them.
+# `make` lists the targets.
 
 CARGO := cargo
-# The tests need the kernel's test kit and the crates' fakes.
+# The tests need the `testing` features of the crates.
 ALL := --workspace --all-features --locked
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-sqlite test-postgres test-s3 soak bench fmt lint docs openapi deny check
 
-help: ## List the chores
+help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: ## Build and run the server on 127.0.0.1:8000, with its data in ./data
 	$(CARGO) build --release --locked --bin guildhall
 	./target/release/guildhall serve
 
-test: ## Run every test, on SQLite and, where its server is installed, on PostgreSQL
+test: ## Run all tests on SQLite and, if installed, on PostgreSQL and an S3 server
 	@$(MAKE) --no-print-directory test-sqlite
 	@tests/with-s3.sh $(MAKE) --no-print-directory test-s3; status=$$?; \
-	if [ $$status = 77 ]; then echo "NOT COVERED: S3, whose server program (moto, from PyPI) is not installed."; \
+	if [ $$status = 77 ]; then echo "SKIPPED: S3 (moto from PyPI is not installed)."; \
 	elif [ $$status != 0 ]; then exit 1; fi
 	@tests/with-postgres.sh $(MAKE) --no-print-directory test-postgres; status=$$?; \
 	if [ $$status = 0 ]; then echo "All tests passed on SQLite and on PostgreSQL."; \
 	elif [ $$status = 77 ] && [ -z "$(REQUIRE_POSTGRES)" ]; then \
-		echo "All tests passed on SQLite. NOT COVERED: PostgreSQL, whose server programs are not installed."; \
-	else echo "The tests failed, or PostgreSQL is required and not installed."; exit 1; fi
+		echo "All tests passed on SQLite. SKIPPED: PostgreSQL (not installed)."; \
+	else echo "The tests failed, or PostgreSQL is required but not installed."; exit 1; fi
 
 test-sqlite:
 	GUILDHALL_TEST_POSTGRES= $(CARGO) test $(ALL)
 
-# What depends on the database; unit tests and examples have run already.
+# Only tests that use the database.
 test-postgres:
 	$(CARGO) test $(ALL) --lib --test it
 
-# What depends on an object store.
+# Only tests that use an object store.
 test-s3:
 	$(CARGO) test --locked -p guildhall-platform --all-features --test it
 
-soak: ## What takes long: killing, starving and attacking the server, and feeding its parsers
+soak: ## Run the long tests: crashes, full disks, overload and fuzzing
 	$(CARGO) build --release --locked --bin guildhall
 	PROPTEST_CASES=10000 $(CARGO) test $(ALL) --lib --test it -- fuzz_
 	$(CARGO) test --locked -p guildhall-tests --test soak -- --nocapture --test-threads=1
 	@tests/with-postgres.sh $(CARGO) test --locked -p guildhall-tests --test soak -- --nocapture --test-threads=1
 
-bench: ## Measure in release mode: functions, then the whole server beside its floor
+bench: ## Run the benchmarks: functions, then the whole server against its baseline
 	$(CARGO) build --release --locked --bin guildhall
 	$(CARGO) bench --locked -p guildhall-bench
 	$(CARGO) run --release --locked -p guildhall-bench
 
-fmt: ## Format the sources
+fmt: ## Format the code
 	$(CARGO) fmt --all
 
-lint: ## Check formatting, and clippy with warnings as errors
+lint: ## Check formatting, and run clippy with warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
 
-docs: ## Build the documentation of the crates, with warnings as errors
+docs: ## Build the crate documentation with warnings as errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(ALL) --no-deps
 
-openapi: ## Check the API's description, where openapi-spec-validator (from PyPI) is installed
+openapi: ## Validate the OpenAPI document, if openapi-spec-validator (from PyPI) is installed
 	@if command -v openapi-spec-validator >/dev/null; then \
 		$(CARGO) run --quiet --locked --bin guildhall -- openapi | openapi-spec-validator -; \
-	else echo "NOT COVERED: the API's description, for openapi-spec-validator (from PyPI) is not installed."; fi
+	else echo "SKIPPED: OpenAPI validation (openapi-spec-validator from PyPI is not installed)."; fi
 
-deny: ## Check advisories, licences and duplicates, where cargo-deny is installed
-	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: skipped"; fi
+deny: ## Check advisories, licenses and banned crates, if cargo-deny is installed
+	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "SKIPPED: dependency checks (cargo-deny is not installed)."; fi
 
-check: lint docs test openapi deny ## Everything that CI checks
+check: lint docs test openapi deny ## Run everything that CI checks

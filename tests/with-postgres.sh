@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs a command with a private PostgreSQL server: tests/with-postgres.sh COMMAND…
+# Runs a command with a temporary PostgreSQL server: tests/with-postgres.sh COMMAND…
 #
-# The server listens on a socket in a folder of its own, loses everything when the command ends, and
-# is named to the command in GUILDHALL_TEST_POSTGRES. Exits with 77 where PostgreSQL is not installed.
+# The server listens on a socket in a temporary folder, which is deleted when the command ends. Its URL is passed to the
+# command in GUILDHALL_TEST_POSTGRES. Exits with 77 if PostgreSQL is not installed.
 set -euo pipefail
 
 programs=$(ls -d /usr/lib/postgresql/*/bin /usr/pgsql-*/bin 2>/dev/null | sort -V | tail -n 1 || true)
@@ -25,7 +25,7 @@ trap 'exit 130' INT TERM
 cd "$home"
 "${user[@]}" initdb -D "$home/data" -U guildhall -E UTF8 --locale=C.UTF-8 -A trust --no-sync >"$home/log" 2>&1 ||
     { cat "$home/log" >&2; exit 1; }
-# Durability is of no use to a database that is thrown away.
+# A temporary database does not need durability.
 "${user[@]}" pg_ctl -D "$home/data" -l "$home/data/server.log" -w start -o "-c listen_addresses='' -k $home \
     -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=400 -c deadlock_timeout=100ms" \
     >/dev/null || { cat "$home/data/server.log" >&2; exit 1; }

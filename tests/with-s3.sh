@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs a command with a private object store that speaks S3: tests/with-s3.sh COMMAND…
+# Runs a command with a temporary S3 server: tests/with-s3.sh COMMAND…
 #
-# The store (moto) listens on a port of its own, keeps everything in memory, and is named to the command
-# in GUILDHALL_TEST_S3. Exits with 77 where it is not installed.
+# The server (moto) listens on a free port and stores everything in memory. Its URL is passed to the command in
+# GUILDHALL_TEST_S3. Exits with 77 if moto is not installed.
 set -euo pipefail
 
 if command -v moto_server >/dev/null && moto_server --help >/dev/null 2>&1; then
@@ -22,11 +22,11 @@ stop() {
 trap stop EXIT
 trap 'exit 130' INT TERM
 
-answers() {
+is_listening() {
     (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null
 }
 
-# The port is free now; in case somebody else takes it first, the next one is tried.
+# Another process may take the port first; then try the next one.
 for _ in 1 2 3 4 5; do
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     "${server[@]}" -H 127.0.0.1 -p "$port" >"$log" 2>&1 &
@@ -36,7 +36,7 @@ for _ in 1 2 3 4 5; do
             pid=
             break
         fi
-        if answers; then break 2; fi
+        if is_listening; then break 2; fi
         sleep 0.1
     done
     [ -z "$pid" ] || { kill "$pid" 2>/dev/null || true; pid=; }

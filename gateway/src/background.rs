@@ -1,9 +1,10 @@
-//! What the server does beside answering requests.
+//! Background tasks of the server.
 
 use std::{sync::Arc, time::Duration};
 
 use guildhall_kernel::{
     Clock,
+    event::Dispatcher,
     idempotency::Pruning,
     job::{Job, Jobs},
 };
@@ -12,83 +13,96 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Services;
 
-/// How often it is looked whether something is due that nobody here has announced.
-const PAUSE: Duration = Duration::from_secs(5);
+/// How often the tasks poll for work that another process has created.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Delivers letters, does the jobs that are due, and measures what refusals have to take, until told
-/// to stop.
+/// Starts the background tasks: events, emails, webhooks, link previews, scheduled jobs, and the calibration of failed
+/// sign-ins. They run until `stop` is cancelled.
 pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
-    let all: Vec<Arc<dyn Job>> = vec![
+    let mut all: Vec<Arc<dyn Job>> = vec![
         Arc::new(services.accounts.clone()),
         Arc::new(services.files.clone()),
-        Arc::new(services.deals.clone()),
+        Arc::new(services.events.clone()),
         Arc::new(Pruning::new(services.db.clone(), Clock::system())),
     ];
+    all.extend(services.deals.jobs());
     let jobs = Jobs::new(services.db.clone(), Clock::system(), all);
-    let until = |work| tokio::spawn(until_stopped(stop.clone(), work));
-    let calibrating = services.accounts.clone();
-    let calibration: Work = Box::pin(async move {
-        match calibrating.calibrate().await {
-            Ok(hold) => tracing::info!(hold_ms = hold.as_secs_f64() * 1000.0, "refusals of sign-ins were calibrated"),
-            Err(error) => tracing::warn!(%error, "refusals of sign-ins could not be calibrated and take a second"),
+    let spawn = |work| tokio::spawn(until_stopped(stop.clone(), work));
+    let accounts = services.accounts.clone();
+    let calibration: Task = Box::pin(async move {
+        match accounts.calibrate().await {
+            Ok(hold) => tracing::info!(hold_ms = hold.as_secs_f64() * 1000.0, "calibrated failed sign-ins"),
+            Err(error) => tracing::warn!(%error, "could not calibrate failed sign-ins; they take one second"),
         }
     });
-    let previews = Box::pin(read_previews(services.clone()));
-    let webhooks = Box::pin(tell_webhooks(services.clone()));
-    let mut tasks = vec![until(calibration), until(Box::pin(do_jobs(jobs))), until(previews), until(webhooks)];
+    let previews = Box::pin(fetch_previews(services.clone()));
+    let webhooks = Box::pin(deliver_webhooks(services.clone()));
+    let events = Box::pin(dispatch_events(services.events.clone()));
+    let mut tasks =
+        vec![spawn(calibration), spawn(Box::pin(run_jobs(jobs))), spawn(previews), spawn(events), spawn(webhooks)];
     if services.mailer.is_some() {
-        tasks.push(until(Box::pin(deliver(services.clone()))));
+        tasks.push(spawn(Box::pin(deliver_emails(services.clone()))));
     }
     tasks
 }
 
-type Work = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+type Task = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
-async fn until_stopped(stop: CancellationToken, work: Work) {
+async fn until_stopped(stop: CancellationToken, work: Task) {
     stop.run_until_cancelled(work).await;
 }
 
-async fn do_jobs(jobs: Jobs) {
+async fn run_jobs(jobs: Jobs) {
     loop {
-        // Not at once: a server that has just started has better things to do.
-        tokio::time::sleep(PAUSE).await;
+        // Leave a server that has just started to its requests first.
+        tokio::time::sleep(POLL_INTERVAL).await;
         if let Err(error) = jobs.run_due().await {
-            tracing::error!(%error, "the jobs could not be looked at");
+            tracing::error!(%error, "could not run the due jobs");
         }
     }
 }
 
-/// Reads the pages that new posts point at.
-async fn read_previews(services: Services) {
+/// Fetches the pages that new posts link to.
+async fn fetch_previews(services: Services) {
     loop {
-        // Either somebody here has posted something, or perhaps another process has.
-        let _ = tokio::time::timeout(PAUSE, services.community.previews_wanted()).await;
+        // Woken by this process; another process is noticed by polling.
+        let _ = tokio::time::timeout(POLL_INTERVAL, services.community.previews_wanted()).await;
         if let Err(error) = services.community.fetch_previews().await {
-            tracing::error!(error = %guildhall_kernel::Error::from(error), "the links could not be looked at");
+            tracing::error!(error = %guildhall_kernel::Error::from(error), "could not fetch link previews");
         }
     }
 }
 
-/// Tells webhooks what has happened.
-async fn tell_webhooks(services: Services) {
-    let mut news = services.outbox.news();
+/// Dispatches events to their subscribers.
+async fn dispatch_events(events: Dispatcher) {
     loop {
-        // Either somebody here has left something, or perhaps another process has.
-        let _ = tokio::time::timeout(PAUSE, news.changed()).await;
-        if let Err(error) = services.outbox.carry(&services.deals).await {
-            tracing::error!(%error, "the outbox could not be read");
+        if let Err(error) = events.dispatch_forever().await {
+            tracing::error!(%error, "could not listen for events");
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }
 
-async fn deliver(services: Services) {
+/// Sends webhook messages from the outbox.
+async fn deliver_webhooks(services: Services) {
+    let mut changes = services.outbox.stored_work();
+    loop {
+        // Woken by this process; another process is noticed by polling.
+        let _ = tokio::time::timeout(POLL_INTERVAL, changes.changed()).await;
+        if let Err(error) = services.outbox.deliver(&services.deals.webhooks).await {
+            tracing::error!(%error, "could not read the outbox");
+        }
+    }
+}
+
+async fn deliver_emails(services: Services) {
     let Some(mailer) = services.mailer else { return };
-    let mut news = services.outbox.news();
+    let mut changes = services.outbox.stored_work();
     loop {
-        // Either somebody here has posted something, or perhaps another process has.
-        let _ = tokio::time::timeout(PAUSE, news.changed()).await;
-        if let Err(error) = services.outbox.deliver(&*mailer).await {
-            tracing::error!(%error, "the outbox could not be read");
+        // Woken by this process; another process is noticed by polling.
+        let _ = tokio::time::timeout(POLL_INTERVAL, changes.changed()).await;
+        if let Err(error) = services.outbox.deliver_emails(&*mailer).await {
+            tracing::error!(%error, "could not read the outbox");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The command line. Exit status 0: done; 1: found something wrong or failed; 2: misuse.
+//! The command line. Exit status 0: success; 1: failure or errors found; 2: usage error.
 
 use std::{
     io::{self, BufRead, IsTerminal, Write},
@@ -9,24 +9,24 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guildhall_accounts::{NewUser, NewUserToken, WeakPassword};
-use guildhall_deals::{Accounts, OrganizationId, Which};
-use guildhall_kernel::{PageQuery, Roles, doctor::Severity};
+use guildhall_deals::{OrganizationId, Which};
+use guildhall_kernel::{AccountCleanup, PageQuery, Roles, doctor::Severity};
 
 use crate::{Server, Services, Settings, Sources, backup, doctor, document, logging};
 
-/// The back end of a community: accounts, groups and more in one program.
+/// A community back end: accounts, groups, organizations and more in one program.
 #[derive(Parser)]
 #[command(name = "guildhall", version, about, arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]
-    place: Place,
+    overrides: Overrides,
     #[command(subcommand)]
     command: Command,
 }
 
-/// Flags that every command takes; they are stronger than files and environment.
+/// Global options; they override the settings from files and the environment.
 #[derive(Args)]
-struct Place {
+struct Overrides {
     /// The data folder (`data_dir`)
     #[arg(long, global = true, value_name = "PATH")]
     data_dir: Option<String>,
@@ -39,71 +39,71 @@ struct Place {
 enum Command {
     /// Run the server
     Serve(Serve),
-    /// Bring the tables up to date, or see what is missing
+    /// Apply migrations, or show what is pending
     Migrate {
         #[command(subcommand)]
         step: Option<Migrate>,
     },
-    /// Make, list and change accounts
+    /// Create, list and change accounts
     #[command(subcommand)]
     User(User),
-    /// Make user tokens, and clear away what has expired
+    /// Create user tokens and delete expired ones
     #[command(subcommand)]
     Token(Token),
-    /// Keys that tokens are signed with
+    /// Manage the keys that sign tokens
     #[command(subcommand)]
     Keys(Keys),
-    /// Look whether everything is in order; exits with 1 where something is wrong
+    /// Check the installation; exits with 1 if there are errors
     Doctor {
-        /// Mend what is safe to mend: expired tokens, sequences, file modes
+        /// Repair what is safe to repair: counters, totals, sequences, failed events, expired tokens, file modes
         #[arg(long)]
         fix: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Take organizations away that were made for tests: with all that they hold, or not at all
+    /// Delete test organizations with all their data; if one cannot be deleted, none is
     ///
-    /// Without a name or number: the organizations that are marked as test data, and no others.
+    /// Without a name or ID, deletes the organizations that are marked as test data.
     CleanupTestData(Cleanup),
-    /// Copy the embedded database, also while the server runs
+    /// Copy the embedded database; the server may be running
     ///
-    /// Uploaded files are not in it: they lie in the folder files of the data folder, or in an object store. Copy
-    /// that folder after the database, with any tool; a file never changes once it is there.
+    /// Uploaded files are not included: they are in the folder `files` of the data folder, or in an object store. Copy
+    /// that folder after the database, with any tool; uploaded files never change.
     Backup {
         /// The file to write
         path: PathBuf,
-        /// Replace a file that exists
+        /// Replace an existing file
         #[arg(long)]
         force: bool,
     },
-    /// Put a copy in the place of the embedded database, while the server does not run
+    /// Replace the embedded database with a copy; the server must be stopped
     Restore {
         /// The file to read
         path: PathBuf,
     },
-    /// Look at the settings
+    /// Inspect the settings
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Print the description of the API (OpenAPI 3.1)
+    /// Print the OpenAPI 3.1 document of the API
     Openapi,
 }
 
 #[derive(Args)]
 struct Cleanup {
-    /// The organization of this name
+    /// The organization with this name
     #[arg(long, value_name = "NAME", conflicts_with = "org_id")]
     org_name: Option<String>,
-    /// The organization with this number
+    /// The organization with this ID
     #[arg(long, value_name = "ID")]
     org_id: Option<i64>,
-    /// Take the accounts along that were in them and that nothing else needs; never staff's
+    /// Also delete members' accounts that nothing else needs; never staff accounts
     #[arg(long)]
     with_users: bool,
-    /// Tell what would go, and change nothing
+    /// Print what would be deleted, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Also where there are deals
+    /// Also delete organizations that have deals
     #[arg(long)]
     force: bool,
     /// Print JSON
@@ -116,26 +116,26 @@ struct Serve {
     /// Address and port to listen on (`server.bind`)
     #[arg(long, value_name = "HOST:PORT")]
     bind: Option<String>,
-    /// Leave the tables as they are
+    /// Do not apply pending migrations
     #[arg(long)]
     no_migrate: bool,
 }
 
 #[derive(Subcommand)]
 enum Migrate {
-    /// Apply what is pending (the default)
+    /// Apply pending migrations (the default)
     Up,
-    /// Take back the newest migrations
+    /// Revert the newest migrations
     Down {
-        /// How many
+        /// How many migrations to revert
         #[arg(long, default_value_t = 1)]
         steps: u32,
     },
-    /// List the migrations; exits with 1 while some are pending
+    /// List the migrations; exits with 1 if any are pending
     Status,
-    /// Take everything back and apply it again: EVERYTHING STORED IS LOST
+    /// Revert all migrations and apply them again: ALL DATA IS LOST
     Fresh {
-        /// Yes, lose everything
+        /// Confirm that all data will be lost
         #[arg(long, required = true)]
         yes: bool,
     },
@@ -143,42 +143,42 @@ enum Migrate {
 
 #[derive(Subcommand)]
 enum User {
-    /// Make an account; its address counts as verified
+    /// Create an account; its email address counts as verified
     Create(NewAccount),
     /// List the accounts
     List {
-        /// Which page of 100
+        /// The page, of 100 accounts each
         #[arg(long, default_value_t = 1)]
         page: u64,
     },
-    /// Give somebody another password; their sessions end
+    /// Set the password of an account; its sessions end
     SetPassword {
-        /// The username or verified address
+        /// The username or verified email address
         name: String,
         #[command(flatten)]
         password: Password,
     },
-    /// Let somebody no longer sign in; their sessions and user tokens end for good
+    /// Deactivate an account; its sessions and user tokens are revoked
     Deactivate {
-        /// The username or verified address
+        /// The username or verified email address
         name: String,
     },
-    /// Let somebody sign in again
+    /// Activate an account again
     Activate {
-        /// The username or verified address
+        /// The username or verified email address
         name: String,
     },
 }
 
 #[derive(Args)]
 struct NewAccount {
-    /// The name to sign in with
+    /// The username
     #[arg(long)]
     username: String,
-    /// The address
+    /// The email address
     #[arg(long)]
     email: String,
-    /// A role; can be given several times
+    /// A role; may be given several times
     #[arg(long, value_enum)]
     role: Vec<Role>,
     #[command(flatten)]
@@ -190,7 +190,7 @@ struct Password {
     /// Read the password from standard input instead of asking for it
     #[arg(long)]
     password_stdin: bool,
-    /// Take a password that is short or common and can therefore be guessed
+    /// Accept a short or common password, which can be guessed
     #[arg(long)]
     allow_weak_password: bool,
 }
@@ -204,27 +204,27 @@ enum Role {
 
 #[derive(Subcommand)]
 enum Token {
-    /// Make a user token and print it, this once
+    /// Create a user token and print it; it cannot be shown again
     Create {
-        /// Whose: the username or verified address
+        /// The owner's username or verified email address
         #[arg(long, value_name = "NAME")]
         user: String,
-        /// How many days it is valid
+        /// Number of days until it expires
         #[arg(long)]
         days: Option<u32>,
-        /// What to call it
+        /// The name of the token
         #[arg(long, default_value = "")]
         name: String,
     },
-    /// Clear away tokens that have expired, and whatever else has
+    /// Delete expired tokens and other expired data
     Prune,
 }
 
 #[derive(Subcommand)]
 enum Keys {
-    /// Make a new key to sign with; what the old one has signed stays good until it expires
+    /// Create a new signing key; tokens signed with the old one stay valid until they expire
     Rotate {
-        /// The old key is known to others: nothing that it has signed is good any more
+        /// The old key has leaked: invalidate all tokens signed with it
         #[arg(long)]
         compromised: bool,
     },
@@ -232,11 +232,11 @@ enum Keys {
 
 #[derive(Subcommand)]
 enum ConfigCommand {
-    /// Check the settings and print those in force, with secrets masked
+    /// Check the settings and print the effective values, with secrets masked
     Check,
 }
 
-/// Runs the command that the process was called with.
+/// Runs the command given on the command line.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -254,10 +254,10 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Prints a line for whoever called.
+/// Prints a line to standard output.
 fn say(line: impl std::fmt::Display) -> anyhow::Result<()> {
     match writeln!(io::stdout(), "{line}") {
-        // Whoever reads has seen enough, as in `guildhall user list | head`.
+        // The reader has closed the pipe, as in `guildhall user list | head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => Ok(outcome?),
     }
@@ -266,8 +266,8 @@ fn say(line: impl std::fmt::Display) -> anyhow::Result<()> {
 impl Cli {
     async fn run(self) -> anyhow::Result<ExitCode> {
         let mut flags = Vec::new();
-        flags.extend(self.place.data_dir.map(|value| ("data_dir", value)));
-        flags.extend(self.place.database_url.map(|value| ("database.url", value)));
+        flags.extend(self.overrides.data_dir.map(|value| ("data_dir", value)));
+        flags.extend(self.overrides.database_url.map(|value| ("database.url", value)));
         if let Command::Serve(Serve { bind: Some(bind), .. }) = &self.command {
             flags.push(("server.bind", bind.clone()));
         }
@@ -278,7 +278,7 @@ impl Cli {
                 let settings = load()?;
                 logging::start(&settings.log)?;
                 if let Some(file) = sources.missing_file() {
-                    tracing::warn!(file = %file.display(), "GUILDHALL_ENV names a file that is not there");
+                    tracing::warn!(file = %file.display(), "the file that GUILDHALL_ENV names does not exist");
                 }
                 serve(&settings, !command.no_migrate).await?;
             }
@@ -308,9 +308,9 @@ impl Cli {
                 let services = Services::open(&load()?, true).await?;
                 let outcome = services.accounts.rotate_keys(compromised).await;
                 services.db.close().await?;
-                say(format_args!("Tokens are signed with the key {} now.", outcome?))?;
+                say(format_args!("Tokens are now signed with the key {}.", outcome?))?;
                 if compromised {
-                    say("Nothing that another key has signed is good any more: everybody has to sign in again.")?;
+                    say("Tokens signed with other keys are no longer valid: everybody has to sign in again.")?;
                 }
             }
             Command::CleanupTestData(command) => {
@@ -322,17 +322,16 @@ impl Cli {
             Command::Doctor { fix, json } => return examine(&load()?, fix, json).await,
             Command::Backup { path, force } => {
                 let bytes = backup::backup(&load()?, &path, force).await?;
-                say(format_args!("Copied {bytes} bytes into {}, and opened the copy.", path.display()))?;
+                say(format_args!("Copied {bytes} bytes to {} and verified the copy.", path.display()))?;
             }
             Command::Restore { path } => {
-                let kept = backup::restore(&load()?, &path).await?;
-                say(format_args!("The database is that of {} now.", path.display()))?;
-                if let Some(kept) = kept {
-                    say(format_args!("What was there is kept in {}.", kept.display()))?;
+                let previous = backup::restore(&load()?, &path).await?;
+                say(format_args!("Restored the database from {}.", path.display()))?;
+                if let Some(previous) = previous {
+                    say(format_args!("The previous database was moved to {}.", previous.display()))?;
                 }
-                say(
-                    "Sessions and tokens that were ended since are as they were then: guildhall keys rotate --compromised ends every session.",
-                )?;
+                say("Sessions and tokens revoked since the copy was made are valid again. \
+                     To end every session, run: guildhall keys rotate --compromised")?;
             }
             Command::Config(ConfigCommand::Check) => {
                 for (key, value) in Settings::effective(&sources).map_err(anyhow::Error::msg)? {
@@ -351,17 +350,17 @@ async fn examine(settings: &Settings, fix: bool, json: bool) -> anyhow::Result<E
         say(serde_json::to_string_pretty(&findings)?)?;
     } else {
         for finding in &findings {
-            let word = match finding.severity {
+            let label = match finding.severity {
                 _ if finding.fixed => "fixed",
                 Severity::Ok => "ok",
                 Severity::Note => "note",
-                Severity::Fault => "FAULT",
+                Severity::Error => "ERROR",
             };
-            say(format_args!("{word:<6} {:<16} {}", finding.check, finding.message))?;
+            say(format_args!("{label:<6} {:<16} {}", finding.check, finding.message))?;
         }
     }
-    let sound = !findings.iter().any(guildhall_kernel::doctor::Finding::is_fault);
-    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let healthy = !findings.iter().any(guildhall_kernel::doctor::Finding::is_error);
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn clean_up(services: &Services, command: Cleanup) -> anyhow::Result<ExitCode> {
@@ -371,18 +370,9 @@ async fn clean_up(services: &Services, command: Cleanup) -> anyhow::Result<ExitC
         (None, None) => Which::Tests,
     };
     let failed = guildhall_kernel::Error::from;
-    let mut people = Vec::new();
-    if command.with_users {
-        let looked = services.deals.clean_up(&which, Accounts::All, true, true).await.map_err(failed)?;
-        let found = looked.iter().flatten().flat_map(|cleaned| cleaned.users.iter().copied());
-        for id in found {
-            if !services.accounts.roles_of(id).await?.is_staff() {
-                people.push(id);
-            }
-        }
-    }
-    let accounts = if command.with_users { Accounts::These(&people) } else { Accounts::Stay };
-    let outcome = services.deals.clean_up(&which, accounts, command.dry_run, command.force).await.map_err(failed)?;
+    let accounts = command.with_users.then_some(&services.accounts as &dyn AccountCleanup);
+    let tenancy = &services.deals.tenancy;
+    let outcome = tenancy.clean_up(&which, accounts, command.dry_run, command.force).await.map_err(failed)?;
     let cleaned = match outcome {
         Ok(cleaned) => cleaned,
         Err(refusal) => bail!(refusal),
@@ -392,11 +382,11 @@ async fn clean_up(services: &Services, command: Cleanup) -> anyhow::Result<ExitC
         return Ok(ExitCode::SUCCESS);
     }
     if cleaned.is_empty() {
-        say("There is nothing to clean.")?;
+        say("Nothing to clean up.")?;
     }
     for organization in &cleaned {
-        let verb = if command.dry_run { "would go" } else { "is gone" };
-        say(format_args!("{} (number {}) {verb}:", organization.name, organization.id))?;
+        let verb = if command.dry_run { "would be deleted" } else { "was deleted" };
+        say(format_args!("{} (ID {}) {verb}:", organization.name, organization.id))?;
         for (table, count) in &organization.rows {
             say(format_args!("{count:>10} {table}"))?;
         }
@@ -410,50 +400,48 @@ async fn clean_up(services: &Services, command: Cleanup) -> anyhow::Result<ExitC
 async fn serve(settings: &Settings, migrate: bool) -> anyhow::Result<()> {
     let services = Services::open_to_serve(settings, migrate).await?;
     let has_superuser = services.accounts.has_superuser().await?;
-    // Listened for before anybody can know that the server runs.
-    let mut stop = Stop::listen()?;
+    // Installed before anybody can know that the server is running.
+    let mut signals = Signals::listen()?;
     let server = Server::start(settings, services).await?;
     let url = settings.public_url(server.address())?;
-    say(format_args!("Guildhall listens on http://{} and is reached as {url}", server.address()))?;
-    say(format_args!("The API is described at {url}/api/docs"))?;
+    say(format_args!("Guildhall listens on http://{}, public URL {url}", server.address()))?;
+    say(format_args!("API documentation: {url}/api/docs"))?;
     if !has_superuser {
         let program = std::env::args().next().unwrap_or_else(|| "guildhall".to_owned());
-        say("There is no superuser yet. Make one, in another terminal:")?;
+        say("There is no superuser yet. Create one in another terminal:")?;
         say(format_args!("  {program} user create --username admin --email you@example.org --role superuser"))?;
     }
     match settings.mail_host() {
-        Some(host) => say(format_args!("Letters leave through {host}."))?,
+        Some(host) => say(format_args!("Emails are sent through {host}."))?,
         None => {
-            say(
-                "There is no mail server (mail.smtp_url): letters stay in the outbox, and no address can be verified.",
-            )?;
+            say("No mail server is configured (mail.smtp_url): emails stay in the outbox.")?;
         }
     }
     tracing::info!(address = %server.address(), "the server is ready");
-    stop.signalled().await;
-    tracing::info!("the server stops");
+    signals.received().await;
+    tracing::info!("the server is shutting down");
     tokio::select! {
         stopped = server.stop() => stopped?,
-        () = stop.signalled() => bail!("stopped at once, by a second signal"),
+        () = signals.received() => bail!("aborted by a second signal"),
     }
     tracing::info!("the server has stopped");
     Ok(())
 }
 
-/// The signals that end a server.
-struct Stop {
+/// The signals that stop the server.
+struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
 
-impl Stop {
+impl Signals {
     fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn signalled(&mut self) {
+    async fn received(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -497,7 +485,7 @@ async fn user(services: &Services, command: User) -> anyhow::Result<()> {
                 last_name: String::new(),
             };
             let account = accounts.create_user(new, roles, weak).await.map_err(explained)?;
-            say(format_args!("Made the account {} with the id {}.", account.user.username, account.user.id))
+            say(format_args!("Created the account {} with the ID {}.", account.user.username, account.user.id))
         }
         User::List { page } => {
             let page = accounts.accounts(PageQuery::new(page, 100)).await?;
@@ -519,7 +507,7 @@ async fn user(services: &Services, command: User) -> anyhow::Result<()> {
         User::SetPassword { name, password } => {
             let (password, weak) = password.read()?;
             accounts.set_password(&name, &password, weak).await.map_err(explained)?;
-            say(format_args!("{name} has another password."))
+            say(format_args!("Changed the password of {name}."))
         }
         User::Deactivate { name } => {
             accounts.set_active(&name, false).await?;
@@ -532,18 +520,18 @@ async fn user(services: &Services, command: User) -> anyhow::Result<()> {
     }
 }
 
-/// What is wrong with each field, and what could be done about a weak password.
+/// Turns field errors into one message, with a hint about weak passwords.
 fn explained(error: guildhall_accounts::Error) -> anyhow::Error {
     let error = guildhall_kernel::Error::from(error);
     if error.fields().is_empty() {
         return error.into();
     }
-    let told = error.fields().iter().map(|(field, messages)| format!("{field}: {}", messages.join(" ")));
-    let mut told = told.collect::<Vec<_>>().join("; ");
+    let messages = error.fields().iter().map(|(field, messages)| format!("{field}: {}", messages.join(" ")));
+    let mut message = messages.collect::<Vec<_>>().join("; ");
     if error.fields().contains_key("password") {
-        told.push_str(" (--allow-weak-password takes a password that can be guessed)");
+        message.push_str(" (--allow-weak-password accepts a weak password)");
     }
-    anyhow::Error::msg(told)
+    anyhow::Error::msg(message)
 }
 
 impl Password {
@@ -555,11 +543,11 @@ impl Password {
             return Ok((line.trim_end_matches(['\r', '\n']).to_owned(), weak));
         }
         if !io::stdin().is_terminal() {
-            bail!("there is no terminal to ask for the password; use --password-stdin");
+            bail!("cannot ask for the password without a terminal; use --password-stdin");
         }
         let password = rpassword::prompt_password("Password: ")?;
         if password != rpassword::prompt_password("Password again: ")? {
-            bail!("the two passwords differ");
+            bail!("the passwords do not match");
         }
         Ok((password, weak))
     }

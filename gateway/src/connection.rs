@@ -1,4 +1,4 @@
-//! Connections: how many there may be, how long they may be idle, and what is left of a request on them.
+//! Connections: limits, activity tracking for idle timeouts, and draining of unread request bodies.
 
 use std::{
     collections::HashMap,
@@ -23,18 +23,17 @@ use tokio::{
     time::timeout,
 };
 
-/// A write of fewer bytes is no progress: HTTP/2 answers pings with 17.
-const LEAST_WRITE: usize = 64;
-/// How much of a body that nobody wants is read, in bytes, so that the connection can be used again.
-const MOST_DRAINED: usize = 64 * 1024;
-/// How long it is waited for.
-const DRAIN_PATIENCE: Duration = Duration::from_millis(500);
-/// How often a warning of one kind is logged.
-const WARNING_PAUSE: Duration = Duration::from_secs(60);
-/// How many files are kept for something else than connections.
-const OTHER_FILES: u64 = 128;
+/// Shorter writes do not count as progress: answering an HTTP/2 ping takes 17 bytes.
+const MIN_PROGRESS_BYTES: usize = 64;
+/// Unread request bodies up to this size are drained, so that the connection can be reused.
+const MAX_DRAIN_BYTES: usize = 64 * 1024;
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
+/// The minimum interval between two log lines of the same [`Warning`].
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+/// File descriptors reserved for other uses than connections.
+const RESERVED_FILES: u64 = 128;
 
-/// How many connections there may be.
+/// Limits the number of open connections.
 #[derive(Clone)]
 pub(crate) struct Limits(Arc<Shared>);
 
@@ -43,7 +42,7 @@ struct Shared {
     per_network: usize,
     proxies: TrustedProxies,
     open: Mutex<Open>,
-    refused: Warning,
+    rejected: Warning,
 }
 
 #[derive(Default)]
@@ -52,42 +51,42 @@ struct Open {
     by_network: HashMap<String, usize>,
 }
 
-/// A place among the connections, until it is dropped.
-pub(crate) struct Place {
+/// An open connection's share of the limits, released on drop.
+pub(crate) struct ConnectionPermit {
     limits: Limits,
     network: Option<String>,
 }
 
 impl Limits {
-    /// So many connections in all and from one network; networks of trusted proxies have no limit of their own.
+    /// Limits the connections in total and per network. Trusted proxies count toward the total only.
     pub(crate) fn new(all: usize, per_network: usize, proxies: TrustedProxies) -> Self {
-        let refused = Warning::new("connections were refused: there are too many");
-        Self(Arc::new(Shared { all, per_network, proxies, open: Mutex::default(), refused }))
+        let rejected = Warning::new("connections rejected because there are too many");
+        Self(Arc::new(Shared { all, per_network, proxies, open: Mutex::default(), rejected }))
     }
 
-    /// A place for a connection from an address; none where there are too many.
-    pub(crate) fn place(&self, peer: IpAddr) -> Option<Place> {
+    /// Takes a permit for a connection from an address; `None` if a limit is reached.
+    pub(crate) fn acquire(&self, peer: IpAddr) -> Option<ConnectionPermit> {
         let shared = &*self.0;
         let peer = peer.to_canonical();
         let network =
             (!shared.proxies.contains(peer)).then(|| Origin { ip: Some(peer), ..Origin::default() }.network());
         let mut open = shared.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = network.as_ref().and_then(|network| open.by_network.get(network)).copied().unwrap_or_default();
-        if open.all >= shared.all || own >= shared.per_network {
+        let of_network = network.as_ref().and_then(|network| open.by_network.get(network)).copied().unwrap_or_default();
+        if open.all >= shared.all || of_network >= shared.per_network {
             drop(open);
-            shared.refused.note();
+            shared.rejected.record();
             return None;
         }
         open.all += 1;
         if let Some(network) = &network {
-            open.by_network.insert(network.clone(), own + 1);
+            open.by_network.insert(network.clone(), of_network + 1);
         }
         drop(open);
-        Some(Place { limits: self.clone(), network })
+        Some(ConnectionPermit { limits: self.clone(), network })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut open = self.limits.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.all -= 1;
@@ -101,22 +100,22 @@ impl Drop for Place {
     }
 }
 
-/// Lets this process open as many files as the system allows; gives how many connections that leaves room for.
+/// Raises the limit of open files as far as the system allows. Returns how many connections that leaves room for.
 pub(crate) fn raise_file_limit() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let limit = getrlimit(Resource::Nofile);
-    // Where it cannot be raised it stays as it is.
+    // On failure the current limit applies.
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let files = if raised.is_ok() { limit.maximum } else { limit.current };
-    let connections = files.map_or(u64::MAX, |files| files.saturating_sub(OTHER_FILES).max(16));
+    let connections = files.map_or(u64::MAX, |files| files.saturating_sub(RESERVED_FILES).max(16));
     usize::try_from(connections).unwrap_or(usize::MAX)
 }
 
-/// Something that is worth a warning now and then, and not each time.
+/// A rate-limited warning.
 pub(crate) struct Warning {
     message: &'static str,
-    /// When it was last logged, and how often it came since.
+    /// When it was last logged, and how often it has occurred since.
     state: Mutex<(Option<Instant>, u64)>,
 }
 
@@ -125,77 +124,77 @@ impl Warning {
         Self { message, state: Mutex::new((None, 0)) }
     }
 
-    pub(crate) fn note(&self) {
+    pub(crate) fn record(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (last, times) = &mut *state;
-        *times += 1;
-        if last.is_none_or(|last| last.elapsed() >= WARNING_PAUSE) {
-            tracing::warn!(times = *times, "{}", self.message);
+        let (last, count) = &mut *state;
+        *count += 1;
+        if last.is_none_or(|last| last.elapsed() >= WARNING_INTERVAL) {
+            tracing::warn!(count = *count, "{}", self.message);
             *state = (Some(Instant::now()), 0);
         }
     }
 }
 
-/// What goes on on a connection.
+/// The activity of a connection.
 pub(crate) struct Activity {
-    begun: Instant,
-    /// Requests that are being answered, until the answer is written.
+    started: Instant,
+    /// Requests in progress, until the response is written.
     requests: AtomicU32,
-    /// Those among them whose answer has begun.
-    answers: AtomicU32,
-    /// Those among them whose body has not come to its end.
+    /// Those whose response has started.
+    responses: AtomicU32,
+    /// Those whose body has not been read completely.
     unread: AtomicU32,
-    /// When a request last began or ended, in milliseconds from the beginning.
-    turned: AtomicU64,
-    /// When something was last read.
+    /// When a request last began or ended, in milliseconds since `started`.
+    last_request: AtomicU64,
+    /// When bytes were last read.
     read: AtomicU64,
-    /// When something was last written.
+    /// When bytes were last written.
     written: AtomicU64,
 }
 
 impl Activity {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            begun: Instant::now(),
+            started: Instant::now(),
             requests: AtomicU32::new(0),
-            answers: AtomicU32::new(0),
+            responses: AtomicU32::new(0),
             unread: AtomicU32::new(0),
-            turned: AtomicU64::new(0),
+            last_request: AtomicU64::new(0),
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
         })
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn note(&self, what: &AtomicU64) {
-        what.store(self.now(), Ordering::Relaxed);
+    fn touch(&self, time: &AtomicU64) {
+        time.store(self.now(), Ordering::Relaxed);
     }
 
-    fn since(&self, what: &AtomicU64) -> Duration {
-        Duration::from_millis(self.now().saturating_sub(what.load(Ordering::Relaxed)))
+    fn since(&self, time: &AtomicU64) -> Duration {
+        Duration::from_millis(self.now().saturating_sub(time.load(Ordering::Relaxed)))
     }
 
-    /// Has no request been on it for so long?
+    /// Whether no request has been in progress for `limit`.
     pub(crate) fn is_idle(&self, limit: Duration) -> bool {
-        self.requests.load(Ordering::Relaxed) == 0 && self.since(&self.turned) >= limit
+        self.requests.load(Ordering::Relaxed) == 0 && self.since(&self.last_request) >= limit
     }
 
-    /// Is nothing left to be done but to write, and has none of it been taken for so long?
+    /// Whether only responses are left to be written, and the client has not taken any of them for `limit`.
     pub(crate) fn is_stalled(&self, limit: Duration) -> bool {
-        let answers = self.answers.load(Ordering::Relaxed);
-        answers > 0 && answers == self.requests.load(Ordering::Relaxed) && self.since(&self.written) >= limit
+        let responses = self.responses.load(Ordering::Relaxed);
+        responses > 0 && responses == self.requests.load(Ordering::Relaxed) && self.since(&self.written) >= limit
     }
 
-    /// Is it only waited for the rest of requests, of which nothing has come for so long?
+    /// Whether all requests wait for the rest of their bodies, and nothing has arrived for `limit`.
     pub(crate) fn waits_for_client(&self, limit: Duration) -> bool {
         self.requests.load(Ordering::Relaxed) == self.unread.load(Ordering::Relaxed) && self.since(&self.read) >= limit
     }
 }
 
-/// A socket that notes what goes on on it.
+/// A socket that records its activity.
 pub(crate) struct Socket {
     stream: TcpStream,
     activity: Arc<Activity>,
@@ -207,9 +206,9 @@ impl Socket {
         (Self { stream, activity: activity.clone() }, activity)
     }
 
-    fn wrote(&self, outcome: &io::Result<usize>) {
-        if outcome.as_ref().is_ok_and(|written| *written >= LEAST_WRITE) {
-            self.activity.note(&self.activity.written);
+    fn record_write(&self, outcome: &io::Result<usize>) {
+        if outcome.as_ref().is_ok_and(|written| *written >= MIN_PROGRESS_BYTES) {
+            self.activity.touch(&self.activity.written);
         }
     }
 }
@@ -217,7 +216,7 @@ impl Socket {
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let outcome = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
-        self.activity.note(&self.activity.read);
+        self.activity.touch(&self.activity.read);
         Poll::Ready(outcome)
     }
 }
@@ -225,7 +224,7 @@ impl AsyncRead for Socket {
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
-        self.wrote(&outcome);
+        self.record_write(&outcome);
         Poll::Ready(outcome)
     }
 
@@ -235,7 +234,7 @@ impl AsyncWrite for Socket {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let outcome = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
-        self.wrote(&outcome);
+        self.record_write(&outcome);
         Poll::Ready(outcome)
     }
 
@@ -252,52 +251,52 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// A request that is being answered.
+/// A request in progress.
 pub(crate) struct InFlight {
     activity: Arc<Activity>,
-    is_answered: bool,
+    has_response: bool,
 }
 
 impl InFlight {
     pub(crate) fn begin(activity: Arc<Activity>) -> Self {
         activity.requests.fetch_add(1, Ordering::Relaxed);
-        activity.note(&activity.turned);
-        Self { activity, is_answered: false }
+        activity.touch(&activity.last_request);
+        Self { activity, has_response: false }
     }
 
-    /// The body of the answer; the request is over when that is.
-    pub(crate) fn answered<B>(mut self, body: B) -> AnswerBody<B> {
-        self.is_answered = true;
-        self.activity.answers.fetch_add(1, Ordering::Relaxed);
-        self.activity.note(&self.activity.written);
-        AnswerBody { body, request: self }
+    /// Wraps the response body; the request ends when the body is dropped.
+    pub(crate) fn respond<B>(mut self, body: B) -> ResponseBody<B> {
+        self.has_response = true;
+        self.activity.responses.fetch_add(1, Ordering::Relaxed);
+        self.activity.touch(&self.activity.written);
+        ResponseBody { body, request: self }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        if self.is_answered {
-            self.activity.answers.fetch_sub(1, Ordering::Relaxed);
+        if self.has_response {
+            self.activity.responses.fetch_sub(1, Ordering::Relaxed);
         }
         self.activity.requests.fetch_sub(1, Ordering::Relaxed);
-        self.activity.note(&self.activity.turned);
+        self.activity.touch(&self.activity.last_request);
     }
 }
 
-/// The body of an answer.
-pub(crate) struct AnswerBody<B> {
+/// The body of a response.
+pub(crate) struct ResponseBody<B> {
     body: B,
     request: InFlight,
 }
 
-impl<B: Body + Unpin> Body for AnswerBody<B> {
+impl<B: Body + Unpin> Body for ResponseBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         let activity = &self.request.activity;
-        activity.note(&activity.written);
+        activity.touch(&activity.written);
         Poll::Ready(frame)
     }
 
@@ -310,20 +309,20 @@ impl<B: Body + Unpin> Body for AnswerBody<B> {
     }
 }
 
-/// The body of a request. What is left of it, where nobody reads it to its end, goes back to whoever lent it.
+/// The body of a request. If it is dropped before it is read completely, the rest goes to [`UnreadBody`].
 pub(crate) struct RequestBody {
     body: Option<Incoming>,
-    rest: Rest,
+    rest: UnreadBody,
     activity: Arc<Activity>,
 }
 
-/// Where the rest of a request's body is, once nobody reads it any more.
+/// The unread rest of a request body, once the body has been dropped.
 #[derive(Clone, Default)]
-pub(crate) struct Rest(Arc<Mutex<Option<Incoming>>>);
+pub(crate) struct UnreadBody(Arc<Mutex<Option<Incoming>>>);
 
 impl RequestBody {
-    pub(crate) fn new(body: Incoming, activity: Arc<Activity>) -> (Self, Rest) {
-        let rest = Rest::default();
+    pub(crate) fn new(body: Incoming, activity: Arc<Activity>) -> (Self, UnreadBody) {
+        let rest = UnreadBody::default();
         if !body.is_end_stream() {
             activity.unread.fetch_add(1, Ordering::Relaxed);
         }
@@ -362,36 +361,36 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        let left = self.end();
-        *self.rest.0.lock().unwrap_or_else(PoisonError::into_inner) = left;
+        let unread = self.end();
+        *self.rest.0.lock().unwrap_or_else(PoisonError::into_inner) = unread;
     }
 }
 
-impl Rest {
-    /// Has the body been read to its end?
+impl UnreadBody {
+    /// Whether the body has been read completely.
     pub(crate) fn is_read(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    /// Reads what is left of a body that nobody wants, so that the next request on the connection is found; gives
-    /// whether all of it came. What is long or late is not waited for (RFC 9112 §9.6).
+    /// Discards the rest of the body, so that the connection can be reused. Returns whether the body has ended; gives
+    /// up on one that is too long or too slow (RFC 9112 §9.6).
     pub(crate) async fn drain(&self) -> bool {
-        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut body) = left else { return true };
-        if body.size_hint().lower() > MOST_DRAINED as u64 {
+        let unread = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut body) = unread else { return true };
+        if body.size_hint().lower() > MAX_DRAIN_BYTES as u64 {
             return false;
         }
         let read = async {
             let mut read = 0;
             while let Some(frame) = body.frame().await {
                 read += frame.ok()?.data_ref().map_or(0, Bytes::len);
-                if read > MOST_DRAINED {
+                if read > MAX_DRAIN_BYTES {
                     return None;
                 }
             }
             Some(())
         };
-        matches!(timeout(DRAIN_PATIENCE, read).await, Ok(Some(())))
+        matches!(timeout(DRAIN_TIMEOUT, read).await, Ok(Some(())))
     }
 }
 
@@ -400,29 +399,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fault_7_connections_are_limited_in_all_and_by_network() {
+    fn fault_7_connections_are_limited_in_total_and_per_network() {
         let proxies = TrustedProxies::parse(&["10.0.0.0/8".to_owned()]).unwrap();
         let limits = Limits::new(6, 2, proxies);
-        let place = |ip: &str| limits.place(ip.parse().unwrap());
-        let held = [place("203.0.113.1"), place("203.0.113.2")];
+        let acquire = |ip: &str| limits.acquire(ip.parse().unwrap());
+        let held = [acquire("203.0.113.1"), acquire("203.0.113.2")];
         assert!(held.iter().all(Option::is_some));
-        assert!(place("203.0.113.3").is_none(), "one network");
-        assert!(place("::ffff:203.0.113.3").is_none(), "whatever it is written as");
-        let other: Vec<_> = ["198.51.100.1", "10.0.0.1", "10.0.0.1", "10.0.0.1"].map(place).into();
-        assert!(other.iter().all(Option::is_some), "proxies are no network");
-        assert!(place("192.0.2.1").is_none(), "too many in all");
+        assert!(acquire("203.0.113.3").is_none(), "one network");
+        assert!(acquire("::ffff:203.0.113.3").is_none(), "also as an IPv4-mapped address");
+        let other: Vec<_> = ["198.51.100.1", "10.0.0.1", "10.0.0.1", "10.0.0.1"].map(acquire).into();
+        assert!(other.iter().all(Option::is_some), "proxies have no limit per network");
+        assert!(acquire("192.0.2.1").is_none(), "too many in total");
         drop(held);
-        assert!(place("203.0.113.3").is_some());
+        assert!(acquire("203.0.113.3").is_some());
         drop(other);
         let open = limits.0.open.lock().unwrap();
         assert!(open.all == 0 && open.by_network.is_empty());
     }
 
     #[test]
-    fn fault_19_a_warning_is_logged_once_a_minute() {
+    fn fault_19_a_warning_is_logged_once_per_minute() {
         let warning = Warning::new("test");
         for _ in 0..100 {
-            warning.note();
+            warning.record();
         }
         assert_eq!(warning.state.lock().unwrap().1, 99);
     }

@@ -1,4 +1,4 @@
-//! `guildhall doctor`: looking at the whole installation.
+//! `guildhall doctor`: checks the whole installation.
 
 use std::{
     fs,
@@ -10,24 +10,24 @@ use guildhall_accounts::SqlAccounts;
 use guildhall_kernel::{
     Clock, Db,
     db::sqlite_file,
-    doctor::{Finding, examine, examine_outbox},
+    doctor::{Finding, examine, examine_events, examine_outbox},
     file::Files,
 };
 
 use crate::{Services, Settings};
 
-/// Less space than this on the disk of the data folder is too little.
-const LEAST_SPACE: u64 = 1 << 30;
+/// Less free space than this in the data folder is an error.
+const MIN_FREE_BYTES: u64 = 1 << 30;
 
-/// Looks at everything; `fix` mends what is safe to mend, without it nothing is changed.
+/// Runs all checks. With `fix`, repairs what is safe to repair; without, changes nothing.
 ///
 /// # Errors
-/// Where the database cannot be reached at all.
+/// The database cannot be reached.
 pub(crate) async fn run(settings: &Settings, fix: bool) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![address(settings), proxies(settings), limits(settings), space(settings)];
     findings.extend(files(settings, fix));
     if sqlite_file(&settings.database_url()).is_some_and(|file| !file.exists()) {
-        findings.push(Finding::fault("database", "there is none yet; the first start of the server makes it"));
+        findings.push(Finding::error("database", "does not exist yet; the first start of the server creates it"));
         return Ok(findings);
     }
     let (db, in_use) = Services::database(settings).await?;
@@ -38,49 +38,50 @@ pub(crate) async fn run(settings: &Settings, fix: bool) -> anyhow::Result<Vec<Fi
         return Ok(findings);
     }
     let services = Services::open(settings, false).await?;
-    let outcome = look(&services, fix, &mut findings).await;
+    let outcome = check(&services, fix, &mut findings).await;
     services.db.close().await?;
     outcome?;
     Ok(findings)
 }
 
-/// Are there tables and keys? Services that open make the keys; a look must not.
+/// Whether there are tables and keys. Opening the services would create missing keys, which a check must not do.
 async fn is_ready(db: &Db, findings: &mut Vec<Finding>) -> anyhow::Result<bool> {
     let status = db.migration_status(guildhall_migration::all).await?;
     let pending: Vec<_> = status.into_iter().filter(|(_, applied)| !applied).map(|(name, _)| name).collect();
     if !pending.is_empty() {
-        let message = format!("pending, so nothing else was looked at: {}", pending.join(", "));
-        findings.push(Finding::fault("migrations", message));
+        let message = format!("pending, so the other checks were skipped: {}", pending.join(", "));
+        findings.push(Finding::error("migrations", message));
         return Ok(false);
     }
-    findings.push(Finding::ok("migrations", "every migration was applied"));
+    findings.push(Finding::ok("migrations", "all migrations are applied"));
     let set_up = SqlAccounts::is_set_up(db).await? && Files::is_set_up(db).await?;
     if !set_up {
-        let message = "there are no keys, so nothing else was looked at; the first start of the server makes them";
-        findings.push(Finding::fault("signing_keys", message));
+        let message = "there are no keys, so the other checks were skipped; the first start of the server creates them";
+        findings.push(Finding::error("signing_keys", message));
     }
     Ok(set_up)
 }
 
-async fn look(services: &Services, fix: bool, findings: &mut Vec<Finding>) -> anyhow::Result<()> {
+async fn check(services: &Services, fix: bool, findings: &mut Vec<Finding>) -> anyhow::Result<()> {
     let now = Clock::system().now();
     findings.push(match services.db.check_writable().await {
         Ok(()) => Finding::ok("database_write", "the database can be written"),
-        Err(error) => Finding::fault("database_write", format!("the database cannot be written: {error}")),
+        Err(error) => Finding::error("database_write", format!("the database cannot be written: {error}")),
     });
     findings.extend(examine(&services.db, now, fix).await?);
+    findings.push(examine_events(&services.events, fix).await?);
     findings.extend(services.accounts.examine(fix).await?);
     findings.extend(services.community.examine(fix).await.map_err(guildhall_kernel::Error::from)?);
     findings.extend(services.deals.examine(fix).await.map_err(guildhall_kernel::Error::from)?);
-    findings.push(match services.community.rehearse().await {
-        Ok(()) => Finding::ok("groups", "a group can be made and deleted"),
-        Err(error) => Finding::fault("groups", format!("a group cannot be made and deleted: {error}")),
+    findings.push(match services.community.dry_run().await {
+        Ok(()) => Finding::ok("groups", "a group can be created and deleted"),
+        Err(error) => Finding::error("groups", format!("a group cannot be created and deleted: {error}")),
     });
     findings.push(match &services.mailer {
-        None => Finding::note("mail", "there is no mail server (mail.smtp_url): letters stay in the outbox"),
+        None => Finding::note("mail", "no mail server is configured (mail.smtp_url): emails stay in the outbox"),
         Some(mailer) => match mailer.check().await {
-            Ok(()) => Finding::ok("mail", "the mail server answers"),
-            Err(error) => Finding::fault("mail", format!("the mail server cannot be used: {error}")),
+            Ok(()) => Finding::ok("mail", "the mail server is reachable"),
+            Err(error) => Finding::error("mail", format!("the mail server cannot be used: {error}")),
         },
     });
     findings.push(examine_outbox(&services.outbox, now, services.mailer.is_some()).await?);
@@ -90,22 +91,22 @@ async fn look(services: &Services, fix: bool, findings: &mut Vec<Finding>) -> an
 
 fn address(settings: &Settings) -> Finding {
     match settings.expected_url() {
-        Ok(url) if url.is_https() => Finding::ok("public_url", format!("clients reach the server as {url}")),
-        Ok(url) => Finding::note("public_url", format!("clients reach the server as {url}, without TLS")),
-        Err(error) => Finding::fault("public_url", error.to_string()),
+        Ok(url) if url.is_https() => Finding::ok("public_url", format!("the public URL is {url}")),
+        Ok(url) => Finding::note("public_url", format!("the public URL is {url}, without TLS")),
+        Err(error) => Finding::error("public_url", error.to_string()),
     }
 }
 
 fn proxies(settings: &Settings) -> Finding {
     let trusted = &settings.server.trusted_proxies;
-    let everybody = trusted.iter().any(|network| network.ends_with("/0"));
-    let behind_one = settings.server.public_url.starts_with("https://");
-    if everybody {
-        let message = "server.trusted_proxies trusts everybody: any client can say that it is another";
-        return Finding::fault("trusted_proxies", message);
+    let trusts_all = trusted.iter().any(|network| network.ends_with("/0"));
+    let behind_proxy = settings.server.public_url.starts_with("https://");
+    if trusts_all {
+        let message = "server.trusted_proxies trusts every address: any client can spoof another";
+        return Finding::error("trusted_proxies", message);
     }
-    if behind_one && trusted.is_empty() {
-        let message = "the server is reached over TLS, so through a proxy, but server.trusted_proxies is empty: \
+    if behind_proxy && trusted.is_empty() {
+        let message = "the public URL is https, so there is a proxy, but server.trusted_proxies is empty: \
                        all clients count as one";
         return Finding::note("trusted_proxies", message);
     }
@@ -114,9 +115,9 @@ fn proxies(settings: &Settings) -> Finding {
 
 fn limits(settings: &Settings) -> Finding {
     if settings.limits.enabled {
-        Finding::ok("limits", "failures are counted")
+        Finding::ok("limits", "rate limits and throttles are enforced")
     } else {
-        Finding::fault("limits", "limits.enabled is false: passwords can be guessed without end")
+        Finding::error("limits", "limits.enabled is false: password guessing is not limited")
     }
 }
 
@@ -126,22 +127,22 @@ fn space(settings: &Settings) -> Finding {
         Ok(disk) => {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
             let message = format!("{} MiB are free for the data folder", free >> 20);
-            if free < LEAST_SPACE { Finding::fault("disk", message) } else { Finding::ok("disk", message) }
+            if free < MIN_FREE_BYTES { Finding::error("disk", message) } else { Finding::ok("disk", message) }
         }
-        Err(error) => Finding::note("disk", format!("the free space cannot be told: {error}")),
+        Err(error) => Finding::note("disk", format!("cannot determine the free space: {error}")),
     }
 }
 
-/// What only the owner may read: the folder, the database and what SQLite puts beside it, and the files.
+/// Paths that only the owner may read, with their modes: data folder, database with SQLite's files, and uploads.
 fn private_paths(settings: &Settings) -> Vec<(PathBuf, u32)> {
     let mut paths: Vec<_> = settings.files_folder().map(|folder| (folder, 0o700)).into_iter().collect();
     let Some(database) = sqlite_file(&settings.database_url()) else { return paths };
-    let beside = |suffix: &str| {
+    let with_suffix = |suffix: &str| {
         let mut path = database.clone().into_os_string();
         path.push(suffix);
         PathBuf::from(path)
     };
-    paths.extend([(database.clone(), 0o600), (beside("-wal"), 0o600), (beside("-shm"), 0o600)]);
+    paths.extend([(database.clone(), 0o600), (with_suffix("-wal"), 0o600), (with_suffix("-shm"), 0o600)]);
     if settings.database.url.is_empty() {
         paths.push((settings.data_dir.clone(), 0o700));
     }
@@ -151,18 +152,18 @@ fn private_paths(settings: &Settings) -> Vec<(PathBuf, u32)> {
 fn files(settings: &Settings, fix: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, mode) in private_paths(settings) {
-        let Ok(found) = fs::metadata(&path) else { continue };
-        if found.permissions().mode().trailing_zeros() >= 6 {
-            // Nothing for the group, nothing for others.
+        let Ok(metadata) = fs::metadata(&path) else { continue };
+        if metadata.permissions().mode().trailing_zeros() >= 6 {
+            // No permissions for group and others.
             continue;
         }
-        let shown = path.display();
-        let finding = Finding::fault("file_modes", format!("{shown} can be read by others; it holds what is private"));
-        let mended = fix && fs::set_permissions(&path, fs::Permissions::from_mode(mode)).is_ok();
-        findings.push(if mended { finding.fixed() } else { finding });
+        let path_text = path.display();
+        let finding = Finding::error("file_modes", format!("{path_text} can be read by other users"));
+        let repaired = fix && fs::set_permissions(&path, fs::Permissions::from_mode(mode)).is_ok();
+        findings.push(if repaired { finding.fixed() } else { finding });
     }
     if findings.is_empty() {
-        findings.push(Finding::ok("file_modes", "nobody else can read the database or the files"));
+        findings.push(Finding::ok("file_modes", "other users cannot read the database or the files"));
     }
     findings
 }

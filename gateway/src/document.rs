@@ -8,14 +8,14 @@ use utoipa::{
 
 use crate::{health, wiring::mounts};
 
-/// What every refusal is (RFC 9457).
-const PROBLEM: &str = "application/problem+json";
+/// The content type of all errors (RFC 9457).
+const PROBLEM_JSON: &str = "application/problem+json";
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Guildhall",
-        description = "The back end of a community. Every path may be written with or without the slash at its end. \
+        description = "A community back end. The trailing slash of a path is optional. \
                        Errors are problem documents (RFC 9457) with a stable `code`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
@@ -39,14 +39,14 @@ impl Modify for Schemes {
     }
 }
 
-/// The description of the whole API (OpenAPI 3.1).
+/// The OpenAPI 3.1 document of the whole API.
 pub fn document() -> Document {
     let mut document = merged();
     for item in document.paths.paths.values_mut() {
         if let Some(get) = &mut item.get
-            && get.responses.responses.contains_key("200")
+            && let Some(RefOr::T(ok)) = get.responses.responses.get("200")
+            && ok.headers.contains_key("ETag")
         {
-            // Every answer to GET has a version, which a client can name (`If-None-Match`).
             get.responses.responses.entry("304".to_owned()).or_insert_with(|| RefOr::T(Response::new("")));
         }
         let operations = [
@@ -63,14 +63,14 @@ pub fn document() -> Document {
             for (status, response) in &mut operation.responses.responses {
                 let RefOr::T(response) = response else { continue };
                 if response.description.is_empty() {
-                    usual_description(status).clone_into(&mut response.description);
+                    default_description(status).clone_into(&mut response.description);
                 }
                 let is_problem = response.content.get("application/json").is_some_and(|content| {
                     let RefOr::T(Content { schema: Some(RefOr::Ref(schema)), .. }) = content else { return false };
                     schema.ref_location.ends_with("/Problem")
                 });
                 if is_problem && let Some(content) = response.content.swap_remove("application/json") {
-                    response.content.insert(PROBLEM.to_owned(), content);
+                    response.content.insert(PROBLEM_JSON.to_owned(), content);
                 }
             }
         }
@@ -78,17 +78,17 @@ pub fn document() -> Document {
     document
 }
 
-/// What an answer is, where its operation says no more about it.
-fn usual_description(status: &str) -> &'static str {
+/// The description of a response whose operation does not describe it.
+fn default_description(status: &str) -> &'static str {
     match status {
-        "200" => "What was asked for.",
-        "201" => "It was made.",
-        "202" => "It will be done.",
-        "204" => "It was done; there is no body.",
-        "304" => "It is still the version that was named.",
-        "4XX" => "The request was refused: a problem document (RFC 9457) with a stable `code`.",
-        "503" => "The server cannot do its work just now.",
-        _ => "The answer.",
+        "200" => "OK.",
+        "201" => "Created.",
+        "202" => "Accepted.",
+        "204" => "Done; the response has no body.",
+        "304" => "Not modified since the given version.",
+        "4XX" => "The request was rejected: a problem document (RFC 9457) with a stable `code`.",
+        "503" => "The server is not ready.",
+        _ => "The response.",
     }
 }
 

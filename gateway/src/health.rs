@@ -1,4 +1,4 @@
-//! What operators and developers ask the server about itself.
+//! Health checks, metrics and the API reference.
 
 use std::{
     sync::Arc,
@@ -12,21 +12,21 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
-use guildhall_kernel::{Auth, Caller, Db, Error, Json, Kind, Problem, Result};
+use guildhall_kernel::{Auth, Caller, Db, Error, Json, Kind, Result, routes};
 use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::{ToSchema, openapi::OpenApi};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{document, metrics};
 
-/// How long the database may take to answer before it counts as out of reach.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How long what was found is good.
-const FRESH: Duration = Duration::from_secs(1);
-/// What the pages of the API reference may load: only what this server serves. The styles that the
-/// library puts into the page itself are the exception.
+/// A database that takes longer counts as down.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the result of a check is cached.
+const CACHE_TTL: Duration = Duration::from_secs(1);
+/// The Content-Security-Policy of the API reference: only resources of this server. Inline styles are allowed because
+/// the library uses them.
 const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                            object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -37,28 +37,28 @@ struct HealthState {
     checks: Checks,
 }
 
-/// What was found when it was last looked, and when: a look writes, and anybody may ask.
+/// The cached result of the last check, because a check writes and the endpoint is public.
 #[derive(Clone, Default)]
 struct Checks(Arc<Mutex<Option<(Instant, Parts)>>>);
 
 impl Checks {
     async fn parts(&self, db: &Db) -> Parts {
         let mut last = self.0.lock().await;
-        if let Some((at, parts)) = &*last
-            && at.elapsed() < FRESH
+        if let Some((checked, parts)) = &*last
+            && checked.elapsed() < CACHE_TTL
         {
             return parts.clone();
         }
-        let look = async {
+        let check = async {
             let status = db.migration_status(guildhall_migration::all).await?;
             db.check_writable().await?;
             Ok::<_, Error>(status)
         };
-        let parts = match tokio::time::timeout(PATIENCE, look).await {
+        let parts = match tokio::time::timeout(CHECK_TIMEOUT, check).await {
             Ok(Ok(status)) if status.iter().all(|(_, applied)| *applied) => Parts { database: "ok", migrations: "ok" },
             Ok(Ok(_)) => Parts { database: "ok", migrations: "pending" },
             Ok(Err(error)) => {
-                tracing::error!(%error, "the database cannot be read or written");
+                tracing::error!(%error, "cannot read or write the database");
                 Parts { database: "down", migrations: "unknown" }
             }
             Err(_) => Parts { database: "down", migrations: "unknown" },
@@ -79,10 +79,10 @@ pub(crate) fn openapi() -> OpenApi {
     router.routes(routes!(metrics_for_staff)).into_openapi()
 }
 
-/// The API reference and, for now, what leads to it.
+/// The API reference, and the redirect from `/` to it.
 pub(crate) fn pages() -> Router {
-    let look = Config::new(["/api/openapi.json"]).use_base_layout().deep_linking(true);
-    let reference = SwaggerUi::new("/api/docs").url("/api/openapi.json", document()).config(look);
+    let config = Config::new(["/api/openapi.json"]).use_base_layout().deep_linking(true);
+    let reference = SwaggerUi::new("/api/docs").url("/api/openapi.json", document()).config(config);
     Router::from(reference)
         .route_layer(axum::middleware::map_response(|mut response: Response| async {
             let policy = HeaderValue::from_static(DOCS_POLICY);
@@ -92,45 +92,44 @@ pub(crate) fn pages() -> Router {
         .route("/", get(|| async { Redirect::to("/api/docs/") }))
 }
 
-/// That the process answers.
+/// The process is up.
 #[derive(Serialize, ToSchema)]
 struct Alive {
     /// Always `ok`.
     status: &'static str,
 }
 
-/// Is the process up?
+/// Check whether the process is up.
 #[utoipa::path(get, path = "/healthz", tag = "operations", security(()), responses((status = 200, body = Alive)))]
 async fn alive() -> Json<Alive> {
     Json(Alive { status: "ok" })
 }
 
-/// Whether the server can do its work.
+/// Whether the server is ready to serve requests.
 #[derive(Serialize, ToSchema)]
 struct Readiness {
     /// `ok` or `down`.
     #[schema(example = "ok")]
     status: &'static str,
-    /// The parts that it needs.
+    /// The state of each dependency.
     parts: Parts,
 }
 
-/// The parts that the server needs.
+/// The dependencies of the server.
 #[derive(Clone, Serialize, ToSchema)]
 struct Parts {
-    /// `ok`, or `down` while it cannot be read and written.
+    /// `ok`, or `down` if it cannot be read or written.
     #[schema(example = "ok")]
     database: &'static str,
-    /// `ok`, `pending`, or `unknown` while the database is down.
+    /// `ok`, `pending`, or `unknown` if the database is down.
     #[schema(example = "ok")]
     migrations: &'static str,
 }
 
-/// Can the server do its work? 503 while the database is out of reach, cannot be written, or lacks migrations.
-#[utoipa::path(get, path = "/readyz", tag = "operations", security(()), responses(
-    (status = 200, body = Readiness),
-    (status = 503, body = Readiness),
-))]
+/// Check whether the server is ready. 503 if the database cannot be reached or written, or migrations are pending.
+#[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
+    responses((status = 200, body = Readiness), (status = 503, body = Readiness)),
+)]
 async fn ready(State(db): State<Db>, State(checks): State<Checks>) -> (StatusCode, Json<Readiness>) {
     let parts = checks.parts(&db).await;
     if parts.database == "ok" && parts.migrations == "ok" {
@@ -139,20 +138,18 @@ async fn ready(State(db): State<Db>, State(checks): State<Checks>) -> (StatusCod
     (StatusCode::SERVICE_UNAVAILABLE, Json(Readiness { status: "down", parts }))
 }
 
-/// The metrics in Prometheus' text format, for staff. With `metrics.bind` they have an address of
-/// their own, and are not here.
-#[utoipa::path(get, path = "/metrics", tag = "operations", responses(
-    (status = 200, content_type = "text/plain", body = String),
-    (status = "4XX", body = Problem),
-))]
+/// Read the metrics in Prometheus text format. Staff only. Not available here if `metrics.bind` is set.
+#[utoipa::path(get, path = "/metrics", tag = "operations",
+    responses((status = 200, content_type = "text/plain", body = String)),
+)]
 async fn metrics_for_staff(State(db): State<Db>, caller: Caller) -> Result<Response> {
     if !caller.roles.is_staff() {
-        return Err(Error::new(Kind::Forbidden, "not_staff", "Only staff may do that."));
+        return Err(Error::new(Kind::Forbidden, "not_staff", "Only staff may do this."));
     }
     Ok(metrics_page(&db))
 }
 
-/// The metrics on an address of their own.
+/// The router of the separate metrics address.
 pub(crate) fn metrics_router(db: Db) -> Router {
     Router::new().route("/metrics", get(|State(db): State<Db>| async move { metrics_page(&db) })).with_state(db)
 }

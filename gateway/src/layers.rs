@@ -1,4 +1,4 @@
-//! What every request passes through on its way in, and every answer on its way out.
+//! The middleware around all routes.
 
 use std::{
     sync::Arc,
@@ -26,69 +26,70 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
-    Settings, metrics,
-    turns::{Turns, take_turn},
+    Settings,
+    concurrency::{ConcurrencyLimiter, limit_concurrency},
+    metrics,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// What a page that is none may load: nothing.
-const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
-/// The longest query string, in bytes.
-const LONGEST_QUERY: usize = 8 * 1024;
-/// A year, in which a browser does not even try without TLS.
-const ONLY_TLS: &str = "max-age=31536000; includeSubDomains";
+/// The default Content-Security-Policy: responses that are not pages load nothing.
+const DEFAULT_CSP: &str = "default-src 'none'; frame-ancestors 'none'";
+/// Maximum length of a query string, in bytes.
+const MAX_QUERY_BYTES: usize = 8 * 1024;
+/// HSTS for one year.
+const HSTS: &str = "max-age=31536000; includeSubDomains";
 
-/// Puts the layers around the routes; the last one added is the first that a request meets.
+/// Adds the middleware to the routes. A request passes through the last layer first.
 pub fn wrap(routes: Router, settings: &Settings, url: &PublicUrl) -> Router {
-    // Settings that were loaded hold networks only.
+    // Loaded settings have been validated, so parsing succeeds.
     let proxies = Arc::new(TrustedProxies::parse(&settings.server.trusted_proxies).unwrap_or_default());
-    let patience = Duration::from_secs(settings.server.request_seconds.into());
-    let only_tls = url.is_https();
-    // Whatever takes a form with a file sees to its own limit. Beyond that by one byte, so that its refusal, which
-    // knows what is too large, comes first.
-    let largest = settings.limits.upload_bytes.saturating_add(FORM_BYTES + 1).max(settings.limits.body_bytes);
-    let at_once = if settings.limits.enabled { settings.limits.requests_at_once } else { Semaphore::MAX_PERMITS >> 8 };
-    both_spellings(routes)
+    let timeout = Duration::from_secs(settings.server.request_seconds.into());
+    let with_hsts = url.is_https();
+    // Uploads enforce their own limit. This one is a byte larger, so that their more specific error comes first.
+    let max_body = settings.limits.upload_bytes.saturating_add(FORM_BYTES + 1).max(settings.limits.body_bytes);
+    let concurrency =
+        if settings.limits.enabled { settings.limits.requests_at_once } else { Semaphore::MAX_PERMITS >> 8 };
+    with_optional_slash(routes)
         .layer(from_fn(limit_query))
         .layer(from_fn(conditional))
         .layer(DefaultBodyLimit::max(settings.limits.body_bytes))
-        .layer(RequestBodyLimitLayer::new(largest))
-        .layer(from_fn_with_state(Turns::new(at_once), take_turn))
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, patience))
+        .layer(RequestBodyLimitLayer::new(max_body))
+        .layer(from_fn_with_state(ConcurrencyLimiter::new(concurrency), limit_concurrency))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(cors(&settings.cors.origins))
-        .layer(map_response(move |response| std::future::ready(secure(response, only_tls))))
-        .layer(from_fn_with_state(proxies, answer))
+        .layer(map_response(move |response| std::future::ready(add_security_headers(response, with_hsts))))
+        .layer(from_fn_with_state(proxies, observe))
 }
 
-/// Lets a path be written with and without a slash at its end, with no redirect: one that matches
-/// nothing is tried once more in its other spelling.
-fn both_spellings(routes: Router) -> Router {
-    let routes = routes.route_layer(from_fn(tell_route));
-    let other = routes.clone();
+/// Makes the trailing slash optional without a redirect: a path that matches no route is tried again with its slash
+/// added or removed.
+fn with_optional_slash(routes: Router) -> Router {
+    let routes = routes.route_layer(from_fn(record_route));
+    let retry = routes.clone();
     routes.fallback(move |mut request: Request| async move {
-        let Some(uri) = respelled(request.uri()) else { return StatusCode::NOT_FOUND.into_response() };
+        let Some(uri) = toggle_slash(request.uri()) else { return StatusCode::NOT_FOUND.into_response() };
         *request.uri_mut() = uri;
-        let Ok(response) = other.oneshot(request).await;
+        let Ok(response) = retry.oneshot(request).await;
         response
     })
 }
 
-/// Refuses what no form and no link of ours would send: statements and links grow with it.
+/// Rejects overlong query strings, which would make statements and pagination links as long.
 async fn limit_query(request: Request, next: Next) -> Response {
-    if request.uri().query().is_some_and(|query| query.len() > LONGEST_QUERY) {
-        let detail = format!("The query string is longer than {LONGEST_QUERY} bytes.");
+    if request.uri().query().is_some_and(|query| query.len() > MAX_QUERY_BYTES) {
+        let detail = format!("The query string must not be longer than {MAX_QUERY_BYTES} bytes.");
         return Error::new(Kind::Invalid, "query_too_long", detail).into_response();
     }
     next.run(request).await
 }
 
-fn respelled(uri: &Uri) -> Option<Uri> {
+fn toggle_slash(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     let path = match path.strip_suffix('/') {
         Some("") => return None,
-        Some(without) => without.to_owned(),
+        Some(stripped) => stripped.to_owned(),
         None => format!("{path}/"),
     };
     let target = uri.query().map(|query| format!("{path}?{query}")).unwrap_or(path);
@@ -97,38 +98,37 @@ fn respelled(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Leaves the pattern that matched where the outermost layer finds it.
-async fn tell_route(matched: MatchedPath, request: Request, next: Next) -> Response {
+/// Copies the matched route pattern to the response, for the outermost layer.
+async fn record_route(matched: MatchedPath, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response.extensions_mut().insert(matched);
     response
 }
 
-/// Gives the request its id, and the answer to it; notes both in the log and the metrics; sees to it
-/// that every refusal is a problem document.
-async fn answer(State(proxies): State<Arc<TrustedProxies>>, request: Request, next: Next) -> Response {
-    let begun = Instant::now();
+/// Assigns the request id, logs and counts the request, and makes sure that every error is a problem document.
+async fn observe(State(proxies): State<Arc<TrustedProxies>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
     let id = request_id(&request);
     let method = request.method().clone();
     let origin = proxies.origin(&request, Some(id.clone()));
     let span = tracing::info_span!("request", request.id = %id, user.id = tracing::field::Empty);
     async move {
         let response = origin.scope(next.run(request)).await;
-        let mut response = describe(response, &id);
+        let mut response = into_problem(response, &id);
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         let matched = response.extensions().get::<MatchedPath>().cloned();
         let route = matched.as_ref().map(MatchedPath::as_str);
-        let (status, took) = (response.status(), begun.elapsed());
-        metrics::note(&method, route, status, took);
-        // The pattern and not the path, never the query: both can hold what is secret.
+        let (status, duration) = (response.status(), started.elapsed());
+        metrics::record_request(&method, route, status, duration);
+        // The route pattern, because path and query may contain secrets.
         tracing::info!(
             %method,
             route = route.unwrap_or("none"),
             status = status.as_u16(),
-            duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            "answered a request"
+            duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+            "handled a request"
         );
         response
     }
@@ -136,30 +136,30 @@ async fn answer(State(proxies): State<Arc<TrustedProxies>>, request: Request, ne
     .await
 }
 
-/// The id that the client gave the request, if it is well formed, else a new one.
+/// The request id sent by the client, if it is well formed, otherwise a new one.
 fn request_id(request: &Request) -> String {
-    let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let requested = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
     let well_formed = |id: &&str| {
         (1..=128).contains(&id.len())
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
     };
-    given.filter(well_formed).map_or_else(|| Uuid::new_v4().simple().to_string(), str::to_owned)
+    requested.filter(well_formed).map_or_else(|| Uuid::new_v4().simple().to_string(), str::to_owned)
 }
 
-/// Makes a problem document of every refusal, the framework's own included, with the request's id.
-fn describe(response: Response, id: &str) -> Response {
+/// Turns every error response, including the framework's own, into a problem document with the request id.
+fn into_problem(response: Response, id: &str) -> Response {
     let status = response.status();
     let described = response.extensions().get::<Problem>().cloned();
     let problem = match described {
         Some(problem) => problem,
         None if status.is_client_error() || status.is_server_error() => {
             let content_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-            let own_words = [&b"application/json"[..], b"text/html; charset=utf-8"];
-            if content_type.is_some_and(|value| own_words.contains(&value)) {
-                return response; // it says itself what is wrong, as /readyz and pages do
+            let self_describing = [&b"application/json"[..], b"text/html; charset=utf-8"];
+            if content_type.is_some_and(|value| self_describing.contains(&value)) {
+                return response; // describes the error itself, like /readyz and the pages
             }
             let title = status.canonical_reason().unwrap_or("Error");
-            Problem { status: status.as_u16(), title, ..undescribed(status).into() }
+            Problem { status: status.as_u16(), title, ..default_error(status).into() }
         }
         None => return response,
     };
@@ -168,7 +168,7 @@ fn describe(response: Response, id: &str) -> Response {
     for name in [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::TRANSFER_ENCODING] {
         parts.headers.remove(name);
     }
-    // Several headers of one name (WWW-Authenticate) stay several.
+    // Appended, because a header may occur several times (WWW-Authenticate).
     for name in described.headers.keys() {
         parts.headers.remove(name);
     }
@@ -178,26 +178,24 @@ fn describe(response: Response, id: &str) -> Response {
     Response::from_parts(parts, body)
 }
 
-/// The problem of a status that came without one.
-fn undescribed(status: StatusCode) -> Error {
+/// The error for a status without a problem document.
+fn default_error(status: StatusCode) -> Error {
     match status {
-        StatusCode::NOT_FOUND => Error::new(Kind::NotFound, "not_found", "There is nothing at this address."),
+        StatusCode::NOT_FOUND => Error::new(Kind::NotFound, "not_found", "Not found."),
         StatusCode::METHOD_NOT_ALLOWED => {
-            Error::new(Kind::MethodNotAllowed, "method_not_allowed", "This address does not take this method.")
+            Error::new(Kind::MethodNotAllowed, "method_not_allowed", "Method not allowed.")
         }
-        StatusCode::REQUEST_TIMEOUT => Error::new(Kind::Timeout, "timeout", "The request took too long."),
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Error::new(Kind::TooLarge, "body_too_large", "The body is larger than the limit.")
-        }
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            Error::new(Kind::UnsupportedMediaType, "unsupported_media_type", "The body is of a type that is not taken.")
-        }
-        status if status.is_client_error() => {
-            Error::new(Kind::Invalid, "bad_request", "The request does not make sense.")
-        }
+        StatusCode::REQUEST_TIMEOUT => Error::new(Kind::Timeout, "timeout", "The request timed out."),
+        StatusCode::PAYLOAD_TOO_LARGE => Error::new(Kind::TooLarge, "body_too_large", "The request body is too large."),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::new(
+            Kind::UnsupportedMediaType,
+            "unsupported_media_type",
+            "The media type of the request body is not supported.",
+        ),
+        status if status.is_client_error() => Error::new(Kind::Invalid, "bad_request", "Bad request."),
         status => {
-            tracing::error!(%status, "a part of the server refused without saying why");
-            Error::internal("a part of the server refused without saying why")
+            tracing::error!(%status, "a handler returned an error without a body");
+            Error::internal("a handler returned an error without a body")
         }
     }
 }
@@ -208,7 +206,7 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
     Error::internal(format!("a handler panicked: {message}")).into_response()
 }
 
-/// Tokens travel in a header, cookies never: no origin is ever let in with credentials.
+/// CORS without credentials: tokens are sent in a header, never as cookies.
 fn cors(origins: &[String]) -> CorsLayer {
     use axum::http::Method;
 
@@ -235,15 +233,15 @@ fn cors(origins: &[String]) -> CorsLayer {
         .max_age(Duration::from_secs(600))
 }
 
-/// The headers that the OWASP Secure Headers Project asks of an API.
-fn secure(mut response: Response, only_tls: bool) -> Response {
+/// Adds the headers that the OWASP Secure Headers Project recommends for an API.
+fn add_security_headers(mut response: Response, with_hsts: bool) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
-    if only_tls {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(ONLY_TLS));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(DEFAULT_CSP));
+    if with_hsts {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
     }
     response
 }
@@ -292,7 +290,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_a_500_that_tells_nothing() {
+    async fn a_panic_is_a_500_without_details() {
         let (status, headers, problem) = send(request("GET", "/boom/", "")).await;
         assert_eq!((status, &problem["code"]), (500, &"internal".into()));
         assert!(!problem.to_string().contains("boom"));
@@ -300,13 +298,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_that_takes_too_long_is_ended() {
+    async fn slow_requests_time_out() {
         let (status, _, problem) = send(request("GET", "/slow/", "")).await;
         assert_eq!((status, &problem["code"]), (408, &"timeout".into()));
     }
 
     #[tokio::test]
-    async fn what_the_framework_refuses_is_a_problem_too() {
+    async fn errors_of_the_framework_are_problem_documents() {
         let large = format!("\"{}\"", "x".repeat(2000));
         for (method, path, body, expected) in [
             ("GET", "/nowhere", String::new(), (404, "not_found")),
@@ -329,15 +327,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn fault_3_a_query_string_that_is_too_long_is_refused() {
+    async fn fault_3_an_overlong_query_string_is_rejected() {
         let path = |length: usize| format!("/plain?x={}", "a".repeat(length));
-        assert_eq!(send(request("GET", &path(LONGEST_QUERY - 2), "")).await.0, 200);
-        let (status, _, problem) = send(request("GET", &path(LONGEST_QUERY), "")).await;
+        assert_eq!(send(request("GET", &path(MAX_QUERY_BYTES - 2), "")).await.0, 200);
+        let (status, _, problem) = send(request("GET", &path(MAX_QUERY_BYTES), "")).await;
         assert_eq!((status, &problem["code"]), (400, &"query_too_long".into()));
     }
 
     #[tokio::test]
-    async fn both_spellings_reach_the_same_handler_without_a_redirect() {
+    async fn the_trailing_slash_is_optional() {
         for path in ["/echo/", "/echo", "/echo?x=1"] {
             let (status, _, body) = send(request("POST", path, "{}")).await;
             assert_eq!((status, body), (200, serde_json::json!({})), "{path}");
@@ -347,7 +345,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_well_formed_request_id_is_taken_over() {
+    async fn well_formed_request_ids_are_accepted() {
         let with = |id: &str| {
             let request = Request::get("/plain").header("x-request-id", id);
             send(request.body(Body::empty()).unwrap())
@@ -359,18 +357,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_answer_carries_the_security_headers() {
+    async fn every_response_has_the_security_headers() {
         for path in ["/plain", "/nowhere", "/boom/"] {
             let headers = send(request("GET", path, "")).await.1;
             assert_eq!(headers["x-content-type-options"], "nosniff");
-            assert_eq!(headers["content-security-policy"], POLICY);
+            assert_eq!(headers["content-security-policy"], DEFAULT_CSP);
             assert_eq!(headers["x-frame-options"], "DENY");
-            assert_eq!(headers["strict-transport-security"], ONLY_TLS);
+            assert_eq!(headers["strict-transport-security"], HSTS);
         }
     }
 
     #[tokio::test]
-    async fn only_the_origins_of_the_settings_are_let_in() {
+    async fn only_configured_origins_are_allowed() {
         let from = |origin: &str| {
             let request = Request::builder().method("OPTIONS").uri("/echo/").header("origin", origin);
             let request = request.header("access-control-request-method", "POST");
@@ -379,9 +377,9 @@ mod tests {
         let (status, headers, _) = from("https://app.example").await;
         assert_eq!((status, &headers["access-control-allow-origin"]), (200, &"https://app.example".parse().unwrap()));
         assert!(!headers.contains_key("access-control-allow-credentials"));
-        let let_through = headers["access-control-allow-headers"].to_str().unwrap();
+        let allowed = headers["access-control-allow-headers"].to_str().unwrap();
         for name in ["if-match", "if-none-match", "idempotency-key", "x-organization"] {
-            assert!(let_through.split(',').any(|known| known == name), "{name}: {let_through}");
+            assert!(allowed.split(',').any(|known| known == name), "{name}: {allowed}");
         }
         assert!(!from("https://evil.example").await.1.contains_key("access-control-allow-origin"));
     }

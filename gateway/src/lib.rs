@@ -1,9 +1,10 @@
-//! The Guildhall server: settings, wiring, serving and the command line. It holds no rule and no
-//! query; the crates that it composes do.
+//! The Guildhall server: settings, wiring, serving and the command line. Business rules and queries are in the crates
+//! that it composes.
 
 mod background;
 mod backup;
 pub mod cli;
+mod concurrency;
 mod connection;
 mod doctor;
 mod document;
@@ -13,7 +14,6 @@ mod logging;
 mod metrics;
 mod server;
 mod settings;
-mod turns;
 mod wiring;
 
 pub use document::document;

@@ -4,10 +4,10 @@ use tracing_subscriber::{EnvFilter, Layer, filter::LevelFilter, layer::Subscribe
 
 use crate::settings::{Log, LogFormat};
 
-/// Sends the log to standard error, as text on a terminal and as JSON otherwise.
+/// Starts logging to standard error, by default as text on a terminal and as JSON otherwise.
 ///
 /// # Errors
-/// When the filter does not parse, or a log is set up already.
+/// The filter is invalid, or logging has already been started.
 pub(crate) fn start(settings: &Log) -> anyhow::Result<()> {
     let text = match settings.format {
         LogFormat::Text => true,
@@ -22,15 +22,15 @@ pub(crate) fn start(settings: &Log) -> anyhow::Result<()> {
     };
     let filter: EnvFilter = settings.filter.parse()?;
     let is_verbose = filter.max_level_hint().is_none_or(|level| level >= LevelFilter::DEBUG);
-    // A line for each migration, and each notice of PostgreSQL about its tables, is for those who look for details; how
-    // many migrations there were is logged anyway.
+    // Hide the line for each migration and PostgreSQL's notices about them unless debugging; the number of migrations
+    // is logged anyway.
     let filter = if is_verbose {
         filter
     } else {
         filter.add_directive("sea_orm_migration=warn".parse()?).add_directive("sqlx::postgres::notice=warn".parse()?)
     };
-    // The filter is the whole registry's. One layer's own loses the next event after a library has only asked whether it
-    // would be logged, as sqlx does.
+    // A global filter, because a per-layer filter drops the next event after a library has only asked whether it would
+    // be logged, as sqlx does.
     tracing_subscriber::registry().with(filter).with(layer).try_init()?;
     Ok(())
 }

@@ -29,18 +29,18 @@ use tower::{ServiceExt, service_fn};
 
 use crate::{
     Services, Settings, background,
-    connection::{Activity, AnswerBody, InFlight, Limits, RequestBody, Socket, Warning, raise_file_limit},
+    connection::{Activity, InFlight, Limits, RequestBody, ResponseBody, Socket, Warning, raise_file_limit},
     health, metrics,
 };
 
-/// How often it is looked what goes on on a connection, at the most.
-const LOOK: Duration = Duration::from_millis(250);
-/// How long a client may take to notice that its connection is being closed.
-const CLOSING: Duration = Duration::from_secs(2);
-/// How long to wait before accepting again when the system has no room for another connection.
-const PAUSE: Duration = Duration::from_millis(50);
+/// The shortest interval between two activity checks of a connection.
+const MIN_CHECK_INTERVAL: Duration = Duration::from_millis(250);
+/// How long a client may take to react to a graceful shutdown of its connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long to wait after a connection could not be accepted, e.g. because there are too many open files.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
-/// A server that listens.
+/// A running server.
 pub struct Server {
     address: SocketAddr,
     services: Services,
@@ -49,14 +49,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens and serves; returns as soon as requests are answered.
+    /// Starts listening and serving; returns once requests are accepted.
     ///
     /// # Errors
-    /// When an address cannot be listened on, or the settings contradict each other.
+    /// An address cannot be listened on, or the settings contradict each other.
     pub async fn start(settings: &Settings, services: Services) -> anyhow::Result<Self> {
         metrics::install();
         let stop = CancellationToken::new();
-        let patience = Duration::from_secs(settings.server.stop_seconds.into());
+        let stop_timeout = Duration::from_secs(settings.server.stop_seconds.into());
 
         let listener = listen(&settings.server.bind).await?;
         let address = listener.local_addr()?;
@@ -69,8 +69,9 @@ impl Server {
             Limits::new(room, room, TrustedProxies::default())
         };
         let idle = Duration::from_secs(settings.limits.idle_seconds.into());
-        let serving = Serving { router, limits, idle, stop: stop.clone(), patience };
-        let mut tasks = vec![tokio::spawn(accept(listener, serving.clone())), tokio::spawn(keep_up(stop.clone()))];
+        let serving = Serving { router, limits, idle, stop: stop.clone(), stop_timeout };
+        let mut tasks =
+            vec![tokio::spawn(accept(listener, serving.clone())), tokio::spawn(maintain_metrics(stop.clone()))];
         if !settings.metrics.bind.is_empty() {
             let listener = listen(&settings.metrics.bind).await?;
             let router = health::metrics_router(services.db.clone());
@@ -80,20 +81,21 @@ impl Server {
         Ok(Self { address, services, stop, tasks })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The services behind it.
+    /// The services it uses.
     pub fn services(&self) -> &Services {
         &self.services
     }
 
-    /// Stops accepting, lets requests finish for a while, and stores what is pending.
+    /// Shuts down gracefully: stops accepting, lets running requests finish within the time limit, and closes the
+    /// database.
     ///
     /// # Errors
-    /// When the database does not close.
+    /// The database cannot be closed.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.stop.cancel();
         for task in self.tasks {
@@ -107,104 +109,106 @@ async fn listen(address: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-async fn keep_up(stop: CancellationToken) {
-    stop.run_until_cancelled(metrics::keep_up()).await;
+async fn maintain_metrics(stop: CancellationToken) {
+    stop.run_until_cancelled(metrics::maintain()).await;
 }
 
-/// How a listener serves.
+/// What the connections of a listener share.
 #[derive(Clone)]
 struct Serving {
     router: Router,
     limits: Limits,
-    /// How long a connection may be idle.
+    /// Idle timeout of a connection.
     idle: Duration,
     stop: CancellationToken,
-    /// How long requests may still take once the server has been told to stop.
-    patience: Duration,
+    /// How long running requests may take to finish during shutdown.
+    stop_timeout: Duration,
 }
 
-/// Serves connections until told to stop, then those that are open for a while longer.
+/// Accepts connections until the server stops, then lets the open ones finish within the time limit.
 async fn accept(listener: TcpListener, serving: Serving) {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(serving.idle);
     server.http2().timer(TokioTimer::new()).keep_alive_interval(serving.idle);
-    let (connections, cut) = (TaskTracker::new(), CancellationToken::new());
-    let not_accepted = Warning::new("connections could not be accepted");
+    let (connections, abort) = (TaskTracker::new(), CancellationToken::new());
+    let not_accepted = Warning::new("could not accept connections");
     loop {
         let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::debug!(%error, "a connection could not be accepted");
-                    not_accepted.note();
-                    tokio::time::sleep(PAUSE).await;
+                    tracing::debug!(%error, "could not accept a connection");
+                    not_accepted.record();
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
                     continue;
                 }
             },
             () = serving.stop.cancelled() => break,
         };
-        // Closed at once: whoever has so many open does not wait for an answer.
-        let Some(place) = serving.limits.place(peer.ip()) else { continue };
-        let (server, serving, cut) = (server.clone(), serving.clone(), cut.clone());
+        // Close it without a response; the client has too many connections open.
+        let Some(permit) = serving.limits.acquire(peer.ip()) else { continue };
+        let (server, serving, abort) = (server.clone(), serving.clone(), abort.clone());
         connections.spawn(async move {
-            serve(&server, stream, peer, &serving, &cut).await;
-            drop(place);
+            serve(&server, stream, peer, &serving, &abort).await;
+            drop(permit);
         });
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(serving.patience, connections.wait()).await.is_err() {
-        cut.cancel();
+    if tokio::time::timeout(serving.stop_timeout, connections.wait()).await.is_err() {
+        abort.cancel();
     }
     connections.wait().await;
 }
 
-/// Serves a connection until it is closed, by either side.
+/// Serves a connection until either side closes it.
 async fn serve(
     server: &auto::Builder<TokioExecutor>,
     stream: TcpStream,
     peer: SocketAddr,
     serving: &Serving,
-    cut: &CancellationToken,
+    abort: &CancellationToken,
 ) {
     // hyper waits for the first byte without a limit. (`readable` is ready at once on a new socket.)
     let first_byte = tokio::time::timeout(serving.idle, async { stream.peek(&mut [0]).await });
     if !matches!(serving.stop.run_until_cancelled(first_byte).await, Some(Ok(Ok(1..)))) {
         return;
     }
-    // Small answers must not wait for a packet to fill.
+    // Without Nagle's algorithm, which would delay small responses.
     let _ = stream.set_nodelay(true);
     let (socket, activity) = Socket::new(stream);
-    let (router, of_requests) = (serving.router.clone(), activity.clone());
-    let service = service_fn(move |request| answer(router.clone(), of_requests.clone(), peer, request));
+    let (router, service_activity) = (serving.router.clone(), activity.clone());
+    let service = service_fn(move |request| respond(router.clone(), service_activity.clone(), peer, request));
     let service = TowerToHyperService::new(service);
     let mut connection = pin!(server.serve_connection_with_upgrades(TokioIo::new(socket), service));
-    let mut look = tokio::time::interval((serving.idle / 8).clamp(LOOK, Duration::from_secs(5)));
+    let mut checks = tokio::time::interval((serving.idle / 8).clamp(MIN_CHECK_INTERVAL, Duration::from_secs(5)));
     let mut closing: Option<Instant> = None;
     loop {
         tokio::select! {
             outcome = connection.as_mut() => {
                 if let Err(error) = outcome {
-                    tracing::debug!(%error, "a connection broke");
+                    tracing::debug!(%error, "a connection failed");
                 }
                 return;
             }
             () = serving.stop.cancelled(), if closing.is_none() => {
                 closing = Some(Instant::now());
-                look = tokio::time::interval(LOOK);
+                checks = tokio::time::interval(MIN_CHECK_INTERVAL);
                 connection.as_mut().graceful_shutdown();
             }
-            () = cut.cancelled() => {
-                tracing::warn!("a request was still running and has been cut off");
+            () = abort.cancelled() => {
+                tracing::warn!("aborted a request that was still running");
                 return;
             }
-            _ = look.tick() => {
+            _ = checks.tick() => {
                 if activity.is_stalled(serving.idle) {
-                    tracing::debug!("a client has not taken its answer");
+                    tracing::debug!("closed a connection whose client does not read the response");
                     return;
                 }
-                // Nobody waits for what a client has not even sent, or does not take notice of.
-                if closing.is_some_and(|since| since.elapsed() >= CLOSING) && activity.waits_for_client(CLOSING) {
+                // Do not wait for requests that the client has not sent completely, or for a client that ignores the
+                // shutdown.
+                let closing_timed_out = closing.is_some_and(|since| since.elapsed() >= CLOSE_TIMEOUT);
+                if closing_timed_out && activity.waits_for_client(CLOSE_TIMEOUT) {
                     return;
                 }
                 if closing.is_none() && activity.is_idle(serving.idle) {
@@ -216,27 +220,27 @@ async fn serve(
     }
 }
 
-/// Answers one request.
-async fn answer(
+/// Handles one request.
+async fn respond(
     router: Router,
     activity: Arc<Activity>,
     peer: SocketAddr,
     request: Request<Incoming>,
-) -> Result<Response<AnswerBody<Body>>, Infallible> {
+) -> Result<Response<ResponseBody<Body>>, Infallible> {
     let in_flight = InFlight::begin(activity.clone());
     let keeps_alive = request.version() <= Version::HTTP_11;
     let (parts, body) = request.into_parts();
-    let waits_for_word = parts.headers.contains_key(header::EXPECT);
-    let (body, rest) = RequestBody::new(body, activity);
+    let expects_continue = parts.headers.contains_key(header::EXPECT);
+    let (body, unread) = RequestBody::new(body, activity);
     let mut request = Request::from_parts(parts, Body::new(body));
     request.extensions_mut().insert(ConnectInfo(peer));
     let Ok(mut response) = router.oneshot(request).await;
-    // HTTP/2 has a stream for each request, and can do without.
+    // HTTP/2 does not need this: each request has its own stream.
     if keeps_alive && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let is_read = if waits_for_word { rest.is_read() } else { rest.drain().await };
+        let is_read = if expects_continue { unread.is_read() } else { unread.drain().await };
         if !is_read {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
     }
-    Ok(response.map(|body| in_flight.answered(body)))
+    Ok(response.map(|body| in_flight.respond(body)))
 }

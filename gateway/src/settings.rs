@@ -13,26 +13,26 @@ use serde::{Deserialize, Deserializer, de};
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 const PRODUCTION: &str = "production";
 
-/// Every setting. The manual is `config/default.toml`, which is where the defaults come from.
+/// All settings. They are documented in `config/default.toml`, which is also the source of the defaults.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Settings {
-    /// Where the embedded database and uploaded files live.
+    /// The folder of the embedded database and uploaded files.
     pub data_dir: PathBuf,
     /// The server itself.
     pub server: Server,
     /// The database.
     pub database: Database,
-    /// What a client may ask for.
+    /// Rate limits, sizes and connection limits.
     pub limits: Limits,
-    /// Where uploaded files lie.
+    /// Storage of uploaded files.
     pub files: Files,
-    /// How letters leave.
+    /// Outgoing email.
     pub mail: Mail,
-    /// Whose pages may call the API.
+    /// Cross-origin access to the API.
     pub cors: Cors,
-    /// What is logged, and how.
+    /// Logging.
     pub log: Log,
-    /// Where the metrics are.
+    /// The metrics endpoint.
     pub metrics: Metrics,
     /// Accounts and tokens.
     pub accounts: guildhall_accounts::Settings,
@@ -47,70 +47,70 @@ pub struct Settings {
 pub struct Server {
     /// Address and port to listen on.
     pub bind: String,
-    /// What people know the service as.
+    /// The display name of the service.
     pub name: String,
-    /// What clients reach the server as; empty: what it listens on.
+    /// The public base URL; if empty, it is derived from the listening address.
     pub public_url: String,
-    /// Networks of the proxies whose word about a client's address is taken.
+    /// Networks of the proxies whose `X-Forwarded-For` header is trusted.
     #[serde(deserialize_with = "list")]
     pub trusted_proxies: Vec<String>,
-    /// How long a request may take, in seconds.
+    /// Request timeout, in seconds.
     pub request_seconds: u32,
-    /// How long requests may still take once the server has been told to stop, in seconds.
+    /// How long running requests may take to finish during shutdown, in seconds.
     pub stop_seconds: u32,
 }
 
 /// The section `database`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Database {
-    /// The address; empty: an SQLite file in the data folder.
+    /// The URL; if empty, an SQLite file in the data folder.
     pub url: String,
-    /// Connections at most; 0: by the number of cores.
+    /// Maximum number of connections; 0 derives it from the number of cores.
     pub connections: u32,
-    /// How long one statement may run, in seconds.
+    /// Statement timeout, in seconds.
     pub statement_seconds: u32,
 }
 
 /// The section `limits`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Limits {
-    /// Are rate limits and throttles in force?
+    /// Whether rate limits and throttles are enforced.
     pub enabled: bool,
-    /// The largest request body, in bytes.
+    /// Maximum size of a request body, in bytes.
     pub body_bytes: usize,
-    /// The largest file that may be uploaded, in bytes.
+    /// Maximum size of an uploaded file, in bytes.
     pub upload_bytes: usize,
-    /// How many bytes one person may upload in a day.
+    /// Maximum number of bytes that a user may upload per day.
     pub upload_bytes_per_day: u64,
-    /// How much of the disk uploads leave free, in percent.
+    /// Uploads are rejected if less than this share of the disk is free, in percent.
     pub free_disk_percent: u8,
-    /// How many requests that change something one person may send in a minute.
+    /// Maximum number of write requests per user and minute.
     pub writes_per_minute: u32,
-    /// How many requests of one client are answered at a time; others of its wait.
+    /// Maximum number of concurrent requests per client; further requests wait.
     pub requests_at_once: usize,
-    /// Connections at most.
+    /// Maximum number of connections.
     pub connections: usize,
-    /// Connections at most from one network.
+    /// Maximum number of connections from one network.
     pub connections_per_network: usize,
-    /// How long a connection may be idle, in seconds.
+    /// Idle timeout of a connection, in seconds.
     pub idle_seconds: u32,
 }
 
 /// The section `files`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Files {
-    /// The object store; empty: a folder in the data folder.
+    /// The URL of the object store; if empty, a folder in the data folder.
     pub url: String,
 }
 
 /// The section `mail`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Mail {
-    /// The mail server; empty: letters stay in the outbox.
+    /// The URL of the mail server; if empty, emails stay in the outbox.
     pub smtp_url: String,
-    /// Who letters are from.
+    /// The sender of emails.
     pub from: String,
-    /// How many emails an address is sent that others cause.
+    /// Limits on emails to one address that other users trigger.
     pub limits: EmailLimits,
 }
 
@@ -125,32 +125,32 @@ pub struct Cors {
 /// The section `log`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Log {
-    /// What to log.
+    /// The log filter.
     pub filter: String,
-    /// How to write it.
+    /// The log format.
     pub format: LogFormat,
 }
 
-/// How the log is written.
+/// The log format.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// Text on a terminal, JSON otherwise.
     Auto,
-    /// For people.
+    /// Human-readable text.
     Text,
-    /// For programs, one object a line.
+    /// One JSON object per line.
     Json,
 }
 
 /// The section `metrics`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Metrics {
-    /// An address of its own; empty: the server's, for staff.
+    /// A separate listening address; if empty, the server's own, where only staff have access.
     pub bind: String,
 }
 
-/// A list, or in the environment its items separated by commas.
+/// Deserializes a list, or the comma-separated items of an environment variable.
 fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     struct List;
 
@@ -158,7 +158,7 @@ fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Er
         type Value = Vec<String>;
 
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a list of texts")
+            f.write_str("a list of strings")
         }
 
         fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -178,21 +178,21 @@ fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Er
     deserializer.deserialize_any(List)
 }
 
-/// Where settings come from, beside the defaults.
+/// The sources of settings besides the defaults.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// `GUILDHALL_ENV`: names a file in `folder`.
+    /// `GUILDHALL_ENV`: the name of a file in `folder`.
     pub environment: Option<String>,
     /// The folder `config`.
     pub folder: PathBuf,
-    /// The variables of the process.
+    /// The environment variables.
     pub variables: BTreeMap<String, String>,
-    /// What was said on the command line: key and value.
+    /// Settings from the command line: key and value.
     pub flags: Vec<(&'static str, String)>,
 }
 
 impl Sources {
-    /// Those of this process, with the flags that it was given.
+    /// The sources of this process, with its command-line flags.
     pub fn of_process(flags: Vec<(&'static str, String)>) -> Self {
         let variables: BTreeMap<_, _> = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
@@ -201,8 +201,8 @@ impl Sources {
         Self { environment, folder: "config".into(), variables, flags }
     }
 
-    /// The file that `GUILDHALL_ENV` names, if it is not there. It need not be, everything may be in
-    /// the environment; but a name that was mistyped looks just the same.
+    /// The file that `GUILDHALL_ENV` names, if it does not exist. That is allowed, as all settings can come from the
+    /// environment, but it is also what a typo in the name looks like.
     pub fn missing_file(&self) -> Option<PathBuf> {
         let name = self.environment.as_ref()?;
         let file = self.folder.join(format!("{name}.toml"));
@@ -211,36 +211,36 @@ impl Sources {
 }
 
 impl Settings {
-    /// Reads, merges and checks the settings.
+    /// Reads, merges and validates the settings.
     ///
     /// # Errors
-    /// Every fault, one to a line: unknown keys with the nearest known one, bad values with their key.
+    /// All errors, one per line: unknown keys with the nearest known key, invalid values with their key.
     pub fn load(sources: &Sources) -> Result<Self, String> {
         let merged = merge(sources)?;
         let known = flatten(&defaults()?);
-        let mut faults: Vec<String> =
+        let mut errors: Vec<String> =
             flatten(&merged).keys().filter(|key| !known.contains_key(*key)).map(|key| unknown(key, &known)).collect();
-        if !faults.is_empty() {
-            return Err(faults.join("\n"));
+        if !errors.is_empty() {
+            return Err(errors.join("\n"));
         }
         let settings: Self = merged.try_deserialize().map_err(|error| error.to_string().replace('\n', " "))?;
-        faults.extend(settings.faults(sources.environment.as_deref()));
-        if faults.is_empty() { Ok(settings) } else { Err(faults.join("\n")) }
+        errors.extend(settings.errors(sources.environment.as_deref()));
+        if errors.is_empty() { Ok(settings) } else { Err(errors.join("\n")) }
     }
 
-    /// What is in force, key by key, with secrets masked.
+    /// The effective value of each key, with secrets masked.
     ///
     /// # Errors
-    /// Where the settings cannot be read.
+    /// The settings cannot be loaded.
     pub fn effective(sources: &Sources) -> Result<Vec<(String, String)>, String> {
         Self::load(sources)?;
         Ok(flatten(&merge(sources)?).into_iter().map(|(key, value)| (key, mask(&value))).collect())
     }
 
-    fn faults(&self, environment: Option<&str>) -> Vec<String> {
-        let mut faults = Vec::new();
+    fn errors(&self, environment: Option<&str>) -> Vec<String> {
+        let mut errors = Vec::new();
         if !self.limits.enabled && environment == Some(PRODUCTION) {
-            faults.push("limits.enabled must not be false where GUILDHALL_ENV=production".to_owned());
+            errors.push("limits.enabled must not be false with GUILDHALL_ENV=production".to_owned());
         }
         for (key, value) in [
             ("limits.body_bytes", self.limits.body_bytes),
@@ -254,79 +254,79 @@ impl Settings {
             ("server.request_seconds", self.server.request_seconds as usize),
         ] {
             if value == 0 {
-                faults.push(format!("{key} must be at least 1"));
+                errors.push(format!("{key} must be at least 1"));
             }
         }
         if self.limits.free_disk_percent > 100 {
-            faults.push("limits.free_disk_percent must be at most 100".to_owned());
+            errors.push("limits.free_disk_percent must be at most 100".to_owned());
         }
         for (key, address) in [("server.bind", &self.server.bind), ("metrics.bind", &self.metrics.bind)] {
             let optional = key == "metrics.bind" && address.is_empty();
             if !optional
                 && address.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
             {
-                faults.push(format!("{key} must be an address and a port like 127.0.0.1:8000, it is {address:?}"));
+                errors.push(format!("{key} must be an address and port like 127.0.0.1:8000, but is {address:?}"));
             }
         }
         if !self.server.public_url.is_empty()
             && let Err(error) = self.server.public_url.parse::<PublicUrl>()
         {
-            faults.push(format!("server.public_url {error}"));
+            errors.push(format!("server.public_url {error}"));
         }
         if let Err(error) = TrustedProxies::parse(&self.server.trusted_proxies) {
-            faults.push(format!("server.trusted_proxies: {error}"));
+            errors.push(format!("server.trusted_proxies: {error}"));
         }
         if self.server.name.trim().is_empty() || self.server.name.chars().any(char::is_control) {
-            faults.push("server.name must be a name on one line".to_owned());
+            errors.push("server.name must not be empty or contain control characters".to_owned());
         }
         let smtp = ["smtp://", "smtps://"];
         if !self.mail.smtp_url.is_empty() && !smtp.iter().any(|scheme| self.mail.smtp_url.starts_with(scheme)) {
-            faults.push("mail.smtp_url must begin with smtp:// or smtps://".to_owned());
+            errors.push("mail.smtp_url must begin with smtp:// or smtps://".to_owned());
         }
         if !self.files.url.is_empty() && !self.files.url.starts_with("s3://") {
-            faults.push("files.url must begin with s3://".to_owned());
+            errors.push("files.url must begin with s3://".to_owned());
         }
         let schemes = ["sqlite:", "postgres://", "postgresql://"];
         if !self.database.url.is_empty() && !schemes.iter().any(|scheme| self.database.url.starts_with(scheme)) {
-            faults.push("database.url must begin with sqlite:// or postgres://".to_owned());
+            errors.push("database.url must begin with sqlite:// or postgres://".to_owned());
         }
         for origin in &self.cors.origins {
             let parsed = origin.parse::<PublicUrl>();
             if parsed.is_err() || origin.matches('/').count() != 2 {
-                faults.push(format!("cors.origins: {origin:?} is no origin like https://example.org"));
+                errors.push(format!("cors.origins: {origin:?} is not an origin like https://example.org"));
             }
         }
         if let Err(error) = self.log.filter.parse::<tracing_subscriber::EnvFilter>() {
-            faults.push(format!("log.filter: {error}"));
+            errors.push(format!("log.filter: {error}"));
         }
-        faults.extend(self.accounts.faults());
-        faults
+        errors.extend(self.accounts.faults());
+        errors
     }
 
-    /// The address of the database.
+    /// The URL of the database.
     pub fn database_url(&self) -> String {
         if self.database.url.is_empty() {
             let path = self.data_dir.join("guildhall.db").display().to_string();
-            // What means something in an address.
+            // Escape the characters that are special in a URL.
             let path = path.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
             return format!("sqlite://{path}?mode=rwc");
         }
         self.database.url.clone()
     }
 
-    /// The folder of uploaded files, where they are in no object store.
+    /// The folder of uploaded files, unless they are in an object store.
     pub fn files_folder(&self) -> Option<PathBuf> {
         self.files.url.is_empty().then(|| self.data_dir.join("files"))
     }
 
-    /// The mail server, without what it takes to sign in there.
+    /// Host and port of the mail server, without credentials.
     pub fn mail_host(&self) -> Option<&str> {
         let (_, rest) = self.mail.smtp_url.split_once("://")?;
         let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
         rest.split(['/', '?']).next()
     }
 
-    /// How many connections to open to it at most.
+    /// The maximum number of database connections.
     pub fn connections(&self) -> u32 {
         if self.database.connections > 0 {
             return self.database.connections;
@@ -336,10 +336,10 @@ impl Settings {
         if self.database_url().starts_with("sqlite:") { (cores * 2).max(4) } else { cores * 4 }
     }
 
-    /// What clients will reach the server as, as far as the settings tell.
+    /// The public URL as far as the settings determine it, before the server listens.
     ///
     /// # Errors
-    /// Where the settings are no address.
+    /// The settings do not form a valid URL.
     pub fn expected_url(&self) -> anyhow::Result<PublicUrl> {
         match self.server.bind.parse() {
             Ok(address) => self.public_url(address),
@@ -348,20 +348,20 @@ impl Settings {
         }
     }
 
-    /// What clients reach the server as, once it is known where it listens.
+    /// The public URL of a server that listens on `listening`.
     ///
     /// # Errors
-    /// Where the setting is no address.
+    /// `server.public_url` is not a valid URL.
     pub fn public_url(&self, listening: SocketAddr) -> anyhow::Result<PublicUrl> {
         if !self.server.public_url.is_empty() {
             return Ok(self.server.public_url.parse()?);
         }
-        let shown = if listening.ip().is_unspecified() {
+        let host = if listening.ip().is_unspecified() {
             format!("localhost:{}", listening.port())
         } else {
             listening.to_string()
         };
-        Ok(format!("http://{shown}").parse()?)
+        Ok(format!("http://{host}").parse()?)
     }
 }
 
@@ -378,7 +378,7 @@ fn merge(sources: &Sources) -> Result<Config, String> {
         .source(Some(sources.variables.clone().into_iter().collect()));
     let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
     if let Some(name) = &sources.environment
-        && let Some(file) = operators_file(&sources.folder, name)?
+        && let Some(file) = environment_file(&sources.folder, name)?
     {
         builder = builder.add_source(file);
     }
@@ -389,38 +389,38 @@ fn merge(sources: &Sources) -> Result<Config, String> {
     builder.build().map_err(|error| error.to_string())
 }
 
-/// The file that `GUILDHALL_ENV` names, with values of the kinds that the defaults have: the library would take a number
-/// for a truth value. None where there is no such file.
-fn operators_file(folder: &Path, name: &str) -> Result<Option<Config>, String> {
+/// Reads the file that `GUILDHALL_ENV` names; `None` if it does not exist. Values must have the types of the defaults,
+/// because the library would accept a number for a boolean.
+fn environment_file(folder: &Path, name: &str) -> Result<Option<Config>, String> {
     if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
-        return Err(format!("GUILDHALL_ENV must be a plain word like production, it is {name:?}"));
+        return Err(format!("GUILDHALL_ENV must be a plain word like production, but is {name:?}"));
     }
     let path = folder.join(format!("{name}.toml"));
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
+        Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
     };
     if let Err(error) = text.parse::<toml::Table>() {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let (line, message) = (before.matches('\n').count() + 1, error.message().replace('\n', " "));
+        let text_before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let (line, message) = (text_before.matches('\n').count() + 1, error.message().replace('\n', " "));
         return Err(format!("{}: line {line}: {message}", path.display()));
     }
     let file = Config::builder().add_source(File::from_str(&text, FileFormat::Toml)).build();
     let file = file.map_err(|error| error.to_string().replace('\n', " "))?;
-    let (known, mut faults) = (kinds(&defaults()?), Vec::new());
-    for (key, given) in kinds(&file) {
+    let (known, mut errors) = (value_types(&defaults()?), Vec::new());
+    for (key, actual) in value_types(&file) {
         if let Some(expected) = known.get(&key)
-            && *expected != given
+            && *expected != actual
         {
-            faults.push(format!("{key} must be {expected}, in {} it is {given}", path.display()));
+            errors.push(format!("{key} must be {expected}, but is {actual} in {}", path.display()));
         }
     }
-    if faults.is_empty() { Ok(Some(file)) } else { Err(faults.join("\n")) }
+    if errors.is_empty() { Ok(Some(file)) } else { Err(errors.join("\n")) }
 }
 
-/// The kinds of all values, in words for people.
-fn kinds(config: &Config) -> BTreeMap<String, &'static str> {
+/// The types of all values, as named in messages.
+fn value_types(config: &Config) -> BTreeMap<String, &'static str> {
     fn walk(prefix: &str, value: &Value, into: &mut BTreeMap<String, &'static str>) {
         let kind = match &value.kind {
             ValueKind::Table(table) => {
@@ -432,16 +432,16 @@ fn kinds(config: &Config) -> BTreeMap<String, &'static str> {
             }
             ValueKind::Boolean(_) => "true or false",
             ValueKind::I64(_) | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => "a whole number",
-            ValueKind::Float(_) => "a number with a point",
-            ValueKind::String(_) => "a text",
+            ValueKind::Float(_) => "a decimal number",
+            ValueKind::String(_) => "a string",
             ValueKind::Array(_) => "a list",
-            ValueKind::Nil => "nothing",
+            ValueKind::Nil => "null",
         };
         into.insert(prefix.to_owned(), kind);
     }
-    let mut kinds = BTreeMap::new();
-    walk("", &config.cache, &mut kinds);
-    kinds
+    let mut types = BTreeMap::new();
+    walk("", &config.cache, &mut types);
+    types
 }
 
 fn flatten(config: &Config) -> BTreeMap<String, String> {
@@ -479,25 +479,27 @@ fn unknown(key: &str, known: &BTreeMap<String, String>) -> String {
     }
 }
 
-/// What may be shown of the parameters of an address.
-const SHOWN: [&str; 9] = ["application_name", "host", "mode", "port", "region", "sslmode", "tls", "user", "dbname"];
+/// URL parameters that do not contain secrets.
+const PUBLIC_PARAMETERS: [&str; 9] =
+    ["application_name", "host", "mode", "port", "region", "sslmode", "tls", "user", "dbname"];
 
-/// Hides what may be secret in an address: the password before its host, and parameters that are not known to hold none.
+/// Masks the password of a URL and all parameters that are not known to be public.
 fn mask(value: &str) -> String {
     if !value.contains("://") {
         return value.to_owned();
     }
     let (address, query) = value.split_once('?').unwrap_or((value, ""));
     let quote = if query.ends_with('"') { "\"" } else { "" };
-    let mut shown = mask_login(address);
-    for (at, parameter) in query.trim_end_matches('"').split('&').filter(|parameter| !parameter.is_empty()).enumerate()
+    let mut result = mask_login(address);
+    for (index, parameter) in
+        query.trim_end_matches('"').split('&').filter(|parameter| !parameter.is_empty()).enumerate()
     {
         let (name, _) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let before = if at == 0 { '?' } else { '&' };
-        let masked = if SHOWN.contains(&name) { parameter.to_owned() } else { format!("{name}=…") };
-        shown = format!("{shown}{before}{masked}");
+        let separator = if index == 0 { '?' } else { '&' };
+        let masked = if PUBLIC_PARAMETERS.contains(&name) { parameter.to_owned() } else { format!("{name}=…") };
+        result = format!("{result}{separator}{masked}");
     }
-    format!("{shown}{quote}")
+    format!("{result}{quote}")
 }
 
 fn mask_login(value: &str) -> String {
@@ -518,7 +520,7 @@ mod tests {
         Settings::load(&Sources { variables, ..Sources::default() })
     }
 
-    /// Loads a file `config/test.toml` that holds this.
+    /// Loads the settings with `text` as the file `config/test.toml`.
     fn load_file(text: &str) -> Result<Settings, String> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("test.toml"), text).unwrap();
@@ -527,27 +529,27 @@ mod tests {
     }
 
     #[test]
-    fn fault_t11_a_bad_value_stops_the_start_with_one_clear_line() {
+    fn fault_t11_an_invalid_value_prevents_the_start_with_a_one_line_message() {
         for (text, expected) in [
             ("[limits]\nenabled = 7", "limits.enabled must be true or false"),
             ("[limits]\nenabled = \"yes\"", "limits.enabled must be true or false"),
             ("[server]\nrequest_seconds = 1.5", "server.request_seconds must be a whole number"),
             ("[server]\nrequest_seconds = true", "server.request_seconds must be a whole number"),
             ("[cors]\norigins = 3", "cors.origins must be a list"),
-            ("data_dir = 5", "data_dir must be a text"),
+            ("data_dir = 5", "data_dir must be a string"),
             ("[limits]\nconnections = -1", "limits.connections"),
             ("[limits]\n\nenabled = = 7\n", "line 3"),
             ("[limits\nx", "line 1"),
         ] {
-            let told = load_file(text).unwrap_err();
-            assert!(told.contains(expected) && !told.contains('\n'), "{text:?}: {told:?}");
+            let error = load_file(text).unwrap_err();
+            assert!(error.contains(expected) && !error.contains('\n'), "{text:?}: {error:?}");
         }
         assert!(load_file("[limits]\nenabled = false").unwrap().limits.body_bytes > 0);
     }
 
     #[test]
-    fn fault_19_no_parameter_of_an_address_is_shown_that_may_be_secret() {
-        for (value, shown) in [
+    fn fault_19_url_parameters_that_may_be_secret_are_masked() {
+        for (value, masked) in [
             (
                 "\"s3://key:secret@s3.example.org/b?region=eu&q=SECRET\"",
                 "\"s3://key:…@s3.example.org/b?region=eu&q=…\"",
@@ -558,12 +560,12 @@ mod tests {
             ),
             ("\"plain text?x=1\"", "\"plain text?x=1\""),
         ] {
-            assert_eq!(mask(value), shown);
+            assert_eq!(mask(value), masked);
         }
     }
 
     #[test]
-    fn the_manual_tells_the_defaults() {
+    fn the_default_file_matches_the_default_settings() {
         let settings = load(&[]).unwrap();
         assert_eq!(settings.accounts, guildhall_accounts::Settings::default());
         assert_eq!(settings.community, guildhall_community::Settings::default());
@@ -575,18 +577,18 @@ mod tests {
     }
 
     #[test]
-    fn every_key_of_the_manual_has_its_comment() {
-        let mut above = "";
+    fn every_key_of_the_default_file_has_a_comment() {
+        let mut previous = "";
         for line in DEFAULTS.lines() {
             if line.contains(" = ") && !line.starts_with('#') {
-                assert!(above.starts_with('#'), "{line}");
+                assert!(previous.starts_with('#'), "{line}");
             }
-            above = line;
+            previous = line;
         }
     }
 
     #[test]
-    fn the_environment_is_stronger_than_the_defaults_and_empty_is_unset() {
+    fn the_environment_overrides_the_defaults_unless_empty() {
         let settings = load(&[
             ("GUILDHALL__SERVER__BIND", "0.0.0.0:9000"),
             ("GUILDHALL__ACCOUNTS__ACCESS_TOKEN_SECONDS", "60"),
@@ -604,14 +606,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_refused_with_the_nearest_one() {
-        let refused = load(&[("GUILDHALL__SERVER__BNID", "x")]).unwrap_err();
-        assert_eq!(refused, "unknown setting server.bnid; did you mean server.bind?");
+    fn the_error_for_an_unknown_key_names_the_nearest_one() {
+        let error = load(&[("GUILDHALL__SERVER__BNID", "x")]).unwrap_err();
+        assert_eq!(error, "unknown setting server.bnid; did you mean server.bind?");
     }
 
     #[test]
-    fn a_bad_value_is_refused_with_its_key() {
-        for (key, value, told) in [
+    fn the_error_for_an_invalid_value_names_its_key() {
+        for (key, value, expected) in [
             ("GUILDHALL__ACCOUNTS__ACCESS_TOKEN_SECONDS", "soon", "accounts.access_token_seconds"),
             ("GUILDHALL__ACCOUNTS__ACCESS_TOKEN_SECONDS", "0", "accounts.access_token_seconds"),
             ("GUILDHALL__ACCOUNTS__PASSWORD_MIN_LENGTH", "4", "accounts.password_min_length"),
@@ -632,15 +634,15 @@ mod tests {
             ("GUILDHALL__LOG__FILTER", "=[", "log.filter"),
             ("GUILDHALL__LOG__FORMAT", "xml", "log.format"),
         ] {
-            let refused = load(&[(key, value)]).unwrap_err();
-            assert!(refused.contains(told) && refused.lines().count() == 1, "{key}={value}: {refused}");
+            let error = load(&[(key, value)]).unwrap_err();
+            assert!(error.contains(expected) && error.lines().count() == 1, "{key}={value}: {error}");
         }
         let both = load(&[("GUILDHALL__SERVER__BIND", "x"), ("GUILDHALL__LIMITS__BODY_BYTES", "0")]).unwrap_err();
-        assert_eq!(both.lines().count(), 2, "every fault is told at once");
+        assert_eq!(both.lines().count(), 2, "all errors are reported");
     }
 
     #[test]
-    fn production_keeps_its_limits() {
+    fn limits_cannot_be_disabled_in_production() {
         let variables = BTreeMap::from([("GUILDHALL__LIMITS__ENABLED".to_owned(), "false".to_owned())]);
         let environment = Some("production".to_owned());
         let sources = Sources { environment, variables, ..Sources::default() };
@@ -650,14 +652,14 @@ mod tests {
     }
 
     #[test]
-    fn the_operators_file_lies_between_defaults_and_environment() {
+    fn the_environment_file_overrides_defaults_and_flags_override_everything() {
         let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../config"));
         let environment = Some("production".to_owned());
         let flags = vec![("server.bind", "[::1]:1".to_owned())];
         let variables = BTreeMap::from([("GUILDHALL__SERVER__BIND".to_owned(), "[::1]:2".to_owned())]);
         let settings = Settings::load(&Sources { environment, folder, variables, flags }).unwrap();
         assert_eq!(settings.accounts.password_min_length, 15);
-        assert_eq!(settings.server.bind, "[::1]:1", "flags are the strongest");
+        assert_eq!(settings.server.bind, "[::1]:1", "flags override the environment");
     }
 
     #[test]
@@ -670,7 +672,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mail_server_is_told_without_its_password() {
+    fn the_mail_host_has_no_password() {
         let host = |url: &str| load(&[("GUILDHALL__MAIL__SMTP_URL", url)]).unwrap().mail_host().map(str::to_owned);
         assert_eq!(host(""), None);
         assert_eq!(host("smtps://u:p@ss@mail.example.org:465/x?tls=required").as_deref(), Some("mail.example.org:465"));
@@ -678,7 +680,7 @@ mod tests {
     }
 
     #[test]
-    fn absolute_urls_follow_the_address_unless_told() {
+    fn the_public_url_defaults_to_the_listening_address() {
         let settings = load(&[]).unwrap();
         let url = |address: &str| settings.public_url(address.parse().unwrap()).unwrap().to_string();
         assert_eq!(url("127.0.0.1:8000"), "http://127.0.0.1:8000");

@@ -14,12 +14,13 @@ use guildhall_deals::{DealsState, SqlDeals};
 use guildhall_kernel::{
     Clock, Db, Outbox, PublicUrl, Quota,
     db::{self, sqlite_file},
+    event::Dispatcher,
     file::{self, Files, FolderStore, Reserve, Store, UploadLimits},
-    letter::Letterhead,
+    http::{PageFetcher, WebhookSender},
+    mail::EmailBranding,
     mail::Mailer,
-    web::{Post, Web},
 };
-use guildhall_platform::{InvalidMailServer, PublicWeb, S3Store, SmtpMailer};
+use guildhall_platform::{InvalidMailServer, PublicHttp, S3Store, SmtpMailer};
 use guildhall_web::Web as Pages;
 
 use crate::{Settings, health, layers};
@@ -43,11 +44,13 @@ pub(crate) mod mounts {
 pub struct Services {
     /// The database.
     pub db: Db,
-    /// Letters that wait to be delivered.
+    /// Dispatches events to their subscribers.
+    pub events: Dispatcher,
+    /// The outbox of emails and webhook messages.
     pub outbox: Outbox,
-    /// Takes letters to the mail server, where there is one.
+    /// Delivers emails, if a mail server is configured.
     pub mailer: Option<Arc<dyn Mailer>>,
-    /// What people have uploaded.
+    /// Uploaded files.
     pub files: Files,
     /// Accounts and tokens.
     pub accounts: SqlAccounts,
@@ -55,11 +58,11 @@ pub struct Services {
     pub community: SqlCommunity,
     /// Organizations with their clients and deals.
     pub deals: SqlDeals,
-    /// Says that the embedded database is in use, for as long as this lives.
+    /// Holds the lock of the embedded database.
     _in_use: InUse,
 }
 
-/// Says that an embedded database is in use, by the lock of a file beside it.
+/// Marks an embedded database as in use, with a lock on a file next to it.
 #[derive(Clone)]
 pub struct InUse {
     _file: Option<Arc<File>>,
@@ -77,12 +80,12 @@ impl InUse {
 }
 
 impl Services {
-    /// Opens the database, brings its tables up to date if asked to, and opens the services on it.
+    /// Opens the database, applies migrations if `migrate` is set, and opens the services on it.
     pub async fn open(settings: &Settings, migrate: bool) -> anyhow::Result<Self> {
         Self::open_with(settings, migrate, None).await
     }
 
-    /// The same for a server: no statement runs longer than the settings have it.
+    /// Like [`Self::open`], with the statement timeout of the settings.
     pub async fn open_to_serve(settings: &Settings, migrate: bool) -> anyhow::Result<Self> {
         let limit = Duration::from_secs(settings.database.statement_seconds.into());
         Self::open_with(settings, migrate, Some(limit)).await
@@ -120,8 +123,8 @@ impl Services {
             directory: Arc::new(accounts.clone()),
             files: files.clone(),
             outbox: outbox.clone(),
-            post: web.clone().map(|web| web as Arc<dyn Post>),
-            letterhead: Letterhead { service: settings.server.name.clone(), home: settings.accounts.home(&url)? },
+            webhook_sender: web.clone().map(|web| web as Arc<dyn WebhookSender>),
+            branding: EmailBranding { service: settings.server.name.clone(), home: settings.accounts.home(&url)? },
             settings: if settings.limits.enabled {
                 settings.deals.clone()
             } else {
@@ -135,7 +138,7 @@ impl Services {
             users: UserTable { name: "users", search_key: "username_key" },
             outbox: outbox.clone(),
             files: files.clone(),
-            web: web.filter(|_| settings.community.link_previews).map(|web| web as Arc<dyn Web>),
+            web: web.filter(|_| settings.community.link_previews).map(|web| web as Arc<dyn PageFetcher>),
             name: settings.server.name.clone(),
             mount: url.join(mounts::COMMUNITY).parse()?,
             home: settings.accounts.home(&url)?,
@@ -143,11 +146,12 @@ impl Services {
         let community = settings.community.clone();
         let community = if settings.limits.enabled { community } else { community.without_limits() };
         let community = SqlCommunity::new(db.clone(), community, host);
-        Ok(Self { db, outbox, mailer, files, accounts, community, deals, _in_use: in_use })
+        let events = Dispatcher::new(db.clone(), Clock::system(), vec![Arc::new(deals.webhooks.clone())]);
+        Ok(Self { db, events, outbox, mailer, files, accounts, community, deals, _in_use: in_use })
     }
 
-    /// Opens the database alone, and says that it is in use for as long as what comes with it lives.
-    /// Makes the folder that an embedded one lives in.
+    /// Opens only the database, which is marked as in use until the returned `InUse` is dropped. Creates the folder of
+    /// an embedded database.
     pub async fn database(settings: &Settings) -> anyhow::Result<(Db, InUse)> {
         Self::connect(settings, None).await
     }
@@ -159,7 +163,7 @@ impl Services {
         Ok((db, in_use))
     }
 
-    /// The whole server as one router.
+    /// The router of the whole server.
     pub(crate) fn router(&self, settings: &Settings, url: &PublicUrl) -> anyhow::Result<Router> {
         let mut accounts = AccountsState::new(&self.accounts, url.clone());
         if let Some(per_minute) = NonZeroU32::new(settings.limits.writes_per_minute).filter(|_| settings.limits.enabled)
@@ -179,7 +183,7 @@ impl Services {
         let pages = Pages {
             security: Arc::new(self.accounts.clone()),
             tokens: Arc::new(self.accounts.clone()),
-            groups: community.groups.clone(),
+            invites: community.invites.clone(),
             name: settings.server.name.as_str().into(),
         };
         let routes = Router::new()
@@ -195,7 +199,7 @@ impl Services {
     }
 }
 
-/// What uploads are limited to by the settings. The embedded database grows in the data folder, too.
+/// The upload limits of the settings. The reserve also protects an embedded database in the data folder.
 fn upload_limits(settings: &Settings) -> UploadLimits {
     let limits = &settings.limits;
     let is_local = settings.files_folder().is_some() || sqlite_file(&settings.database_url()).is_some();
@@ -211,7 +215,7 @@ fn upload_limits(settings: &Settings) -> UploadLimits {
     }
 }
 
-/// Where uploaded files lie by the settings.
+/// The file store of the settings.
 fn store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
     if let Some(folder) = settings.files_folder() {
         return Ok(Arc::new(FolderStore::new(folder)));
@@ -222,18 +226,18 @@ fn store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
     }
 }
 
-/// What reads pages of the Internet and tells webhooks, if this machine can.
-fn web() -> Option<Arc<PublicWeb>> {
-    match PublicWeb::new() {
+/// The HTTP client for link previews and webhooks, if it can be created.
+fn web() -> Option<Arc<PublicHttp>> {
+    match PublicHttp::new() {
         Ok(web) => Some(Arc::new(web)),
         Err(error) => {
-            tracing::warn!(%error, "links get no previews and webhooks are told nothing: there is no TLS");
+            tracing::warn!(%error, "link previews and webhooks are disabled because TLS is not available");
             None
         }
     }
 }
 
-/// What takes letters to the mail server of the settings.
+/// The mailer for the mail server of the settings.
 fn mailer(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Mailer>>> {
     if settings.mail.smtp_url.is_empty() {
         return Ok(None);
@@ -245,7 +249,7 @@ fn mailer(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Mailer>>> {
     }
 }
 
-/// The file beside an embedded database that says by its lock whether it is in use.
+/// Opens the lock file of an embedded database.
 pub(crate) fn lock_file(settings: &Settings) -> anyhow::Result<Option<File>> {
     let Some(database) = sqlite_file(&settings.database_url()) else { return Ok(None) };
     if settings.database.url.is_empty() {
@@ -253,14 +257,14 @@ pub(crate) fn lock_file(settings: &Settings) -> anyhow::Result<Option<File>> {
     }
     let mut path = database.into_os_string();
     path.push(".lock");
-    let opened = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
-    Ok(Some(opened.with_context(|| format!("cannot make {}", path.display()))?))
+    let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    Ok(Some(file.with_context(|| format!("cannot create {}", path.display()))?))
 }
 
-/// Makes a folder that only its owner can look into: the database holds the signing keys.
+/// Creates a folder that only its owner can read, because the database contains the signing keys.
 fn private_folder(path: &std::path::Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
 
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|error| anyhow::anyhow!("cannot make the data folder {}: {error}", path.display()))
+    let outcome = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    outcome.map_err(|error| anyhow::anyhow!("cannot create the data folder {}: {error}", path.display()))
 }

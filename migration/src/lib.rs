@@ -1,12 +1,12 @@
-//! The migrations of all of Guildhall's crates, in order: what `guildhall migrate` applies.
+//! The migrations of all Guildhall crates, as applied by `guildhall migrate`.
 //!
-//! Each crate brings its own; here they are handed the one user table and sorted by name, which
-//! begins with a date. They run through [`Db::migrate`](guildhall_kernel::Db::migrate).
+//! Each crate provides its own. They get the name of the user table and are sorted by name, which begins with a date.
+//! They run through [`Db::migrate`](guildhall_kernel::Db::migrate).
 
 use guildhall_kernel::HostTables;
 use sea_orm_migration::MigrationTrait;
 
-/// Every migration, oldest first.
+/// All migrations, oldest first.
 pub fn all() -> Vec<Box<dyn MigrationTrait>> {
     let host = HostTables { users: guildhall_accounts::USERS };
     let mut all = guildhall_accounts::migrations();
@@ -22,7 +22,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn names_are_dated_and_different() {
+    fn names_are_dated_and_unique() {
         let all = super::all();
         let names: HashSet<_> = all.iter().map(|migration| migration.name().to_owned()).collect();
         assert_eq!(names.len(), all.len());

@@ -1,4 +1,4 @@
-//! Who may know whom, read from the manifests and the sources.
+//! Architecture rules, checked against the manifests and sources.
 
 use std::{
     collections::BTreeMap,
@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The crates of the workspace, each with those of ours that it may depend on.
-const MAY_KNOW: [(&str, &[&str]); 10] = [
+/// The workspace crates that each crate may depend on.
+const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 10] = [
     ("guildhall-kernel", &[]),
     ("guildhall-accounts", &["guildhall-kernel"]),
     ("guildhall-community", &["guildhall-kernel"]),
@@ -41,8 +41,8 @@ const MAY_KNOW: [(&str, &[&str]); 10] = [
     ("guildhall-tests", &[]),
 ];
 
-/// Libraries that only some of the crates may name.
-const ONLY_IN: [(&str, &[&str]); 10] = [
+/// Libraries that only these crates may depend on.
+const RESTRICTED_LIBRARIES: [(&str, &[&str]); 10] = [
     ("config", &["guildhall-gateway"]),
     ("lettre", &["guildhall-platform"]),
     ("object_store", &["guildhall-platform"]),
@@ -75,37 +75,40 @@ fn dependencies(manifest: &toml::Table) -> Vec<&String> {
     manifest.get("dependencies").and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys).collect()
 }
 
-/// The Rust sources below a folder.
+/// The Rust sources in a folder and its subfolders.
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
+    let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(sources(&path));
+            files.extend(sources(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push((path.clone(), fs::read_to_string(&path).unwrap()));
+            files.push((path.clone(), fs::read_to_string(&path).unwrap()));
         }
     }
-    found
+    files
 }
 
 #[test]
-fn knowledge_points_down_only() {
-    let may_know = BTreeMap::from(MAY_KNOW);
+fn crates_depend_only_on_allowed_crates() {
+    let rules = BTreeMap::from(ALLOWED_DEPENDENCIES);
     for (name, (_, manifest)) in manifests() {
-        let allowed = may_know.get(name.as_str()).unwrap_or_else(|| panic!("say here whom {name} may know"));
+        let allowed = rules.get(name.as_str()).unwrap_or_else(|| panic!("add the allowed dependencies of {name}"));
         for dependency in dependencies(&manifest) {
-            let ours = dependency.starts_with("guildhall-");
-            assert!(!ours || allowed.contains(&dependency.as_str()), "{name} must not know {dependency}");
-            let only_in = ONLY_IN.iter().find(|(library, _)| library == dependency);
-            let fits = only_in.is_none_or(|(_, users)| users.contains(&name.as_str()));
-            assert!(fits, "{name} must not use {dependency} itself");
+            let is_workspace_crate = dependency.starts_with("guildhall-");
+            assert!(
+                !is_workspace_crate || allowed.contains(&dependency.as_str()),
+                "{name} must not depend on {dependency}"
+            );
+            let restriction = RESTRICTED_LIBRARIES.iter().find(|(library, _)| library == dependency);
+            let is_allowed = restriction.is_none_or(|(_, users)| users.contains(&name.as_str()));
+            assert!(is_allowed, "{name} must not depend on {dependency} directly");
         }
     }
 }
 
 #[test]
-fn every_crate_keeps_the_workspaces_lints_and_has_a_readme() {
+fn every_crate_uses_the_workspace_lints_and_has_a_readme() {
     for (name, (folder, manifest)) in manifests() {
         assert_eq!(manifest["lints"]["workspace"].as_bool(), Some(true), "{name}");
         if folder.parent().is_some_and(|parent| parent.ends_with("crates")) {
@@ -115,9 +118,9 @@ fn every_crate_keeps_the_workspaces_lints_and_has_a_readme() {
     }
 }
 
-/// Examples of all crates are built into one folder.
+/// The examples of all crates are built into the same folder.
 #[test]
-fn fault_t14_no_two_examples_have_one_name() {
+fn fault_t14_example_names_are_unique() {
     let mut names = std::collections::BTreeSet::new();
     for (_, (folder, _)) in manifests() {
         let Ok(examples) = fs::read_dir(folder.join("examples")) else { continue };
@@ -130,45 +133,49 @@ fn fault_t14_no_two_examples_have_one_name() {
 }
 
 #[test]
-fn a_route_cannot_be_mounted_without_its_description() {
+fn every_route_is_in_the_openapi_document() {
     for (name, (folder, _)) in manifests() {
-        // Pages are no part of the API.
+        // Pages are not part of the API.
         let exempt = ["guildhall-kernel", "guildhall-web"].contains(&name.as_str());
         if !folder.parent().is_some_and(|parent| parent.ends_with("crates")) || exempt {
             continue;
         }
         for (path, source) in sources(&folder.join("src")) {
-            assert!(!source.contains(".route("), "{} mounts a route past the OpenAPI router", path.display());
+            assert!(!source.contains(".route("), "{} mounts a route without the OpenAPI router", path.display());
         }
     }
 }
 
 #[test]
-fn migrations_name_tables_by_string_and_run_in_a_transaction() {
+fn migrations_are_sql_without_deferred_keys_or_database_time() {
     for (_, (folder, _)) in manifests() {
         let Ok(migrations) = fs::read_dir(folder.join("src/migrations")) else { continue };
         for migration in migrations {
             let path = migration.unwrap().path();
-            assert_eq!(path.extension().unwrap(), "sql", "{}: a migration is SQL", path.display());
+            assert_eq!(path.extension().unwrap(), "sql", "{}: migrations must be SQL", path.display());
             let sql = fs::read_to_string(&path).unwrap();
             assert!(
                 !sql.to_uppercase().contains("DEFERR"),
-                "{}: a deferred key fails its neighbours' commit",
+                "{}: a deferred key can fail a commit that other transactions share",
                 path.display()
             );
-            assert!(!sql.to_uppercase().contains("CURRENT_TIMESTAMP"), "{}: the program sets the time", path.display());
+            assert!(
+                !sql.to_uppercase().contains("CURRENT_TIMESTAMP"),
+                "{}: timestamps must be set by the program",
+                path.display()
+            );
         }
     }
 }
 
 #[test]
-fn nothing_is_left_to_be_done_later() {
+fn there_are_no_todos_or_ignored_tests() {
     for (_, (folder, _)) in manifests() {
         for (path, source) in sources(&folder) {
-            for mark in
+            for marker in
                 [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("unimplemented", "!("), concat!("#[ig", "nore")]
             {
-                assert!(!source.contains(mark), "{}: {mark}", path.display());
+                assert!(!source.contains(marker), "{}: {marker}", path.display());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The API's description is true: every answer that a test sees is held against it.
+//! Validates every response in the tests against the OpenAPI document.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -10,31 +10,31 @@ use jsonschema::Validator;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::server::Answer;
+use crate::server::Response;
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| closed(serde_json::to_value(document()).unwrap()));
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| with_closed_schemas(serde_json::to_value(document()).unwrap()));
 static VALIDATORS: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
 
-/// The schemas that are part of others, and may therefore not be closed by themselves.
-fn parts(value: &Value, within: bool, found: &mut BTreeSet<String>) {
+/// Collects the schemas that are part of an `allOf` and therefore cannot be closed individually.
+fn all_of_parts(value: &Value, within: bool, names: &mut BTreeSet<String>) {
     match value {
         Value::Object(members) => {
             if let (true, Some(name)) = (within, members.get("$ref").and_then(Value::as_str)) {
-                found.insert(name.rsplit('/').next().unwrap().to_owned());
+                names.insert(name.rsplit('/').next().unwrap().to_owned());
             }
             for (key, value) in members {
-                parts(value, key == "allOf", found);
+                all_of_parts(value, key == "allOf", names);
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| parts(item, within, found)),
+        Value::Array(items) => items.iter().for_each(|item| all_of_parts(item, within, names)),
         _ => {}
     }
 }
 
-/// The document with schemas that allow no field that is not described.
-fn closed(mut document: Value) -> Value {
+/// The document with schemas that allow no undocumented fields.
+fn with_closed_schemas(mut document: Value) -> Value {
     let mut open = BTreeSet::from(["Problem".to_owned()]);
-    parts(&document, false, &mut open);
+    all_of_parts(&document, false, &mut open);
     for (name, schema) in document["components"]["schemas"].as_object_mut().unwrap() {
         if schema.get("properties").is_some() && schema.get("additionalProperties").is_none() && !open.contains(name) {
             schema["additionalProperties"] = json!(false);
@@ -43,72 +43,68 @@ fn closed(mut document: Value) -> Value {
     document
 }
 
-/// The documented path that an address belongs to: the one with the fewest parameters.
+/// The documented path that matches a request path, with the fewest parameters.
 fn template(path: &str) -> Option<&'static str> {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let fits = |template: &str| {
+    let matching_parameters = |template: &str| {
         let mut parameters = 0;
-        let own: Vec<&str> = template.trim_matches('/').split('/').collect();
-        let all = own.len() == parts.len()
-            && own.iter().zip(&parts).all(|(own, part)| {
-                let is_parameter = own.starts_with('{');
+        let segments: Vec<&str> = template.trim_matches('/').split('/').collect();
+        let matches = segments.len() == parts.len()
+            && segments.iter().zip(&parts).all(|(segment, part)| {
+                let is_parameter = segment.starts_with('{');
                 parameters += usize::from(is_parameter);
-                is_parameter || own == part
+                is_parameter || segment == part
             });
-        all.then_some(parameters)
+        matches.then_some(parameters)
     };
     let paths = DOCUMENT["paths"].as_object().unwrap().keys();
-    let fitting = paths.filter_map(|template| Some((fits(template)?, template.as_str())));
-    fitting.min().map(|(_, template)| template)
+    let candidates = paths.filter_map(|template| Some((matching_parameters(template)?, template.as_str())));
+    candidates.min().map(|(_, template)| template)
 }
 
 fn validator(key: &str, schema: &Value) -> Arc<Validator> {
     let mut validators = VALIDATORS.lock().unwrap();
     let validator = validators.entry(key.to_owned()).or_insert_with(|| {
-        let whole = json!({
+        let root = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "components": DOCUMENT["components"],
             "allOf": [schema],
         });
-        Arc::new(jsonschema::validator_for(&whole).unwrap_or_else(|error| panic!("{key}: {error}")))
+        Arc::new(jsonschema::validator_for(&root).unwrap_or_else(|error| panic!("{key}: {error}")))
     });
     validator.clone()
 }
 
-/// Fails where an answer is not one that the description has.
-pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
+/// Fails if a response does not match the document.
+pub(crate) fn check(method: &Method, path: &str, response: &Response) {
     let Some(template) = template(path) else { return };
     let operation = &DOCUMENT["paths"][template][method.as_str().to_lowercase()];
     if operation.is_null() {
         return;
     }
-    let status = answer.status.as_u16();
+    let status = response.status.as_u16();
     let responses = &operation["responses"];
     let class = format!("{}XX", status / 100);
-    let Some(response) = [&status.to_string(), &class].into_iter().find_map(|name| responses.get(name)) else {
-        // What can go wrong anywhere is described for none.
-        assert!(status >= 500, "{method} {template} answers {status}, which is not described: {}", answer.text);
+    let Some(documented) = [&status.to_string(), &class].into_iter().find_map(|name| responses.get(name)) else {
+        // Server errors are not documented for each operation.
+        assert!(status >= 500, "{method} {template}: undocumented status {status}: {}", response.text);
         return;
     };
-    let Some(content) = response.get("content") else {
-        assert!(
-            answer.text.is_empty(),
-            "{method} {template} {status} has a body that is not described: {}",
-            answer.text
-        );
+    let Some(content) = documented.get("content") else {
+        assert!(response.text.is_empty(), "{method} {template} {status}: undocumented body: {}", response.text);
         return;
     };
-    let given = answer.headers.get("content-type").map(|value| value.to_str().unwrap()).unwrap_or_default();
-    let given = given.split(';').next().unwrap_or_default();
-    let Some(described) = content.get(given).or_else(|| content.get("*/*")) else {
-        panic!("{method} {template} {status} is {given}, and described as {content}");
+    let content_type = response.headers.get("content-type").map(|value| value.to_str().unwrap()).unwrap_or_default();
+    let content_type = content_type.split(';').next().unwrap_or_default();
+    let Some(media) = content.get(content_type).or_else(|| content.get("*/*")) else {
+        panic!("{method} {template} {status}: {content_type} is not documented in {content}");
     };
-    if !given.ends_with("json") || described.get("schema").is_none() {
+    if !content_type.ends_with("json") || media.get("schema").is_none() {
         return;
     }
-    let key = format!("{method} {template} {given} {status}");
-    let body: Value = serde_json::from_str(&answer.text).unwrap();
-    let errors: Vec<String> = validator(&key, &described["schema"])
+    let key = format!("{method} {template} {content_type} {status}");
+    let body: Value = serde_json::from_str(&response.text).unwrap();
+    let errors: Vec<String> = validator(&key, &media["schema"])
         .iter_errors(&body)
         .map(|error| format!("{} at {}", error, error.instance_path()))
         .collect();

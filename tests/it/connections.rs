@@ -1,4 +1,4 @@
-//! Connections as no well-behaved client makes them.
+//! Misbehaving clients: idle, stalled, excessive and half-sent connections.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::server::TestServer;
 
 const IDLE: (&str, &str) = ("GUILDHALL__LIMITS__IDLE_SECONDS", "1");
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// `SETTINGS` without a setting, and its acknowledgement (RFC 9113 §6.5).
+/// An empty `SETTINGS` frame and its acknowledgement (RFC 9113 §6.5).
 const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
 const SETTINGS_ACK: [u8; 9] = [0, 0, 0, 4, 1, 0, 0, 0, 0];
 
@@ -24,19 +24,19 @@ async fn connect(server: &TestServer) -> TcpStream {
     TcpStream::connect(server.server.address()).await.unwrap()
 }
 
-/// Waits until the server has closed a connection, and takes what it says meanwhile.
+/// Reads until the server closes the connection. Returns whether it did in time.
 async fn closed(mut stream: TcpStream) -> bool {
-    let mut taken = Vec::new();
-    matches!(timeout(Duration::from_secs(6), stream.read_to_end(&mut taken)).await, Ok(Ok(_) | Err(_)))
+    let mut received = Vec::new();
+    matches!(timeout(Duration::from_secs(6), stream.read_to_end(&mut received)).await, Ok(Ok(_) | Err(_)))
 }
 
 #[tokio::test]
-async fn fault_7_a_connection_that_says_nothing_or_only_begins_is_closed() {
-    let server = TestServer::with(&[IDLE]).await;
-    for beginning in [&b""[..], b"G", b"GET /healthz HT", &PREFACE[..14], PREFACE] {
+async fn fault_7_idle_and_incomplete_connections_are_closed() {
+    let server = TestServer::start_with(&[IDLE]).await;
+    for data in [&b""[..], b"G", b"GET /healthz HT", &PREFACE[..14], PREFACE] {
         let mut stream = connect(&server).await;
-        stream.write_all(beginning).await.unwrap();
-        assert!(closed(stream).await, "{:?}", String::from_utf8_lossy(beginning));
+        stream.write_all(data).await.unwrap();
+        assert!(closed(stream).await, "{:?}", String::from_utf8_lossy(data));
     }
     let mut stream = connect(&server).await;
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
@@ -44,14 +44,14 @@ async fn fault_7_a_connection_that_says_nothing_or_only_begins_is_closed() {
 }
 
 #[tokio::test]
-async fn fault_7_an_http_2_connection_without_requests_is_closed_although_it_answers() {
-    let server = TestServer::with(&[IDLE]).await;
+async fn fault_7_an_idle_http_2_connection_is_closed_even_if_it_answers_pings() {
+    let server = TestServer::start_with(&[IDLE]).await;
     let mut stream = connect(&server).await;
     stream.write_all(&[PREFACE, &SETTINGS].concat()).await.unwrap();
-    let begun = Instant::now();
+    let start = Instant::now();
     let mut head = [0; 9];
-    // Every ping and every setting is answered, for as long as the server wants to hear it.
-    while begun.elapsed() < Duration::from_secs(8) {
+    // Answer every ping and every settings frame.
+    while start.elapsed() < Duration::from_secs(8) {
         let Ok(read) = timeout(Duration::from_secs(7), stream.read_exact(&mut head)).await else { break };
         if read.is_err() {
             return;
@@ -74,45 +74,45 @@ async fn fault_7_an_http_2_connection_without_requests_is_closed_although_it_ans
 }
 
 #[tokio::test]
-async fn fault_7_a_client_that_does_not_read_its_answers_is_left() {
-    let server = TestServer::with(&[IDLE]).await;
+async fn fault_7_a_client_that_does_not_read_responses_is_disconnected() {
+    let server = TestServer::start_with(&[IDLE]).await;
     let mut stream = connect(&server).await;
-    let ask = b"GET /api/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(200);
-    let begun = Instant::now();
-    // What cannot be written any more is not taken, either.
-    let _ = timeout(Duration::from_secs(2), stream.write_all(&ask)).await;
+    let requests = b"GET /api/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(200);
+    let start = Instant::now();
+    // The write blocks once the buffers are full.
+    let _ = timeout(Duration::from_secs(2), stream.write_all(&requests)).await;
     while stream.write_all(b"GET").await.is_ok() {
-        assert!(begun.elapsed() < Duration::from_secs(12), "the connection is still open");
+        assert!(start.elapsed() < Duration::from_secs(12), "the connection is still open");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
 #[tokio::test]
-async fn fault_7_one_network_has_only_so_many_connections() {
-    let server = TestServer::with(&[("GUILDHALL__LIMITS__CONNECTIONS_PER_NETWORK", "4")]).await;
-    let mut held = Vec::new();
+async fn fault_7_connections_per_network_are_limited() {
+    let server = TestServer::start_with(&[("GUILDHALL__LIMITS__CONNECTIONS_PER_NETWORK", "4")]).await;
+    let mut open = Vec::new();
     for _ in 0..4 {
         let mut stream = connect(&server).await;
         stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         assert!(stream.read(&mut [0; 100]).await.unwrap() > 0);
-        held.push(stream);
+        open.push(stream);
     }
-    let mut one_more = connect(&server).await;
-    let _ = one_more.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert!(matches!(one_more.read(&mut [0; 100]).await, Ok(0) | Err(_)));
-    held.clear();
+    let mut excess = connect(&server).await;
+    let _ = excess.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(matches!(excess.read(&mut [0; 100]).await, Ok(0) | Err(_)));
+    open.clear();
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(server.get("/healthz", "").await.status, StatusCode::OK);
 }
 
-/// Reads one answer, which has a length; gives its head.
-async fn answer(stream: &mut TcpStream) -> String {
-    let mut taken = Vec::new();
+/// Reads one response, which must have a content length. Returns its head.
+async fn read_response(stream: &mut TcpStream) -> String {
+    let mut received = Vec::new();
     let mut buffer = [0; 4096];
     loop {
         let read = timeout(Duration::from_secs(5), stream.read(&mut buffer)).await.unwrap().unwrap_or_default();
-        taken.extend_from_slice(&buffer[..read]);
-        let text = String::from_utf8_lossy(&taken).into_owned();
+        received.extend_from_slice(&buffer[..read]);
+        let text = String::from_utf8_lossy(&received).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let length =
                 head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
@@ -125,10 +125,10 @@ async fn answer(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn fault_t6_the_request_after_an_early_refusal_is_answered() {
+async fn fault_t6_a_connection_can_be_reused_after_an_early_rejection() {
     let server = TestServer::start().await;
     let body = "x".repeat(1000);
-    for (refused, head) in [
+    for (status, head) in [
         ("401", "POST /api/community/groups/ HTTP/1.1\r\nContent-Type: application/json\r\n"),
         ("404", "POST /api/nowhere/ HTTP/1.1\r\nContent-Type: application/json\r\n"),
         ("405", "POST /api/users/ HTTP/1.1\r\nContent-Type: application/json\r\n"),
@@ -139,56 +139,56 @@ async fn fault_t6_the_request_after_an_early_refusal_is_answered() {
         stream.write_all(head.as_bytes()).await.unwrap();
         tokio::time::sleep(Duration::from_millis(30)).await;
         stream.write_all(body.as_bytes()).await.unwrap();
-        let first = answer(&mut stream).await;
-        assert!(first.starts_with(&format!("HTTP/1.1 {refused}")), "{first}");
+        let first = read_response(&mut stream).await;
+        assert!(first.starts_with(&format!("HTTP/1.1 {status}")), "{first}");
         assert!(!first.to_lowercase().contains("connection: close"), "{first}");
         stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200"), "after {refused}");
+        assert!(read_response(&mut stream).await.starts_with("HTTP/1.1 200"), "after {status}");
     }
-    // One that is too long to be read for nothing is announced.
+    // A body that is too long to be drained closes the connection.
     let mut stream = connect(&server).await;
     let head = "POST /api/community/groups/ HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
-    assert!(answer(&mut stream).await.to_lowercase().contains("connection: close"));
+    assert!(read_response(&mut stream).await.to_lowercase().contains("connection: close"));
 }
 
 #[tokio::test]
-async fn fault_19_a_request_that_is_half_sent_does_not_hold_a_stop() {
+async fn fault_19_an_incomplete_request_does_not_delay_the_shutdown() {
     let server = TestServer::start().await;
-    let mut half = connect(&server).await;
+    let mut without_body = connect(&server).await;
     let head =
         "POST /api/auth/login/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
-    half.write_all(head.as_bytes()).await.unwrap();
-    let mut barely = connect(&server).await;
-    barely.write_all(b"GET /heal").await.unwrap();
+    without_body.write_all(head.as_bytes()).await.unwrap();
+    let mut without_head = connect(&server).await;
+    without_head.write_all(b"GET /heal").await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
-    let begun = Instant::now();
+    let start = Instant::now();
     server.server.stop().await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
-async fn fault_1_a_database_that_cannot_be_written_is_not_ready() {
+async fn fault_1_the_server_is_not_ready_if_the_database_cannot_be_written() {
     let server = TestServer::start().await;
     if server.db.backend() != DbBackend::Sqlite {
         return;
     }
     assert_eq!(server.get("/readyz", "").await.status, StatusCode::OK);
-    // Another process that does not let go of the lock.
+    // Like another process that holds the write lock.
     let other = Db::connect_with(server.db.url(), &Options { connections: 1, statement_limit: None }).await.unwrap();
-    let (held, is_held) = tokio::sync::oneshot::channel();
-    let held = std::sync::Mutex::new(Some(held));
+    let (locked, is_locked) = tokio::sync::oneshot::channel();
+    let locked = std::sync::Mutex::new(Some(locked));
     let holder = tokio::spawn(async move {
-        let held = &held;
+        let locked = &locked;
         other
             .write(|tx| async move {
                 tx.conn().execute_unprepared("PRAGMA user_version = 1").await?;
-                held.lock().unwrap().take().unwrap().send(()).unwrap();
+                locked.lock().unwrap().take().unwrap().send(()).unwrap();
                 std::future::pending::<Result<(), DbErr>>().await
             })
             .await
     });
-    is_held.await.unwrap();
+    is_locked.await.unwrap();
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let ready = server.get("/readyz", "").await;
     assert_eq!((ready.status.as_u16(), &ready.json()["parts"]["database"]), (503, &json!("down")));
@@ -199,14 +199,14 @@ async fn fault_1_a_database_that_cannot_be_written_is_not_ready() {
 }
 
 #[tokio::test]
-async fn fault_18_a_database_of_a_newer_version_is_refused_however_the_server_is_started() {
+async fn fault_18_a_database_of_a_newer_version_is_rejected() {
     let server = TestServer::start().await;
     let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m20990101_000000_newer', 0)";
     server.sql(newer).await;
     let settings = crate::server::settings(server.db.url(), &[]);
     for migrate in [true, false] {
-        let refused = guildhall_gateway::Services::open(&settings, migrate).await.err().unwrap();
-        let told = format!("{refused:#}");
-        assert!(told.contains("newer version") && told.contains("m20990101_000000_newer"), "{told}");
+        let error = guildhall_gateway::Services::open(&settings, migrate).await.err().unwrap();
+        let message = format!("{error:#}");
+        assert!(message.contains("newer version") && message.contains("m20990101_000000_newer"), "{message}");
     }
 }

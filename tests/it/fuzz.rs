@@ -1,4 +1,4 @@
-//! Whatever is sent to any operation, the server answers, as it is described, and has no fault of its own.
+//! Fuzzing of all operations: every response is documented, and none is a server error.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::server::{TestServer, bearer};
 
-/// Values that mean something somewhere: numbers at their ends, days that are none, words of filters, bits of formats.
+/// Interesting values: numeric limits, invalid dates, filter keywords, fragments of formats.
 const VALUES: [&str; 52] = [
     "",
     " ",
@@ -70,7 +70,7 @@ const VALUES: [&str; 52] = [
     "eyJvcmRlciI6ImlkIiwia2V5cyI6WzFdfQ",
     "[]",
 ];
-/// What filters and lists are called, beside what is described.
+/// Parameters of filters and lists, in addition to the documented ones.
 const PARAMETERS: [&str; 22] = [
     "q",
     "search",
@@ -133,7 +133,7 @@ fn resolve<'a>(document: &'a Value, mut schema: &'a Value) -> &'a Value {
     schema
 }
 
-/// Every operation but those that end the session by which they are called.
+/// All operations except those that end the caller's session.
 fn operations() -> Vec<Operation> {
     let document = serde_json::to_value(document()).unwrap();
     let mut operations = Vec::new();
@@ -150,7 +150,10 @@ fn operations() -> Vec<Operation> {
                 method: method.to_uppercase().parse().unwrap(),
                 path: path.clone(),
                 parameters: parameters.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect(),
-                fields: schema["properties"].as_object().map(|of| of.keys().cloned().collect()).unwrap_or_default(),
+                fields: schema["properties"]
+                    .as_object()
+                    .map(|fields| fields.keys().cloned().collect())
+                    .unwrap_or_default(),
                 is_multipart: content.get("multipart/form-data").is_some(),
             });
         }
@@ -159,7 +162,7 @@ fn operations() -> Vec<Operation> {
     operations
 }
 
-/// Something to send to an operation that is yet to be chosen.
+/// A generated request; the operation is chosen by an index.
 #[derive(Clone, Debug)]
 struct Attempt {
     operation: Index,
@@ -194,7 +197,7 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A cursor that might be one of some list.
+/// A cursor that may be valid for some list.
 fn cursor() -> impl Strategy<Value = String> {
     let orders = ["", "id", "-id", "name", "-created_at", "created_at", "-updated_at", "title", "-last_activity_at"];
     let key = prop_oneof![any::<i64>().prop_map(Value::from), values().prop_map(Value::from)];
@@ -223,7 +226,7 @@ fn attempt() -> impl Strategy<Value = Attempt> {
 }
 
 impl Attempt {
-    /// Gives the status with which it was answered.
+    /// Sends the request. Returns the status of the response.
     async fn send(&self, server: &TestServer, who: &str, operations: &[Operation]) -> u16 {
         let operation = self.operation.get(operations);
         let mut url = reqwest::Url::parse(&server.url).unwrap();
@@ -261,49 +264,49 @@ impl Attempt {
             }
             request = request.json(self.whole.as_ref().unwrap_or(&body));
         }
-        let answer = server.send(request).await;
-        assert!(answer.status.as_u16() < 500, "{} {}: {}", operation.method, operation.path, answer.text);
-        if answer.status.is_client_error() {
-            assert!(!answer.code().is_empty(), "{} {}: {}", operation.method, operation.path, answer.text);
+        let response = server.send(request).await;
+        assert!(response.status.as_u16() < 500, "{} {}: {}", operation.method, operation.path, response.text);
+        if response.status.is_client_error() {
+            assert!(!response.code().is_empty(), "{} {}: {}", operation.method, operation.path, response.text);
         }
-        answer.status.as_u16()
+        response.status.as_u16()
     }
 }
 
-async fn furnished() -> (TestServer, String) {
+async fn server_with_data() -> (TestServer, String) {
     let server = TestServer::start().await;
-    let who = bearer(&server.newcomer("anna").await);
+    let who = bearer(&server.sign_up("anna").await);
     for (path, body) in [
         ("/api/community/groups/", json!({"name": "Readers"})),
         ("/api/crm/organizations/", json!({"name": "Acme"})),
         ("/api/crm/organizations/1/clients/", json!({"name": "Beta"})),
         ("/api/crm/organizations/1/deals/", json!({"title": "Gamma", "client_id": 1, "currency": "EUR"})),
     ] {
-        let answer = server.post(path, &who, body).await;
-        assert_eq!(answer.status, 201, "{path}: {}", answer.text);
+        let response = server.post(path, &who, body).await;
+        assert_eq!(response.status, 201, "{path}: {}", response.text);
     }
     (server, who)
 }
 
 #[test]
-fn fuzz_no_request_is_one_that_the_server_fails_at() {
+fn fuzz_no_request_causes_a_server_error() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let operations = operations();
-    let (server, who) = runtime.block_on(furnished());
-    let answers = RefCell::<BTreeMap<u16, u32>>::default();
+    let (server, who) = runtime.block_on(server_with_data());
+    let responses = RefCell::<BTreeMap<u16, u32>>::default();
     let config = Config { failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
     TestRunner::new(config)
         .run(&vec(attempt(), 1..8), |attempts| {
             runtime.block_on(async {
                 for attempt in &attempts {
                     let status = attempt.send(&server, &who, &operations).await;
-                    *answers.borrow_mut().entry(status).or_default() += 1;
+                    *responses.borrow_mut().entry(status).or_default() += 1;
                 }
             });
             Ok(())
         })
         .unwrap();
-    // It was not all refused at the door.
-    let answers = answers.into_inner();
-    assert!([200, 400, 404].iter().all(|status| answers.contains_key(status)), "{answers:?}");
+    // Not everything was rejected early.
+    let responses = responses.into_inner();
+    assert!([200, 400, 404].iter().all(|status| responses.contains_key(status)), "{responses:?}");
 }

@@ -1,4 +1,4 @@
-//! Nothing that a client sends makes the server fail, and what it refuses leaves nothing behind.
+//! Hostile requests cause no server errors, and rejected requests change nothing.
 
 use guildhall_gateway::document;
 use reqwest::Method;
@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use crate::server::{TestServer, bearer, fill_in};
 
-/// The documented operations that are wanted: method and path.
-fn operations(wanted: fn(&Value) -> bool) -> Vec<(Method, String)> {
+/// The methods and paths of the documented operations that match a filter.
+fn operations(filter: fn(&Value) -> bool) -> Vec<(Method, String)> {
     let document = serde_json::to_value(document()).unwrap();
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            if wanted(operation) {
+            if filter(operation) {
                 operations.push((method.to_uppercase().parse().unwrap(), path.clone()));
             }
         }
@@ -22,17 +22,17 @@ fn operations(wanted: fn(&Value) -> bool) -> Vec<(Method, String)> {
 }
 
 #[tokio::test]
-async fn no_body_makes_the_server_fail_or_leaves_anything_behind() {
+async fn invalid_bodies_are_rejected_and_change_nothing() {
     let server = TestServer::start().await;
-    let anna = bearer(&server.newcomer("anna").await);
-    // A wrong password is counted and noted; nothing else is.
+    let anna = bearer(&server.sign_up("anna").await);
+    // Failed sign-ins are counted and audited.
     let rows = async || {
-        let mut rows = server.rows().await;
+        let mut rows = server.row_counts().await;
         rows.retain(|table, _| table != "accounts_throttle" && table != "kernel_audit_event");
         rows
     };
-    // The short paths mean the only organization that somebody is in; the first one is not hers.
-    let ben = bearer(&server.newcomer("ben").await);
+    // The compatibility routes use the caller's only organization. The first one is not Anna's.
+    let ben = bearer(&server.sign_up("ben").await);
     for who in [&ben, &anna] {
         assert_eq!(server.post("/api/crm/organizations/", who, json!({"name": "Acme"})).await.status, 201);
     }
@@ -59,30 +59,30 @@ async fn no_body_makes_the_server_fail_or_leaves_anything_behind() {
         ("", "{}".into()),
         ("application/json", format!("{{\"name\": \"{}\"}}", "x".repeat(2 << 20))),
     ];
-    let takes_json = |operation: &Value| operation["requestBody"]["content"].get("application/json").is_some();
-    for (method, path) in operations(takes_json) {
+    let has_json_body = |operation: &Value| operation["requestBody"]["content"].get("application/json").is_some();
+    for (method, path) in operations(has_json_body) {
         let path = fill_in(&path, "1");
         for (content_type, body) in &bodies {
             let request = server.request(method.clone(), &path).header("authorization", &anna);
-            let answer = server.send(request.header("content-type", *content_type).body(body.clone())).await;
-            let shown: String = body.chars().take(60).collect();
-            assert!((400..500).contains(&answer.status.as_u16()), "{method} {path} {shown}: {}", answer.text);
-            assert_eq!(answer.headers["content-type"], "application/problem+json", "{method} {path} {shown}");
-            assert!(!answer.code().is_empty() && answer.json()["request_id"].is_string());
+            let response = server.send(request.header("content-type", *content_type).body(body.clone())).await;
+            let excerpt: String = body.chars().take(60).collect();
+            assert!((400..500).contains(&response.status.as_u16()), "{method} {path} {excerpt}: {}", response.text);
+            assert_eq!(response.headers["content-type"], "application/problem+json", "{method} {path} {excerpt}");
+            assert!(!response.code().is_empty() && response.json()["request_id"].is_string());
         }
         let raw = server.request(method.clone(), &path).header("authorization", &anna);
-        let answer =
+        let response =
             server.send(raw.header("content-type", "application/json").body(&b"{\"name\": \"\xff\"}"[..])).await;
-        assert_eq!(answer.code(), "parse_error", "{method} {path}: bytes that are no UTF-8");
+        assert_eq!(response.code(), "parse_error", "{method} {path}: invalid UTF-8");
     }
     assert_eq!(rows().await, before);
 }
 
 #[tokio::test]
-async fn a_hundred_mebibytes_are_refused_and_the_server_goes_on() {
+async fn a_hundred_mebibytes_are_rejected() {
     let server = TestServer::start().await;
     let request = server.request(Method::POST, "/api/auth/login/").header("content-type", "application/json");
-    // The server answers and closes before everything is sent; the client may see either.
+    // The server may close the connection before everything is sent, which the client sees as an error.
     if let Ok(response) = request.body(vec![b' '; 100 << 20]).send().await {
         assert_eq!(response.status(), 413);
     }
@@ -90,24 +90,23 @@ async fn a_hundred_mebibytes_are_refused_and_the_server_goes_on() {
 }
 
 #[tokio::test]
-async fn no_address_makes_the_server_fail() {
+async fn invalid_ids_and_parameters_are_client_errors() {
     let server = TestServer::start().await;
-    let anna = bearer(&server.newcomer("anna").await);
+    let anna = bearer(&server.sign_up("anna").await);
     for id in ["0", "-1", "x", "9223372036854775807", "99999999999999999999", "%00", "%ff", "1%2F2", "x..", "1.5", "'"]
     {
         for (method, path) in operations(|_| true).iter().filter(|(_, path)| path.contains('{')) {
             let path = fill_in(path, id);
             let request = server.request(method.clone(), &path).header("authorization", &anna).json(&json!({}));
-            let answer = server.send(request).await;
-            // What is given out signed says so; a body that is wrong may be seen first.
-            // Following nobody no longer is no failure.
-            let idempotent = path.contains("/follows/") && method == Method::DELETE && answer.status == 204;
+            let response = server.send(request).await;
+            // A missing signature is a 401, and an invalid body may be detected first. Unfollowing is idempotent.
+            let idempotent = path.contains("/follows/") && method == Method::DELETE && response.status == 204;
             if idempotent {
                 continue;
             }
-            let fits = [400, 401, 403, 404, 415].contains(&answer.status.as_u16());
-            assert!(fits, "{method} {path}: {} {}", answer.status, answer.text);
-            assert_eq!(answer.headers["content-type"], "application/problem+json");
+            let is_expected = [400, 401, 403, 404, 415].contains(&response.status.as_u16());
+            assert!(is_expected, "{method} {path}: {} {}", response.status, response.text);
+            assert_eq!(response.headers["content-type"], "application/problem+json");
         }
     }
     for query in [
@@ -127,17 +126,17 @@ async fn no_address_makes_the_server_fail() {
         "count=%00",
     ] {
         for path in ["/api/users/", "/api/community/groups/", "/api/auth/tokens/"] {
-            let answer = server.get(&format!("{path}?{query}"), &anna).await;
-            let status = answer.status.as_u16();
-            assert!(status == 200 || status == 400, "{path}?{query}: {status} {}", answer.text);
+            let response = server.get(&format!("{path}?{query}"), &anna).await;
+            let status = response.status.as_u16();
+            assert!(status == 200 || status == 400, "{path}?{query}: {status} {}", response.text);
         }
     }
 }
 
 #[tokio::test]
-async fn no_token_but_a_good_one_opens_anything() {
+async fn only_valid_tokens_give_access() {
     let server = TestServer::start().await;
-    let anna = server.newcomer("anna").await;
+    let anna = server.sign_up("anna").await;
     let access = anna["access"].as_str().unwrap();
     let parts: Vec<&str> = access.split('.').collect();
     let none = "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0"; // {"alg":"none","typ":"at+jwt"}
@@ -153,61 +152,69 @@ async fn no_token_but_a_good_one_opens_anything() {
         "x".repeat(8000),
         "null".to_owned(),
     ];
-    let closed: Vec<(Method, String)> = operations(|operation| operation.get("security") != Some(&json!([{}])))
+    let protected: Vec<(Method, String)> = operations(|operation| operation.get("security") != Some(&json!([{}])))
         .into_iter()
         .map(|(method, path)| (method, fill_in(&path, "1")))
         .collect();
-    assert!(closed.len() >= 30, "{closed:?}");
-    for (method, path) in closed {
-        let nobody = server.send(server.request(method.clone(), &path).json(&json!({}))).await;
-        assert_eq!((nobody.status.as_u16(), nobody.code().as_str()), (401, "not_authenticated"), "{method} {path}");
-        assert!(nobody.headers.contains_key("www-authenticate"));
+    assert!(protected.len() >= 30, "{protected:?}");
+    for (method, path) in protected {
+        let anonymous = server.send(server.request(method.clone(), &path).json(&json!({}))).await;
+        assert_eq!(
+            (anonymous.status.as_u16(), anonymous.code().as_str()),
+            (401, "not_authenticated"),
+            "{method} {path}"
+        );
+        assert!(anonymous.headers.contains_key("www-authenticate"));
         for token in &forged {
             for scheme in ["Bearer", "Token"] {
                 let request =
                     server.request(method.clone(), &path).header("authorization", format!("{scheme} {token}"));
-                let answer = server.send(request.json(&json!({}))).await;
+                let response = server.send(request.json(&json!({}))).await;
                 assert_eq!(
-                    (answer.status.as_u16(), answer.code().as_str()),
+                    (response.status.as_u16(), response.code().as_str()),
                     (401, "token_not_valid"),
                     "{method} {path}"
                 );
             }
         }
         let twice = server.request(method.clone(), &path).header("authorization", bearer(&anna));
-        let answer = server.send(twice.header("authorization", bearer(&anna)).json(&json!({}))).await;
-        assert_eq!(answer.code(), "bad_authorization_header", "{method} {path}");
-        let odd = server.request(method.clone(), &path).header("authorization", &b"Bearer \xff"[..]);
-        assert_eq!(server.send(odd.json(&json!({}))).await.code(), "bad_authorization_header", "{method} {path}");
+        let response = server.send(twice.header("authorization", bearer(&anna)).json(&json!({}))).await;
+        assert_eq!(response.code(), "bad_authorization_header", "{method} {path}");
+        let invalid_utf8 = server.request(method.clone(), &path).header("authorization", &b"Bearer \xff"[..]);
+        assert_eq!(
+            server.send(invalid_utf8.json(&json!({}))).await.code(),
+            "bad_authorization_header",
+            "{method} {path}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_method_that_is_not_taken_is_405_and_names_those_that_are() {
+async fn unsupported_methods_get_405_with_the_allowed_methods() {
     let server = TestServer::start().await;
     for (path, allowed) in [("/api/auth/login/", "POST"), ("/api/auth/login", "POST"), ("/healthz", "GET,HEAD")] {
-        let answer = server.send(server.request(Method::DELETE, path)).await;
-        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (405, "method_not_allowed"), "{path}");
-        assert_eq!(answer.headers["allow"], allowed);
+        let response = server.send(server.request(Method::DELETE, path)).await;
+        assert_eq!((response.status.as_u16(), response.code().as_str()), (405, "method_not_allowed"), "{path}");
+        assert_eq!(response.headers["allow"], allowed);
     }
-    let answer = server.send(server.request(Method::GET, "/api/no/such/thing/")).await;
-    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (404, "not_found"));
+    let response = server.send(server.request(Method::GET, "/api/no/such/thing/")).await;
+    assert_eq!((response.status.as_u16(), response.code().as_str()), (404, "not_found"));
 }
 
 #[tokio::test]
-async fn fields_that_nobody_may_set_are_passed_over() {
+async fn read_only_fields_are_ignored() {
     let server = TestServer::start().await;
     let body: Value = json!({
         "username": "mallory", "email": "m@example.org", "password": "correct horse é", "id": 77, "is_staff": true,
         "is_superuser": true, "roles": ["superuser"], "is_active": false, "email_verified": true, "auth_epoch": 9,
     });
-    let made = server.post("/api/auth/register/", "", body).await;
-    assert_eq!(made.status, 201);
-    let made = made.json();
+    let created = server.post("/api/auth/register/", "", body).await;
+    assert_eq!(created.status, 201);
+    let created = created.json();
     assert_eq!(
-        (&made["roles"], &made["is_active"], &made["email_verified"]),
+        (&created["roles"], &created["is_active"], &created["email_verified"]),
         (&json!([]), &json!(true), &json!(false))
     );
-    assert_ne!(made["id"], 77);
-    assert!(!made.to_string().contains("argon2"));
+    assert_ne!(created["id"], 77);
+    assert!(!created.to_string().contains("argon2"));
 }

@@ -1,5 +1,4 @@
-//! Stories across crates, against a whole server on the database that the run is for; and the rules
-//! that hold the architecture.
+//! Tests of the whole server across crates, on the selected database, and of the architecture rules.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod accounts;

@@ -1,19 +1,18 @@
-//! The API's description: that it is complete, that it is served, and that nobody changes it unseen.
+//! The OpenAPI document: it is complete, served, and changes only with a reviewed snapshot.
 
 use guildhall_gateway::document;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::server::TestServer;
-use crate::server::fill_in;
+use crate::server::{TestServer, fill_in};
 
 #[test]
-fn the_description_is_as_reviewed() {
+fn the_document_matches_the_snapshot() {
     insta::assert_snapshot!("openapi", document().to_pretty_json().unwrap());
 }
 
 #[test]
-fn every_operation_is_described_for_whoever_reads_it() {
+fn every_operation_and_field_is_described() {
     let document = serde_json::to_value(document()).unwrap();
     let mut names = std::collections::BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -22,7 +21,7 @@ fn every_operation_is_described_for_whoever_reads_it() {
                 operation["summary"].as_str().is_some_and(|text| text.ends_with('.') || text.ends_with('?')),
                 "{method} {path}"
             );
-            assert!(names.insert(operation["operationId"].to_string()), "{method} {path}: its name is used twice");
+            assert!(names.insert(operation["operationId"].to_string()), "{method} {path}: duplicate operation id");
             assert!(operation["responses"].as_object().is_some_and(|responses| !responses.is_empty()));
         }
     }
@@ -30,14 +29,14 @@ fn every_operation_is_described_for_whoever_reads_it() {
         for (field, property) in schema["properties"].as_object().into_iter().flatten() {
             let described = property.to_string().contains("\"description\"")
                 || name.starts_with("Page_")
-                || name.starts_with("Slice_");
+                || name.starts_with("CursorPage_");
             assert!(described, "{name}.{field} has no description");
         }
     }
 }
 
 #[tokio::test]
-async fn every_operation_that_is_described_is_there() {
+async fn every_documented_operation_exists() {
     let server = TestServer::start().await;
     let served = server.get("/api/openapi.json", "").await.json();
     assert_eq!(served, serde_json::to_value(document()).unwrap());
@@ -45,14 +44,14 @@ async fn every_operation_that_is_described_is_there() {
         for method in item.as_object().unwrap().keys() {
             let method: Method = method.to_uppercase().parse().unwrap();
             let path = fill_in(&path.replace("{file}", "A-1.svg"), "1");
-            let answer = server.send(server.request(method.clone(), &path)).await;
-            assert!(![404, 405].contains(&answer.status.as_u16()), "{method} {path}: {}", answer.status);
+            let response = server.send(server.request(method.clone(), &path)).await;
+            assert!(![404, 405].contains(&response.status.as_u16()), "{method} {path}: {}", response.status);
         }
     }
 }
 
 #[tokio::test]
-async fn the_reference_works_without_the_rest_of_the_internet() {
+async fn the_api_reference_works_offline() {
     let server = TestServer::start().await;
     let page = server.get("/api/docs/", "").await;
     assert_eq!(page.status, 200);
@@ -63,18 +62,18 @@ async fn the_reference_works_without_the_rest_of_the_internet() {
         if !file.extension().is_some_and(|extension| extension == "js" || extension == "css") {
             continue;
         }
-        assert!(!attribute.contains("//"), "{attribute} is elsewhere");
+        assert!(!attribute.contains("//"), "{attribute} is on another host");
         let path = format!("/api/docs/{}", attribute.trim_start_matches("./"));
         assert_eq!(server.get(&path, "").await.status, 200, "{path}");
         loaded += 1;
     }
     assert!(loaded >= 3, "{}", page.text);
     let start = server.get("/", "").await;
-    assert!(start.text.contains("Swagger UI"), "/ leads to the reference");
+    assert!(start.text.contains("Swagger UI"), "/ redirects to the reference");
 }
 
 #[test]
-fn what_can_be_called_without_signing_in_is_a_short_list() {
+fn the_public_operations_are_listed_here() {
     let document = serde_json::to_value(document()).unwrap();
     let mut open = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -107,25 +106,25 @@ fn what_can_be_called_without_signing_in_is_a_short_list() {
     assert_eq!(json!(open), expected);
 }
 
-/// The description of each crate, by itself.
-fn parts() -> Vec<Value> {
-    let parts = [guildhall_accounts::openapi(), guildhall_community::openapi(), guildhall_deals::openapi()];
-    parts.into_iter().map(|part| serde_json::to_value(part).unwrap()).collect()
+/// The OpenAPI document of each crate.
+fn crate_documents() -> Vec<Value> {
+    let crate_documents = [guildhall_accounts::openapi(), guildhall_community::openapi(), guildhall_deals::openapi()];
+    crate_documents.into_iter().map(|part| serde_json::to_value(part).unwrap()).collect()
 }
 
 #[test]
-fn fault_t1_one_name_is_one_schema() {
+fn fault_t1_schema_names_are_unique() {
     let mut known = std::collections::BTreeMap::<String, Value>::new();
-    let mut wrong = Vec::new();
-    for part in parts() {
-        for (name, schema) in part["components"]["schemas"].as_object().unwrap() {
+    let mut conflicts = Vec::new();
+    for document in crate_documents() {
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
             if known.get(name).is_some_and(|other| other != schema) {
-                wrong.push(name.clone());
+                conflicts.push(name.clone());
             }
             known.insert(name.clone(), schema.clone());
         }
     }
-    assert!(wrong.is_empty(), "different schemas have these names: {wrong:?}");
+    assert!(conflicts.is_empty(), "these names have different schemas: {conflicts:?}");
     let document = serde_json::to_value(document()).unwrap();
     for (name, schema) in &known {
         assert_eq!(&document["components"]["schemas"][name], schema, "{name}");
@@ -133,11 +132,11 @@ fn fault_t1_one_name_is_one_schema() {
 }
 
 #[tokio::test]
-async fn fault_t2_every_operation_that_reads_a_body_describes_it() {
+async fn fault_t2_request_bodies_are_documented() {
     let server = TestServer::start().await;
-    let anna = crate::server::bearer(&server.newcomer("anna").await);
+    let anna = crate::server::bearer(&server.sign_up("anna").await);
     let document = serde_json::to_value(document()).unwrap();
-    let mut without = Vec::new();
+    let mut undocumented = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             if operation.get("requestBody").is_some() || ["get", "delete"].contains(&method.as_str()) {
@@ -146,13 +145,13 @@ async fn fault_t2_every_operation_that_reads_a_body_describes_it() {
             let method: Method = method.to_uppercase().parse().unwrap();
             let request = server.request(method.clone(), &fill_in(path, "1")).header("authorization", &anna);
             let request = request.header("content-type", "application/json").body("{");
-            let answer = server.send(request).await;
-            if answer.code() == "parse_error" {
-                without.push(format!("{method} {path}"));
+            let response = server.send(request).await;
+            if response.code() == "parse_error" {
+                undocumented.push(format!("{method} {path}"));
             }
         }
     }
-    assert!(without.is_empty(), "these read a body: {without:#?}");
+    assert!(undocumented.is_empty(), "these operations read an undocumented body: {undocumented:#?}");
     for path in ["/api/crm/organizations/{org}/deals/", "/api/crm/organizations/{org}/deals/{deal}/payments/"] {
         let body = &document["paths"][path]["post"]["requestBody"];
         assert!(body["content"]["application/json"]["schema"].is_object(), "{path}: {body}");
@@ -160,17 +159,17 @@ async fn fault_t2_every_operation_that_reads_a_body_describes_it() {
 }
 
 #[test]
-fn fault_t3_every_answer_is_described_and_every_reference_leads_somewhere() {
-    fn walk(at: &str, value: &Value, document: &Value) {
+fn fault_t3_responses_have_descriptions_and_references_resolve() {
+    fn walk(location: &str, value: &Value, document: &Value) {
         match value {
             Value::Object(members) => {
                 if let Some(target) = members.get("$ref").and_then(Value::as_str) {
                     let pointer = target.strip_prefix('#').unwrap();
-                    assert!(document.pointer(pointer).is_some(), "{at} leads to {target}");
+                    assert!(document.pointer(pointer).is_some(), "{location}: {target} does not exist");
                 }
-                members.iter().for_each(|(key, value)| walk(&format!("{at}/{key}"), value, document));
+                members.iter().for_each(|(key, value)| walk(&format!("{location}/{key}"), value, document));
             }
-            Value::Array(items) => items.iter().for_each(|item| walk(at, item, document)),
+            Value::Array(items) => items.iter().for_each(|item| walk(location, item, document)),
             _ => {}
         }
     }

@@ -13,7 +13,7 @@ fn group(name: &str) -> Value {
 #[tokio::test]
 async fn a_person_registers_signs_in_refreshes_and_signs_out() {
     let server = TestServer::start().await;
-    let first = server.newcomer("anna").await;
+    let first = server.sign_up("anna").await;
     let me = server.get("/api/auth/me/", &bearer(&first)).await;
     assert_eq!((me.status.as_u16(), &me.json()["username"]), (200, &json!("anna")));
 
@@ -31,46 +31,46 @@ async fn a_person_registers_signs_in_refreshes_and_signs_out() {
 }
 
 #[tokio::test]
-async fn a_group_is_made_listed_and_deleted_with_either_kind_of_token() {
+async fn a_group_is_created_listed_and_deleted_with_either_kind_of_token() {
     let server = TestServer::start().await;
-    let signed_in = server.newcomer("anna").await;
-    let answer = server.post("/api/auth/token/", "", json!({"username": "anna", "password": PASSWORD})).await;
-    let token = format!("Token {}", answer.json()["token"].as_str().unwrap());
+    let signed_in = server.sign_up("anna").await;
+    let response = server.post("/api/auth/token/", "", json!({"username": "anna", "password": PASSWORD})).await;
+    let token = format!("Token {}", response.json()["token"].as_str().unwrap());
     for (n, authorization) in [bearer(&signed_in), token].into_iter().enumerate() {
-        let made = server.post(GROUP, &authorization, group("Readers")).await;
-        assert_eq!(made.status, 201, "{}", made.text);
-        let made = made.json();
-        assert_eq!(made["creator"]["username"], "anna");
+        let created = server.post(GROUP, &authorization, group("Readers")).await;
+        assert_eq!(created.status, 201, "{}", created.text);
+        let created = created.json();
+        assert_eq!(created["creator"]["username"], "anna");
         assert_eq!(
-            (&made["is_member"], &made["is_moderator"], &made["member_count"]),
+            (&created["is_member"], &created["is_moderator"], &created["member_count"]),
             (&json!(true), &json!(true), &json!(1))
         );
         let list = server.get(GROUP, &authorization).await.json();
-        assert_eq!((&list["count"], &list["results"][0]), (&json!(1), &made), "{n}");
-        let one = format!("{GROUP}{}/", made["id"]);
-        assert_eq!(server.get(&one, &authorization).await.json(), made);
+        assert_eq!((&list["count"], &list["results"][0]), (&json!(1), &created), "{n}");
+        let one = format!("{GROUP}{}/", created["id"]);
+        assert_eq!(server.get(&one, &authorization).await.json(), created);
         assert_eq!(server.delete(&one, &authorization).await.status, 204);
         assert_eq!(server.get(&one, &authorization).await.status, 404);
-        assert_eq!(server.rows().await["community_group"], 0);
-        assert_eq!(server.rows().await["community_membership"], 0);
+        assert_eq!(server.row_counts().await["community_group"], 0);
+        assert_eq!(server.row_counts().await["community_membership"], 0);
     }
 }
 
 #[tokio::test]
-async fn a_picture_is_where_the_group_says_it_is() {
+async fn the_image_url_of_a_group_works() {
     let server = TestServer::start().await;
-    let anna = bearer(&server.newcomer("anna").await);
-    let made = server.post(GROUP, &anna, group("Größe Süd")).await.json();
-    let url = made["image_url"].as_str().unwrap();
+    let anna = bearer(&server.sign_up("anna").await);
+    let created = server.post(GROUP, &anna, group("Größe Süd")).await.json();
+    let url = created["image_url"].as_str().unwrap();
     assert!(url.starts_with(&server.url), "{url}");
     let picture = server.send(server.client.get(url)).await;
     assert_eq!((picture.status.as_u16(), picture.headers["content-type"].to_str().unwrap()), (200, "image/svg+xml"));
 }
 
 #[tokio::test]
-async fn links_of_a_list_lead_to_its_other_pages() {
+async fn lists_link_to_their_other_pages() {
     let server = TestServer::start().await;
-    let anna = bearer(&server.newcomer("anna").await);
+    let anna = bearer(&server.sign_up("anna").await);
     for n in 0..5 {
         server.post(GROUP, &anna, group(&format!("group {n}"))).await;
     }
@@ -85,24 +85,24 @@ async fn links_of_a_list_lead_to_its_other_pages() {
 }
 
 #[tokio::test]
-async fn when_a_person_is_removed_their_groups_stay() {
+async fn groups_of_a_removed_user_stay() {
     let server = TestServer::start().await;
-    let staff = bearer(&server.appointed("staff", Roles { staff: true, ..Roles::default() }).await);
-    let anna = server.newcomer("anna").await;
-    let made = server.post(GROUP, &bearer(&anna), group("Readers")).await.json();
+    let staff = bearer(&server.sign_up_with_roles("staff", Roles { staff: true, ..Roles::default() }).await);
+    let anna = server.sign_up("anna").await;
+    let created = server.post(GROUP, &bearer(&anna), group("Readers")).await.json();
     let user = format!("/api/users/{}/", anna["user"]["id"]);
     assert_eq!(server.delete(&user, &bearer(&anna)).await.code(), "not_staff");
     assert_eq!(server.delete(&user, &staff).await.status, 204);
     assert_eq!(server.get("/api/auth/me/", &bearer(&anna)).await.status, 401);
-    let left = server.get(&format!("{GROUP}{}/", made["id"]), &staff).await.json();
-    assert_eq!((&left["creator"], &left["member_count"]), (&Value::Null, &json!(0)));
+    let group = server.get(&format!("{GROUP}{}/", created["id"]), &staff).await.json();
+    assert_eq!((&group["creator"], &group["member_count"]), (&Value::Null, &json!(0)));
     assert_eq!(server.get(&user, &staff).await.code(), "user_not_found");
 }
 
 #[tokio::test]
-async fn signing_out_everywhere_and_deactivation_take_effect_at_once() {
+async fn signing_out_everywhere_and_deactivation_take_effect_immediately() {
     let server = TestServer::start().await;
-    let (one, two) = (server.newcomer("anna").await, server.sign_in("anna").await);
+    let (one, two) = (server.sign_up("anna").await, server.sign_in("anna").await);
     assert_eq!(server.post("/api/auth/logout-all/", &bearer(&one), json!({})).await.status, 204);
     for pair in [&one, &two] {
         assert_eq!(server.get("/api/auth/me/", &bearer(pair)).await.status, 401);
@@ -113,9 +113,9 @@ async fn signing_out_everywhere_and_deactivation_take_effect_at_once() {
 }
 
 #[tokio::test]
-async fn a_change_against_a_stale_version_is_refused() {
+async fn a_change_with_a_stale_version_is_rejected() {
     let server = TestServer::start().await;
-    let anna = bearer(&server.newcomer("anna").await);
+    let anna = bearer(&server.sign_up("anna").await);
     let me = server.get("/api/auth/me/", &anna).await;
     let version = me.headers["etag"].to_str().unwrap().to_owned();
     let change = async |version: &str, name: &str| {
@@ -132,23 +132,23 @@ async fn a_change_against_a_stale_version_is_refused() {
 #[tokio::test]
 async fn a_request_costs_a_fixed_number_of_statements() {
     let server = TestServer::start().await;
-    let anna = bearer(&server.newcomer("anna").await);
+    let anna = bearer(&server.sign_up("anna").await);
     for n in 0..30 {
         server.post(GROUP, &anna, group(&format!("group {n}"))).await;
-        server.newcomer(&format!("person{n}")).await;
+        server.sign_up(&format!("person{n}")).await;
     }
     let db = &server.server.services().db;
     let cost = async |path: &str| {
-        // The server does other things as well, now and then.
-        let mut least = u64::MAX;
+        // The minimum of several measurements, because background tasks also run statements.
+        let mut minimum = u64::MAX;
         for _ in 0..3 {
             let before = db.statements();
             assert_eq!(server.get(path, &anna).await.status, 200);
-            least = least.min(db.statements() - before);
+            minimum = minimum.min(db.statements() - before);
         }
-        least
+        minimum
     };
-    // Who is asking, and what they ask for; lists besides count and look people up.
+    // Authentication and the data; lists also count and load users.
     for (path, statements) in [
         ("/api/auth/me/", 2),
         ("/api/auth/tokens/", 2),
@@ -165,6 +165,6 @@ async fn a_request_costs_a_fixed_number_of_statements() {
     }
     let before = db.statements();
     assert_eq!(server.post(GROUP, &anna, group("one more")).await.status, 201);
-    // Who is asking, how many groups they have made today, the group, the membership, the creator's name.
+    // Authentication, the daily quota, the group, the membership, the creator's name.
     assert_eq!(db.statements() - before, 5);
 }

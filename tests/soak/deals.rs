@@ -18,115 +18,118 @@ use crate::installation::{Installation, PASSWORD, client};
 
 /// How often the server is killed.
 const KILLS: u32 = 8;
-/// How many sell at once.
+/// Concurrent sellers.
 const WORKERS: usize = 8;
 
-/// What the server has promised so far.
+/// The successful responses so far.
 #[derive(Default)]
-struct Promises {
-    /// Numbers of deals that were answered with.
+struct Acknowledged {
+    /// Numbers of created deals.
     numbers: Mutex<Vec<String>>,
-    /// Payments that were answered with, by their keys.
+    /// Recorded payments with their idempotency keys.
     payments: Mutex<BTreeSet<(String, i64)>>,
     keys: AtomicU32,
 }
 
-/// Where deals are sold, and who sells them.
-struct Shop {
-    at: Installation,
+/// An organization and a user who creates deals in it.
+struct Seller {
+    installation: Installation,
     token: String,
     org: String,
     client: i64,
 }
 
-impl Shop {
-    /// None where the server went away in the middle.
+impl Seller {
+    /// Returns `None` if the connection breaks.
     async fn post(&self, client: &Client, path: &str, body: &Value, key: Option<&str>) -> Option<(u16, Value)> {
-        let request = client.request(Method::POST, self.at.url(&format!("{}{path}", self.org)));
+        let request = client.request(Method::POST, self.installation.url(&format!("{}{path}", self.org)));
         let mut request = request.header("authorization", &self.token).json(body);
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        let answer = request.send().await.ok()?;
-        let status = answer.status().as_u16();
-        Some((status, serde_json::from_str(&answer.text().await.ok()?).unwrap_or_default()))
+        let response = request.send().await.ok()?;
+        let status = response.status().as_u16();
+        Some((status, serde_json::from_str(&response.text().await.ok()?).unwrap_or_default()))
     }
 
     async fn get(&self, client: &Client, path: &str) -> Value {
-        let request = client.get(self.at.url(&format!("{}{path}", self.org))).header("authorization", &self.token);
+        let request =
+            client.get(self.installation.url(&format!("{}{path}", self.org))).header("authorization", &self.token);
         serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap()
     }
 }
 
-/// One after the other adds a deal and is paid for it, until told to stop.
-async fn sell(shop: Arc<Shop>, promises: Arc<Promises>, stop: Arc<AtomicBool>) {
+/// Creates deals with payments until stopped.
+async fn sell(seller: Arc<Seller>, acknowledged: Arc<Acknowledged>, stop: Arc<AtomicBool>) {
     let client = Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
     while !stop.load(Ordering::SeqCst) {
-        if sell_one(&client, &shop, &promises).await.is_none() {
+        if sell_one(&client, &seller, &acknowledged).await.is_none() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }
 
-async fn sell_one(client: &Client, shop: &Shop, promises: &Promises) -> Option<()> {
-    let new = json!({"client_id": shop.client, "title": "x", "value": "10"});
-    let (status, deal) = shop.post(client, "deals/", &new, None).await?;
+async fn sell_one(client: &Client, seller: &Seller, acknowledged: &Acknowledged) -> Option<()> {
+    let new = json!({"client_id": seller.client, "title": "x", "value": "10"});
+    let (status, deal) = seller.post(client, "deals/", &new, None).await?;
     if status != 201 {
         assert_eq!(status, 503, "{deal}");
         return None;
     }
-    promises.numbers.lock().await.push(deal["number"].as_str()?.to_owned());
-    let key = format!("key-{}", promises.keys.fetch_add(1, Ordering::SeqCst));
+    acknowledged.numbers.lock().await.push(deal["number"].as_str()?.to_owned());
+    let key = format!("key-{}", acknowledged.keys.fetch_add(1, Ordering::SeqCst));
     let (path, body) = (format!("deals/{}/payments/", deal["id"]), json!({"amount": "7", "method": "cash"}));
     for _ in 0..3 {
-        // Asked again with the same key, as whoever did not hear the answer asks: 7 twice would be too much.
-        let (status, payment) = shop.post(client, &path, &body, Some(&key)).await?;
+        // Retried with the same key, like a client that has lost the response. Two payments of 7 would exceed the
+        // value.
+        let (status, payment) = seller.post(client, &path, &body, Some(&key)).await?;
         match status {
-            201 => drop(promises.payments.lock().await.insert((key.clone(), payment["id"].as_i64()?))),
+            201 => drop(acknowledged.payments.lock().await.insert((key.clone(), payment["id"].as_i64()?))),
             status => assert!([409, 503].contains(&status), "{payment}"),
         }
     }
     Some(())
 }
 
-/// Reads a table in, again and again.
-async fn read_in(shop: Arc<Shop>, org: String, stop: Arc<AtomicBool>) {
+/// Imports a file repeatedly until stopped.
+async fn import(seller: Arc<Seller>, org: String, stop: Arc<AtomicBool>) {
     let client = Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
     let table: String = (0..3000).map(|n| format!("deal {n},client {}\n", n % 50)).collect();
     while !stop.load(Ordering::SeqCst) {
         let file = Part::text(format!("title,client\n{table}")).file_name("table.csv");
         let form = Form::new().text("kind", "deals").part("file", file);
-        let request = client.request(Method::POST, shop.at.url(&format!("{org}imports/")));
-        let _ = request.header("authorization", &shop.token).multipart(form).send().await;
+        let request = client.request(Method::POST, seller.installation.url(&format!("{org}imports/")));
+        let _ = request.header("authorization", &seller.token).multipart(form).send().await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_sold_and_paid_is_there_after_every_kill() {
-    let at = Installation::new().await;
-    let mut server = at.serve().await;
+async fn acknowledged_deals_and_payments_survive_every_kill() {
+    let installation = Installation::new().await;
+    let mut server = installation.serve().await;
     let client = client();
     let credentials = json!({"username": "anna", "email": "anna@example.org", "password": PASSWORD});
-    let register = client.post(at.url("/api/auth/register/")).json(&credentials).send().await.unwrap();
+    let register = client.post(installation.url("/api/auth/register/")).json(&credentials).send().await.unwrap();
     assert_eq!(register.status(), 201);
-    let token = client.post(at.url("/api/auth/token/")).json(&credentials).send().await.unwrap();
+    let token = client.post(installation.url("/api/auth/token/")).json(&credentials).send().await.unwrap();
     let token: Value = token.json().await.unwrap();
     let token = format!("Token {}", token["token"].as_str().unwrap());
     let orgs = "/api/crm/organizations/";
-    let shop = Shop { at, token, org: orgs.to_owned(), client: 0 };
-    let (_, org) = shop.post(&client, "", &json!({"name": "Acme"}), None).await.unwrap();
-    let (_, other) = shop.post(&client, "", &json!({"name": "Tables"}), None).await.unwrap();
-    let shop = Shop { org: format!("{orgs}{}/", org["id"]), ..shop };
-    let (_, buyer) = shop.post(&client, "clients/", &json!({"name": "Global Corp"}), None).await.unwrap();
-    let shop = Arc::new(Shop { client: buyer["id"].as_i64().unwrap(), ..Arc::into_inner(Arc::new(shop)).unwrap() });
-    let promises = Arc::new(Promises::default());
+    let seller = Seller { installation, token, org: orgs.to_owned(), client: 0 };
+    let (_, org) = seller.post(&client, "", &json!({"name": "Acme"}), None).await.unwrap();
+    let (_, other) = seller.post(&client, "", &json!({"name": "Tables"}), None).await.unwrap();
+    let seller = Seller { org: format!("{orgs}{}/", org["id"]), ..seller };
+    let (_, buyer) = seller.post(&client, "clients/", &json!({"name": "Global Corp"}), None).await.unwrap();
+    let seller =
+        Arc::new(Seller { client: buyer["id"].as_i64().unwrap(), ..Arc::into_inner(Arc::new(seller)).unwrap() });
+    let acknowledged = Arc::new(Acknowledged::default());
 
     for kill in 1..=KILLS {
         let stop = Arc::new(AtomicBool::new(false));
-        let seller = |_| tokio::spawn(sell(shop.clone(), promises.clone(), stop.clone()));
-        let mut workers: Vec<JoinHandle<()>> = (0..WORKERS).map(seller).collect();
-        workers.push(tokio::spawn(read_in(shop.clone(), format!("{orgs}{}/", other["id"]), stop.clone())));
+        let spawn_seller = |_| tokio::spawn(sell(seller.clone(), acknowledged.clone(), stop.clone()));
+        let mut workers: Vec<JoinHandle<()>> = (0..WORKERS).map(spawn_seller).collect();
+        workers.push(tokio::spawn(import(seller.clone(), format!("{orgs}{}/", other["id"]), stop.clone())));
         tokio::time::sleep(Duration::from_millis(500 + u64::from(kill) * 137 % 900)).await;
         server.kill().unwrap();
         server.wait().unwrap();
@@ -134,23 +137,23 @@ async fn what_was_sold_and_paid_is_there_after_every_kill() {
         for worker in workers {
             worker.await.unwrap();
         }
-        // Numbers, sums and what was paid are what the rows say.
-        shop.at.assert_sound(&[]);
-        server = shop.at.serve().await;
-        let (sold, paid) = (promises.numbers.lock().await.len(), promises.payments.lock().await.len());
-        eprintln!("killed {kill} times, {sold} deals, {paid} payments");
+        // The counters, sums and balances match the rows.
+        seller.installation.assert_healthy(&[]);
+        server = seller.installation.serve().await;
+        let (deals, payments) = (acknowledged.numbers.lock().await.len(), acknowledged.payments.lock().await.len());
+        eprintln!("killed {kill} times, {deals} deals, {payments} payments");
     }
-    let numbers = promises.numbers.lock().await.clone();
-    assert!(numbers.len() > 100, "there was something to interrupt");
-    let mut found = BTreeSet::new();
+    let numbers = acknowledged.numbers.lock().await.clone();
+    assert!(numbers.len() > 100, "there must be enough load to interrupt");
+    let mut stored = BTreeSet::new();
     let mut paid = BTreeSet::new();
-    for (list, of) in [("deals/", "number"), ("payments/", "id")] {
+    for (list, field) in [("deals/", "number"), ("payments/", "id")] {
         let mut path = format!("{list}?page_size=100&ordering=number");
         loop {
-            let page = shop.get(&client, &path).await;
+            let page = seller.get(&client, &path).await;
             for row in page["results"].as_array().unwrap() {
-                match of {
-                    "number" => drop(found.insert(row["number"].as_str().unwrap().to_owned())),
+                match field {
+                    "number" => drop(stored.insert(row["number"].as_str().unwrap().to_owned())),
                     _ => drop(paid.insert(row["id"].as_i64().unwrap())),
                 }
             }
@@ -158,13 +161,13 @@ async fn what_was_sold_and_paid_is_there_after_every_kill() {
             path = next.split_once(&format!("/{list}")).map(|(_, rest)| format!("{list}{rest}")).unwrap();
         }
     }
-    assert!(numbers.iter().all(|number| found.contains(number)), "a deal that was answered with is there");
-    let expected: BTreeSet<String> = (1..=found.len()).map(|number| format!("DLID{number:04}")).collect();
-    assert_eq!(found, expected, "no number was left out");
-    let promised = promises.payments.lock().await.clone();
-    let keys: BTreeSet<&String> = promised.iter().map(|(key, _)| key).collect();
-    assert_eq!(keys.len(), promised.len(), "one payment for each key");
-    assert!(promised.iter().all(|(_, id)| paid.contains(id)), "a payment that was answered with is there");
+    assert!(numbers.iter().all(|number| stored.contains(number)), "every acknowledged deal is stored");
+    let expected: BTreeSet<String> = (1..=stored.len()).map(|number| format!("DLID{number:04}")).collect();
+    assert_eq!(stored, expected, "the numbers have no gaps");
+    let payments = acknowledged.payments.lock().await.clone();
+    let keys: BTreeSet<&String> = payments.iter().map(|(key, _)| key).collect();
+    assert_eq!(keys.len(), payments.len(), "one payment per key");
+    assert!(payments.iter().all(|(_, id)| paid.contains(id)), "every acknowledged payment is stored");
     server.kill().unwrap();
     server.wait().unwrap();
 }

@@ -1,5 +1,4 @@
-//! A disk that fills and empties, and one that fails, while many write: what was acknowledged is there, and what was
-//! refused is not.
+//! Full and failing disks under load: acknowledged writes are stored, rejected ones are not.
 
 use std::{
     collections::BTreeSet,
@@ -21,17 +20,17 @@ use tokio::{sync::Mutex, task::JoinHandle};
 
 use crate::installation::{Installation, Person, client};
 
-/// How often the server is stopped and started again.
+/// How often the server is restarted.
 const ROUNDS: u32 = 4;
-/// How long there is trouble in each of them.
-const TROUBLED: Duration = Duration::from_secs(12);
-/// How many write at once.
+/// How long faults are injected in each round.
+const FAULT_TIME: Duration = Duration::from_secs(12);
+/// Concurrent writers.
 const WORKERS: usize = 8;
 
-/// Numbers that are different and the same in every run (xorshift).
-struct Numbers(u64);
+/// A reproducible random number generator (xorshift).
+struct Random(u64);
 
-impl Numbers {
+impl Random {
     fn below(&mut self, most: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -44,34 +43,35 @@ impl Numbers {
     }
 }
 
-/// What was answered so far.
+/// The outcomes of all writes so far.
 #[derive(Default)]
-struct Answers {
+struct Outcomes {
     acknowledged: Mutex<BTreeSet<String>>,
-    refused: Mutex<BTreeSet<String>>,
+    rejected: Mutex<BTreeSet<String>>,
     next: AtomicUsize,
 }
 
-async fn write(at: Arc<Installation>, anna: Arc<Person>, answers: Arc<Answers>, stop: Arc<AtomicBool>) {
+async fn write(installation: Arc<Installation>, anna: Arc<Person>, outcomes: Arc<Outcomes>, stop: Arc<AtomicBool>) {
     let client = Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
     while !stop.load(Ordering::SeqCst) {
-        let number = answers.next.fetch_add(1, Ordering::SeqCst);
+        let number = outcomes.next.fetch_add(1, Ordering::SeqCst);
         let name = format!("client {number}");
         let body = json!({"name": name, "notes": "x".repeat(number * 37 % 9000)});
-        let request = client.post(at.url(&format!("{}clients/", anna.org))).header("authorization", &anna.token);
-        let Ok(answer) = request.json(&body).send().await else { continue };
-        match answer.status().as_u16() {
-            201 => drop(answers.acknowledged.lock().await.insert(name)),
+        let request =
+            client.post(installation.url(&format!("{}clients/", anna.org))).header("authorization", &anna.token);
+        let Ok(response) = request.json(&body).send().await else { continue };
+        match response.status().as_u16() {
+            201 => drop(outcomes.acknowledged.lock().await.insert(name)),
             503 => {
-                answers.refused.lock().await.insert(name);
+                outcomes.rejected.lock().await.insert(name);
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            status => panic!("{status}: {}", answer.text().await.unwrap()),
+            status => panic!("{status}: {}", response.text().await.unwrap()),
         }
     }
 }
 
-/// The names that a connection of its own sees.
+/// The stored names, read with a separate connection.
 async fn stored(database: &Path) -> BTreeSet<String> {
     let db = Database::connect(format!("sqlite://{}?mode=ro", database.display())).await.unwrap();
     let all = Statement::from_string(db.get_database_backend(), "SELECT name FROM deals_client");
@@ -80,100 +80,106 @@ async fn stored(database: &Path) -> BTreeSet<String> {
     rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
 }
 
-async fn check(database: &Path, answers: &Answers) {
-    // First what was answered, for others may be writing.
-    let acknowledged = answers.acknowledged.lock().await.clone();
+async fn check(database: &Path, outcomes: &Outcomes) {
+    // Read the outcomes before the database, because writers may still be running.
+    let acknowledged = outcomes.acknowledged.lock().await.clone();
     let stored = stored(database).await;
     let lost: Vec<&String> = acknowledged.difference(&stored).collect();
-    assert!(lost.is_empty(), "{} of {} were acknowledged and are gone: {lost:?}", lost.len(), acknowledged.len());
-    let refused = answers.refused.lock().await;
-    let kept: Vec<&String> = refused.intersection(&stored).collect();
-    assert!(kept.is_empty(), "{} of {} were refused and are there: {kept:?}", kept.len(), refused.len());
-    eprintln!("{} acknowledged, {} refused", acknowledged.len(), refused.len());
+    assert!(lost.is_empty(), "{} of {} acknowledged writes are lost: {lost:?}", lost.len(), acknowledged.len());
+    let rejected = outcomes.rejected.lock().await;
+    let unexpected: Vec<&String> = rejected.intersection(&stored).collect();
+    assert!(
+        unexpected.is_empty(),
+        "{} of {} rejected writes are stored: {unexpected:?}",
+        unexpected.len(),
+        rejected.len()
+    );
+    eprintln!("{} acknowledged, {} rejected", acknowledged.len(), rejected.len());
 }
 
 async fn stop(server: &mut Child) {
-    let told = Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap();
-    assert!(told.success());
-    let begun = Instant::now();
+    let signalled = Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap();
+    assert!(signalled.success());
+    let start = Instant::now();
     loop {
         if let Some(status) = server.try_wait().unwrap() {
             assert!(status.success(), "{status}");
             return;
         }
-        assert!(begun.elapsed() < Duration::from_secs(40), "the server does not stop");
+        assert!(start.elapsed() < Duration::from_secs(40), "the server does not stop");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// What is done to the server, and taken back.
-trait Trouble {
-    fn begin(&mut self, server: &Child, numbers: &mut Numbers);
-    fn end(&mut self, server: &Child);
+/// A fault that can be injected and removed.
+trait Fault {
+    fn inject(&mut self, server: &Child, random: &mut Random);
+    fn remove(&mut self, server: &Child);
 }
 
-async fn endure(at: Installation, data: &Path, mut trouble: impl Trouble) {
-    let at = Arc::new(at);
+async fn test_fault(installation: Installation, data: &Path, mut fault: impl Fault) {
+    let installation = Arc::new(installation);
     let database = data.join("guildhall.db");
-    let mut server = at.serve().await;
-    let anna = Arc::new(at.newcomer("anna").await);
-    let answers = Arc::new(Answers::default());
-    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let mut server = installation.serve().await;
+    let anna = Arc::new(installation.sign_up("anna").await);
+    let outcomes = Arc::new(Outcomes::default());
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for round in 1..=ROUNDS {
         let stop_writing = Arc::new(AtomicBool::new(false));
-        let writer = |_| tokio::spawn(write(at.clone(), anna.clone(), answers.clone(), stop_writing.clone()));
+        let writer =
+            |_| tokio::spawn(write(installation.clone(), anna.clone(), outcomes.clone(), stop_writing.clone()));
         let writers: Vec<JoinHandle<()>> = (0..WORKERS).map(writer).collect();
-        let before = answers.refused.lock().await.len();
-        let begun = Instant::now();
-        while begun.elapsed() < TROUBLED {
-            numbers.wait(50, 400).await;
-            trouble.begin(&server, &mut numbers);
-            numbers.wait(20, 500).await;
-            trouble.end(&server);
+        let before = outcomes.rejected.lock().await.len();
+        let start = Instant::now();
+        while start.elapsed() < FAULT_TIME {
+            random.wait(50, 400).await;
+            fault.inject(&server, &mut random);
+            random.wait(20, 500).await;
+            fault.remove(&server);
         }
-        assert!(answers.refused.lock().await.len() > before, "there was trouble");
-        // It is noticed while it lasts, and over when it is over.
-        trouble.begin(&server, &mut Numbers(1));
-        let noticed = async || client().get(at.url("/readyz")).send().await.unwrap().status().as_u16();
-        wait_until("the server notices", async || noticed().await == 503).await;
-        trouble.end(&server);
-        wait_until("the server takes writes again", async || noticed().await == 200).await;
-        let acknowledged = answers.acknowledged.lock().await.len();
+        assert!(outcomes.rejected.lock().await.len() > before, "the faults must have an effect");
+        // `/readyz` reports the fault and the recovery.
+        fault.inject(&server, &mut Random(1));
+        let readiness = async || client().get(installation.url("/readyz")).send().await.unwrap().status().as_u16();
+        wait_until("the server reports the fault", async || readiness().await == 503).await;
+        fault.remove(&server);
+        wait_until("the server recovers", async || readiness().await == 200).await;
+        let acknowledged = outcomes.acknowledged.lock().await.len();
         tokio::time::sleep(Duration::from_millis(300)).await;
-        assert!(answers.acknowledged.lock().await.len() > acknowledged, "writes are taken again");
-        check(&database, &answers).await;
-        // Every other time it is stopped while the trouble lasts.
+        assert!(outcomes.acknowledged.lock().await.len() > acknowledged, "writes succeed again");
+        check(&database, &outcomes).await;
+        // Every other round stops the server during the fault.
         if round % 2 == 0 {
-            trouble.begin(&server, &mut numbers);
+            fault.inject(&server, &mut random);
         }
         stop_writing.store(true, Ordering::SeqCst);
         for writer in writers {
             writer.await.unwrap();
         }
         stop(&mut server).await;
-        trouble.end(&server);
-        check(&database, &answers).await;
-        at.assert_sound(&["disk"]);
-        server = at.serve().await;
-        check(&database, &answers).await;
+        fault.remove(&server);
+        check(&database, &outcomes).await;
+        installation.assert_healthy(&["disk"]);
+        server = installation.serve().await;
+        check(&database, &outcomes).await;
     }
-    assert!(answers.acknowledged.lock().await.len() > 500, "there was something to lose");
+    assert!(outcomes.acknowledged.lock().await.len() > 500, "there must be enough writes");
     stop(&mut server).await;
 }
 
-async fn wait_until(what: &str, holds: impl AsyncFn() -> bool) {
-    let begun = Instant::now();
-    while !holds().await {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
+async fn wait_until(what: &str, condition: impl AsyncFn() -> bool) {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
-/// A small disk, which a large file fills.
+/// A small file system that is filled by a large file.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// None where this process may not mount one.
+    /// Returns `None` if this process may not mount one.
     fn mount(path: PathBuf) -> Option<Self> {
         std::fs::create_dir_all(&path).unwrap();
         let mut mount = Command::new("mount");
@@ -186,16 +192,16 @@ impl SmallDisk {
     }
 }
 
-impl Trouble for SmallDisk {
-    fn begin(&mut self, _: &Child, _: &mut Numbers) {
+impl Fault for SmallDisk {
+    fn inject(&mut self, _: &Child, _: &mut Random) {
         let mut file = File::options().create(true).append(true).open(self.ballast()).unwrap();
-        for piece in [1 << 20, 4096] {
-            let piece = vec![0; piece];
-            while file.write(&piece).is_ok_and(|written| written == piece.len()) {}
+        for size in [1 << 20, 4096] {
+            let chunk = vec![0; size];
+            while file.write(&chunk).is_ok_and(|written| written == chunk.len()) {}
         }
     }
 
-    fn end(&mut self, _: &Child) {
+    fn remove(&mut self, _: &Child) {
         let _ = std::fs::remove_file(self.ballast());
     }
 }
@@ -207,37 +213,37 @@ impl Drop for SmallDisk {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_1_a_disk_that_fills_and_empties_loses_nothing_that_was_acknowledged() {
-    let at = Installation::new().await;
-    if at.is_on_postgres() {
+async fn fault_1_a_full_disk_loses_no_acknowledged_writes() {
+    let installation = Installation::new().await;
+    if installation.is_on_postgres() {
         return;
     }
-    let Some(disk) = SmallDisk::mount(at.folder().join("data")) else {
-        eprintln!("NOT COVERED: a full disk, for this process may not mount one.");
+    let Some(disk) = SmallDisk::mount(installation.folder().join("data")) else {
+        eprintln!("SKIPPED: full disk (this process may not mount a file system).");
         return;
     };
     let data = disk.0.clone();
-    endure(at, &data, disk).await;
+    test_fault(installation, &data, disk).await;
 }
 
-/// A disk that gives errors (`EFBIG`, which SQLite takes for a fault of the disk) beyond some place in a file.
+/// A disk that fails beyond some file size (with `EFBIG`, which SQLite treats as an I/O error).
 struct FailingDisk;
 
 impl FailingDisk {
     fn limit(server: &Child, limit: &str) {
         let limit = format!("--fsize={limit}:unlimited");
-        let limited = Command::new("prlimit").args(["--pid", &server.id().to_string(), &limit]).status().unwrap();
-        assert!(limited.success());
+        let status = Command::new("prlimit").args(["--pid", &server.id().to_string(), &limit]).status().unwrap();
+        assert!(status.success());
     }
 }
 
-impl Trouble for FailingDisk {
-    fn begin(&mut self, server: &Child, numbers: &mut Numbers) {
-        // The log of the database is up to four megabytes.
-        Self::limit(server, &(numbers.below(6) * numbers.below(100) * 4096 + 4096).to_string());
+impl Fault for FailingDisk {
+    fn inject(&mut self, server: &Child, random: &mut Random) {
+        // The write-ahead log grows to four megabytes.
+        Self::limit(server, &(random.below(6) * random.below(100) * 4096 + 4096).to_string());
     }
 
-    fn end(&mut self, server: &Child) {
+    fn remove(&mut self, server: &Child) {
         if Path::new(&format!("/proc/{}", server.id())).exists() {
             let _ = Command::new("prlimit").args(["--pid", &server.id().to_string(), "--fsize=unlimited"]).output();
         }
@@ -245,11 +251,11 @@ impl Trouble for FailingDisk {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fault_1_a_disk_that_fails_loses_nothing_that_was_acknowledged() {
-    let at = Installation::new().await;
-    if at.is_on_postgres() {
+async fn fault_1_a_failing_disk_loses_no_acknowledged_writes() {
+    let installation = Installation::new().await;
+    if installation.is_on_postgres() {
         return;
     }
-    let data = at.folder().join("data");
-    endure(at.surviving_large_files(), &data, FailingDisk).await;
+    let data = installation.folder().join("data");
+    test_fault(installation.surviving_large_files(), &data, FailingDisk).await;
 }

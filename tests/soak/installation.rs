@@ -12,18 +12,18 @@ use tempfile::TempDir;
 
 pub(crate) const PASSWORD: &str = "correct horse é";
 
-/// An installation whose server is started, and killed, as a process.
+/// An installation whose server runs as a separate process.
 pub(crate) struct Installation {
     folder: TempDir,
     database: Option<TestDb>,
     address: String,
-    /// Settings that are not the usual ones.
+    /// Additional settings as environment variables.
     more: Vec<(String, String)>,
-    /// A write beyond the largest size of a file is an error, not the end of the process.
+    /// Ignore `SIGXFSZ`, so that a write beyond the file size limit is an error and does not kill the process.
     survives_large_files: bool,
 }
 
-/// Somebody with an organization of their own.
+/// A user with an organization.
 pub(crate) struct Person {
     /// The value of the authorization header.
     pub(crate) token: String,
@@ -72,7 +72,7 @@ impl Installation {
             Command::new(program)
         };
         command.current_dir(&self.folder).args(arguments).stdin(Stdio::null());
-        // A test does in a second what a person does in a day.
+        // Tests send more requests than the default limits allow.
         command.env("GUILDHALL__ACCOUNTS__LIMITS__REGISTRATIONS_PER_HOUR", "1000000");
         command.env("GUILDHALL__LIMITS__WRITES_PER_MINUTE", "1000000");
         command.env("GUILDHALL__SERVER__BIND", &self.address).env("GUILDHALL__DATABASE__CONNECTIONS", "8");
@@ -92,9 +92,9 @@ impl Installation {
         let log = File::options().create(true).append(true).open(self.folder.path().join("log.txt")).unwrap();
         let server = self.command(&["serve"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let client = client();
-        let begun = Instant::now();
+        let start = Instant::now();
         while client.get(self.url("/readyz")).send().await.is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "the server does not come up again");
+            assert!(start.elapsed() < Duration::from_secs(20), "the server does not start");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         server
@@ -104,12 +104,12 @@ impl Installation {
         format!("http://{}{path}", self.address)
     }
 
-    /// Somebody who registers, has a token, and makes an organization.
-    pub(crate) async fn newcomer(&self, name: &str) -> Person {
+    /// Registers a user, who gets a token and creates an organization.
+    pub(crate) async fn sign_up(&self, name: &str) -> Person {
         let client = client();
         let post = async |path: &str, token: &str, body: Value| {
-            let answer = client.post(self.url(path)).header("authorization", token).json(&body).send().await.unwrap();
-            let (status, text) = (answer.status(), answer.text().await.unwrap());
+            let response = client.post(self.url(path)).header("authorization", token).json(&body).send().await.unwrap();
+            let (status, text) = (response.status(), response.text().await.unwrap());
             assert!(status.is_success(), "{path}: {status} {text}");
             serde_json::from_str::<Value>(&text).unwrap()
         };
@@ -122,19 +122,19 @@ impl Installation {
         Person { token, org: format!("{orgs}{}/", org["id"]) }
     }
 
-    /// The doctor finds no fault, while no server runs, but for what is wrong with the test's own installation.
-    pub(crate) fn assert_sound(&self, expected: &[&str]) {
+    /// Asserts that `guildhall doctor` reports no errors except the expected ones. The server must not be running.
+    pub(crate) fn assert_healthy(&self, expected: &[&str]) {
         let output = self.run(&["doctor", "--json"]);
         let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
         for finding in findings {
             let check = finding["check"].as_str().unwrap();
-            let known = check == "superusers" || expected.contains(&check);
-            assert!(known || finding["severity"] != "fault", "{finding}");
+            let is_expected = check == "superusers" || expected.contains(&check);
+            assert!(is_expected || finding["severity"] != "error", "{finding}");
         }
     }
 }
 
-/// A client; which TLS it would use has to be said before one is made, even to a server without.
+/// An HTTP client. It needs a TLS provider even for plain HTTP.
 pub(crate) fn client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::new()

@@ -14,82 +14,87 @@ use crate::installation::{Installation, PASSWORD, client};
 
 /// How often the server is killed.
 const KILLS: u32 = 12;
-/// How many people sign in, refresh and go at once.
+/// Concurrent users.
 const WORKERS: usize = 8;
 
-/// What the server has promised so far.
+/// The successful responses so far.
 #[derive(Default)]
-struct Promises {
-    /// User tokens that were given out and not taken back.
+struct Acknowledged {
+    /// User tokens that were issued and not revoked.
     tokens: Mutex<Vec<String>>,
-    /// People of whom it was said that they are gone: what they showed before.
-    gone: Mutex<Vec<String>>,
-    acts: AtomicU32,
+    /// User tokens of deleted users.
+    revoked: Mutex<Vec<String>>,
+    requests: AtomicU32,
 }
 
-/// One after the other registers, signs in, refreshes, gets a token, makes a group, and goes; until told to stop.
-async fn live(installation: Arc<Installation>, promises: Arc<Promises>, worker: usize, stop: Arc<AtomicBool>) {
+/// Registers users who sign in, refresh, get a token, create a group and partly delete their account, until stopped.
+async fn run_users(
+    installation: Arc<Installation>,
+    acknowledged: Arc<Acknowledged>,
+    worker: usize,
+    stop: Arc<AtomicBool>,
+) {
     let client = Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
     let mut person = 0;
     while !stop.load(Ordering::SeqCst) {
         person += 1;
-        let nonce = promises.acts.load(Ordering::SeqCst);
+        let nonce = acknowledged.requests.load(Ordering::SeqCst);
         let name = format!("w{worker}-{person}-{nonce}");
-        if one_life(&client, &installation, &promises, &name).await.is_none() {
+        if run_user(&client, &installation, &acknowledged, &name).await.is_none() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }
 
-/// None where the server went away in the middle.
-async fn one_life(client: &Client, at: &Installation, promises: &Promises, name: &str) -> Option<()> {
+/// Returns `None` if the connection breaks.
+async fn run_user(client: &Client, installation: &Installation, acknowledged: &Acknowledged, name: &str) -> Option<()> {
     let call = async |method: Method, path: &str, who: &str, body: Value| {
-        let request = client.request(method, at.url(path)).header("authorization", who).json(&body);
-        let answer = request.send().await.ok()?;
-        let status = answer.status();
+        let request = client.request(method, installation.url(path)).header("authorization", who).json(&body);
+        let response = request.send().await.ok()?;
+        let status = response.status();
         assert!(!status.is_server_error() || status == StatusCode::SERVICE_UNAVAILABLE, "{path}: {status}");
-        let text = answer.text().await.ok()?;
-        promises.acts.fetch_add(1, Ordering::SeqCst);
+        let text = response.text().await.ok()?;
+        acknowledged.requests.fetch_add(1, Ordering::SeqCst);
         Some((status, serde_json::from_str::<Value>(&text).unwrap_or_default()))
     };
     let credentials = json!({"username": name, "email": format!("{name}@example.org"), "password": PASSWORD});
     let (status, _) = call(Method::POST, "/api/auth/register/", "", credentials.clone()).await?;
     assert_eq!(status, 201);
     let (status, signed_in) = call(Method::POST, "/api/auth/login/", "", credentials.clone()).await?;
-    assert_eq!(status, 200, "who was registered is there: {signed_in}");
+    assert_eq!(status, 200, "an acknowledged registration is stored: {signed_in}");
     let refresh = json!({"refresh": signed_in["refresh"]});
     let (status, pair) = call(Method::POST, "/api/auth/refresh/", "", refresh).await?;
     assert_eq!(status, 200, "{pair}");
     let (status, token) = call(Method::POST, "/api/auth/token/", "", credentials).await?;
     assert_eq!(status, 200);
     let token = format!("Token {}", token["token"].as_str()?);
-    promises.tokens.lock().await.push(token.clone());
+    acknowledged.tokens.lock().await.push(token.clone());
     let group = json!({"name": name});
     assert_eq!(call(Method::POST, "/api/community/groups/", &token, group).await?.0, 201);
     if name.len() % 2 == 0 {
         let bearer = format!("Bearer {}", pair["access"].as_str()?);
-        promises.tokens.lock().await.retain(|kept| *kept != token);
+        acknowledged.tokens.lock().await.retain(|other| *other != token);
         let (status, _) = call(Method::DELETE, "/api/auth/me/", &bearer, json!({"password": PASSWORD})).await?;
         assert_eq!(status, 204);
-        promises.gone.lock().await.push(token);
+        acknowledged.revoked.lock().await.push(token);
     }
     Some(())
 }
 
-async fn me(client: &Client, at: &Installation, who: &str) -> StatusCode {
-    client.get(at.url("/api/auth/me/")).header("authorization", who).send().await.unwrap().status()
+async fn me(client: &Client, installation: &Installation, who: &str) -> StatusCode {
+    client.get(installation.url("/api/auth/me/")).header("authorization", who).send().await.unwrap().status()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_killed_keeps_what_it_promised() {
+async fn acknowledged_writes_survive_every_kill() {
     let installation = Arc::new(Installation::new().await);
-    let promises = Arc::new(Promises::default());
+    let acknowledged = Arc::new(Acknowledged::default());
     let client = client();
     let mut server = installation.serve().await;
 
     for kill in 1..=KILLS {
         let stop = Arc::new(AtomicBool::new(false));
-        let worker = |worker| tokio::spawn(live(installation.clone(), promises.clone(), worker, stop.clone()));
+        let worker = |worker| tokio::spawn(run_users(installation.clone(), acknowledged.clone(), worker, stop.clone()));
         let workers: Vec<JoinHandle<()>> = (0..WORKERS).map(worker).collect();
         tokio::time::sleep(Duration::from_millis(400 + u64::from(kill) * 137 % 900)).await;
         server.kill().unwrap();
@@ -98,27 +103,31 @@ async fn a_server_that_is_killed_keeps_what_it_promised() {
         for worker in workers {
             worker.await.unwrap();
         }
-        // Before the server runs again: nothing points at nothing, and the file is sound.
-        installation.assert_sound(&[]);
+        // Check the database before the server runs again.
+        installation.assert_healthy(&[]);
         server = installation.serve().await;
-        let kept = promises.tokens.lock().await.clone();
-        for token in kept.iter().rev().take(50) {
-            assert_eq!(me(&client, &installation, token).await, 200, "a token that was given out is good");
+        let tokens = acknowledged.tokens.lock().await.clone();
+        for token in tokens.iter().rev().take(50) {
+            assert_eq!(me(&client, &installation, token).await, 200, "an issued token is valid");
         }
-        let gone = promises.gone.lock().await.clone();
-        for token in gone.iter().rev().take(50) {
-            assert_eq!(me(&client, &installation, token).await, 401, "who has gone stays gone");
+        let revoked = acknowledged.revoked.lock().await.clone();
+        for token in revoked.iter().rev().take(50) {
+            assert_eq!(me(&client, &installation, token).await, 401, "a deleted user stays deleted");
         }
-        let acts = promises.acts.load(Ordering::SeqCst);
-        eprintln!("killed {kill} times, {acts} acts, {} tokens kept, {} people gone", kept.len(), gone.len());
+        let requests = acknowledged.requests.load(Ordering::SeqCst);
+        eprintln!(
+            "killed {kill} times, {requests} requests, {} tokens issued, {} users deleted",
+            tokens.len(),
+            revoked.len()
+        );
     }
-    assert!(promises.acts.load(Ordering::SeqCst) > 100, "there was something to interrupt");
+    assert!(acknowledged.requests.load(Ordering::SeqCst) > 100, "there must be enough load to interrupt");
     server.kill().unwrap();
     server.wait().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_throttle_outlives_a_kill() {
+async fn throttles_survive_a_kill() {
     let installation = Installation::new().await;
     let mut server = installation.serve().await;
     let client = client();
@@ -127,11 +136,11 @@ async fn a_throttle_outlives_a_kill() {
     assert_eq!(register.status(), 201);
     let try_with = async |password: &str| {
         let body = json!({"username": "anna", "password": password});
-        let answer = client.post(installation.url("/api/auth/login/")).json(&body).send().await.unwrap();
-        let wait = answer.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
-        (answer.status().as_u16(), wait.and_then(|wait| wait.parse::<u64>().ok()).unwrap_or(0))
+        let response = client.post(installation.url("/api/auth/login/")).json(&body).send().await.unwrap();
+        let wait = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+        (response.status().as_u16(), wait.and_then(|wait| wait.parse::<u64>().ok()).unwrap_or(0))
     };
-    // Eight failures: the wait is eight seconds then.
+    // After eight failures the delay is eight seconds.
     let mut failures = 0;
     while failures < 8 {
         match try_with("wrong").await {
@@ -144,8 +153,8 @@ async fn a_throttle_outlives_a_kill() {
     server.wait().unwrap();
     server = installation.serve().await;
     let (status, wait) = try_with(PASSWORD).await;
-    assert_eq!(status, 429, "the count is still there");
-    assert!(wait >= 4, "and so is the wait: {wait}");
+    assert_eq!(status, 429, "the failures are still counted");
+    assert!(wait >= 4, "the delay is kept: {wait}");
     tokio::time::sleep(Duration::from_secs(wait)).await;
     assert_eq!(try_with(PASSWORD).await.0, 200);
     server.kill().unwrap();

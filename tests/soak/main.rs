@@ -1,9 +1,10 @@
-//! What takes long: the server is killed, starved and attacked while it writes, and must keep its word.
+//! Long-running tests: the server is killed, runs out of disk space and is overloaded while it writes.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![expect(clippy::print_stderr, reason = "whoever waits wants to see that it goes on")]
+#![expect(clippy::print_stderr, reason = "progress of long tests")]
 
 mod attacks;
 mod deals;
 mod disk;
+mod events;
 mod installation;
 mod kill;

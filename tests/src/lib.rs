@@ -1,1 +1,1 @@
-//! The tests of this package are in `tests/it`.
+//! The tests are in `tests/it` and `tests/soak`.

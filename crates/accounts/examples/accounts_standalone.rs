@@ -1,4 +1,4 @@
-//! Accounts and tokens in a service of your own, with letters printed instead of mailed.
+//! Accounts and tokens in a standalone service that prints emails instead of sending them.
 //!
 //! Try it:
 //! `curl -H 'Content-Type: application/json' http://127.0.0.1:8002/auth/register/ \
@@ -13,20 +13,20 @@ use axum::{extract::Request, middleware::Next};
 use guildhall_accounts::{AccountsState, Host, Settings, SqlAccounts, USERS, router, well_known};
 use guildhall_kernel::{
     self as kernel, Caller, Db, HostTables, Json, PublicUrl, TrustedProxies,
-    mail::{Mail, Mailer, Undelivered},
+    mail::{DeliveryError, Mail, Mailer},
 };
 
-/// Prints letters.
+/// Prints emails.
 struct Printer;
 
 #[async_trait]
 impl Mailer for Printer {
-    async fn send(&self, _: i64, mail: &Mail) -> Result<(), Undelivered> {
+    async fn send(&self, _: i64, mail: &Mail) -> Result<(), DeliveryError> {
         print(&format!("to {}: {}\n\n{}", mail.to, mail.subject, mail.text));
         Ok(())
     }
 
-    async fn check(&self) -> Result<(), Undelivered> {
+    async fn check(&self) -> Result<(), DeliveryError> {
         Ok(())
     }
 }
@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     db.migrate(|| {
         let mut all = guildhall_accounts::migrations();
         all.extend(kernel::migrations(&HostTables { users: USERS }));
-        all.sort_by(|one, other| one.name().cmp(other.name()));
+        all.sort_by(|a, b| a.name().cmp(b.name()));
         all
     })
     .await?;
@@ -54,20 +54,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let accounts = SqlAccounts::open(db, Settings::default(), host).await?;
     accounts.calibrate().await?;
     tokio::spawn(async move {
-        let mut news = outbox.news();
-        while news.changed().await.is_ok() {
-            let _ = outbox.deliver(&Printer).await;
+        let mut changes = outbox.stored_work();
+        while changes.changed().await.is_ok() {
+            let _ = outbox.deliver_emails(&Printer).await;
         }
     });
 
     let state = AccountsState::new(&accounts, url);
-    // A handler of your own: whoever has a `Caller` among its arguments is signed in.
+    // A custom handler: the `Caller` argument requires authentication.
     let hello = |caller: Caller| async move { Json(format!("You are user {}.", caller.user)) };
-    let own = axum::Router::new().route("/hello", axum::routing::get(hello)).with_state(state.clone());
+    let custom = axum::Router::new().route("/hello", axum::routing::get(hello)).with_state(state.clone());
     let app = axum::Router::from(router(state.clone()))
-        .merge(own)
+        .merge(custom)
         .nest("/.well-known", well_known(state).into())
-        // Who a request comes from, for throttles and the audit log.
+        // Determines the origin of each request, for throttling and the audit log.
         .layer(axum::middleware::from_fn(|request: Request, next: Next| async {
             TrustedProxies::default().origin(&request, None).scope(next.run(request)).await
         }))

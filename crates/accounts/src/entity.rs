@@ -1,5 +1,5 @@
 //! The tables, one module each.
-#![expect(unreachable_pub, reason = "SeaORM makes public items beside the structs")]
+#![expect(unreachable_pub, reason = "SeaORM generates public items for the entities")]
 
 pub(crate) mod known_network;
 pub(crate) mod one_time_token;
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_migrations_make_what_the_entities_describe() {
+    async fn the_migrations_match_the_entities() {
         let tables = vec![
             table(user::Entity),
             table(session::Entity),

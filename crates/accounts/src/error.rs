@@ -5,100 +5,100 @@ use sea_orm::DbErr;
 
 use crate::{UserTokenId, throttle::throttled};
 
-/// What accounts and tokens refuse.
+/// The errors of this crate's services.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The name or the password is wrong, or the account may not sign in: never told which.
+    /// The username or password is wrong, or the account is deactivated. Never discloses which.
     #[error("No active account found with the given credentials.")]
     InvalidCredentials,
-    /// The token is forged, malformed, of another kind, or its session has ended.
+    /// The token is forged, malformed or of the wrong type, or its session has ended.
     #[error("{0}")]
     TokenNotValid(&'static str),
-    /// The token was valid once.
+    /// The token has expired.
     #[error("Token is expired.")]
     TokenExpired,
-    /// The holder of a well-signed token may no longer sign in.
+    /// The owner of a valid token has been deactivated.
     #[error("User inactive or deleted.")]
     UserInactive,
-    /// A refresh token was used a second time; its session has been ended.
-    #[error("The refresh token was used before. The session has been ended; sign in again.")]
+    /// A refresh token was reused; its session has been ended.
+    #[error("The refresh token has already been used. The session has ended; sign in again.")]
     TokenReused,
-    /// Somebody has this name, in some spelling.
+    /// The username, in this or an equivalent spelling, is taken.
     #[error("A user with that username already exists.")]
     UsernameTaken,
-    /// Another account has verified this address.
-    #[error("Another account has verified that address.")]
+    /// Another account has verified this email address.
+    #[error("Another account has already verified that email address.")]
     EmailTaken,
-    /// No such user, or not for this caller.
+    /// No such user, or not visible to this caller.
     #[error("User {0} does not exist.")]
     UserNotFound(UserId),
-    /// No such user.
-    #[error("There is no user called {0:?}.")]
+    /// No user has this username or verified email address.
+    #[error("User {0:?} does not exist.")]
     NoSuchName(String),
-    /// No such token, or another person's.
+    /// No such token, or another user's.
     #[error("Token {0} does not exist.")]
     UserTokenNotFound(UserTokenId),
-    /// No such session, or another person's.
+    /// No such session, or another user's.
     #[error("Session {0} does not exist.")]
     SessionNotFound(SessionId),
-    /// The password was right; a code is asked for besides.
-    #[error("A second factor is needed.")]
+    /// The password is correct, but the second factor is required.
+    #[error("A second factor is required.")]
     SecondFactorRequired {
-        /// For the second step.
-        token: Unprinted,
+        /// The token for the second step.
+        token: SecretText,
     },
-    /// The code is wrong, or was used before.
-    #[error("The code is wrong or was used before.")]
+    /// The code is wrong or has already been used.
+    #[error("The code is wrong or has already been used.")]
     WrongCode,
-    /// A second factor is set up already.
-    #[error("A second factor is set up already. Remove it first.")]
+    /// A second factor is already set up.
+    #[error("A second factor is already set up. Remove it first.")]
     SecondFactorExists,
-    /// There is no second factor, or none that waits to be confirmed.
-    #[error("There is no second factor to be confirmed or removed.")]
+    /// There is no second factor, or none to confirm.
+    #[error("There is no second factor to confirm or remove.")]
     NoSecondFactor,
-    /// The password has to be shown again before something that an attacker would do first.
-    #[error("Show your password again: POST /api/auth/step-up/.")]
+    /// The operation requires that the password was confirmed recently.
+    #[error("Confirm your password first: POST /api/auth/step-up/.")]
     StepUpRequired,
-    /// Too much has failed; wait so long.
+    /// Too many failed attempts; carries the time to wait.
     #[error("Too many failed attempts. Try again later.")]
     Throttled(Duration),
-    /// The link or token has been used, has expired, or was never made.
+    /// The link or token is unknown, expired or already used.
     #[error("Invalid or expired token.")]
     UsedToken,
-    /// The password of the account is another one.
+    /// The password is wrong.
     #[error("Wrong password.")]
     WrongPassword {
-        /// The field that it stood in.
+        /// The request field that contained it.
         field: &'static str,
     },
-    /// Things of this person keep the account from being removed.
-    #[error("Things of this person have to go to somebody else first.")]
+    /// Blockers prevent the user from being deleted.
+    #[error("The user owns data that has to be reassigned first.")]
     Protected(Vec<Blocker>),
-    /// Nobody can take over from themselves, nor can who is not there.
+    /// The successor is the user themselves, or is not an active user.
     #[error("Must be another active user.")]
-    UnfitHeir,
-    /// Only staff may do that.
-    #[error("Only staff may do that.")]
+    InvalidSuccessor,
+    /// The operation is limited to staff.
+    #[error("Only staff can do that.")]
     NotStaff,
-    /// Only a superuser gives or takes the high roles, and looks after those who have them.
-    #[error("Only a superuser may do that.")]
+    /// Only a superuser can grant or revoke `staff` and `superuser`, and manage users who have them.
+    #[error("Only a superuser can do that.")]
     NotSuperuser,
-    /// Without a superuser nobody could make one.
+    /// The last superuser cannot be removed, since nobody could then appoint one.
     #[error("This is the last superuser.")]
     LastSuperuser,
-    /// The input is wrong, or the database or the kernel refused.
+    /// Invalid input, or another error from the kernel.
     #[error(transparent)]
     Kernel(#[from] kernel::Error),
-    /// The database failed.
+    /// A database error.
     #[error(transparent)]
     Database(#[from] DbErr),
 }
 
-/// A secret on its way to a client, which is never printed.
+/// A secret to be sent to a client; redacted in debug output.
 #[derive(Clone)]
-pub struct Unprinted(pub String);
+pub struct SecretText(pub String);
 
-impl std::fmt::Debug for Unprinted {
+impl std::fmt::Debug for SecretText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("…")
     }
@@ -151,7 +151,7 @@ impl From<Error> for kernel::Error {
                 let blockers = serde_json::to_value(blockers).unwrap_or_default();
                 Self::new(Kind::Conflict, "protected", detail).with("blockers", blockers)
             }
-            Error::UnfitHeir => Self::field("reassign_to", detail),
+            Error::InvalidSuccessor => Self::field("reassign_to", detail),
             Error::NotStaff => Self::new(Kind::Forbidden, "not_staff", detail),
             Error::NotSuperuser => Self::new(Kind::Forbidden, "not_superuser", detail),
             Error::LastSuperuser => Self::new(Kind::Conflict, "last_superuser", detail),

@@ -1,4 +1,4 @@
-//! Access and refresh tokens: signed, and read with every doubt that a token deserves.
+//! Signing and verification of access and refresh tokens.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -14,22 +14,22 @@ use uuid::Uuid;
 
 use crate::{Error, ed25519, secret};
 
-/// How far in the future a token may say that it was made, for clocks that differ between nodes.
+/// How far in the future `iat` may be, for clocks that differ between nodes.
 const SKEW_SECONDS: i64 = 60;
-const FORGED: Error = Error::TokenNotValid("Token is invalid.");
+const INVALID: Error = Error::TokenNotValid("Token is invalid.");
 
-/// How many tokens are remembered to be well signed.
-const REMEMBERED: usize = 10_000;
+/// How many verified tokens are cached.
+const CACHE_SIZE: usize = 10_000;
 
 /// The two kinds of token of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Use {
+pub(crate) enum TokenType {
     Access,
     Refresh,
 }
 
-impl Use {
+impl TokenType {
     /// The header's `typ` (RFC 9068 §2.1 for access tokens).
     fn typ(self) -> &'static str {
         match self {
@@ -39,21 +39,21 @@ impl Use {
     }
 }
 
-/// What a token says. Every claim has one type and none is optional, so that a list where a text
-/// belongs, a fraction where a number belongs or a claim given twice makes no token.
+/// The claims of a token. Every claim has one type and none is optional, so that a list instead of a
+/// string, a fraction instead of an integer or a duplicate claim makes the token invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Claims {
     iss: String,
     aud: String,
-    /// The user's public id; a text, as RFC 7519 §4.1.2 asks.
+    /// The user's public id; a string, as RFC 7519 §4.1.2 requires.
     sub: String,
     pub(crate) sid: SessionId,
     pub(crate) jti: String,
     iat: i64,
     exp: i64,
-    token_type: Use,
+    token_type: TokenType,
     user_id: i64,
-    /// How many refreshes into its session the token was made.
+    /// The number of refreshes in the session before the token was issued.
     #[serde(rename = "gen")]
     pub(crate) generation: i64,
 }
@@ -64,7 +64,7 @@ impl Claims {
     }
 }
 
-/// What a token is made from.
+/// What a token is issued for.
 pub(crate) struct Subject {
     pub(crate) user: UserId,
     pub(crate) public_id: Uuid,
@@ -72,105 +72,105 @@ pub(crate) struct Subject {
     pub(crate) generation: i64,
 }
 
-/// A key that tokens are signed with, or were.
+/// A current or retired signing key.
 pub(crate) struct Key {
     pub(crate) kid: String,
-    /// Forgotten once the key signs nothing any more.
+    /// Deleted once the key is no longer needed to sign.
     pub(crate) seed: Option<[u8; 32]>,
     pub(crate) public: [u8; 32],
 }
 
 impl Key {
-    /// A new key; its id is the beginning of the hash of its public half.
+    /// Generates a key; its id is a prefix of the hash of its public key.
     pub(crate) fn generate() -> kernel::Result<Self> {
         let seed = secret::random::<32>()?;
-        let public = public_half(&seed);
+        let public = public_key(&seed);
         let kid = URL_SAFE_NO_PAD.encode(&Sha256::digest(public)[..12]);
         Ok(Self { kid, seed: Some(seed), public })
     }
 }
 
-/// The public half of a key.
-pub(crate) fn public_half(seed: &[u8; 32]) -> [u8; 32] {
+/// Derives the public key.
+pub(crate) fn public_key(seed: &[u8; 32]) -> [u8; 32] {
     SigningKey::from_bytes(seed).verifying_key().to_bytes()
 }
 
 /// A public key (RFC 8037 §2).
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Jwk {
-    /// The kind of key.
+    /// The key type.
     #[schema(example = "OKP")]
     kty: &'static str,
     /// The curve.
     #[schema(example = "Ed25519")]
     crv: &'static str,
-    /// What it is for: signatures.
+    /// The intended use: signatures.
     #[serde(rename = "use")]
     #[schema(example = "sig")]
     usage: &'static str,
     /// The algorithm.
     #[schema(example = "EdDSA")]
     alg: &'static str,
-    /// Which key it is: a token's header names it.
+    /// The key id, as in the header of a token.
     kid: String,
     /// The public key, base64url.
     x: String,
 }
 
-/// The public keys, for services that check our tokens themselves (RFC 7517 §5).
+/// The public keys, for services that verify tokens themselves (RFC 7517 §5).
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Jwks {
-    /// Every key that a token may be signed with now.
+    /// The keys of all tokens that are currently valid.
     keys: Vec<Jwk>,
 }
 
-/// Signs and reads tokens with keys that were parsed once.
-pub(crate) struct Tokenizer {
+/// Signs and verifies tokens with a fixed set of keys.
+pub(crate) struct TokenCodec {
     issuer: String,
-    longest: Duration,
-    pens: HashMap<String, EncodingKey>,
-    glasses: HashMap<String, DecodingKey>,
+    max_lifetime: Duration,
+    signing_keys: HashMap<String, EncodingKey>,
+    verifying_keys: HashMap<String, DecodingKey>,
     jwks: Jwks,
     validation: Validation,
-    /// What tokens said whose signature was good, by their hash: checking it again costs more than the
-    /// query for the session. Lives and dies with the keys.
-    verified: Cache<[u8; 32], Read>,
+    /// Tokens with a valid signature, by hash: verifying a signature costs more than querying the session.
+    /// The cache belongs to the keys and is replaced together with them.
+    verified: Cache<[u8; 32], VerifiedToken>,
 }
 
-/// A token that one of our keys has signed.
+/// A token with a valid signature.
 #[derive(Clone, Debug)]
-pub(crate) struct Read {
+pub(crate) struct VerifiedToken {
     pub(crate) claims: Claims,
-    /// Which key that was; whether it is good still, the database knows.
+    /// The key that signed it. Whether that key is still valid has to be checked in the database.
     pub(crate) kid: String,
 }
 
-/// Why a token is not read.
+/// Why a token was not verified.
 #[derive(Debug)]
-pub(crate) enum Unread {
-    /// It names a key that is not known here, and may be newer than what is.
+pub(crate) enum TokenError {
+    /// The key is not loaded; it may be newer than the loaded keys.
     UnknownKey,
-    Refused(Error),
+    Rejected(Error),
 }
 
-impl From<Error> for Unread {
+impl From<Error> for TokenError {
     fn from(error: Error) -> Self {
-        Self::Refused(error)
+        Self::Rejected(error)
     }
 }
 
-impl From<Unread> for Error {
-    fn from(unread: Unread) -> Self {
-        match unread {
-            Unread::UnknownKey => FORGED,
-            Unread::Refused(error) => error,
+impl From<TokenError> for Error {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::UnknownKey => INVALID,
+            TokenError::Rejected(error) => error,
         }
     }
 }
 
-impl Tokenizer {
-    /// `longest` is the longest life that a token of ours can have.
-    pub(crate) fn new(keys: &[Key], issuer: &str, longest: Duration) -> Self {
+impl TokenCodec {
+    /// Tokens with a lifetime of more than `max_lifetime` are rejected.
+    pub(crate) fn new(keys: &[Key], issuer: &str, max_lifetime: Duration) -> Self {
         ed25519::install();
         let jwk = |key: &Key| Jwk {
             kty: "OKP",
@@ -180,48 +180,48 @@ impl Tokenizer {
             kid: key.kid.clone(),
             x: URL_SAFE_NO_PAD.encode(key.public),
         };
-        let pen = |key: &Key| Some((key.kid.clone(), EncodingKey::from_ed_der(&key.seed?)));
-        let glass = |key: &Key| (key.kid.clone(), DecodingKey::from_ed_der(&key.public));
+        let signing_key = |key: &Key| Some((key.kid.clone(), EncodingKey::from_ed_der(&key.seed?)));
+        let verifying_key = |key: &Key| (key.kid.clone(), DecodingKey::from_ed_der(&key.public));
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[issuer]);
         validation.validate_nbf = true;
-        // The service's own clock decides, to the second.
+        // Checked against the service's own clock instead, without leeway.
         validation.validate_exp = false;
         Self {
             issuer: issuer.to_owned(),
-            longest,
-            pens: keys.iter().filter_map(pen).collect(),
-            glasses: keys.iter().map(glass).collect(),
+            max_lifetime,
+            signing_keys: keys.iter().filter_map(signing_key).collect(),
+            verifying_keys: keys.iter().map(verifying_key).collect(),
             jwks: Jwks { keys: keys.iter().map(jwk).collect() },
             validation,
-            verified: Cache::new(REMEMBERED),
+            verified: Cache::new(CACHE_SIZE),
         }
     }
 
-    /// The public keys, of those for which `good` holds.
-    pub(crate) fn jwks(&self, good: impl Fn(&str) -> bool) -> Jwks {
-        Jwks { keys: self.jwks.keys.iter().filter(|key| good(&key.kid)).cloned().collect() }
+    /// The public keys whose ids satisfy `is_valid`.
+    pub(crate) fn jwks(&self, is_valid: impl Fn(&str) -> bool) -> Jwks {
+        Jwks { keys: self.jwks.keys.iter().filter(|key| is_valid(&key.kid)).cloned().collect() }
     }
 
-    /// Can the key with this id sign here?
+    /// Whether the key with this id is loaded and can sign.
     pub(crate) fn can_sign(&self, kid: &str) -> bool {
-        self.pens.contains_key(kid)
+        self.signing_keys.contains_key(kid)
     }
 
-    /// Signs a token. The same arguments make the same token, byte for byte.
+    /// Signs a token. The same arguments produce the same token, byte for byte.
     pub(crate) fn sign(
         &self,
         kid: &str,
-        usage: Use,
+        token_type: TokenType,
         subject: &Subject,
         jti: &str,
         issued: Timestamp,
         expires: Timestamp,
     ) -> Result<String, Error> {
         let mut header = Header::new(Algorithm::EdDSA);
-        header.typ = Some(usage.typ().to_owned());
+        header.typ = Some(token_type.typ().to_owned());
         header.kid = Some(kid.to_owned());
         let claims = Claims {
             iss: self.issuer.clone(),
@@ -231,58 +231,68 @@ impl Tokenizer {
             jti: jti.to_owned(),
             iat: issued.unix_seconds(),
             exp: expires.unix_seconds(),
-            token_type: usage,
+            token_type,
             user_id: subject.user.0,
             generation: subject.generation,
         };
-        let pen = self.pens.get(kid).ok_or_else(|| kernel::Error::internal("the signing key is not known here"))?;
-        encode(&header, &claims, pen).map_err(|error| kernel::Error::internal(error).into())
+        let key = self.signing_keys.get(kid).ok_or_else(|| kernel::Error::internal("the signing key is not loaded"))?;
+        encode(&header, &claims, key).map_err(|error| kernel::Error::internal(error).into())
     }
 
-    /// What a token of ours says, expired or not.
-    pub(crate) fn read(&self, token: &str, usage: Use, now: Timestamp) -> Result<Read, Unread> {
+    /// Verifies a token, except for its expiry.
+    pub(crate) fn verify_allow_expired(
+        &self,
+        token: &str,
+        token_type: TokenType,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, TokenError> {
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let read = self.verified.get_or_insert_with(&hash, || self.verify(token))?;
-        let claims = &read.claims;
-        let life = claims.exp.saturating_sub(claims.iat);
-        let possible = claims.iat <= now.unix_seconds() + SKEW_SECONDS
-            && u64::try_from(life).is_ok_and(|life| life <= self.longest.as_secs());
-        if !possible {
-            return Err(FORGED.into());
+        let verified = self.verified.get_or_insert_with(&hash, || self.verify_signature(token))?;
+        let claims = &verified.claims;
+        let lifetime = claims.exp.saturating_sub(claims.iat);
+        let is_plausible = claims.iat <= now.unix_seconds() + SKEW_SECONDS
+            && u64::try_from(lifetime).is_ok_and(|lifetime| lifetime <= self.max_lifetime.as_secs());
+        if !is_plausible {
+            return Err(INVALID.into());
         }
-        if claims.token_type != usage {
+        if claims.token_type != token_type {
             return Err(Error::TokenNotValid("Token has wrong type.").into());
         }
-        Ok(read)
+        Ok(verified)
     }
 
-    /// What a token says that one of our keys has signed.
-    fn verify(&self, token: &str) -> Result<Read, Unread> {
-        let header = decode_header(token).map_err(|_| FORGED)?;
-        // Nothing but our own keys ever verifies, and nothing that we do not understand is passed over.
-        let foreign = header.crit.is_some()
+    /// Decodes a token that one of the loaded keys has signed.
+    fn verify_signature(&self, token: &str) -> Result<VerifiedToken, TokenError> {
+        let header = decode_header(token).map_err(|_| INVALID)?;
+        // Reject tokens that bring their own keys or need unsupported extensions.
+        let unsupported = header.crit.is_some()
             || header.jku.is_some()
             || header.jwk.is_some()
             || header.x5u.is_some()
             || header.x5c.is_some()
             || header.enc.is_some()
             || header.zip.is_some();
-        let (Some(kid), false) = (header.kid, foreign) else { return Err(FORGED.into()) };
-        let glass = self.glasses.get(&kid).ok_or(Unread::UnknownKey)?;
-        let claims = decode::<Claims>(token, glass, &self.validation).map_err(|_| FORGED)?.claims;
+        let (Some(kid), false) = (header.kid, unsupported) else { return Err(INVALID.into()) };
+        let key = self.verifying_keys.get(&kid).ok_or(TokenError::UnknownKey)?;
+        let claims = decode::<Claims>(token, key, &self.validation).map_err(|_| INVALID)?.claims;
         if header.typ.as_deref() != Some(claims.token_type.typ()) {
-            return Err(FORGED.into());
+            return Err(INVALID.into());
         }
-        Ok(Read { claims, kid })
+        Ok(VerifiedToken { claims, kid })
     }
 
-    /// What a token of ours says that has not expired.
-    pub(crate) fn read_live(&self, token: &str, usage: Use, now: Timestamp) -> Result<Read, Unread> {
-        let read = self.read(token, usage, now)?;
-        if read.claims.exp <= now.unix_seconds() {
+    /// Verifies a token, including its expiry.
+    pub(crate) fn verify(
+        &self,
+        token: &str,
+        token_type: TokenType,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, TokenError> {
+        let verified = self.verify_allow_expired(token, token_type, now)?;
+        if verified.claims.exp <= now.unix_seconds() {
             return Err(Error::TokenExpired.into());
         }
-        Ok(read)
+        Ok(verified)
     }
 }
 
@@ -295,9 +305,9 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::EPOCH;
 
-    fn tokenizer(seed: u8) -> Tokenizer {
-        let key = Key { kid: format!("key-{seed}"), seed: Some([seed; 32]), public: public_half(&[seed; 32]) };
-        Tokenizer::new(&[key], "guildhall", Duration::from_secs(3600))
+    fn codec(seed: u8) -> TokenCodec {
+        let key = Key { kid: format!("key-{seed}"), seed: Some([seed; 32]), public: public_key(&[seed; 32]) };
+        TokenCodec::new(&[key], "guildhall", Duration::from_secs(3600))
     }
 
     fn header() -> Value {
@@ -309,7 +319,7 @@ mod tests {
             "exp": 300, "token_type": "access", "user_id": 7, "gen": 0})
     }
 
-    /// A token with any header and claims, signed with the right key.
+    /// A token with any header and claims, signed with the correct key.
     fn forge(header: &str, claims: &str) -> String {
         let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         let signature: ed25519_dalek::Signature = SigningKey::from_bytes(&[1; 32]).sign(text.as_bytes());
@@ -326,36 +336,36 @@ mod tests {
         object.to_string()
     }
 
-    fn read(token: &str) -> Result<Claims, Error> {
-        Ok(tokenizer(1).read_live(token, Use::Access, NOW)?.claims)
+    fn verify(token: &str) -> Result<Claims, Error> {
+        Ok(codec(1).verify(token, TokenType::Access, NOW)?.claims)
     }
 
     #[test]
-    fn what_is_signed_is_read_back() {
+    fn a_signed_token_is_verified() {
         let subject = Subject { user: UserId(7), public_id: Uuid::nil(), session: SessionId(3), generation: 2 };
-        let tokens = tokenizer(1);
+        let tokens = codec(1);
         let expires = NOW + Duration::from_secs(300);
-        let token = tokens.sign("key-1", Use::Access, &subject, "j", NOW, expires).unwrap();
-        assert_eq!(token, tokens.sign("key-1", Use::Access, &subject, "j", NOW, expires).unwrap());
-        let Read { claims, kid } = tokens.read_live(&token, Use::Access, NOW).unwrap();
+        let token = tokens.sign("key-1", TokenType::Access, &subject, "j", NOW, expires).unwrap();
+        assert_eq!(token, tokens.sign("key-1", TokenType::Access, &subject, "j", NOW, expires).unwrap());
+        let VerifiedToken { claims, kid } = tokens.verify(&token, TokenType::Access, NOW).unwrap();
         assert_eq!((claims.user(), claims.sid, claims.generation), (UserId(7), SessionId(3), 2));
         assert_eq!(kid, "key-1");
-        let expired = tokens.read_live(&token, Use::Access, expires);
-        assert!(matches!(expired, Err(Unread::Refused(Error::TokenExpired))));
-        assert!(tokens.read(&token, Use::Access, expires).is_ok());
-        let wrong = tokens.read(&token, Use::Refresh, NOW);
-        assert!(matches!(wrong, Err(Unread::Refused(Error::TokenNotValid("Token has wrong type.")))));
-        assert!(matches!(tokenizer(2).read(&token, Use::Access, NOW), Err(Unread::UnknownKey)));
-        assert!(tokens.sign("key-2", Use::Access, &subject, "j", NOW, expires).is_err());
+        let expired = tokens.verify(&token, TokenType::Access, expires);
+        assert!(matches!(expired, Err(TokenError::Rejected(Error::TokenExpired))));
+        assert!(tokens.verify_allow_expired(&token, TokenType::Access, expires).is_ok());
+        let wrong_type = tokens.verify(&token, TokenType::Refresh, NOW);
+        assert!(matches!(wrong_type, Err(TokenError::Rejected(Error::TokenNotValid("Token has wrong type.")))));
+        assert!(matches!(codec(2).verify(&token, TokenType::Access, NOW), Err(TokenError::UnknownKey)));
+        assert!(tokens.sign("key-2", TokenType::Access, &subject, "j", NOW, expires).is_err());
     }
 
     #[test]
-    fn the_forger_can_make_a_good_token() {
-        assert!(read(&forge(&header().to_string(), &claims().to_string())).is_ok());
+    fn a_forged_token_with_valid_header_and_claims_is_accepted() {
+        assert!(verify(&forge(&header().to_string(), &claims().to_string())).is_ok());
     }
 
     #[test]
-    fn a_header_that_means_anything_else_is_refused() {
+    fn a_different_header_is_rejected() {
         let claims = claims().to_string();
         for (key, value) in [
             ("alg", json!("none")),
@@ -375,20 +385,20 @@ mod tests {
             ("x5c", json!(["AAAA"])),
             ("zip", json!("DEF")),
         ] {
-            assert!(read(&forge(&with(header(), key, value.clone()), &claims)).is_err(), "{key}: {value}");
+            assert!(verify(&forge(&with(header(), key, value.clone()), &claims)).is_err(), "{key}: {value}");
         }
         for key in ["alg", "typ", "kid"] {
-            assert!(read(&forge(&without(header(), key), &claims)).is_err(), "no {key}");
+            assert!(verify(&forge(&without(header(), key), &claims)).is_err(), "no {key}");
         }
     }
 
     #[test]
-    fn a_claim_that_is_missing_doubled_or_of_another_type_is_refused() {
+    fn a_missing_duplicate_or_mistyped_claim_is_rejected() {
         let header = header().to_string();
         for key in ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "token_type", "user_id", "gen"] {
-            assert!(read(&forge(&header, &without(claims(), key))).is_err(), "no {key}");
-            assert!(read(&forge(&header, &with(claims(), key, json!(null)))).is_err(), "{key} null");
-            assert!(read(&forge(&header, &with(claims(), key, json!([claims()[key]])))).is_err(), "{key} list");
+            assert!(verify(&forge(&header, &without(claims(), key))).is_err(), "no {key}");
+            assert!(verify(&forge(&header, &with(claims(), key, json!(null)))).is_err(), "{key} null");
+            assert!(verify(&forge(&header, &with(claims(), key, json!([claims()[key]])))).is_err(), "{key} list");
         }
         for (key, value) in [
             ("iss", json!("evil")),
@@ -409,18 +419,18 @@ mod tests {
             ("token_type", json!("refresh")),
             ("token_type", json!("sudo")),
         ] {
-            assert!(read(&forge(&header, &with(claims(), key, value.clone()))).is_err(), "{key}: {value}");
+            assert!(verify(&forge(&header, &with(claims(), key, value.clone()))).is_err(), "{key}: {value}");
         }
-        let doubled = claims().to_string().replacen('{', r#"{"user_id":1,"#, 1);
-        assert!(read(&forge(&header, &doubled)).is_err());
+        let duplicate = claims().to_string().replacen('{', r#"{"user_id":1,"#, 1);
+        assert!(verify(&forge(&header, &duplicate)).is_err());
     }
 
     #[test]
-    fn a_token_that_was_tampered_with_is_refused() {
+    fn a_tampered_token_is_rejected() {
         let token = forge(&header().to_string(), &claims().to_string());
         let parts: Vec<&str> = token.split('.').collect();
         let swapped = URL_SAFE_NO_PAD.encode(with(claims(), "user_id", json!(1)));
-        for bad in [
+        for tampered in [
             format!("{}.{swapped}.{}", parts[0], parts[2]),
             format!("{}.{}.", parts[0], parts[1]),
             format!("{}.{}", parts[0], parts[1]),
@@ -434,12 +444,12 @@ mod tests {
             "\u{0}".to_owned(),
             "x".repeat(100_000),
         ] {
-            assert!(read(&bad).is_err(), "{}", &bad[..bad.len().min(80)]);
+            assert!(verify(&tampered).is_err(), "{}", &tampered[..tampered.len().min(80)]);
         }
         let public = SigningKey::from_bytes(&[1; 32]).verifying_key();
         let hmac_header = with(header(), "alg", json!("HS256"));
         let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(hmac_header), parts[1]);
         let signature = URL_SAFE_NO_PAD.encode(Sha256::digest([public.as_bytes(), text.as_bytes()].concat()));
-        assert!(read(&format!("{text}.{signature}")).is_err());
+        assert!(verify(&format!("{text}.{signature}")).is_err());
     }
 }

@@ -1,21 +1,21 @@
-//! Password hashes as Django keeps them, so that people whose accounts were taken over can sign in
-//! with the password that they have.
+//! Verification of Django password hashes, so that users of imported accounts can sign in with their
+//! existing password.
 //!
-//! The parameters stand in the hash, and whoever could write one would decide how long we compute;
-//! each has a limit, and beyond it the hash counts as unusable.
+//! The cost parameters are part of the hash, so a crafted hash could exhaust CPU or memory. Each
+//! parameter has a limit; a hash that exceeds one is unusable.
 
 use argon2::{Argon2, PasswordVerifier as _};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-const MOST_ROUNDS: u32 = 5_000_000;
-const MOST_MEMORY_KIB: u32 = 256 * 1024;
-const MOST_PASSES: u32 = 16;
-const MOST_LANES: u32 = 16;
-const MOST_BCRYPT_COST: u32 = 15;
+const MAX_ROUNDS: u32 = 5_000_000;
+const MAX_MEMORY_KIB: u32 = 256 * 1024;
+const MAX_PASSES: u32 = 16;
+const MAX_LANES: u32 = 16;
+const MAX_BCRYPT_COST: u32 = 15;
 
-/// A hash that was not made here.
+/// A hash that was created by Django.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LegacyHash {
     Pbkdf2 {
@@ -24,7 +24,7 @@ pub(crate) enum LegacyHash {
         salt: String,
         expected: Vec<u8>,
     },
-    /// The PHC string behind Django's prefix.
+    /// The PHC string after Django's prefix.
     Argon2 {
         phc: String,
         memory_kib: u32,
@@ -53,8 +53,8 @@ pub(crate) enum Digest {
 }
 
 impl LegacyHash {
-    /// Reads one of Django's hashes; none where it is of another kind, damaged, too weak to be taken
-    /// (MD5, SHA-1 alone), or dearer to check than we are ready to pay.
+    /// Parses a Django hash. Returns `None` if the algorithm is unknown or too weak (MD5, plain SHA-1),
+    /// the hash is malformed, or its cost exceeds a limit.
     pub(crate) fn parse(hash: &str) -> Option<Self> {
         let (algorithm, rest) = hash.split_once('$')?;
         match algorithm {
@@ -69,51 +69,52 @@ impl LegacyHash {
     }
 
     fn pbkdf2(digest: Digest, rest: &str) -> Option<Self> {
-        let [rounds, salt, expected] = parts(rest)?;
-        let rounds = rounds.parse().ok().filter(|rounds| (1..=MOST_ROUNDS).contains(rounds))?;
+        let [rounds, salt, expected] = split(rest)?;
+        let rounds = rounds.parse().ok().filter(|rounds| (1..=MAX_ROUNDS).contains(rounds))?;
         let expected = STANDARD.decode(expected).ok()?;
         let length = if digest == Digest::Sha1 { 20 } else { 32 };
-        let whole = !salt.is_empty() && expected.len() == length;
-        whole.then(|| Self::Pbkdf2 { digest, rounds, salt: salt.to_owned(), expected })
+        let is_complete = !salt.is_empty() && expected.len() == length;
+        is_complete.then(|| Self::Pbkdf2 { digest, rounds, salt: salt.to_owned(), expected })
     }
 
     fn argon2(rest: &str) -> Option<Self> {
         let phc = format!("${rest}");
         let parsed = argon2::password_hash::phc::PasswordHash::new(&phc).ok()?;
-        let number = |name: &str| parsed.params.get_decimal(name);
-        let (memory_kib, passes, lanes) = (number("m")?, number("t")?, number("p")?);
-        let allowed = memory_kib <= MOST_MEMORY_KIB && passes <= MOST_PASSES && lanes <= MOST_LANES;
+        let param = |name: &str| parsed.params.get_decimal(name);
+        let (memory_kib, passes, lanes) = (param("m")?, param("t")?, param("p")?);
+        let allowed = memory_kib <= MAX_MEMORY_KIB && passes <= MAX_PASSES && lanes <= MAX_LANES;
         (allowed && parsed.hash.is_some()).then_some(Self::Argon2 { phc, memory_kib, passes, lanes })
     }
 
     fn bcrypt(hashed: bool, crypt: &str) -> Option<Self> {
-        let cost = crypt.get(4..6)?.parse().ok().filter(|cost| (4..=MOST_BCRYPT_COST).contains(cost))?;
-        let whole = crypt.starts_with("$2") && crypt.len() == 60;
-        whole.then(|| Self::Bcrypt { hashed, cost, crypt: crypt.to_owned() })
+        let cost = crypt.get(4..6)?.parse().ok().filter(|cost| (4..=MAX_BCRYPT_COST).contains(cost))?;
+        let is_complete = crypt.starts_with("$2") && crypt.len() == 60;
+        is_complete.then(|| Self::Bcrypt { hashed, cost, crypt: crypt.to_owned() })
     }
 
     fn scrypt(rest: &str) -> Option<Self> {
         // Django's order: N, salt, r, p.
-        let [n, salt, r, p, expected] = parts(rest)?;
+        let [n, salt, r, p, expected] = split(rest)?;
         let (n, r, p) = (n.parse::<u64>().ok()?, r.parse::<u32>().ok()?, p.parse::<u32>().ok()?);
         let memory = n.checked_mul(128)?.checked_mul(r.into())?;
-        let allowed = n.is_power_of_two() && memory <= u64::from(MOST_MEMORY_KIB) * 1024 && p <= MOST_LANES;
+        let allowed = n.is_power_of_two() && memory <= u64::from(MAX_MEMORY_KIB) * 1024 && p <= MAX_LANES;
         let expected = STANDARD.decode(expected).ok()?;
         let log_n = u8::try_from(n.checked_ilog2()?).ok()?;
-        let whole = allowed && !expected.is_empty() && expected.len() <= 64 && scrypt::Params::new(log_n, r, p).is_ok();
-        whole.then(|| Self::Scrypt { log_n, r, p, salt: salt.to_owned(), expected })
+        let is_complete = !expected.is_empty() && expected.len() <= 64;
+        let is_usable = allowed && is_complete && scrypt::Params::new(log_n, r, p).is_ok();
+        is_usable.then(|| Self::Scrypt { log_n, r, p, salt: salt.to_owned(), expected })
     }
 
-    /// Is it the hash of this password?
+    /// Whether the password matches the hash.
     pub(crate) fn matches(&self, password: &[u8]) -> bool {
         match self {
             Self::Pbkdf2 { digest, rounds, salt, expected } => {
-                let mut found = vec![0; expected.len()];
+                let mut actual = vec![0; expected.len()];
                 match digest {
-                    Digest::Sha1 => pbkdf2::pbkdf2_hmac::<sha1::Sha1>(password, salt.as_bytes(), *rounds, &mut found),
-                    Digest::Sha256 => pbkdf2::pbkdf2_hmac::<Sha256>(password, salt.as_bytes(), *rounds, &mut found),
+                    Digest::Sha1 => pbkdf2::pbkdf2_hmac::<sha1::Sha1>(password, salt.as_bytes(), *rounds, &mut actual),
+                    Digest::Sha256 => pbkdf2::pbkdf2_hmac::<Sha256>(password, salt.as_bytes(), *rounds, &mut actual),
                 }
-                found.ct_eq(expected).into()
+                actual.ct_eq(expected).into()
             }
             Self::Argon2 { phc, .. } => Argon2::default().verify_password(password, phc.as_str()).is_ok(),
             Self::Bcrypt { hashed: false, crypt, .. } => bcrypt::verify(password, crypt).unwrap_or(false),
@@ -123,15 +124,15 @@ impl LegacyHash {
                 bcrypt::verify(hex, crypt).unwrap_or(false)
             }
             Self::Scrypt { log_n, r, p, salt, expected } => {
-                let mut found = vec![0; expected.len()];
+                let mut actual = vec![0; expected.len()];
                 let Ok(params) = scrypt::Params::new(*log_n, *r, *p) else { return false };
-                let made = scrypt::scrypt(password, salt.as_bytes(), &params, &mut found);
-                made.is_ok() && bool::from(found.ct_eq(expected))
+                let result = scrypt::scrypt(password, salt.as_bytes(), &params, &mut actual);
+                result.is_ok() && bool::from(actual.ct_eq(expected))
             }
         }
     }
 
-    /// The memory that checking it takes, in KiB.
+    /// The memory needed to check it, in KiB.
     pub(crate) fn memory_kib(&self) -> u32 {
         match self {
             Self::Argon2 { memory_kib, .. } => *memory_kib,
@@ -140,8 +141,8 @@ impl LegacyHash {
         }
     }
 
-    /// What decides how long checking it takes: hashes that are equal in it take equally long.
-    pub(crate) fn price(&self) -> (u8, u64, u64) {
+    /// What determines how long a check takes: hashes of equal cost take equally long.
+    pub(crate) fn cost(&self) -> (u8, u64, u64) {
         match self {
             Self::Pbkdf2 { digest, rounds, .. } => (u8::from(*digest == Digest::Sha1), u64::from(*rounds), 0),
             Self::Argon2 { memory_kib, passes, lanes, .. } => {
@@ -153,8 +154,8 @@ impl LegacyHash {
     }
 }
 
-/// The parts between the dollar signs, if there are just as many.
-fn parts<const N: usize>(text: &str) -> Option<[&str; N]> {
+/// Splits at the dollar signs, if there are exactly `N` parts.
+fn split<const N: usize>(text: &str) -> Option<[&str; N]> {
     text.split('$').collect::<Vec<_>>().try_into().ok()
 }
 
@@ -164,7 +165,7 @@ mod tests {
 
     const PASSWORD: &[u8] = "correct horse é".as_bytes();
 
-    /// Made by Django 5.2.
+    /// Created by Django 5.2.
     const FROM_DJANGO: [&str; 6] = [
         "pbkdf2_sha256$1000000$xYk4ZS051A2mNOqTXWx8an$KZFnM8SRKMVgF09fCFE2/EzbESYvzASxTbsfRYUvJ8M=",
         "pbkdf2_sha1$1000000$Zuy4h8ifAk9frgGx2PtEn4$P7l4mvO+MJr9bUcbk4DtjjVVriQ=",
@@ -175,7 +176,7 @@ mod tests {
     ];
 
     #[test]
-    fn djangos_hashes_match_their_password_only() {
+    fn django_hashes_match_their_password_only() {
         for hash in FROM_DJANGO {
             let parsed = LegacyHash::parse(hash).unwrap_or_else(|| panic!("{hash}"));
             assert!(parsed.matches(PASSWORD), "{hash}");
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn bcrypt_reads_72_bytes_unless_the_password_was_hashed_first() {
+    fn bcrypt_uses_only_the_first_72_bytes() {
         let long = "x".repeat(80);
         let crypt = format!("bcrypt${}", bcrypt::hash(&long, 4).unwrap());
         assert!(LegacyHash::parse(&crypt).unwrap().matches(&long.as_bytes()[..72]));
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_weak_damaged_or_too_dear_is_unusable() {
+    fn weak_malformed_and_too_expensive_hashes_are_unusable() {
         for hash in [
             "",
             "!0Qe5SZujIvJYpFUUMBKvEpTTOQId3Jz5E7pb5poo",

@@ -1,12 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod compat;
 mod ed25519;
+mod emails;
 mod entity;
 mod error;
+pub mod event;
 mod hasher;
 mod jwt;
 mod legacy;
-mod letters;
 mod migrations;
 mod model;
 mod names;
@@ -19,7 +21,7 @@ mod settings;
 mod sql;
 mod throttle;
 
-pub use error::{Error, Result, Unprinted};
+pub use error::{Error, Result, SecretText};
 pub use hasher::HashCost;
 pub use jwt::{Jwk, Jwks};
 pub use migrations::migrations;
@@ -37,5 +39,5 @@ pub use sql::{Host, Pruned, SqlAccounts, WeakPassword};
 #[cfg(feature = "testing")]
 pub use service::{MockAccounts, MockSecurity, MockStaff, MockTokens};
 
-/// The name of the user table, for the foreign keys of other crates.
+/// The name of the user table, for foreign keys in other crates.
 pub const USERS: &str = "users";

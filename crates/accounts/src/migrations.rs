@@ -1,8 +1,8 @@
 use guildhall_kernel::db::SqlMigration;
 use sea_orm_migration::MigrationTrait;
 
-/// The tables of this crate, the user table among them. The [kernel's](guildhall_kernel::migrations)
-/// go with them.
+/// The migrations of this crate, including the user table. Run them together with the
+/// [kernel's](guildhall_kernel::migrations).
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     let tables = SqlMigration::new(
         "m20250101_000000_accounts",
@@ -17,11 +17,11 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     vec![Box::new(tables), Box::new(security)]
 }
 
-/// All that the crate stands on.
+/// The migrations of this crate and the kernel.
 #[cfg(test)]
 pub(crate) fn with_kernel() -> Vec<Box<dyn MigrationTrait>> {
     let mut all = migrations();
     all.extend(guildhall_kernel::migrations(&guildhall_kernel::HostTables { users: crate::USERS }));
-    all.sort_by(|one, other| one.name().cmp(other.name()));
+    all.sort_by(|a, b| a.name().cmp(b.name()));
     all
 }

@@ -39,7 +39,7 @@ pub struct User {
     pub avatar_url: Option<String>,
     /// `teacher`, `staff`, `superuser`.
     pub roles: Roles,
-    /// When the account was made.
+    /// When the account was created.
     pub date_joined: Timestamp,
 }
 
@@ -52,10 +52,10 @@ impl From<User> for Person {
 /// A user as they see themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Account {
-    /// What others see.
+    /// The public part.
     #[serde(flatten)]
     pub user: User,
-    /// What others do not.
+    /// The private part.
     #[serde(flatten)]
     pub details: AccountDetails,
     /// When the account last changed.
@@ -63,28 +63,28 @@ pub struct Account {
     pub updated_at: Timestamp,
 }
 
-/// What only the user itself and staff see.
+/// Details that only the user and staff see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AccountDetails {
-    /// Their address.
+    /// Email address.
     pub email: String,
-    /// Has it been shown that mail to the address reaches them?
+    /// Whether the email address has been verified.
     pub email_verified: bool,
-    /// May they sign in?
+    /// Whether the user can sign in.
     pub is_active: bool,
     /// When they last signed in.
     pub last_login: Option<Timestamp>,
 }
 
-/// A user in the directory: with the details only for staff.
+/// A user in the directory; details are included for staff only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DirectoryEntry {
-    /// What everybody sees.
+    /// The public part.
     #[serde(flatten)]
     pub user: User,
-    /// What staff see besides: the fields of an account's details.
+    /// For staff only: the fields of `AccountDetails`.
     #[serde(flatten)]
-    #[schema(value_type = Object)] // as an optional part of the whole it would have to be all or null
+    #[schema(value_type = Object)] // a flattened `Option` would be described as all fields or null
     pub details: Option<AccountDetails>,
 }
 
@@ -106,8 +106,8 @@ pub(crate) struct UserRow {
 impl From<UserRow> for User {
     fn from(row: UserRow) -> Self {
         let full_name = format!("{} {}", row.first_name, row.last_name);
-        let shown = [row.display_name.as_str(), full_name.trim(), row.username.as_str()];
-        let display_name = shown.into_iter().find(|name| !name.is_empty()).unwrap_or_default().to_owned();
+        let candidates = [row.display_name.as_str(), full_name.trim(), row.username.as_str()];
+        let display_name = candidates.into_iter().find(|name| !name.is_empty()).unwrap_or_default().to_owned();
         Self {
             id: row.id,
             display_name,
@@ -146,16 +146,16 @@ impl From<AccountRow> for Account {
     }
 }
 
-/// Somebody who registers.
+/// A registration.
 #[derive(Clone, Deserialize, ToSchema, Validate)]
 pub struct NewUser {
     /// 1 to 150 letters, digits and `@ . + - _` in one script.
     #[garde(custom(names::username))]
     pub username: String,
-    /// The address. Whether anybody else has it is never told.
+    /// Email address. The response does not disclose whether it is already in use.
     #[garde(custom(names::email))]
     pub email: String,
-    /// At least 8 characters, at most 1,024 bytes; not common, not the name or the address.
+    /// At least 8 characters, at most 1,024 bytes; not common, not similar to the username or email address.
     #[garde(skip)]
     #[schema(format = Password)]
     pub password: String,
@@ -169,10 +169,10 @@ pub struct NewUser {
     pub last_name: String,
 }
 
-/// A change to one's own account; absent fields stay as they are.
+/// A change to the caller's own account; absent fields stay unchanged.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct AccountPatch {
-    /// The name to show; empty goes back to first and last name.
+    /// The name to show; empty resets it to first and last name.
     #[garde(custom(text::maybe(text::line(0, 150))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub display_name: Option<String>,
@@ -190,6 +190,6 @@ pub struct AccountPatch {
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct UserFilter {
-    /// The beginning of a username, in any case.
+    /// Username prefix, case-insensitive.
     pub search: Option<String>,
 }

@@ -1,6 +1,6 @@
-//! Secrets that work once: links in letters, the step between password and second factor, tickets
-//! for sockets. Kept hashed, each for one purpose, for a time, and only as long as the account is
-//! what it was when they were made.
+//! One-time tokens: links in emails, the step between password and second factor, WebSocket tickets.
+//! Each is stored as a hash, bound to one purpose, expires, and is invalidated when the account's
+//! `auth_epoch` changes.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{
     secret,
 };
 
-/// What a secret is for.
+/// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     VerifyEmail,
@@ -37,8 +37,7 @@ impl Purpose {
         }
     }
 
-    /// How long it works.
-    pub(crate) fn life(self) -> Duration {
+    pub(crate) fn lifetime(self) -> Duration {
         Duration::from_secs(match self {
             Self::VerifyEmail => 3 * 24 * 3600,
             Self::ChangeEmail | Self::ResetPassword => 3600,
@@ -48,28 +47,28 @@ impl Purpose {
     }
 }
 
-/// A new secret: the only time that it is seen.
-pub(crate) struct Issued {
+/// A new token. Only its hash is stored.
+pub(crate) struct OneTimeToken {
     pub(crate) token: String,
     pub(crate) expires_at: Timestamp,
 }
 
-/// What a secret is made for.
-pub(crate) struct Grant<'a> {
+/// A token to be issued.
+pub(crate) struct NewOneTimeToken<'a> {
     pub(crate) purpose: Purpose,
     pub(crate) user: UserId,
     pub(crate) auth_epoch: i64,
-    /// The address that it is sent to; empty where it is sent to none.
+    /// The email address that it is sent to; empty if it is not sent by email.
     pub(crate) email: &'a str,
-    /// The session that it ends with.
+    /// The session that it is bound to.
     pub(crate) session: Option<SessionId>,
 }
 
-impl Grant<'_> {
-    /// A secret of 256 bits and its row. In two steps, so that it can be made before the transaction.
-    pub(crate) fn prepare(&self, now: Timestamp) -> Result<(Issued, one_time_token::ActiveModel)> {
+impl NewOneTimeToken<'_> {
+    /// Generates a token of 256 bits and its row, which the caller stores with [`store`] in a transaction.
+    pub(crate) fn generate(&self, now: Timestamp) -> Result<(OneTimeToken, one_time_token::ActiveModel)> {
         let token = URL_SAFE_NO_PAD.encode(secret::random::<32>()?);
-        let expires_at = now + self.purpose.life();
+        let expires_at = now + self.purpose.lifetime();
         let row = one_time_token::ActiveModel {
             id: NotSet,
             user_id: Set(self.user),
@@ -82,7 +81,7 @@ impl Grant<'_> {
             expires_at: Set(expires_at),
             used_at: Set(None),
         };
-        Ok((Issued { token, expires_at }, row))
+        Ok((OneTimeToken { token, expires_at }, row))
     }
 }
 
@@ -90,7 +89,7 @@ pub(crate) async fn store(conn: &impl ConnectionTrait, row: one_time_token::Acti
     one_time_token::Entity::insert(row).exec_without_returning(conn).await.map(|_| ())
 }
 
-/// The secret, if it still works, and its user, if the account is what it was.
+/// Finds an unused, unexpired token and its user. The user must be active and have the same `auth_epoch`.
 pub(crate) async fn find(
     conn: &impl ConnectionTrait,
     token: &str,
@@ -102,27 +101,27 @@ pub(crate) async fn find(
         .filter(one_time_token::COLUMN.purpose.eq(purpose.as_str()))
         .filter(one_time_token::COLUMN.used_at.is_null())
         .filter(one_time_token::COLUMN.expires_at.gt(now));
-    let Some(grant) = live.one(conn).await? else { return Ok(None) };
-    let holder = user::Entity::find_by_id(grant.user_id).one(conn).await?;
-    let holder = holder.filter(|user| user.is_active && user.auth_epoch == grant.auth_epoch);
-    Ok(holder.map(|user| (grant, user)))
+    let Some(row) = live.one(conn).await? else { return Ok(None) };
+    let user = user::Entity::find_by_id(row.user_id).one(conn).await?;
+    let user = user.filter(|user| user.is_active && user.auth_epoch == row.auth_epoch);
+    Ok(user.map(|user| (row, user)))
 }
 
-/// Uses a secret up: of any number that try at once, one does.
-pub(crate) async fn use_up(
+/// Consumes a token. Of any number of concurrent requests exactly one succeeds.
+pub(crate) async fn consume(
     conn: &impl ConnectionTrait,
-    grant: &one_time_token::Model,
+    row: &one_time_token::Model,
     now: Timestamp,
 ) -> Result<bool, DbErr> {
-    let used = one_time_token::Entity::update_many()
+    let update = one_time_token::Entity::update_many()
         .col_expr(one_time_token::Column::UsedAt, Expr::value(now))
-        .filter(one_time_token::COLUMN.id.eq(grant.id))
+        .filter(one_time_token::COLUMN.id.eq(row.id))
         .filter(one_time_token::COLUMN.used_at.is_null());
-    Ok(used.exec(conn).await?.rows_affected == 1)
+    Ok(update.exec(conn).await?.rows_affected == 1)
 }
 
-/// Takes back every secret of a person that is for one of these purposes.
-pub(crate) async fn take_back(conn: &impl ConnectionTrait, user: UserId, purposes: &[Purpose]) -> Result<(), DbErr> {
+/// Revokes all tokens of a user for these purposes.
+pub(crate) async fn revoke(conn: &impl ConnectionTrait, user: UserId, purposes: &[Purpose]) -> Result<(), DbErr> {
     one_time_token::Entity::delete_many()
         .filter(one_time_token::COLUMN.user_id.eq(user))
         .filter(one_time_token::COLUMN.purpose.is_in(purposes.iter().map(|purpose| purpose.as_str())))

@@ -1,6 +1,6 @@
-//! The routes, as `/auth/…`, `/users/…` and `/.well-known/…`.
+//! The routes `/auth/…`, `/users/…`, `/admin/users/…` and `/.well-known/…`.
 
-mod auth;
+pub(crate) mod auth;
 mod security;
 mod staff;
 mod tokens;
@@ -14,31 +14,31 @@ use axum::{
     middleware::map_response,
     response::Response,
 };
-use guildhall_kernel::{Auth, Json, Problem, PublicUrl, Result};
+use guildhall_kernel::{Auth, Json, Problem, PublicUrl, Result, routes};
 use utoipa::openapi::OpenApi;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::{Accounts, Jwks, Security, SqlAccounts, Staff, Tokens};
 
-/// What the routes need.
+/// The state of the routes.
 #[derive(Clone, FromRef)]
 pub struct AccountsState {
-    /// Who people are.
+    /// User accounts and the directory.
     pub accounts: Arc<dyn Accounts>,
-    /// How they show it.
+    /// Sign-in, sessions and tokens.
     pub tokens: Arc<dyn Tokens>,
-    /// What they show it with.
+    /// Passwords, email addresses and second factors.
     pub security: Arc<dyn Security>,
-    /// What staff does.
+    /// Account administration.
     pub staff: Arc<dyn Staff>,
-    /// Who is asking.
+    /// Authentication of requests.
     pub auth: Auth,
-    /// What absolute URLs begin with.
+    /// The base of absolute URLs.
     pub url: PublicUrl,
 }
 
 impl AccountsState {
-    /// The state over a database, reached at an address.
+    /// The state for the services on a database and a public URL.
     pub fn new(accounts: &SqlAccounts, url: PublicUrl) -> Self {
         Self {
             accounts: Arc::new(accounts.clone()),
@@ -51,19 +51,19 @@ impl AccountsState {
     }
 }
 
-/// The routes `/auth/…`, `/users/…` and `/admin/users/…`, to be nested wherever the host likes.
+/// The routes `/auth/…`, `/users/…` and `/admin/users/…`, to be nested under any path.
 pub fn router(state: AccountsState) -> OpenApiRouter {
     routes().with_state(state)
 }
 
-/// The description of [`router`].
+/// The OpenAPI document of [`router`].
 pub fn openapi() -> OpenApi {
     routes().into_openapi()
 }
 
 fn routes() -> OpenApiRouter<AccountsState> {
-    // What is said about signing in is for one pair of ears (RFC 6749 §5.1).
-    let auth = auth::router().merge(tokens::router()).merge(security::router());
+    // Responses with tokens must not be cached (RFC 6749 §5.1).
+    let auth = auth::router().merge(tokens::router()).merge(security::router()).merge(crate::compat::routes());
     auth.layer(map_response(no_store)).merge(users::router()).merge(staff::router())
 }
 
@@ -77,7 +77,7 @@ pub fn well_known(state: AccountsState) -> OpenApiRouter {
     well_known_routes().with_state(state)
 }
 
-/// The description of [`well_known`].
+/// The OpenAPI document of [`well_known`].
 pub fn well_known_openapi() -> OpenApi {
     well_known_routes().into_openapi()
 }
@@ -86,11 +86,10 @@ fn well_known_routes() -> OpenApiRouter<AccountsState> {
     OpenApiRouter::new().routes(routes!(jwks))
 }
 
-/// The public keys that tokens are signed with.
-#[utoipa::path(get, path = "/jwks.json", tag = "tokens", security(()), responses(
-    (status = 200, body = Jwks),
-    (status = "5XX", body = Problem),
-))]
+/// Get the public keys that verify tokens.
+#[utoipa::path(get, path = "/jwks.json", tag = "tokens", security(()),
+    responses((status = 200, body = Jwks), (status = "5XX", body = Problem)),
+)]
 async fn jwks(axum::extract::State(tokens): axum::extract::State<Arc<dyn Tokens>>) -> Result<Json<Jwks>> {
     Ok(Json(tokens.jwks().await?))
 }

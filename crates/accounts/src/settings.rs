@@ -5,57 +5,57 @@ use serde::Deserialize;
 
 use crate::HashCost;
 
-/// A hundred years.
-const MOST_DAYS: u32 = 36_500;
+/// The longest lifetime that can be configured: about a hundred years.
+const MAX_DAYS: u32 = 36_500;
 
-/// The section `accounts` of the settings.
+/// The settings section `accounts`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Who signs the tokens (`iss`), and for whom they are (`aud`).
+    /// Issuer (`iss`) and audience (`aud`) of the tokens.
     pub issuer: String,
-    /// How long an access token is valid, in seconds.
+    /// Lifetime of an access token, in seconds.
     pub access_token_seconds: u32,
-    /// How long a refresh token is valid, in seconds; each use makes a new one.
+    /// Lifetime of a refresh token, in seconds; each use issues a new one.
     pub refresh_token_seconds: u32,
-    /// How long a refresh token that has been used may be used again, in seconds.
+    /// Grace period in which a used refresh token can be used again, in seconds.
     pub refresh_grace_seconds: u32,
-    /// How long a session lasts at most, in days, however often it is refreshed.
+    /// Maximum lifetime of a session, in days, no matter how often it is refreshed.
     pub session_days: u32,
-    /// How long a user token is valid, in days.
+    /// Lifetime of a user token, in days.
     pub user_token_days: u32,
-    /// The shortest password taken, in characters.
+    /// Minimum length of a password, in characters.
     pub password_min_length: u32,
-    /// What the links in letters begin with; empty: the service's own address.
+    /// Base URL of the links in emails; if empty, the service's public URL.
     pub link_base: String,
-    /// What a password hash costs.
+    /// Cost of a password hash.
     pub hash: HashCost,
-    /// How often somebody may try.
+    /// Rate limits.
     pub limits: AccountLimits,
 }
 
-/// The section `accounts.limits`: what keeps passwords from being guessed, and the processor and mailboxes from being
-/// filled. Not in force where the host lifts all limits.
+/// The settings section `accounts.limits`: limits against password guessing, CPU exhaustion and email flooding. They
+/// have no effect if the host disables throttling.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccountLimits {
-    /// Failures of an account from one network that cost nothing; each one more doubles the wait.
+    /// Failures of an account from one network without a wait; each further one doubles the wait.
     pub free_failures: u32,
-    /// How long such a wait is at most, in seconds.
+    /// Maximum wait, in seconds.
     pub longest_wait_seconds: u32,
-    /// Failures from one network, whatever accounts, in the time of the next setting. Does not hold for people who
-    /// have signed in from there before.
+    /// Failures from one network, across all accounts, within `network_seconds`. Users who have signed in from the
+    /// network before are exempt.
     pub failures_per_network: u32,
-    /// For how long failures from a network are counted, in seconds.
+    /// The window in which failures from a network are counted, in seconds.
     pub network_seconds: u32,
-    /// Failures of an account in a row from everywhere, after which only networks are let try from which its owner has
-    /// signed in before.
+    /// Consecutive failures of an account from all networks, after which only networks from which its owner has signed
+    /// in before can try.
     pub failures_per_account: u32,
-    /// Registrations from one network in an hour.
+    /// Registrations from one network per hour.
     pub registrations_per_hour: u32,
-    /// Requests for a new password from one network in an hour.
+    /// Password reset requests from one network per hour.
     pub resets_per_hour: u32,
-    /// Times that one person signs in in an hour.
+    /// Sign-ins of one user per hour.
     pub sign_ins_per_hour: u32,
 }
 
@@ -102,10 +102,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What the links in letters begin with, for a service that clients reach as `url`.
+    /// The base URL of the links in emails, for a service whose public URL is `url`.
     ///
     /// # Errors
-    /// Where the setting is no address.
+    /// If `link_base` is not a valid URL.
     pub fn home(&self, url: &PublicUrl) -> kernel::Result<PublicUrl> {
         if self.link_base.is_empty() {
             Ok(url.clone())
@@ -114,12 +114,12 @@ impl Settings {
         }
     }
 
-    /// Every fault of this section, each beginning with its key.
+    /// Validates this section. Each message begins with the key.
     pub fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        let mut at_least = |key: &str, value: u32, least: u32| {
-            if value < least {
-                faults.push(format!("accounts.{key} must be at least {least}, it is {value}"));
+        let mut errors = Vec::new();
+        let mut at_least = |key: &str, value: u32, min: u32| {
+            if value < min {
+                errors.push(format!("accounts.{key} must be at least {min}, it is {value}"));
             }
         };
         at_least("access_token_seconds", self.access_token_seconds, 1);
@@ -140,26 +140,26 @@ impl Settings {
             at_least(key, value, 1);
         }
         for (key, days) in [("session_days", self.session_days), ("user_token_days", self.user_token_days)] {
-            if days > MOST_DAYS {
-                faults.push(format!("accounts.{key} must be at most {MOST_DAYS}, it is {days}"));
+            if days > MAX_DAYS {
+                errors.push(format!("accounts.{key} must be at most {MAX_DAYS}, it is {days}"));
             }
         }
         if self.issuer.is_empty() {
-            faults.push("accounts.issuer must not be empty".to_owned());
+            errors.push("accounts.issuer must not be empty".to_owned());
         }
         if !self.link_base.is_empty() && self.link_base.parse::<PublicUrl>().is_err() {
-            faults
-                .push(format!("accounts.link_base is no address like https://example.org, it is {:?}", self.link_base));
+            errors
+                .push(format!("accounts.link_base must be a URL like https://example.org, it is {:?}", self.link_base));
         }
-        faults.extend(self.hash.fault().map(|fault| format!("accounts.hash: {fault}")));
-        faults
+        errors.extend(self.hash.error().map(|error| format!("accounts.hash: {error}")));
+        errors
     }
 
-    pub(crate) fn access_life(&self) -> Duration {
+    pub(crate) fn access_lifetime(&self) -> Duration {
         Duration::from_secs(self.access_token_seconds.into())
     }
 
-    pub(crate) fn refresh_life(&self) -> Duration {
+    pub(crate) fn refresh_lifetime(&self) -> Duration {
         Duration::from_secs(self.refresh_token_seconds.into())
     }
 
@@ -167,16 +167,16 @@ impl Settings {
         Duration::from_secs(self.refresh_grace_seconds.into())
     }
 
-    /// The longest life that a session's token can have.
-    pub(crate) fn longest_life(&self) -> Duration {
-        self.refresh_life().max(self.access_life())
+    /// The longest lifetime of an access or refresh token.
+    pub(crate) fn max_token_lifetime(&self) -> Duration {
+        self.refresh_lifetime().max(self.access_lifetime())
     }
 
-    pub(crate) fn session_life(&self) -> Duration {
+    pub(crate) fn session_lifetime(&self) -> Duration {
         days(self.session_days)
     }
 
-    pub(crate) fn user_token_life(&self) -> Duration {
+    pub(crate) fn user_token_lifetime(&self) -> Duration {
         days(self.user_token_days)
     }
 }

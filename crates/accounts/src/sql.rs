@@ -1,11 +1,10 @@
-//! The services on a database.
+//! The implementation of the services on a database.
 
 mod authenticate;
 mod doctor;
 mod keys;
 mod operator;
 mod passwords;
-mod people;
 mod prune;
 mod removal;
 mod second_factor;
@@ -13,13 +12,14 @@ mod security;
 mod sessions;
 mod staff;
 mod user_tokens;
+mod users;
 
 use std::sync::Arc;
 
 use guildhall_kernel::{
     self as kernel, Clock, Db, Gate, GateLimits, Outbox, PublicUrl, UserId, UserRemoval,
-    letter::Letterhead,
-    mail::{Mail, address_key},
+    db::Tx,
+    mail::{EmailBranding, Mail, address_key},
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, PartialModelTrait, QueryFilter, QuerySelect,
@@ -32,44 +32,44 @@ pub use prune::Pruned;
 
 use crate::{
     Account, Error, Result, Settings,
+    emails::{Emails, Recipient},
     entity::user,
     hasher::Hasher,
-    letters::{Letters, Reader},
     model::AccountRow,
     names,
     throttle::Throttle,
 };
 use keys::Keyring;
 
-/// How long a notice about an account's safety is worth sending.
-const NOTICE_LIFE: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
+/// How long delivery of a security alert is attempted.
+const ALERT_LIFETIME: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
 
-/// The name of the key that throttles are kept under.
+/// The name of the secret that throttle counters are hashed with.
 const THROTTLE_SECRET: &str = "accounts.throttle";
 
-/// How many register at once.
+/// Limits on concurrent registrations.
 const REGISTRATIONS: GateLimits =
     GateLimits { at_once: 1, queue: 32, per_person: 1, patience: std::time::Duration::from_secs(5) };
 
-/// What the services stand in.
+/// The environment of the services.
 #[derive(Clone)]
 pub struct Host {
-    /// Where they read the time.
+    /// The clock.
     pub clock: Clock,
-    /// Where they leave letters.
+    /// The outbox for emails.
     pub outbox: Outbox,
-    /// What people know the service as.
+    /// The name of the service, for emails.
     pub name: String,
-    /// What clients reach the service as.
+    /// The public URL of the service.
     pub url: PublicUrl,
-    /// Are failures counted? Only a load test does without.
+    /// Whether throttling and rate limits are enabled. Only load tests disable them.
     pub throttled: bool,
-    /// Who has a say when a person is removed.
+    /// The domains that take part in the deletion of a user.
     pub removals: Vec<Arc<dyn UserRemoval>>,
 }
 
 impl Host {
-    /// A host that is reached at an address, with the system's clock and without other domains.
+    /// A host with this public URL, the system clock and no other domains.
     pub fn new(db: &Db, url: PublicUrl) -> Self {
         let clock = Clock::system();
         let outbox = Outbox::new(db.clone(), clock.clone());
@@ -79,7 +79,8 @@ impl Host {
 
 /// Accounts and tokens on a database: implements [`Accounts`](crate::Accounts),
 /// [`Tokens`](crate::Tokens), [`Security`](crate::Security), [`Staff`](crate::Staff),
-/// [`Authenticate`](kernel::Authenticate) and [`Directory`](kernel::Directory).
+/// [`Authenticate`](kernel::Authenticate), [`Directory`](kernel::Directory), [`AccountCleanup`](kernel::AccountCleanup)
+/// and [`Job`](kernel::job::Job).
 #[derive(Clone)]
 pub struct SqlAccounts(Arc<Inner>);
 
@@ -91,27 +92,26 @@ struct Inner {
     keys: Keyring,
     throttle: Throttle,
     outbox: Outbox,
-    letters: Letters,
+    emails: Emails,
     removals: Vec<Arc<dyn UserRemoval>>,
-    /// Registrations hash passwords as well; they must not take every place in the queue of those who sign in.
+    /// Registrations hash passwords too; without this limit they could fill the hasher's queue and block sign-ins.
     registrations: Gate,
-    /// Reads an account by its id; written once, since it is asked for all the time.
+    /// The query for an account by its id; built once, since it runs very often.
     account_sql: String,
 }
 
 impl SqlAccounts {
-    /// Opens the service on a database with its tables; makes the first signing key where there is
-    /// none.
+    /// Opens the service on a migrated database; creates the first signing key if there is none.
     pub async fn open(db: Db, settings: Settings, host: Host) -> Result<Self> {
         let hasher = Hasher::new(settings.hash)?;
         let keys = Keyring::open(&db, &settings, host.clock.now()).await?;
         let throttle =
             Throttle::new(kernel::secret::open(&db, THROTTLE_SECRET).await?, host.throttled, settings.limits.clone());
         let home = settings.home(&host.url)?;
-        let letters = Letters(Letterhead { service: host.name, home });
+        let emails = Emails(EmailBranding { service: host.name, home });
         let Host { clock, outbox, removals, .. } = host;
-        let one = AccountRow::select_cols(user::Entity::find().select_only()).filter(user::Column::Id.eq(0));
-        let account_sql = one.build(db.backend()).sql;
+        let query = AccountRow::select_cols(user::Entity::find().select_only()).filter(user::Column::Id.eq(0));
+        let account_sql = query.build(db.backend()).sql;
         Ok(Self(Arc::new(Inner {
             db,
             settings,
@@ -120,14 +120,14 @@ impl SqlAccounts {
             keys,
             throttle,
             outbox,
-            letters,
+            emails,
             removals,
             registrations: Gate::new(REGISTRATIONS),
             account_sql,
         })))
     }
 
-    /// Was the service opened on this database before, and has made its keys?
+    /// Whether the service has been opened on this database before and has created its keys.
     pub async fn is_set_up(db: &Db) -> Result<bool> {
         Ok(keys::has_active(db).await? && kernel::secret::exists(db, THROTTLE_SECRET).await?)
     }
@@ -140,30 +140,28 @@ impl SqlAccounts {
         Ok(found.ok_or(Error::UserNotFound(id))?.into())
     }
 
-    /// Leaves a notice for somebody, if it is known that letters reach them.
-    async fn notify(&self, conn: &impl ConnectionTrait, user: &user::Model, subject: &str, what: &str) -> Result<()> {
+    /// Enqueues a security alert, if the user's email address is verified.
+    async fn notify(&self, conn: &Tx, user: &user::Model, subject: &str, message: &str) -> Result<()> {
         if user.email_verified_at.is_none() {
             return Ok(());
         }
-        let mail = self.0.letters.notice(reader(user), subject, what)?;
-        Ok(self.post(conn, user, &mail).await?)
+        let mail = self.0.emails.alert(recipient(user), subject, message)?;
+        Ok(self.enqueue_alert(conn, user, &mail).await?)
     }
 
-    async fn post(&self, conn: &impl ConnectionTrait, user: &user::Model, mail: &Mail) -> Result<(), DbErr> {
-        self.0.outbox.post(conn, Some(user.id), mail, NOTICE_LIFE).await
+    async fn enqueue_alert(&self, conn: &Tx, user: &user::Model, mail: &Mail) -> Result<(), DbErr> {
+        self.0.outbox.enqueue_email(conn, Some(user.id), mail, ALERT_LIFETIME).await
     }
 }
 
-/// Somebody as the reader of letters.
-fn reader(user: &user::Model) -> Reader<'_> {
-    Reader { email: &user.email, name: &user.username }
+fn recipient(user: &user::Model) -> Recipient<'_> {
+    Recipient { email: &user.email, name: &user.username }
 }
 
-/// Whoever has verified this address, else whoever has this name.
+/// The user with this verified email address, else the user with this username.
 ///
-/// In this order, since an address that is verified belongs to its owner, while anybody can take it
-/// for a name.
-async fn find_by_name(conn: &impl ConnectionTrait, name: &str) -> Result<Option<user::Model>> {
+/// The verified address comes first, since anybody can register somebody else's address as a username.
+async fn find_by_login(conn: &impl ConnectionTrait, name: &str) -> Result<Option<user::Model>> {
     if name.contains('@')
         && let Some(found) = verified(&address_key(name)).one(conn).await?
     {
@@ -173,19 +171,19 @@ async fn find_by_name(conn: &impl ConnectionTrait, name: &str) -> Result<Option<
     Ok(user::Entity::find().filter(user::COLUMN.username_key.eq(key)).one(conn).await?)
 }
 
-/// Whoever has verified the address with this key.
+/// The user who has verified the email address with this key.
 fn verified(email_key: &str) -> Select<user::Entity> {
     let verified = user::COLUMN.email_verified_at.is_not_null();
     user::Entity::find().filter(user::COLUMN.email_key.eq(email_key).and(verified))
 }
 
-/// The superusers, as their index has it: a bound value would prove nothing to a planner.
+/// The superusers. The condition has no bound value, so that the planner can use the partial index.
 fn superusers() -> Select<user::Entity> {
     user::Entity::find().filter(Expr::col(user::Column::IsSuperuser))
 }
 
-/// Locks the superusers against each other's removal until the transaction ends, and counts those
-/// who may sign in, apart from `except`. (On SQLite there is only one writer anyway.)
+/// Counts the active superusers other than `except`. Locks all superusers until the transaction ends, so
+/// that two of them cannot remove each other concurrently. (SQLite has only one writer anyway.)
 async fn other_superusers(conn: &impl ConnectionTrait, except: UserId) -> Result<usize> {
     use sea_orm::QueryOrder;
 
@@ -216,49 +214,49 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn no_query_reads_or_sorts_a_whole_table() {
+    async fn no_query_scans_or_sorts_a_whole_table() {
         let db = TestDb::new(crate::migrations::with_kernel).await;
         let caller = Caller::new(UserId(1), Roles::default());
-        let people = || people::visible_to(&caller).limit(20);
+        let users = || users::visible_to(&caller).limit(20);
         let host = Host::new(&db, "https://example.org".parse().unwrap());
         let accounts = SqlAccounts::open(db.handle(), Settings::default(), host).await.unwrap();
         let newest =
-            |which: Expr, id| user_token::Entity::find().filter(which).order_by_desc(id).limit(20).into_query();
+            |filter: Expr, id| user_token::Entity::find().filter(filter).order_by_desc(id).limit(20).into_query();
         let staff = |filter: &[(&str, &str)]| {
-            let of = |key: &str| filter.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_owned());
-            let is_active = of("is_active").map(|value| value == "true");
-            let filter = AccountFilter { search: of("search"), role: of("role"), is_active };
+            let value = |key: &str| filter.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_owned());
+            let is_active = value("is_active").map(|value| value == "true");
+            let filter = AccountFilter { search: value("search"), role: value("role"), is_active };
             let select = staff::matching(&filter).unwrap();
             let select = select.order_by_asc(user::Column::UsernameKey).order_by_asc(user::Column::Id);
             select.limit(20).into_query()
         };
         let queries = [
-            ("by name", people().order_by_asc(user::Column::UsernameKey).order_by_asc(user::Column::Id).into_query()),
-            ("newest", people().order_by_desc(user::Column::CreatedAt).order_by_desc(user::Column::Id).into_query()),
-            ("name that begins", people().filter(user::COLUMN.username_key.between("a", "b")).into_query()),
+            ("by name", users().order_by_asc(user::Column::UsernameKey).order_by_asc(user::Column::Id).into_query()),
+            ("newest", users().order_by_desc(user::Column::CreatedAt).order_by_desc(user::Column::Id).into_query()),
+            ("by name prefix", users().filter(user::COLUMN.username_key.between("a", "b")).into_query()),
             ("verified address", verified("anna@example.org").into_query()),
             ("superusers", superusers().into_query()),
             ("user tokens", newest(user_token::COLUMN.user_id.eq(UserId(1)), user_token::Column::Id)),
             ("sessions", accounts.live_sessions(UserId(1)).order_by_desc(session::Column::Id).limit(20).into_query()),
             ("accounts", staff(&[])),
             ("accounts by role", staff(&[("role", "teacher")])),
-            ("accounts of staff", staff(&[("role", "staff")])),
-            ("accounts of superusers", staff(&[("role", "superuser")])),
+            ("staff accounts", staff(&[("role", "staff")])),
+            ("superuser accounts", staff(&[("role", "superuser")])),
             ("inactive accounts", staff(&[("is_active", "false")])),
             ("accounts by name", staff(&[("search", "an")])),
             ("one-time tokens", {
-                let theirs = one_time_token::Entity::find().filter(one_time_token::COLUMN.user_id.eq(UserId(1)));
-                theirs.filter(one_time_token::COLUMN.purpose.eq("reset_password")).into_query()
+                let tokens = one_time_token::Entity::find().filter(one_time_token::COLUMN.user_id.eq(UserId(1)));
+                tokens.filter(one_time_token::COLUMN.purpose.eq("reset_password")).into_query()
             }),
             ("outdated hashes", user::Entity::find().filter(doctor::outdated()).limit(20).into_query()),
         ];
-        for (what, query) in queries {
+        for (name, query) in queries {
             let plan = plan(&db, &query).await;
-            let scans = |step: &str| step.trim() == "SCAN users" || step.contains("SCAN accounts_");
-            let whole = plan.lines().any(|step| step.contains("Seq Scan") || scans(step));
-            // An incremental sort only settles ties among rows that an index has sorted.
+            let is_scan = |step: &str| step.trim() == "SCAN users" || step.contains("SCAN accounts_");
+            let scans = plan.lines().any(|step| step.contains("Seq Scan") || is_scan(step));
+            // An incremental sort only orders ties among rows that an index has already sorted.
             let sorts = plan.replace("Incremental Sort", "").contains("Sort  (") || plan.contains("TEMP B-TREE");
-            assert!(!whole && !sorts, "{what}: {plan}");
+            assert!(!scans && !sorts, "{name}: {plan}");
         }
     }
 }

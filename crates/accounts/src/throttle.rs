@@ -1,18 +1,18 @@
-//! Counting failures, so that nobody can guess for long: in the database, where a restart does not
-//! forget them and every node sees them.
+//! Throttling of failed attempts and rate limits. Counters are stored in the database, so that they
+//! survive restarts and are shared by all nodes.
 //!
-//! Three counts, by what was tried and from where, none of which shows whether an account exists:
+//! Failures are counted in three ways, none of which reveals whether an account exists:
 //!
-//! - an account from one network: after 5 failures each one more doubles the wait, from a second up
-//!   to a quarter of an hour;
-//! - a network: 30 failures in ten minutes, whatever accounts. It does not hold for people who are signed in, or have
-//!   signed in from there before: a few guesses must not lock their neighbours out;
-//! - an account from everywhere: after 100 failures in a row (NIST SP 800-63B-4 §3.2.2) only networks
-//!   from which the owner has signed in before are let try. Whoever attacks an account therefore
-//!   locks out themselves and not its owner at home; on a journey the owner asks for a new password.
+//! - per account and network: after 5 failures each further one doubles the wait, from one second up
+//!   to 15 minutes;
+//! - per network: 30 failures in ten minutes, across all accounts. Users who are signed in or have signed in from
+//!   the network before are exempt, so that a few guesses do not lock out everybody else there;
+//! - per account: after 100 consecutive failures (NIST SP 800-63B-4 §3.2.2) only networks from which the
+//!   owner has signed in before can try. An attacker therefore cannot lock out the owner on a known network;
+//!   elsewhere the owner can reset the password.
 //!
-//! And what costs a password hash, or sends an email, without having failed: registrations and requests for a new
-//! password by network, sign-ins by person. The numbers are settings ([`AccountLimits`]).
+//! Successful operations that cost a password hash or send an email are rate-limited: registrations and password reset
+//! requests per network, sign-ins per user. All numbers are settings ([`AccountLimits`]).
 
 use std::time::Duration;
 
@@ -30,21 +30,21 @@ use crate::{
     one_time::Purpose,
 };
 
-/// What a clock may be ahead of another: a count that seems to come from further ahead was made by one that was wrong.
+/// Tolerated clock skew between nodes. Counters from further in the future were written by a wrong clock.
 const SKEW: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-/// After so many letters to an address, the pause until the next one, in minutes.
-const PAUSES: [(i64, u64); 4] = [(1, 1), (2, 5), (3, 15), (4, 60)];
-/// Without another one for so long, an account's failures, or the letters to an address, are forgotten.
-const MEMORY: Duration = Duration::from_secs(24 * 3600);
+/// The pause before the next email to an address: (emails sent so far, minutes).
+const EMAIL_PAUSES: [(i64, u64); 4] = [(1, 1), (2, 5), (3, 15), (4, 60)];
+/// How long failures of an account and emails to an address are counted after the last one.
+const RETENTION: Duration = Duration::from_secs(24 * 3600);
 
-/// Whose secret is being tried.
+/// What an attempt is made against.
 #[derive(Clone, Copy)]
 pub(crate) enum Target<'a> {
-    /// Of whoever has this name or address, by what was typed: a count that both shared would tell that
-    /// they are one person's.
+    /// The username or email address as it was entered. A counter shared by both would reveal that they
+    /// belong to the same account.
     Name(&'a str),
-    /// Of somebody who is signed in.
+    /// The password of a signed-in user.
     User(UserId),
     /// The second factor of an account.
     SecondFactor(UserId),
@@ -66,24 +66,24 @@ pub(crate) struct Throttle {
     limits: AccountLimits,
 }
 
-/// What is limited although nothing has failed.
+/// An operation whose rate is limited.
 #[derive(Clone, Copy)]
-pub(crate) enum Counted {
+pub(crate) enum RateLimit {
     /// A registration from the network of the request.
     Registration,
-    /// A request for a new password from the network of the request.
+    /// A password reset request from the network of the request.
     Reset,
-    /// Somebody signs in.
+    /// A sign-in of a user.
     SignIn(UserId),
 }
 
-/// Somebody tries a secret.
+/// An attempt to enter a password or code.
 #[derive(Clone)]
 pub(crate) struct Attempt {
     user: Option<UserId>,
     is_signed_in: bool,
     network: Vec<u8>,
-    /// The account from this network, the network, the account.
+    /// Account and network, network, account.
     buckets: [Vec<u8>; 3],
 }
 
@@ -93,7 +93,7 @@ impl Throttle {
     }
 
     fn bucket(&self, parts: &[&str]) -> Vec<u8> {
-        // A key of this length always fits.
+        // HMAC accepts keys of any length.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return Vec::new() };
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
@@ -102,7 +102,7 @@ impl Throttle {
         mac.finalize().into_bytes().to_vec()
     }
 
-    /// Somebody wants to try. `user` is who they would be, if anybody.
+    /// An attempt from the network of the current request; `user` is the account that the target belongs to, if any.
     pub(crate) fn attempt(&self, target: Target<'_>, user: Option<UserId>) -> Attempt {
         let origin = Origin::current().network();
         let account = target.account();
@@ -115,30 +115,33 @@ impl Throttle {
         Attempt { user, is_signed_in, network: self.bucket(&["known", &origin]), buckets }
     }
 
-    /// Refuses with 429 `throttled` and the time to wait where too much has failed before.
-    pub(crate) async fn admit(&self, conn: &impl ConnectionTrait, attempt: &Attempt, now: Timestamp) -> Result<()> {
+    /// Checks that an attempt is allowed now.
+    ///
+    /// # Errors
+    /// 429 `throttled` with the time to wait, after too many failures.
+    pub(crate) async fn check(&self, conn: &impl ConnectionTrait, attempt: &Attempt, now: Timestamp) -> Result<()> {
         if !self.enabled {
             return Ok(());
         }
-        let known = self.is_known(conn, attempt).await?;
+        let is_known = self.is_known(conn, attempt).await?;
         let counts = throttle::Entity::find()
             .filter(throttle::Column::Bucket.is_in(attempt.buckets.clone()))
             .filter(throttle::COLUMN.forgotten_at.gt(now))
             .all(conn)
             .await?;
-        let waits = counts.iter().filter_map(|count| wait(&self.limits, attempt, known, count, now));
+        let waits = counts.iter().filter_map(|count| required_wait(&self.limits, attempt, is_known, count, now));
         waits.max().map_or(Ok(()), |wait| Err(Error::Throttled(wait)))
     }
 
-    /// Has whoever it would be signed in from this network before? Looked for in vain where there is no
-    /// such person, so that it takes as long.
+    /// Whether the user has signed in from this network before. Also queried if there is no such user, so
+    /// that the timing is the same.
     async fn is_known(&self, conn: &impl ConnectionTrait, attempt: &Attempt) -> Result<bool, DbErr> {
         let key = (attempt.user.unwrap_or(UserId(0)), attempt.network.clone());
         Ok(known_network::Entity::find_by_id(key).one(conn).await?.is_some())
     }
 
-    /// Counts a failure.
-    pub(crate) async fn fail(
+    /// Counts a failed attempt.
+    pub(crate) async fn record_failure(
         &self,
         conn: &impl ConnectionTrait,
         attempt: &Attempt,
@@ -152,62 +155,67 @@ impl Throttle {
         if !self.is_known(conn, attempt).await? {
             sliding.push(account);
         }
-        // One order for all, or two of them could wait for each other.
+        // Sorted, so that concurrent transactions lock rows in the same order and cannot deadlock.
         sliding.sort();
-        let row = |bucket: &Vec<u8>, life: Duration| throttle::ActiveModel {
+        let row = |bucket: &Vec<u8>, window: Duration| throttle::ActiveModel {
             bucket: Set(bucket.clone()),
             failures: Set(1),
             updated_at: Set(now),
-            forgotten_at: Set(now + life),
+            forgotten_at: Set(now + window),
         };
-        let rows = sliding.into_iter().map(|bucket| row(bucket, MEMORY));
-        let count = count_on(now, MEMORY, true);
-        throttle::Entity::insert_many(rows).on_conflict(count).exec_without_returning(conn).await?;
+        let rows = sliding.into_iter().map(|bucket| row(bucket, RETENTION));
+        let on_conflict = increment(now, RETENTION, true);
+        throttle::Entity::insert_many(rows).on_conflict(on_conflict).exec_without_returning(conn).await?;
         let window = self.limits.network_window();
         let row = row(network, window);
-        throttle::Entity::insert(row).on_conflict(count_on(now, window, false)).exec_without_returning(conn).await?;
+        throttle::Entity::insert(row).on_conflict(increment(now, window, false)).exec_without_returning(conn).await?;
         Ok(())
     }
 
-    /// Counts something that is about to be done; of any number that ask at once, only so many may.
+    /// Counts an operation and checks its rate; the limit holds for concurrent requests as well.
     ///
     /// # Errors
-    /// 429 `throttled` with the time to wait, beyond the limit.
-    pub(crate) async fn count(&self, conn: &impl ConnectionTrait, what: Counted, now: Timestamp) -> Result<()> {
+    /// 429 `throttled` with the time to wait, above the limit.
+    pub(crate) async fn check_rate(
+        &self,
+        conn: &impl ConnectionTrait,
+        operation: RateLimit,
+        now: Timestamp,
+    ) -> Result<()> {
         let origin = Origin::current();
-        let (name, whose, limit) = match what {
-            Counted::Registration => ("registrations", origin.network(), self.limits.registrations_per_hour),
-            Counted::Reset => ("resets", origin.network(), self.limits.resets_per_hour),
-            Counted::SignIn(user) => ("sign-ins", user.to_string(), self.limits.sign_ins_per_hour),
+        let (name, subject, limit) = match operation {
+            RateLimit::Registration => ("registrations", origin.network(), self.limits.registrations_per_hour),
+            RateLimit::Reset => ("resets", origin.network(), self.limits.resets_per_hour),
+            RateLimit::SignIn(user) => ("sign-ins", user.to_string(), self.limits.sign_ins_per_hour),
         };
-        // Whoever calls from within the process has no network.
-        if !self.enabled || (origin.ip.is_none() && !matches!(what, Counted::SignIn(_))) {
+        // Calls from within the process have no network.
+        if !self.enabled || (origin.ip.is_none() && !matches!(operation, RateLimit::SignIn(_))) {
             return Ok(());
         }
-        let bucket = self.bucket(&[name, &whose]);
+        let bucket = self.bucket(&[name, &subject]);
         let row = throttle::ActiveModel {
             bucket: Set(bucket.clone()),
             failures: Set(1),
             updated_at: Set(now),
             forgotten_at: Set(now + HOUR),
         };
-        let mut counted = count_on(now, HOUR, false);
+        let mut on_conflict = increment(now, HOUR, false);
         let old = |column| Expr::col((throttle::Entity, column));
-        counted.action_and_where(old(throttle::Column::Failures).lt(i64::from(limit)).or(is_forgotten(now, HOUR)));
-        if throttle::Entity::insert(row).on_conflict(counted).exec_without_returning(conn).await? == 1 {
+        on_conflict.action_and_where(old(throttle::Column::Failures).lt(i64::from(limit)).or(is_expired(now, HOUR)));
+        if throttle::Entity::insert(row).on_conflict(on_conflict).exec_without_returning(conn).await? == 1 {
             return Ok(());
         }
-        let full = throttle::Entity::find_by_id(bucket).one(conn).await?;
-        Err(Error::Throttled(full.map_or(HOUR, |full| full.forgotten_at.since(now)).min(HOUR)))
+        let count = throttle::Entity::find_by_id(bucket).one(conn).await?;
+        Err(Error::Throttled(count.map_or(HOUR, |count| count.forgotten_at.since(now)).min(HOUR)))
     }
 
-    /// May another letter of this kind be sent to an address, whichever account it is for? Counts it if
-    /// so: of any number that ask at once, one may.
+    /// Whether an email for this purpose can be sent to an address now, for any account. Counts it if so;
+    /// of any number of concurrent requests one succeeds.
     ///
-    /// The more were sent, the longer the pause, or anybody could fill somebody's mailbox. It never grows
-    /// beyond an hour, or anybody could keep somebody from ever getting one. The count is of the address
-    /// and outlives the accounts that it was used for.
-    pub(crate) async fn may_send(
+    /// The pause grows with each email, so that nobody can flood a mailbox. It never exceeds an hour, so
+    /// that nobody can block an address from receiving emails. The counter belongs to the address and
+    /// remains when an account is deleted.
+    pub(crate) async fn allow_email(
         &self,
         conn: &impl ConnectionTrait,
         purpose: Purpose,
@@ -218,35 +226,35 @@ impl Throttle {
             return Ok(true);
         }
         let row = throttle::ActiveModel {
-            bucket: Set(self.bucket(&["letters", purpose.as_str(), email_key])),
+            bucket: Set(self.bucket(&["emails", purpose.as_str(), email_key])),
             failures: Set(1),
             updated_at: Set(now),
-            forgotten_at: Set(now + MEMORY),
+            forgotten_at: Set(now + RETENTION),
         };
         let old = |column| Expr::col((throttle::Entity, column));
-        let rested = PAUSES.into_iter().map(|(sent, minutes)| {
-            let fewer = old(throttle::Column::Failures).lt(sent);
-            fewer.or(old(throttle::Column::UpdatedAt).lte(now - Duration::from_secs(minutes * 60)))
+        let pauses_over = EMAIL_PAUSES.into_iter().map(|(sent, minutes)| {
+            let sent_fewer = old(throttle::Column::Failures).lt(sent);
+            sent_fewer.or(old(throttle::Column::UpdatedAt).lte(now - Duration::from_secs(minutes * 60)))
         });
-        let mut counted = count_on(now, MEMORY, true);
-        counted.action_and_where(rested.fold(Expr::val(true), ExprTrait::and).or(is_forgotten(now, MEMORY)));
-        let sent = throttle::Entity::insert(row).on_conflict(counted).exec_without_returning(conn).await?;
-        Ok(sent == 1)
+        let mut on_conflict = increment(now, RETENTION, true);
+        on_conflict.action_and_where(pauses_over.fold(Expr::val(true), ExprTrait::and).or(is_expired(now, RETENTION)));
+        let counted = throttle::Entity::insert(row).on_conflict(on_conflict).exec_without_returning(conn).await?;
+        Ok(counted == 1)
     }
 
-    /// Forgets what has failed for these, from here and altogether.
-    pub(crate) async fn forget(&self, conn: &impl ConnectionTrait, targets: &[Target<'_>]) -> Result<(), DbErr> {
-        let forgotten = targets.iter().flat_map(|target| {
+    /// Resets the failures of these targets, from the current network and overall.
+    pub(crate) async fn reset(&self, conn: &impl ConnectionTrait, targets: &[Target<'_>]) -> Result<(), DbErr> {
+        let buckets = targets.iter().flat_map(|target| {
             let [pair, _, account] = self.attempt(*target, None).buckets;
             [pair, account]
         });
-        let forgotten = throttle::Entity::delete_many().filter(throttle::Column::Bucket.is_in(forgotten));
-        forgotten.exec(conn).await.map(|_| ())
+        let delete = throttle::Entity::delete_many().filter(throttle::Column::Bucket.is_in(buckets));
+        delete.exec(conn).await.map(|_| ())
     }
 
-    /// Somebody has shown the password: forgets what has failed for them, by whichever name, and
-    /// remembers the network. Guesses at a second factor stay counted.
-    pub(crate) async fn succeed(
+    /// Records that a user has entered the correct password: resets their failures, by username and email
+    /// address, and remembers the network. Failures of the second factor are kept.
+    pub(crate) async fn record_success(
         &self,
         conn: &impl ConnectionTrait,
         user: &user::Model,
@@ -257,23 +265,23 @@ impl Throttle {
         }
         let name = address_key(&user.username);
         let targets = [Target::Name(&name), Target::Name(&user.email_key), Target::User(user.id)];
-        self.forget(conn, &targets).await?;
+        self.reset(conn, &targets).await?;
         let row = known_network::ActiveModel {
             user_id: Set(user.id),
             network: Set(self.attempt(Target::User(user.id), None).network),
             last_seen_at: Set(now),
         };
-        let mut seen = OnConflict::columns([known_network::Column::UserId, known_network::Column::Network]);
-        seen.update_column(known_network::Column::LastSeenAt);
-        known_network::Entity::insert(row).on_conflict(seen).exec_without_returning(conn).await.map(|_| ())
+        let mut on_conflict = OnConflict::columns([known_network::Column::UserId, known_network::Column::Network]);
+        on_conflict.update_column(known_network::Column::LastSeenAt);
+        known_network::Entity::insert(row).on_conflict(on_conflict).exec_without_returning(conn).await.map(|_| ())
     }
 }
 
-/// How long the next attempt has to wait for this count.
-fn wait(
+/// How long the attempt has to wait because of this counter.
+fn required_wait(
     limits: &AccountLimits,
     attempt: &Attempt,
-    known: bool,
+    is_known: bool,
     count: &throttle::Model,
     now: Timestamp,
 ) -> Option<Duration> {
@@ -288,12 +296,12 @@ fn wait(
             (count.updated_at + wait, wait)
         }
         bucket if bucket == network && count.failures >= i64::from(limits.failures_per_network) => {
-            if known || attempt.is_signed_in {
+            if is_known || attempt.is_signed_in {
                 return None;
             }
             (count.forgotten_at, limits.network_window())
         }
-        bucket if bucket == account && count.failures >= i64::from(limits.failures_per_account) && !known => {
+        bucket if bucket == account && count.failures >= i64::from(limits.failures_per_account) && !is_known => {
             (now + limits.longest_wait(), limits.longest_wait())
         }
         _ => return None,
@@ -301,22 +309,21 @@ fn wait(
     Some(until.since(now).min(longest)).filter(|wait| !wait.is_zero())
 }
 
-/// Is a count over that lives so long? Also one that was made by a clock that was ahead.
-fn is_forgotten(now: Timestamp, life: Duration) -> Expr {
+/// Whether a counter with this window has expired, or was written by a clock that was ahead.
+fn is_expired(now: Timestamp, window: Duration) -> Expr {
     let old = |column| Expr::col((throttle::Entity, column));
     let over = old(throttle::Column::ForgottenAt).lte(now);
-    over.or(old(throttle::Column::ForgottenAt).gt(now + life + SKEW))
+    over.or(old(throttle::Column::ForgottenAt).gt(now + window + SKEW))
 }
 
-/// One more, or the first one after the earlier ones have been forgotten. A count that slides is forgotten later with
-/// each.
-fn count_on(now: Timestamp, life: Duration, slides: bool) -> OnConflict {
+/// Increments a counter, or restarts it at 1 if it has expired. With `sliding`, each increment also extends its window.
+fn increment(now: Timestamp, window: Duration, sliding: bool) -> OnConflict {
     let old = |column| Expr::col((throttle::Entity, column));
-    let forgotten = || is_forgotten(now, life);
+    let expired = || is_expired(now, window);
     let new = Expr::col((sea_orm::sea_query::Alias::new("excluded"), throttle::Column::ForgottenAt));
-    let keep = if slides { new.clone() } else { old(throttle::Column::ForgottenAt) };
-    let failures = Expr::case(forgotten(), Expr::val(1)).finally(old(throttle::Column::Failures).add(1));
-    let forgotten_at = Expr::case(forgotten(), new).finally(keep);
+    let current = if sliding { new.clone() } else { old(throttle::Column::ForgottenAt) };
+    let failures = Expr::case(expired(), Expr::val(1)).finally(old(throttle::Column::Failures).add(1));
+    let forgotten_at = Expr::case(expired(), new).finally(current);
     let mut conflict = OnConflict::column(throttle::Column::Bucket);
     conflict
         .value(throttle::Column::Failures, failures)
@@ -325,7 +332,7 @@ fn count_on(now: Timestamp, life: Duration, slides: bool) -> OnConflict {
     conflict
 }
 
-/// 429 for whoever has to wait.
+/// 429 with the time to wait.
 pub(crate) fn throttled(wait: Duration) -> guildhall_kernel::Error {
     let detail = "Too many attempts. Try again later.";
     guildhall_kernel::Error::new(Kind::TooMany, "throttled", detail).retry_after(wait)

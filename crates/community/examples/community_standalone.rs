@@ -1,4 +1,4 @@
-//! Groups and posts in a service that has its own users: `people`, who show their number as a token.
+//! Groups and posts in a service with its own user table, `people`. The id of a person serves as the token.
 //!
 //! Try it: `curl -H 'Authorization: Token 1' -H 'Content-Type: application/json' \
 //!     -d '{"name": "Readers"}' http://127.0.0.1:8001/community/groups/`
@@ -19,8 +19,8 @@ struct People;
 #[async_trait]
 impl Authenticate for People {
     async fn authenticate(&self, credentials: Credentials) -> kernel::Result<Caller> {
-        let unknown = |_| kernel::Error::new(Kind::Unauthenticated, "unknown", "Who are you?");
-        Ok(Caller::new(UserId(credentials.secret().parse().map_err(unknown)?), Roles::default()))
+        let invalid = |_| kernel::Error::new(Kind::Unauthenticated, "invalid", "Invalid token.");
+        Ok(Caller::new(UserId(credentials.secret().parse().map_err(invalid)?), Roles::default()))
     }
 }
 

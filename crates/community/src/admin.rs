@@ -1,4 +1,4 @@
-//! The tables of this crate, as an admin panel shows them.
+//! The tables of this crate for the admin panel.
 
 use guildhall_kernel::admin::Model;
 
@@ -18,7 +18,7 @@ pub fn admin() -> Vec<Model> {
         Model::new(membership::Entity, "membership")
             .list(&["group_id", "user_id", "role", "joined_at"])
             .filters(&["group_id", "user_id", "role"]),
-        Model::new(join_request::Entity, "request to join")
+        Model::new(join_request::Entity, "join request")
             .list(&["group_id", "user_id", "status", "created_at"])
             .filters(&["group_id", "user_id", "status"]),
         Model::new(invite::Entity, "invite")
@@ -28,7 +28,7 @@ pub fn admin() -> Vec<Model> {
         Model::new(ban::Entity, "ban")
             .list(&["group_id", "user_id", "until", "reason"])
             .filters(&["group_id", "user_id"]),
-        Model::new(moderation::Entity, "entry in the moderation log")
+        Model::new(moderation::Entity, "moderation log entry")
             .list(&["at", "group_id", "actor_id", "action", "subject_id", "target"])
             .filters(&["group_id", "actor_id"])
             .read_only(),
@@ -49,7 +49,7 @@ pub fn admin() -> Vec<Model> {
             .filters(&["post_id"])
             .read_only(),
         Model::new(poll::Entity, "poll").list(&["post_id", "is_multiple", "closes_at"]),
-        Model::new(poll_option::Entity, "answer of a poll").list(&["post_id", "position", "text", "votes"]).read_only(),
+        Model::new(poll_option::Entity, "poll option").list(&["post_id", "position", "text", "votes"]).read_only(),
         Model::new(poll_vote::Entity, "vote")
             .list(&["post_id", "position", "user_id"])
             .filters(&["post_id"])
@@ -62,9 +62,7 @@ pub fn admin() -> Vec<Model> {
         Model::new(comment::Entity, "comment")
             .list(&["content", "post_id", "author_id", "is_deleted", "like_count", "created_at"])
             .filters(&["post_id", "author_id"]),
-        Model::new(comment_like::Entity, "like of a comment")
-            .list(&["comment_id", "user_id", "created_at"])
-            .read_only(),
+        Model::new(comment_like::Entity, "comment like").list(&["comment_id", "user_id", "created_at"]).read_only(),
         Model::new(mention::Entity, "mention")
             .list(&["post_id", "comment_id", "user_id", "created_at"])
             .filters(&["user_id"])
@@ -77,7 +75,7 @@ pub fn admin() -> Vec<Model> {
             .list(&["title", "author_id", "is_public", "lesson_count", "created_at"])
             .search(&["title"])
             .filters(&["author_id", "is_public"]),
-        Model::new(group_course::Entity, "course of a group")
+        Model::new(group_course::Entity, "group course")
             .list(&["group_id", "course_id", "position"])
             .filters(&["group_id", "course_id"]),
         Model::new(section::Entity, "section").list(&["title", "course_id", "position"]).filters(&["course_id"]),
@@ -87,7 +85,7 @@ pub fn admin() -> Vec<Model> {
         Model::new(enrolment::Entity, "enrolment")
             .list(&["course_id", "user_id", "created_at", "completed_at"])
             .filters(&["course_id", "user_id"]),
-        Model::new(lesson_progress::Entity, "progress in a lesson")
+        Model::new(lesson_progress::Entity, "lesson progress")
             .list(&["lesson_id", "user_id", "completed_at"])
             .filters(&["user_id"])
             .read_only(),
@@ -95,7 +93,7 @@ pub fn admin() -> Vec<Model> {
             .list(&["title", "group_id", "starts_at", "capacity", "going_count", "is_cancelled"])
             .search(&["title"])
             .filters(&["group_id", "is_cancelled"]),
-        Model::new(rsvp::Entity, "answer to an event")
+        Model::new(rsvp::Entity, "RSVP")
             .list(&["event_id", "user_id", "status", "since"])
             .filters(&["event_id", "status"]),
     ]
@@ -109,11 +107,11 @@ mod tests {
     use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
     use super::*;
-    use crate::migrations::beside_people;
+    use crate::migrations::with_people_table;
 
     #[tokio::test]
-    async fn every_table_is_described_once_and_in_its_own_words() {
-        let db = TestDb::new(beside_people).await;
+    async fn every_table_is_described_once_with_valid_columns() {
+        let db = TestDb::new(with_people_table).await;
         let sql = if db.backend() == DbBackend::Sqlite {
             "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name LIKE 'community%'"
         } else {

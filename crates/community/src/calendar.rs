@@ -1,26 +1,25 @@
-//! Events as files that calendars read (RFC 5545).
+//! Events as iCalendar files (RFC 5545).
 
 use guildhall_kernel::PublicUrl;
 use icalendar::{Calendar, Component, Event, EventStatus};
 
 use crate::entity::event;
 
-/// An event as a file of its own. What it is known by in calendars ends with the host of `home`, so that no
-/// other service gives an event the same name.
+/// An event as a calendar of its own. The UID ends with the host of `home`, so that it is unique among services.
 pub(crate) fn file(event: &event::Model, home: &PublicUrl) -> String {
     let mut entry = Event::new();
     entry.uid(&format!("event-{}@{}", event.id, host_of(home)));
-    // Without a method it says when the event was last changed (§3.8.7.2).
+    // Without METHOD, DTSTAMP is the time of the last change (§3.8.7.2).
     entry.add_property("DTSTAMP", event.updated_at.for_calendars());
     entry.add_property("DTSTART", event.starts_at.for_calendars());
-    // Where there is an end, it is later than the beginning (§3.8.2.2).
+    // DTEND has to be later than DTSTART (§3.8.2.2).
     if event.ends_at.unix_seconds() > event.starts_at.unix_seconds() {
         entry.add_property("DTEND", event.ends_at.for_calendars());
     }
     entry.add_property("SEQUENCE", event.revision.to_string());
     entry.summary(&event.title);
     entry.status(if event.is_cancelled { EventStatus::Cancelled } else { EventStatus::Confirmed });
-    // A line ends with \r\n; within a text only \n is escaped.
+    // Content lines end with CRLF, but inside a text only LF is escaped.
     let description = event.description.replace("\r\n", "\n").replace('\r', "\n");
     for (text, name) in [(&description, "DESCRIPTION"), (&event.location, "LOCATION"), (&event.url, "URL")] {
         if !text.is_empty() {
@@ -35,7 +34,7 @@ pub(crate) fn file(event: &event::Model, home: &PublicUrl) -> String {
     calendar.to_string()
 }
 
-/// The host of an address, without its port.
+/// The host of a URL, without its port.
 fn host_of(url: &PublicUrl) -> String {
     let uri = url.to_string().parse::<axum::http::Uri>();
     uri.ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default()
@@ -78,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_says_what_when_and_where() {
+    fn a_file_contains_all_properties_of_the_event() {
         let lines = lines(&event());
         for line in [
             "BEGIN:VCALENDAR",
@@ -94,13 +93,13 @@ mod tests {
             "URL:https://example.org/a,b;c",
             "END:VCALENDAR",
         ] {
-            assert!(lines.iter().any(|known| known == line), "{line}: {lines:?}");
+            assert!(lines.iter().any(|actual| actual == line), "{line}: {lines:?}");
         }
         assert!(!lines.iter().any(|line| line.starts_with("LOCATION")));
     }
 
     #[test]
-    fn an_event_without_length_has_no_end_and_a_cancelled_one_says_so() {
+    fn zero_duration_omits_the_end_and_cancellation_sets_the_status() {
         let event = event::Model { ends_at: event().starts_at, is_cancelled: true, ..event() };
         let lines = lines(&event);
         assert!(!lines.iter().any(|line| line.starts_with("DTEND")));
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_folded_between_characters() {
+    fn long_lines_are_folded_between_characters() {
         let event = event::Model { description: "Käse, Brot und Wein \n".repeat(500), ..event() };
         let lines = lines(&event);
         let description = lines.iter().find(|line| line.starts_with("DESCRIPTION:")).unwrap();

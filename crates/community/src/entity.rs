@@ -1,5 +1,5 @@
 //! The tables, one module each.
-#![expect(unreachable_pub, reason = "SeaORM makes public items beside the structs")]
+#![expect(unreachable_pub, reason = "SeaORM generates public items beside the structs")]
 
 pub(crate) mod attachment;
 pub(crate) mod ban;
@@ -36,10 +36,10 @@ mod tests {
     use guildhall_kernel::testing::{assert_no_drift, table};
 
     use super::*;
-    use crate::migrations::beside_people;
+    use crate::migrations::with_people_table;
 
     #[tokio::test]
-    async fn the_migrations_make_what_the_entities_describe() {
+    async fn migrations_match_the_entities() {
         let tables = vec![
             table(attachment::Entity),
             table(ban::Entity),
@@ -72,6 +72,6 @@ mod tests {
             table(section::Entity),
         ];
         let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
-        assert_no_drift("community_", tables, beside_people, snapshots).await;
+        assert_no_drift("community_", tables, with_people_table, snapshots).await;
     }
 }

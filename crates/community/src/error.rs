@@ -3,106 +3,106 @@ use sea_orm::DbErr;
 
 use crate::{CommentId, CourseId, EventId, GroupId, PostId};
 
-/// What the community refuses.
+/// The errors of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No such group, or the caller may not know of it.
+    /// No such group, or it is not visible to the caller.
     #[error("Group {0} does not exist.")]
     GroupNotFound(GroupId),
-    /// No such post, or the caller may not know of it.
+    /// No such post, or it is not visible to the caller.
     #[error("Post {0} does not exist.")]
     PostNotFound(PostId),
-    /// No such comment, or the caller may not know of it.
+    /// No such comment, or it is not visible to the caller.
     #[error("Comment {0} does not exist.")]
     CommentNotFound(CommentId),
-    /// No such course, or the caller may not know of it.
+    /// No such course, or it is not visible to the caller.
     #[error("Course {0} does not exist.")]
     CourseNotFound(CourseId),
-    /// No such event, or the caller may not know of it.
+    /// No such event, or it is not visible to the caller.
     #[error("Event {0} does not exist.")]
     EventNotFound(EventId),
-    /// Something else that is not there, or that the caller may not know of: what it is, in a word or two.
-    #[error("There is no such {0}.")]
+    /// Something else does not exist or is not visible to the caller; the text names what, such as `invite`.
+    #[error("The {0} does not exist.")]
     NotFound(&'static str),
-    /// Nobody is signed in, and the settings let nobody read without.
+    /// The request is anonymous, and the settings do not allow public reading.
     #[error("Authentication credentials were not provided.")]
     NotAuthenticated,
-    /// The caller sees the group but is not in it.
-    #[error("Only members of the group may do that.")]
+    /// The caller may see the group but is not a member.
+    #[error("Only members of the group can do this.")]
     NotMember,
-    /// The caller is in the group but does not look after it.
-    #[error("Only moderators of the group may do that.")]
+    /// The caller is a member of the group but not a moderator.
+    #[error("Only moderators of the group can do this.")]
     NotModerator,
-    /// The caller sees the group but does not own it.
-    #[error("Only the owner of the group or staff may do that.")]
+    /// The caller may see the group but is not its owner.
+    #[error("Only the owner of the group or staff can do this.")]
     NotGroupOwner,
-    /// The caller sees it, but it is somebody else's.
-    #[error("Only whoever made it may do that.")]
+    /// The caller may see it but is not its author.
+    #[error("Only the author can do this.")]
     NotAuthor,
-    /// Courses are made by teachers and staff.
-    #[error("Only teachers and staff make courses.")]
+    /// Only teachers and staff create courses.
+    #[error("Only teachers and staff can create courses.")]
     NotTeacher,
-    /// Only staff may do that.
-    #[error("Only staff may do that.")]
+    /// Only staff can do this.
+    #[error("Only staff can do this.")]
     NotStaff,
-    /// The caller may not be in the group, for a time or for good.
-    #[error("You may not be in this group.")]
+    /// The caller is banned from the group.
+    #[error("You are banned from this group.")]
     Banned,
-    /// The group takes no more members.
+    /// The group has reached its maximum number of members.
     #[error("The group is full.")]
     GroupFull,
-    /// The last moderator cannot leave while others are in the group.
-    #[error("You are the last moderator: make somebody else one before you leave.")]
+    /// The last moderator cannot leave while there are other members.
+    #[error("You are the last moderator. Promote another member before you leave.")]
     LastModerator,
     /// The owner can be neither removed nor demoted.
-    #[error("The owner of the group stays: hand the group over first.")]
+    #[error("The owner cannot be removed or demoted. Transfer the ownership of the group first.")]
     OwnerStays,
-    /// Moderators do not decide about one another.
-    #[error("Only the owner of the group decides about its moderators.")]
+    /// A moderator cannot moderate another moderator.
+    #[error("Only the owner of the group can do this to a moderator.")]
     NotAbovePeer,
-    /// What is done to a member needs one.
-    #[error("That person is not in the group.")]
+    /// The target of the operation is not a member.
+    #[error("This person is not a member of the group.")]
     NotInGroup,
-    /// An invite that nobody can use any more; which of the reasons it is.
+    /// The invite can no longer be used; the text is the reason: `revoked`, `expired` or `used up`.
     #[error("The invite is {0}.")]
     InviteSpent(&'static str),
-    /// An invite for somebody else, or for an address that is not known to be the caller's.
-    #[error("The invite is for somebody else, or for an address that you have not verified.")]
+    /// The invite is for somebody else, or for an email address that the caller has not verified.
+    #[error("The invite is for somebody else, or for an email address that you have not verified.")]
     InviteForOther,
-    /// Too many invitations by mail in a day.
-    #[error("That is enough invitations by mail for a day.")]
+    /// Too many invitations by email in one day.
+    #[error("Too many invitations by email. Try again later.")]
     TooManyInvites,
-    /// A request, report or post that somebody has decided about.
-    #[error("Somebody has decided about it already.")]
+    /// The request, report or post has already been decided.
+    #[error("This has already been decided.")]
     AlreadyDecided,
     /// Only moderators post in this group.
-    #[error("Only moderators post in this group.")]
+    #[error("Only moderators can post in this group.")]
     PostingClosed,
-    /// A moderator has ended the discussion.
+    /// A moderator has closed the discussion.
     #[error("The discussion of this post is closed.")]
     PostLocked,
-    /// The poll takes no more votes.
+    /// The poll has ended.
     #[error("The poll is closed.")]
     PollClosed,
-    /// The event does not take place.
-    #[error("The event was cancelled.")]
+    /// The event has been cancelled.
+    #[error("The event has been cancelled.")]
     EventCancelled,
-    /// Lessons are for those who take the course.
+    /// Lessons are for enrolled learners.
     #[error("Enrol in the course first.")]
     NotEnrolled,
-    /// The input is wrong, or the kernel refused.
+    /// Invalid input, or another error of the kernel.
     #[error(transparent)]
     Kernel(#[from] kernel::Error),
-    /// The database failed.
+    /// A database error.
     #[error(transparent)]
     Database(#[from] DbErr),
 }
 
-/// The result of this crate's services.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// What is wrong with one field of an input.
+    /// A validation error of one input field.
     pub(crate) fn field(name: &'static str, message: impl Into<String>) -> Self {
         Self::Kernel(kernel::Error::field(name, message))
     }

@@ -2,8 +2,10 @@
 
 mod admin;
 mod calendar;
+mod compat;
 mod entity;
 mod error;
+pub mod event;
 mod markdown;
 mod migrations;
 mod model;
@@ -32,9 +34,6 @@ pub use model::{
     Vote, When,
 };
 pub use routes::{CommunityState, openapi, router};
-pub use service::{Courses, Events, Groups, Posts};
+pub use service::*;
 pub use settings::Settings;
 pub use sql::{Host, Removal, SqlCommunity, UserTable};
-
-#[cfg(feature = "testing")]
-pub use service::{MockCourses, MockEvents, MockGroups, MockPosts};

@@ -1,7 +1,7 @@
-//! What people write: Markdown comes in, and HTML goes out that can be shown to anybody.
+//! Renders Markdown to HTML that is safe to show.
 //!
-//! Two fences stand one behind the other. The HTML is made of what the parser found and of nothing
-//! that the writer wrote as HTML, and then a sanitiser lets through the few tags that can be there.
+//! There are two layers of defence. The HTML is generated from the parsed Markdown only, with HTML in the source
+//! treated as text; then a sanitizer lets only a few tags through.
 
 use std::{
     borrow::Cow,
@@ -17,7 +17,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use crate::{Error, Result};
 
-/// The tags that a text may have. No pictures: one from elsewhere tells its owner who reads.
+/// The allowed tags. Images are not allowed: loading them would reveal to a third party who reads a text.
 const TAGS: [&str; 24] = [
     "p",
     "br",
@@ -45,33 +45,32 @@ const TAGS: [&str; 24] = [
     "td",
 ];
 
-/// What a link may lead to.
+/// The allowed schemes of links.
 const SCHEMES: [&str; 3] = ["http", "https", "mailto"];
 
-/// How many quotes, lists and emphases are shown within one another. Browsers and readers give up
-/// some time after that.
-const DEEPEST: usize = 20;
+/// How deeply quotes, lists and emphasis are nested at most. Browsers fail at some depth beyond that.
+const MAX_DEPTH: usize = 20;
 
-/// How many columns a table can have; a text that has a wider one has none.
-const MOST_COLUMNS: usize = 40;
+/// The maximum number of columns of a table; a text with a wider table has no tables.
+const MAX_COLUMNS: usize = 40;
 
-/// The longest address of a link, in bytes.
-const LONGEST_ADDRESS: usize = 2_000;
+/// The maximum length of a URL, in bytes.
+const MAX_URL_LENGTH: usize = 2_000;
 
-/// The longest name of a language, in characters.
-const LONGEST_LANGUAGE: usize = 30;
+/// The maximum length of the name of a language, in characters.
+const MAX_LANGUAGE_LENGTH: usize = 30;
 
-/// How long a text may be once it is HTML, in bytes: links by reference can make much of little.
-const LONGEST_HTML: usize = 500_000;
+/// The maximum length of rendered HTML, in bytes. Reference links can expand a short text.
+const MAX_HTML_LENGTH: usize = 500_000;
 
-/// How many people a text can call, and how long their names can be.
-const MOST_MENTIONS: usize = 50;
-const LONGEST_NAME: usize = 150;
+/// The maximum number of mentions in a text, and the maximum length of their names.
+const MAX_MENTIONS: usize = 50;
+const MAX_NAME_LENGTH: usize = 150;
 
-/// How many links of a text are found.
-const MOST_LINKS: usize = 5;
+/// The maximum number of links that get a preview.
+const MAX_LINKS: usize = 5;
 
-static SANITISER: LazyLock<Builder<'static>> = LazyLock::new(|| {
+static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::empty();
     builder
         .tags(HashSet::from(TAGS))
@@ -81,69 +80,69 @@ static SANITISER: LazyLock<Builder<'static>> = LazyLock::new(|| {
             ("code", HashSet::from(["class"])),
             ("ol", HashSet::from(["start"])),
         ]))
-        .attribute_filter(keep)
+        .attribute_filter(filter_attribute)
         .url_schemes(HashSet::from(SCHEMES))
         .url_relative(UrlRelative::Deny)
         .link_rel(Some("nofollow noopener noreferrer ugc"));
     builder
 });
 
-/// The values that attributes may have.
-fn keep<'v>(element: &str, attribute: &str, value: &'v str) -> Option<Cow<'v, str>> {
-    let fine = match (element, attribute) {
-        ("code", "class") => value.strip_prefix("language-").is_some_and(|word| word.chars().all(is_of_language)),
+/// Drops attributes whose values are not allowed.
+fn filter_attribute<'v>(element: &str, attribute: &str, value: &'v str) -> Option<Cow<'v, str>> {
+    let is_allowed = match (element, attribute) {
+        ("code", "class") => value.strip_prefix("language-").is_some_and(|word| word.chars().all(is_language_char)),
         ("ol", "start") => value.bytes().all(|byte| byte.is_ascii_digit()),
         _ => true,
     };
-    fine.then_some(Cow::Borrowed(value))
+    is_allowed.then_some(Cow::Borrowed(value))
 }
 
-/// The HTML of what stands in a field.
+/// Renders the Markdown of an input field.
 ///
 /// # Errors
 ///
-/// The field is refused where it becomes too long to be kept.
+/// The HTML is too long to be stored.
 pub(crate) fn html_of(field: &'static str, text: &str) -> Result<String> {
     let html = render(text);
-    if html.len() > LONGEST_HTML {
-        return Err(Error::field(field, "It becomes too long when it is shown."));
+    if html.len() > MAX_HTML_LENGTH {
+        return Err(Error::field(field, "The rendered text is too long."));
     }
     Ok(html)
 }
 
-/// The HTML of a text. It takes time in proportion to the text, whatever that holds.
+/// Renders Markdown. The time is linear in the length of the text, whatever it contains.
 fn render(text: &str) -> String {
     let mut rendering = Rendering::default();
-    let text = with_names_and_addresses_escaped(text);
+    let text = escape_names_and_urls(text);
     for event in events(&text) {
-        rendering.take(event);
+        rendering.push(event);
     }
     let mut html = String::with_capacity(2 * text.len());
     pulldown_cmark::html::push_html(&mut html, rendering.events.into_iter());
-    SANITISER.clean(&html).to_string().trim_end_matches('\n').to_owned()
+    SANITIZER.clean(&html).to_string().trim_end_matches('\n').to_owned()
 }
 
 fn parser(text: &str) -> Parser<'_> {
     let mut options = Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
-    // Each short row is filled up with empty cells, so that a wide table is more work than a long text.
-    let has_wide_table = text.lines().any(|line| line.matches('|').count() > MOST_COLUMNS);
+    // Short rows are padded with empty cells, so a wide table could make a short text expensive.
+    let has_wide_table = text.lines().any(|line| line.matches('|').count() > MAX_COLUMNS);
     options.set(Options::ENABLE_TABLES, !has_wide_table);
     Parser::new_ext(text, options)
 }
 
-/// Marks of emphasis within a name behind an `@` or a bare address are part of it: a backslash keeps the parser from
-/// reading them.
-fn with_names_and_addresses_escaped(text: &str) -> Cow<'_, str> {
+/// Escapes emphasis characters in mentioned names and bare URLs, so that the parser takes them as part of the name or
+/// URL.
+fn escape_names_and_urls(text: &str) -> Cow<'_, str> {
     let is_mark = |c| matches!(c, '*' | '_' | '~');
-    let mut kept: Vec<Range<usize>> = bare_links(text).into_iter().map(|(range, _)| range).collect();
-    let addresses = kept.clone();
-    kept.extend(names(text).filter(|name| !overlaps(&addresses, name)));
-    kept.retain(|range| text[range.clone()].contains(is_mark));
-    if kept.is_empty() {
+    let mut ranges: Vec<Range<usize>> = bare_links(text).into_iter().map(|(range, _)| range).collect();
+    let urls = ranges.clone();
+    ranges.extend(mention_ranges(text).filter(|name| !overlaps(&urls, name)));
+    ranges.retain(|range| text[range.clone()].contains(is_mark));
+    if ranges.is_empty() {
         return Cow::Borrowed(text);
     }
-    kept.sort_unstable_by_key(|range| range.start);
-    // Where a backslash is shown as it stands.
+    ranges.sort_unstable_by_key(|range| range.start);
+    // Ranges in which a backslash is not an escape character.
     let verbatim: Vec<Range<usize>> = parser(text)
         .into_offset_iter()
         .filter(|(event, _)| {
@@ -156,7 +155,7 @@ fn with_names_and_addresses_escaped(text: &str) -> Cow<'_, str> {
         .collect();
     let mut escaped = String::with_capacity(text.len() + text.len() / 8);
     let mut rest = 0;
-    for range in kept.into_iter().filter(|range| !overlaps(&verbatim, range)) {
+    for range in ranges.into_iter().filter(|range| !overlaps(&verbatim, range)) {
         escaped.push_str(&text[rest..range.start]);
         for c in text[range.clone()].chars() {
             if is_mark(c) {
@@ -170,13 +169,13 @@ fn with_names_and_addresses_escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Does one of these ranges, which are in the order of the text, have a part in common with another?
+/// Whether one of these ranges, which are sorted, overlaps with another range.
 fn overlaps(ranges: &[Range<usize>], other: &Range<usize>) -> bool {
     let after = ranges.partition_point(|range| range.start < other.end);
     ranges[..after].last().is_some_and(|range| range.end > other.start)
 }
 
-/// What the parser finds in a text, with the HTML that it holds as text.
+/// The events of the parser, with HTML converted to text.
 fn events(text: &str) -> impl Iterator<Item = Event<'_>> {
     let events = parser(text).map(|event| match event {
         Event::Html(html) | Event::InlineHtml(html) => Event::Text(html),
@@ -185,33 +184,33 @@ fn events(text: &str) -> impl Iterator<Item = Event<'_>> {
     TextMergeStream::new(events)
 }
 
-/// What is to be shown of a text.
+/// The events to be rendered.
 #[derive(Default)]
 struct Rendering<'a> {
     events: Vec<Event<'a>>,
-    /// How many quotes, lists and emphases are open, shown or not.
+    /// How many quotes, lists and emphases are open, including those that are not rendered.
     depth: usize,
     in_code: bool,
-    /// The links that are open; nothing stands for one that is not shown as a link.
+    /// The open links; `None` for one that is not rendered as a link.
     links: Vec<Option<Link>>,
-    /// Is one of them shown?
+    /// Whether one of them is rendered.
     in_link: bool,
 }
 
-/// A link that is open.
+/// An open link.
 struct Link {
-    address: String,
-    /// How many events there were when it was opened.
-    at: usize,
+    url: String,
+    /// The number of events when it was opened.
+    first_event: usize,
 }
 
 impl<'a> Rendering<'a> {
-    fn take(&mut self, event: Event<'a>) {
+    fn push(&mut self, event: Event<'a>) {
         match event {
             Event::Start(tag) => self.start(tag),
             Event::End(tag) => self.end(tag),
             Event::Text(text) if !self.in_code => self.text(&text),
-            // Who writes a comment means a line to end where it ends.
+            // In posts and comments a line break is meant as such.
             Event::SoftBreak => self.events.push(Event::HardBreak),
             Event::TaskListMarker(done) => {
                 let mark = if done { "☑ " } else { "☐ " };
@@ -223,7 +222,7 @@ impl<'a> Rendering<'a> {
 
     fn start(&mut self, tag: Tag<'a>) {
         match tag {
-            // The first level is the page's.
+            // The first level is reserved for the title of the page.
             Tag::Heading { level, .. } => self.events.push(Event::Start(Tag::Heading {
                 level: level.max(HeadingLevel::H2),
                 id: None,
@@ -233,11 +232,11 @@ impl<'a> Rendering<'a> {
             Tag::HtmlBlock => self.events.push(Event::Start(Tag::Paragraph)),
             Tag::BlockQuote(_) | Tag::List(_) | Tag::Emphasis | Tag::Strong | Tag::Strikethrough => {
                 self.depth += 1;
-                if self.depth <= DEEPEST {
+                if self.depth <= MAX_DEPTH {
                     self.events.push(Event::Start(tag));
                 }
             }
-            Tag::Item if self.depth > DEEPEST => self.events.push(Event::HardBreak),
+            Tag::Item if self.depth > MAX_DEPTH => self.events.push(Event::HardBreak),
             Tag::CodeBlock(kind) => {
                 self.in_code = true;
                 self.events.push(Event::Start(Tag::CodeBlock(language(&kind))));
@@ -254,14 +253,14 @@ impl<'a> Rendering<'a> {
             TagEnd::Heading(level) => self.events.push(Event::End(TagEnd::Heading(level.max(HeadingLevel::H2)))),
             TagEnd::HtmlBlock => self.events.push(Event::End(TagEnd::Paragraph)),
             TagEnd::BlockQuote(_) | TagEnd::List(_) | TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough => {
-                if self.depth <= DEEPEST {
+                if self.depth <= MAX_DEPTH {
                     self.events.push(Event::End(tag));
                 }
                 self.depth = self.depth.saturating_sub(1);
             }
-            TagEnd::Item if self.depth > DEEPEST => {}
+            TagEnd::Item if self.depth > MAX_DEPTH => {}
             TagEnd::TableRow => {
-                // Short rows stay as short as they are written.
+                // Remove the cells that the parser has added to short rows.
                 while let [.., Event::Start(Tag::TableCell), Event::End(TagEnd::TableCell)] = self.events.as_slice() {
                     self.events.truncate(self.events.len() - 2);
                 }
@@ -276,29 +275,29 @@ impl<'a> Rendering<'a> {
         }
     }
 
-    /// Opens a link, or a picture, of which only a link is shown. A link within a link is none.
+    /// Opens a link, or an image, which is rendered as a link. Links cannot be nested.
     fn open(&mut self, link_type: LinkType, destination: &str) {
-        let address = if self.in_link { None } else { address(link_type, destination) };
-        if let Some(address) = &address {
+        let url = if self.in_link { None } else { link_url(link_type, destination) };
+        if let Some(url) = &url {
             self.in_link = true;
-            self.events.push(opening(address));
+            self.events.push(link_start(url));
         }
-        let at = self.events.len();
-        self.links.push(address.map(|address| Link { address, at }));
+        let first_event = self.events.len();
+        self.links.push(url.map(|url| Link { url, first_event }));
     }
 
     fn close(&mut self) {
         let Some(link) = self.links.pop().flatten() else { return };
-        if self.events.len() == link.at {
-            // A picture without a description, for instance.
-            self.events.push(Event::Text(link.address.into()));
+        if self.events.len() == link.first_event {
+            // For example an image without a description.
+            self.events.push(Event::Text(link.url.into()));
         }
-        self.events.push(closing());
+        self.events.push(link_end());
         self.in_link = false;
     }
 
     fn text(&mut self, text: &str) {
-        // Only HTML has several lines in one piece.
+        // Only HTML blocks have several lines in one event.
         for (number, line) in text.lines().enumerate() {
             if number > 0 {
                 self.events.push(Event::HardBreak);
@@ -309,31 +308,31 @@ impl<'a> Rendering<'a> {
 
     fn line(&mut self, line: &str) {
         let mut rest = 0;
-        // HTML knows no link within a link.
+        // Links cannot be nested in HTML.
         let links = if self.in_link { Vec::new() } else { bare_links(line) };
-        for (range, address) in links {
+        for (range, url) in links {
             self.events.push(Event::Text(line[rest..range.start].to_owned().into()));
-            self.events.push(opening(&address));
+            self.events.push(link_start(&url));
             self.events.push(Event::Text(line[range.clone()].to_owned().into()));
-            self.events.push(closing());
+            self.events.push(link_end());
             rest = range.end;
         }
         self.events.push(Event::Text(line[rest..].to_owned().into()));
     }
 }
 
-fn opening(address: &str) -> Event<'static> {
-    let address = address.replace('&', "&amp;").replace('"', "&quot;");
-    Event::InlineHtml(format!("<a href=\"{address}\">").into())
+fn link_start(url: &str) -> Event<'static> {
+    let url = url.replace('&', "&amp;").replace('"', "&quot;");
+    Event::InlineHtml(format!("<a href=\"{url}\">").into())
 }
 
-fn closing() -> Event<'static> {
+fn link_end() -> Event<'static> {
     Event::InlineHtml("</a>".into())
 }
 
-/// What a link leads to, as browsers understand it; nothing where it may not lead there.
-fn address(link_type: LinkType, destination: &str) -> Option<String> {
-    if destination.len() > LONGEST_ADDRESS {
+/// The normalized URL of a link; `None` if it is not allowed.
+fn link_url(link_type: LinkType, destination: &str) -> Option<String> {
+    if destination.len() > MAX_URL_LENGTH {
         return None;
     }
     let url = match link_type {
@@ -343,56 +342,54 @@ fn address(link_type: LinkType, destination: &str) -> Option<String> {
     url.ok().filter(|url| SCHEMES.contains(&url.scheme())).map(String::from)
 }
 
-/// The first word that stands beside a block of code, if it can be the name of a language.
+/// The first word after the opening fence of a code block, if it can be the name of a language.
 fn language(kind: &CodeBlockKind<'_>) -> CodeBlockKind<'static> {
     match kind {
         CodeBlockKind::Indented => CodeBlockKind::Indented,
         CodeBlockKind::Fenced(info) => {
-            let word: String = info.chars().take_while(|c| is_of_language(*c)).take(LONGEST_LANGUAGE).collect();
+            let word: String = info.chars().take_while(|c| is_language_char(*c)).take(MAX_LANGUAGE_LENGTH).collect();
             CodeBlockKind::Fenced(word.into())
         }
     }
 }
 
-/// May it be part of the name of a language, such as `c++` or `objective-c`?
-fn is_of_language(c: char) -> bool {
+/// Whether a character can be part of the name of a language, such as `c++` or `objective-c`.
+fn is_language_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '+' | '#' | '.' | '_' | '-')
 }
 
-/// The web addresses that stand bare in a text, and what they lead to. No character is looked at more
-/// than a few times.
+/// The bare URLs in a text, with their normalized form. The time is linear in the length of the text.
 fn bare_links(text: &str) -> Vec<(Range<usize>, String)> {
     let mut links = Vec::new();
-    let mut from = 0;
+    let mut search_start = 0;
     for (colon, slashes) in text.match_indices("://") {
-        let Some(start) = start_of_address(text, from, colon) else { continue };
+        let Some(start) = url_start(text, search_start, colon) else { continue };
         let rest = &text[colon + slashes.len()..];
-        let end = text.len() - rest.len() + rest.find(ends_address).unwrap_or(rest.len());
-        // What is no address is not searched for another.
-        from = end;
+        let end = text.len() - rest.len() + rest.find(ends_url).unwrap_or(rest.len());
+        // Do not search the same characters again.
+        search_start = end;
         let run = without_punctuation(&text[start..end]);
-        if let Some(address) = address(LinkType::Autolink, run) {
-            links.push((start..start + run.len(), address));
+        if let Some(url) = link_url(LinkType::Autolink, run) {
+            links.push((start..start + run.len(), url));
         }
     }
     links
 }
 
-/// Where the address begins whose scheme ends at a colon.
-fn start_of_address(text: &str, from: usize, colon: usize) -> Option<usize> {
-    let before = text.get(from..colon)?;
+/// The start of the URL whose scheme ends at a colon.
+fn url_start(text: &str, search_start: usize, colon: usize) -> Option<usize> {
+    let before = text.get(search_start..colon)?;
     let ends_with = |scheme: &str| {
         let start = before.len().checked_sub(scheme.len());
         start.is_some_and(|start| before.as_bytes()[start..].eq_ignore_ascii_case(scheme.as_bytes()))
     };
     let start = colon - ["https", "http"].into_iter().find(|scheme| ends_with(scheme))?.len();
-    let within_a_word = text[..start].chars().next_back().is_some_and(char::is_alphanumeric);
-    (!within_a_word).then_some(start)
+    let inside_word = text[..start].chars().next_back().is_some_and(char::is_alphanumeric);
+    (!inside_word).then_some(start)
 }
 
-/// Is it a character that stands behind an address rather than in it? Spaces and quotes do, and the
-/// punctuation of writing without spaces.
-fn ends_address(c: char) -> bool {
+/// Whether a character ends a bare URL: white space, quotes, and punctuation of scripts without spaces.
+fn ends_url(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
         || matches!(
@@ -412,8 +409,8 @@ fn ends_address(c: char) -> bool {
         )
 }
 
-/// An address without what belongs to the sentence around it: punctuation at its end, and brackets
-/// that it did not open.
+/// Strips what belongs to the surrounding sentence from a URL: trailing punctuation, and closing brackets without an
+/// opening one.
 fn without_punctuation(run: &str) -> &str {
     let count = |bracket: char| run.matches(bracket).count();
     let mut round = count(')').saturating_sub(count('('));
@@ -424,45 +421,45 @@ fn without_punctuation(run: &str) -> &str {
             ']' => &mut square,
             _ => return matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '_' | '~'),
         };
-        let left_over = *open > 0;
+        let is_unmatched = *open > 0;
         *open = open.saturating_sub(1);
-        left_over
+        is_unmatched
     })
 }
 
-/// Whom a text calls, and where it leads, in the order of the text.
+/// The mentions and links in a text, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
-    /// Names behind an `@`, as they are written, each once.
+pub(crate) struct References {
+    /// Names after an `@`, as written, without duplicates.
     pub(crate) mentions: Vec<String>,
-    /// Web addresses, each once.
+    /// URLs, without duplicates.
     pub(crate) links: Vec<String>,
 }
 
-/// Finds whom a text calls, and where it leads. Code calls nobody and leads nowhere.
-pub(crate) fn find(text: &str) -> Found {
+/// Finds the mentions and links in a text, except in code.
+pub(crate) fn find_references(text: &str) -> References {
     let mut finder = Finder::default();
     let mut in_code = false;
     let mut in_link = None;
-    let text = with_names_and_addresses_escaped(text);
+    let text = escape_names_and_urls(text);
     for event in events(&text) {
         match event {
             Event::Start(Tag::CodeBlock(_)) => in_code = true,
             Event::End(TagEnd::CodeBlock) => in_code = false,
             Event::Start(Tag::Link { link_type, dest_url, .. }) => {
-                finder.link(address(link_type, &dest_url));
+                finder.link(link_url(link_type, &dest_url));
                 in_link = Some(link_type);
             }
             Event::End(TagEnd::Link) => in_link = None,
-            // Such a link has its address for text.
+            // The text of an autolink is its URL.
             Event::Text(_) if in_code || matches!(in_link, Some(LinkType::Autolink | LinkType::Email)) => {}
             Event::Text(text) => {
                 let mut rest = 0;
-                for (range, address) in bare_links(&text) {
+                for (range, url) in bare_links(&text) {
                     finder.mentions(&text[rest..range.start]);
                     rest = range.end;
                     if in_link.is_none() {
-                        finder.link(Some(address));
+                        finder.link(Some(url));
                     }
                 }
                 finder.mentions(&text[rest..]);
@@ -470,58 +467,58 @@ pub(crate) fn find(text: &str) -> Found {
             _ => {}
         }
     }
-    finder.found
+    finder.references
 }
 
 #[derive(Default)]
 struct Finder {
-    found: Found,
-    /// The names that were found, in the form in which two spellings are equal.
+    references: References,
+    /// The names found so far, folded for comparison.
     names: HashSet<String>,
 }
 
 impl Finder {
-    fn link(&mut self, address: Option<String>) {
-        let links = &mut self.found.links;
-        // The other scheme is that of mail.
-        let web = address.filter(|address| address.starts_with("http"));
-        if let Some(address) = web
-            && links.len() < MOST_LINKS
-            && !links.contains(&address)
+    fn link(&mut self, url: Option<String>) {
+        let links = &mut self.references.links;
+        // Excludes `mailto:`.
+        let web_url = url.filter(|url| url.starts_with("http"));
+        if let Some(url) = web_url
+            && links.len() < MAX_LINKS
+            && !links.contains(&url)
         {
-            links.push(address);
+            links.push(url);
         }
     }
 
     fn mentions(&mut self, text: &str) {
-        for name in names(text).map(|name| &text[name]) {
-            if self.found.mentions.len() < MOST_MENTIONS && self.names.insert(fold(name)) {
-                self.found.mentions.push(name.to_owned());
+        for name in mention_ranges(text).map(|name| &text[name]) {
+            if self.references.mentions.len() < MAX_MENTIONS && self.names.insert(fold(name)) {
+                self.references.mentions.push(name.to_owned());
             }
         }
     }
 }
 
-/// Where the names are that stand behind an `@`, but not within an address.
-fn names(text: &str) -> impl Iterator<Item = Range<usize>> {
-    text.match_indices('@').filter_map(move |(at, _)| {
-        let before = text[..at].chars().next_back();
-        if before.is_some_and(|c| is_of_name(c) || matches!(c, '@' | '/')) {
+/// The ranges of names after an `@`, except in email addresses and URLs.
+fn mention_ranges(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices('@').filter_map(move |(at_sign, _)| {
+        let before = text[..at_sign].chars().next_back();
+        if before.is_some_and(|c| is_name_char(c) || matches!(c, '@' | '/')) {
             return None;
         }
-        let rest = &text[at + 1..];
-        let (name, behind) = rest.split_at(rest.find(|c: char| !is_of_name(c)).unwrap_or(rest.len()));
-        // `@anna@example.org` is somebody elsewhere.
-        if behind.starts_with('@') {
+        let rest = &text[at_sign + 1..];
+        let (name, tail) = rest.split_at(rest.find(|c: char| !is_name_char(c)).unwrap_or(rest.len()));
+        // `@anna@example.org` refers to an account on another server.
+        if tail.starts_with('@') {
             return None;
         }
         let name = name.trim_end_matches(['.', '+', '-']);
-        let begins = name.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-        (begins && name.chars().count() <= LONGEST_NAME).then_some(at + 1..at + 1 + name.len())
+        let is_valid_start = name.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        (is_valid_start && name.chars().count() <= MAX_NAME_LENGTH).then_some(at_sign + 1..at_sign + 1 + name.len())
     })
 }
 
-fn is_of_name(c: char) -> bool {
+fn is_name_char(c: char) -> bool {
     c.is_alphanumeric() || is_combining_mark(c) || matches!(c, '.' | '+' | '-' | '_')
 }
 

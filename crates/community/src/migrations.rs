@@ -2,7 +2,7 @@ use guildhall_kernel::{HostTables, db::SqlMigration};
 use sea_orm::DbBackend;
 use sea_orm_migration::MigrationTrait;
 
-/// The SQL of a migration, forward and back.
+/// A migration with its SQL in both directions.
 macro_rules! migration {
     ($name:literal) => {
         SqlMigration::new(
@@ -13,8 +13,8 @@ macro_rules! migration {
     };
 }
 
-/// The tables of this crate, with foreign keys to the host's user table. The kernel's tables are there
-/// before: files are among them.
+/// The tables of this crate, with foreign keys to the host's user table. The kernel's migrations have to run
+/// first: groups and attachments refer to files.
 pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
     let tables = [
         migration!("m20250101_000100_community_groups"),
@@ -23,7 +23,7 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
         migration!("m20250101_000130_community_courses"),
         migration!("m20250101_000140_community_events"),
     ];
-    // What only triggers can see to, and the indexes of words, which the databases spell differently.
+    // Triggers and full-text indexes, for which the databases differ in syntax.
     let rules = SqlMigration::new("m20250101_000150_community_rules", "", "")
         .only(
             DbBackend::Sqlite,
@@ -44,9 +44,9 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
     all
 }
 
-/// The tables of this crate beside a user table that is not ours.
+/// The tables of this crate beside a foreign user table.
 #[cfg(test)]
-pub(crate) fn beside_people() -> Vec<Box<dyn MigrationTrait>> {
+pub(crate) fn with_people_table() -> Vec<Box<dyn MigrationTrait>> {
     let up = "CREATE TABLE people (id {id}, name text);";
     let people = SqlMigration::new("m20240101_000000_people", up, "DROP TABLE people;");
     let mut all: Vec<Box<dyn MigrationTrait>> = vec![Box::new(people)];

@@ -1,4 +1,4 @@
-//! The nouns: what is shown, and what is accepted.
+//! Inputs, patches, filters and views.
 
 mod comments;
 mod courses;
@@ -20,7 +20,7 @@ pub use events::{
 pub use groups::{
     CategoryCount, Deletion, Group, GroupFilter, GroupPatch, NewGroup, PictureKind, PictureUrls, Posting,
 };
-pub(crate) use groups::{GroupRow, SeenRow};
+pub(crate) use groups::{GroupRow, GroupWithRole};
 pub(crate) use people::InviteState;
 pub use people::{
     Ban, Follow, Invitation, Invite, InviteStatus, IssuedInvite, JoinRequest, Joined, LogEntry, Member, MemberFilter,
@@ -37,11 +37,11 @@ define_id!(
     GroupId
 );
 define_id!(
-    /// A request to be let into a group.
+    /// A request to join a group.
     RequestId
 );
 define_id!(
-    /// An invite into a group.
+    /// An invite to a group.
     InviteId
 );
 define_id!(
@@ -53,15 +53,15 @@ define_id!(
     CommentId
 );
 define_id!(
-    /// A file with a post.
+    /// A file attached to a post.
     AttachmentId
 );
 define_id!(
-    /// That something is wrong with a post or a comment.
+    /// A report about a post or a comment.
     ReportId
 );
 define_id!(
-    /// A post that is not posted yet.
+    /// A draft of a post.
     DraftId
 );
 define_id!(
@@ -69,7 +69,7 @@ define_id!(
     CourseId
 );
 define_id!(
-    /// A part of a course.
+    /// A section of a course.
     SectionId
 );
 define_id!(
@@ -81,5 +81,5 @@ define_id!(
     EventId
 );
 
-/// Text of which at most this many characters are taken.
-pub(crate) const LONGEST_TEXT: usize = 50_000;
+/// The maximum length of long texts, in characters.
+pub(crate) const MAX_TEXT_LENGTH: usize = 50_000;

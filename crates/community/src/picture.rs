@@ -1,27 +1,27 @@
-//! The picture of a group that has none: its initials on a colour of its own, drawn from its address
-//! alone, so that it tells nothing that the address does not.
+//! Generated pictures for groups without one: their initials on a coloured background. The URL contains everything that
+//! is drawn, so the picture reveals nothing else.
 
 use guildhall_kernel::PublicUrl;
 
 use crate::GroupId;
 
-/// The absolute URL of the picture that stands in.
+/// The absolute URL of the generated picture.
 pub(crate) fn fallback_url(mount: &PublicUrl, id: GroupId, name: &str) -> String {
     let words = name.split_whitespace();
     let initials: String = words.filter_map(|word| word.chars().find(|c| c.is_alphanumeric())).take(2).collect();
     // Upper case may bring combining marks along.
     let initials: String = initials.to_uppercase().chars().filter(|c| c.is_alphanumeric()).collect();
     let initials: String = form_urlencoded::byte_serialize(initials.as_bytes()).collect();
-    // Neighbouring numbers get distant colours: 137 degrees is the golden angle.
+    // Consecutive ids get distant hues: 137 degrees is the golden angle.
     let hue = id.0.wrapping_mul(137).rem_euclid(360);
     mount.join(&format!("/pictures/{initials}-{hue}.svg"))
 }
 
-/// Draws what an address of [`fallback_url`] asks for; nothing for any other.
+/// Draws the picture for the file name in a [`fallback_url`]; `None` for any other name.
 pub(crate) fn draw(file: &str) -> Option<String> {
     let (initials, hue) = file.strip_suffix(".svg")?.rsplit_once('-')?;
     let hue: u16 = hue.parse().ok().filter(|hue| *hue < 360)?;
-    // Upper case can be longer than what it is made from: "ß" becomes "SS".
+    // Upper case can be longer than the original: "ß" becomes "SS".
     if initials.chars().count() > 6 || !initials.chars().all(char::is_alphanumeric) {
         return None;
     }
@@ -43,18 +43,18 @@ mod tests {
     }
 
     #[test]
-    fn every_name_has_a_picture() {
+    fn every_name_gets_a_picture() {
         assert_eq!(url(1, "rust people of kent"), "https://example.org/api/community/pictures/RP-137.svg");
         for name in ["x", "???", "ßa ßb", "王 小明", "ﬃ ﬃ", "ǰ ΐ", "ẖ"] {
-            let address = url(i64::MAX, name);
-            let file = address.rsplit('/').next().unwrap();
+            let picture = url(i64::MAX, name);
+            let file = picture.rsplit('/').next().unwrap();
             let decoded = form_urlencoded::parse(file.as_bytes()).next().unwrap().0.into_owned();
             assert!(draw(&decoded).is_some(), "{name}: {decoded}");
         }
     }
 
     #[test]
-    fn nothing_else_is_drawn() {
+    fn invalid_file_names_are_rejected() {
         for file in ["", "A", "A-1", "A-360.svg", "A-x.svg", "<b>-1.svg", "ABCDEFG-1.svg", "../x-1.svg", "A\"-1.svg"] {
             assert_eq!(draw(file), None, "{file}");
         }

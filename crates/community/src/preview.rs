@@ -1,4 +1,4 @@
-//! What a page says about itself, to be shown where somebody links to it.
+//! Reads the metadata of a linked page for its preview.
 
 use std::{cell::RefCell, collections::HashMap};
 
@@ -9,111 +9,112 @@ use html5ever::{
     tokenizer::{Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts, states::RawKind},
 };
 
-const LONGEST_TITLE: usize = 300;
-const LONGEST_DESCRIPTION: usize = 500;
-const LONGEST_SITE: usize = 100;
+const MAX_TITLE_LENGTH: usize = 300;
+const MAX_DESCRIPTION_LENGTH: usize = 500;
+const MAX_SITE_LENGTH: usize = 100;
 
 /// How many `<meta>` tags are read.
-const MOST_META_TAGS: usize = 200;
+const MAX_META_TAGS: usize = 200;
 
-/// How much is read at a time, in bytes. A page in which so much holds no end of a tag is not read
-/// on: the work that a tag takes grows with the square of its attributes.
-const PIECE: usize = 16 * 1024;
+/// How much is tokenized at a time, in bytes. A page is abandoned if a chunk completes no token: the time that a tag
+/// takes grows with the square of the number of its attributes.
+const CHUNK_SIZE: usize = 16 * 1024;
 
-/// How much of a `<title>` is kept, in bytes, until it is known how much of that is space.
-const LONGEST_RAW_TITLE: usize = 4 * 1024;
+/// How much of a `<title>` is kept, in bytes, before white space is collapsed.
+const MAX_RAW_TITLE_LENGTH: usize = 4 * 1024;
 
-/// What `<meta>` tags say that is of use.
+/// The `<meta>` tags that are used, in order of preference.
 const TITLES: [&str; 2] = ["og:title", "twitter:title"];
 const DESCRIPTIONS: [&str; 3] = ["og:description", "twitter:description", "description"];
 const SITES: [&str; 1] = ["og:site_name"];
 
-/// What a page says about itself, each in one line.
+/// The metadata of a page, each value in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Preview {
-    /// What it is called; never empty.
+    /// The title; never empty.
     pub(crate) title: String,
-    /// What it is about, or nothing.
+    /// The description; may be empty.
     pub(crate) description: String,
-    /// What the site is called, or nothing.
+    /// The name of the site; may be empty.
     pub(crate) site: String,
 }
 
-/// Reads what the head of a page says; nothing where it has no title.
+/// Reads the metadata in the head of a page; `None` if it has no title.
 pub(crate) fn read(html: &str) -> Option<Preview> {
-    let tokenizer = Tokenizer::new(Head::default(), TokenizerOpts::default());
+    let tokenizer = Tokenizer::new(HeadSink::default(), TokenizerOpts::default());
     let input = BufferQueue::default();
     let mut rest = html;
     while !rest.is_empty() {
-        let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE));
-        let known = tokenizer.sink.tokens();
-        input.push_back(StrTendril::from(piece));
-        let goes_on = matches!(tokenizer.feed(&input), TokenizerResult::Done);
-        if !goes_on || tokenizer.sink.tokens() == known {
+        let (chunk, tail) = rest.split_at(rest.floor_char_boundary(CHUNK_SIZE));
+        let tokens = tokenizer.sink.tokens();
+        input.push_back(StrTendril::from(chunk));
+        let needs_input = matches!(tokenizer.feed(&input), TokenizerResult::Done);
+        if !needs_input || tokenizer.sink.tokens() == tokens {
             break;
         }
-        rest = after;
+        rest = tail;
     }
-    let said = tokenizer.sink.0.into_inner();
-    let first = |keys: &[&str]| keys.iter().find_map(|key| said.metas.get(*key)).map_or("", String::as_str);
-    let title = match first(&TITLES) {
-        "" => tidy(&said.title, LONGEST_TITLE),
-        title => tidy(title, LONGEST_TITLE),
+    let head = tokenizer.sink.0.into_inner();
+    let first_meta = |keys: &[&str]| keys.iter().find_map(|key| head.metas.get(*key)).map_or("", String::as_str);
+    let title = match first_meta(&TITLES) {
+        "" => clean_line(&head.title, MAX_TITLE_LENGTH),
+        title => clean_line(title, MAX_TITLE_LENGTH),
     };
     (!title.is_empty()).then(|| Preview {
         title,
-        description: tidy(first(&DESCRIPTIONS), LONGEST_DESCRIPTION),
-        site: tidy(first(&SITES), LONGEST_SITE),
+        description: clean_line(first_meta(&DESCRIPTIONS), MAX_DESCRIPTION_LENGTH),
+        site: clean_line(first_meta(&SITES), MAX_SITE_LENGTH),
     })
 }
 
-/// One line of at most so many characters, without what would turn the text around it.
-fn tidy(text: &str, most: usize) -> String {
+/// Collapses white space to one line of at most this many characters, and strips control characters for bidirectional
+/// text, which would affect the text around it.
+fn clean_line(text: &str, max_length: usize) -> String {
     let text: String =
         text.chars().filter(|c| !matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')).collect();
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");
-    let line: String = line.chars().take(most).collect();
+    let line: String = line.chars().take(max_length).collect();
     line.trim_end().to_owned()
 }
 
-/// Takes the tokens of a page up to its body.
+/// Collects the metadata of a page up to its body.
 #[derive(Default)]
-struct Head(RefCell<Said>);
+struct HeadSink(RefCell<Head>);
 
-impl Head {
-    /// How many tokens there were so far.
+impl HeadSink {
+    /// The number of tokens so far.
     fn tokens(&self) -> usize {
         self.0.borrow().tokens
     }
 }
 
-impl TokenSink for Head {
+impl TokenSink for HeadSink {
     type Handle = ();
 
     fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
-        let mut said = self.0.borrow_mut();
+        let mut head = self.0.borrow_mut();
         match token {
-            // Comes within a tag too.
+            // Parse errors also occur inside a tag.
             Token::ParseError(_) => return TokenSinkResult::Continue,
             Token::TagToken(tag) if tag.kind == TagKind::StartTag => {
-                said.tokens += 1;
-                return said.start(&tag);
+                head.tokens += 1;
+                return head.start(&tag);
             }
-            Token::TagToken(tag) if &*tag.name == "title" => said.in_title = false,
-            Token::CharacterTokens(text) if said.in_title && said.title.len() < LONGEST_RAW_TITLE => {
-                said.title.push_str(&text);
+            Token::TagToken(tag) if &*tag.name == "title" => head.in_title = false,
+            Token::CharacterTokens(text) if head.in_title && head.title.len() < MAX_RAW_TITLE_LENGTH => {
+                head.title.push_str(&text);
             }
             _ => {}
         }
-        said.tokens += 1;
+        head.tokens += 1;
         TokenSinkResult::Continue
     }
 }
 
-/// What was said so far.
+/// The metadata collected so far.
 #[derive(Default)]
-struct Said {
+struct Head {
     tokens: usize,
     meta_tags: usize,
     metas: HashMap<&'static str, String>,
@@ -121,19 +122,19 @@ struct Said {
     in_title: bool,
 }
 
-impl Said {
+impl Head {
     fn start(&mut self, tag: &Tag) -> TokenSinkResult<()> {
         match &*tag.name {
             "meta" => {
                 self.meta(tag);
                 self.meta_tags += 1;
-                if self.meta_tags < MOST_META_TAGS { TokenSinkResult::Continue } else { STOP }
+                if self.meta_tags < MAX_META_TAGS { TokenSinkResult::Continue } else { STOP }
             }
             "title" => {
                 self.in_title = self.title.is_empty();
                 TokenSinkResult::RawData(RawKind::Rcdata)
             }
-            // What looks like a tag within these is none.
+            // The content of these elements contains no tags.
             "textarea" => TokenSinkResult::RawData(RawKind::Rcdata),
             "script" => TokenSinkResult::RawData(RawKind::ScriptData),
             "style" | "xmp" | "iframe" | "noembed" | "noframes" => TokenSinkResult::RawData(RawKind::Rawtext),
@@ -144,21 +145,21 @@ impl Said {
 
     fn meta(&mut self, tag: &Tag) {
         let Some(content) = attribute(tag, "content") else { return };
-        let content = tidy(content, LONGEST_DESCRIPTION);
+        let content = clean_line(content, MAX_DESCRIPTION_LENGTH);
         if content.is_empty() {
             return;
         }
-        // Pages say `property` and `name` for one another.
-        for said in ["property", "name"].into_iter().filter_map(|name| attribute(tag, name)) {
+        // Some pages use `name` instead of `property`, or the reverse.
+        for value in ["property", "name"].into_iter().filter_map(|name| attribute(tag, name)) {
             let keys = TITLES.iter().chain(&DESCRIPTIONS).chain(&SITES);
-            if let Some(key) = keys.copied().find(|key| key.eq_ignore_ascii_case(said.trim())) {
+            if let Some(key) = keys.copied().find(|key| key.eq_ignore_ascii_case(value.trim())) {
                 self.metas.entry(key).or_insert_with(|| content.clone());
             }
         }
     }
 }
 
-/// Hands control back, and is not asked again.
+/// Stops the tokenizer; it is not fed again.
 const STOP: TokenSinkResult<()> = TokenSinkResult::Script(());
 
 fn attribute<'t>(tag: &'t Tag, name: &str) -> Option<&'t str> {
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_says_what_it_is_called_and_about() {
+    fn open_graph_tags_are_preferred() {
         let page = r#"<!DOCTYPE html><html><head>
             <title>Not this</title>
             <meta property="og:title" content="Knots &amp; Splices">
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_without_special_tags_has_its_title_and_description() {
+    fn title_and_description_are_the_fallback() {
         let page = "<title>\n  Knots &mdash;\n\tSplices </title><meta name=description content=\"How  to\ntie\">";
         assert_eq!(read(page), Some(preview("Knots — Splices", "How to tie", "")));
         let page = "<meta name=\"twitter:title\" content=\"Knots\"><title>Other</title>";
@@ -193,20 +194,20 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_word_gives_way_to_the_next() {
+    fn empty_values_are_skipped() {
         let page = "<meta property=og:title content=' '><meta property=og:title content=Second><title>Third</title>";
         assert_eq!(read(page), Some(preview("Second", "", "")));
         assert_eq!(read("<meta property=og:title content=''><title>Third</title>"), Some(preview("Third", "", "")));
     }
 
     #[test]
-    fn the_first_title_counts() {
+    fn the_first_title_is_used() {
         let page = "<title>One</title><svg><title>Two</title></svg>";
         assert_eq!(read(page), Some(preview("One", "", "")));
     }
 
     #[test]
-    fn no_title_is_no_preview() {
+    fn a_page_without_title_has_no_preview() {
         for page in [
             "",
             "plain words",
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn markup_is_text_like_any_other() {
+    fn markup_in_values_is_kept_as_text() {
         let page = "<title><script>alert(1)</script></title>";
         assert_eq!(read(page), Some(preview("<script>alert(1)</script>", "", "")));
         let page = "<meta property=og:title content='\"><script>alert(1)</script>'>";
@@ -231,26 +232,26 @@ mod tests {
     }
 
     #[test]
-    fn what_a_page_says_is_cut() {
+    fn long_values_are_truncated() {
         let long = "é".repeat(1_000);
         let page = format!(
             "<title>{long}</title><meta name=description content={long}><meta property=og:site_name content={long}>"
         );
-        let said = read(&page).unwrap();
-        assert_eq!(said.title.chars().count(), LONGEST_TITLE);
-        assert_eq!(said.description.chars().count(), LONGEST_DESCRIPTION);
-        assert_eq!(said.site.chars().count(), LONGEST_SITE);
+        let preview = read(&page).unwrap();
+        assert_eq!(preview.title.chars().count(), MAX_TITLE_LENGTH);
+        assert_eq!(preview.description.chars().count(), MAX_DESCRIPTION_LENGTH);
+        assert_eq!(preview.site.chars().count(), MAX_SITE_LENGTH);
     }
 
     #[test]
-    fn a_page_that_is_cut_short_is_read_as_far_as_it_goes() {
+    fn a_truncated_page_is_read_as_far_as_possible() {
         assert_eq!(read("<title>Knots and"), Some(preview("Knots and", "", "")));
         assert_eq!(read("<title>Knots</title><meta property=\"og:ti"), Some(preview("Knots", "", "")));
     }
 
     #[test]
-    fn a_page_that_never_comes_to_the_point_is_left() {
-        let tags = "<meta name=x content=y>".repeat(MOST_META_TAGS);
+    fn a_page_without_early_metadata_is_abandoned() {
+        let tags = "<meta name=x content=y>".repeat(MAX_META_TAGS);
         assert_eq!(read(&format!("{tags}<title>late</title>")), None);
         let attributes: String = (0..100_000).map(|number| format!(" a{number}")).collect();
         assert_eq!(read(&format!("<meta{attributes}><title>late</title>")), None);

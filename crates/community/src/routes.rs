@@ -1,10 +1,9 @@
-//! The routes: `/groups/…`, `/posts/…`, `/comments/…`, `/courses/…`, `/events/…` and what stands beside them.
+//! The routes of groups, posts, comments, courses and events.
 
 mod courses;
-mod earlier;
 mod events;
 mod groups;
-mod people;
+pub(crate) mod people;
 mod posts;
 
 use std::sync::Arc;
@@ -14,42 +13,111 @@ use guildhall_kernel::{Auth, PublicUrl, file::Files};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Courses, Events, Groups, Posts, SqlCommunity};
+use crate::{
+    Attachments, Bookmarks, Comments, Courses, Drafts, Enrolments, Events, Feed, Follows, Groups, Invites,
+    JoinRequests, Lessons, Members, Moderation, Pictures, Polls, Posts, Reactions, Reports, ReviewQueue, Rsvps, Search,
+    SqlCommunity,
+};
 
-/// What the routes need.
+/// The state of the routes.
 #[derive(Clone, FromRef)]
 pub struct CommunityState {
-    /// Groups and the people in them.
+    /// Groups.
     pub groups: Arc<dyn Groups>,
-    /// Posts, and what people make of them.
+    /// Pictures of groups.
+    pub pictures: Arc<dyn Pictures>,
+    /// Members of groups.
+    pub members: Arc<dyn Members>,
+    /// Requests to join a group.
+    pub requests: Arc<dyn JoinRequests>,
+    /// Invites to groups.
+    pub invites: Arc<dyn Invites>,
+    /// Bans, and the moderation log.
+    pub moderation: Arc<dyn Moderation>,
+    /// Posts.
     pub posts: Arc<dyn Posts>,
-    /// What is to be learned.
+    /// Attachments of posts.
+    pub attachments: Arc<dyn Attachments>,
+    /// The feed.
+    pub feed: Arc<dyn Feed>,
+    /// Bookmarks.
+    pub bookmarks: Arc<dyn Bookmarks>,
+    /// Reactions to posts.
+    pub reactions: Arc<dyn Reactions>,
+    /// Polls.
+    pub polls: Arc<dyn Polls>,
+    /// Follows between users.
+    pub follows: Arc<dyn Follows>,
+    /// Comments on posts.
+    pub comments: Arc<dyn Comments>,
+    /// Drafts of posts.
+    pub drafts: Arc<dyn Drafts>,
+    /// Reports of posts and comments.
+    pub reports: Arc<dyn Reports>,
+    /// The review queue of a group.
+    pub reviews: Arc<dyn ReviewQueue>,
+    /// The search.
+    pub search: Arc<dyn Search>,
+    /// Courses.
     pub courses: Arc<dyn Courses>,
-    /// What people meet for.
+    /// Sections and lessons of courses.
+    pub lessons: Arc<dyn Lessons>,
+    /// Enrolments in courses.
+    pub enrolments: Arc<dyn Enrolments>,
+    /// Events of groups.
     pub events: Arc<dyn Events>,
-    /// Where files are kept: says how large one may be.
+    /// Answers to events.
+    pub rsvps: Arc<dyn Rsvps>,
+    /// The file store, with its limit on upload size.
     pub files: Files,
-    /// Who is asking.
+    /// Authenticates the caller.
     pub auth: Auth,
-    /// What the absolute URLs of lists begin with.
+    /// The prefix of the absolute URLs in lists.
     pub url: PublicUrl,
 }
 
 impl CommunityState {
-    /// The services on a database, asked by whoever `auth` knows; `url` is what clients reach the host as.
+    /// The state for services on a database. `url` is the public address of the host.
     pub fn new(community: &SqlCommunity, auth: Auth, url: PublicUrl) -> Self {
-        let all = Arc::new(community.clone());
         let files = community.files().clone();
-        Self { groups: all.clone(), posts: all.clone(), courses: all.clone(), events: all, files, auth, url }
+        let community = Arc::new(community.clone());
+        Self {
+            groups: community.clone(),
+            pictures: community.clone(),
+            members: community.clone(),
+            requests: community.clone(),
+            invites: community.clone(),
+            moderation: community.clone(),
+            posts: community.clone(),
+            attachments: community.clone(),
+            feed: community.clone(),
+            bookmarks: community.clone(),
+            reactions: community.clone(),
+            polls: community.clone(),
+            follows: community.clone(),
+            comments: community.clone(),
+            drafts: community.clone(),
+            reports: community.clone(),
+            reviews: community.clone(),
+            search: community.clone(),
+            courses: community.clone(),
+            lessons: community.clone(),
+            enrolments: community.clone(),
+            events: community.clone(),
+            rsvps: community.clone(),
+            files,
+            auth,
+            url,
+        }
     }
 }
 
-/// The routes of this crate, to be nested wherever the host likes.
+/// The routes of this crate. Nest them under any path.
 pub fn router(state: CommunityState) -> OpenApiRouter {
     routes().with_state(state)
 }
 
-/// The description of [`router`].
+/// The OpenAPI document of [`router`].
 pub fn openapi() -> OpenApi {
     routes().into_openapi()
 }
@@ -61,5 +129,5 @@ fn routes() -> OpenApiRouter<CommunityState> {
         .merge(posts::routes())
         .merge(courses::routes())
         .merge(events::routes())
-        .merge(earlier::routes())
+        .merge(crate::compat::routes())
 }

@@ -1,14 +1,49 @@
-//! The verbs: what the community can do, for whoever asks.
+//! The service traits.
 
+mod attachments;
+mod bookmarks;
+mod comments;
 mod courses;
+mod drafts;
+mod enrolments;
 mod events;
+mod feed;
+mod follows;
 mod groups;
+mod invites;
+mod lessons;
+mod members;
+mod moderation;
+mod pictures;
+mod polls;
 mod posts;
+mod reactions;
+mod reports;
+mod requests;
+mod reviews;
+mod rsvps;
+mod search;
 
-pub use courses::Courses;
-pub use events::Events;
-pub use groups::Groups;
-pub use posts::Posts;
-
-#[cfg(feature = "testing")]
-pub use self::{courses::MockCourses, events::MockEvents, groups::MockGroups, posts::MockPosts};
+pub use attachments::*;
+pub use bookmarks::*;
+pub use comments::*;
+pub use courses::*;
+pub use drafts::*;
+pub use enrolments::*;
+pub use events::*;
+pub use feed::*;
+pub use follows::*;
+pub use groups::*;
+pub use invites::*;
+pub use lessons::*;
+pub use members::*;
+pub use moderation::*;
+pub use pictures::*;
+pub use polls::*;
+pub use posts::*;
+pub use reactions::*;
+pub use reports::*;
+pub use requests::*;
+pub use reviews::*;
+pub use rsvps::*;
+pub use search::*;

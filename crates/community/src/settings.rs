@@ -1,18 +1,18 @@
 use serde::Deserialize;
 
-/// The section `community` of the settings.
+/// The `community` section of the settings.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// May those who are not signed in read public groups?
+    /// Whether visitors who are not signed in may read public groups.
     pub public_read: bool,
-    /// Are pages read that posts point at, to show what they say about themselves?
+    /// Whether pages linked from posts are fetched for link previews.
     pub link_previews: bool,
-    /// How many groups one person may make in a day.
+    /// How many groups one user may create per day.
     pub groups_per_day: u32,
-    /// How many posts one person may write in a day.
+    /// How many posts one user may write per day.
     pub posts_per_day: u32,
-    /// How many comments one person may write in a day.
+    /// How many comments one user may write per day.
     pub comments_per_day: u32,
 }
 
@@ -29,7 +29,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The same without limits on what one person may do, for load tests.
+    /// The same settings without quotas, for load tests.
     #[must_use]
     pub fn without_limits(self) -> Self {
         Self { groups_per_day: u32::MAX, posts_per_day: u32::MAX, comments_per_day: u32::MAX, ..self }

@@ -1,11 +1,15 @@
 //! The services on a database.
 
+mod attachments;
+mod bookmarks;
 mod comments;
 mod counters;
 mod courses;
 mod drafts;
+mod enrolments;
 mod events;
 mod feed;
+mod follows;
 mod groups;
 mod invites;
 mod lessons;
@@ -13,11 +17,13 @@ mod links;
 mod members;
 mod moderation;
 mod pictures;
+mod polls;
 mod posts;
 mod reactions;
 mod removal;
 mod reports;
 mod requests;
+mod reviews;
 mod rsvps;
 mod scope;
 mod search;
@@ -27,7 +33,10 @@ use std::{
     sync::Arc,
 };
 
-use guildhall_kernel::{Caller, Clock, Db, Directory, Outbox, Person, PublicUrl, UserId, file::Files, web::Web};
+use guildhall_kernel::{
+    Caller, Clock, Db, Directory, Outbox, Person, PublicUrl, UserId, file::Files, http::PageFetcher,
+};
+use scope::Viewer;
 use sea_orm::{
     ActiveValue::NotSet,
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Select,
@@ -44,97 +53,95 @@ use crate::{
         moderation as moderation_log,
     },
 };
-use scope::Viewer;
 
 pub use removal::Removal;
 
-/// The user table of the host, for searches by name among members.
+/// The user table of the host, for searching members by name.
 #[derive(Clone, Copy, Debug)]
 pub struct UserTable {
-    /// Its name.
+    /// The name of the table.
     pub name: &'static str,
-    /// Its column that holds names as they are searched: folded as
-    /// [`text::fold`](guildhall_kernel::text::fold) does, with an index.
+    /// The indexed column with search keys of names, folded like
+    /// [`text::fold`](guildhall_kernel::text::fold).
     pub search_key: &'static str,
 }
 
-/// What the services stand in.
+/// The environment that the host provides.
 #[derive(Clone)]
 pub struct Host {
-    /// Where they read the time.
+    /// The source of the current time.
     pub clock: Clock,
-    /// Who people are.
+    /// Looks up users by id.
     pub directory: Arc<dyn Directory>,
-    /// Where people are found by name.
+    /// The user table, for searching by name.
     pub users: UserTable,
-    /// Where letters are left.
+    /// Sends email.
     pub outbox: Outbox,
-    /// Where files are kept.
+    /// The file store.
     pub files: Files,
-    /// Reads pages that posts point at; without it links have no previews.
-    pub web: Option<Arc<dyn Web>>,
-    /// What people know the service as.
+    /// Fetches linked pages for previews; without it, links have no previews.
+    pub web: Option<Arc<dyn PageFetcher>>,
+    /// The name of the service, as shown in emails.
     pub name: String,
-    /// The address that the router is nested at.
+    /// The URL that the router is nested at.
     pub mount: PublicUrl,
-    /// What the links in letters begin with.
+    /// The base URL of links in emails.
     pub home: PublicUrl,
 }
 
-/// The community on a database: implements [`Groups`](crate::Groups), [`Posts`](crate::Posts),
-/// [`Courses`](crate::Courses) and [`Events`](crate::Events).
+/// The community on a database: implements all service traits of this crate, each in the file of its subject.
 #[derive(Clone)]
 pub struct SqlCommunity {
     db: Db,
     settings: Settings,
     host: Host,
-    /// Something with links was posted here.
+    /// Wakes the link preview worker after a post with links was stored.
     wake_previews: Arc<Notify>,
 }
 
 impl SqlCommunity {
-    /// The services on a database with its tables.
+    /// The services on a database whose migrations have run.
     pub fn new(db: Db, settings: Settings, host: Host) -> Self {
         Self { db, settings, host, wake_previews: Arc::default() }
     }
 
-    /// The same services, reached at other addresses: the router, the links in letters, and the files.
+    /// The same services with other base URLs for the router and the links in emails, and another file store.
     #[must_use]
     pub fn mounted_at(&self, mount: PublicUrl, home: PublicUrl, files: Files) -> Self {
         let host = Host { files, mount, home, ..self.host.clone() };
         Self { host, ..self.clone() }
     }
 
-    /// Where files are kept.
+    /// The file store.
     pub(crate) fn files(&self) -> &Files {
         &self.host.files
     }
 
-    /// Who reads; nobody may without signing in, unless the settings say so.
+    /// The viewer. Anonymous access is an error unless the settings allow it.
     fn viewer(&self, caller: Option<Caller>) -> Result<Viewer> {
         match caller {
             Some(caller) => Ok(Viewer::from(&caller)),
-            None if self.settings.public_read => Ok(Viewer::Nobody),
+            None if self.settings.public_read => Ok(Viewer::Anonymous),
             None => Err(Error::NotAuthenticated),
         }
     }
 
-    /// Who looks into a group: 404 where they may not know of it, 403 where they see only its card.
-    async fn look_into(&self, caller: Option<Caller>, id: GroupId) -> Result<Viewer> {
+    /// The viewer, if they may read the content of a group. 404 if it is not visible to them, 403 if only listed.
+    async fn find_access(&self, caller: Option<Caller>, id: GroupId) -> Result<Viewer> {
         let viewer = self.viewer(caller)?;
         if let Some(caller) = &caller {
-            let seat = Seat::look(self.db.conn(), caller, id).await?;
-            if seat.group.is_private {
-                seat.inside()?;
+            let access = GroupAccess::load(self.db.conn(), caller, id).await?;
+            if access.group.is_private {
+                access.require_reader()?;
             }
         } else {
-            let found = scope::known_groups(viewer).filter(group::COLUMN.id.eq(id)).one(self.db.conn()).await?;
+            let found = scope::visible_groups(viewer).filter(group::COLUMN.id.eq(id)).one(self.db.conn()).await?;
             found.ok_or(Error::GroupNotFound(id))?;
         }
         Ok(viewer)
     }
 
-    /// These people by their ids, in one query of the directory's.
+    /// Users by id, in one query.
     async fn people(&self, ids: impl IntoIterator<Item = UserId>) -> Result<HashMap<UserId, Person>> {
         let ids: Vec<UserId> = ids.into_iter().collect::<HashSet<_>>().into_iter().collect();
         if ids.is_empty() {
@@ -145,9 +152,9 @@ impl SqlCommunity {
     }
 }
 
-/// A group, and what somebody is in it.
+/// A group with the caller's role in it.
 #[derive(Clone, Debug, FromQueryResult)]
-struct Seat {
+struct GroupAccess {
     #[sea_orm(nested)]
     group: group::Model,
     own_role: Option<Role>,
@@ -155,44 +162,44 @@ struct Seat {
     is_staff: bool,
 }
 
-impl Seat {
-    /// The caller's seat in a group, for an act on it; 404 where they may not know of it. Locked until the
-    /// transaction ends, so that of two acts on one group the second sees what the first has done.
-    async fn take(conn: &impl ConnectionTrait, caller: &Caller, id: GroupId) -> Result<Self> {
+impl GroupAccess {
+    /// Loads a group for a change and locks it until the transaction ends, so that concurrent changes of one group are
+    /// serialized. 404 if it is not visible to the caller.
+    async fn load_for_update(conn: &impl ConnectionTrait, caller: &Caller, id: GroupId) -> Result<Self> {
         lock_group(conn, id).await?;
-        Self::look(conn, caller, id).await
+        Self::load(conn, caller, id).await
     }
 
-    /// The same of a group that they may not know of.
-    async fn take_unseen(conn: &impl ConnectionTrait, caller: &Caller, id: GroupId) -> Result<Self> {
+    /// Like [`load_for_update`](Self::load_for_update), but without the check that the group is visible.
+    async fn load_unchecked(conn: &impl ConnectionTrait, caller: &Caller, id: GroupId) -> Result<Self> {
         lock_group(conn, id).await?;
-        Self::find(group::Entity::find_by_id(id), conn, caller, id).await
+        Self::select(group::Entity::find_by_id(id), conn, caller, id).await
     }
 
-    /// The same for reading, without a lock.
-    async fn look(conn: &impl ConnectionTrait, caller: &Caller, id: GroupId) -> Result<Self> {
-        let found = scope::known_groups(caller.into()).filter(group::COLUMN.id.eq(id));
-        Self::find(found, conn, caller, id).await
+    /// Loads a group without a lock. 404 if it is not visible to the caller.
+    async fn load(conn: &impl ConnectionTrait, caller: &Caller, id: GroupId) -> Result<Self> {
+        let groups = scope::visible_groups(caller.into()).filter(group::COLUMN.id.eq(id));
+        Self::select(groups, conn, caller, id).await
     }
 
-    async fn find(
-        found: Select<group::Entity>,
+    async fn select(
+        groups: Select<group::Entity>,
         conn: &impl ConnectionTrait,
         caller: &Caller,
         id: GroupId,
     ) -> Result<Self> {
-        let seat = found.expr_as(own_role(caller.user), "own_role").into_model::<Self>().one(conn).await?;
-        let seat = seat.ok_or(Error::GroupNotFound(id))?;
-        Ok(Self { is_staff: caller.roles.is_staff(), ..seat })
+        let access = groups.expr_as(own_role(caller.user), "own_role").into_model::<Self>().one(conn).await?;
+        let access = access.ok_or(Error::GroupNotFound(id))?;
+        Ok(Self { is_staff: caller.roles.is_staff(), ..access })
     }
 
-    /// May they read what only members read? 403 if not: they know of the group.
-    fn inside(self) -> Result<Self> {
+    /// Requires read access to the group's content. 403 otherwise, since the group itself is visible.
+    fn require_reader(self) -> Result<Self> {
         if self.own_role.is_some() || self.is_staff { Ok(self) } else { Err(Error::NotMember) }
     }
 
-    /// Are they in it, so that they may write?
-    fn member(self) -> Result<Self> {
+    /// Requires membership, even of staff.
+    fn require_member(self) -> Result<Self> {
         if self.own_role.is_some() { Ok(self) } else { Err(Error::NotMember) }
     }
 
@@ -200,7 +207,7 @@ impl Seat {
         self.is_staff || self.own_role.is_some_and(|role| role != Role::Member)
     }
 
-    fn moderator(self) -> Result<Self> {
+    fn require_moderator(self) -> Result<Self> {
         match self.is_moderator() {
             true => Ok(self),
             false if self.own_role.is_some() => Err(Error::NotModerator),
@@ -212,15 +219,15 @@ impl Seat {
         self.is_staff || self.own_role == Some(Role::Owner)
     }
 
-    fn owner(self) -> Result<Self> {
+    fn require_owner(self) -> Result<Self> {
         if self.is_owner() { Ok(self) } else { Err(Error::NotGroupOwner) }
     }
 }
 
-/// Locks a group until the transaction ends. In a statement of its own: one that waits for a lock sees the
-/// locked row as it is then, but all else as it was before. Rows that point at the group can still be written.
+/// Locks a group until the transaction ends. This needs a statement of its own: on PostgreSQL, a statement that waits
+/// for a lock sees the new version of the locked row only, not of other rows. Rows can still refer to the group.
 async fn lock_group(conn: &impl ConnectionTrait, id: GroupId) -> Result<(), DbErr> {
-    // On SQLite there is one writer, and nothing to wait for.
+    // SQLite has a single writer, so there is no need to lock.
     if conn.get_database_backend() == DbBackend::Postgres {
         let row = group::Entity::find_by_id(id).select_only().column(group::Column::Id).lock(LockType::NoKeyUpdate);
         row.into_tuple::<GroupId>().one(conn).await?;
@@ -228,8 +235,8 @@ async fn lock_group(conn: &impl ConnectionTrait, id: GroupId) -> Result<(), DbEr
     Ok(())
 }
 
-/// What somebody is in the group of the row; group by group, since whoever is in ten thousand of them
-/// should not have them all read for a page of twenty.
+/// A user's role in the group of the row. A correlated subquery, so that for a user in ten thousand groups not all
+/// memberships are read for a page of twenty.
 fn own_role(user: UserId) -> Expr {
     let column = |column| Expr::col((membership::Entity, column));
     let own = Query::select()
@@ -241,31 +248,31 @@ fn own_role(user: UserId) -> Expr {
     Expr::from(own)
 }
 
-/// An act to keep order in a group, on its way into the log.
-struct Moderated<'a> {
+/// An entry for the moderation log.
+struct ModerationEntry<'a> {
     group: Option<GroupId>,
     actor: UserId,
-    /// What was done: a word in the past tense.
+    /// The action: a word in the past tense.
     action: &'static str,
-    /// Whom it was done to, or whose thing.
+    /// The user it was done to, or the author of the target.
     subject: Option<UserId>,
-    /// What it was done to: `post 5`.
+    /// The target, such as `post 5`.
     target: String,
-    /// Why, or what it was.
+    /// The reason, or an excerpt.
     detail: &'a str,
 }
 
 impl SqlCommunity {
-    /// Notes an act to keep order, in its transaction.
-    async fn note(&self, conn: &impl ConnectionTrait, act: Moderated<'_>) -> Result<(), DbErr> {
+    /// Writes an entry to the moderation log, in the transaction of the action.
+    async fn log_moderation(&self, conn: &impl ConnectionTrait, entry: ModerationEntry<'_>) -> Result<(), DbErr> {
         let row = moderation_log::ActiveModel {
             id: NotSet,
-            group_id: Set(act.group),
-            actor_id: Set(Some(act.actor)),
-            action: Set(act.action.to_owned()),
-            subject_id: Set(act.subject),
-            target: Set(act.target),
-            detail: Set(act.detail.to_owned()),
+            group_id: Set(entry.group),
+            actor_id: Set(Some(entry.actor)),
+            action: Set(entry.action.to_owned()),
+            subject_id: Set(entry.subject),
+            target: Set(entry.target),
+            detail: Set(entry.detail.to_owned()),
             at: Set(self.host.clock.now()),
         };
         moderation_log::Entity::insert(row).exec_without_returning(conn).await.map(|_| ())

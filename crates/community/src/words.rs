@@ -1,29 +1,29 @@
-//! Text as it is searched: the words that are indexed, and the words that are asked for.
+//! Text normalization and query parsing for full-text search.
 
 use guildhall_kernel::text;
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-/// How much of what is asked for is read, in characters.
-const LONGEST_QUERY: usize = 1_000;
+/// How much of a query is read, in characters.
+const MAX_QUERY_LENGTH: usize = 1_000;
 
-/// How many words are looked for.
-const MOST_WORDS: usize = 8;
+/// How many words of a query are used.
+const MAX_WORDS: usize = 8;
 
-/// How much of a word is looked for, in characters. PostgreSQL refuses one of 2 KiB.
-const LONGEST_WORD: usize = 100;
+/// How much of a word is used, in characters. PostgreSQL rejects a lexeme of 2 KiB or more.
+const MAX_WORD_LENGTH: usize = 100;
 
-/// The form in which words are indexed: letters and digits without case and accents, one space between
-/// words. It is applied before the database sees the text, so that every database finds the same.
+/// Normalizes text for indexing: letters and digits without case and accents, and one space between words. It is
+/// applied by the program, so that every database finds the same.
 pub(crate) fn fold(text: &str) -> String {
     let folded = text::fold(text);
-    // Composed again, since a syllable of Hangul is otherwise two or three characters.
+    // Composed again, because otherwise a Hangul syllable is two or three characters.
     let plain: String = folded.nfkd().filter(|c| !is_combining_mark(*c) && !is_invisible(*c)).nfc().collect();
     let words: Vec<&str> = plain.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     words.join(" ")
 }
 
-/// The words of a text as the index keeps them. A run of writing without spaces between words is kept as every two
-/// neighbours in it, and its last character: whatever part of it is looked for is among them.
+/// The terms of a text for the index. Scripts without spaces between words are indexed as bigrams, plus the last
+/// character, so that any part of a run can be found.
 pub(crate) fn index(text: &str) -> String {
     let folded = fold(text);
     let mut terms = String::with_capacity(folded.len());
@@ -48,26 +48,26 @@ pub(crate) fn index(text: &str) -> String {
     terms
 }
 
-/// A word, cut where writing without spaces begins or ends.
+/// Splits a word where a script without spaces begins or ends.
 fn runs(word: &str) -> impl Iterator<Item = &str> {
     let mut rest = word;
     std::iter::from_fn(move || {
         let unspaced = is_unspaced(rest.chars().next()?);
         let end = rest.find(|c| is_unspaced(c) != unspaced).unwrap_or(rest.len());
-        let (run, behind) = rest.split_at(end);
-        rest = behind;
+        let (run, tail) = rest.split_at(end);
+        rest = tail;
         Some(run)
     })
 }
 
-/// Every two neighbours in a run.
+/// The bigrams of a run.
 fn pairs(run: &str) -> impl Iterator<Item = &str> {
-    let starts = run.char_indices().map(|(at, _)| at);
-    let ends = run.char_indices().map(|(at, c)| at + c.len_utf8()).skip(1);
+    let starts = run.char_indices().map(|(index, _)| index);
+    let ends = run.char_indices().map(|(index, c)| index + c.len_utf8()).skip(1);
     starts.zip(ends).map(|(start, end)| &run[start..end])
 }
 
-/// Is it a character of writing that puts no spaces between words: Chinese, Japanese, Thai, Lao, Burmese, Khmer?
+/// Whether a character belongs to a script without spaces between words: Chinese, Japanese, Thai, Lao, Burmese, Khmer.
 fn is_unspaced(c: char) -> bool {
     matches!(
         c,
@@ -75,64 +75,64 @@ fn is_unspaced(c: char) -> bool {
     ) || (is_cjk(c) && !matches!(c, '\u{AC00}'..='\u{D7A3}'))
 }
 
-/// Is it a character within a word that readers do not see, such as a soft hyphen?
+/// Whether a character inside a word is invisible, such as a soft hyphen.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{200C}' | '\u{200D}' | '\u{2060}')
 }
 
-/// The words that somebody looks for. Texts that hold all of them are found; the last may be the
-/// beginning of one, since people search while they type.
+/// A parsed search query. A text matches if it contains all words. The last word may be a prefix, for search as you
+/// type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Query {
-    /// At least one. They hold letters and digits alone, so nothing in them is syntax anywhere.
+    /// At least one. They contain letters and digits only, so they need no escaping in any query syntax.
     words: Vec<String>,
 }
 
 impl Query {
-    /// Reads what somebody typed; nothing where no word in it tells enough to search by.
+    /// Parses user input; `None` if it contains no word that is significant enough to search for.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let text: String = text.chars().take(LONGEST_QUERY).collect();
+        let text: String = text.chars().take(MAX_QUERY_LENGTH).collect();
         let folded = fold(&text);
         let words: Vec<String> = folded
             .split(' ')
             .flat_map(runs)
-            .filter(|word| tells_enough(word))
+            .filter(|word| is_significant(word))
             .flat_map(|word| {
                 let is_run = word.starts_with(is_unspaced) && word.chars().nth(1).is_some();
                 let whole = (!is_run).then_some(word);
                 whole.into_iter().chain(is_run.then(|| pairs(word)).into_iter().flatten())
             })
-            .take(MOST_WORDS)
-            .map(|word| word.chars().take(LONGEST_WORD).collect())
+            .take(MAX_WORDS)
+            .map(|word| word.chars().take(MAX_WORD_LENGTH).collect())
             .collect();
         (!words.is_empty()).then_some(Self { words })
     }
 
-    /// For `MATCH` in SQLite (FTS5): `"rust" "peop" *` where the last word may be a beginning.
-    pub(crate) fn fts5(&self, beginning: bool) -> String {
-        self.join(beginning, " ", |word, prefix| format!("\"{word}\"{}", if prefix { " *" } else { "" }))
+    /// The query in the syntax of SQLite's FTS5: `"rust" "peop" *` if the last word is a prefix.
+    pub(crate) fn fts5(&self, last_is_prefix: bool) -> String {
+        self.join(last_is_prefix, " ", |word, prefix| format!("\"{word}\"{}", if prefix { " *" } else { "" }))
     }
 
-    /// The same for `to_tsquery` in PostgreSQL: `'rust' & 'peop':*`.
-    pub(crate) fn tsquery(&self, beginning: bool) -> String {
-        self.join(beginning, " & ", |word, prefix| format!("'{word}'{}", if prefix { ":*" } else { "" }))
+    /// The query in the syntax of PostgreSQL's `to_tsquery`: `'rust' & 'peop':*`.
+    pub(crate) fn tsquery(&self, last_is_prefix: bool) -> String {
+        self.join(last_is_prefix, " & ", |word, prefix| format!("'{word}'{}", if prefix { ":*" } else { "" }))
     }
 
-    /// The words with what stands between them. A single character of writing without spaces is the beginning of a
-    /// pair, wherever it stands.
-    fn join(&self, beginning: bool, between: &str, spell: impl Fn(&str, bool) -> String) -> String {
+    /// Joins the words. A single character of a script without spaces is always a prefix, because it has to match
+    /// bigrams.
+    fn join(&self, last_is_prefix: bool, separator: &str, format_word: impl Fn(&str, bool) -> String) -> String {
         let last = self.words.len() - 1;
-        let spell = |(at, word): (usize, &String)| {
+        let format = |(index, word): (usize, &String)| {
             let is_single = word.starts_with(is_unspaced) && word.chars().nth(1).is_none();
-            spell(word, is_single || (beginning && at == last))
+            format_word(word, is_single || (last_is_prefix && index == last))
         };
-        self.words.iter().enumerate().map(spell).collect::<Vec<_>>().join(between)
+        self.words.iter().enumerate().map(format).collect::<Vec<_>>().join(separator)
     }
 }
 
-/// Every text holds some word that begins with a given letter, but a Chinese or Japanese character
-/// can be a word.
-fn tells_enough(word: &str) -> bool {
+/// Whether a word is worth searching for. A single letter matches almost every text, but a single Chinese or
+/// Japanese character can be a word.
+fn is_significant(word: &str) -> bool {
     let mut characters = word.chars();
     match (characters.next(), characters.next()) {
         (Some(only), None) => is_cjk(only),
@@ -140,7 +140,7 @@ fn tells_enough(word: &str) -> bool {
     }
 }
 
-/// Is it a character of Chinese, Japanese or Korean writing?
+/// Whether a character belongs to the Chinese, Japanese or Korean script.
 fn is_cjk(c: char) -> bool {
     matches!(
         c,
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_indexed_without_case_accents_and_punctuation() {
+    fn text_is_indexed_without_case_accents_and_punctuation() {
         for (text, folded) in [
             ("Café-Gespräch", "cafe gesprach"),
             ("  Rust,\n\tpeople!  ", "rust people"),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn all_words_are_looked_for_and_the_last_may_go_on() {
+    fn all_words_must_match_and_the_last_may_be_a_prefix() {
         assert_eq!(fts5("Rust Peop").unwrap(), r#""rust" "peop" *"#);
         assert_eq!(tsquery("Rust Peop").unwrap(), "'rust' & 'peop':*");
         assert_eq!(fts5("rust").unwrap(), r#""rust" *"#);
@@ -199,9 +199,9 @@ mod tests {
     }
 
     #[test]
-    fn single_letters_tell_too_little_but_ideographs_do_not() {
-        for nothing in ["", " ", "a", "a b c 1", "\"", "*", "'", "()", "🦀", "- -"] {
-            assert_eq!(Query::parse(nothing), None, "{nothing}");
+    fn single_letters_are_ignored_but_ideographs_are_not() {
+        for ignored in ["", " ", "a", "a b c 1", "\"", "*", "'", "()", "🦀", "- -"] {
+            assert_eq!(Query::parse(ignored), None, "{ignored}");
         }
         assert_eq!(fts5("猫").unwrap(), r#""猫" *"#);
         assert_eq!(fts5("a 말").unwrap(), r#""말" *"#);
@@ -209,8 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_syntax_elsewhere_is_words_or_nothing_here() {
-        for (typed, words) in [
+    fn query_operators_are_treated_as_words_or_ignored() {
+        for (input, words) in [
             ("NEAR(", "\"near\" *"),
             ("NEAR(ab cd, 2)", "\"near\" \"ab\" \"cd\" *"),
             ("a OR b", "\"or\" *"),
@@ -220,7 +220,7 @@ mod tests {
             ("rust -go + {x}", "\"rust\" \"go\" *"),
             ("💥boom💥", "\"boom\" *"),
         ] {
-            assert_eq!(fts5(typed).unwrap(), words, "{typed}");
+            assert_eq!(fts5(input).unwrap(), words, "{input}");
         }
         assert_eq!(tsquery("'; DROP TABLE users; --").unwrap(), "'drop' & 'table' & 'users':*");
         assert_eq!(tsquery("rust:* | !go & (x)").unwrap(), "'rust' & 'go':*");
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn fault_r28_any_part_of_a_run_without_spaces_is_found() {
+    fn fault_r28_any_part_of_text_without_spaces_is_found() {
         assert_eq!(index("東京大学 Rust言語"), "東京 京大 大学 学 rust 言語 語");
         assert_eq!(index("한국어 abc"), "한국어 abc");
         assert_eq!(fts5("大学").unwrap(), r#""大学" *"#);
@@ -249,11 +249,11 @@ mod tests {
     }
 
     #[test]
-    fn a_long_query_is_cut() {
+    fn a_long_query_is_truncated() {
         let many: String = (10..99).map(|number| format!("{number} ")).collect();
-        assert_eq!(Query::parse(&many).unwrap().words.len(), MOST_WORDS);
+        assert_eq!(Query::parse(&many).unwrap().words.len(), MAX_WORDS);
         let long = "x".repeat(1_000_000);
-        assert_eq!(Query::parse(&long).unwrap().words, ["x".repeat(LONGEST_WORD)]);
+        assert_eq!(Query::parse(&long).unwrap().words, ["x".repeat(MAX_WORD_LENGTH)]);
         assert_eq!(fold(&long).len(), long.len());
         assert_eq!(fold(&"e\u{301}\u{327}".repeat(200_000)).len(), 200_000);
         assert_eq!(fold(&" -".repeat(500_000)), "");

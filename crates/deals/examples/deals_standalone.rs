@@ -1,5 +1,5 @@
-//! Organizations with clients and deals in a service that has its own users: `people`, who show their number as
-//! a token.
+//! Organizations with clients and deals in a service with its own user table, `people`. The id of a person serves as the
+//! token.
 //!
 //! Try it: `curl -H 'Authorization: Token 1' -H 'Content-Type: application/json' \
 //!     -d '{"name": "Acme"}' http://127.0.0.1:8001/crm/organizations/`
@@ -12,7 +12,7 @@ use guildhall_kernel::{
     self as kernel, Auth, Authenticate, Caller, Clock, Credentials, Db, Directory, HostTables, Kind, Outbox, Person,
     PublicUrl, Roles, UserId,
     file::{Files, FolderStore, UploadLimits},
-    letter::Letterhead,
+    mail::EmailBranding,
 };
 use sea_orm::ConnectionTrait;
 
@@ -21,8 +21,8 @@ struct People;
 #[async_trait]
 impl Authenticate for People {
     async fn authenticate(&self, credentials: Credentials) -> kernel::Result<Caller> {
-        let unknown = |_| kernel::Error::new(Kind::Unauthenticated, "unknown", "Who are you?");
-        Ok(Caller::new(UserId(credentials.secret().parse().map_err(unknown)?), Roles::default()))
+        let invalid = |_| kernel::Error::new(Kind::Unauthenticated, "invalid", "Invalid token.");
+        Ok(Caller::new(UserId(credentials.secret().parse().map_err(invalid)?), Roles::default()))
     }
 }
 
@@ -57,15 +57,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = Arc::new(FolderStore::new(folder.join("files")));
     let files = Files::open(db.clone(), store, clock.clone(), url.clone(), UploadLimits::up_to(10 << 20)).await?;
     let outbox = Outbox::new(db.clone(), clock.clone());
-    let letterhead = Letterhead { service: "Example".to_owned(), home: "http://127.0.0.1:8001".parse()? };
-    // Nothing is sent from here: no letters, and nothing to webhooks.
+    let branding = EmailBranding { service: "Example".to_owned(), home: "http://127.0.0.1:8001".parse()? };
+    // Without background tasks, no emails and webhooks are sent.
     let host = Host {
         clock,
         directory: Arc::new(People),
         files,
         outbox,
-        post: None,
-        letterhead,
+        webhook_sender: None,
+        branding,
         settings: Settings::default(),
     };
     let deals = SqlDeals::new(db, host);

@@ -1,4 +1,4 @@
-//! The tables of this crate, as an admin panel shows them.
+//! The tables of this crate in the admin panel.
 
 use guildhall_kernel::admin::Model;
 
@@ -8,24 +8,24 @@ use crate::entity::{
     task, team, view, webhook,
 };
 
-/// Every table of this crate.
+/// Describes all tables of this crate.
 pub fn admin() -> Vec<Model> {
     vec![
         Model::new(organization::Entity, "organization")
             .list(&["name", "slug", "is_test", "default_currency", "created_at"])
             .search(&["name_key", "slug"])
             .filters(&["is_test"]),
-        Model::new(counter::Entity, "counter of numbers").list(&["org_id", "kind", "next"]).read_only(),
+        Model::new(counter::Entity, "counter").list(&["org_id", "kind", "next"]).read_only(),
         Model::new(role::Entity, "role").list(&["org_id", "name", "key"]).filters(&["org_id"]),
         Model::new(team::Entity, "team").list(&["org_id", "name", "parent_id"]).filters(&["org_id"]),
-        Model::new(member::Entity, "member of an organization")
+        Model::new(member::Entity, "member")
             .list(&["org_id", "user_id", "role_id", "team_id", "status"])
             .filters(&["org_id", "user_id", "status"]),
         Model::new(client::Entity, "client")
             .list(&["name", "org_id", "email", "owner_id", "deleted_at", "created_at"])
             .search(&["name_key"])
             .filters(&["org_id", "owner_id"]),
-        Model::new(contact::Entity, "person at a client")
+        Model::new(contact::Entity, "contact")
             .list(&["first_name", "last_name", "client_id", "email"])
             .filters(&["org_id", "client_id"]),
         Model::new(pipeline::Entity, "pipeline").list(&["name", "org_id", "is_default"]).filters(&["org_id"]),
@@ -37,7 +37,7 @@ pub fn admin() -> Vec<Model> {
             .search(&["code"])
             .filters(&["org_id", "client_id", "owner_id", "status", "currency"])
             .read_only(),
-        Model::new(stage_change::Entity, "change of stage")
+        Model::new(stage_change::Entity, "stage change")
             .list(&["deal_id", "from_name", "to_name", "moved_by", "moved_at"])
             .filters(&["deal_id"])
             .read_only(),
@@ -56,23 +56,23 @@ pub fn admin() -> Vec<Model> {
             .list(&["title", "assignee_id", "due_at", "done_at", "deal_id"])
             .search(&["title"])
             .filters(&["org_id", "assignee_id"]),
-        Model::new(custom_field::Entity, "field of an organization's own")
+        Model::new(custom_field::Entity, "custom field")
             .list(&["key", "name", "entity", "kind", "org_id"])
             .filters(&["org_id", "entity"]),
-        Model::new(custom_value::Entity, "value of a field of an organization's own")
+        Model::new(custom_value::Entity, "custom field value")
             .list(&["field_id", "client_id", "deal_id", "text_value", "number_value"])
             .filters(&["org_id", "client_id", "deal_id"])
             .read_only(),
-        Model::new(view::Entity, "view").list(&["name", "entity", "member_id", "shared", "org_id"]).filters(&[
+        Model::new(view::Entity, "saved view").list(&["name", "entity", "member_id", "shared", "org_id"]).filters(&[
             "org_id",
             "member_id",
             "shared",
         ]),
-        Model::new(line::Entity, "line of a deal")
+        Model::new(line::Entity, "line item")
             .list(&["name", "deal_id", "quantity_micro", "unit_minor", "total_minor"])
             .filters(&["org_id", "deal_id"])
             .read_only(),
-        Model::new(deal_file::Entity, "file about a deal")
+        Model::new(deal_file::Entity, "deal file")
             .list(&["name", "deal_id", "payment_id", "content_type", "size", "added_by"])
             .filters(&["org_id", "deal_id"])
             .read_only(),
@@ -80,15 +80,15 @@ pub fn admin() -> Vec<Model> {
             .list(&["url", "is_active", "failing_since", "created_by", "org_id"])
             .filters(&["org_id", "is_active"])
             .read_only(),
-        Model::new(delivery::Entity, "message to a webhook")
+        Model::new(delivery::Entity, "webhook delivery")
             .list(&["event", "webhook_id", "status", "attempts", "response_status", "created_at"])
             .filters(&["org_id", "webhook_id", "status"])
             .read_only(),
-        Model::new(rollup::Entity, "sum of a stage")
+        Model::new(rollup::Entity, "stage total")
             .list(&["org_id", "stage_id", "currency", "month", "n"])
             .filters(&["org_id", "stage_id"])
             .read_only(),
-        Model::new(revenue::Entity, "sum of a day")
+        Model::new(revenue::Entity, "daily revenue")
             .list(&["org_id", "day", "currency", "n"])
             .filters(&["org_id"])
             .read_only(),
@@ -112,11 +112,11 @@ mod tests {
     use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
     use super::*;
-    use crate::migrations::beside_people;
+    use crate::migrations::with_host_users;
 
     #[tokio::test]
-    async fn every_table_is_described_once_and_in_its_own_words() {
-        let db = TestDb::new(beside_people).await;
+    async fn every_table_is_described_once_and_with_known_columns() {
+        let db = TestDb::new(with_host_users).await;
         let sql = if db.backend() == DbBackend::Sqlite {
             "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name LIKE 'deals%'"
         } else {

@@ -1,5 +1,5 @@
-//! The tables, one module each.
-#![expect(unreachable_pub, reason = "SeaORM makes public items beside the structs")]
+//! The entities, one module per table.
+#![expect(unreachable_pub, reason = "SeaORM generates public items beside the structs")]
 
 pub(crate) mod activity;
 pub(crate) mod client;
@@ -34,10 +34,10 @@ mod tests {
     use guildhall_kernel::testing::{assert_no_drift, table};
 
     use super::*;
-    use crate::migrations::beside_people;
+    use crate::migrations::with_host_users;
 
     #[tokio::test]
-    async fn the_migrations_make_what_the_entities_describe() {
+    async fn the_migrations_match_the_entities() {
         let tables = vec![
             table(activity::Entity),
             table(client::Entity),
@@ -68,6 +68,6 @@ mod tests {
             table(webhook::Entity),
         ];
         let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
-        assert_no_drift("deals_", tables, beside_people, snapshots).await;
+        assert_no_drift("deals_", tables, with_host_users, snapshots).await;
     }
 }

@@ -2,69 +2,69 @@ use guildhall_kernel::{self as kernel, Kind, db::Failure};
 use sea_orm::{DbErr, SqlErr};
 use serde_json::json;
 
-use crate::{ClientId, DealId, Holding, OrganizationId};
+use crate::{ClientId, DealId, MemberBlocker, OrganizationId};
 
-/// What deals refuse.
+/// The errors of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No such organization, or the caller is not in it.
     #[error("Organization {0} does not exist.")]
     OrganizationNotFound(OrganizationId),
-    /// The short paths need to know which of several organizations is meant.
-    #[error("Say which organization is meant: X-Organization.")]
+    /// A compatibility route needs to know which of the caller's organizations is meant.
+    #[error("You are in several organizations. Choose one with the X-Organization header.")]
     OrganizationRequired,
     /// No such client, or the caller may not know of it.
     #[error("Client {0} does not exist.")]
     ClientNotFound(ClientId),
-    /// A client that has become another.
-    #[error("The client has become client {0}.")]
+    /// The client was merged with another one.
+    #[error("The client was merged with client {0}.")]
     ClientMerged(ClientId),
     /// No such deal, or the caller may not know of it.
     #[error("Deal {0} does not exist.")]
     DealNotFound(DealId),
-    /// Something else that is not there, or that the caller may not know of: what it is, in a word or two.
-    #[error("There is no such {0}.")]
+    /// Something else does not exist, or the caller may not know of it.
+    #[error("The {0} does not exist.")]
     NotFound(&'static str),
-    /// The caller's role does not grant it: the word of the catalogue.
-    #[error("Your role does not grant {0}.")]
+    /// The caller's role does not grant this permission, or not for this object.
+    #[error("Your role does not grant the permission {0}.")]
     NotGranted(&'static str),
-    /// Nobody gives what they lack, or changes the role that they hold.
+    /// The caller would grant permissions that they lack, or change their own role.
     #[error("{0}")]
     Escalation(&'static str),
-    /// An organization has an active owner.
-    #[error("An organization needs an owner: make somebody else one first.")]
+    /// An organization needs an active owner.
+    #[error("This is the last owner of the organization. Add another owner first.")]
     LastOwner,
-    /// Others depend on it.
+    /// Other objects depend on it: the blockers, and the operations that resolve them.
     #[error("{0}")]
-    Protected(&'static str, Vec<Holding>, &'static [&'static str]),
-    /// More money than a deal is worth.
-    #[error("That is more than is left to be paid: {max_allowed}.")]
+    Protected(&'static str, Vec<MemberBlocker>, &'static [&'static str]),
+    /// The payments would exceed the value of the deal.
+    #[error("The amount exceeds the outstanding balance of {max_allowed}.")]
     Overpayment {
-        /// What is left.
+        /// The outstanding balance.
         max_allowed: String,
     },
-    /// A payment in another currency than its deal.
-    #[error("The deal is in {0}.")]
+    /// The payment is in another currency than its deal.
+    #[error("The currency must be {0}, as that of the deal.")]
     CurrencyMismatch(String),
-    /// A deal's currency stays once something was paid.
-    #[error("The currency stays, since payments were recorded.")]
+    /// The currency of a deal with payments cannot change.
+    #[error("The currency cannot be changed after payments were recorded.")]
     CurrencyLocked,
-    /// It cannot go from where it is to there.
+    /// The current state does not allow this.
     #[error("{0}")]
     IllegalTransition(&'static str),
-    /// It has to be verified first.
-    #[error("A deal that is worth this much is won only once somebody has verified it.")]
+    /// The deal has to be verified before it can be won.
+    #[error("A deal of this value must be verified before it can be won.")]
     ApprovalRequired,
-    /// There is one already.
+    /// It exists already.
     #[error("{0}")]
     Duplicate(&'static str),
-    /// What would go is not what was shown.
-    #[error("It has changed since the preview.")]
+    /// The data has changed since the preview.
+    #[error("The data has changed since the preview.")]
     PreviewStale,
-    /// The organization wants every change to be conditional.
-    #[error("Say which version you know: If-Match.")]
+    /// The organization requires conditional changes.
+    #[error("This organization requires the If-Match header.")]
     IfMatchRequired,
-    /// The input is wrong, or the kernel refused.
+    /// Invalid input, or an error of the kernel.
     #[error(transparent)]
     Kernel(#[from] kernel::Error),
     /// The database failed.
@@ -76,26 +76,26 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// What is wrong with one field of an input.
+    /// An invalid input field.
     pub(crate) fn field(name: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Kernel(kernel::Error::field(name, message))
     }
 
-    /// The name of the unique rule that the database says is broken, or what it says of it.
-    pub(crate) fn broken_rule(&self) -> Option<String> {
+    /// The unique constraint that was violated: its name on PostgreSQL, a message with its columns on SQLite.
+    pub(crate) fn violated_constraint(&self) -> Option<String> {
         match self {
             Self::Database(cause) => match cause.sql_err() {
-                Some(SqlErr::UniqueConstraintViolation(rule)) => Some(rule),
+                Some(SqlErr::UniqueConstraintViolation(constraint)) => Some(constraint),
                 _ => None,
             },
             _ => None,
         }
     }
 
-    /// The same, said in our words where it is a unique rule that names one of these.
-    pub(crate) fn or_duplicate(self, rules: &[&str], message: &'static str) -> Self {
-        match self.broken_rule() {
-            Some(rule) if rules.iter().any(|known| rule.contains(known)) => Self::Duplicate(message),
+    /// Converts the violation of a unique constraint whose name contains one of `names`; passes on other errors.
+    pub(crate) fn or_duplicate(self, names: &[&str], message: &'static str) -> Self {
+        match self.violated_constraint() {
+            Some(constraint) if names.iter().any(|name| constraint.contains(name)) => Self::Duplicate(message),
             _ => self,
         }
     }
@@ -127,7 +127,7 @@ impl From<Error> for kernel::Error {
             Error::ClientMerged(id) => Self::new(Kind::NotFound, "client_merged", detail).with("merged_into", id.0),
             Error::DealNotFound(_) => Self::new(Kind::NotFound, "deal_not_found", detail),
             Error::NotFound(_) => Self::new(Kind::NotFound, "not_found", detail),
-            Error::NotGranted(word) => Self::new(Kind::Forbidden, "not_granted", detail).with("permission", word),
+            Error::NotGranted(name) => Self::new(Kind::Forbidden, "not_granted", detail).with("permission", name),
             Error::Escalation(_) => Self::new(Kind::Forbidden, "escalation", detail),
             Error::LastOwner => Self::new(Kind::Conflict, "last_owner", detail),
             Error::Protected(_, blockers, resolutions) => Self::new(Kind::Conflict, "protected", detail)
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_refusal_has_its_status() {
+    fn every_error_has_its_kind_and_code() {
         for (error, kind, code) in [
             (Error::OrganizationNotFound(OrganizationId(1)), Kind::NotFound, "organization_not_found"),
             (Error::OrganizationRequired, Kind::Invalid, "organization_required"),
@@ -176,8 +176,8 @@ mod tests {
             (Error::IfMatchRequired, Kind::PreconditionRequired, "if_match_required"),
             (Error::field("title", "x"), Kind::Invalid, "invalid"),
         ] {
-            let told = kernel::Error::from(error);
-            assert_eq!((told.kind(), told.code()), (kind, code));
+            let converted = kernel::Error::from(error);
+            assert_eq!((converted.kind(), converted.code()), (kind, code));
         }
     }
 }

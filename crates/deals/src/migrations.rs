@@ -2,7 +2,7 @@ use guildhall_kernel::{HostTables, db::SqlMigration};
 use sea_orm::DbBackend;
 use sea_orm_migration::MigrationTrait;
 
-/// The SQL of a migration, forward and back.
+/// A migration with its SQL files for both directions.
 macro_rules! migration {
     ($name:literal) => {
         SqlMigration::new(
@@ -13,8 +13,7 @@ macro_rules! migration {
     };
 }
 
-/// The tables of this crate, with foreign keys to the host's user table. The kernel's tables are there
-/// before.
+/// The migrations of this crate, with foreign keys to the host's user table. They run after those of the kernel.
 pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
     let tables = [
         migration!("m20250101_000200_deals_organizations"),
@@ -22,7 +21,7 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
         migration!("m20250101_000220_deals_deals"),
         migration!("m20250101_000230_deals_payments"),
     ];
-    // What only triggers can see to, and the indexes of words, which the databases spell differently.
+    // Triggers and search indexes, whose SQL differs between the databases.
     let rules = SqlMigration::new("m20250101_000240_deals_rules", "", "")
         .only(
             DbBackend::Sqlite,
@@ -34,16 +33,16 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
             include_str!("migrations/m20250101_000240_deals_rules_postgres.up.sql"),
             include_str!("migrations/m20250101_000240_deals_rules_postgres.down.sql"),
         );
-    let mut all: Vec<Box<dyn MigrationTrait>> = Vec::new();
+    let mut migrations: Vec<Box<dyn MigrationTrait>> = Vec::new();
     for table in tables {
-        all.push(Box::new(table.with("users", host.users)));
+        migrations.push(Box::new(table.with("users", host.users)));
     }
-    all.push(Box::new(rules));
-    all.push(Box::new(migration!("m20250101_000250_deals_work")));
-    all.push(Box::new(migration!("m20250101_000260_deals_imports")));
-    all.push(Box::new(migration!("m20250101_000270_deals_custom")));
-    all.push(Box::new(migration!("m20250101_000280_deals_lines")));
-    let files_gone = SqlMigration::new("m20250101_000281_deals_files_gone", "", "")
+    migrations.push(Box::new(rules));
+    migrations.push(Box::new(migration!("m20250101_000250_deals_work")));
+    migrations.push(Box::new(migration!("m20250101_000260_deals_imports")));
+    migrations.push(Box::new(migration!("m20250101_000270_deals_custom")));
+    migrations.push(Box::new(migration!("m20250101_000280_deals_lines")));
+    let file_triggers = SqlMigration::new("m20250101_000281_deals_files_gone", "", "")
         .only(
             DbBackend::Sqlite,
             include_str!("migrations/m20250101_000281_deals_files_gone_sqlite.up.sql"),
@@ -54,9 +53,9 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
             include_str!("migrations/m20250101_000281_deals_files_gone_postgres.up.sql"),
             include_str!("migrations/m20250101_000281_deals_files_gone_postgres.down.sql"),
         );
-    all.push(Box::new(files_gone));
-    all.push(Box::new(migration!("m20250101_000290_deals_webhooks")));
-    // The tables go with the triggers that write into them.
+    migrations.push(Box::new(file_triggers));
+    migrations.push(Box::new(migration!("m20250101_000290_deals_webhooks")));
+    // The tables, and the triggers that write to them.
     let rollups = migration!("m20250101_000300_deals_rollups")
         .only(
             DbBackend::Sqlite,
@@ -68,9 +67,9 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
             include_str!("migrations/m20250101_000300_deals_rollups_postgres.up.sql"),
             include_str!("migrations/m20250101_000300_deals_rollups_postgres.down.sql"),
         );
-    all.push(Box::new(rollups));
-    // The column goes with the index of its words.
-    let words = migration!("m20250101_000310_deals_contact_words")
+    migrations.push(Box::new(rollups));
+    // The column, and its search index.
+    let contact_search = migration!("m20250101_000310_deals_contact_words")
         .only(
             DbBackend::Sqlite,
             include_str!("migrations/m20250101_000310_deals_contact_words_sqlite.up.sql"),
@@ -81,15 +80,15 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
             include_str!("migrations/m20250101_000310_deals_contact_words_postgres.up.sql"),
             include_str!("migrations/m20250101_000310_deals_contact_words_postgres.down.sql"),
         );
-    all.push(Box::new(words));
-    all.push(Box::new(migration!("m20250101_000320_deals_imports_kept")));
-    all.push(Box::new(migration!("m20250101_000330_deals_listed")));
-    all
+    migrations.push(Box::new(contact_search));
+    migrations.push(Box::new(migration!("m20250101_000320_deals_imports_kept")));
+    migrations.push(Box::new(migration!("m20250101_000330_deals_listed")));
+    migrations
 }
 
-/// The tables of this crate beside a user table that is not ours.
+/// The migrations of this crate in a host with a user table of its own, for tests.
 #[cfg(test)]
-pub(crate) fn beside_people() -> Vec<Box<dyn MigrationTrait>> {
+pub(crate) fn with_host_users() -> Vec<Box<dyn MigrationTrait>> {
     let up = "CREATE TABLE people (id {id}, name text);";
     let people = SqlMigration::new("m20240101_000000_people", up, "DROP TABLE people;");
     let mut all: Vec<Box<dyn MigrationTrait>> = vec![Box::new(people)];

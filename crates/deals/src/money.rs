@@ -1,4 +1,4 @@
-//! Money: whole minor units inside, decimal strings outside (ISO 4217).
+//! Money (ISO 4217): minor units in the program and the database, decimal strings in the API.
 
 use std::fmt;
 
@@ -12,22 +12,22 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, Type},
 };
 
-/// Amounts stay below this many minor units, so that the sum of two still fits.
+/// Amounts are below this many minor units, so that the sum of two fits into 64 bits.
 pub(crate) const LIMIT: i64 = 1_000_000_000_000_000_000;
-/// Sums are kept in two parts of this size, since neither database adds up large numbers of 64 bits.
+/// The database sums the quotients and the remainders of this divisor separately, so that sums do not overflow.
 pub(crate) const PART: i64 = 1_000_000_000;
 
-/// A currency by its code of three letters (ISO 4217), one that has a minor unit: gold has none.
+/// A currency, by its ISO 4217 code. Codes without a minor unit, such as gold, are not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, DeriveValueType)]
 #[serde(transparent)]
 pub struct Currency(String);
 
 impl Currency {
-    /// The currency with this code, in any case.
+    /// The currency with a code, in upper or lower case.
     pub fn from_code(code: &str) -> Option<Self> {
         let code = code.to_ascii_uppercase();
-        let known = iso_currency::Currency::from_code(&code)?;
-        known.exponent().map(|_| Self(code))
+        let currency = iso_currency::Currency::from_code(&code)?;
+        currency.exponent().map(|_| Self(code))
     }
 
     /// The code: `EUR`.
@@ -35,13 +35,13 @@ impl Currency {
         &self.0
     }
 
-    /// How many digits follow the point: 2 for the euro, 0 for the yen, 3 for the Kuwaiti dinar.
+    /// The number of decimal places: 2 for the euro, 0 for the yen, 3 for the Kuwaiti dinar.
     pub fn exponent(&self) -> u32 {
-        let known = iso_currency::Currency::from_code(&self.0);
-        known.and_then(iso_currency::Currency::exponent).map_or(2, u32::from)
+        let currency = iso_currency::Currency::from_code(&self.0);
+        currency.and_then(iso_currency::Currency::exponent).map_or(2, u32::from)
     }
 
-    /// An amount of minor units with exactly the currency's digits: `1200.50`.
+    /// Formats minor units with all decimal places of the currency: `1200.50`.
     pub fn format(&self, minor: i128) -> String {
         let exponent = self.exponent();
         if exponent == 0 {
@@ -55,7 +55,7 @@ impl Currency {
     }
 }
 
-/// No database makes currencies up.
+/// Required of columns in a primary key; the database never generates a currency.
 impl TryFromU64 for Currency {
     fn try_from_u64(_: u64) -> Result<Self, DbErr> {
         Err(DbErr::ConvertFromU64("Currency"))
@@ -71,7 +71,7 @@ impl fmt::Display for Currency {
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let code = String::deserialize(deserializer)?;
-        Self::from_code(&code).ok_or_else(|| D::Error::custom("expected a currency of ISO 4217 like EUR"))
+        Self::from_code(&code).ok_or_else(|| D::Error::custom("expected an ISO 4217 currency code such as EUR"))
     }
 }
 
@@ -83,101 +83,98 @@ impl PartialSchema for Currency {
 
 impl ToSchema for Currency {}
 
-/// An amount as it was typed: a decimal string, or a whole number. What it is in minor units depends on the
-/// currency.
+/// An amount from an input: a decimal string or an integer. Its minor units depend on the currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Amount(String);
 
 impl Amount {
-    /// An amount that was typed.
+    /// An amount from text, which is parsed later.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The amount in minor units of a currency; nothing is rounded.
+    /// The amount in minor units of a currency, without rounding.
     ///
     /// # Errors
-    /// In words for people, where it is no plain decimal number, has more digits than the currency, or is too
-    /// large.
+    /// A message for people, if it is not a plain decimal number, has too many decimal places, or is too large.
     pub fn minor(&self, currency: &Currency) -> Result<i64, String> {
         let exponent = currency.exponent() as usize;
-        read_fixed_point(&self.0, exponent).map_err(|fault| match fault {
-            Fault::Digits => format!("{currency} has {exponent} digits after the point."),
-            fault => fault.to_string(),
+        parse_units(&self.0, exponent).map_err(|error| match error {
+            ParseError::TooPrecise => format!("{currency} has {exponent} decimal places."),
+            error => error.to_string(),
         })
     }
 }
 
-/// Why a text is no number.
+/// Why a text is not a valid number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum Fault {
-    #[error("A plain decimal number like 1200.50 is needed.")]
-    Shape,
-    #[error("There are too many digits after the point.")]
-    Digits,
-    #[error("That is too much.")]
-    Size,
+enum ParseError {
+    #[error("Must be a plain decimal number such as 1200.50.")]
+    Syntax,
+    #[error("Too many decimal places.")]
+    TooPrecise,
+    #[error("The number is too large.")]
+    TooLarge,
 }
 
-/// A plain decimal number with up to so many digits after the point, in units of the last of them. Nothing is
-/// rounded.
-fn read_fixed_point(text: &str, places: usize) -> Result<i64, Fault> {
-    let digits_of = text.strip_prefix('-').unwrap_or(text);
-    let (whole, rest) = digits_of.split_once('.').unwrap_or((digits_of, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let pointed = digits_of.contains('.');
-    if whole.is_empty() || !digits(whole) || !digits(rest) || (pointed && rest.is_empty()) || digits_of.len() > 40 {
-        return Err(Fault::Shape);
+/// Parses a plain decimal number with at most this many decimal places, in units of the last place.
+fn parse_units(text: &str, places: usize) -> Result<i64, ParseError> {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (integer, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let ends_with_point = unsigned.contains('.') && fraction.is_empty();
+    if integer.is_empty() || !is_digits(integer) || !is_digits(fraction) || ends_with_point || unsigned.len() > 40 {
+        return Err(ParseError::Syntax);
     }
-    if rest.len() > places {
-        return Err(Fault::Digits);
+    if fraction.len() > places {
+        return Err(ParseError::TooPrecise);
     }
-    let digits = format!("{whole}{rest:0<places$}");
+    let digits = format!("{integer}{fraction:0<places$}");
     let units: i64 = digits.trim_start_matches('0').parse().or_else(|_| {
-        // Nothing but noughts.
-        if digits.bytes().all(|byte| byte == b'0') { Ok(0) } else { Err(Fault::Size) }
+        // Only zeros, of which nothing is left to parse.
+        if digits.bytes().all(|byte| byte == b'0') { Ok(0) } else { Err(ParseError::TooLarge) }
     })?;
     if units >= LIMIT {
-        return Err(Fault::Size);
+        return Err(ParseError::TooLarge);
     }
     Ok(if text.starts_with('-') { -units } else { units })
 }
 
-/// A plain decimal number with up to so many digits after the point, in units of the last of them.
+/// Parses a plain decimal number with at most this many decimal places, in units of the last place.
 ///
 /// # Errors
-/// In words for people.
-pub(crate) fn fixed_point(text: &str, places: usize) -> Result<i64, String> {
-    read_fixed_point(text, places).map_err(|fault| match fault {
-        Fault::Digits => format!("There are at most {places} digits after the point."),
-        fault => fault.to_string(),
+/// A message for people.
+pub(crate) fn parse_fixed_point(text: &str, places: usize) -> Result<i64, String> {
+    parse_units(text, places).map_err(|error| match error {
+        ParseError::TooPrecise => format!("At most {places} decimal places are allowed."),
+        error => error.to_string(),
     })
 }
 
-/// The number as it is written, without noughts that say nothing.
-pub(crate) fn write_fixed_point(units: i64, places: usize) -> String {
+/// Formats a fixed-point number without trailing zeros.
+pub(crate) fn format_fixed_point(units: i64, places: usize) -> String {
     let digits = format!("{:0width$}", units.unsigned_abs(), width = places + 1);
-    let (whole, rest) = digits.split_at(digits.len() - places);
-    let rest = rest.trim_end_matches('0');
-    let (sign, point) = (if units < 0 { "-" } else { "" }, if rest.is_empty() { "" } else { "." });
-    format!("{sign}{whole}{point}{rest}")
+    let (integer, fraction) = digits.split_at(digits.len() - places);
+    let fraction = fraction.trim_end_matches('0');
+    let (sign, point) = (if units < 0 { "-" } else { "" }, if fraction.is_empty() { "" } else { "." });
+    format!("{sign}{integer}{point}{fraction}")
 }
 
 impl Amount {
-    /// The number in units of the last of so many digits after the point; nothing is rounded.
+    /// The number in units of the last of this many decimal places, without rounding.
     ///
     /// # Errors
-    /// In words for people.
+    /// A message for people.
     pub(crate) fn units(&self, places: usize) -> Result<i64, String> {
-        fixed_point(&self.0, places)
+        parse_fixed_point(&self.0, places)
     }
 }
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Typed;
+        struct AmountVisitor;
 
-        impl Visitor<'_> for Typed {
+        impl Visitor<'_> for AmountVisitor {
             type Value = Amount;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,12 +194,12 @@ impl<'de> Deserialize<'de> for Amount {
             }
 
             fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Amount, E> {
-                // A JSON fraction is a float for most who read it, and 0.1 is none.
+                // Most JSON parsers read a fraction as a float, which cannot represent 0.1 exactly.
                 Err(E::invalid_type(Unexpected::Float(number), &self))
             }
         }
 
-        deserializer.deserialize_any(Typed)
+        deserializer.deserialize_any(AmountVisitor)
     }
 }
 
@@ -214,10 +211,10 @@ impl PartialSchema for Amount {
 
 impl ToSchema for Amount {}
 
-/// Divides and rounds half to even, once: the one place where money is rounded.
+/// Divides and rounds half to even. No other function rounds money.
 pub(crate) fn divide_half_even(dividend: i128, divisor: i128) -> i128 {
-    let (quotient, rest) = (dividend.div_euclid(divisor), dividend.rem_euclid(divisor));
-    match (rest * 2).cmp(&divisor) {
+    let (quotient, remainder) = (dividend.div_euclid(divisor), dividend.rem_euclid(divisor));
+    match (remainder * 2).cmp(&divisor) {
         std::cmp::Ordering::Less => quotient,
         std::cmp::Ordering::Greater => quotient + 1,
         std::cmp::Ordering::Equal => quotient + (quotient & 1),
@@ -237,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn an_amount_has_no_more_digits_than_its_currency() {
+    fn an_amount_has_no_more_decimal_places_than_its_currency() {
         assert_eq!(minor("1200.50", "EUR"), Ok(120_050));
         assert_eq!(minor("1200.5", "EUR"), Ok(120_050));
         assert_eq!(minor("0", "EUR"), Ok(0));
@@ -245,12 +242,12 @@ mod tests {
         assert_eq!(minor("1.234", "KWD"), Ok(1_234));
         assert_eq!(minor("100", "JPY"), Ok(100));
         for (text, code) in [("1.001", "EUR"), ("100.5", "JPY"), ("1.2345", "KWD")] {
-            assert!(minor(text, code).unwrap_err().contains("digits after the point"), "{text} {code}");
+            assert!(minor(text, code).unwrap_err().contains("decimal places"), "{text} {code}");
         }
     }
 
     #[test]
-    fn what_is_no_plain_number_is_refused() {
+    fn only_plain_decimal_numbers_are_parsed() {
         for text in ["", "-", "1e3", "NaN", "Infinity", "1,000", "+1", " 1", "1.", ".5", "0x1", "١", "--1", "1.0.0"] {
             assert!(minor(text, "EUR").is_err(), "{text}");
         }
@@ -260,17 +257,17 @@ mod tests {
     }
 
     #[test]
-    fn a_fraction_in_json_is_refused_and_a_whole_number_taken() {
-        let read = |text: &str| serde_json::from_str::<Amount>(text);
-        assert_eq!(read("\"0.10\"").unwrap(), Amount::new("0.10"));
-        assert_eq!(read("25").unwrap(), Amount::new("25"));
+    fn json_strings_and_integers_are_accepted_and_floats_refused() {
+        let parse = |text: &str| serde_json::from_str::<Amount>(text);
+        assert_eq!(parse("\"0.10\"").unwrap(), Amount::new("0.10"));
+        assert_eq!(parse("25").unwrap(), Amount::new("25"));
         for text in ["0.1", "1e3", "true", "null", "[]"] {
-            assert!(read(text).is_err(), "{text}");
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn currencies_are_those_with_a_minor_unit() {
+    fn only_currencies_with_a_minor_unit_are_accepted() {
         assert_eq!(["JPY", "EUR", "KWD", "CLF"].map(|code| currency(code).exponent()), [0, 2, 3, 4]);
         assert_eq!(currency("eur").code(), "EUR");
         for code in ["XAU", "XXX", "EURO", "", "ZZZ", "€"] {
@@ -287,23 +284,26 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_is_shown_is_read_as_the_same(minor in -(LIMIT - 1)..LIMIT, which in 0_usize..4) {
-            let currency = currency(["JPY", "EUR", "KWD", "CLF"][which]);
-            let shown = currency.format(i128::from(minor));
-            proptest::prop_assert_eq!(Amount::new(shown).minor(&currency), Ok(minor));
+        fn a_formatted_amount_is_parsed_back(minor in -(LIMIT - 1)..LIMIT, index in 0_usize..4) {
+            let currency = currency(["JPY", "EUR", "KWD", "CLF"][index]);
+            let text = currency.format(i128::from(minor));
+            proptest::prop_assert_eq!(Amount::new(text).minor(&currency), Ok(minor));
         }
 
         #[test]
-        fn fuzz_a_number_is_what_was_typed_or_is_refused(text in "-?[0-9]{0,22}[.,eE+ _٣]?[0-9]{0,6}", places in 0_usize..5) {
-            if let Ok(units) = fixed_point(&text, places) {
-                let shown = write_fixed_point(units, places);
-                let bare = |text: &str| {
-                    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
-                    let (whole, rest) = digits.split_once('.').unwrap_or((digits, ""));
-                    let (whole, rest) = (whole.trim_start_matches('0').to_owned(), rest.trim_end_matches('0').to_owned());
-                    if whole.is_empty() && rest.is_empty() { String::new() } else { format!("{sign}{whole}.{rest}") }
+        fn fuzz_numbers_are_parsed_exactly(text in "-?[0-9]{0,22}[.,eE+ _٣]?[0-9]{0,6}", places in 0_usize..5) {
+            if let Ok(units) = parse_fixed_point(&text, places) {
+                let formatted = format_fixed_point(units, places);
+                let normalize = |text: &str| {
+                    let (sign, unsigned) = text.strip_prefix('-').map_or(("", text), |unsigned| ("-", unsigned));
+                    let (integer, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+                    let (integer, fraction) = (integer.trim_start_matches('0'), fraction.trim_end_matches('0'));
+                    if integer.is_empty() && fraction.is_empty() {
+                        return String::new();
+                    }
+                    format!("{sign}{integer}.{fraction}")
                 };
-                proptest::prop_assert_eq!(bare(&text), bare(&shown));
+                proptest::prop_assert_eq!(normalize(&text), normalize(&formatted));
             }
         }
     }

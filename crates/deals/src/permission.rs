@@ -1,5 +1,4 @@
-//! Who may do what in an organization: the catalogue, what a role grants, and the roles that every
-//! organization begins with.
+//! Permissions in an organization: the catalogue, the grants of a role, and the preset roles.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,21 +8,21 @@ use std::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// How far a permission reaches. Each holds what the one before it holds.
+/// The objects that a permission covers. Each scope includes the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scope {
-    /// What the member owns, or has made while the organization lets makers keep what they made.
+    /// Objects that the member owns, or has created if creators keep access in the organization.
     Own,
-    /// What people of the member's team own, and of the teams below one that the member leads.
+    /// Also objects owned by the member's team, and by its subteams if the member leads it.
     Team,
-    /// Everything.
+    /// All objects.
     All,
 }
 
 impl Scope {
     const ALL: [(Self, &'static str); 3] = [(Self::Own, "own"), (Self::Team, "team"), (Self::All, "all")];
 
-    fn word(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Own => "own",
             Self::Team => "team",
@@ -34,7 +33,7 @@ impl Scope {
 
 macro_rules! permissions {
     ($($variant:ident, $name:literal, $scoped:literal, $text:literal;)*) => {
-        /// Something that a role can let its members do.
+        /// A permission that a role can grant.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub(crate) enum Permission {
             $(#[doc = $text] $variant,)*
@@ -43,8 +42,8 @@ macro_rules! permissions {
         impl Permission {
             const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// Its name on the wire, whether it has a scope, and what it lets one do.
-            const fn about(self) -> (&'static str, bool, &'static str) {
+            /// The name in the API, whether it has a scope, and the description.
+            const fn definition(self) -> (&'static str, bool, &'static str) {
                 match self {
                     $(Self::$variant => ($name, $scoped, $text),)*
                 }
@@ -55,127 +54,130 @@ macro_rules! permissions {
 
 permissions! {
     OrganizationUpdate, "organization.update", false, "Change the organization's settings";
-    OrganizationDelete, "organization.delete", false, "Remove the organization";
-    MemberRead, "member.read", false, "See who is in the organization";
-    MemberInvite, "member.invite", false, "Take people in";
-    MemberUpdate, "member.update", false, "Change people's roles and teams";
-    MemberDeactivate, "member.deactivate", false, "Shut people out";
-    MemberDelete, "member.delete", false, "Remove people, and hand over what they own";
-    RoleManage, "role.manage", false, "Make and change roles";
-    TeamManage, "team.manage", false, "Make and change teams";
-    ClientCreate, "client.create", false, "Add clients and contacts";
-    ClientRead, "client.read", true, "See clients and their contacts";
+    OrganizationDelete, "organization.delete", false, "Delete the organization";
+    MemberRead, "member.read", false, "View members";
+    MemberInvite, "member.invite", false, "Invite members";
+    MemberUpdate, "member.update", false, "Change the roles and teams of members";
+    MemberDeactivate, "member.deactivate", false, "Deactivate members";
+    MemberDelete, "member.delete", false, "Remove members, and reassign what they own";
+    RoleManage, "role.manage", false, "Create, change and delete roles";
+    TeamManage, "team.manage", false, "Create, change and delete teams";
+    ClientCreate, "client.create", false, "Create clients and contacts";
+    ClientRead, "client.read", true, "View clients and their contacts";
     ClientUpdate, "client.update", true, "Change clients and their contacts";
-    ClientDelete, "client.delete", true, "Put clients into the trash";
-    ClientReassign, "client.reassign", true, "Give clients to somebody else";
-    DealCreate, "deal.create", false, "Add deals";
-    DealRead, "deal.read", true, "See deals";
+    ClientDelete, "client.delete", true, "Delete clients";
+    ClientReassign, "client.reassign", true, "Reassign clients";
+    DealCreate, "deal.create", false, "Create deals";
+    DealRead, "deal.read", true, "View deals";
     DealUpdate, "deal.update", true, "Change and move deals";
     DealClose, "deal.close", true, "Win, lose and reopen deals";
-    DealDelete, "deal.delete", true, "Put deals into the trash";
-    DealReassign, "deal.reassign", true, "Give deals to somebody else";
-    DealVerify, "deal.verify", false, "Verify deals, or refuse to";
-    PaymentRead, "payment.read", true, "See payments of deals that one sees";
+    DealDelete, "deal.delete", true, "Delete deals";
+    DealReassign, "deal.reassign", true, "Reassign deals";
+    DealVerify, "deal.verify", false, "Verify and reject deals";
+    PaymentRead, "payment.read", true, "View payments of visible deals";
     PaymentCreate, "payment.create", true, "Record payments";
-    PaymentVerify, "payment.verify", false, "Verify payments, or refuse to";
+    PaymentVerify, "payment.verify", false, "Verify and reject payments";
     PaymentReverse, "payment.reverse", false, "Reverse and refund payments";
-    PipelineManage, "pipeline.manage", false, "Make and change pipelines and their stages";
-    TrashRestore, "trash.restore", false, "See the trash, and bring back what is in it";
-    TrashPurge, "trash.purge", false, "Remove for good what is in the trash";
-    AuditRead, "audit.read", false, "Read what was changed, by whom and when";
-    ReportRead, "report.read", true, "See reports about deals that one sees";
-    ImportRun, "import.run", false, "Read tables of clients and deals in, and take them back";
-    ExportRun, "export.run", false, "Write tables of the clients and deals that one sees";
-    CommissionRead, "commission.read", true, "See what people earn";
-    CommissionManage, "commission.manage", false, "Say how much people earn";
-    TaskRead, "task.read", true, "See tasks";
-    ViewShare, "view.share", false, "Share views with a team or everybody";
-    CustomFieldManage, "customfield.manage", false, "Add fields to clients and deals, and change them";
-    WebhookManage, "webhook.manage", false, "Have others told what happens";
-    TaskUpdate, "task.update", true, "Change, finish and remove tasks";
+    PipelineManage, "pipeline.manage", false, "Create, change and delete pipelines and stages";
+    TrashRestore, "trash.restore", false, "View the trash, and restore from it";
+    TrashPurge, "trash.purge", false, "Purge the trash";
+    AuditRead, "audit.read", false, "View the audit log";
+    ReportRead, "report.read", true, "View reports on visible deals";
+    ImportRun, "import.run", false, "Import clients and deals, and revert imports";
+    ExportRun, "export.run", false, "Export visible clients and deals";
+    CommissionRead, "commission.read", true, "View commissions";
+    CommissionManage, "commission.manage", false, "Set commission rates";
+    TaskRead, "task.read", true, "View tasks";
+    ViewShare, "view.share", false, "Share saved views";
+    CustomFieldManage, "customfield.manage", false, "Create, change and delete custom fields";
+    WebhookManage, "webhook.manage", false, "Manage webhooks";
+    TaskUpdate, "task.update", true, "Change, complete and delete tasks";
 }
 
 impl Permission {
-    /// Its name on the wire, without a scope.
+    /// The name in the API, without a scope.
     pub(crate) fn name(self) -> &'static str {
-        self.about().0
+        self.definition().0
     }
 }
 
-/// A permission as the catalogue shows it.
+/// A permission in the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CatalogueEntry {
-    /// The word, as roles have it.
+    /// The name, as roles list it.
     #[schema(example = "deal.read:team")]
     pub permission: String,
-    /// What it is about.
+    /// The kind of object.
     #[schema(example = "deal")]
     pub entity: &'static str,
-    /// What it lets one do with it.
+    /// The action on the object.
     #[schema(example = "read")]
     pub action: &'static str,
-    /// How far it reaches: `own`, `team` or `all`; none where that makes no difference.
+    /// The scope: `own`, `team` or `all`; `null` for a permission without scopes.
     pub scope: Option<&'static str>,
-    /// The same in words for people.
+    /// A description for people.
     pub description: &'static str,
 }
 
-/// Every permission there is.
+/// All permissions, with each of their scopes.
 pub fn catalogue() -> Vec<CatalogueEntry> {
-    let mut all = Vec::new();
+    let mut entries = Vec::new();
     for permission in Permission::ALL {
-        let (name, scoped, description) = permission.about();
+        let (name, scoped, description) = permission.definition();
         let (entity, action) = name.split_once('.').unwrap_or((name, ""));
         let scopes: &[Option<Scope>] =
             if scoped { &[Some(Scope::Own), Some(Scope::Team), Some(Scope::All)] } else { &[None] };
-        all.extend(scopes.iter().map(|scope| CatalogueEntry {
-            permission: scope.map_or_else(|| name.to_owned(), |scope| format!("{name}:{}", scope.word())),
+        entries.extend(scopes.iter().map(|scope| CatalogueEntry {
+            permission: scope.map_or_else(|| name.to_owned(), |scope| format!("{name}:{}", scope.name())),
             entity,
             action,
-            scope: scope.map(Scope::word),
+            scope: scope.map(Scope::name),
             description,
         }));
     }
-    all
+    entries
 }
 
-/// What a word grants, and how far; none where it is unknown.
-fn read(word: &str) -> Option<(Permission, Scope)> {
+/// Parses a permission with an optional scope; without one it covers all objects.
+fn parse(text: &str) -> Option<(Permission, Scope)> {
     static NAMES: LazyLock<HashMap<&str, Permission>> =
-        LazyLock::new(|| Permission::ALL.iter().map(|permission| (permission.about().0, *permission)).collect());
-    let (name, scope) = word.split_once(':').map_or((word, None), |(name, scope)| (name, Some(scope)));
+        LazyLock::new(|| Permission::ALL.iter().map(|permission| (permission.name(), *permission)).collect());
+    let (name, scope) = text.split_once(':').map_or((text, None), |(name, scope)| (name, Some(scope)));
     let permission = *NAMES.get(name)?;
     let scope = match scope {
         None => Scope::All,
-        Some(_) if !permission.about().1 => return None,
+        Some(_) if !permission.definition().1 => return None,
         Some(scope) => Scope::ALL.iter().find(|(_, name)| *name == scope)?.0,
     };
     Some((permission, scope))
 }
 
-/// What a role lets its members do.
+/// The permissions that a role grants, each with its scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Grants(BTreeMap<Permission, Scope>);
 
 impl Grants {
-    /// Everything.
+    /// All permissions for all objects.
     pub(crate) fn everything() -> Self {
         Self(Permission::ALL.iter().map(|permission| (*permission, Scope::All)).collect())
     }
 
-    /// Reads the words of a role; one without a scope reaches everything. Gives the first that is unknown.
-    pub(crate) fn parse<S: AsRef<str>>(words: &[S]) -> Result<Self, String> {
+    /// Parses the permissions of a role.
+    ///
+    /// # Errors
+    /// The first unknown permission.
+    pub(crate) fn parse<S: AsRef<str>>(names: &[S]) -> Result<Self, String> {
         let mut grants = Self::default();
-        for word in words.iter().map(AsRef::as_ref) {
-            grants.add(read(word).ok_or_else(|| word.to_owned())?);
+        for name in names.iter().map(AsRef::as_ref) {
+            grants.add(parse(name).ok_or_else(|| name.to_owned())?);
         }
         Ok(grants)
     }
 
-    /// The same of a role that was stored: a word that this version does not know grants nothing.
-    pub(crate) fn stored(words: &[&str]) -> Self {
+    /// Parses the permissions of a stored role. Those that this version does not know are ignored.
+    pub(crate) fn stored(names: &[&str]) -> Self {
         let mut grants = Self::default();
-        words.iter().filter_map(|word| read(word)).for_each(|granted| grants.add(granted));
+        names.iter().filter_map(|name| parse(name)).for_each(|grant| grants.add(grant));
         grants
     }
 
@@ -184,51 +186,51 @@ impl Grants {
         *granted = scope.max(*granted);
     }
 
-    /// The words, as the catalogue has them.
-    pub(crate) fn words(&self) -> Vec<String> {
-        let word = |(permission, scope): (&Permission, &Scope)| match permission.about() {
-            (name, true, _) => format!("{name}:{}", scope.word()),
+    /// The names of the permissions, as in the catalogue.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let name = |(permission, scope): (&Permission, &Scope)| match permission.definition() {
+            (name, true, _) => format!("{name}:{}", scope.name()),
             (name, false, _) => name.to_owned(),
         };
-        self.0.iter().map(word).collect()
+        self.0.iter().map(name).collect()
     }
 
-    /// How far a permission reaches; none where it is not granted.
+    /// The scope of a permission, if it is granted.
     pub(crate) fn scope(&self, permission: Permission) -> Option<Scope> {
         self.0.get(&permission).copied()
     }
 
-    /// Does this hold all that the other grants? Nobody gives what they lack.
-    pub(crate) fn hold(&self, other: &Self) -> bool {
+    /// Whether this grants at least everything that `other` grants.
+    pub(crate) fn includes(&self, other: &Self) -> bool {
         other.0.iter().all(|(permission, scope)| self.scope(*permission).is_some_and(|own| own >= *scope))
     }
 
-    /// Does anything in it reach as far as a team?
-    pub(crate) fn know_teams(&self) -> bool {
+    /// Whether a permission has the scope `team`.
+    pub(crate) fn has_team_scope(&self) -> bool {
         self.0.values().any(|scope| *scope == Scope::Team)
     }
 }
 
-/// A role that every organization begins with.
+/// A role that a new organization gets.
 pub(crate) struct Preset {
-    /// What programs call it.
+    /// The identifier in the API.
     pub(crate) key: &'static str,
-    /// What people call it.
+    /// The display name.
     pub(crate) name: &'static str,
-    /// Its words; the owner's are everything.
-    pub(crate) words: &'static [&'static str],
+    /// The permissions; empty for the owner, who has all.
+    pub(crate) permissions: &'static [&'static str],
 }
 
 /// The key of the owner's role.
 pub(crate) const OWNER: &str = "owner";
 
-/// The roles that every organization begins with, the owner's first.
+/// The roles that a new organization gets, the owner's first.
 pub(crate) const PRESETS: &[Preset] = &[
-    Preset { key: OWNER, name: "Owner", words: &[] },
+    Preset { key: OWNER, name: "Owner", permissions: &[] },
     Preset {
         key: "admin",
         name: "Admin",
-        words: &[
+        permissions: &[
             "organization.update",
             "member.read",
             "member.invite",
@@ -271,7 +273,7 @@ pub(crate) const PRESETS: &[Preset] = &[
     Preset {
         key: "sales_manager",
         name: "Sales manager",
-        words: &[
+        permissions: &[
             "member.read",
             "client.create",
             "client.read:team",
@@ -298,7 +300,7 @@ pub(crate) const PRESETS: &[Preset] = &[
     Preset {
         key: "salesperson",
         name: "Salesperson",
-        words: &[
+        permissions: &[
             "member.read",
             "client.create",
             "client.read:own",
@@ -320,7 +322,7 @@ pub(crate) const PRESETS: &[Preset] = &[
     Preset {
         key: "verifier",
         name: "Verifier",
-        words: &[
+        permissions: &[
             "member.read",
             "client.read",
             "deal.read",
@@ -334,7 +336,7 @@ pub(crate) const PRESETS: &[Preset] = &[
             "commission.read",
         ],
     },
-    Preset { key: "viewer", name: "Viewer", words: &["member.read", "client.read", "deal.read"] },
+    Preset { key: "viewer", name: "Viewer", permissions: &["member.read", "client.read", "deal.read"] },
 ];
 
 #[cfg(test)]
@@ -342,32 +344,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_granted_is_said_in_the_words_of_the_catalogue() {
-        let words: Vec<String> = catalogue().into_iter().map(|entry| entry.permission).collect();
+    fn grants_have_the_names_of_the_catalogue() {
+        let names: Vec<String> = catalogue().into_iter().map(|entry| entry.permission).collect();
         for preset in PRESETS {
-            let grants = Grants::parse(preset.words).unwrap();
-            assert!(grants.words().iter().all(|word| words.contains(word)), "{}", preset.key);
-            assert_eq!(Grants::parse(&grants.words()).unwrap(), grants);
-            assert!(Grants::everything().hold(&grants));
+            let grants = Grants::parse(preset.permissions).unwrap();
+            assert!(grants.names().iter().all(|name| names.contains(name)), "{}", preset.key);
+            assert_eq!(Grants::parse(&grants.names()).unwrap(), grants);
+            assert!(Grants::everything().includes(&grants));
         }
-        assert_eq!(Grants::parse(&words).unwrap(), Grants::everything());
+        assert_eq!(Grants::parse(&names).unwrap(), Grants::everything());
     }
 
     #[test]
-    fn a_word_that_is_none_is_refused() {
-        for word in ["deal", "deal.fly", "deal.read:mine", "pipeline.manage:all", "", "deal.read:"] {
-            assert_eq!(Grants::parse(&[word]).unwrap_err(), word);
+    fn an_unknown_permission_is_refused() {
+        for name in ["deal", "deal.fly", "deal.read:mine", "pipeline.manage:all", "", "deal.read:"] {
+            assert_eq!(Grants::parse(&[name]).unwrap_err(), name);
         }
     }
 
     #[test]
-    fn a_wider_scope_holds_a_narrower_one_and_not_the_other_way_round() {
-        let parse = |words: &[&str]| Grants::parse(words).unwrap();
-        assert!(parse(&["deal.read"]).hold(&parse(&["deal.read:team"])));
-        assert!(parse(&["deal.read:team"]).hold(&parse(&["deal.read:own"])));
-        assert!(!parse(&["deal.read:own"]).hold(&parse(&["deal.read:team"])));
-        assert!(!parse(&["deal.read"]).hold(&parse(&["client.read:own"])));
-        assert!(parse(&[]).hold(&parse(&[])));
-        assert_eq!(parse(&["deal.read:own", "deal.read:team"]).words(), ["deal.read:team"]);
+    fn a_wider_scope_includes_a_narrower_one_but_not_vice_versa() {
+        let parse = |names: &[&str]| Grants::parse(names).unwrap();
+        assert!(parse(&["deal.read"]).includes(&parse(&["deal.read:team"])));
+        assert!(parse(&["deal.read:team"]).includes(&parse(&["deal.read:own"])));
+        assert!(!parse(&["deal.read:own"]).includes(&parse(&["deal.read:team"])));
+        assert!(!parse(&["deal.read"]).includes(&parse(&["client.read:own"])));
+        assert!(parse(&[]).includes(&parse(&[])));
+        assert_eq!(parse(&["deal.read:own", "deal.read:team"]).names(), ["deal.read:team"]);
     }
 }

@@ -1,21 +1,7 @@
-//! The routes: `/organizations/…`, and the short paths that name no organization.
+//! The routes of all areas: `/organizations/…`, and the compatibility routes, whose paths name no organization.
 
-mod clients;
-mod custom;
-mod deals;
-mod exchange;
-mod invitations;
-mod known;
-mod lines;
-mod members;
-mod organizations;
-mod payments;
-mod pipelines;
-mod reports;
-mod short;
-mod views;
-mod webhooks;
-mod work;
+mod strict;
+pub(crate) mod target;
 
 use std::sync::Arc;
 
@@ -23,142 +9,190 @@ use axum::{
     extract::FromRef,
     response::{IntoResponse, Response},
 };
-use guildhall_kernel::{Auth, Json, PublicUrl, Tagged, Timestamp, file::Files};
+use guildhall_kernel::{Auth, Json, PublicUrl, Tagged, Timestamp, file::Files, openapi::OperationOutput};
 use serde::Deserialize;
-use utoipa::{IntoParams, openapi::OpenApi};
+use utoipa::{
+    IntoParams,
+    openapi::{OpenApi, path::Operation},
+};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    Clients, CustomFields, Deal, DealFiles, Deals, Exchange, Invitations, Lines, Members, Organizations, Payments,
-    Pipelines, Reports, SqlDeals, Trash, Views, Webhooks, Work,
+    Activities, Boards, Clients, Contacts, CustomFields, Deal, DealFiles, Deals, Exports, Imports, Invitations,
+    LineItems, Members, Merges, Organizations, Payments, Pipelines, Reports, Roles, SavedViews, Search, SqlDeals,
+    Stages, Tasks, Teams, Trash, Webhooks, compat, custom, exchange, ledger, reports, sales, tenancy, views, webhooks,
 };
 
-/// What the routes need.
+/// The state of the routes.
 #[derive(Clone, FromRef)]
 pub struct DealsState {
-    /// Tenants.
+    /// Organizations.
     pub organizations: Arc<dyn Organizations>,
-    /// Who is in them.
+    /// Members of organizations.
     pub members: Arc<dyn Members>,
-    /// How people get in, and out again.
+    /// Roles of members.
+    pub roles: Arc<dyn Roles>,
+    /// Teams of members.
+    pub teams: Arc<dyn Teams>,
+    /// Invitations to organizations.
     pub invitations: Arc<dyn Invitations>,
-    /// Clients and the people there.
+    /// Clients.
     pub clients: Arc<dyn Clients>,
+    /// Merging of duplicate clients.
+    pub merges: Arc<dyn Merges>,
+    /// Contacts of clients.
+    pub contacts: Arc<dyn Contacts>,
     /// Deals.
     pub deals: Arc<dyn Deals>,
-    /// The stages that they go through.
-    pub pipelines: Arc<dyn Pipelines>,
-    /// What was paid for them.
-    pub payments: Arc<dyn Payments>,
-    /// What deals are made up of.
-    pub lines: Arc<dyn Lines>,
-    /// Files about them.
+    /// Line items of deals.
+    pub line_items: Arc<dyn LineItems>,
+    /// Files of deals and receipts of payments.
     pub deal_files: Arc<dyn DealFiles>,
-    /// Fields of organizations' own.
-    pub fields: Arc<dyn CustomFields>,
-    /// Lists as people want to see them again.
-    pub views: Arc<dyn Views>,
-    /// Addresses that are told what happens.
-    pub webhooks: Arc<dyn Webhooks>,
-    /// What was done with clients, and what is to be done.
-    pub work: Arc<dyn Work>,
-    /// Sums.
-    pub reports: Arc<dyn Reports>,
-    /// Tables that come and go.
-    pub exchange: Arc<dyn Exchange>,
-    /// Where files are kept: says how large one may be.
-    pub files: Files,
-    /// What was deleted.
+    /// Pipelines.
+    pub pipelines: Arc<dyn Pipelines>,
+    /// Stages of pipelines.
+    pub stages: Arc<dyn Stages>,
+    /// Boards of pipelines.
+    pub boards: Arc<dyn Boards>,
+    /// Activities with clients.
+    pub activities: Arc<dyn Activities>,
+    /// Tasks.
+    pub tasks: Arc<dyn Tasks>,
+    /// The search.
+    pub search: Arc<dyn Search>,
+    /// Deleted clients, deals and contacts.
     pub trash: Arc<dyn Trash>,
-    /// Who is asking.
+    /// Payments.
+    pub payments: Arc<dyn Payments>,
+    /// Custom fields.
+    pub custom_fields: Arc<dyn CustomFields>,
+    /// Saved views.
+    pub saved_views: Arc<dyn SavedViews>,
+    /// Webhooks.
+    pub webhooks: Arc<dyn Webhooks>,
+    /// Reports.
+    pub reports: Arc<dyn Reports>,
+    /// Imports.
+    pub imports: Arc<dyn Imports>,
+    /// Exports.
+    pub exports: Arc<dyn Exports>,
+    /// The file store, for the limit on the size of uploads.
+    pub files: Files,
+    /// Authentication of callers.
     pub auth: Auth,
-    /// What the absolute URLs of lists begin with.
+    /// The public URL that the absolute URLs of lists begin with.
     pub url: PublicUrl,
 }
 
 impl DealsState {
-    /// The services on a database, asked by whoever `auth` knows; `url` is what clients reach the host as.
+    /// Creates the state from the services. `auth` authenticates callers; `url` is the public URL of the host.
     pub fn new(deals: &SqlDeals, auth: Auth, url: PublicUrl) -> Self {
-        let all = Arc::new(deals.clone());
+        let tenancy = Arc::new(deals.tenancy.clone());
+        let sales = Arc::new(deals.sales.clone());
+        let exchange = Arc::new(deals.exchange.clone());
         Self {
-            organizations: all.clone(),
-            members: all.clone(),
-            invitations: all.clone(),
-            clients: all.clone(),
-            deals: all.clone(),
-            pipelines: all.clone(),
-            payments: all.clone(),
-            lines: all.clone(),
-            deal_files: all.clone(),
-            fields: all.clone(),
-            views: all.clone(),
-            webhooks: all.clone(),
-            work: all.clone(),
-            reports: all.clone(),
-            exchange: all.clone(),
-            files: deals.files().clone(),
-            trash: all,
+            organizations: tenancy.clone(),
+            members: tenancy.clone(),
+            roles: tenancy.clone(),
+            teams: tenancy.clone(),
+            invitations: tenancy,
+            clients: sales.clone(),
+            merges: sales.clone(),
+            contacts: sales.clone(),
+            deals: sales.clone(),
+            line_items: sales.clone(),
+            deal_files: sales.clone(),
+            pipelines: sales.clone(),
+            stages: sales.clone(),
+            boards: sales.clone(),
+            activities: sales.clone(),
+            tasks: sales.clone(),
+            search: sales.clone(),
+            trash: sales,
+            payments: Arc::new(deals.ledger.clone()),
+            custom_fields: Arc::new(deals.custom.clone()),
+            saved_views: Arc::new(deals.views.clone()),
+            webhooks: Arc::new(deals.webhooks.clone()),
+            reports: Arc::new(deals.reports.clone()),
+            imports: exchange.clone(),
+            exports: exchange,
+            files: deals.sales.core.host.files.clone(),
             auth,
             url,
         }
     }
 }
 
-/// The routes of this crate, to be nested wherever the host likes.
+/// The routes of this crate, which the host may nest under any path.
 pub fn router(state: DealsState) -> OpenApiRouter {
     routes().with_state(state)
 }
 
-/// The description of [`router`].
+/// The OpenAPI description of [`router`].
 pub fn openapi() -> OpenApi {
     routes().into_openapi()
 }
 
 fn routes() -> OpenApiRouter<DealsState> {
-    let all = OpenApiRouter::new()
-        .merge(organizations::routes())
-        .merge(members::routes())
-        .merge(invitations::routes())
-        .merge(clients::routes())
-        .merge(pipelines::routes())
-        .merge(deals::routes())
-        .merge(payments::routes())
-        .merge(lines::routes())
+    let router = OpenApiRouter::new()
+        .merge(tenancy::routes())
+        .merge(sales::routes())
+        .merge(ledger::routes())
         .merge(custom::routes())
         .merge(views::routes())
         .merge(webhooks::routes())
-        .merge(work::routes())
         .merge(reports::routes())
         .merge(exchange::routes())
-        .merge(short::routes());
-    known::only_known(all)
+        .merge(compat::routes());
+    strict::refuse_unknown_parameters(router)
 }
 
-/// How something goes.
+/// How an object is deleted.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Removal {
-    /// For good, and not into the trash.
+pub(crate) struct Removal {
+    /// Purge it instead of moving it to the trash.
     #[serde(default)]
-    purge: bool,
-    /// The token of a preview.
-    token: Option<String>,
+    pub(crate) purge: bool,
+    /// The token of the preview.
+    pub(crate) token: Option<String>,
 }
 
-/// Which moment is asked for.
+/// The time at which an object is shown.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Moment {
-    /// As it was then.
-    as_of: Option<Timestamp>,
+pub(crate) struct Moment {
+    /// Show the object as it was at this time.
+    pub(crate) as_of: Option<Timestamp>,
 }
 
 impl Moment {
-    /// A deal with its version; what it was once has none that could be changed.
-    fn show(&self, deal: Deal) -> Response {
+    /// Responds with a deal.
+    pub(crate) fn show(&self, deal: Deal) -> DealAt {
         match self.as_of {
-            Some(_) => Json(deal).into_response(),
-            None => Tagged(deal.updated_at.into(), deal).into_response(),
+            Some(_) => DealAt::Earlier(Json(deal)),
+            None => DealAt::Current(Tagged(deal.updated_at.into(), deal)),
         }
+    }
+}
+
+/// A deal now or earlier. Only the current version has an `ETag`, since an earlier one cannot be changed.
+pub(crate) enum DealAt {
+    Current(Tagged<Deal>),
+    Earlier(Json<Deal>),
+}
+
+impl IntoResponse for DealAt {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Current(deal) => deal.into_response(),
+            Self::Earlier(deal) => deal.into_response(),
+        }
+    }
+}
+
+impl OperationOutput for DealAt {
+    fn describe(operation: &mut Operation) {
+        Tagged::<Deal>::describe(operation);
     }
 }

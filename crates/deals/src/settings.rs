@@ -1,10 +1,10 @@
 use serde::Deserialize;
 
-/// The section `deals` of the settings.
+/// The `deals` section of the settings.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// How many organizations one person may make in a day.
+    /// How many organizations one user may create per day.
     pub organizations_per_day: u32,
 }
 
@@ -15,7 +15,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The same without limits on what one person may do, for load tests.
+    /// Removes the limits per user, for load tests.
     #[must_use]
     pub fn without_limits(self) -> Self {
         Self { organizations_per_day: u32::MAX }

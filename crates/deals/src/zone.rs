@@ -1,4 +1,4 @@
-//! Days and moments in the time zone of an organization.
+//! Dates and times in the time zone of an organization.
 
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ use guildhall_kernel::Timestamp;
 
 use crate::{Day, entity::organization};
 
-/// Is there a time zone of this name (IANA)?
+/// Whether a name is an IANA time zone.
 pub(crate) fn is_zone(name: &str) -> bool {
     Tz::from_str(name).is_ok()
 }
@@ -18,37 +18,37 @@ impl organization::Model {
         Tz::from_str(&self.time_zone).unwrap_or(Tz::UTC)
     }
 
-    fn local(&self, moment: Timestamp) -> DateTime<Tz> {
-        let utc = DateTime::from_timestamp_micros(moment.unix_micros()).unwrap_or_default();
+    fn local(&self, time: Timestamp) -> DateTime<Tz> {
+        let utc = DateTime::from_timestamp_micros(time.unix_micros()).unwrap_or_default();
         utc.with_timezone(&self.zone())
     }
 
-    /// The day that it is there at a moment.
-    pub(crate) fn day(&self, moment: Timestamp) -> Day {
-        Day::parse(&self.local(moment).format("%Y-%m-%d").to_string()).unwrap_or_else(|| Day::of(moment))
+    /// The date of a time in the organization's time zone.
+    pub(crate) fn day_of(&self, time: Timestamp) -> Day {
+        Day::parse(&self.local(time).format("%Y-%m-%d").to_string()).unwrap_or_else(|| Day::of(time))
     }
 
-    /// When a day begins there.
-    pub(crate) fn begin(&self, day: &Day) -> Timestamp {
+    /// When a day begins in the organization's time zone.
+    pub(crate) fn start_of_day(&self, day: &Day) -> Timestamp {
         let date = NaiveDate::parse_from_str(day.as_str(), "%Y-%m-%d").unwrap_or_default();
         let midnight = date.and_time(NaiveTime::MIN);
-        // Where clocks go forward at midnight the day begins a little later; one that was left out, with the next one.
-        let begun = (0..200).find_map(|quarter| {
+        // If the clocks go forward at midnight, the day begins later. A skipped day begins with the next one.
+        let start = (0..200).find_map(|quarter| {
             self.zone().from_local_datetime(&(midnight + Duration::minutes(15 * quarter))).earliest()
         });
-        begun.map_or(Timestamp::EPOCH, |begun| Timestamp::from_unix_micros(begun.timestamp_micros()))
+        start.map_or(Timestamp::EPOCH, |start| Timestamp::from_unix_micros(start.timestamp_micros()))
     }
 
-    /// When a day ends there, which is when the next one begins.
-    pub(crate) fn end(&self, day: &Day) -> Timestamp {
+    /// When a day ends in the organization's time zone: when the next one begins.
+    pub(crate) fn end_of_day(&self, day: &Day) -> Timestamp {
         let date = NaiveDate::parse_from_str(day.as_str(), "%Y-%m-%d").unwrap_or_default();
         let next = date.succ_opt().unwrap_or(date).format("%Y-%m-%d").to_string();
-        Day::parse(&next).map_or_else(|| self.begin(day), |next| self.begin(&next))
+        Day::parse(&next).map_or_else(|| self.start_of_day(day), |next| self.start_of_day(&next))
     }
 
-    /// A moment as people there write it.
-    pub(crate) fn moment(&self, moment: Timestamp) -> String {
-        self.local(moment).format("%Y-%m-%d %H:%M %Z").to_string()
+    /// Formats a time in the organization's time zone.
+    pub(crate) fn format_time(&self, time: Timestamp) -> String {
+        self.local(time).format("%Y-%m-%d %H:%M %Z").to_string()
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use crate::{Currency, OrganizationId};
 
-    fn at(zone: &str) -> organization::Model {
+    fn org_in(zone: &str) -> organization::Model {
         organization::Model {
             id: OrganizationId(1),
             name: String::new(),
@@ -80,21 +80,21 @@ mod tests {
     }
 
     #[test]
-    fn a_day_begins_once_wherever_clocks_are_moved() {
+    fn days_begin_and_end_correctly_when_clocks_change() {
         for (zone, day, begin, end) in [
             ("UTC", "2025-01-01", "2025-01-01T00:00:00.000000Z", "2025-01-02T00:00:00.000000Z"),
-            // 23 hours long.
+            // A day of 23 hours.
             ("Europe/Vienna", "2025-03-30", "2025-03-29T23:00:00.000000Z", "2025-03-30T22:00:00.000000Z"),
-            // There was no midnight.
+            // A day without midnight.
             ("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00:00.000000Z", "2018-11-05T02:00:00.000000Z"),
-            // There was no such day.
+            // A skipped day.
             ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00.000000Z", "2011-12-30T10:00:00.000000Z"),
-            // There is no such zone any more.
+            // An unknown time zone falls back to UTC.
             ("Mars/Olympus", "2025-01-01", "2025-01-01T00:00:00.000000Z", "2025-01-02T00:00:00.000000Z"),
         ] {
-            let (org, day) = (at(zone), Day::parse(day).unwrap());
+            let (org, day) = (org_in(zone), Day::parse(day).unwrap());
             assert_eq!(
-                (org.begin(&day).to_string().as_str(), org.end(&day).to_string().as_str()),
+                (org.start_of_day(&day).to_string().as_str(), org.end_of_day(&day).to_string().as_str()),
                 (begin, end),
                 "{zone}"
             );
@@ -103,36 +103,38 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_on_the_day_that_it_is_there() {
-        let moment = at("UTC").begin(&Day::parse("2025-07-01").unwrap());
-        for (zone, day, told) in [
+    fn a_time_has_the_local_date() {
+        let time = org_in("UTC").start_of_day(&Day::parse("2025-07-01").unwrap());
+        for (zone, day, formatted) in [
             ("UTC", "2025-07-01", "2025-07-01 00:00 UTC"),
             ("Pacific/Pago_Pago", "2025-06-30", "2025-06-30 13:00 SST"),
             ("Europe/Vienna", "2025-07-01", "2025-07-01 02:00 CEST"),
         ] {
-            assert_eq!((at(zone).day(moment).as_str(), at(zone).moment(moment).as_str()), (day, told));
+            let org = org_in(zone);
+            assert_eq!(org.day_of(time).as_str(), day, "{zone}");
+            assert_eq!(org.format_time(time), formatted, "{zone}");
         }
     }
 
     proptest::proptest! {
         #[test]
-        fn fuzz_every_moment_is_within_its_day_in_every_zone(
+        fn fuzz_every_time_is_within_its_day_in_every_zone(
             seconds in -2_200_000_000_i64..32_000_000_000,
             zone in proptest::sample::select(chrono_tz::TZ_VARIANTS.to_vec()),
         ) {
-            let there = at(zone.name());
-            let moment = Timestamp::from_unix_seconds(seconds);
-            let day = there.day(moment);
-            let (begin, end) = (there.begin(&day), there.end(&day));
-            proptest::prop_assert!(begin <= moment && moment < end, "{} {} {} {}", day.as_str(), begin, moment, end);
+            let org = org_in(zone.name());
+            let time = Timestamp::from_unix_seconds(seconds);
+            let day = org.day_of(time);
+            let (begin, end) = (org.start_of_day(&day), org.end_of_day(&day));
+            proptest::prop_assert!(begin <= time && time < end, "{} {} {} {}", day.as_str(), begin, time, end);
         }
 
         #[test]
-        fn fuzz_a_day_is_one_of_the_calendar(text in "[0-9]{1,5}-[0-9]{1,2}-[0-9]{1,2}.?") {
+        fn fuzz_a_parsed_day_keeps_its_text(text in "[0-9]{1,5}-[0-9]{1,2}-[0-9]{1,2}.?") {
             if let Some(day) = Day::parse(&text) {
                 proptest::prop_assert_eq!(day.as_str(), &text);
-                let zone = at("Pacific/Apia");
-                proptest::prop_assert!(zone.begin(&day) <= zone.end(&day));
+                let org = org_in("Pacific/Apia");
+                proptest::prop_assert!(org.start_of_day(&day) <= org.end_of_day(&day));
             }
         }
     }

@@ -1,59 +1,59 @@
-//! What an admin panel has to know about a table. Each crate describes its own, in a few lines each; the
-//! columns come from the entity, so that no description can lag behind its table.
+//! Descriptions of tables for an admin panel. Each crate describes its own tables in a few lines; the columns come
+//! from the entities.
 
 use sea_orm::{ColumnTrait, ColumnType, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn};
 
-/// A table as a panel shows it.
+/// A table in the admin panel.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// The table.
+    /// The name of the table.
     pub table: String,
-    /// What one row is called.
+    /// The name of a row, in singular.
     pub label: &'static str,
-    /// Its columns, in their order.
+    /// The columns, in order.
     pub columns: Vec<Column>,
-    /// The columns of a list.
+    /// The columns of the list view.
     pub list: &'static [&'static str],
-    /// The columns that are searched.
+    /// The columns for searching.
     pub search: &'static [&'static str],
-    /// The columns that a list can be narrowed by.
+    /// The columns for filtering.
     pub filters: &'static [&'static str],
-    /// Rows are only looked at: they change by what people do, or not at all.
+    /// Whether rows cannot be edited in the panel.
     pub read_only: bool,
 }
 
-/// A column as a panel shows it.
+/// A column in the admin panel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// How it is shown and edited.
+    /// How the column is displayed and edited.
     pub kind: Kind,
-    /// May it be empty?
+    /// Whether it may be null.
     pub nullable: bool,
-    /// Is it part of what a row is known by?
+    /// Whether it belongs to the primary key.
     pub key: bool,
 }
 
-/// How a column is shown and edited.
+/// How a column is displayed and edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A whole number, or what is kept as one: an id, a moment.
+    /// An integer.
     Number,
-    /// A moment, in microseconds since the Unix epoch.
+    /// A time, in microseconds since the Unix epoch.
     Moment,
-    /// The number of a row of another table.
+    /// The id of a row of another table.
     Reference,
-    /// Yes or no.
+    /// A boolean.
     Flag,
     /// Text.
     Text,
-    /// Bytes, which nobody wants to see.
+    /// Bytes, which are not displayed.
     Bytes,
 }
 
 impl Model {
-    /// Describes the table of an entity. Without more, a list shows its first columns.
+    /// Describes the table of an entity. By default, the list view shows the first columns.
     pub fn new<E: EntityTrait>(entity: E, label: &'static str) -> Self {
         let keys: Vec<String> = E::PrimaryKey::iter().map(|key| key.into_column().as_str().to_owned()).collect();
         let column = |column: E::Column| {
@@ -74,35 +74,35 @@ impl Model {
         }
     }
 
-    /// The columns of a list.
+    /// Sets the columns of the list view.
     #[must_use]
     pub fn list(self, list: &'static [&'static str]) -> Self {
         Self { list, ..self }
     }
 
-    /// The columns that are searched.
+    /// Sets the columns for searching.
     #[must_use]
     pub fn search(self, search: &'static [&'static str]) -> Self {
         Self { search, ..self }
     }
 
-    /// The columns that a list can be narrowed by.
+    /// Sets the columns for filtering.
     #[must_use]
     pub fn filters(self, filters: &'static [&'static str]) -> Self {
         Self { filters, ..self }
     }
 
-    /// Rows are only looked at.
+    /// Makes rows read-only.
     #[must_use]
     pub fn read_only(self) -> Self {
         Self { read_only: true, ..self }
     }
 
-    /// The names in the description that are no columns of the table; there should be none.
+    /// The names in the description that are not columns of the table; for tests, which expect none.
     pub fn strangers(&self) -> Vec<&'static str> {
-        let known = |name: &&'static str| self.columns.iter().any(|column| column.name == **name);
-        let named = self.list.iter().chain(self.search).chain(self.filters);
-        named.copied().filter(|name| !known(name)).collect()
+        let is_column = |name: &&'static str| self.columns.iter().any(|column| column.name == **name);
+        let names = self.list.iter().chain(self.search).chain(self.filters);
+        names.copied().filter(|name| !is_column(name)).collect()
     }
 }
 

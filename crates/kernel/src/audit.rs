@@ -1,4 +1,4 @@
-//! What happened, who did it and from where: an append-only log in the database.
+//! The audit log: an append-only record of who did what, when and from where.
 
 use sea_orm::{
     ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder,
@@ -7,29 +7,29 @@ use sea_orm::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{Caller, Keyed, Origin, Result, Slice, SliceQuery, Timestamp, UserId, entity::audit_event};
+use crate::{Caller, CursorPage, CursorQuery, Keyed, Origin, Result, Timestamp, UserId, entity::audit_event};
 
-/// Something that happened, on its way into the log. Nothing secret belongs into it: no password,
-/// no token, and nothing that somebody typed where a name was asked for.
+/// An audit event to be recorded. It must not contain secrets: no passwords or tokens, and no user name from a
+/// failed sign-in, which may be a password.
 #[derive(Clone, Debug)]
 pub struct Event {
     action: &'static str,
     refused: bool,
-    actor: Who,
-    subject: Who,
+    actor: UserRef,
+    subject: UserRef,
     detail: Map<String, Value>,
-    realm: Option<String>,
+    scope: Option<String>,
     object: Option<String>,
 }
 
-/// A person in the log: the label stays when the account has gone.
+/// A user in the log: the label stays after the account is removed.
 #[derive(Clone, Debug, Default)]
-struct Who {
+struct UserRef {
     id: Option<UserId>,
     label: String,
 }
 
-impl Who {
+impl UserRef {
     fn new(id: UserId, label: &str) -> Self {
         let label = if label.is_empty() { format!("#{id}") } else { format!("{label} #{id}") };
         Self { id: Some(id), label }
@@ -37,67 +37,66 @@ impl Who {
 }
 
 impl Event {
-    /// Something that was done, by nobody in particular so far; the action begins with its crate,
-    /// `accounts.sign_in`.
+    /// An event without an actor. The action begins with the name of its crate: `accounts.sign_in`.
     pub fn new(action: &'static str) -> Self {
         Self {
             action,
             refused: false,
-            actor: Who::default(),
-            subject: Who::default(),
+            actor: UserRef::default(),
+            subject: UserRef::default(),
             detail: Map::new(),
-            realm: None,
+            scope: None,
             object: None,
         }
     }
 
-    /// It was tried and refused.
+    /// Marks an attempt that was refused.
     #[must_use]
     pub fn refused(mut self) -> Self {
         self.refused = true;
         self
     }
 
-    /// Who did it.
+    /// Sets the actor.
     #[must_use]
     pub fn by(mut self, caller: &Caller) -> Self {
-        self.actor = Who::new(caller.user, "");
+        self.actor = UserRef::new(caller.user, "");
         self
     }
 
-    /// A person who did it to themselves.
+    /// Sets a user as both actor and subject.
     #[must_use]
     pub fn own(mut self, user: UserId, label: &str) -> Self {
-        self.actor = Who::new(user, label);
+        self.actor = UserRef::new(user, label);
         self.subject = self.actor.clone();
         self
     }
 
-    /// Whom it was done to.
+    /// Sets the user that was acted upon.
     #[must_use]
     pub fn about(mut self, user: UserId, label: &str) -> Self {
-        self.subject = Who::new(user, label);
+        self.subject = UserRef::new(user, label);
         self
     }
 
-    /// Something worth knowing about it.
+    /// Adds a detail.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.detail.insert(name.to_owned(), value.into());
         self
     }
 
-    /// What it was done to, and within what, where these have logs of their own: `deals/3`, `deals/deal/17`.
+    /// Sets the object that was acted upon and its scope, by which the log can be filtered: `deals/3`,
+    /// `deals/deal/17`.
     #[must_use]
-    pub fn of(mut self, realm: impl Into<String>, object: impl Into<String>) -> Self {
-        self.realm = Some(realm.into());
+    pub fn of(mut self, scope: impl Into<String>, object: impl Into<String>) -> Self {
+        self.scope = Some(scope.into());
         self.object = Some(object.into());
         self
     }
 
-    /// Writes it into the log once for each row of a statement that gives two columns, `object` and `detail`: what
-    /// it was done to, and JSON of what is worth knowing. For what one statement does to many rows; belongs before
-    /// that, in its transaction. Gives how many there were.
+    /// Records the event once per row of a query with the columns `object` and `detail` (JSON), and returns the number
+    /// of rows. For a statement that changes many rows: call it before that statement, in its transaction.
     pub async fn record_each(
         self,
         conn: &impl ConnectionTrait,
@@ -106,8 +105,8 @@ impl Event {
         mut values: Vec<sea_orm::Value>,
     ) -> Result<u64, DbErr> {
         let origin = Origin::current();
-        let given = values.len();
-        let own: [sea_orm::Value; 11] = [
+        let query_values = values.len();
+        let event_values: [sea_orm::Value; 11] = [
             now.into(),
             self.actor.id.into(),
             self.actor.label.into(),
@@ -118,24 +117,24 @@ impl Event {
             origin.ip.map(|ip| ip.to_string()).into(),
             origin.user_agent.clone().into(),
             origin.request_id.clone().into(),
-            self.realm.into(),
+            self.scope.into(),
         ];
-        // PostgreSQL wants to know what a parameter is that stands in a list of columns.
-        let kinds = ["bigint", "bigint", "text", "bigint", "text", "text", "text", "text", "text", "text", "text"];
-        let own_places: Vec<String> =
-            (given + 1..).zip(kinds).map(|(place, kind)| format!("CAST(${place} AS {kind})")).collect();
-        values.extend(own);
+        // PostgreSQL cannot infer the type of a parameter in a SELECT list.
+        let types = ["bigint", "bigint", "text", "bigint", "text", "text", "text", "text", "text", "text", "text"];
+        let placeholders: Vec<String> =
+            (query_values + 1..).zip(types).map(|(number, ty)| format!("CAST(${number} AS {ty})")).collect();
+        values.extend(event_values);
         let sql = format!(
             "INSERT INTO kernel_audit_event (at, actor_id, actor_label, subject_id, subject_label, action, outcome, \
-             ip, user_agent, request_id, realm, object, detail) \
+             ip, user_agent, request_id, scope, object, detail) \
              SELECT {}, changed.object, changed.detail FROM ({rows}) AS changed",
-            own_places.join(", ")
+            placeholders.join(", ")
         );
         let statement = sea_orm::Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
         Ok(conn.execute_raw(statement).await?.rows_affected())
     }
 
-    /// Writes it into the log, in the transaction of what happened.
+    /// Records the event, in the transaction of the operation.
     pub async fn record(self, conn: &impl ConnectionTrait, now: Timestamp) -> Result<(), DbErr> {
         let origin = Origin::current();
         let row = audit_event::ActiveModel {
@@ -151,39 +150,39 @@ impl Event {
             user_agent: Set(origin.user_agent.clone()),
             request_id: Set(origin.request_id.clone()),
             detail: Set(Value::Object(self.detail).to_string()),
-            realm: Set(self.realm),
+            scope: Set(self.scope),
             object: Set(self.object),
         };
         audit_event::Entity::insert(row).exec_without_returning(conn).await.map(|_| ())
     }
 }
 
-/// Something that happened, as it is shown.
+/// An entry of the audit log.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
-    /// Its number.
+    /// The id.
     pub id: i64,
-    /// When it happened.
+    /// The time.
     pub at: Timestamp,
-    /// What was done.
+    /// The action: `accounts.sign_in`.
     pub action: String,
     /// `done` or `refused`.
     pub outcome: String,
-    /// Who did it, while their account exists.
+    /// The actor, while the account exists.
     pub actor_id: Option<UserId>,
-    /// Who did it.
+    /// The label of the actor.
     pub actor: String,
-    /// Whom it was done to.
+    /// The label of the user that was acted upon.
     pub subject: String,
-    /// From where.
+    /// The client's IP address.
     pub ip: Option<String>,
-    /// With what.
+    /// The client's user agent.
     pub user_agent: Option<String>,
     /// The id of the request.
     pub request_id: Option<String>,
-    /// What it was done to, where that is no person.
+    /// The object that was acted upon, if it is not a user.
     pub object: Option<String>,
-    /// What else there is to know.
+    /// Further details.
     pub detail: Value,
 }
 
@@ -229,42 +228,42 @@ impl From<Row> for Entry {
     }
 }
 
-/// What was done to a person, newest first, at most so much.
-pub async fn about(conn: &impl ConnectionTrait, subject: UserId, most: u64) -> Result<Vec<Entry>, DbErr> {
+/// The newest entries about a user, newest first.
+pub async fn about(conn: &impl ConnectionTrait, subject: UserId, limit: u64) -> Result<Vec<Entry>, DbErr> {
     let rows = audit_event::Entity::find()
         .filter(audit_event::Column::SubjectId.eq(subject))
         .order_by_desc(audit_event::Column::Id)
-        .limit(most)
+        .limit(limit)
         .into_partial_model::<Row>()
         .all(conn)
         .await?;
     Ok(rows.into_iter().map(Entry::from).collect())
 }
 
-/// What happened within a realm, as one stretch of its log.
-pub async fn within(conn: &impl ConnectionTrait, realm: &str, slice: &SliceQuery) -> Result<Slice<Entry>> {
-    let rows = audit_event::Entity::find().filter(audit_event::Column::Realm.eq(realm));
-    Ok(Slice::<Row>::fetch(rows, audit_event::Column::Id, slice, conn).await?.map(Entry::from))
+/// A page of the entries within a scope.
+pub async fn within(conn: &impl ConnectionTrait, scope: &str, query: &CursorQuery) -> Result<CursorPage<Entry>> {
+    let rows = audit_event::Entity::find().filter(audit_event::Column::Scope.eq(scope));
+    Ok(CursorPage::<Row>::fetch(rows, audit_event::Column::Id, query, conn).await?.map(Entry::from))
 }
 
-/// What was done to an object, as one stretch of its log.
-pub async fn of(conn: &impl ConnectionTrait, object: &str, slice: &SliceQuery) -> Result<Slice<Entry>> {
+/// A page of the entries about an object.
+pub async fn of(conn: &impl ConnectionTrait, object: &str, query: &CursorQuery) -> Result<CursorPage<Entry>> {
     let rows = audit_event::Entity::find().filter(audit_event::Column::Object.eq(object));
-    Ok(Slice::<Row>::fetch(rows, audit_event::Column::Id, slice, conn).await?.map(Entry::from))
+    Ok(CursorPage::<Row>::fetch(rows, audit_event::Column::Id, query, conn).await?.map(Entry::from))
 }
 
-/// What was done to an object after a moment, newest first; at most so much.
+/// The newest entries about an object after a time, newest first.
 pub async fn since(
     conn: &impl ConnectionTrait,
     object: &str,
-    moment: Timestamp,
-    most: u64,
+    after: Timestamp,
+    limit: u64,
 ) -> Result<Vec<Entry>, DbErr> {
     let rows = audit_event::Entity::find()
         .filter(audit_event::Column::Object.eq(object))
-        .filter(audit_event::Column::At.gt(moment))
+        .filter(audit_event::Column::At.gt(after))
         .order_by_desc(audit_event::Column::Id)
-        .limit(most)
+        .limit(limit)
         .into_partial_model::<Row>()
         .all(conn)
         .await?;

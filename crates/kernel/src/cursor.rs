@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// A place in a sorted list: what the row there is sorted by. Handed out as an opaque text, so that a
-/// list can be read on beyond where its pages end.
+/// A position in a sorted list: the sort keys of a row. Clients get it as an opaque string to read on beyond
+/// the last page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cursor {
-    /// The order that it is a place in, as `?ordering=` says it.
+    /// The ordering that it belongs to, in the syntax of `?ordering=`.
     order: String,
     keys: Vec<Key>,
 }
@@ -37,38 +37,39 @@ impl Cursor {
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// Reads a cursor; one that was not handed out for this order is refused.
+    /// Reads a cursor; 400 unless it was issued for this ordering.
     pub(crate) fn decode(text: &str, order: &str) -> Result<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok();
         let cursor = bytes.and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
-        let sound = |cursor: &Self| {
-            let storable = |key: &Key| !matches!(key, Key::Text(text) if text.contains('\0'));
-            cursor.order == order && cursor.keys.iter().all(storable)
+        let is_valid = |cursor: &Self| {
+            // PostgreSQL refuses a NUL in a text parameter.
+            let is_bindable = |key: &Key| !matches!(key, Key::Text(text) if text.contains('\0'));
+            cursor.order == order && cursor.keys.iter().all(is_bindable)
         };
-        cursor.filter(sound).ok_or_else(|| Error::field("cursor", "Not a cursor of this list in this order."))
+        cursor.filter(is_valid).ok_or_else(|| Error::field("cursor", "Not a valid cursor for this list and ordering."))
     }
 
-    /// Only what comes after this place, in the order of these columns.
+    /// Only the rows after this position, in the order of these columns.
     pub(crate) fn after<E: EntityTrait>(self, select: Select<E>, columns: &[(E::Column, Order)]) -> Result<Select<E>> {
-        let fits = |((column, _), key): (&(E::Column, Order), &Key)| {
-            let number = matches!(column.def().get_column_type(), ColumnType::BigInteger | ColumnType::Integer);
-            number == matches!(key, Key::Number(_))
+        let has_column_type = |((column, _), key): (&(E::Column, Order), &Key)| {
+            let is_number = matches!(column.def().get_column_type(), ColumnType::BigInteger | ColumnType::Integer);
+            is_number == matches!(key, Key::Number(_))
         };
-        if self.keys.len() != columns.len() || !columns.iter().zip(&self.keys).all(fits) {
-            return Err(Error::field("cursor", "Not a cursor of this list."));
+        if self.keys.len() != columns.len() || !columns.iter().zip(&self.keys).all(has_column_type) {
+            return Err(Error::field("cursor", "Not a valid cursor for this list."));
         }
         let keys: Vec<Value> = self.keys.into_iter().map(Value::from).collect();
         // (a, b) comes after (x, y): a > x, or a = x and b > y.
         let mut after = Condition::any();
-        for (at, (column, order)) in columns.iter().enumerate() {
+        for (index, (column, order)) in columns.iter().enumerate() {
             let beyond = match order {
-                Order::Desc => column.lt(keys[at].clone()),
-                _ => column.gt(keys[at].clone()),
+                Order::Desc => column.lt(keys[index].clone()),
+                _ => column.gt(keys[index].clone()),
             };
-            let same = columns.iter().zip(&keys).take(at).map(|((column, _), key)| column.eq(key.clone()));
-            after = after.add(same.fold(Condition::all(), Condition::add).add(beyond));
+            let equal = columns.iter().zip(&keys).take(index).map(|((column, _), key)| column.eq(key.clone()));
+            after = after.add(equal.fold(Condition::all(), Condition::add).add(beyond));
         }
-        // Says nothing more, but an index can begin here.
+        // Redundant, but an index range scan can start here.
         let bound = columns.first().zip(keys.first()).map(|((column, order), key)| match order {
             Order::Desc => column.lte(key.clone()),
             _ => column.gte(key.clone()),
@@ -77,33 +78,36 @@ impl Cursor {
     }
 }
 
-/// A row together with what it is sorted by.
-pub(crate) struct Placed<T> {
+/// A row together with its sort keys.
+pub(crate) struct RowWithKeys<T> {
     pub(crate) item: T,
     keys: Vec<Key>,
 }
 
-const NAME: &str = "sorted_by_";
+/// Prefix of the column aliases of the sort keys.
+const KEY_ALIAS: &str = "sorted_by_";
 
-impl<T> Placed<T> {
-    /// Has the query tell what its rows are sorted by.
-    pub(crate) fn ask<E: EntityTrait>(select: Select<E>, columns: &[(E::Column, Order)]) -> Select<E> {
-        let names = columns.iter().enumerate();
-        names.fold(select, |select, (at, (column, _))| select.column_as(*column, format!("{NAME}{at}")))
+impl<T> RowWithKeys<T> {
+    /// Adds the sort keys to the selected columns.
+    pub(crate) fn select_keys<E: EntityTrait>(select: Select<E>, columns: &[(E::Column, Order)]) -> Select<E> {
+        columns
+            .iter()
+            .enumerate()
+            .fold(select, |select, (index, (column, _))| select.column_as(*column, format!("{KEY_ALIAS}{index}")))
     }
 
-    /// The place of this row.
+    /// The position of this row.
     pub(crate) fn cursor(&self, order: &str) -> Cursor {
         Cursor { order: order.to_owned(), keys: self.keys.clone() }
     }
 }
 
-impl<T: FromQueryResult> FromQueryResult for Placed<T> {
+impl<T: FromQueryResult> FromQueryResult for RowWithKeys<T> {
     fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
-        let key = |at: usize| {
-            let name = format!("{NAME}{at}");
-            let number = row.try_get::<i64>(prefix, &name).map(Key::Number);
-            number.or_else(|_| row.try_get(prefix, &name).map(Key::Text)).ok()
+        let key = |index: usize| {
+            let alias = format!("{KEY_ALIAS}{index}");
+            let number = row.try_get::<i64>(prefix, &alias).map(Key::Number);
+            number.or_else(|_| row.try_get(prefix, &alias).map(Key::Text)).ok()
         };
         Ok(Self { item: T::from_query_result(row, prefix)?, keys: (0..).map_while(key).collect() })
     }

@@ -1,7 +1,7 @@
-//! The database: SQLite or PostgreSQL behind one door.
+//! The database: one interface to SQLite and PostgreSQL.
 //!
-//! Reads go to [`Db::conn`], writes through [`Db::write`]. Nothing above this module knows which
-//! of the two databases it speaks to.
+//! Reads go to [`Db::conn`], writes through [`Db::write`]. Code above this module rarely depends on which of
+//! the two databases is used.
 
 mod group_commit;
 mod long;
@@ -14,7 +14,7 @@ use std::{
     str::FromStr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -25,13 +25,14 @@ use sea_orm::{
 };
 use sea_orm_migration::{MigrationTrait, MigratorTraitSelf, SchemaManager, seaql_migrations};
 use sqlx::{
-    postgres::PgConnectOptions,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
     sqlite::{
         SqliteConnectOptions, SqliteConnection, SqliteError, SqliteJournalMode, SqliteSynchronous,
         SqliteTransactionManager,
     },
 };
 use sqlx_core::transaction::TransactionManager;
+use tokio::sync::watch;
 
 use async_trait::async_trait;
 use group_commit::{Connector, GroupCommit};
@@ -39,20 +40,23 @@ use long::{LongStatements, StatementKey};
 pub use migration::SqlMigration;
 use readers::Readers;
 
-/// How long a statement may wait for a connection or a lock before the request is refused.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How many statements a connection to PostgreSQL keeps prepared. A plan with many filters takes up to 100 KiB there.
-const POSTGRES_STATEMENTS: usize = 128;
-/// How often in a row a statement has to take long on PostgreSQL until it is one that does: there it is known only by the
-/// clock, and once or twice can be chance.
-const LONG_TIMES: u32 = 3;
-/// How often a transaction is run again that PostgreSQL rolled back to resolve a conflict.
-const ATTEMPTS: u32 = 5;
+use crate::event::{Event, Subscriptions};
 
-/// How a database is opened.
+/// How long a statement may wait for a connection or a lock before it fails.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The number of prepared statements per PostgreSQL connection. A plan with many filters takes up to 100 KiB on the
+/// server.
+const POSTGRES_STATEMENTS: usize = 128;
+/// After how many long executions in a row a statement counts as long-running on PostgreSQL: there only the elapsed
+/// time is known, and one or two can be chance.
+const LONG_EXECUTIONS: u32 = 3;
+/// The number of attempts for a transaction that PostgreSQL rolls back to resolve a conflict.
+const MAX_ATTEMPTS: u32 = 5;
+
+/// Options for opening a database.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Connections at most (SQLite: readers, beside the one writer).
+    /// The maximum number of connections (SQLite: readers, in addition to the one writer).
     pub connections: u32,
     /// How long one statement may run; migrations may take longer.
     pub statement_limit: Option<Duration>,
@@ -63,19 +67,20 @@ pub struct Options {
 pub struct Db(Arc<Inner>);
 
 struct Inner {
-    /// For snapshots, and for what reads the schema.
+    /// For snapshots and for reading the schema.
     pool: DatabaseConnection,
     reader: Conn,
-    /// For whoever asks who somebody is, where everything else is busy.
+    /// For authentication while all other connections are busy.
     reserve: Conn,
     writer: Writer,
     statements: Arc<Statements>,
+    subscriptions: Arc<Subscriptions>,
 }
 
-/// Where reads go that belong to no transaction: each statement to a connection that is free.
+/// A pool for reads outside of a transaction: each statement runs on any free connection.
 #[derive(Clone)]
 pub struct Conn {
-    to: Target,
+    target: Target,
     statements: Arc<Statements>,
 }
 
@@ -88,76 +93,76 @@ enum Target {
 #[async_trait]
 impl ConnectionTrait for Conn {
     fn get_database_backend(&self) -> DbBackend {
-        match self.to {
+        match self.target {
             Target::Sqlite(_) => DbBackend::Sqlite,
             Target::Postgres(..) => DbBackend::Postgres,
         }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        match &self.to {
+        match &self.target {
             Target::Sqlite(readers) => {
-                self.statements.note(&statement);
+                self.statements.record(&statement);
                 readers.execute(&statement).await
             }
             Target::Postgres(pool, long) => {
                 let key = StatementKey::of(&statement.sql);
-                long.watch(key, pool.execute_raw(statement)).await
+                long.run(key, pool.execute_raw(statement)).await
             }
         }
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        match &self.to {
+        match &self.target {
             Target::Sqlite(readers) => readers.execute_unprepared(sql).await,
             Target::Postgres(pool, _) => pool.execute_unprepared(sql).await,
         }
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        match &self.to {
+        match &self.target {
             Target::Sqlite(readers) => {
-                self.statements.note(&statement);
+                self.statements.record(&statement);
                 readers.query_one(&statement).await
             }
             Target::Postgres(pool, long) => {
                 let key = StatementKey::of(&statement.sql);
-                long.watch(key, pool.query_one_raw(statement)).await
+                long.run(key, pool.query_one_raw(statement)).await
             }
         }
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        match &self.to {
+        match &self.target {
             Target::Sqlite(readers) => {
-                self.statements.note(&statement);
+                self.statements.record(&statement);
                 readers.query_all(&statement).await
             }
             Target::Postgres(pool, long) => {
                 let key = StatementKey::of(&statement.sql);
-                long.watch(key, pool.query_all_raw(statement)).await
+                long.run(key, pool.query_all_raw(statement)).await
             }
         }
     }
 }
 
-/// What has been run.
+/// Statistics of the executed statements.
 #[derive(Default)]
 struct Statements {
     count: AtomicU64,
-    /// The statements themselves, while somebody wants to see them.
+    /// The statements, while a test records them.
     #[cfg(feature = "testing")]
-    kept: std::sync::Mutex<Option<Vec<Statement>>>,
+    recorded: std::sync::Mutex<Option<Vec<Statement>>>,
 }
 
 impl Statements {
-    fn note(&self, statement: &Statement) {
+    fn record(&self, statement: &Statement) {
         self.count.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "testing")]
-        if let Ok(mut kept) = self.kept.lock()
-            && let Some(kept) = kept.as_mut()
+        if let Ok(mut recorded) = self.recorded.lock()
+            && let Some(recorded) = recorded.as_mut()
         {
-            kept.push(statement.clone());
+            recorded.push(statement.clone());
         }
         #[cfg(not(feature = "testing"))]
         let _ = statement;
@@ -169,9 +174,9 @@ enum Writer {
     Postgres,
 }
 
-/// What can fail inside a transaction: tells the cause, if it came from the database.
+/// An error type of [`Db::write`], which retries some database errors.
 pub trait Failure: From<DbErr> {
-    /// The database's error, if it was one.
+    /// The database error that caused this one, if any.
     fn database(&self) -> Option<&DbErr>;
 }
 
@@ -187,28 +192,75 @@ impl Failure for crate::Error {
     }
 }
 
-/// A transaction that is open. Handed to the closure of [`Db::write`]; every query that belongs to
-/// the act goes through [`Tx::conn`].
-pub struct Tx(Arc<DatabaseTransaction>);
+/// An open transaction, passed to the closure of [`Db::write`].
+pub struct Tx {
+    conn: Arc<DatabaseTransaction>,
+    subscriptions: Arc<Subscriptions>,
+    has_stored_work: Arc<AtomicBool>,
+}
 
 impl Tx {
-    /// The connection that the transaction is open on.
+    /// The connection of the transaction.
     pub fn conn(&self) -> &DatabaseTransaction {
-        &self.0
+        &self.conn
+    }
+
+    /// Stores an event for its subscribers, which handle it after the commit. Does nothing without subscribers.
+    ///
+    /// # Errors
+    /// If the event cannot be stored; the transaction should fail then.
+    pub async fn emit<E: Event>(&self, event: &E) -> Result<(), DbErr> {
+        if self.subscriptions.store(self, event).await? {
+            self.wake_after_commit();
+        }
+        Ok(())
+    }
+
+    /// Whether anybody subscribes to an event, where it takes queries to know whether it happened.
+    pub fn has_subscribers<E: Event>(&self) -> bool {
+        self.subscriptions.has_subscribers(E::NAME)
+    }
+
+    /// Wakes the event dispatcher and the outbox of this process once the transaction has committed.
+    pub(crate) fn wake_after_commit(&self) {
+        self.has_stored_work.store(true, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Tx {
+    fn get_database_backend(&self) -> DbBackend {
+        self.conn.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.conn.execute_raw(statement).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.conn.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.conn.query_one_raw(statement).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.conn.query_all_raw(statement).await
     }
 }
 
 impl Db {
     /// Opens `sqlite://path?mode=rwc` or `postgres://…` with up to `connections` connections
-    /// (SQLite: readers, beside the one writer).
+    /// (SQLite: readers, in addition to the one writer).
     ///
     /// # Errors
-    /// When the address is of no known kind, or the database cannot be reached.
+    /// If the URL is not supported or the database cannot be reached.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, DbErr> {
         Self::connect_with(url, &Options { connections, statement_limit: None }).await
     }
 
-    /// Opens a database with limits.
+    /// Opens a database with options.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
@@ -217,79 +269,112 @@ impl Db {
         let connections = options.connections;
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let pool = open(postgres_options(url, options)?, &statements).await?;
-            let long = Arc::new(LongStatements::new(connections, LONG_TIMES, PATIENCE));
-            let reader = Conn { to: Target::Postgres(pool.clone(), long), statements: statements.clone() };
+            let long = Arc::new(LongStatements::new(connections, LONG_EXECUTIONS, ACQUIRE_TIMEOUT));
+            let reader = Conn { target: Target::Postgres(pool.clone(), long), statements: statements.clone() };
             let (reserve, writer) = (reader.clone(), Writer::Postgres);
-            return Ok(Self(Arc::new(Inner { pool, reader, reserve, writer, statements })));
+            return Ok(Self(Arc::new(Inner {
+                pool,
+                reader,
+                reserve,
+                writer,
+                statements,
+                subscriptions: Arc::default(),
+            })));
         }
         if !url.starts_with("sqlite:") {
-            return Err(DbErr::Custom("the address must begin with sqlite:// or postgres://".to_owned()));
+            return Err(DbErr::Custom("the URL must begin with sqlite:// or postgres://".to_owned()));
         }
         if url.contains(":memory:") || url.contains("mode=memory") {
             return Err(DbErr::Custom(
-                "an SQLite database needs a file: its readers and its writer share it".to_owned(),
+                "an SQLite database needs a file: in-memory databases are not supported".to_owned(),
             ));
         }
-        private_file(url)?;
-        // The writer first: it makes the tables and the log that the readers need.
+        create_private_file(url)?;
+        // The writer first: it creates the WAL that the readers need.
         let connector = Connector { options: sqlite_options(url, 1, false)?, statements: statements.clone() };
-        let writer = Writer::Sqlite(GroupCommit::open(connector, PATIENCE).await?);
+        let writer = Writer::Sqlite(GroupCommit::open(connector, ACQUIRE_TIMEOUT).await?);
         let pool = open(sqlite_options(url, 2, true)?, &statements).await?;
-        let readers = |most| {
-            let connect = connect_options(SqliteConnectOptions::from_str(url).map_err(unusable)?, true);
-            let to = Target::Sqlite(Readers::new(connect, most, options.statement_limit, PATIENCE));
-            Ok::<_, DbErr>(Conn { to, statements: statements.clone() })
+        let readers = |connections| {
+            let connect = connect_options(SqliteConnectOptions::from_str(url).map_err(invalid_url)?, true);
+            let target = Target::Sqlite(Readers::new(connect, connections, options.statement_limit, ACQUIRE_TIMEOUT));
+            Ok::<_, DbErr>(Conn { target, statements: statements.clone() })
         };
         let (reader, reserve) = (readers(connections)?, readers(1)?);
-        Ok(Self(Arc::new(Inner { pool, reader, reserve, writer, statements })))
+        Ok(Self(Arc::new(Inner { pool, reader, reserve, writer, statements, subscriptions: Arc::default() })))
     }
 
-    /// Where reads go that belong to no transaction.
+    /// The pool for reads outside of a transaction.
     pub fn conn(&self) -> &Conn {
         &self.0.reader
     }
 
-    /// Where the read goes by which it is found out who is asking: also while every other connection is busy with what
-    /// somebody has asked for.
+    /// The pool for authentication: it has a reserved connection, so that requests are authenticated even while all
+    /// other connections are busy.
     pub fn identity_conn(&self) -> &Conn {
-        match &self.0.reader.to {
+        match &self.0.reader.target {
             Target::Sqlite(readers) if !readers.has_free() => &self.0.reserve,
             _ => &self.0.reader,
         }
     }
 
-    /// A transaction for reading, in which everything is as it was at its beginning. Limits on statements do not hold
-    /// in it.
+    /// A read transaction with a consistent snapshot. Statement limits do not apply in it.
     pub async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
         self.0.pool.begin().await
     }
 
-    /// Which of the two databases it is.
+    fn tx(&self, conn: Arc<DatabaseTransaction>, has_stored_work: &Arc<AtomicBool>) -> Tx {
+        Tx { conn, subscriptions: self.0.subscriptions.clone(), has_stored_work: has_stored_work.clone() }
+    }
+
+    /// Changes whenever a transaction of this process that emitted an event or enqueued a message has committed.
+    pub fn stored_work(&self) -> watch::Receiver<()> {
+        self.0.subscriptions.stored_work()
+    }
+
+    pub(crate) fn subscriptions(&self) -> &Subscriptions {
+        &self.0.subscriptions
+    }
+
+    /// Listens on a PostgreSQL channel; `None` on SQLite.
+    pub(crate) async fn listen(&self, channel: &str) -> Result<Option<PgListener>, DbErr> {
+        if self.backend() != DbBackend::Postgres {
+            return Ok(None);
+        }
+        let failed = |error: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(error.into()));
+        // A connection of its own: one of the pool would be taken away from requests, and the pool could not close.
+        let options = self.0.pool.get_postgres_connection_pool().connect_options();
+        let pool = PgPoolOptions::new().max_connections(1).connect_with((*options).clone()).await.map_err(failed)?;
+        let mut listener = PgListener::connect_with(&pool).await.map_err(failed)?;
+        listener.listen(channel).await.map_err(failed)?;
+        Ok(Some(listener))
+    }
+
+    /// Which database it is.
     pub fn backend(&self) -> DbBackend {
         self.0.reader.get_database_backend()
     }
 
-    /// How many statements have been run through this handle.
+    /// The number of statements executed so far.
     pub fn statements(&self) -> u64 {
         self.0.statements.count.load(Ordering::Relaxed)
     }
 
-    /// Keeps the statements that are run from now on, and gives those kept so far.
+    /// Records the statements from now on, and returns those recorded so far.
     #[cfg(feature = "testing")]
     pub fn keep_statements(&self) -> Vec<Statement> {
-        let mut kept = self.0.statements.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        kept.replace(Vec::new()).unwrap_or_default()
+        let mut recorded = self.0.statements.recorded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        recorded.replace(Vec::new()).unwrap_or_default()
     }
 
-    /// Runs one act as one transaction: everything in it is stored when this returns `Ok`, and
-    /// nothing of it when the act returns `Err` or is dropped before it is through. (Dropped while
-    /// it waits for the commit, it may be stored; so may an act whose commit failed half way.)
+    /// Runs a closure in a transaction. The transaction is committed when this returns `Ok`, and rolled back when
+    /// the closure returns `Err` or the future is dropped while the closure runs. (If the future is dropped during the
+    /// commit, or the commit itself fails, the transaction may or may not be committed.)
     ///
-    /// The closure may be run more than once: PostgreSQL resolves deadlocks and serialisation
-    /// conflicts by rolling one side back. It must do nothing but talk to the database, since on
-    /// SQLite it holds the one writer. Who has not got it after five seconds is refused. Foreign keys are never deferred, so that an act that was
-    /// let through cannot fail the commit that it shares with others.
-    pub async fn write<T, E, F, Fut>(&self, act: F) -> Result<T, E>
+    /// The closure may run more than once: PostgreSQL resolves deadlocks and serialization conflicts by rolling
+    /// one transaction back. It must only use the database, since on SQLite it holds the one writer, for which others
+    /// wait up to five seconds. Constraints must not be deferred: a violation would fail the commit that other
+    /// transactions share.
+    pub async fn write<T, E, F, Fut>(&self, run: F) -> Result<T, E>
     where
         F: Fn(Tx) -> Fut,
         Fut: Future<Output = Result<T, E>>,
@@ -297,12 +382,12 @@ impl Db {
     {
         let mut attempt = 1;
         loop {
-            match self.attempt(&act).await {
-                Err(error) if attempt < ATTEMPTS && error.database().is_some_and(is_transient) => {
-                    // Longer each time, and not the same for all, or the same ones meet again.
-                    let spread = u64::from(std::process::id()) ^ self.statements();
-                    let pause = 5 * 2_u64.pow(attempt) + spread % 10;
-                    tokio::time::sleep(Duration::from_millis(pause)).await;
+            match self.attempt(&run).await {
+                Err(error) if attempt < MAX_ATTEMPTS && error.database().is_some_and(is_transient) => {
+                    // Exponential backoff with jitter, so that the same transactions do not collide again.
+                    let jitter = u64::from(std::process::id()) ^ self.statements();
+                    let delay = 5 * 2_u64.pow(attempt) + jitter % 10;
+                    tokio::time::sleep(Duration::from_millis(delay)).await;
                     attempt += 1;
                 }
                 outcome => return outcome,
@@ -310,8 +395,8 @@ impl Db {
         }
     }
 
-    /// Runs an act as [`write`](Self::write) would, and takes all of it back whatever comes of it.
-    pub async fn rehearse<T, E, F, Fut>(&self, act: F) -> Result<T, E>
+    /// Runs a closure in a transaction like [`write`](Self::write), and always rolls back.
+    pub async fn dry_run<T, E, F, Fut>(&self, run: F) -> Result<T, E>
     where
         F: Fn(Tx) -> Fut,
         Fut: Future<Output = Result<T, E>>,
@@ -320,67 +405,71 @@ impl Db {
         match &self.0.writer {
             Writer::Postgres => {
                 let tx = Arc::new(self.0.pool.begin().await?);
-                let outcome = act(Tx(tx.clone())).await;
+                let outcome = run(self.tx(tx.clone(), &Arc::default())).await;
                 if let Ok(tx) = Arc::try_unwrap(tx) {
                     tx.rollback().await?;
                 }
                 outcome
             }
             Writer::Sqlite(writer) => {
-                let (part, turn) = writer.begin().await?;
-                let outcome = act(Tx(part)).await;
-                drop(turn); // taken back, since nobody has asked to keep it
+                let (tx, permit) = writer.begin().await?;
+                let outcome = run(self.tx(tx, &Arc::default())).await;
+                drop(permit); // rolls back, since it was not committed
                 outcome
             }
         }
     }
 
-    async fn attempt<T, E, F, Fut>(&self, act: &F) -> Result<T, E>
+    async fn attempt<T, E, F, Fut>(&self, run: &F) -> Result<T, E>
     where
         F: Fn(Tx) -> Fut,
         Fut: Future<Output = Result<T, E>>,
         E: Failure,
     {
-        match &self.0.writer {
+        let has_stored_work = Arc::default();
+        let value = match &self.0.writer {
             Writer::Postgres => {
                 let tx = Arc::new(self.0.pool.begin().await?);
-                let value = act(Tx(tx.clone())).await?;
-                let kept = |_| DbErr::Custom("a transaction was kept beyond its act".to_owned());
-                Arc::try_unwrap(tx).map_err(kept)?.commit().await?;
-                Ok(value)
+                let value = run(self.tx(tx.clone(), &has_stored_work)).await?;
+                let still_used = |_| DbErr::Custom("a transaction was used after its closure returned".to_owned());
+                Arc::try_unwrap(tx).map_err(still_used)?.commit().await?;
+                value
             }
             Writer::Sqlite(writer) => {
-                let (part, turn) = writer.begin().await?;
-                let value = act(Tx(part)).await?;
-                turn.commit().await?;
-                Ok(value)
+                let (tx, permit) = writer.begin().await?;
+                let value = run(self.tx(tx, &has_stored_work)).await?;
+                permit.commit().await?;
+                value
             }
+        };
+        if has_stored_work.load(Ordering::Relaxed) {
+            self.0.subscriptions.wake();
         }
+        Ok(value)
     }
 
-    /// Brings the tables up to date, all pending migrations in one transaction.
+    /// Applies all pending migrations in one transaction.
     ///
-    /// Several processes may start at once: one migrates, the others wait for it and find nothing
-    /// left to do. A database that holds a migration that this program does not know comes from a
-    /// newer version and is refused.
+    /// Several processes may start at the same time: one migrates, the others wait for it and find nothing to do. A
+    /// database with an unknown migration was migrated by a newer version and is refused.
     pub async fn migrate(&self, migrations: Migrations) -> Result<(), DbErr> {
         self.with_migrator(migrations, async |migrator, tx| {
             let pending = migrator.get_pending_migrations(tx).await?.len();
             migrator.up(tx, None).await?;
             if pending > 0 {
-                tracing::info!(migrations = pending, "the tables were brought up to date");
+                tracing::info!(migrations = pending, "migrations were applied");
             }
             Ok(())
         })
         .await
     }
 
-    /// Takes back the last `steps` migrations.
+    /// Reverts the last `steps` migrations.
     pub async fn migrate_down(&self, migrations: Migrations, steps: u32) -> Result<(), DbErr> {
         self.with_migrator(migrations, async |migrator, tx| migrator.down(tx, Some(steps)).await).await
     }
 
-    /// Takes back every migration and applies them all again; everything stored is lost.
+    /// Reverts all migrations and applies them again; all data is lost.
     pub async fn migrate_fresh(&self, migrations: Migrations) -> Result<(), DbErr> {
         self.with_migrator(migrations, async |migrator, tx| {
             migrator.down(tx, None).await?;
@@ -397,34 +486,33 @@ impl Db {
         match &self.0.writer {
             Writer::Postgres => {
                 let tx = self.0.pool.begin().await?;
-                // Any number will do, as long as every process takes the same.
+                // The lock id is arbitrary, but the same for every process.
                 tx.execute_unprepared("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(4711042)").await?;
                 work(&migrator, &tx).await?;
                 tx.commit().await
             }
             Writer::Sqlite(writer) => {
-                let (part, turn) = writer.begin().await?;
-                let outcome = work(&migrator, &part).await;
-                drop(part);
+                let (tx, permit) = writer.begin().await?;
+                let outcome = work(&migrator, &tx).await;
+                drop(tx);
                 outcome?;
-                turn.commit().await
+                permit.commit().await
             }
         }
     }
 
-    /// The known migrations and whether each has been applied, without changing anything. Those of a
-    /// newer version that may have run meanwhile are passed over.
+    /// The known migrations and whether each has been applied. Unknown migrations of a newer version are ignored.
     pub async fn migration_status(&self, migrations: Migrations) -> Result<Vec<(String, bool)>, DbErr> {
         let applied = if SchemaManager::new(&self.0.pool).has_table("seaql_migrations").await? {
             seaql_migrations::Entity::find().all(self.conn()).await?
         } else {
             Vec::new()
         };
-        let state = |name: &str| applied.iter().any(|row| row.version == name);
-        Ok(migrations().iter().map(|known| (known.name().to_owned(), state(known.name()))).collect())
+        let is_applied = |name: &str| applied.iter().any(|row| row.version == name);
+        Ok(migrations().iter().map(|known| (known.name().to_owned(), is_applied(known.name()))).collect())
     }
 
-    /// Refuses a database that holds a migration which is not known: a newer version has made it.
+    /// Refuses a database with an unknown migration: it was migrated by a newer version.
     pub async fn check_version(&self, migrations: Migrations) -> Result<(), DbErr> {
         if !SchemaManager::new(&self.0.pool).has_table("seaql_migrations").await? {
             return Ok(());
@@ -432,32 +520,31 @@ impl Db {
         let known = migrations();
         let applied = seaql_migrations::Entity::find().all(self.conn()).await?;
         match applied.iter().find(|row| known.iter().all(|known| known.name() != row.version)) {
-            Some(newer) => Err(DbErr::Custom(format!("a newer version has made it ({})", newer.version))),
+            Some(newer) => Err(DbErr::Custom(format!("the database belongs to a newer version ({})", newer.version))),
             None => Ok(()),
         }
     }
 
-    /// Writes a consistent copy of an embedded database into a new file, while it is in use.
+    /// Writes a consistent copy of an SQLite database into a new file, while it is in use.
     ///
     /// # Errors
-    /// Where the database is not embedded, or the file exists.
+    /// If the database is not SQLite or the file exists.
     pub async fn copy_to(&self, path: &Path) -> Result<(), DbErr> {
         if self.backend() != DbBackend::Sqlite {
-            return Err(DbErr::Custom("only an embedded database is copied; PostgreSQL has pg_dump".to_owned()));
+            return Err(DbErr::Custom("only an SQLite database can be copied; use pg_dump for PostgreSQL".to_owned()));
         }
         let path = path.to_str().ok_or_else(|| DbErr::Custom("the path is not UTF-8".to_owned()))?;
         let copy = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO $1", [path.into()]);
         self.0.pool.execute_raw(copy).await.map(|_| ())
     }
 
-    /// Stores something, so that a database that can be read and not written is noticed. Nothing that is
-    /// stored changes by it.
+    /// Checks that the database is writable by a write that changes no data.
     ///
     /// # Errors
-    /// Where it cannot be written: the disk is full or broken, another process keeps the lock, it is a replica.
+    /// If it is not: the disk is full or broken, another process holds the lock, or it is a replica.
     pub async fn check_writable(&self) -> Result<(), DbErr> {
         let statement = match self.backend() {
-            // Writes the first page, also where the number stays the same.
+            // Writes the first page, even if the value stays the same.
             DbBackend::Sqlite => "PRAGMA user_version = 1",
             _ => {
                 "UPDATE seaql_migrations SET applied_at = applied_at WHERE version = (SELECT min(version) FROM seaql_migrations)"
@@ -466,11 +553,11 @@ impl Db {
         self.write(|tx| async move { tx.conn().execute_unprepared(statement).await.map(|_| ()) }).await
     }
 
-    /// Waits for what is under way and closes every connection.
+    /// Waits for running statements and closes all connections.
     pub async fn close(&self) -> Result<(), DbErr> {
-        // The readers first: the writer, as the last one, then folds the log into the file.
+        // The writer last: the last connection that closes checkpoints the WAL.
         for conn in [&self.0.reader, &self.0.reserve] {
-            if let Target::Sqlite(readers) = &conn.to {
+            if let Target::Sqlite(readers) = &conn.target {
                 readers.close().await;
             }
         }
@@ -482,7 +569,7 @@ impl Db {
     }
 }
 
-/// Makes the migrations of a crate or of the whole product.
+/// Returns the migrations of a crate or of the whole product.
 pub type Migrations = fn() -> Vec<Box<dyn MigrationTrait>>;
 
 struct Migrator(Migrations);
@@ -493,21 +580,21 @@ impl MigratorTraitSelf for Migrator {
     }
 }
 
-/// The file of an embedded database; none where the address is of another kind.
+/// The file of an SQLite database; `None` for other URLs.
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     let options = url.starts_with("sqlite:").then(|| SqliteConnectOptions::from_str(url).ok())??;
     Some(options.get_filename().to_owned())
 }
 
-/// Makes the file of a new database, for its owner's eyes only: it holds secrets. SQLite gives the
-/// files that it puts beside it the same mode.
-fn private_file(url: &str) -> Result<(), DbErr> {
-    let options = SqliteConnectOptions::from_str(url).map_err(unusable)?;
+/// Creates the file of a new database, readable only by its owner, since it contains secrets. SQLite creates the
+/// WAL files with the same mode.
+fn create_private_file(url: &str) -> Result<(), DbErr> {
+    let options = SqliteConnectOptions::from_str(url).map_err(invalid_url)?;
     let mut file = std::fs::OpenOptions::new();
     file.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
-    // Where it cannot be made, opening it says why.
+    // If it cannot be created, opening the database reports why.
     let _ = if url.contains("mode=rwc") { file.open(options.get_filename()).map(drop) } else { Ok(()) };
     Ok(())
 }
@@ -515,7 +602,7 @@ fn private_file(url: &str) -> Result<(), DbErr> {
 async fn open(options: ConnectOptions, statements: &Arc<Statements>) -> Result<DatabaseConnection, DbErr> {
     let mut connection = Database::connect(options).await?;
     let statements = statements.clone();
-    connection.set_metric_callback(move |run| statements.note(run.statement));
+    connection.set_metric_callback(move |metric| statements.record(metric.statement));
     Ok(connection)
 }
 
@@ -523,7 +610,7 @@ fn common_options(url: &str, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
         .record_stmt_in_spans(false)
@@ -532,14 +619,14 @@ fn common_options(url: &str, connections: u32) -> ConnectOptions {
 }
 
 fn sqlite_options(url: &str, connections: u32, read_only: bool) -> Result<ConnectOptions, DbErr> {
-    SqliteConnectOptions::from_str(url).map_err(unusable)?;
+    SqliteConnectOptions::from_str(url).map_err(invalid_url)?;
     let mut options = common_options(url, connections);
     options
         .min_connections(u32::from(!read_only))
         .idle_timeout(None)
         .max_lifetime(None)
         .map_sqlx_sqlite_opts(move |sqlite| connect_options(sqlite, read_only))
-        // One closure for all: SeaORM keeps only the last that it is given.
+        // A single closure: SeaORM only uses the last one.
         .map_sqlx_sqlite_pool_opts(|pool| {
             pool.after_connect(|connection, _| {
                 Box::pin(async move {
@@ -547,7 +634,7 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool) -> Result<Connec
                     if on { Ok(()) } else { Err(sqlx::Error::Configuration("foreign keys are off".into())) }
                 })
             })
-            // A connection on which sqlx counts a transaction as open would set savepoints for ever after.
+            // On a connection that sqlx believes to be in a transaction, `begin` would only set a savepoint.
             .after_release(|connection, _| Box::pin(async move { Ok(is_idle(connection)) }))
             .before_acquire(|connection, _| Box::pin(async move { Ok(is_idle(connection)) }))
         });
@@ -557,7 +644,7 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool) -> Result<Connec
 fn connect_options(sqlite: SqliteConnectOptions, read_only: bool) -> SqliteConnectOptions {
     let sqlite = sqlite
         .foreign_keys(true)
-        .busy_timeout(PATIENCE)
+        .busy_timeout(ACQUIRE_TIMEOUT)
         .pragma("cache_size", "-16000")
         .pragma("temp_store", "MEMORY")
         .statement_cache_capacity(256);
@@ -570,16 +657,16 @@ fn connect_options(sqlite: SqliteConnectOptions, read_only: bool) -> SqliteConne
         .pragma("journal_size_limit", "67108864")
 }
 
-fn unusable(error: sqlx::Error) -> DbErr {
+fn invalid_url(error: sqlx::Error) -> DbErr {
     DbErr::Custom(error.to_string())
 }
 
-/// Does sqlx count no transaction as open?
+/// Whether sqlx believes that no transaction is open.
 fn is_idle(connection: &SqliteConnection) -> bool {
     SqliteTransactionManager::get_transaction_depth(connection) == 0
 }
 
-/// SQLite's primary result code of an error that came from it (<https://sqlite.org/rescode.html>).
+/// The primary result code of an SQLite error (<https://sqlite.org/rescode.html>).
 pub(crate) fn sqlite_code(error: &DbErr) -> Option<u32> {
     let (DbErr::Conn(RuntimeErr::SqlxError(cause))
     | DbErr::Exec(RuntimeErr::SqlxError(cause))
@@ -592,11 +679,11 @@ pub(crate) fn sqlite_code(error: &DbErr) -> Option<u32> {
 }
 
 fn postgres_options(url: &str, limits: &Options) -> Result<ConnectOptions, DbErr> {
-    PgConnectOptions::from_str(url).map_err(unusable)?;
+    PgConnectOptions::from_str(url).map_err(invalid_url)?;
     let mut options = common_options(url, limits.connections);
     let limit = limits.statement_limit.map_or(0, |limit| limit.as_millis());
-    // With a bound LIMIT the planner would otherwise plan every execution anew. A plan for any LIMIT looks
-    // dear, though, and PostgreSQL would compile it each time, which takes longer than running it.
+    // With a bound LIMIT, PostgreSQL would otherwise plan every execution again. The cost estimate of a generic plan
+    // is so high, though, that it would trigger JIT compilation, which takes longer than the query.
     options.map_sqlx_postgres_opts(move |postgres| {
         postgres
             .options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")])
@@ -606,8 +693,8 @@ fn postgres_options(url: &str, limits: &Options) -> Result<ConnectOptions, DbErr
     Ok(options)
 }
 
-/// Did PostgreSQL roll the transaction back to resolve a conflict with another one
-/// (`serialization_failure`, `deadlock_detected`)? Then the same act may succeed if run again.
+/// Whether PostgreSQL rolled the transaction back to resolve a conflict with another one
+/// (`serialization_failure`, `deadlock_detected`). A retry may succeed.
 fn is_transient(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
         return false;

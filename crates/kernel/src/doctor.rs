@@ -1,67 +1,67 @@
-//! What an examination of the installation finds.
+//! Health checks of the installation, with repairs.
 
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 use serde::Serialize;
 
-use crate::{Db, Outbox, Result, Timestamp};
+use crate::{Db, Outbox, Result, Timestamp, event::Dispatcher};
 
-/// How far the database's clock may be from ours.
-const LARGEST_SKEW: Duration = Duration::from_secs(5);
-/// How long a letter may wait before something is wrong with the mail.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// The largest difference between the clocks of the database and of this machine.
+const MAX_SKEW: Duration = Duration::from_secs(5);
+/// How long an email may be undelivered.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// All is well.
+    /// No problem.
     Ok,
-    /// Worth knowing.
+    /// Information.
     Note,
-    /// Wrong.
-    Fault,
+    /// A problem.
+    Error,
 }
 
-/// Something that was looked at.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What was looked at, in one word.
+    /// The name of the check.
     pub check: &'static str,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What was seen.
+    /// The result, for people.
     pub message: String,
-    /// It was bad, and has been mended.
+    /// Whether the problem has been repaired.
     pub fixed: bool,
 }
 
 impl Finding {
-    /// All is well.
+    /// No problem.
     pub fn ok(check: &'static str, message: impl Into<String>) -> Self {
         Self { check, severity: Severity::Ok, message: message.into(), fixed: false }
     }
 
-    /// Worth knowing.
+    /// Information.
     pub fn note(check: &'static str, message: impl Into<String>) -> Self {
         Self { severity: Severity::Note, ..Self::ok(check, message) }
     }
 
-    /// Wrong.
-    pub fn fault(check: &'static str, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Fault, ..Self::ok(check, message) }
+    /// A problem.
+    pub fn error(check: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, ..Self::ok(check, message) }
     }
 
-    /// The same, mended.
+    /// Marks the problem as repaired.
     #[must_use]
     pub fn fixed(self) -> Self {
         Self { fixed: true, ..self }
     }
 
-    /// Is something wrong that has not been mended?
-    pub fn is_fault(&self) -> bool {
-        self.severity == Severity::Fault && !self.fixed
+    /// Whether there is a problem that has not been repaired.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error && !self.fixed
     }
 }
 
@@ -69,87 +69,100 @@ async fn rows(db: &Db, sql: &str) -> Result<Vec<QueryResult>, DbErr> {
     db.conn().query_all_raw(Statement::from_string(db.backend(), sql)).await
 }
 
-/// Looks at the database itself; `fix` mends what is safe to mend.
+/// Checks the database itself; `fix` repairs what is safe to repair.
 pub async fn examine(db: &Db, now: Timestamp, fix: bool) -> Result<Vec<Finding>> {
     match db.backend() {
-        DbBackend::Postgres => Ok(vec![unproven_keys(db).await?, clock(db, now).await?, sequences(db, fix).await?]),
-        _ => Ok(vec![key_switch(db).await?, orphans(db).await?, pages(db).await?]),
+        DbBackend::Postgres => Ok(vec![unvalidated_keys(db).await?, clock(db, now).await?, sequences(db, fix).await?]),
+        _ => Ok(vec![key_enforcement(db).await?, orphans(db).await?, integrity(db).await?]),
     }
 }
 
-/// Letters that have waited for long.
+/// Checks for emails that have been undelivered for too long.
 pub async fn examine_outbox(outbox: &Outbox, now: Timestamp, has_server: bool) -> Result<Finding> {
     let (waiting, oldest) = outbox.waiting().await?;
-    let late = oldest.is_some_and(|oldest| now.since(oldest) > LONGEST_WAIT);
+    let is_late = oldest.is_some_and(|oldest| now.since(oldest) > MAX_WAIT);
+    let message = format!("{waiting} undelivered emails");
     Ok(match (waiting, has_server) {
-        (0, _) => Finding::ok("outbox", "no letter waits"),
-        (_, false) => Finding::note("outbox", format!("{waiting} letters wait, and there is no mail server")),
-        _ if late => Finding::fault("outbox", format!("{waiting} letters wait, the oldest for more than an hour")),
-        _ => Finding::ok("outbox", format!("{waiting} letters wait")),
+        (0, _) => Finding::ok("outbox", "no undelivered emails"),
+        (_, false) => Finding::note("outbox", format!("{message}, and no mail server is configured")),
+        _ if is_late => Finding::error("outbox", format!("{message}, the oldest is more than an hour old")),
+        _ => Finding::ok("outbox", message),
     })
 }
 
-async fn key_switch(db: &Db) -> Result<Finding> {
+/// Checks for events that a subscriber has failed to handle; `fix` has them handled again.
+pub async fn examine_events(events: &Dispatcher, fix: bool) -> Result<Finding> {
+    let failed = events.failed().await?;
+    if failed == 0 {
+        return Ok(Finding::ok("events", "no failed events"));
+    }
+    let finding = Finding::error("events", format!("failed deliveries of events to subscribers: {failed}"));
+    if fix {
+        events.retry_failed().await?;
+        return Ok(finding.fixed());
+    }
+    Ok(finding)
+}
+
+/// Whether SQLite enforces foreign keys on the connections of the pool.
+async fn key_enforcement(db: &Db) -> Result<Finding> {
     let on = rows(db, "PRAGMA foreign_keys").await?;
     let on: i64 = on.first().map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
     Ok(if on == 1 {
         Finding::ok("foreign_keys", "foreign keys are enforced")
     } else {
-        Finding::fault("foreign_keys", "foreign keys are not enforced")
+        Finding::error("foreign_keys", "foreign keys are not enforced")
     })
 }
 
+/// Checks for rows that violate a foreign key.
 async fn orphans(db: &Db) -> Result<Finding> {
-    let found = rows(db, "SELECT \"table\", COUNT(*) FROM pragma_foreign_key_check GROUP BY \"table\"").await?;
-    let mut told = Vec::new();
-    for row in &found {
-        told.push(format!("{} in {}", row.try_get_by_index::<i64>(1)?, row.try_get_by_index::<String>(0)?));
+    let tables = rows(db, "SELECT \"table\", COUNT(*) FROM pragma_foreign_key_check GROUP BY \"table\"").await?;
+    let mut violations = Vec::new();
+    for row in &tables {
+        violations.push(format!("{} in {}", row.try_get_by_index::<i64>(1)?, row.try_get_by_index::<String>(0)?));
     }
-    Ok(if told.is_empty() {
-        Finding::ok("orphans", "every row that points at another finds it")
+    Ok(if violations.is_empty() {
+        Finding::ok("orphans", "no row references a missing row")
     } else {
-        Finding::fault("orphans", format!("rows that point at nothing: {}", told.join(", ")))
+        Finding::error("orphans", format!("rows that reference missing rows: {}", violations.join(", ")))
     })
 }
 
-async fn pages(db: &Db) -> Result<Finding> {
-    let found = rows(db, "PRAGMA quick_check(1)").await?;
-    let told: String = found.first().map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
-    Ok(if told == "ok" {
-        Finding::ok("integrity", "the database file is sound")
+async fn integrity(db: &Db) -> Result<Finding> {
+    let result = rows(db, "PRAGMA quick_check(1)").await?;
+    let message: String = result.first().map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+    Ok(if message == "ok" {
+        Finding::ok("integrity", "the database file is intact")
     } else {
-        Finding::fault("integrity", format!("the database file is damaged: {told}"))
+        Finding::error("integrity", format!("the database file is damaged: {message}"))
     })
 }
 
-/// PostgreSQL keeps foreign keys by itself, unless somebody has added one without looking.
-async fn unproven_keys(db: &Db) -> Result<Finding> {
+/// PostgreSQL enforces foreign keys, except for existing rows if a key was added as `NOT VALID`.
+async fn unvalidated_keys(db: &Db) -> Result<Finding> {
     let sql = "SELECT conrelid::regclass::text || '.' || conname FROM pg_constraint \
                WHERE contype = 'f' AND NOT convalidated AND connamespace = current_schema()::regnamespace LIMIT 20";
-    let mut told = Vec::new();
+    let mut keys = Vec::new();
     for row in rows(db, sql).await? {
-        told.push(row.try_get_by_index::<String>(0)?);
+        keys.push(row.try_get_by_index::<String>(0)?);
     }
-    Ok(if told.is_empty() {
-        Finding::ok("foreign_keys", "foreign keys are enforced, and hold for every row")
+    Ok(if keys.is_empty() {
+        Finding::ok("foreign_keys", "foreign keys are enforced and validated")
     } else {
-        Finding::fault("foreign_keys", format!("never checked against the rows there are: {}", told.join(", ")))
+        Finding::error("foreign_keys", format!("not validated for existing rows: {}", keys.join(", ")))
     })
 }
 
 async fn clock(db: &Db, now: Timestamp) -> Result<Finding> {
-    let found = rows(db, "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint").await?;
-    let theirs: i64 = found.first().map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
-    let apart = Duration::from_micros(theirs.abs_diff(now.unix_micros()));
-    let seconds = apart.as_secs_f64();
-    Ok(if apart > LARGEST_SKEW {
-        Finding::fault("clock", format!("the database's clock is {seconds:.1} s away from this machine's"))
-    } else {
-        Finding::ok("clock", format!("the database's clock is {seconds:.1} s away from this machine's"))
-    })
+    let result = rows(db, "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint").await?;
+    let database_micros: i64 = result.first().map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+    let skew = Duration::from_micros(database_micros.abs_diff(now.unix_micros()));
+    let message = format!("the clock of the database differs by {:.1} s", skew.as_secs_f64());
+    Ok(if skew > MAX_SKEW { Finding::error("clock", message) } else { Finding::ok("clock", message) })
 }
 
-/// Sequences that would give a number a second time, as they do after rows were copied in.
+/// Checks for sequences behind the ids of their table, as after an import of rows: they would yield an id twice.
 async fn sequences(db: &Db, fix: bool) -> Result<Finding> {
     let sql = "SELECT c.table_name::text, c.column_name::text, \
                       pg_get_serial_sequence(quote_ident(c.table_name), c.column_name) \
@@ -163,16 +176,16 @@ async fn sequences(db: &Db, fix: bool) -> Result<Finding> {
             "SELECT COALESCE((SELECT MAX(\"{column}\") FROM \"{table}\"), 0) > \
              CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {sequence}"
         );
-        let late = rows(db, &sql).await?;
-        if late.first().map(|row| row.try_get_by_index::<bool>(0)).transpose()?.unwrap_or_default() {
+        let result = rows(db, &sql).await?;
+        if result.first().map(|row| row.try_get_by_index::<bool>(0)).transpose()?.unwrap_or_default() {
             behind.push((table, column, sequence));
         }
     }
     if behind.is_empty() {
-        return Ok(Finding::ok("sequences", "no number will be given twice"));
+        return Ok(Finding::ok("sequences", "all sequences are ahead of the stored ids"));
     }
     let tables: Vec<&str> = behind.iter().map(|(table, ..)| table.as_str()).collect();
-    let finding = Finding::fault("sequences", format!("behind what is stored: {}", tables.join(", ")));
+    let finding = Finding::error("sequences", format!("sequences are behind the stored ids: {}", tables.join(", ")));
     if !fix {
         return Ok(finding);
     }

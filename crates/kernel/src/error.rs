@@ -1,4 +1,4 @@
-//! One error for every border: what a client did wrong, or what failed, as a problem document.
+//! The error type of all crates, and its wire format: a problem document (RFC 9457).
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
@@ -16,38 +16,38 @@ use crate::db::sqlite_code;
 /// The kernel's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What sort of refusal or failure an error is; each has one HTTP status.
+/// The category of an error, which determines the HTTP status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The input is wrong: 400.
+    /// The input is invalid: 400.
     Invalid,
-    /// Nobody, or nobody valid, is signed in: 401.
+    /// The credentials are missing or invalid: 401.
     Unauthenticated,
-    /// The caller can see it but may not do that: 403.
+    /// The caller may see the object but not do this: 403.
     Forbidden,
-    /// It does not exist, or the caller may not know that it does: 404.
+    /// The object does not exist or is not visible to the caller: 404.
     NotFound,
-    /// The path exists, but not for this method: 405.
+    /// The path does not support the method: 405.
     MethodNotAllowed,
-    /// The request took too long to arrive or to answer: 408.
+    /// The request took too long to arrive or to process: 408.
     Timeout,
-    /// It contradicts what is there: 409.
+    /// The request conflicts with the current state: 409.
     Conflict,
-    /// `If-Match` names a version that is no longer the current one: 412.
+    /// `If-Match` does not match the current version: 412.
     PreconditionFailed,
     /// The body is larger than the limit: 413.
     TooLarge,
-    /// The body is not of a type that is understood: 415.
+    /// The media type of the body is not supported: 415.
     UnsupportedMediaType,
-    /// It is understood, but contradicts what was said before: 422.
+    /// The request is well-formed but contradicts an earlier one: 422.
     Unprocessable,
-    /// The request has to be conditional: 428 (RFC 6585 §3).
+    /// The request must be conditional: 428 (RFC 6585 §3).
     PreconditionRequired,
-    /// Too many requests, or failures: 429.
+    /// Too many requests or failures: 429.
     TooMany,
-    /// Something broke that the client cannot mend: 500.
+    /// An unexpected failure of the server: 500.
     Internal,
-    /// Something that is needed cannot be reached, or is full: 503.
+    /// A dependency is unreachable or full: 503.
     Unavailable,
 }
 
@@ -74,10 +74,10 @@ impl Kind {
     }
 }
 
-/// What is wrong with each field of an input, in words for people.
+/// Messages per field of an input.
 pub type FieldErrors = BTreeMap<String, Vec<String>>;
 
-/// A refusal or failure on its way to a client.
+/// An error with everything that its problem document contains.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -93,7 +93,7 @@ struct Inner {
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl Error {
-    /// A refusal with a stable `code` for programs and a `detail` for people.
+    /// An error with a stable `code` for programs and a `detail` for people.
     pub fn new(kind: Kind, code: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -106,79 +106,83 @@ impl Error {
         }))
     }
 
-    /// 400 `invalid` with what is wrong with each field.
+    /// 400 `invalid` with messages per field.
     pub fn invalid(fields: FieldErrors) -> Self {
-        let mut error = Self::new(Kind::Invalid, "invalid", "The input is not valid.");
+        let mut error = Self::new(Kind::Invalid, "invalid", "The input is invalid.");
         error.0.fields = fields;
         error
     }
 
-    /// 400 `invalid` about one field.
+    /// 400 `invalid` with a message for one field.
     pub fn field(name: impl Into<String>, message: impl Into<String>) -> Self {
         Self::invalid(FieldErrors::from([(name.into(), vec![message.into()])]))
     }
 
-    /// 500 `internal`; the cause is logged and never shown.
+    /// 500 `internal`; the cause is logged and not sent to the client.
     pub fn internal(cause: impl Into<Cause>) -> Self {
-        let mut error = Self::new(Kind::Internal, "internal", "Something went wrong on our side.");
+        let mut error = Self::new(Kind::Internal, "internal", "An internal error occurred.");
         error.0.cause = Some(cause.into());
         error
     }
 
-    /// 503 `unavailable`; the cause is logged and never shown.
+    /// 503 `unavailable`; the cause is logged and not sent to the client.
     pub fn unavailable(cause: impl Into<Cause>) -> Self {
-        let mut error = Self::new(Kind::Unavailable, "unavailable", "Please try again in a moment.");
+        let mut error = Self::new(
+            Kind::Unavailable,
+            "unavailable",
+            "The service is temporarily unavailable. Try again in a moment.",
+        );
         error.0.cause = Some(cause.into());
         error
     }
 
-    /// The same with what is wrong with a field.
+    /// Adds a message for a field.
     #[must_use]
     pub fn about(mut self, field: impl Into<String>, message: impl Into<String>) -> Self {
         self.0.fields.entry(field.into()).or_default().push(message.into());
         self
     }
 
-    /// The same with a member of its own in the problem document (RFC 9457 §3.2).
+    /// Adds an extension member to the problem document (RFC 9457 §3.2).
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.extensions.insert(name.to_owned(), value.into());
         self
     }
 
-    /// The same with the time after which it makes sense to try again (`Retry-After`).
+    /// Sets `Retry-After`.
     #[must_use]
-    pub fn retry_after(mut self, pause: Duration) -> Self {
-        self.0.retry_after = Some(pause);
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.0.retry_after = Some(delay);
         self
     }
 
-    /// A member of the problem document that was added with [`with`](Self::with).
+    /// An extension member that was added by [`with`](Self::with).
     pub fn extension(&self, name: &str) -> Option<&Value> {
         self.0.extensions.get(name)
     }
 
-    /// The database's error, if one is behind it.
+    /// The database error that caused this one, if any.
     pub fn database(&self) -> Option<&DbErr> {
         self.0.cause.as_ref()?.downcast_ref()
     }
 
-    /// What sort of error it is.
+    /// The category.
     pub fn kind(&self) -> Kind {
         self.0.kind
     }
 
-    /// The stable word that programs act on.
+    /// The stable code for programs.
     pub fn code(&self) -> &str {
         &self.0.code
     }
 
-    /// What happened, in words for people.
+    /// The message for people.
     pub fn detail(&self) -> &str {
         &self.0.detail
     }
 
-    /// What is wrong with each field; empty for anything but invalid input.
+    /// The messages per field; empty except for invalid input.
     pub fn fields(&self) -> &FieldErrors {
         &self.0.fields
     }
@@ -209,36 +213,36 @@ impl std::error::Error for Error {
     }
 }
 
-/// A constraint of the database that nobody foresaw is a conflict; everything else is ours.
+/// A constraint violation that the service did not check for is a conflict; other errors are 503 or 500.
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
         match error.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(_)) => {
-                Self::new(Kind::Conflict, "conflict", "Something like it exists already.")
+                Self::new(Kind::Conflict, "conflict", "An object with the same value already exists.")
             }
             Some(SqlErr::ForeignKeyConstraintViolation(_)) => Self::new(
                 Kind::Conflict,
                 "conflict",
-                "Something that it refers to is gone, or something still refers to it.",
+                "A referenced object does not exist, or the object is still in use.",
             ),
-            _ if is_still_needed(&error) => Self::new(Kind::Conflict, "conflict", "Something still refers to it."),
-            _ if is_out_of_reach(&error) => Self::unavailable(error),
+            _ if is_restrict_violation(&error) => Self::new(Kind::Conflict, "conflict", "The object is still in use."),
+            _ if is_unavailable(&error) => Self::unavailable(error),
             _ => Self::internal(error),
         }
     }
 }
 
-/// Did a key that restricts keep a row? PostgreSQL 18 and SQLite have codes of their own for that.
-fn is_still_needed(error: &DbErr) -> bool {
+/// Whether `ON DELETE RESTRICT` prevented a deletion. PostgreSQL 18 and SQLite have separate codes for that.
+fn is_restrict_violation(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
         return false;
     };
-    let refusal = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    refusal.is_some_and(|code| matches!(&*code, "23001" | "1811"))
+    let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| matches!(&*code, "23001" | "1811"))
 }
 
-/// Is it the database that cannot be reached, is busy or cannot be written, rather than we who asked wrongly?
-fn is_out_of_reach(error: &DbErr) -> bool {
+/// Whether the database is unreachable, busy or not writable, as opposed to a faulty statement.
+fn is_unavailable(error: &DbErr) -> bool {
     let cause = match error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::Internal(_)) => return true,
         DbErr::Conn(RuntimeErr::SqlxError(cause))
@@ -247,16 +251,16 @@ fn is_out_of_reach(error: &DbErr) -> bool {
         _ => return false,
     };
     if let Some(code) = sqlite_code(error) {
-        // Busy, interrupted, a fault of the disk, a full one, a file that cannot be opened.
+        // SQLITE_BUSY, _INTERRUPT, _IOERR, _FULL, _CANTOPEN
         return matches!(code, 5 | 9 | 10 | 13 | 14);
     }
     match cause.as_ref() {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| {
-            // PostgreSQL lost the connection (class 08, but for a protocol error, which is ours), has no room
-            // for another (53), shuts down or was cancelled (57), has a fault of its disk (58), or is read-only.
-            let class = ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class));
-            (class && code != "08P01") || code == "25006"
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            // PostgreSQL: connection lost (class 08, except protocol violation, a bug of ours), out of resources
+            // (53), shutdown or cancellation (57), system error (58), read-only transaction (25006).
+            let is_unavailable_class = ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class));
+            (is_unavailable_class && code != "08P01") || code == "25006"
         }),
         _ => false,
     }
@@ -272,55 +276,54 @@ impl From<garde::Report> for Error {
     }
 }
 
-/// A problem document (RFC 9457), the body of every answer from 400 up.
+/// A problem document (RFC 9457), the body of every 4xx and 5xx response.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Problem {
-    /// Always `about:blank`: `code` tells the problems apart.
+    /// Always `about:blank`: `code` distinguishes the problems.
     #[serde(rename = "type")]
     #[schema(example = "about:blank")]
     pub kind: &'static str,
-    /// The status in words.
+    /// The reason phrase of the status.
     #[schema(example = "Not Found")]
     pub title: &'static str,
     /// The HTTP status.
     #[schema(example = 404)]
     pub status: u16,
-    /// What happened, for people.
+    /// An explanation for people.
     pub detail: String,
-    /// What happened, for programs: a word that does not change.
+    /// A stable code for programs.
     #[schema(example = "not_found")]
     pub code: String,
-    /// The request's id, to be named when asking for help.
+    /// The id of the request, for support inquiries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// For invalid input: what is wrong with each field.
+    /// For invalid input: messages per field.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<String, Vec<String>>,
-    /// What else there is to say about this code.
+    /// Extension members that depend on the code.
     #[serde(flatten)]
     #[schema(ignore)]
     pub extensions: Map<String, Value>,
-    /// Goes into `Retry-After`, in seconds.
+    /// The `Retry-After` header, in seconds.
     #[serde(skip)]
     #[schema(ignore)]
     pub retry_after: Option<u64>,
 }
 
 impl Problem {
-    /// The answer that carries this problem.
-    fn into_body(self) -> Response {
+    fn response(&self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let body = serde_json::to_vec(self).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
-            // RFC 9110 §11.6.1: a 401 names every scheme that would do.
+            // RFC 9110 §11.6.1: a 401 lists the accepted schemes.
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"api\""));
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Token realm=\"api\""));
         }
-        let unavailable = status == StatusCode::SERVICE_UNAVAILABLE;
-        if let Some(seconds) = self.retry_after.or(unavailable.then_some(1)) {
+        let is_unavailable = status == StatusCode::SERVICE_UNAVAILABLE;
+        if let Some(seconds) = self.retry_after.or(is_unavailable.then_some(1)) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
@@ -329,8 +332,8 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = self.clone().into_body();
-        // Left for a layer that knows the request's id.
+        let mut response = self.response();
+        // For a layer that adds the request id.
         response.extensions_mut().insert(self);
         response
     }
@@ -348,10 +351,10 @@ impl From<Error> for Problem {
             request_id: None,
             errors: error.fields,
             extensions: error.extensions,
-            // Rounded up: sooner it would be refused again.
+            // Rounded up: an earlier retry would fail again.
             retry_after: error
                 .retry_after
-                .map(|pause| u64::try_from(pause.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)),
+                .map(|delay| u64::try_from(delay.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)),
         }
     }
 }
@@ -359,13 +362,14 @@ impl From<Error> for Problem {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         if let Some(cause) = &self.0.cause {
-            tracing::error!(code = self.code(), error = %chain(cause.as_ref()), "a request failed");
+            tracing::error!(code = self.code(), error = %with_sources(cause.as_ref()), "a request failed");
         }
         Problem::from(self).into_response()
     }
 }
 
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+/// The message of an error and of its sources.
+fn with_sources(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -384,15 +388,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_never_shown_to_a_client() {
+    fn a_cause_is_not_sent_to_the_client() {
         let problem = Problem::from(Error::internal("SELECT secret FROM users"));
         assert!(!serde_json::to_string(&problem).unwrap().contains("SELECT"));
         assert_eq!(problem.status, 500);
     }
 
     #[test]
-    fn a_401_names_the_schemes_that_would_do() {
-        let answer = Error::new(Kind::Unauthenticated, "not_authenticated", "…").into_response();
-        assert_eq!(answer.headers().get_all(header::WWW_AUTHENTICATE).iter().count(), 2);
+    fn a_401_lists_the_accepted_schemes() {
+        let response = Error::new(Kind::Unauthenticated, "not_authenticated", "…").into_response();
+        assert_eq!(response.headers().get_all(header::WWW_AUTHENTICATE).iter().count(), 2);
     }
 }

@@ -10,13 +10,13 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, Json, Kind, Result, Timestamp};
 
-/// The version of something that can be changed (RFC 9110 §8.8.3): the moment of its last change.
+/// The version of an object (RFC 9110 §8.8.3): the time of its last change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ETag(Timestamp);
 
 impl From<Timestamp> for ETag {
-    fn from(changed: Timestamp) -> Self {
-        Self(changed)
+    fn from(updated_at: Timestamp) -> Self {
+        Self(updated_at)
     }
 }
 
@@ -26,33 +26,32 @@ impl ETag {
     }
 }
 
-/// The versions that the client knows, from `If-Match` (RFC 9110 §13.1.1); without the header
-/// every version will do.
+/// The versions in `If-Match` (RFC 9110 §13.1.1); without the header every version matches.
 #[derive(Clone, Debug, Default)]
 pub struct IfMatch(Option<String>);
 
 impl IfMatch {
-    /// Only this version will do.
+    /// Matches only this version.
     pub fn only(version: ETag) -> Self {
         Self(Some(version.header()))
     }
 
-    /// Does the client say which version it knows?
+    /// Whether the request has the header.
     pub fn is_given(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Goes on only if the current version is one that the client knows; otherwise 412 `stale`.
+    /// 412 `stale` unless the current version matches.
     ///
-    /// Called inside the transaction that changes the object, on a row that was read with a lock
-    /// (`lock_exclusive`), so that nothing comes between on either database.
+    /// Call it inside the transaction that changes the object, on a row that was read with a lock
+    /// (`lock_exclusive`), so that no concurrent change can happen in between on either database.
     pub fn check(&self, current: impl Into<ETag>) -> Result<()> {
-        let Some(known) = &self.0 else { return Ok(()) };
+        let Some(tags) = &self.0 else { return Ok(()) };
         let current = current.into().header();
-        if known.split(',').any(|tag| matches!(tag.trim(), tag if tag == "*" || version(tag) == version(&current))) {
+        if tags.split(',').any(|tag| matches!(tag.trim(), tag if tag == "*" || version(tag) == version(&current))) {
             return Ok(());
         }
-        Err(Error::new(Kind::PreconditionFailed, "stale", "It has changed since you read it."))
+        Err(Error::new(Kind::PreconditionFailed, "stale", "The object has changed since you read it."))
     }
 }
 
@@ -70,21 +69,21 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
-/// The version in a tag, without what it was shown as.
+/// The version in a tag, without the hash of the response.
 fn version(tag: &str) -> &str {
     let tag = tag.trim_matches('"');
     tag.split_once('-').map_or(tag, |(version, _)| version)
 }
 
-/// Middleware that answers 304 where the client has the same already (RFC 9110 §13.1.2).
+/// Middleware that responds with 304 if the client has the current representation (RFC 9110 §13.1.2).
 ///
-/// What is shown can differ while its version stays: it depends on who asks, and on the names of other things. So
-/// the `ETag` of what is read has a mark of the whole answer behind the version.
+/// A response can change while the version of its object does not: it depends on the caller and on related objects. So
+/// the `ETag` of a `GET` response is the version followed by a hash of the body.
 pub async fn conditional(request: Request, next: Next) -> Response {
-    let known: Vec<HeaderValue> = request.headers().get_all(header::IF_NONE_MATCH).iter().cloned().collect();
-    let reads = request.method() == Method::GET;
+    let known_tags: Vec<HeaderValue> = request.headers().get_all(header::IF_NONE_MATCH).iter().cloned().collect();
+    let is_get = request.method() == Method::GET;
     let response = next.run(request).await;
-    if !reads || response.status() != StatusCode::OK || !is_tagged_json(response.headers()) {
+    if !is_get || response.status() != StatusCode::OK || !is_tagged_json(response.headers()) {
         return response;
     }
     let (mut parts, body) = response.into_parts();
@@ -93,13 +92,13 @@ pub async fn conditional(request: Request, next: Next) -> Response {
         Err(error) => return Error::internal(error).into_response(),
     };
     let tag = parts.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).unwrap_or_default();
-    let mark = Sha256::digest(&body).iter().take(8).fold(String::new(), |mark, byte| format!("{mark}{byte:02x}"));
-    let tag = format!("\"{}-{mark}\"", version(tag));
-    let same = |known: &HeaderValue| {
+    let hash = Sha256::digest(&body).iter().take(8).fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
+    let tag = format!("\"{}-{hash}\"", version(tag));
+    let contains_tag = |known: &HeaderValue| {
         let known = String::from_utf8_lossy(known.as_bytes()).into_owned();
         known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
     };
-    let is_known = known.iter().any(same);
+    let is_known = known_tags.iter().any(contains_tag);
     if let Ok(value) = HeaderValue::from_str(&tag) {
         parts.headers.insert(header::ETAG, value);
     }
@@ -117,7 +116,7 @@ fn is_tagged_json(headers: &HeaderMap) -> bool {
     is_json && headers.contains_key(header::ETAG)
 }
 
-/// A JSON answer with the `ETag` of what it shows.
+/// A JSON response with the `ETag` of its object.
 #[derive(Clone, Copy, Debug)]
 pub struct Tagged<T>(pub ETag, pub T);
 
@@ -136,20 +135,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_known_version_passes() {
+    fn only_a_matching_version_passes() {
         let now = Timestamp::from_unix_seconds(1);
         let known = ETag::from(now).header();
         assert!(IfMatch(None).check(now).is_ok());
         assert!(IfMatch(Some("*".into())).check(now).is_ok());
         assert!(IfMatch(Some(format!("\"0\", {known}"))).check(now).is_ok());
-        let shown = format!("{}-0011223344556677\"", known.trim_end_matches('"'));
-        assert!(IfMatch(Some(shown)).check(now).is_ok());
+        let with_hash = format!("{}-0011223344556677\"", known.trim_end_matches('"'));
+        assert!(IfMatch(Some(with_hash)).check(now).is_ok());
         let stale = IfMatch(Some("\"0\"".into())).check(now).unwrap_err();
         assert_eq!(stale.kind(), Kind::PreconditionFailed);
     }
 
     #[tokio::test]
-    async fn what_the_client_has_is_not_sent_again_until_it_differs() {
+    async fn an_unchanged_response_is_not_sent_again() {
         use std::sync::{
             Arc,
             atomic::{AtomicI64, Ordering},
@@ -159,32 +158,32 @@ mod tests {
         use tower::ServiceExt;
 
         let name = Arc::new(AtomicI64::new(1));
-        let shown = name.clone();
+        let current_name = name.clone();
         let handler = move || {
-            let shown = serde_json::json!({"name": shown.load(Ordering::Relaxed)});
-            async move { Tagged(Timestamp::from_unix_seconds(1).into(), shown) }
+            let body = serde_json::json!({"name": current_name.load(Ordering::Relaxed)});
+            async move { Tagged(Timestamp::from_unix_seconds(1).into(), body) }
         };
         let app = Router::new().route("/", get(handler.clone()).post(handler)).layer(from_fn(conditional));
-        let ask = async |method: Method, known: Option<&str>| {
+        let send = async |method: Method, known: Option<&str>| {
             let mut request = Request::builder().method(method).uri("/");
             if let Some(known) = known {
                 request = request.header("if-none-match", known);
             }
-            let answer = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-            let tag = answer.headers()[header::ETAG].to_str().unwrap().to_owned();
-            let status = answer.status().as_u16();
-            (status, tag, to_bytes(answer.into_body(), 100).await.unwrap().len())
+            let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            let tag = response.headers()[header::ETAG].to_str().unwrap().to_owned();
+            let status = response.status().as_u16();
+            (status, tag, to_bytes(response.into_body(), 100).await.unwrap().len())
         };
-        let (status, tag, length) = ask(Method::GET, None).await;
+        let (status, tag, length) = send(Method::GET, None).await;
         assert!(status == 200 && tag.contains('-') && length > 0);
         for known in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {
-            assert_eq!(ask(Method::GET, Some(&known)).await, (304, tag.clone(), 0), "{known}");
+            assert_eq!(send(Method::GET, Some(&known)).await, (304, tag.clone(), 0), "{known}");
         }
-        assert_eq!(ask(Method::GET, Some("\"x\"")).await.0, 200);
-        assert_eq!(ask(Method::POST, Some("*")).await.0, 200, "only what is read");
-        // The version is the same, what is shown is not.
+        assert_eq!(send(Method::GET, Some("\"x\"")).await.0, 200);
+        assert_eq!(send(Method::POST, Some("*")).await.0, 200, "only GET requests are conditional");
+        // The version stays the same, but the body changes.
         name.store(2, Ordering::Relaxed);
-        let (status, other, _) = ask(Method::GET, Some(&tag)).await;
+        let (status, other, _) = send(Method::GET, Some(&tag)).await;
         assert_eq!((status, version(&other)), (200, version(&tag)));
         assert_ne!(other, tag);
     }

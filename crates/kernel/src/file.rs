@@ -1,9 +1,8 @@
-//! Files that people upload: their content lies in a store, what is known of them in the database.
+//! Uploaded files: content in a store, metadata in the database.
 //!
-//! Content is [put](Files::put) before the transaction of the act that it belongs to, and
-//! [kept](Files::keep) within it. What was put and never kept is removed after an hour, and so is what
-//! is kept no longer: whoever deletes the row of a file, by a cascade or a trigger for instance, has its
-//! content removed.
+//! Content is stored with [`Files::put`] before the transaction that uses it, since a store may be slow, and
+//! attached with [`Files::keep`] inside it. Content that is not attached within an hour is deleted. When the row of a
+//! file is deleted, also by a cascade or a trigger, its content is deleted later.
 
 mod folder;
 mod link;
@@ -41,25 +40,25 @@ use crate::{
     secret,
 };
 
-/// The secret that addresses are signed with.
+/// The name of the secret that signs URLs.
 const SECRET: &str = "kernel.files";
-/// How long what was put waits to be kept.
+/// How long stored content may stay unattached.
 const GRACE: Duration = Duration::from_secs(3600);
-/// How much later a removal that failed is tried again.
-const PAUSE: Duration = Duration::from_secs(3600);
-/// How many are removed at a time.
+/// The delay after a failed deletion.
+const RETRY_DELAY: Duration = Duration::from_secs(3600);
+/// How many files are deleted at a time.
 const BATCH: u64 = 100;
-/// How many may wait to be removed before something is wrong.
-const MOST_GARBAGE: u64 = 5000;
-/// For so long, in seconds, an address stays the same, and for as long again it goes on opening the file.
+/// The number of files awaiting deletion above which the doctor reports it.
+const MAX_GARBAGE: u64 = 5000;
+/// How long, in seconds, a URL stays the same; after that it remains valid for as long again.
 const STEP: i64 = 1800;
 
 define_id!(
-    /// A file that is kept.
+    /// A file.
     FileId
 );
 
-/// What is to be stored: one object, or the variants of one picture.
+/// Content to be stored: one object, or the variants of a picture.
 #[derive(Clone)]
 pub struct Content {
     content_type: String,
@@ -67,17 +66,17 @@ pub struct Content {
 }
 
 impl Content {
-    /// One object.
+    /// Content of one object.
     pub fn bytes(content_type: impl Into<String>, bytes: Bytes) -> Self {
         Self { content_type: content_type.into(), objects: vec![("", bytes)] }
     }
 
-    /// Several variants of the same type, each by its name: lower-case letters, digits and `-`.
+    /// Content of several variants of the same type, with their names: lower-case letters, digits and `-`.
     pub fn variants(content_type: impl Into<String>, variants: Vec<(&'static str, Bytes)>) -> Self {
         Self { content_type: content_type.into(), objects: variants }
     }
 
-    /// Bytes, of all variants together.
+    /// The total size of all variants, in bytes.
     fn size(&self) -> i64 {
         let size: usize = self.objects.iter().map(|(_, bytes)| bytes.len()).sum();
         i64::try_from(size).unwrap_or(i64::MAX)
@@ -93,7 +92,7 @@ impl fmt::Debug for Content {
     }
 }
 
-/// Content that has been put and waits to be kept.
+/// Content that has been stored and not attached yet.
 #[derive(Clone, Debug)]
 pub struct Stored {
     key: String,
@@ -104,18 +103,18 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// What sort of content it is: `image/png`.
+    /// The media type: `image/png`.
     pub fn content_type(&self) -> &str {
         &self.content_type
     }
 
-    /// Bytes, of all variants together.
+    /// The total size of all variants, in bytes.
     pub fn size(&self) -> i64 {
         self.size
     }
 }
 
-/// What an object is called in the store.
+/// The name of an object in the store.
 fn object_name(key: &str, variant: &str) -> String {
     if variant.is_empty() { key.to_owned() } else { format!("{key}.{variant}") }
 }
@@ -135,35 +134,35 @@ struct Shared {
     limits: UploadLimits,
 }
 
-/// What uploads are limited to.
+/// Limits for uploads.
 #[derive(Clone, Debug)]
 pub struct UploadLimits {
     /// The largest file, in bytes.
     pub bytes: usize,
-    /// How many bytes one person may upload.
+    /// How many bytes one user may upload.
     pub quota: Quota,
-    /// Where uploads end, or the database grows, and how much of it has to stay free.
+    /// The disk space that uploads leave free.
     pub reserve: Option<Reserve>,
 }
 
 impl UploadLimits {
-    /// Files of up to so many bytes, and no other limits.
+    /// A limit on the file size only.
     pub const fn up_to(bytes: usize) -> Self {
         Self { bytes, quota: Quota::unlimited(), reserve: None }
     }
 }
 
-/// Space on a disk of this machine that uploads leave free, so that what is written without them still fits.
+/// Space on a local disk that uploads leave free for the database and other writes.
 #[derive(Clone, Debug)]
 pub struct Reserve {
     /// A folder on the disk.
     pub folder: PathBuf,
-    /// How much of the disk has to be free, in percent.
+    /// The part of the disk that must stay free, in percent.
     pub percent: u8,
 }
 
 impl Reserve {
-    /// Is there less space than has to be? A disk that cannot be asked is as good as any.
+    /// Whether there is too little free space. If the disk cannot be queried, there is enough.
     fn is_used_up(&self) -> bool {
         let Ok(disk) = rustix::fs::statvfs(&self.folder) else { return false };
         u128::from(disk.f_bavail) * 100 < u128::from(disk.f_blocks) * u128::from(self.percent)
@@ -171,8 +170,8 @@ impl Reserve {
 }
 
 impl Files {
-    /// The files in a store. `mount` is where [`router`] is nested. Makes the key that addresses are signed with
-    /// when there is none yet.
+    /// The files in a store. `mount` is the URL at which [`router`] is nested. Generates the signing secret on first
+    /// use.
     pub async fn open(
         db: Db,
         store: Arc<dyn Store>,
@@ -184,13 +183,13 @@ impl Files {
         Ok(Self { shared: Arc::new(Shared { db, store, clock, signer, limits }), mount })
     }
 
-    /// The same files, at another address.
+    /// The same files with another URL.
     #[must_use]
     pub fn mounted_at(&self, mount: PublicUrl) -> Self {
         Self { shared: self.shared.clone(), mount }
     }
 
-    /// Has the key been made that addresses are signed with?
+    /// Whether the signing secret exists.
     pub async fn is_set_up(db: &Db) -> Result<bool> {
         secret::exists(db, SECRET).await
     }
@@ -200,28 +199,28 @@ impl Files {
         self.shared.limits.bytes
     }
 
-    /// Refuses uploads with 503 `storage_low` while there is too little space for them.
+    /// 503 `storage_low` while there is too little free disk space for uploads.
     pub fn check_room(&self) -> Result<()> {
         let used_up = self.shared.limits.reserve.as_ref().is_some_and(Reserve::is_used_up);
         if !used_up {
             return Ok(());
         }
         tracing::error!("uploads are refused: the disk is almost full");
-        let detail = "There is no room for uploads just now.";
+        let detail = "Uploads are temporarily disabled: the server is low on disk space.";
         Err(Error::new(Kind::Unavailable, "storage_low", detail).retry_after(Duration::from_secs(600)))
     }
 
-    /// Counts what a person has uploaded, where it is not [put](Self::put).
+    /// Counts an upload that is not stored with [`put`](Self::put).
     ///
     /// # Errors
-    /// 429 `quota_exceeded` beyond their quota.
+    /// 429 `quota_exceeded` if the quota is used up.
     pub async fn count_upload(&self, user: UserId, bytes: usize) -> Result<()> {
         let Shared { db, clock, limits, .. } = &*self.shared;
         db.write(|tx| async move { limits.quota.take(tx.conn(), user, bytes as u64, clock.now()).await }).await
     }
 
-    /// Stores content that somebody has uploaded, for [`keep`](Self::keep) to be called within an hour. Belongs
-    /// before the transaction: a store may be slow. 503 where it cannot be reached, 429 beyond their quota.
+    /// Stores uploaded content, to be attached with [`keep`](Self::keep) within an hour. Call it before the
+    /// transaction, since a store may be slow. 503 if the store is unreachable, 429 if the quota is used up.
     pub async fn put(&self, user: UserId, content: Content) -> Result<Stored> {
         self.check_room()?;
         let variants: Vec<&str> = content.objects.iter().map(|(name, _)| *name).collect();
@@ -232,7 +231,7 @@ impl Files {
             content_type: content.content_type,
             due_at: self.shared.clock.now() + GRACE,
         };
-        // First of all, so that there is nothing in the store that the database does not know of.
+        // First, so that the store never contains an object without a row.
         let row = file_garbage::ActiveModel {
             key: Set(stored.key.clone()),
             variants: Set(stored.variants.clone()),
@@ -252,15 +251,14 @@ impl Files {
         Ok(stored)
     }
 
-    /// Keeps what was put, in the transaction of the act that it belongs to: if that is taken back, it is
-    /// as if this had not been called. Fails where more than an hour has passed.
+    /// Attaches stored content, in the transaction that uses it. Fails after more than an hour.
     pub async fn keep(&self, conn: &impl ConnectionTrait, stored: &Stored) -> Result<FileId, DbErr> {
-        let waiting = file_garbage::Entity::delete_many()
+        let garbage = file_garbage::Entity::delete_many()
             .filter(file_garbage::COLUMN.key.eq(stored.key.as_str()))
-            // Whoever removes it has moved that ahead.
+            // A node that deletes the content has changed this.
             .filter(file_garbage::COLUMN.due_at.eq(stored.due_at));
-        if waiting.exec(conn).await?.rows_affected != 1 {
-            return Err(DbErr::Custom("a file waited too long to be kept and has been removed".to_owned()));
+        if garbage.exec(conn).await?.rows_affected != 1 {
+            return Err(DbErr::Custom("the file was not attached in time and has been deleted".to_owned()));
         }
         let row = file::ActiveModel {
             id: NotSet,
@@ -273,11 +271,11 @@ impl Files {
         Ok(row.insert(conn).await?.id)
     }
 
-    /// The address at which somebody who may see a file reads it, for half an hour at least and an hour
-    /// at most. It works without signing in, so that pages can show pictures; asked for twice, it is
-    /// mostly the same, so that caches help. `name` is what the file is saved as.
+    /// A signed URL of a file for a user who may see it, valid for 30 to 60 minutes. It needs no authentication, so
+    /// that pages can embed pictures, and stays the same for half an hour, so that it can be cached. `name` is the
+    /// file name for downloads.
     pub fn url(&self, id: FileId, variant: Option<&str>, name: &str, viewer: Option<UserId>) -> String {
-        // Browsers take these for steps in a path, however they are written.
+        // Browsers resolve these as path segments, even when percent-encoded.
         let name = if matches!(name, "" | "." | "..") { "file" } else { name };
         let expires = (self.shared.clock.now().unix_seconds().div_euclid(STEP) + 2) * STEP;
         let (expires, viewer) = (expires.to_string(), viewer.map(|viewer| viewer.to_string()));
@@ -293,31 +291,31 @@ impl Files {
         self.mount.join(&format!("/files/{id}/{}?{query}s={signature}", percent_encoded(name)))
     }
 
-    /// What an address opens that was given out: the file and its content.
+    /// Verifies a signed URL and opens its file.
     async fn open_signed(&self, link: &Link<'_>, signature: &str) -> Result<(file::Model, Body)> {
         let Shared { db, store, clock, signer, .. } = &*self.shared;
-        let gone =
-            || Error::new(Kind::NotFound, "file_not_found", "There is no such file, or its address has expired.");
+        let not_found =
+            || Error::new(Kind::NotFound, "file_not_found", "The file does not exist, or its URL has expired.");
         let expires = link.expires.parse::<i64>().unwrap_or_default();
         if !signer.has_signed(link, signature) || expires <= clock.now().unix_seconds() {
-            return Err(gone());
+            return Err(not_found());
         }
-        let row = file::Entity::find_by_id(link.id).one(db.conn()).await?.ok_or_else(gone)?;
+        let row = file::Entity::find_by_id(link.id).one(db.conn()).await?.ok_or_else(not_found)?;
         if !row.variants.split(',').any(|variant| variant == link.variant) {
-            return Err(gone());
+            return Err(not_found());
         }
         match store.get(&object_name(&row.key, link.variant)).await {
             Ok(content) => Ok((row, content)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                tracing::error!(file.id = %row.id, "a file is not in the store");
-                Err(gone())
+                tracing::error!(file.id = %row.id, "a file is missing from the store");
+                Err(not_found())
             }
             Err(error) => Err(Error::unavailable(error)),
         }
     }
 
-    /// Removes from the store what nobody keeps; gives how many files that were. What cannot be removed
-    /// is tried again an hour later.
+    /// Deletes unattached content from the store and returns how many files were deleted. A failed deletion is retried
+    /// an hour later.
     pub async fn collect(&self) -> Result<u64> {
         let mut collected = 0;
         loop {
@@ -332,26 +330,26 @@ impl Files {
             if due.is_empty() {
                 return Ok(collected);
             }
-            let until = now + PAUSE;
-            let taken = self.take(&due, until).await?;
-            let mut gone = Vec::new();
-            for row in &taken {
-                match self.remove(row).await {
-                    Ok(()) => gone.push(row.key.as_str()),
-                    Err(error) => tracing::warn!(%error, "a file could not be removed from the store"),
+            let until = now + RETRY_DELAY;
+            let leased = self.lease(&due, until).await?;
+            let mut deleted = Vec::new();
+            for row in &leased {
+                match self.delete_objects(row).await {
+                    Ok(()) => deleted.push(row.key.as_str()),
+                    Err(error) => tracing::warn!(%error, "a file could not be deleted from the store"),
                 }
             }
-            self.forget(&gone, until).await?;
-            collected += gone.len() as u64;
-            if gone.len() < taken.len() {
-                // What goes wrong with one goes wrong with the next.
+            self.delete_garbage(&deleted, until).await?;
+            collected += deleted.len() as u64;
+            if deleted.len() < leased.len() {
+                // The store has a problem; further deletions would fail as well.
                 return Ok(collected);
             }
         }
     }
 
-    /// Takes what is due, unless somebody has kept it meanwhile, or takes it as well.
-    async fn take<'a>(
+    /// Leases due rows, except those that were attached or leased by another node meanwhile.
+    async fn lease<'a>(
         &self,
         due: &'a [file_garbage::Model],
         until: Timestamp,
@@ -359,29 +357,29 @@ impl Files {
         self.shared
             .db
             .write(|tx| async move {
-                let mut taken = Vec::new();
+                let mut leased = Vec::new();
                 for row in due {
                     let change = file_garbage::Entity::update_many()
                         .col_expr(file_garbage::Column::DueAt, Expr::value(until))
                         .filter(file_garbage::COLUMN.key.eq(row.key.as_str()))
                         .filter(file_garbage::COLUMN.due_at.eq(row.due_at));
                     if change.exec(tx.conn()).await?.rows_affected == 1 {
-                        taken.push(row);
+                        leased.push(row);
                     }
                 }
-                Ok(taken)
+                Ok(leased)
             })
             .await
     }
 
-    async fn remove(&self, row: &file_garbage::Model) -> io::Result<()> {
+    async fn delete_objects(&self, row: &file_garbage::Model) -> io::Result<()> {
         for variant in row.variants.split(',') {
             self.shared.store.delete(&object_name(&row.key, variant)).await?;
         }
         Ok(())
     }
 
-    async fn forget(&self, keys: &[&str], until: Timestamp) -> Result<(), DbErr> {
+    async fn delete_garbage(&self, keys: &[&str], until: Timestamp) -> Result<(), DbErr> {
         if keys.is_empty() {
             return Ok(());
         }
@@ -398,16 +396,16 @@ impl Files {
             .await
     }
 
-    /// Can the store be used, and does what is to be removed from it go?
+    /// Checks that the store works and that deletions keep up.
     pub async fn examine(&self) -> Result<Vec<Finding>> {
         let store = match self.shared.store.check().await {
-            Ok(()) => Finding::ok("files", "files can be written, read and removed"),
-            Err(error) => Finding::fault("files", format!("the file store cannot be used: {error}")),
+            Ok(()) => Finding::ok("files", "files can be written, read and deleted"),
+            Err(error) => Finding::error("files", format!("the file store does not work: {error}")),
         };
         let due = file_garbage::COLUMN.due_at.lte(self.shared.clock.now());
         let waiting = count_up_to(file_garbage::Entity::find().filter(due), self.shared.db.conn()).await?;
-        let message = format!("{waiting} files wait to be removed from the store");
-        let garbage = if waiting > MOST_GARBAGE {
+        let message = format!("{waiting} files to be deleted from the store");
+        let garbage = if waiting > MAX_GARBAGE {
             Finding::note("file_garbage", message)
         } else {
             Finding::ok("file_garbage", message)

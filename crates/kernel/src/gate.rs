@@ -1,4 +1,4 @@
-//! Work that takes much memory or many cores: only so much of it at a time, and only so much waiting for it.
+//! Limits on expensive work: how much of it runs concurrently, and how much may be queued.
 
 use std::{
     collections::HashMap,
@@ -13,98 +13,99 @@ use tokio::{
 
 use crate::{Error, Kind, Result, UserId};
 
-/// How much of some work is done at a time.
+/// The limits of a [`Gate`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GateLimits {
-    /// How many do it at once.
+    /// How many may run concurrently.
     pub at_once: usize,
-    /// How many may wait for their turn.
+    /// How many may be queued.
     pub queue: usize,
-    /// How many of those who work or wait may be one person's.
+    /// How many of one user may run or be queued.
     pub per_person: usize,
-    /// How long somebody waits at most.
+    /// The longest wait in the queue.
     pub patience: Duration,
 }
 
-/// Lets only so many do some work at once.
+/// Limits how much of some work runs concurrently.
 #[derive(Clone)]
 pub struct Gate {
     limits: GateLimits,
-    turns: Arc<Semaphore>,
-    inside: Arc<Mutex<Inside>>,
+    permits: Arc<Semaphore>,
+    counts: Arc<Mutex<Counts>>,
 }
 
-/// Those who work or wait.
+/// How many run or are queued.
 #[derive(Default)]
-struct Inside {
-    all: usize,
-    by_person: HashMap<UserId, usize>,
+struct Counts {
+    total: usize,
+    by_user: HashMap<UserId, usize>,
 }
 
-impl Inside {
-    fn leave(&mut self, person: Option<UserId>) {
-        self.all -= 1;
-        let Some(person) = person else { return };
-        if let Some(count) = self.by_person.get_mut(&person) {
+impl Counts {
+    fn remove(&mut self, user: Option<UserId>) {
+        self.total -= 1;
+        let Some(user) = user else { return };
+        if let Some(count) = self.by_user.get_mut(&user) {
             *count -= 1;
             if *count == 0 {
-                self.by_person.remove(&person);
+                self.by_user.remove(&user);
             }
         }
     }
 }
 
-/// The right to do the work, until it is dropped. Belongs into the work and not with whoever waits for it, who may
-/// be gone before it ends.
+/// A permit for the work, until it is dropped. Move it into the work: the caller that waits for the work may be
+/// dropped before the work ends.
 pub struct Turn {
-    _place: Place,
+    _slot: Slot,
     _permit: OwnedSemaphorePermit,
 }
 
-struct Place {
-    inside: Arc<Mutex<Inside>>,
-    person: Option<UserId>,
+/// One that runs or is queued.
+struct Slot {
+    counts: Arc<Mutex<Counts>>,
+    user: Option<UserId>,
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner).leave(self.person);
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).remove(self.user);
     }
 }
 
 impl Gate {
     /// A gate with these limits.
     pub fn new(limits: GateLimits) -> Self {
-        Self { limits, turns: Arc::new(Semaphore::new(limits.at_once)), inside: Arc::default() }
+        Self { limits, permits: Arc::new(Semaphore::new(limits.at_once)), counts: Arc::default() }
     }
 
-    /// Waits for a turn. Work that nobody has asked for has no person.
+    /// Waits for a permit. Work of the system itself has no user.
     ///
     /// # Errors
-    /// 503 `busy` where too many wait already, this person's own among them, or where the turn does not come.
-    pub async fn enter(&self, person: Option<UserId>) -> Result<Turn> {
-        let place = self.place(person)?;
-        let permit = timeout(self.limits.patience, self.turns.clone().acquire_owned()).await.map_err(|_| busy())?;
-        Ok(Turn { _place: place, _permit: permit.map_err(Error::internal)? })
+    /// 503 `busy` if the queue is full, the user has reached the limit, or the wait takes too long.
+    pub async fn enter(&self, user: Option<UserId>) -> Result<Turn> {
+        let slot = self.slot(user)?;
+        let permit = timeout(self.limits.patience, self.permits.clone().acquire_owned()).await.map_err(|_| busy())?;
+        Ok(Turn { _slot: slot, _permit: permit.map_err(Error::internal)? })
     }
 
-    fn place(&self, person: Option<UserId>) -> Result<Place> {
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = person.and_then(|person| inside.by_person.get(&person)).copied().unwrap_or_default();
-        if inside.all >= self.limits.at_once + self.limits.queue || own >= self.limits.per_person {
+    fn slot(&self, user: Option<UserId>) -> Result<Slot> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_user = user.and_then(|user| counts.by_user.get(&user)).copied().unwrap_or_default();
+        if counts.total >= self.limits.at_once + self.limits.queue || of_user >= self.limits.per_person {
             return Err(busy());
         }
-        inside.all += 1;
-        if let Some(person) = person {
-            *inside.by_person.entry(person).or_default() += 1;
+        counts.total += 1;
+        if let Some(user) = user {
+            *counts.by_user.entry(user).or_default() += 1;
         }
-        drop(inside);
-        Ok(Place { inside: self.inside.clone(), person })
+        drop(counts);
+        Ok(Slot { counts: self.counts.clone(), user })
     }
 }
 
 fn busy() -> Error {
-    let detail = "The server is busy with other work of this kind. Try again in a moment.";
+    let detail = "The server is busy. Try again in a moment.";
     Error::new(Kind::Unavailable, "busy", detail).retry_after(Duration::from_secs(2))
 }
 
@@ -117,36 +118,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn beyond_the_queue_everybody_is_refused_at_once() {
+    async fn requests_beyond_the_queue_are_refused_immediately() {
         let gate = gate();
-        let turn = gate.enter(Some(UserId(1))).await.unwrap();
-        let waiting = [2, 3].map(|person| {
+        let permit = gate.enter(Some(UserId(1))).await.unwrap();
+        let waiting = [2, 3].map(|user| {
             let gate = gate.clone();
-            tokio::spawn(async move { gate.enter(Some(UserId(person))).await.map(|_| ()) })
+            tokio::spawn(async move { gate.enter(Some(UserId(user))).await.map(|_| ()) })
         });
         tokio::task::yield_now().await;
         let refused = gate.enter(Some(UserId(4))).await.err().unwrap();
         assert_eq!((refused.kind(), refused.code()), (Kind::Unavailable, "busy"));
-        drop(turn);
+        drop(permit);
         for waiting in waiting {
             waiting.await.unwrap().unwrap();
         }
-        assert!(gate.enter(None).await.is_ok(), "whoever has left makes room");
+        assert!(gate.enter(None).await.is_ok(), "finished work frees its slot");
     }
 
     #[tokio::test]
-    async fn one_person_cannot_take_every_place_and_nobody_waits_for_ever() {
+    async fn one_user_cannot_fill_the_queue_and_waiting_ends() {
         let gate = gate();
-        let turn = gate.enter(Some(UserId(1))).await.unwrap();
-        let late = gate.enter(Some(UserId(1))).await.err().unwrap();
-        assert_eq!(late.code(), "busy", "the turn did not come in time");
+        let permit = gate.enter(Some(UserId(1))).await.unwrap();
+        let timed_out = gate.enter(Some(UserId(1))).await.err().unwrap();
+        assert_eq!(timed_out.code(), "busy", "no permit in time");
         let waiting = tokio::spawn({
             let gate = gate.clone();
             async move { gate.enter(Some(UserId(1))).await.is_ok() }
         });
         tokio::task::yield_now().await;
-        assert!(gate.enter(Some(UserId(1))).await.is_err(), "two places are this person's");
-        drop(turn);
+        assert!(gate.enter(Some(UserId(1))).await.is_err(), "the user's limit is two");
+        drop(permit);
         assert!(waiting.await.unwrap());
     }
 }

@@ -1,7 +1,7 @@
 /// Defines a typed 64-bit row id.
 ///
 /// The same type is the column, the path parameter and the number in JSON, so that the id of one
-/// table cannot be handed to a query of another.
+/// table cannot be used in a query of another.
 ///
 /// ```
 /// guildhall_kernel::define_id!(
@@ -38,5 +38,13 @@ macro_rules! define_id {
         }
 
         impl $crate::__private::utoipa::ToSchema for $name {}
+
+        impl $crate::openapi::PathParameters for $name {
+            fn schemas() -> ::std::vec::Vec<
+                $crate::__private::utoipa::openapi::RefOr<$crate::__private::utoipa::openapi::schema::Schema>,
+            > {
+                vec![<Self as $crate::__private::utoipa::PartialSchema>::schema()]
+            }
+        }
     };
 }

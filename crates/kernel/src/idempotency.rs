@@ -1,12 +1,12 @@
-//! Requests that may be sent twice and are done once (draft-ietf-httpapi-idempotency-key-header).
+//! Idempotency keys: a request that is sent twice has one effect (draft-ietf-httpapi-idempotency-key-header).
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::{
     body::Bytes,
-    extract::{FromRequest, OriginalUri, Request},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    extract::{FromRequest, FromRequestParts, OriginalUri, Request},
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Set, Statement};
@@ -16,27 +16,27 @@ use sha2::{Digest, Sha256};
 
 use crate::{Caller, Clock, Db, Error, Json, Kind, Result, Tagged, Timestamp, entity::idempotency_key, job::Job};
 
-/// How long a key is known.
-const KEPT: Duration = Duration::from_secs(24 * 3600);
-const LONGEST_KEY: usize = 255;
+/// How long a key is stored.
+const RETENTION: Duration = Duration::from_secs(24 * 3600);
+const MAX_KEY: usize = 255;
 const HEADER: &str = "idempotency-key";
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// A request that must not be done twice: the key that the client gave it, and what it was.
+/// The idempotency key of a request, with a fingerprint of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Once {
+pub struct IdempotencyKey {
     key: String,
     fingerprint: Vec<u8>,
 }
 
-impl Once {
-    /// A key for a request; `request` is whatever tells two requests apart.
+impl IdempotencyKey {
+    /// The key of a request. `request` is everything that the fingerprint covers: method, path, body.
     ///
     /// # Errors
-    /// Where the key is empty, longer than 255 characters or not printable ASCII.
+    /// If the key is empty, longer than 255 characters or not printable ASCII.
     pub fn new(key: &str, request: &[&[u8]]) -> Result<Self> {
-        if key.is_empty() || key.len() > LONGEST_KEY || !key.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-            let message = "Give 1 to 255 printable ASCII characters.";
+        if key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+            let message = "Use 1 to 255 printable ASCII characters.";
             return Err(Error::field("Idempotency-Key", message));
         }
         let mut hash = Sha256::new();
@@ -47,63 +47,63 @@ impl Once {
         Ok(Self { key: key.to_owned(), fingerprint: hash.finalize().to_vec() })
     }
 
-    /// What was answered when this was done before; none where it was not. Called first in the transaction
-    /// that does it, with what the key counts within (`deals/3`).
+    /// The stored response of an earlier request with this key, if there is one. Call it first in the transaction;
+    /// the key is unique within `scope` (`deals/3`).
     ///
     /// # Errors
-    /// 422 `idempotency_key_reused` where the key was given to something else, 409 `idempotency_in_progress`
-    /// while another node is doing it. (On SQLite the one writer has others wait.)
-    pub async fn before(
+    /// 422 `idempotency_key_reused` if a different request used the key, 409 `idempotency_in_progress` while the
+    /// earlier request is still running. (SQLite has a single writer, so there the second request waits instead.)
+    pub async fn replay(
         &self,
         conn: &impl ConnectionTrait,
-        realm: &str,
+        scope: &str,
         caller: &Caller,
         now: Timestamp,
     ) -> Result<Option<Value>> {
         if conn.get_database_backend() == DbBackend::Postgres {
             let lock = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 4711042))";
-            let name = format!("{}/{realm}/{}", caller.user, self.key);
+            let name = format!("{}/{scope}/{}", caller.user, self.key);
             let lock = Statement::from_sql_and_values(DbBackend::Postgres, lock, [name.into()]);
             let row = conn.query_one_raw(lock).await?;
             if !row.map(|row| row.try_get_by_index::<bool>(0)).transpose()?.unwrap_or_default() {
-                let detail = "A request with this Idempotency-Key is being done.";
+                let detail = "A request with this Idempotency-Key is still running.";
                 return Err(Error::new(Kind::Conflict, "idempotency_in_progress", detail));
             }
         }
-        let known = idempotency_key::Entity::find_by_id((caller.user, realm.to_owned(), self.key.clone()));
-        let Some(known) = known.one(conn).await? else { return Ok(None) };
-        if now.since(known.created_at) > KEPT {
-            self.forget(conn, realm, caller).await?;
+        let stored = idempotency_key::Entity::find_by_id((caller.user, scope.to_owned(), self.key.clone()));
+        let Some(stored) = stored.one(conn).await? else { return Ok(None) };
+        if now.since(stored.created_at) > RETENTION {
+            self.forget(conn, scope, caller).await?;
             return Ok(None);
         }
-        if known.fingerprint != self.fingerprint {
-            let detail = "This Idempotency-Key was given to another request.";
+        if stored.fingerprint != self.fingerprint {
+            let detail = "This Idempotency-Key was already used for another request.";
             return Err(Error::new(Kind::Unprocessable, "idempotency_key_reused", detail));
         }
-        serde_json::from_str(&known.answer).map(Some).map_err(Error::internal)
+        serde_json::from_str(&stored.answer).map(Some).map_err(Error::internal)
     }
 
-    /// Forgets the key, so that the request can be done after all.
-    pub async fn forget(&self, conn: &impl ConnectionTrait, realm: &str, caller: &Caller) -> Result<()> {
-        idempotency_key::Entity::delete_by_id((caller.user, realm.to_owned(), self.key.clone())).exec(conn).await?;
+    /// Deletes the key, so that the request can run again.
+    pub async fn forget(&self, conn: &impl ConnectionTrait, scope: &str, caller: &Caller) -> Result<()> {
+        idempotency_key::Entity::delete_by_id((caller.user, scope.to_owned(), self.key.clone())).exec(conn).await?;
         Ok(())
     }
 
-    /// Keeps the answer, in the transaction that did it.
-    pub async fn after(
+    /// Stores the response, in the transaction of the operation.
+    pub async fn store(
         &self,
         conn: &impl ConnectionTrait,
-        realm: &str,
+        scope: &str,
         caller: &Caller,
-        answer: &impl Serialize,
+        response: &impl Serialize,
         now: Timestamp,
     ) -> Result<()> {
         let row = idempotency_key::ActiveModel {
             user_id: Set(caller.user),
-            realm: Set(realm.to_owned()),
+            scope: Set(scope.to_owned()),
             key: Set(self.key.clone()),
             fingerprint: Set(self.fingerprint.clone()),
-            answer: Set(serde_json::to_string(answer).map_err(Error::internal)?),
+            answer: Set(serde_json::to_string(response).map_err(Error::internal)?),
             created_at: Set(now),
         };
         idempotency_key::Entity::insert(row).exec_without_returning(conn).await?;
@@ -111,7 +111,42 @@ impl Once {
     }
 }
 
-/// Forgets keys that are older than a day.
+/// The scope of a key, with the caller and the time.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyScope<'a> {
+    /// The name of the scope (`deals/3`).
+    pub name: &'a str,
+    /// The caller that sent the key.
+    pub caller: &'a Caller,
+    /// The current time.
+    pub now: Timestamp,
+}
+
+/// Runs an operation once per key, in the transaction of the operation: a second request with the key gets the response
+/// of the first. Without a key the operation always runs.
+///
+/// # Errors
+/// Those of the operation, and those of [`IdempotencyKey::replay`].
+pub async fn run<T: Serialize, E: From<Error>>(
+    conn: &impl ConnectionTrait,
+    key: Option<&IdempotencyKey>,
+    scope: KeyScope<'_>,
+    operation: impl Future<Output = Result<T, E>>,
+) -> Result<Idempotent<T>, E> {
+    let KeyScope { name, caller, now } = scope;
+    if let Some(key) = key
+        && let Some(response) = key.replay(conn, name, caller, now).await?
+    {
+        return Ok(Idempotent::Replayed(response));
+    }
+    let created = operation.await?;
+    if let Some(key) = key {
+        key.store(conn, name, caller, &created, now).await?;
+    }
+    Ok(Idempotent::Created(created))
+}
+
+/// Deletes keys that are older than a day.
 #[derive(Clone)]
 pub struct Pruning {
     db: Db,
@@ -136,36 +171,35 @@ impl Job for Pruning {
     }
 
     async fn run(&self) -> Result<()> {
-        let old = idempotency_key::Column::CreatedAt.lt(self.clock.now() - KEPT);
-        let old = &old;
+        let is_old = &idempotency_key::Column::CreatedAt.lt(self.clock.now() - RETENTION);
         self.db
             .write(|tx| async move {
-                idempotency_key::Entity::delete_many().filter(old.clone()).exec(tx.conn()).await.map(|_| ())
+                idempotency_key::Entity::delete_many().filter(is_old.clone()).exec(tx.conn()).await.map(|_| ())
             })
             .await?;
         Ok(())
     }
 }
 
-/// What was made, or what was made when the same was asked before: 201 either way, the second with
-/// `Idempotent-Replayed: true`. What has an `updated_at` has it as its version.
+/// The result of an idempotent creation: 201, with `Idempotent-Replayed: true` if it is the response of an earlier
+/// request. The field `updated_at`, if there is one, becomes the `ETag`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Made<T> {
-    /// It was made now.
-    New(T),
-    /// It was made before; this was the answer.
-    Before(Value),
+pub enum Idempotent<T> {
+    /// The result of this request.
+    Created(T),
+    /// The stored response of an earlier request.
+    Replayed(Value),
 }
 
-impl<T: Serialize> IntoResponse for Made<T> {
+impl<T: Serialize> IntoResponse for Idempotent<T> {
     fn into_response(self) -> Response {
         match self {
-            Self::New(value) => {
+            Self::Created(value) => {
                 let version = version(&serde_json::to_value(&value).unwrap_or_default());
                 created(value, version)
             }
-            Self::Before(answer) => {
-                let mut response = created(&answer, version(&answer));
+            Self::Replayed(value) => {
+                let mut response = created(&value, version(&value));
                 response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
                 response
             }
@@ -173,27 +207,50 @@ impl<T: Serialize> IntoResponse for Made<T> {
     }
 }
 
-fn version(answer: &Value) -> Option<Timestamp> {
-    serde_json::from_value(answer["updated_at"].clone()).ok()
+fn version(value: &Value) -> Option<Timestamp> {
+    serde_json::from_value(value["updated_at"].clone()).ok()
 }
 
 fn created<T: Serialize>(value: T, version: Option<Timestamp>) -> Response {
     match version {
-        Some(changed) => (StatusCode::CREATED, Tagged(changed.into(), value)).into_response(),
+        Some(version) => (StatusCode::CREATED, Tagged(version.into(), value)).into_response(),
         None => (StatusCode::CREATED, Json(value)).into_response(),
     }
 }
 
-/// A JSON body that may come with an `Idempotency-Key`.
+/// The `Idempotency-Key` header of a request whose body is not JSON.
 #[derive(Clone, Debug)]
-pub struct Keyed<T> {
-    /// The key, if one was given.
-    pub once: Option<Once>,
+pub struct KeyHeader(Option<String>);
+
+impl KeyHeader {
+    /// The key, if the client sent one; see [`IdempotencyKey::new`].
+    ///
+    /// # Errors
+    /// If the key is not valid.
+    pub fn key(&self, request: &[&[u8]]) -> Result<Option<IdempotencyKey>> {
+        self.0.as_deref().map(|key| IdempotencyKey::new(key, request)).transpose()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for KeyHeader {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let key = parts.headers.get(HEADER);
+        Ok(Self(key.map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned())))
+    }
+}
+
+/// A JSON body, and the `Idempotency-Key` where the client sent one.
+#[derive(Clone, Debug)]
+pub struct WithKey<T> {
+    /// The key.
+    pub key: Option<IdempotencyKey>,
     /// The body.
     pub value: T,
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Keyed<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for WithKey<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
@@ -205,18 +262,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Keyed<T> {
         let body = Bytes::from_request(Request::from_parts(parts.clone(), body), state)
             .await
             .map_err(crate::extract::unreadable)?;
-        let once = key.map(|key| Once::new(&key, &[method.as_str().as_bytes(), path.as_bytes(), &body])).transpose()?;
-        let json =
+        let key = key
+            .map(|key| IdempotencyKey::new(&key, &[method.as_str().as_bytes(), path.as_bytes(), &body]))
+            .transpose()?;
+        let is_json =
             parts.headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"application/json"));
         if body.is_empty()
-            && json
+            && is_json
             && let Ok(value) = serde_json::from_str("null")
         {
-            // No body at all, where none is needed.
-            return Ok(Self { once, value });
+            // An empty body means `null`.
+            return Ok(Self { key, value });
         }
         let request = Request::from_parts(parts, axum::body::Body::from(body));
         let Json(value) = <Json<T> as FromRequest<S>>::from_request(request, state).await?;
-        Ok(Self { once, value })
+        Ok(Self { key, value })
     }
 }

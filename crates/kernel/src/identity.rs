@@ -1,4 +1,4 @@
-//! Who is asking: the one thing that every domain shares.
+//! The identity of callers, shared by all domains, and the ports for authentication and user lookup.
 
 use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -17,31 +17,31 @@ use utoipa::{
 use crate::{Error, Kind, Result, define_id};
 
 define_id!(
-    /// A person with an account. Never used again once the account is gone.
+    /// A user. Never reused after the account is removed.
     UserId
 );
 
 define_id!(
-    /// A device that somebody is signed in on.
+    /// A sign-in on one device.
     SessionId
 );
 
-/// The roles that a person has, on top of being signed in.
+/// The roles of a user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Roles {
-    /// May open rooms and make courses.
+    /// May open rooms and create courses.
     pub teacher: bool,
     /// May see and moderate everything.
     pub staff: bool,
-    /// May also give and take the roles of others.
+    /// May also grant and revoke roles.
     pub superuser: bool,
 }
 
 impl Roles {
-    /// The names of the roles, as they are written on the wire and the command line.
+    /// The names of the roles on the wire and on the command line.
     pub const NAMES: [&'static str; 3] = ["teacher", "staff", "superuser"];
 
-    /// Staff, or above it.
+    /// Whether the user is staff or a superuser.
     pub fn is_staff(self) -> bool {
         self.staff || self.superuser
     }
@@ -49,8 +49,8 @@ impl Roles {
 
 impl Serialize for Roles {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let held = [self.teacher, self.staff, self.superuser];
-        serializer.collect_seq(Self::NAMES.iter().zip(held).filter_map(|(name, held)| held.then_some(name)))
+        let flags = [self.teacher, self.staff, self.superuser];
+        serializer.collect_seq(Self::NAMES.iter().zip(flags).filter_map(|(name, has_role)| has_role.then_some(name)))
     }
 }
 
@@ -63,39 +63,39 @@ impl PartialSchema for Roles {
 
 impl ToSchema for Roles {}
 
-/// A person who has shown who they are, for the length of one request.
+/// The authenticated user of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The person.
+    /// The user.
     pub user: UserId,
-    /// What they may do beyond what everybody may.
+    /// The roles of the user.
     pub roles: Roles,
-    /// The device that they are signed in on; none where they show a token that is not a session's.
+    /// The session; `None` for a token that does not belong to one.
     pub session: Option<SessionId>,
-    /// They show a token that was made for reading only.
+    /// Whether the token is read-only.
     pub read_only: bool,
 }
 
 impl Caller {
-    /// A person with these roles who may do all that they allow.
+    /// A caller with these roles, without a session and not read-only.
     pub fn new(user: UserId, roles: Roles) -> Self {
         Self { user, roles, session: None, read_only: false }
     }
 }
 
-/// What a request shows to say who sends it.
+/// The credentials of a request.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
     /// `Authorization: Bearer`: an access token.
     Bearer(String),
     /// `Authorization: Token`: a user token.
     Token(String),
-    /// A ticket for one socket.
+    /// A ticket for one WebSocket connection.
     Ticket(String),
 }
 
 impl Credentials {
-    /// What was shown, whatever it is.
+    /// The token or ticket.
     pub fn secret(&self) -> &str {
         let (Self::Bearer(secret) | Self::Token(secret) | Self::Ticket(secret)) = self;
         secret
@@ -113,8 +113,8 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// Reads the `Authorization` header. An unknown scheme counts as none; a malformed header, or
-    /// more than one, is refused with 401 `bad_authorization_header`.
+    /// Reads the `Authorization` header. An unknown scheme is ignored; a malformed or repeated header is
+    /// 401 `bad_authorization_header`.
     pub fn from_headers(headers: &HeaderMap) -> Result<Option<Self>> {
         let refused = |detail| Error::new(Kind::Unauthenticated, "bad_authorization_header", detail);
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
@@ -134,37 +134,37 @@ impl Credentials {
         };
         match (words.next(), words.next()) {
             (Some(secret), None) => Ok(Some(build(secret.to_owned()))),
-            _ => Err(refused("The Authorization header must be a scheme and one token.")),
+            _ => Err(refused("The Authorization header must consist of a scheme and a token.")),
         }
     }
 }
 
-/// Tells who holds some credentials. Whoever has accounts implements it.
+/// Authenticates callers. The accounts crate implements it.
 #[async_trait]
 pub trait Authenticate: Send + Sync + 'static {
-    /// The person behind the credentials, as they are at this moment.
+    /// The caller with these credentials, with the current roles.
     async fn authenticate(&self, credentials: Credentials) -> Result<Caller>;
 }
 
-/// An [`Authenticate`] in a router's state: what makes [`Caller`] an argument of a handler.
+/// An [`Authenticate`] in a router's state, for the extractor [`Caller`].
 #[derive(Clone)]
 pub struct Auth {
     authenticate: Arc<dyn Authenticate>,
     writes: Option<Arc<DefaultKeyedRateLimiter<UserId>>>,
 }
 
-/// Beyond so many people whose requests are counted, those are forgotten who have made none lately.
-const MOST_COUNTED: usize = 10_000;
+/// The number of users in the rate limiter above which idle ones are dropped.
+const MAX_TRACKED_USERS: usize = 10_000;
 
 impl Auth {
-    /// Wraps whoever knows about credentials.
+    /// Wraps an implementation.
     pub fn new(authenticate: impl Authenticate) -> Self {
         let authenticate: Arc<dyn Authenticate> = Arc::new(authenticate);
         authenticate.into()
     }
 
-    /// The same with a limit on how many requests that change something one person sends in a minute, to this
-    /// process: 429 `rate_limited` beyond it.
+    /// The same with a limit on the write requests of one user per minute, in this process: 429 `rate_limited`
+    /// above it.
     #[must_use]
     pub fn with_write_limit(self, per_minute: NonZeroU32) -> Self {
         let limiter = DefaultKeyedRateLimiter::keyed(governor::Quota::per_minute(per_minute));
@@ -173,12 +173,12 @@ impl Auth {
 
     fn count_write(&self, user: UserId) -> Result<()> {
         let Some(writes) = &self.writes else { return Ok(()) };
-        if writes.len() > MOST_COUNTED {
+        if writes.len() > MAX_TRACKED_USERS {
             writes.retain_recent();
         }
-        writes.check_key(&user).map_err(|early| {
-            let wait = early.wait_time_from(governor::clock::DefaultClock::default().now());
-            let detail = "You have sent too many changes in a short time. Try again later.";
+        writes.check_key(&user).map_err(|not_until| {
+            let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
+            let detail = "Too many changes in a short time. Try again later.";
             Error::new(Kind::TooMany, "rate_limited", detail).retry_after(wait.max(Duration::from_secs(1)))
         })
     }
@@ -220,7 +220,7 @@ where
         let caller = auth.authenticate.authenticate(credentials).await?;
         tracing::Span::current().record("user.id", caller.user.0);
         if caller.read_only && !parts.method.is_safe() {
-            let detail = "This token was made for reading only.";
+            let detail = "This token is read-only.";
             return Err(Error::new(Kind::Forbidden, "insufficient_scope", detail));
         }
         if !parts.method.is_safe() {
@@ -230,40 +230,38 @@ where
     }
 }
 
-/// A person as everybody sees them inside other objects.
+/// The public profile of a user, as embedded in other objects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Person {
-    /// The account's id.
+    /// The user's id.
     pub id: UserId,
-    /// The name that they sign in with.
+    /// The user name.
     pub username: String,
-    /// The name to show.
+    /// The display name.
     pub display_name: String,
-    /// Absolute URL of their picture, if they have one.
+    /// Absolute URL of the profile picture, if there is one.
     pub avatar_url: Option<String>,
 }
 
-/// Tells who people are. Whoever has accounts implements it.
+/// Looks up users. The accounts crate implements it.
 #[async_trait]
 pub trait Directory: Send + Sync + 'static {
-    /// Those of the people asked for who exist, in no particular order, in one query.
+    /// The existing users with these ids, in any order, in one query.
     async fn people(&self, ids: &[UserId]) -> Result<Vec<Person>>;
 
-    /// Those of the people with these names, in any case, who exist. Where people have no names that others
-    /// could write, nobody.
+    /// The existing users with these user names, ignoring case. By default, none.
     async fn named(&self, names: &[String]) -> Result<Vec<Person>> {
         let _ = names;
         Ok(Vec::new())
     }
 
-    /// The addresses to which letters for these people may go: those that they have verified. Where people have no
-    /// addresses, none.
+    /// The verified email addresses of these users. By default, none.
     async fn addresses(&self, ids: &[UserId]) -> Result<Vec<(UserId, String)>> {
         let _ = ids;
         Ok(Vec::new())
     }
 
-    /// Is this, in any case, the person's address? Where people have no addresses, never.
+    /// Whether this is the user's email address, ignoring case. By default, never.
     async fn has_address(&self, user: UserId, email: &str) -> Result<bool> {
         let _ = (user, email);
         Ok(false)
@@ -284,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scheme_is_read_in_any_case() {
+    fn a_scheme_is_case_insensitive() {
         let bearer = Some(Credentials::Bearer("x".into()));
         for value in ["Bearer x", "bearer x", "BEARER  x"] {
             assert_eq!(read(&[value]).unwrap(), bearer);
@@ -293,30 +291,30 @@ mod tests {
     }
 
     #[test]
-    fn no_header_and_an_unknown_scheme_are_nobody() {
+    fn no_header_or_an_unknown_scheme_is_anonymous() {
         assert_eq!(read(&[]).unwrap(), None);
         assert_eq!(read(&["Basic dXNlcjpwYXNz"]).unwrap(), None);
     }
 
     #[test]
-    fn a_malformed_or_doubled_header_is_refused() {
+    fn a_malformed_or_repeated_header_is_refused() {
         for values in [&["Bearer"][..], &["Bearer a b"], &["Bearer a", "Bearer a"], &["Token"]] {
             assert_eq!(read(values).unwrap_err().code(), "bad_authorization_header");
         }
     }
 
-    struct Anybody;
+    struct AnyUser;
 
     #[async_trait]
-    impl Authenticate for Anybody {
+    impl Authenticate for AnyUser {
         async fn authenticate(&self, credentials: Credentials) -> Result<Caller> {
             Ok(Caller::new(UserId(credentials.secret().parse().unwrap()), Roles::default()))
         }
     }
 
     #[tokio::test]
-    async fn fault_14_one_person_changes_only_so_much_in_a_minute() {
-        let auth = Auth::new(Anybody).with_write_limit(NonZeroU32::new(3).unwrap());
+    async fn fault_14_write_requests_of_one_user_are_limited_per_minute() {
+        let auth = Auth::new(AnyUser).with_write_limit(NonZeroU32::new(3).unwrap());
         let send = async |method: &str, user: i64| {
             let request =
                 axum::http::Request::builder().method(method).header("authorization", format!("Token {user}"));
@@ -334,12 +332,12 @@ mod tests {
 
     #[test]
     fn credentials_are_not_printed() {
-        let shown = format!("{:?}", Credentials::Bearer("secret".into()));
-        assert!(!shown.contains("secret"));
+        let output = format!("{:?}", Credentials::Bearer("secret".into()));
+        assert!(!output.contains("secret"));
     }
 
     #[test]
-    fn roles_are_a_list_of_names() {
+    fn roles_serialize_as_a_list_of_names() {
         let roles = Roles { teacher: true, staff: false, superuser: true };
         assert_eq!(serde_json::to_string(&roles).unwrap(), r#"["teacher","superuser"]"#);
     }

@@ -1,4 +1,4 @@
-//! Work that comes again and again. Of several nodes on one database one does it.
+//! Periodic jobs. Each run is done by one node of those on a database.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,23 +11,23 @@ use crate::{Clock, Db, Error, Result, Timestamp, entity::job};
 
 /// How long a job may run before another node tries it.
 const LEASE: Duration = Duration::from_secs(15 * 60);
-/// The pause after a failure.
-const PAUSE: Duration = Duration::from_secs(60);
-/// How long a job may run; shorter than the lease, or two nodes would do it at once.
-const LONGEST_RUN: Duration = Duration::from_secs(14 * 60);
+/// The delay after a failure.
+const RETRY_DELAY: Duration = Duration::from_secs(60);
+/// How long a job may run; shorter than the lease, so that two nodes never run it at the same time.
+const MAX_RUN: Duration = Duration::from_secs(14 * 60);
 
-/// Work that is done again and again. It may be done twice, and must not mind.
+/// A periodic job. It must be idempotent, since a run may be repeated.
 #[async_trait]
 pub trait Job: Send + Sync + 'static {
-    /// What it is called: `accounts.prune`. Never changes.
+    /// The name: `accounts.prune`. Stored, so it never changes.
     fn name(&self) -> &'static str;
-    /// How much later it is due again.
+    /// The interval.
     fn every(&self) -> Duration;
-    /// Does it once.
+    /// Runs the job once.
     async fn run(&self) -> Result<()>;
 }
 
-/// The jobs of an installation.
+/// Runs the jobs of an installation.
 #[derive(Clone)]
 pub struct Jobs {
     db: Db,
@@ -36,78 +36,78 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// The jobs, with the state that the database has of them.
+    /// The runner of these jobs, with their state in the database.
     pub fn new(db: Db, clock: Clock, jobs: Vec<Arc<dyn Job>>) -> Self {
         Self { db, clock, all: jobs }
     }
 
-    /// Does what is due, each job beside the others; gives how many jobs that were. A failure is noted, and the job
-    /// is tried again soon.
+    /// Runs the due jobs concurrently and returns how many were run. A failure is stored, and the job is retried soon.
     pub async fn run_due(&self) -> Result<u64> {
-        let known = job::Entity::find().all(self.db.conn()).await?;
-        let all = self.all.iter().map(|work| {
-            let row = known.iter().find(|row| row.name == work.name());
-            self.run_if_due(&**work, row)
+        let rows = job::Entity::find().all(self.db.conn()).await?;
+        let runs = self.all.iter().map(|job| {
+            let row = rows.iter().find(|row| row.name == job.name());
+            self.run_if_due(&**job, row)
         });
-        let outcomes: Vec<Result<bool>> = join_all(all).await;
-        let mut done = 0;
+        let outcomes: Vec<Result<bool>> = join_all(runs).await;
+        let mut run = 0;
         for outcome in outcomes {
-            done += u64::from(outcome?);
+            run += u64::from(outcome?);
         }
-        Ok(done)
+        Ok(run)
     }
 
-    async fn run_if_due(&self, work: &dyn Job, row: Option<&job::Model>) -> Result<bool> {
+    async fn run_if_due(&self, job: &dyn Job, row: Option<&job::Model>) -> Result<bool> {
         let now = self.clock.now();
-        // Further ahead than it is ever put off: a clock was ahead when it was.
-        let longest = LEASE.max(work.every());
-        let is_due = row.is_none_or(|row| row.next_at <= now || row.next_at > now + longest);
-        if !is_due || !self.take(work.name(), row, now).await? {
+        // A time beyond the longest delay was written by a clock that was ahead.
+        let max_delay = LEASE.max(job.every());
+        let is_due = row.is_none_or(|row| row.next_at <= now || row.next_at > now + max_delay);
+        if !is_due || !self.lease(job.name(), row, now).await? {
             return Ok(false);
         }
-        let outcome = timeout(LONGEST_RUN, work.run()).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(Error::unavailable("it did not come to an end in time")));
+        let outcome = timeout(MAX_RUN, job.run()).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(Error::unavailable("the job took too long")));
         if let Err(error) = &outcome {
-            tracing::error!(job = work.name(), %error, "a job failed");
+            tracing::error!(job = job.name(), %error, "a job failed");
         }
-        self.note(work, outcome).await?;
+        self.store_outcome(job, outcome).await?;
         Ok(true)
     }
 
-    async fn take(&self, name: &'static str, row: Option<&job::Model>, now: Timestamp) -> Result<bool, DbErr> {
-        let before = row.map(|row| row.next_at);
+    /// Leases a job; returns `false` if another node has leased it.
+    async fn lease(&self, name: &'static str, row: Option<&job::Model>, now: Timestamp) -> Result<bool, DbErr> {
+        let previous = row.map(|row| row.next_at);
         self.db
             .write(|tx| async move {
-                let Some(before) = before else {
+                let Some(previous) = previous else {
                     let row = job::ActiveModel {
                         name: Set(name.to_owned()),
                         next_at: Set(now + LEASE),
                         last_run_at: Set(Some(now)),
                         last_error: Set(None),
                     };
-                    let made = job::Entity::insert(row).on_conflict_do_nothing();
-                    let made = made.exec_without_returning(tx.conn()).await?;
-                    return Ok(matches!(made, TryInsertResult::Inserted(1)));
+                    let insert = job::Entity::insert(row).on_conflict_do_nothing();
+                    let result = insert.exec_without_returning(tx.conn()).await?;
+                    return Ok(matches!(result, TryInsertResult::Inserted(1)));
                 };
-                let taken = job::Entity::update_many()
+                let update = job::Entity::update_many()
                     .col_expr(job::Column::NextAt, Expr::value(now + LEASE))
                     .col_expr(job::Column::LastRunAt, Expr::value(now))
                     .filter(job::COLUMN.name.eq(name))
-                    .filter(job::COLUMN.next_at.eq(before));
-                Ok(taken.exec(tx.conn()).await?.rows_affected == 1)
+                    .filter(job::COLUMN.next_at.eq(previous));
+                Ok(update.exec(tx.conn()).await?.rows_affected == 1)
             })
             .await
     }
 
-    async fn note(&self, work: &dyn Job, outcome: Result<()>) -> Result<(), DbErr> {
-        let pause = if outcome.is_ok() { work.every() } else { PAUSE.min(work.every()) };
-        let (name, next) = (work.name(), self.clock.now() + pause);
+    async fn store_outcome(&self, job: &dyn Job, outcome: Result<()>) -> Result<(), DbErr> {
+        let delay = if outcome.is_ok() { job.every() } else { RETRY_DELAY.min(job.every()) };
+        let (name, next_at) = (job.name(), self.clock.now() + delay);
         let error = outcome.err().map(|error| error.to_string());
         let error = &error;
         self.db
             .write(|tx| async move {
                 job::Entity::update_many()
-                    .col_expr(job::Column::NextAt, Expr::value(next))
+                    .col_expr(job::Column::NextAt, Expr::value(next_at))
                     .col_expr(job::Column::LastError, Expr::value(error.clone()))
                     .filter(job::COLUMN.name.eq(name))
                     .exec(tx.conn())

@@ -11,16 +11,18 @@ pub mod doctor;
 mod entity;
 pub mod error;
 mod etag;
+pub mod event;
 mod extract;
 pub mod file;
 pub mod gate;
+pub mod http;
 mod id;
 pub mod idempotency;
 pub mod identity;
 pub mod job;
-pub mod letter;
 pub mod mail;
 mod migrations;
+pub mod openapi;
 mod origin;
 pub mod outbox;
 mod page;
@@ -33,7 +35,6 @@ pub mod testing;
 pub mod text;
 mod time;
 mod url;
-pub mod web;
 
 pub use db::Db;
 pub use error::{Error, FieldErrors, Kind, Problem, Result};
@@ -46,8 +47,8 @@ pub use origin::{InvalidNetwork, Origin, TrustedProxies};
 pub use outbox::Outbox;
 pub use page::{Ordering, Page, PageParams, PageQuery};
 pub use quota::Quota;
-pub use removal::{Blocker, UserRemoval};
-pub use slice::{Keyed, Slice, SliceParams, SliceQuery, Window};
+pub use removal::{AccountCleanup, Blocker, UserRemoval};
+pub use slice::{CursorPage, CursorParams, CursorQuery, Keyed, Window};
 pub use time::{Clock, Timestamp};
 pub use url::PublicUrl;
 
@@ -60,8 +61,8 @@ pub mod __private {
 
 /// The tables of the host that a domain's foreign keys point at.
 ///
-/// A domain crate never guesses the user table: whoever mounts it says which one it is, and the
-/// migrations reference that one. Its key is a 64-bit integer column called `id`.
+/// A domain crate does not assume a user table: the host names it, and the migrations reference it.
+/// Its primary key is a 64-bit integer column named `id`.
 #[derive(Clone, Copy, Debug)]
 pub struct HostTables {
     /// Name of the user table.

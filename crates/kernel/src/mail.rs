@@ -1,12 +1,16 @@
-//! Mail: what a letter is, and the port through which it leaves.
+//! Emails, and the port that sends them.
+
+mod template;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::text;
 
-/// An address whose domain is written in ASCII (RFC 5890), so that a server without SMTPUTF8 takes it too: only a
-/// local part beyond ASCII needs that. What is no address with a domain stays as it is.
+pub use template::{Action, EmailBranding, EmailTemplate};
+
+/// The address with its domain in ASCII (RFC 5890), so that a server without SMTPUTF8 accepts it: only a non-ASCII
+/// local part needs that extension. A string that is not an address with a domain is returned unchanged.
 pub fn with_ascii_domain(address: &str) -> String {
     let Some((local, domain)) = address.rsplit_once('@') else { return address.to_owned() };
     match idna::domain_to_ascii(domain) {
@@ -15,11 +19,11 @@ pub fn with_ascii_domain(address: &str) -> String {
     }
 }
 
-/// The form in which two spellings of one address are equal, for comparing only: emails go to an address as it was
-/// typed. The local part is [folded](text::fold), the domain is in ASCII.
+/// The canonical form of an address, for comparison only: emails are sent to the address as it was entered. The local
+/// part is [folded](text::fold), the domain is in ASCII.
 pub fn address_key(address: &str) -> String {
     match address.trim().rsplit_once('@') {
-        // Case folding would make another domain of some (`ß`), so IDNA does it.
+        // IDNA folds the domain: case folding would turn some (`ß`) into another domain.
         Some((local, domain)) => match idna::domain_to_ascii(domain) {
             Ok(domain) => format!("{}@{domain}", text::fold(local)),
             Err(_) => text::fold(address.trim()),
@@ -28,51 +32,51 @@ pub fn address_key(address: &str) -> String {
     }
 }
 
-/// A letter to one person, as text and as HTML.
+/// An email to one person, as text and as HTML.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
     /// The address.
     pub to: String,
     /// The subject, one line.
     pub subject: String,
-    /// For those who read text.
+    /// The body as plain text.
     pub text: String,
-    /// For all others.
+    /// The body as HTML.
     pub html: String,
 }
 
-/// Letters hold links that open accounts.
+/// Leaves out the body, which may contain one-time tokens.
 impl std::fmt::Debug for Mail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Mail").field("subject", &self.subject).finish_non_exhaustive()
     }
 }
 
-/// Why a letter was not taken.
+/// Why a delivery failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Undelivered {
-    /// It may be taken later.
+pub enum DeliveryError {
+    /// A later attempt may succeed.
     #[error("{0}")]
-    ForNow(String),
-    /// It never will be: there is no such address, for instance.
+    Transient(String),
+    /// No attempt can succeed: the address does not exist, for instance.
     #[error("{0}")]
-    ForGood(String),
+    Permanent(String),
 }
 
-/// Takes letters to where they are delivered.
+/// Sends emails.
 #[async_trait]
 pub trait Mailer: Send + Sync + 'static {
-    /// How many emails are handed over at a time.
+    /// How many emails may be sent concurrently.
     fn at_once(&self) -> usize {
         1
     }
 
-    /// Hands a letter over. The same `id` means the same letter, which may be handed over twice when
-    /// the first time was not noted.
-    async fn send(&self, id: i64, mail: &Mail) -> Result<(), Undelivered>;
+    /// Sends an email. The same `id` means the same email: it is sent twice if the outcome of the first attempt
+    /// could not be stored.
+    async fn send(&self, id: i64, mail: &Mail) -> Result<(), DeliveryError>;
 
-    /// Can letters be handed over? Sends none.
-    async fn check(&self) -> Result<(), Undelivered>;
+    /// Checks that emails can be sent, without sending one.
+    async fn check(&self) -> Result<(), DeliveryError>;
 }
 
 #[cfg(test)]
@@ -80,19 +84,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fault_r23_an_address_is_the_same_in_every_spelling_of_its_domain() {
+    fn fault_r23_an_address_has_one_key_for_every_spelling_of_its_domain() {
         let key = address_key("X@müller.example");
         assert_eq!(key, "x@xn--mller-kva.example");
         for same in ["x@MÜLLER.example", "x@xn--mller-kva.example", " x@mu\u{308}ller.example "] {
             assert_eq!(address_key(same), key, "{same}");
         }
-        // IDNA 2008 tells them apart: they are two domains.
+        // Two different domains in IDNA 2008.
         assert_ne!(address_key("a@fußball.example"), address_key("a@fussball.example"));
         assert_eq!(address_key("nobody"), "nobody");
     }
 
     #[test]
-    fn fault_r24_a_domain_beyond_ascii_is_written_in_ascii() {
+    fn fault_r24_a_non_ascii_domain_is_converted_to_ascii() {
         assert_eq!(with_ascii_domain("jurgen@müller.example"), "jurgen@xn--mller-kva.example");
         assert_eq!(with_ascii_domain("Jürgen@example.org"), "Jürgen@example.org");
     }

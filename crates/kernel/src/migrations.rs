@@ -52,18 +52,24 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
         include_str!("migrations/m20250101_000060_kernel_usage.up.sql"),
         include_str!("migrations/m20250101_000060_kernel_usage.down.sql"),
     );
+    let events = SqlMigration::new(
+        "m20250101_000070_kernel_events",
+        include_str!("migrations/m20250101_000070_kernel_events.up.sql"),
+        include_str!("migrations/m20250101_000070_kernel_events.down.sql"),
+    );
     vec![
         Box::new(kernel.with("users", host.users)),
         Box::new(files),
         Box::new(objects.with("users", host.users)),
         Box::new(channels),
         Box::new(usage.with("users", host.users)),
+        Box::new(events),
     ]
 }
 
-/// The kernel's tables beside a user table that is not ours.
+/// The kernel's migrations after one that creates a user table of the host.
 #[cfg(all(test, feature = "testing"))]
-pub(crate) fn beside_people() -> Vec<Box<dyn MigrationTrait>> {
+pub(crate) fn with_host_table() -> Vec<Box<dyn MigrationTrait>> {
     let people = SqlMigration::new(
         "m20240101_000000_people",
         "CREATE TABLE people (id {id}); INSERT INTO people DEFAULT VALUES; INSERT INTO people DEFAULT VALUES;",

@@ -1,4 +1,4 @@
-//! Where a request comes from: what throttles count by and the audit log notes.
+//! The origin of a request, for throttles and the audit log.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -12,38 +12,37 @@ use axum::{
 };
 use ipnet::IpNet;
 
-/// How much is kept of what a client says it is, in characters.
-const LONGEST_AGENT: usize = 256;
+/// The longest user agent that is stored, in characters.
+const MAX_USER_AGENT: usize = 256;
 
 tokio::task_local! {
     static ORIGIN: Arc<Origin>;
 }
 
-/// Where a request comes from. It is known for as long as the request is worked on, like the span
-/// of its log; outside of one it is empty.
+/// The origin of a request. It is task-local while the request is handled; outside of a request it is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The network address of the client.
+    /// The IP address of the client.
     pub ip: Option<IpAddr>,
-    /// What the client says it is.
+    /// The `User-Agent` header.
     pub user_agent: Option<String>,
     /// The id of the request.
     pub request_id: Option<String>,
 }
 
 impl Origin {
-    /// The origin of the request that is being worked on.
+    /// The origin of the current request.
     pub fn current() -> Arc<Self> {
         ORIGIN.try_with(Arc::clone).unwrap_or_default()
     }
 
-    /// Works on a request that comes from here.
-    pub async fn scope<F: Future>(self, work: F) -> F::Output {
-        ORIGIN.scope(Arc::new(self), work).await
+    /// Runs a future with this origin as the current one.
+    pub async fn scope<F: Future>(self, future: F) -> F::Output {
+        ORIGIN.scope(Arc::new(self), future).await
     }
 
-    /// The network that the client is in: a /24 of IPv4, a /64 of IPv6, which is what one
-    /// subscriber is given. All who have no address share one.
+    /// The client's network: a /24 for IPv4, a /64 for IPv6, which is what one subscriber usually gets.
+    /// Clients without an address share one.
     pub fn network(&self) -> String {
         match self.ip {
             Some(ip) => {
@@ -55,17 +54,17 @@ impl Origin {
     }
 }
 
-/// The proxies whose word about a client's address is taken.
+/// The proxies whose `X-Forwarded-For` header is trusted.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies(Vec<IpNet>);
 
-/// Why a text is no network.
+/// A string that is not a valid network.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no network like 10.0.0.0/8")]
+#[error("{0:?} is not a network like 10.0.0.0/8")]
 pub struct InvalidNetwork(String);
 
 impl TrustedProxies {
-    /// Reads networks, or single addresses.
+    /// Parses networks or single addresses.
     pub fn parse(networks: &[String]) -> Result<Self, InvalidNetwork> {
         let parse = |text: &String| {
             let network = IpNet::from_str(text).or_else(|_| IpAddr::from_str(text).map(IpNet::from));
@@ -74,31 +73,32 @@ impl TrustedProxies {
         networks.iter().map(parse).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Is it the address of a proxy whose word is taken?
+    /// Whether the address belongs to a trusted proxy.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Where a request comes from.
+    /// The origin of a request.
     pub fn origin<B>(&self, request: &Request<B>, request_id: Option<String>) -> Origin {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        let agent = request.headers().get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let user_agent =
+            request.headers().get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
         Origin {
             ip: peer.map(|peer| self.client(peer.to_canonical(), request.headers())),
-            user_agent: agent.map(|agent| agent.chars().take(LONGEST_AGENT).collect()),
+            user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
             request_id,
         }
     }
 
-    /// The address of the client: the peer, or where that is a proxy of ours, whom it names. The list
-    /// is read from its end, since a client can write anything at its beginning.
+    /// The address of the client: the peer, or the address that a trusted proxy forwards. The list is read from
+    /// its end, since the client controls its beginning.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let lines = headers.get_all("x-forwarded-for").iter();
-        // What is no text is a word that is not understood, and not one that was not said.
+        // A line that is not UTF-8 must stop the walk like any invalid address, not be skipped.
         let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
-        let named: Vec<&str> = lines.iter().flat_map(|line| line.split(',')).map(str::trim).collect();
+        let addresses: Vec<&str> = lines.iter().flat_map(|line| line.split(',')).map(str::trim).collect();
         let mut client = peer;
-        for address in named.into_iter().rev() {
+        for address in addresses.into_iter().rev() {
             if !self.0.iter().any(|network| network.contains(&client)) {
                 break;
             }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forwarded_address_counts_only_from_a_proxy_of_ours() {
+    fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
         assert_eq!(client(&[], "203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
         assert_eq!(client(&["10.0.0.0/8"], "203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
         assert_eq!(client(&["10.0.0.0/8"], "10.0.0.2", &["198.51.100.1"]), "198.51.100.1");
@@ -143,9 +143,9 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_wrote_itself_is_not_believed() {
-        let lies = ["1.1.1.1, 2.2.2.2", "198.51.100.1, 10.0.0.3"];
-        assert_eq!(client(&["10.0.0.0/8"], "10.0.0.2", &lies), "198.51.100.1");
+    fn addresses_that_the_client_sent_itself_are_ignored() {
+        let forged = ["1.1.1.1, 2.2.2.2", "198.51.100.1, 10.0.0.3"];
+        assert_eq!(client(&["10.0.0.0/8"], "10.0.0.2", &forged), "198.51.100.1");
         assert_eq!(client(&["10.0.0.0/8"], "10.0.0.2", &["nonsense"]), "10.0.0.2");
         assert_eq!(client(&["10.0.0.0/8"], "10.0.0.2", &["1.1.1.1, é"]), "10.0.0.2");
     }
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_origin_is_known_within_its_scope_only() {
+    async fn the_origin_is_known_only_within_its_scope() {
         let here = Origin { request_id: Some("abc".into()), ..Origin::default() };
         assert_eq!(*here.clone().scope(async { Origin::current() }).await, here);
         assert_eq!(*Origin::current(), Origin::default());

@@ -1,5 +1,5 @@
-//! What is to leave the installation: stored with the act that caused it, delivered afterwards, at
-//! least once, with patience.
+//! The outbox: outgoing messages (emails, webhooks), stored in the transaction that causes them and delivered after its
+//! commit, at least once, with retries.
 
 use std::time::Duration;
 
@@ -14,41 +14,45 @@ use tokio::{sync::watch, time::timeout};
 
 use crate::{
     Clock, Db, Result, Timestamp, UserId,
+    db::Tx,
     entity::outbox,
-    mail::{Mail, Mailer, Undelivered, address_key},
+    mail::{DeliveryError, Mail, Mailer, address_key},
 };
 
-/// How long whoever has taken a letter may try before somebody else takes it.
+/// How long a node leases a message for delivery before another node may try.
 const LEASE: Duration = Duration::from_secs(120);
-/// How long a carrier may take for one of them; shorter than the lease, or two would have it.
-const LONGEST_DELIVERY: Duration = Duration::from_secs(60);
-/// The pause after the first failure; each one after it is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_secs(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// The longest time a delivery may take; shorter than the lease, so that two nodes never deliver a message at the same
+/// time.
+const MAX_DELIVERY: Duration = Duration::from_secs(60);
+/// The delay after the first failure; it doubles with each further one.
+const FIRST_DELAY: Duration = Duration::from_secs(10);
+const MAX_DELAY: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// How many are read at a time.
+/// How many messages are read at a time.
 const BATCH: u64 = 50;
 const MAIL: &str = "mail";
-/// How much is kept of what a server said, in characters.
-const LONGEST_COMPLAINT: usize = 500;
+/// The longest error that is stored, in characters.
+const MAX_ERROR: usize = 500;
+/// The error of a message that was not delivered in time.
+const EXPIRED: &str = "The message has expired.";
 
-/// What waits to leave the installation: letters, and what other carriers take.
+/// The outgoing messages of a database: emails, and those of other transports.
 #[derive(Clone)]
 pub struct Outbox {
     db: Db,
     clock: Clock,
-    news: watch::Sender<()>,
     delivery_limit: Duration,
     limits: EmailLimits,
 }
 
-/// How many emails an address is sent in a day before it gets no more that others cause.
+/// Limits for unsolicited emails: the number of emails of any kind to an address within a day above which it gets no
+/// more of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmailLimits {
-    /// Before no invitation goes there.
+    /// The limit for invitations.
     pub invitations_per_address: u32,
-    /// Before no reminder goes there.
+    /// The limit for reminders.
     pub reminders_per_address: u32,
 }
 
@@ -58,51 +62,51 @@ impl Default for EmailLimits {
     }
 }
 
-/// An email that somebody else than its recipient causes, and writes some of the words of.
+/// A kind of email that is triggered by somebody other than the recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unasked {
-    /// To a group or an organization.
+pub enum Unsolicited {
+    /// An invitation to a group or an organization.
     Invitation,
-    /// Of a task.
+    /// A reminder of a task.
     Reminder,
 }
 
-/// Something that is to leave the installation.
+/// A message to be delivered.
 #[derive(Clone)]
-pub struct Parcel<'a> {
-    /// Whose carrier takes it.
+pub struct OutboxMessage<'a> {
+    /// The channel of the transport that delivers it.
     pub channel: &'static str,
-    /// To whom it goes, where that is a person here: it is forgotten with them.
+    /// The recipient, if it is a user: the message is deleted with the account.
     pub user: Option<UserId>,
-    /// Where it goes, for those who look after the installation.
+    /// The recipient's address, shown to operators.
     pub recipient: &'a str,
-    /// What it is, for the same.
+    /// A short description, shown to operators.
     pub title: &'a str,
-    /// What its carrier is told, and nobody else; forgotten once it is delivered or given up.
+    /// The content, for the transport only; deleted once the message is delivered or has failed.
     pub payload: String,
 }
 
-/// Takes what leaves by one channel to where it goes.
+/// Delivers the messages of one channel.
 #[async_trait]
-pub trait Carrier: Send + Sync {
-    /// The channel, which never changes.
+pub trait Transport: Send + Sync {
+    /// The channel, which is stored and must never change.
     fn channel(&self) -> &'static str;
 
-    /// How many are on their way at a time.
+    /// How many messages may be delivered concurrently.
     fn at_once(&self) -> usize {
         1
     }
 
-    /// Hands something over. The same `id` means the same thing, which may be handed over twice when the first
-    /// time was not noted.
-    async fn carry(&self, id: i64, payload: &str) -> Result<(), Undelivered>;
+    /// Delivers a message. The same `id` means the same message: it is delivered twice if the outcome of the first
+    /// delivery could not be stored.
+    async fn deliver(&self, id: i64, payload: &str) -> Result<(), DeliveryError>;
 }
 
-/// Takes letters to a mail server.
-struct ByMail<'a>(&'a dyn Mailer);
+/// Delivers emails to a mail server.
+struct EmailTransport<'a>(&'a dyn Mailer);
 
 #[async_trait]
-impl Carrier for ByMail<'_> {
+impl Transport for EmailTransport<'_> {
     fn channel(&self) -> &'static str {
         MAIL
     }
@@ -111,10 +115,10 @@ impl Carrier for ByMail<'_> {
         self.0.at_once()
     }
 
-    async fn carry(&self, id: i64, payload: &str) -> Result<(), Undelivered> {
+    async fn deliver(&self, id: i64, payload: &str) -> Result<(), DeliveryError> {
         match serde_json::from_str::<Mail>(payload) {
             Ok(mail) => self.0.send(id, &mail).await,
-            Err(error) => Err(Undelivered::ForGood(error.to_string())),
+            Err(error) => Err(DeliveryError::Permanent(error.to_string())),
         }
     }
 }
@@ -122,16 +126,10 @@ impl Carrier for ByMail<'_> {
 impl Outbox {
     /// The outbox of a database.
     pub fn new(db: Db, clock: Clock) -> Self {
-        Self {
-            db,
-            clock,
-            news: watch::Sender::default(),
-            delivery_limit: LONGEST_DELIVERY,
-            limits: EmailLimits::default(),
-        }
+        Self { db, clock, delivery_limit: MAX_DELIVERY, limits: EmailLimits::default() }
     }
 
-    /// The same, with other limits on emails that others cause.
+    /// The same, with other limits on unsolicited emails.
     #[must_use]
     pub fn with_limits(self, limits: EmailLimits) -> Self {
         Self { limits, ..self }
@@ -143,107 +141,108 @@ impl Outbox {
         Self { delivery_limit, ..self }
     }
 
-    /// Stores a letter in the transaction of the act that it tells about. After `life` it is not worth
-    /// sending any more, and what it says is forgotten when next something is cleared away.
-    pub async fn post(
-        &self,
-        conn: &impl ConnectionTrait,
-        user: Option<UserId>,
-        mail: &Mail,
-        life: Duration,
-    ) -> Result<(), DbErr> {
+    /// Stores an email in the transaction that causes it. After `life` it is no longer sent, and its content is deleted
+    /// by the next [`prune`](Self::prune).
+    pub async fn enqueue_email(&self, tx: &Tx, user: Option<UserId>, mail: &Mail, life: Duration) -> Result<(), DbErr> {
         let payload = serde_json::to_string(mail).map_err(|error| DbErr::Custom(error.to_string()))?;
-        let letter = Parcel { channel: MAIL, user, recipient: &mail.to, title: &mail.subject, payload };
-        self.send(conn, letter, life).await
+        let message = OutboxMessage { channel: MAIL, user, recipient: &mail.to, title: &mail.subject, payload };
+        self.enqueue(tx, message, life).await
     }
 
-    /// Stores something that another carrier takes, in the same way.
-    pub async fn send(&self, conn: &impl ConnectionTrait, parcel: Parcel<'_>, life: Duration) -> Result<(), DbErr> {
+    /// Stores a message for another transport, in the same way.
+    pub async fn enqueue(&self, tx: &Tx, message: OutboxMessage<'_>, life: Duration) -> Result<(), DbErr> {
         let now = self.clock.now();
         let row = outbox::ActiveModel {
             id: NotSet,
-            channel: Set(parcel.channel.to_owned()),
-            user_id: Set(parcel.user),
-            recipient: Set(parcel.recipient.to_owned()),
-            title: Set(parcel.title.to_owned()),
-            payload: Set(Some(parcel.payload)),
+            channel: Set(message.channel.to_owned()),
+            user_id: Set(message.user),
+            recipient: Set(message.recipient.to_owned()),
+            title: Set(message.title.to_owned()),
+            payload: Set(Some(message.payload)),
             created_at: Set(now),
             expires_at: Set(now + life),
             attempts: Set(0),
             next_at: Set(Some(now)),
             sent_at: Set(None),
             last_error: Set(None),
-            recipient_key: Set(address_key(parcel.recipient)),
+            recipient_key: Set(address_key(message.recipient)),
         };
-        outbox::Entity::insert(row).exec_without_returning(conn).await.map(|_| ())
+        outbox::Entity::insert(row).exec_without_returning(tx).await?;
+        tx.wake_after_commit();
+        Ok(())
     }
 
-    /// May an address be sent another email that its owner has not asked for? Not where it was sent as many emails
-    /// within a day as the limits have it, whatever emails those were and however the address was spelled.
-    pub async fn may_post(&self, conn: &impl ConnectionTrait, unasked: Unasked, address: &str) -> Result<bool, DbErr> {
-        let limit = match unasked {
-            Unasked::Invitation => self.limits.invitations_per_address,
-            Unasked::Reminder => self.limits.reminders_per_address,
+    /// Whether an address may get another unsolicited email: the emails of any kind to any spelling of the address
+    /// within a day must be below the limit.
+    pub async fn may_email(
+        &self,
+        conn: &impl ConnectionTrait,
+        kind: Unsolicited,
+        address: &str,
+    ) -> Result<bool, DbErr> {
+        let limit = match kind {
+            Unsolicited::Invitation => self.limits.invitations_per_address,
+            Unsolicited::Reminder => self.limits.reminders_per_address,
         };
-        let theirs = outbox::Entity::find()
+        let recent = outbox::Entity::find()
             .filter(outbox::COLUMN.recipient_key.eq(address_key(address)))
             .filter(outbox::COLUMN.created_at.gt(self.clock.now() - DAY));
-        Ok(sea_orm::PaginatorTrait::count(theirs, conn).await? < u64::from(limit))
+        Ok(sea_orm::PaginatorTrait::count(recent, conn).await? < u64::from(limit))
     }
 
-    /// Says that something was posted, once its transaction is through.
-    pub fn wake(&self) {
-        self.news.send_replace(());
+    /// Changes whenever a transaction of this process has committed that may have enqueued a message.
+    pub fn stored_work(&self) -> watch::Receiver<()> {
+        self.db.stored_work()
     }
 
-    /// Changes whenever somebody says that something was posted.
-    pub fn news(&self) -> watch::Receiver<()> {
-        self.news.subscribe()
+    /// Delivers the emails that are due and returns how many were delivered.
+    pub async fn deliver_emails(&self, mailer: &dyn Mailer) -> Result<u64> {
+        self.deliver(&EmailTransport(mailer)).await
     }
 
-    /// Delivers the letters that are due; gives how many were delivered. Of several nodes one takes a letter.
-    pub async fn deliver(&self, mailer: &dyn Mailer) -> Result<u64> {
-        self.carry(&ByMail(mailer)).await
-    }
-
-    /// Delivers what is due for a carrier; gives how much was delivered. Of several nodes one takes it.
-    pub async fn carry(&self, carrier: &dyn Carrier) -> Result<u64> {
+    /// Delivers the messages of a transport that are due and returns how many were delivered. With several nodes, each
+    /// message is delivered by one of them.
+    pub async fn deliver(&self, transport: &dyn Transport) -> Result<u64> {
         let mut delivered = 0;
         loop {
-            let due = self.due(carrier.channel()).await?;
+            let due = self.due(transport.channel()).await?;
             if due.is_empty() {
                 return Ok(delivered);
             }
-            let handed_over: Vec<_> = due.iter().map(|parcel| self.hand_over(carrier, parcel)).collect();
-            let handed_over = stream::iter(handed_over).buffer_unordered(carrier.at_once().max(1));
-            let outcomes: Vec<Result<bool>> = handed_over.collect().await;
+            let attempts: Vec<_> = due.iter().map(|message| self.attempt(transport, message)).collect();
+            let attempts = stream::iter(attempts).buffer_unordered(transport.at_once().max(1));
+            let outcomes: Vec<Result<bool>> = attempts.collect().await;
             for outcome in outcomes {
                 delivered += u64::from(outcome?);
             }
         }
     }
 
-    /// Takes something, hands it over and notes what became of it; gives whether it was delivered.
-    async fn hand_over(&self, carrier: &dyn Carrier, parcel: &outbox::Model) -> Result<bool> {
+    /// Leases a message, delivers it and stores the outcome; returns whether it was delivered.
+    async fn attempt(&self, transport: &dyn Transport, message: &outbox::Model) -> Result<bool> {
         let now = self.clock.now();
-        let (Some(taken), Some(payload)) = (self.take(parcel, now).await?, &parcel.payload) else { return Ok(false) };
-        let outcome = if parcel.expires_at <= now {
-            Err(Undelivered::ForGood("It has expired.".to_owned()))
+        let (Some(lease), Some(payload)) = (self.lease(message, now).await?, &message.payload) else {
+            return Ok(false);
+        };
+        let outcome = if message.expires_at <= now {
+            Err(DeliveryError::Permanent(EXPIRED.to_owned()))
         } else {
-            match timeout(self.delivery_limit, carrier.carry(parcel.id, payload)).await {
+            match timeout(self.delivery_limit, transport.deliver(message.id, payload)).await {
                 Ok(outcome) => outcome,
-                Err(_) => Err(Undelivered::ForNow(format!("no answer within {} s", self.delivery_limit.as_secs()))),
+                Err(_) => {
+                    Err(DeliveryError::Transient(format!("no response within {} s", self.delivery_limit.as_secs())))
+                }
             }
         };
         let is_delivered = outcome.is_ok();
-        self.note(parcel, taken, outcome).await?;
+        self.store_outcome(message, lease, outcome).await?;
         Ok(is_delivered)
     }
 
     async fn due(&self, channel: &str) -> Result<Vec<outbox::Model>, DbErr> {
         let now = self.clock.now();
-        // Further ahead than anything is put off: a clock was ahead when it was.
-        let due = outbox::COLUMN.next_at.lte(now).or(outbox::COLUMN.next_at.gt(now + LONGEST_PAUSE));
+        // A time beyond the longest delay was written by a clock that was ahead.
+        let due = outbox::COLUMN.next_at.lte(now).or(outbox::COLUMN.next_at.gt(now + MAX_DELAY));
         outbox::Entity::find()
             .filter(outbox::COLUMN.channel.eq(channel))
             .filter(due)
@@ -253,30 +252,30 @@ impl Outbox {
             .await
     }
 
-    /// Takes a letter for the time of the lease, unless somebody else has.
-    async fn take(&self, letter: &outbox::Model, now: Timestamp) -> Result<Option<Timestamp>, DbErr> {
-        let Some(before) = letter.next_at else { return Ok(None) };
+    /// Leases a message and returns when the lease ends; `None` if another node has leased it.
+    async fn lease(&self, message: &outbox::Model, now: Timestamp) -> Result<Option<Timestamp>, DbErr> {
+        let Some(previous) = message.next_at else { return Ok(None) };
         let until = now + LEASE;
-        let taken = self.db.write(|tx| async move {
+        let leased = self.db.write(|tx| async move {
             outbox::Entity::update_many()
                 .col_expr(outbox::Column::NextAt, Expr::value(until))
                 .col_expr(outbox::Column::Attempts, Expr::col(outbox::Column::Attempts).add(1))
-                .filter(outbox::COLUMN.id.eq(letter.id))
-                .filter(outbox::COLUMN.next_at.eq(before))
+                .filter(outbox::COLUMN.id.eq(message.id))
+                .filter(outbox::COLUMN.next_at.eq(previous))
                 .exec(tx.conn())
                 .await
         });
-        Ok((taken.await?.rows_affected == 1).then_some(until))
+        Ok((leased.await?.rows_affected == 1).then_some(until))
     }
 
-    async fn note(
+    async fn store_outcome(
         &self,
-        letter: &outbox::Model,
-        taken: Timestamp,
-        outcome: Result<(), Undelivered>,
+        message: &outbox::Model,
+        lease: Timestamp,
+        outcome: Result<(), DeliveryError>,
     ) -> Result<(), DbErr> {
         let now = self.clock.now();
-        let row = outbox::ActiveModel { id: sea_orm::ActiveValue::Unchanged(letter.id), ..Default::default() };
+        let row = outbox::ActiveModel { id: sea_orm::ActiveValue::Unchanged(message.id), ..Default::default() };
         let row = match outcome {
             Ok(()) => outbox::ActiveModel {
                 sent_at: Set(Some(now)),
@@ -286,80 +285,83 @@ impl Outbox {
                 ..row
             },
             Err(error) => {
-                let attempts = u32::try_from(letter.attempts).unwrap_or(u32::MAX);
-                let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempts)).min(LONGEST_PAUSE);
-                let again = Some(now + pause).filter(|again| *again < letter.expires_at);
-                let again = if matches!(error, Undelivered::ForGood(_)) { None } else { again };
-                tracing::warn!(letter.id, letter.channel, %error, again = again.is_some(), "it could not be delivered");
-                let complaint = error.to_string().chars().take(LONGEST_COMPLAINT).collect();
-                let payload = if again.is_some() { NotSet } else { Set(None) };
-                outbox::ActiveModel { next_at: Set(again), payload, last_error: Set(Some(complaint)), ..row }
+                let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
+                let delay = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(attempts)).min(MAX_DELAY);
+                let retry_at = Some(now + delay).filter(|at| *at < message.expires_at);
+                let retry_at = if matches!(error, DeliveryError::Permanent(_)) { None } else { retry_at };
+                tracing::warn!(
+                    message.id, message.channel, %error, will_retry = retry_at.is_some(),
+                    "a message could not be delivered"
+                );
+                let last_error = error.to_string().chars().take(MAX_ERROR).collect();
+                let payload = if retry_at.is_some() { NotSet } else { Set(None) };
+                outbox::ActiveModel { next_at: Set(retry_at), payload, last_error: Set(Some(last_error)), ..row }
             }
         };
         self.db
             .write(|tx| {
                 let row = row.clone();
                 async move {
-                    // Whoever came after the lease has the last word.
-                    let change = outbox::Entity::update_many().set(row).filter(outbox::COLUMN.id.eq(letter.id));
-                    change.filter(outbox::COLUMN.next_at.eq(taken)).exec(tx.conn()).await.map(|_| ())
+                    // Only if this node still holds the lease.
+                    let change = outbox::Entity::update_many().set(row).filter(outbox::COLUMN.id.eq(message.id));
+                    change.filter(outbox::COLUMN.next_at.eq(lease)).exec(tx.conn()).await.map(|_| ())
                 }
             })
             .await
     }
 
-    /// How many letters wait, and since when the oldest does; what other carriers take is not counted.
+    /// The number of undelivered emails, and when the oldest was enqueued; messages of other transports do not count.
     pub async fn waiting(&self) -> Result<(u64, Option<Timestamp>)> {
         let waiting = outbox::Entity::find()
             .filter(outbox::COLUMN.channel.eq(MAIL))
             .filter(Expr::col(outbox::Column::NextAt).is_not_null());
         let count = crate::page::count_up_to(waiting.clone(), self.db.conn()).await?;
         let oldest = waiting.order_by_asc(outbox::Column::Id).one(self.db.conn()).await?;
-        Ok((count, oldest.map(|letter| letter.created_at)))
+        Ok((count, oldest.map(|message| message.created_at)))
     }
 
-    /// Forgets every letter to a person, sent or not.
-    pub async fn forget(&self, conn: &impl ConnectionTrait, user: UserId) -> Result<(), DbErr> {
-        let theirs = outbox::Entity::delete_many().filter(outbox::Column::UserId.eq(user));
-        theirs.exec(conn).await.map(|_| ())
+    /// Deletes all messages to a user, sent or not.
+    pub async fn delete_of(&self, conn: &impl ConnectionTrait, user: UserId) -> Result<(), DbErr> {
+        let messages = outbox::Entity::delete_many().filter(outbox::Column::UserId.eq(user));
+        messages.exec(conn).await.map(|_| ())
     }
 
-    /// Forgets what letters say that have expired without being sent, and letters altogether that expired
-    /// longer than `age` ago; at most `batch` of each. Gives how many went altogether.
+    /// Deletes the content of messages that expired before they were sent, and messages that expired longer than `age`
+    /// ago; at most `batch` of each. Returns how many messages were deleted.
     pub async fn prune(&self, age: Duration, batch: u64) -> Result<u64> {
         let now = self.clock.now();
-        let stale = outbox::Entity::find()
+        let expired = outbox::Entity::find()
             .select_only()
             .column(outbox::Column::Id)
             .filter(Expr::col(outbox::Column::NextAt).is_not_null())
             .filter(outbox::COLUMN.expires_at.lt(now))
             .limit(batch);
-        let given_up = self.db.write(|tx| {
-            let stale = sea_orm::QueryTrait::into_query(stale.clone());
+        let failed = self.db.write(|tx| {
+            let expired = sea_orm::QueryTrait::into_query(expired.clone());
             async move {
                 outbox::Entity::update_many()
                     .col_expr(outbox::Column::NextAt, Expr::value(Option::<i64>::None))
                     .col_expr(outbox::Column::Payload, Expr::value(Option::<String>::None))
-                    .col_expr(outbox::Column::LastError, Expr::value("It has expired."))
-                    .filter(Expr::col(outbox::Column::Id).in_subquery(stale))
+                    .col_expr(outbox::Column::LastError, Expr::value(EXPIRED))
+                    .filter(Expr::col(outbox::Column::Id).in_subquery(expired))
                     .exec(tx.conn())
                     .await
             }
         });
-        given_up.await?;
+        failed.await?;
         let old = outbox::Entity::find()
             .select_only()
             .column(outbox::Column::Id)
             .filter(outbox::COLUMN.expires_at.lt(now - age))
             .order_by_asc(outbox::Column::ExpiresAt)
             .limit(batch);
-        let gone = self.db.write(|tx| {
+        let deleted = self.db.write(|tx| {
             let old = sea_orm::QueryTrait::into_query(old.clone());
             async move {
-                let which = Expr::col(outbox::Column::Id).in_subquery(old);
-                outbox::Entity::delete_many().filter(which).exec(tx.conn()).await
+                let is_old = Expr::col(outbox::Column::Id).in_subquery(old);
+                outbox::Entity::delete_many().filter(is_old).exec(tx.conn()).await
             }
         });
-        Ok(gone.await?.rows_affected)
+        Ok(deleted.await?.rows_affected)
     }
 }

@@ -11,51 +11,51 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Error, FieldErrors, Kind, PublicUrl, Result,
-    cursor::{Cursor, Placed},
+    cursor::{Cursor, RowWithKeys},
 };
 
 const DEFAULT_SIZE: u64 = 20;
 const MAX_SIZE: u64 = 100;
-/// Pages and counts go this far: both cost the database a walk over every row before them.
-const DEEPEST_ROW: u64 = 10_000;
+/// The limit of page offsets and of counts: the database reads every row up to there for both.
+const MAX_ROWS: u64 = 10_000;
 
-/// One page of a list that can be counted.
+/// One page of a list with a count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Page<T> {
-    /// How many there are in all; exact up to 10,000.
+    /// Number of results on all pages; exact up to 10,000.
     pub count: u64,
-    /// There are more than `count`; `?count=exact` counts them all.
+    /// Whether there are more results than `count`; `?count=exact` counts all.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub count_capped: bool,
     /// Absolute URL of the next page.
     pub next: Option<String>,
-    /// Absolute URL of the page before.
+    /// Absolute URL of the previous page.
     pub previous: Option<String>,
-    /// What this page holds.
+    /// The results on this page.
     pub results: Vec<T>,
 }
 
 impl<T> Page<T> {
-    /// Takes out what the page holds, to be put back with [`with`](Self::with) as something else.
+    /// Splits the page into its results and an empty page, to be filled by [`with`](Self::with).
     pub fn take(mut self) -> (Vec<T>, Self) {
         (std::mem::take(&mut self.results), self)
     }
 
-    /// The same page of something else, made from what this one holds.
-    pub fn with<U>(self, make: impl FnOnce(Vec<T>) -> Vec<U>) -> Page<U> {
+    /// The same page with converted results.
+    pub fn with<U>(self, convert: impl FnOnce(Vec<T>) -> Vec<U>) -> Page<U> {
         Page {
             count: self.count,
             count_capped: self.count_capped,
             next: self.next,
             previous: self.previous,
-            results: make(self.results),
+            results: convert(self.results),
         }
     }
 }
 
 impl<T: PartialModelTrait> Page<T> {
-    /// Reads one page of a list in one statement, and a second one to count where the page itself does
-    /// not tell. 404 for a page past the end, 400 for an order or a cursor that is none.
+    /// Reads one page of a list in one statement, and counts in a second one if the page does not reach the
+    /// end. 404 for a page past the end, 400 for an invalid ordering or cursor.
     pub async fn fetch<E: EntityTrait>(
         select: Select<E>,
         ordering: &Ordering<'_, E::Column>,
@@ -65,7 +65,7 @@ impl<T: PartialModelTrait> Page<T> {
         Self::fetch_with(select, |rows| rows, ordering, query, conn).await
     }
 
-    /// The same with columns that depend on who is asking: `more` adds them to what `T` selects.
+    /// Like [`fetch`](Self::fetch), with columns that depend on the caller: `more` adds them to the columns of `T`.
     pub async fn fetch_with<E: EntityTrait>(
         select: Select<E>,
         more: impl FnOnce(Select<E>) -> Select<E>,
@@ -76,15 +76,15 @@ impl<T: PartialModelTrait> Page<T> {
         let mut counted = sea_orm::QueryTrait::into_query(select.clone().select_only().expr(Expr::val(1)));
         counted.clear_order_by();
         if conn.get_database_backend() == DbBackend::Postgres && !query.exact {
-            // In the order of an index, as the page is. Without one PostgreSQL reads the table from its beginning
-            // where it takes the rows to be many, and finds only at its end that somebody has a few of them.
+            // In index order, like the page. Otherwise PostgreSQL may choose a sequential scan because it
+            // overestimates the matches, and then read the whole table to find a few rows.
             counted.order_by(ordering.id.as_column_ref(), Order::Asc);
         }
         Self::fetch_counting(select, counted, more, ordering, query, conn).await
     }
 
-    /// The same where there is a better way to count: `counted` has as many rows as the whole list, at least
-    /// up to where pages end.
+    /// Like [`fetch_with`](Self::fetch_with), with a cheaper query for the count: `counted` has as many rows as the
+    /// whole list, at least up to the last page.
     pub async fn fetch_counting<E: EntityTrait>(
         select: Select<E>,
         counted: SelectStatement,
@@ -93,11 +93,11 @@ impl<T: PartialModelTrait> Page<T> {
         query: &PageQuery,
         conn: &impl ConnectionTrait,
     ) -> Result<Self> {
-        let order = query.ordering.as_deref().filter(|asked| !asked.is_empty()).unwrap_or(ordering.usual);
+        let order = query.ordering.as_deref().filter(|order| !order.is_empty()).unwrap_or(ordering.default);
         let columns = ordering.columns(order)?;
         let offset = (query.page - 1) * query.size;
         let mut rows = more(T::select_cols(select.select_only()));
-        rows = Placed::<T>::ask(rows, &columns);
+        rows = RowWithKeys::<T>::select_keys(rows, &columns);
         for (column, direction) in &columns {
             rows = rows.order_by(*column, direction.clone());
         }
@@ -105,18 +105,18 @@ impl<T: PartialModelTrait> Page<T> {
             Some(cursor) => Cursor::decode(cursor, order)?.after(rows, &columns)?.limit(query.size + 1),
             None => rows.offset(offset).limit(query.size),
         };
-        let mut found = rows.into_model::<Placed<T>>().all(conn).await?;
+        let mut found = rows.into_model::<RowWithKeys<T>>().all(conn).await?;
         let more_after_cursor = query.cursor.is_some() && found.len() as u64 > query.size;
         found.truncate(usize::try_from(query.size).unwrap_or(usize::MAX));
         let shown = found.len() as u64;
         if shown == 0 && query.page > 1 {
-            return Err(Error::new(Kind::NotFound, "page_not_found", "There is no such page."));
+            return Err(Error::new(Kind::NotFound, "page_not_found", "Page not found."));
         }
-        let told_by_page = query.cursor.is_none() && shown < query.size;
-        let total = if told_by_page { offset + shown } else { count(counted, query.exact, conn).await? };
-        let capped = !query.exact && total > DEEPEST_ROW;
+        let is_last_page = query.cursor.is_none() && shown < query.size;
+        let total = if is_last_page { offset + shown } else { count(counted, query.exact, conn).await? };
+        let capped = !query.exact && total > MAX_ROWS;
         let in_pages = query.cursor.is_none() && offset + shown < total;
-        let next = if in_pages && offset + shown < DEEPEST_ROW {
+        let next = if in_pages && offset + shown < MAX_ROWS {
             Some(query.url_of_page(query.page + 1))
         } else if in_pages || more_after_cursor {
             found.last().map(|last| query.url_of_cursor(&last.cursor(order)))
@@ -124,7 +124,7 @@ impl<T: PartialModelTrait> Page<T> {
             None
         };
         Ok(Self {
-            count: if capped { DEEPEST_ROW } else { total },
+            count: if capped { MAX_ROWS } else { total },
             count_capped: capped,
             next,
             previous: (query.page > 1).then(|| query.url_of_page(query.page - 1)),
@@ -135,7 +135,7 @@ impl<T: PartialModelTrait> Page<T> {
 
 async fn count(mut rows: SelectStatement, exact: bool, conn: &impl ConnectionTrait) -> Result<u64> {
     if !exact {
-        rows.limit(DEEPEST_ROW + 1);
+        rows.limit(MAX_ROWS + 1);
     }
     let count = Query::select()
         .expr_as(Func::count(Expr::col(Asterisk)), Alias::new("n"))
@@ -146,15 +146,14 @@ async fn count(mut rows: SelectStatement, exact: bool, conn: &impl ConnectionTra
     Ok(u64::try_from(total).unwrap_or_default())
 }
 
-/// How many rows there are, counted up to where pages end.
+/// The number of rows, counted up to [`MAX_ROWS`].
 pub(crate) async fn count_up_to<E: EntityTrait>(select: Select<E>, conn: &impl ConnectionTrait) -> Result<u64> {
     let mut rows = sea_orm::QueryTrait::into_query(select.select_only().expr(Expr::val(1)));
     rows.clear_order_by();
-    Ok(count(rows, false, conn).await?.min(DEEPEST_ROW))
+    Ok(count(rows, false, conn).await?.min(MAX_ROWS))
 }
 
-/// Which page of a list is asked for: `?page=` or `?cursor=`, `?page_size=`, `?ordering=`,
-/// `?count=exact`.
+/// The requested page of a list: `?page=` or `?cursor=`, `?page_size=`, `?ordering=`, `?count=exact`.
 #[derive(Clone, Debug)]
 pub struct PageQuery {
     page: u64,
@@ -168,17 +167,17 @@ pub struct PageQuery {
 /// The parameters of [`PageQuery`] for the API description.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "only describes")]
+#[expect(dead_code, reason = "used only for the API description")]
 pub struct PageParams {
-    /// Which page, from 1.
+    /// Page number, from 1.
     page: Option<u64>,
-    /// How many on a page: 20, at most 100.
+    /// Results per page: 20 by default, at most 100.
     page_size: Option<u64>,
-    /// Fields to sort by, separated by commas; `-` before one turns it round.
+    /// Fields to sort by, separated by commas; a `-` prefix sorts in descending order.
     ordering: Option<String>,
     /// `exact` counts beyond 10,000.
     count: Option<String>,
-    /// A place to read on from instead of a page: `next` brings one where the pages end.
+    /// Cursor to continue from, instead of a page number; `next` contains one after the last page.
     cursor: Option<String>,
 }
 
@@ -195,36 +194,35 @@ impl PageQuery {
         }
     }
 
-    /// How many rows of the list have to be known to show the page; none where it is read by a cursor, from a
-    /// place that no number tells.
+    /// The number of rows up to the end of the page; `None` with a cursor, whose position has no number.
     pub fn reach(&self) -> Option<u64> {
         self.cursor.is_none().then(|| self.page.saturating_mul(self.size))
     }
 
-    /// Is the list asked for in this order, which is its usual one?
-    pub fn is_usual(&self, usual: &str) -> bool {
-        self.ordering.as_deref().is_none_or(|order| order.is_empty() || order == usual)
+    /// Whether the requested ordering is the default one.
+    pub fn is_default(&self, default: &str) -> bool {
+        self.ordering.as_deref().is_none_or(|order| order.is_empty() || order == default)
     }
 
-    /// Is this one of the fields that the list is sorted by?
+    /// Whether the requested ordering contains this field.
     pub fn orders_by(&self, field: &str) -> bool {
         let order = self.ordering.as_deref().unwrap_or_default();
-        order.split(',').any(|word| word.trim().trim_start_matches('-') == field)
+        order.split(',').any(|term| term.trim().trim_start_matches('-') == field)
     }
 
-    /// How many rows have to be known to count the list; none where all do.
+    /// The number of rows at which counting may stop; `None` for an exact count.
     pub fn counted(&self) -> Option<u64> {
-        (!self.exact).then_some(DEEPEST_ROW + 1)
+        (!self.exact).then_some(MAX_ROWS + 1)
     }
 
-    /// The same page in another order, as `?ordering=` would say it.
+    /// The same page with another ordering, in the syntax of `?ordering=`.
     #[must_use]
     pub fn ordered(mut self, ordering: impl Into<String>) -> Self {
         self.ordering = Some(ordering.into());
         self
     }
 
-    /// The same page in this order, unless another was asked for.
+    /// The same page with this ordering, unless one was requested.
     #[must_use]
     pub fn or_ordered(self, ordering: &str) -> Self {
         if self.ordering.as_deref().is_none_or(str::is_empty) { self.ordered(ordering) } else { self }
@@ -235,8 +233,8 @@ impl PageQuery {
         let cursor = links.get("cursor").map(str::to_owned);
         let page = if cursor.is_some() { 1 } else { links.number("page", 1)? };
         let size = links.number("page_size", DEFAULT_SIZE)?.min(MAX_SIZE);
-        if (page - 1).saturating_mul(size) >= DEEPEST_ROW {
-            let detail = "Pages end at the 10,000th row; the last one's next link reads on by cursor.";
+        if (page - 1).saturating_mul(size) >= MAX_ROWS {
+            let detail = "Pages end at 10,000 results. Follow the next link of the last page to read further.";
             return Err(Error::new(Kind::Invalid, "page_too_deep", detail));
         }
         Ok(Self {
@@ -270,33 +268,33 @@ where
     }
 }
 
-/// The orders that a list can be read in.
+/// The orderings that a list supports.
 #[derive(Debug)]
 pub struct Ordering<'a, C: ColumnTrait> {
-    /// Names on the wire and their columns, each with its index.
+    /// Field names on the wire and their columns, each of which needs an index.
     pub fields: &'a [(&'a str, C)],
-    /// The order where none is asked for, in the same words: `-created_at`.
-    pub usual: &'a str,
-    /// What settles ties, so that pages never overlap.
+    /// The default ordering, in the syntax of `?ordering=`: `-created_at`.
+    pub default: &'a str,
+    /// The unique column that breaks ties, so that pages never overlap.
     pub id: C,
 }
 
 impl<C: ColumnTrait> Ordering<'_, C> {
-    /// The columns of an order; a field that is unknown, or named twice, is 400.
+    /// The columns of an ordering; 400 for a field that is unknown or repeated.
     fn columns(&self, order: &str) -> Result<Vec<(C, Order)>> {
         let mut columns = Vec::new();
         let mut seen = Vec::new();
-        for word in order.split(',') {
-            let (name, direction) = match word.trim().strip_prefix('-') {
+        for term in order.split(',') {
+            let (name, direction) = match term.trim().strip_prefix('-') {
                 Some(name) => (name, Order::Desc),
-                None => (word.trim(), Order::Asc),
+                None => (term.trim(), Order::Asc),
             };
             let Some((_, column)) = self.fields.iter().find(|(known, _)| *known == name) else {
                 let known: Vec<_> = self.fields.iter().map(|(known, _)| *known).collect();
                 return Err(Error::field("ordering", format!("Choose from: {}.", known.join(", "))));
             };
             if seen.contains(&name) {
-                return Err(Error::field("ordering", format!("Give {name} once.")));
+                return Err(Error::field("ordering", format!("{name} is repeated.")));
             }
             seen.push(name);
             columns.push((*column, direction));
@@ -307,7 +305,7 @@ impl<C: ColumnTrait> Ordering<'_, C> {
     }
 }
 
-/// The address of the list that is being read, to point at its other pages.
+/// The URL of the requested list, to build links to its other pages.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Links {
     path: String,
@@ -316,7 +314,7 @@ pub(crate) struct Links {
 
 impl Links {
     pub(crate) fn new(parts: &Parts, url: &PublicUrl) -> Self {
-        // Within a nested router the request's own URI lacks what was nested away.
+        // A nested router strips its prefix from the request's URI.
         let original = parts.extensions.get::<OriginalUri>().map(|OriginalUri(uri)| uri);
         let uri = original.unwrap_or(&parts.uri);
         let query = uri.query().unwrap_or_default();
@@ -331,10 +329,10 @@ impl Links {
         self.pairs.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// A positive number; a number too large for us is as good as the largest.
-    pub(crate) fn number(&self, name: &str, usual: u64) -> Result<u64> {
+    /// A positive integer; one that does not fit is read as the largest.
+    pub(crate) fn number(&self, name: &str, default: u64) -> Result<u64> {
         let Some(text) = self.get(name) else {
-            return Ok(usual);
+            return Ok(default);
         };
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         match text.parse::<u64>() {
@@ -342,12 +340,12 @@ impl Links {
             Err(_) if digits => Ok(u64::MAX),
             _ => Err(Error::invalid(FieldErrors::from([(
                 name.to_owned(),
-                vec!["Must be a whole number from 1.".to_owned()],
+                vec!["Must be a positive integer.".to_owned()],
             )]))),
         }
     }
 
-    /// The address with some parameters replaced (`Some`) or taken away (`None`).
+    /// The URL with some parameters replaced (`Some`) or removed (`None`).
     pub(crate) fn with(&self, changes: &[(&str, Option<String>)]) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         for (key, value) in &self.pairs {
@@ -381,20 +379,20 @@ mod tests {
     }
 
     #[test]
-    fn a_size_over_the_limit_is_cut() {
+    fn a_size_over_the_limit_is_reduced_to_the_limit() {
         assert_eq!(query("/x/?page_size=5000").unwrap().size, 100);
         assert_eq!(query("/x/?page_size=99999999999999999999").unwrap().size, 100);
     }
 
     #[test]
-    fn what_is_no_positive_number_is_refused() {
+    fn only_positive_integers_are_accepted() {
         for uri in ["/x/?page=0", "/x/?page=-1", "/x/?page=a", "/x/?page=", "/x/?page_size=0", "/x/?page=1.5"] {
             assert_eq!(query(uri).unwrap_err().kind(), Kind::Invalid, "{uri}");
         }
     }
 
     #[test]
-    fn pages_end_at_the_ten_thousandth_row() {
+    fn pages_end_at_ten_thousand_rows() {
         assert!(query("/x/?page=500").is_ok());
         for uri in ["/x/?page=501", "/x/?page=18446744073709551615", "/x/?page=99999999999999999999"] {
             assert_eq!(query(uri).unwrap_err().code(), "page_too_deep", "{uri}");

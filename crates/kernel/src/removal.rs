@@ -1,36 +1,46 @@
-//! What becomes of a person's things when the person goes.
+//! Removal of a user: what blocks it, and what each domain does before it.
 
 use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Result, UserId};
+use crate::{Result, UserId, db::Tx};
 
-/// Things of a person that keep the account from being removed.
+/// Objects of a user that block the removal of the account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Blocker {
-    /// What they are, in one word: `deal`.
+    /// The kind of object: `deal`.
     pub model: &'static str,
     /// How many there are.
     pub count: u64,
-    /// The first few, in words for people: `DLID0001 - Global Corp`.
+    /// Labels of the first few: `DLID0001 - Global Corp`.
     pub examples: Vec<String>,
 }
 
-/// What a domain has to say when a person is removed. Every domain that keeps things of people
-/// implements it, and whoever has accounts calls it inside the one transaction that removes the
-/// person: the named exception to the rule that no transaction crosses a trait.
+/// A domain's part in the removal of a user. Every domain that stores data of users implements it. The
+/// accounts crate calls it inside the transaction that removes the user, a transaction that
+/// crosses a trait so that all of it happens or nothing.
 #[async_trait]
 pub trait UserRemoval: Send + Sync + 'static {
-    /// What of theirs keeps the person from being removed. With an heir, only what the heir cannot take.
-    async fn blockers(&self, conn: &DatabaseTransaction, user: UserId, heir: Option<UserId>) -> Result<Vec<Blocker>>;
+    /// The objects that block the removal. With a successor, only those that the successor cannot take over.
+    async fn blockers(&self, tx: &Tx, user: UserId, successor: Option<UserId>) -> Result<Vec<Blocker>>;
 
-    /// Hands over what must go on without the person: to the heir, if there is one. What foreign keys
-    /// clear by themselves needs nothing here.
-    async fn release(&self, conn: &DatabaseTransaction, user: UserId, heir: Option<UserId>) -> Result<()>;
+    /// Whether the domain stores anything of the user. An account that nothing uses can be deleted with test data.
+    async fn is_used(&self, tx: &Tx, user: UserId) -> Result<bool>;
 
-    /// The name under which [`export`](Self::export) appears, and what the person has here, for them to
-    /// take along.
+    /// Reassigns what must outlive the user, to the successor if there is one. Rows that foreign keys clear or
+    /// delete need nothing here.
+    async fn release(&self, tx: &Tx, user: UserId, successor: Option<UserId>) -> Result<()>;
+
+    /// The user's data in this domain for a data export, with the name of its section.
     async fn export(&self, conn: &DatabaseTransaction, user: UserId) -> Result<(&'static str, serde_json::Value)>;
+}
+
+/// Deletes accounts together with test data. The accounts crate implements it and decides which accounts can be deleted;
+/// the domain that deletes its test data calls it inside that transaction.
+#[async_trait]
+pub trait AccountCleanup: Send + Sync + 'static {
+    /// Deletes an account, unless it is a staff account or a domain uses it; returns whether it was deleted.
+    async fn remove_unused(&self, tx: &Tx, user: UserId) -> Result<bool>;
 }

@@ -1,31 +1,30 @@
-//! Random secrets, and the keys that the installation makes for itself, once, and that all its nodes share.
+//! Random bytes, token fingerprints, and secrets that are generated once per installation and shared by all nodes.
 
 use sea_orm::{EntityTrait, Set};
 use sha2::{Digest, Sha256};
 
 use crate::{Db, Error, Result, Timestamp, entity::secret};
 
-/// 256 bits that nobody outside of the database knows.
+/// A random key of 256 bits, stored in the database.
 pub type Secret = [u8; 32];
 
-/// `N` bytes from the system's generator.
+/// `N` bytes from the system's random generator.
 pub fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| Error::internal(error.to_string()))?;
     Ok(bytes)
 }
 
-/// What is kept of a token with at least 128 random bits: too many to guess, so that a plain hash
-/// (SHA-256) cannot be turned back.
+/// The hash under which a token is stored. SHA-256 without a salt is sufficient, since tokens have at least 128 random
+/// bits.
 pub fn fingerprint(token: &str) -> Vec<u8> {
     Sha256::digest(token.as_bytes()).to_vec()
 }
 
-/// The secret with this name, made when it is first asked for. Of several nodes that ask at once
-/// one makes it.
+/// The secret with this name, generated on first use. If several nodes do so at the same time, they get the same one.
 pub async fn open(db: &Db, name: &'static str) -> Result<Secret> {
-    if let Some(found) = secret::Entity::find_by_id(name).one(db.conn()).await? {
-        return read(found);
+    if let Some(row) = secret::Entity::find_by_id(name).one(db.conn()).await? {
+        return read(row);
     }
     let bytes = random::<32>()?;
     let row = db
@@ -42,7 +41,7 @@ pub async fn open(db: &Db, name: &'static str) -> Result<Secret> {
     read(row.ok_or_else(|| Error::internal(format!("the secret {name} was not stored")))?)
 }
 
-/// Has this secret been made?
+/// Whether the secret exists.
 pub async fn exists(db: &Db, name: &'static str) -> Result<bool> {
     Ok(secret::Entity::find_by_id(name).one(db.conn()).await?.is_some())
 }

@@ -13,61 +13,62 @@ use crate::{Error, PublicUrl, Result, page::Links};
 const DEFAULT_LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 100;
 
-/// A stretch of a history or feed, found by key: reading on costs the same however far one has
-/// come, and nothing is shown twice or left out when rows come and go meanwhile.
+/// A page of a history or feed, with keyset pagination: every page costs the same, and no row is repeated
+/// or skipped when rows are added or deleted meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Slice<T> {
-    /// Absolute URL that reads on in the same direction.
+pub struct CursorPage<T> {
+    /// Absolute URL of the next page in the same direction.
     pub next: Option<String>,
-    /// Absolute URL that reads back.
+    /// Absolute URL of the page in the opposite direction.
     pub previous: Option<String>,
     /// Newest first; after `?after=`, oldest first.
     pub results: Vec<T>,
 }
 
-impl<T> Slice<T> {
-    /// The same stretch of something else, made from what this one holds.
-    pub fn map<U>(self, make: impl FnMut(T) -> U) -> Slice<U> {
-        Slice { next: self.next, previous: self.previous, results: self.results.into_iter().map(make).collect() }
+impl<T> CursorPage<T> {
+    /// The same page with converted results.
+    pub fn map<U>(self, convert: impl FnMut(T) -> U) -> CursorPage<U> {
+        let results = self.results.into_iter().map(convert).collect();
+        CursorPage { next: self.next, previous: self.previous, results }
     }
 }
 
-/// What a [`Slice`] goes by: an ascending number that never changes and never comes again.
+/// A row with a key for [`CursorPage`]: an ascending number that never changes and is never reused.
 pub trait Keyed {
-    /// The number.
+    /// The key.
     fn key(&self) -> i64;
 }
 
-/// Which stretch is asked for: `?limit=`, and one of `?before=` and `?after=`.
+/// The requested page: `?limit=`, and one of `?before=` and `?after=`.
 #[derive(Clone, Debug)]
-pub struct SliceQuery {
+pub struct CursorQuery {
     limit: u64,
-    from: Window,
+    window: Window,
     links: Links,
 }
 
-/// The parameters of [`SliceQuery`] for the API description.
+/// The parameters of [`CursorQuery`] for the API description.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "only describes")]
-pub struct SliceParams {
-    /// How many: 50, at most 100.
+#[expect(dead_code, reason = "used only for the API description")]
+pub struct CursorParams {
+    /// Number of results: 50 by default, at most 100.
     limit: Option<u64>,
-    /// Only what is older than this id, newest first.
+    /// Only results older than this id, newest first.
     before: Option<u64>,
-    /// Only what is newer than this id, oldest first.
+    /// Only results newer than this id, oldest first.
     after: Option<u64>,
 }
 
-impl SliceQuery {
-    /// The newest ones, without links, for callers from Rust.
+impl CursorQuery {
+    /// The newest rows, without links, for callers from Rust.
     pub fn newest(limit: u64) -> Self {
-        Self { limit: limit.clamp(1, MAX_LIMIT), from: Window::Newest, links: Links::default() }
+        Self { limit: limit.clamp(1, MAX_LIMIT), window: Window::Newest, links: Links::default() }
     }
 
-    /// What comes before this key, for callers from Rust.
+    /// The rows before this key, without links, for callers from Rust.
     pub fn before(key: i64, limit: u64) -> Self {
-        Self { from: Window::Before(key), ..Self::newest(limit) }
+        Self { window: Window::Before(key), ..Self::newest(limit) }
     }
 
     fn from_parts(parts: &Parts, url: &PublicUrl) -> Result<Self> {
@@ -76,16 +77,16 @@ impl SliceQuery {
             let number = links.get(name).map(|_| links.number(name, 1)).transpose();
             number.map(|number| number.map(|number| i64::try_from(number).unwrap_or(i64::MAX)))
         };
-        let from = match (key("before")?, key("after")?) {
+        let window = match (key("before")?, key("after")?) {
             (None, None) => Window::Newest,
             (Some(key), None) => Window::Before(key),
             (None, Some(key)) => Window::After(key),
             (Some(_), Some(_)) => {
-                return Err(Error::field("after", "Give either before or after, not both."));
+                return Err(Error::field("after", "Use either before or after, not both."));
             }
         };
         let limit = links.number("limit", DEFAULT_LIMIT)?.min(MAX_LIMIT);
-        Ok(Self { limit, from, links })
+        Ok(Self { limit, window, links })
     }
 
     fn url_of(&self, before: Option<i64>, after: Option<i64>) -> String {
@@ -93,7 +94,7 @@ impl SliceQuery {
     }
 }
 
-impl<S> FromRequestParts<S> for SliceQuery
+impl<S> FromRequestParts<S> for CursorQuery
 where
     PublicUrl: FromRef<S>,
     S: Send + Sync,
@@ -105,19 +106,19 @@ where
     }
 }
 
-/// Where a stretch begins, by its key.
+/// Where a page begins, and in which direction it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
-    /// At the newest, towards the older.
+    /// From the newest row to older ones.
     Newest,
-    /// Before this one, towards the older.
+    /// From this key, exclusive, to older rows.
     Before(i64),
-    /// After this one, towards the newer.
+    /// From this key, exclusive, to newer rows.
     After(i64),
 }
 
 impl Window {
-    /// So many rows of a query from here on, by the column that holds the key.
+    /// Restricts a query to this window and a number of rows; `key` is the column of the key.
     pub fn cut<E: EntityTrait>(self, select: Select<E>, key: E::Column, rows: u64) -> Select<E> {
         let select = match self {
             Self::Newest => select.order_by_desc(key),
@@ -128,29 +129,29 @@ impl Window {
     }
 }
 
-impl SliceQuery {
-    /// Where the stretch begins.
+impl CursorQuery {
+    /// Where the page begins.
     pub fn window(&self) -> Window {
-        self.from
+        self.window
     }
 
-    /// How many rows have to be read: one more than are shown tells whether there is anything behind.
+    /// The number of rows to read: one more than the limit, to know whether there is a next page.
     pub fn rows(&self) -> u64 {
         self.limit + 1
     }
 
-    /// The stretch of a query, by the column that holds the key.
+    /// Restricts a query to the rows to read; `key` is the column of the key.
     pub fn cut<E: EntityTrait>(&self, select: Select<E>, key: E::Column) -> Select<E> {
-        self.from.cut(select, key, self.rows())
+        self.window.cut(select, key, self.rows())
     }
 }
 
-impl<T: PartialModelTrait + Keyed> Slice<T> {
-    /// Reads one stretch of a query, by the column that holds the key, in one statement.
+impl<T: PartialModelTrait + Keyed> CursorPage<T> {
+    /// Reads one page of a query in one statement; `key` is the column of the key.
     pub async fn fetch<E: EntityTrait>(
         select: Select<E>,
         key: E::Column,
-        query: &SliceQuery,
+        query: &CursorQuery,
         conn: &impl ConnectionTrait,
     ) -> Result<Self> {
         let rows = query.cut(select, key).into_partial_model::<T>();
@@ -158,15 +159,15 @@ impl<T: PartialModelTrait + Keyed> Slice<T> {
     }
 }
 
-impl<T> Slice<T> {
-    /// The stretch that these rows are, as many as [`SliceQuery::rows`] asks for and in its order.
-    pub fn of(mut results: Vec<T>, key: impl Fn(&T) -> i64, query: &SliceQuery) -> Self {
+impl<T> CursorPage<T> {
+    /// Builds the page from rows that were read as [`CursorQuery::cut`] restricts them.
+    pub fn of(mut results: Vec<T>, key: impl Fn(&T) -> i64, query: &CursorQuery) -> Self {
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let more = results.len() > limit;
         results.truncate(limit);
         let first = results.first().map(&key);
         let last = results.last().map(&key).filter(|_| more);
-        let (next, previous) = match query.from {
+        let (next, previous) = match query.window {
             Window::Newest => (last.map(|key| query.url_of(Some(key), None)), None),
             Window::Before(_) => {
                 (last.map(|key| query.url_of(Some(key), None)), first.map(|key| query.url_of(None, Some(key))))
@@ -178,14 +179,14 @@ impl<T> Slice<T> {
         Self { next, previous, results }
     }
 
-    /// Takes out what the stretch holds, to be put back with [`with`](Self::with) as something else.
+    /// Splits the page into its results and an empty page, to be filled by [`with`](Self::with).
     pub fn take(mut self) -> (Vec<T>, Self) {
         (std::mem::take(&mut self.results), self)
     }
 
-    /// The same stretch of something else.
-    pub fn with<U>(self, results: Vec<U>) -> Slice<U> {
-        Slice { next: self.next, previous: self.previous, results }
+    /// The same page with other results.
+    pub fn with<U>(self, results: Vec<U>) -> CursorPage<U> {
+        CursorPage { next: self.next, previous: self.previous, results }
     }
 }
 
@@ -194,22 +195,22 @@ mod tests {
     use super::*;
     use axum::http::Request;
 
-    fn query(uri: &str) -> Result<SliceQuery> {
+    fn query(uri: &str) -> Result<CursorQuery> {
         let (parts, ()) = Request::get(uri).body(()).unwrap().into_parts();
-        SliceQuery::from_parts(&parts, &"https://example.org".parse().unwrap())
+        CursorQuery::from_parts(&parts, &"https://example.org".parse().unwrap())
     }
 
     #[test]
-    fn a_direction_is_newest_before_or_after() {
-        assert_eq!(query("/x/").unwrap().from, Window::Newest);
-        assert_eq!(query("/x/?before=7").unwrap().from, Window::Before(7));
-        assert_eq!(query("/x/?after=7").unwrap().from, Window::After(7));
+    fn a_window_is_newest_before_or_after() {
+        assert_eq!(query("/x/").unwrap().window, Window::Newest);
+        assert_eq!(query("/x/?before=7").unwrap().window, Window::Before(7));
+        assert_eq!(query("/x/?after=7").unwrap().window, Window::After(7));
         assert!(query("/x/?after=7&before=9").is_err());
         assert!(query("/x/?after=x").is_err());
     }
 
     #[test]
-    fn limits_are_cut_and_nonsense_refused() {
+    fn a_limit_is_capped_and_must_be_positive() {
         assert_eq!(query("/x/?limit=101").unwrap().limit, 100);
         assert!(query("/x/?limit=0").is_err());
     }

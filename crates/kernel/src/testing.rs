@@ -1,5 +1,5 @@
-//! What tests need: a database of their own, requests without a socket, and the drift check.
-#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on has failed")]
+//! Test support: a database for each test, requests without a socket, and schema checks.
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic fails the test")]
 
 mod database;
 mod drift;

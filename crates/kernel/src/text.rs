@@ -1,61 +1,61 @@
-//! Rules about text that people type.
+//! Normalization, slugs and validation rules for text input.
 
 use unicode_normalization::UnicodeNormalization;
 
 use crate::{Error, Result};
 
-/// The form in which two spellings of the same name are equal: NFKC, case folded, NFKC again
+/// The canonical form of a name, for comparison: NFKC, case folding, NFKC again
 /// (Unicode, default caseless matching for identifiers, D146).
 pub fn fold(text: &str) -> String {
     let composed: String = text.nfkc().collect();
     caseless::default_case_fold_str(&composed).nfkc().collect()
 }
 
-/// The smallest text that sorts after everything that begins with `prefix`, byte by byte;
-/// a search by beginning is then a range that an index serves.
+/// An upper bound, in byte order, for all strings that begin with `prefix`: a prefix search is then a
+/// range that an index can serve.
 pub fn after_prefix(prefix: &str) -> String {
     format!("{prefix}{}", char::MAX)
 }
 
-/// The longest a name is in an address, in characters.
-const LONGEST_SLUG: usize = 80;
+/// The longest slug, in characters.
+const MAX_SLUG: usize = 80;
 
-/// A name as it stands in an address, and the same with a random end in case somebody has it. What has no
-/// letters that an address could have is called `otherwise`.
+/// The slug of a name, and a second one with a random suffix in case the first is taken. A name without any
+/// characters for a slug gets `fallback`.
 ///
 /// # Errors
-/// Where the system has no random numbers.
-pub fn slugs(name: &str, otherwise: &str) -> Result<[String; 2]> {
+/// If the system's random generator fails.
+pub fn slugs(name: &str, fallback: &str) -> Result<[String; 2]> {
     let mut slug = slug::slugify(name);
-    slug.truncate(LONGEST_SLUG); // it is ASCII
+    slug.truncate(MAX_SLUG); // a slug is ASCII
     let slug = slug.trim_end_matches('-');
-    let slug = if slug.is_empty() { otherwise } else { slug };
-    let end = getrandom::u32().map_err(|error| Error::internal(error.to_string()))?;
-    Ok([slug.to_owned(), format!("{slug}-{end:08x}")])
+    let slug = if slug.is_empty() { fallback } else { slug };
+    let suffix = getrandom::u32().map_err(|error| Error::internal(error.to_string()))?;
+    Ok([slug.to_owned(), format!("{slug}-{suffix:08x}")])
 }
 
-/// A garde rule: one line of `min` to `max` characters, without control characters.
+/// A garde rule: a single line of `min` to `max` characters, without control characters.
 pub fn line<T: AsRef<str> + ?Sized>(min: usize, max: usize) -> impl Fn(&T, &()) -> garde::Result {
     move |value, ()| check(value.as_ref(), min, max, |c| !c.is_control())
 }
 
-/// A garde rule: text of `min` to `max` characters that may have several lines.
+/// A garde rule: text of `min` to `max` characters, possibly with several lines.
 pub fn block<T: AsRef<str> + ?Sized>(min: usize, max: usize) -> impl Fn(&T, &()) -> garde::Result {
     move |value, ()| check(value.as_ref(), min, max, |c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'))
 }
 
-/// A rule for a value applied to a field that may be absent.
+/// Applies a rule to an optional field.
 pub fn maybe<T>(rule: impl Fn(&T, &()) -> garde::Result) -> impl Fn(&Option<T>, &()) -> garde::Result {
     move |value, ctx| value.as_ref().map_or(Ok(()), |value| rule(value, ctx))
 }
 
-/// Is there nothing in it that anybody would see? Spaces, and what Unicode wants to be shown as nothing.
+/// Whether a text has no visible characters: it is empty, or only white space and invisible characters.
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(is_invisible)
 }
 
-/// White space, control characters, and `Default_Ignorable_Code_Point` (Unicode, `DerivedCoreProperties.txt`), with
-/// the blank pattern of Braille.
+/// White space, control characters, `Default_Ignorable_Code_Point` (Unicode, `DerivedCoreProperties.txt`), and the
+/// blank Braille pattern.
 fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spellings_of_one_name_fold_together() {
+    fn spellings_of_one_name_fold_to_the_same_text() {
         assert_eq!(fold("Straße"), fold("STRASSE"));
         assert_eq!(fold("Ａｎｎａ"), fold("anna"));
         assert_eq!(fold("e\u{301}"), fold("É"));
@@ -102,35 +102,35 @@ mod tests {
         }
 
         #[test]
-        fn a_prefix_range_holds_what_begins_with_it(prefix in "[a-z]{1,5}", rest in "\\PC{0,5}") {
+        fn a_prefix_range_contains_every_text_with_the_prefix(prefix in "[a-z]{1,5}", rest in "\\PC{0,5}") {
             let text = format!("{prefix}{rest}");
             proptest::prop_assert!(text >= prefix && text <= after_prefix(&prefix));
         }
     }
 
     #[test]
-    fn a_name_in_an_address_is_short_plain_and_never_empty() {
+    fn a_slug_is_short_ascii_and_never_empty() {
         let [plain, distinct] = slugs("Straße der Größe!", "group").unwrap();
         assert_eq!((plain.as_str(), distinct.len()), ("strasse-der-grosse", plain.len() + 9));
         assert!(distinct.starts_with("strasse-der-grosse-"));
         assert_ne!(distinct, slugs("Straße der Größe!", "group").unwrap()[1]);
         assert_eq!(slugs("!!!", "group").unwrap()[0], "group");
-        assert!(slugs(&"ab ".repeat(100), "group").unwrap()[0].len() <= LONGEST_SLUG);
+        assert!(slugs(&"ab ".repeat(100), "group").unwrap()[0].len() <= MAX_SLUG);
     }
 
     #[test]
-    fn fault_r30_what_is_shown_as_nothing_is_blank() {
+    fn fault_r30_invisible_characters_are_blank() {
         for blank in ["", " ", "\u{200b}", "\u{2060}", "\u{3164}", "\u{2800}", "\u{ad}\u{200d}", "\u{a0}\u{feff}"] {
             assert!(is_blank(blank), "{blank:?}");
             assert!(line::<str>(1, 9)(blank, &()).is_err() && block::<str>(1, 9)(blank, &()).is_err(), "{blank:?}");
         }
-        for shown in ["a", "\u{200b}a", "👩\u{200d}💻", "・", "ㅤㄱ"] {
-            assert!(!is_blank(shown), "{shown:?}");
+        for visible in ["a", "\u{200b}a", "👩\u{200d}💻", "・", "ㅤㄱ"] {
+            assert!(!is_blank(visible), "{visible:?}");
         }
     }
 
     #[test]
-    fn rules_speak_plainly() {
+    fn rules_check_length_blanks_and_control_characters() {
         let rule = line::<str>(1, 3);
         assert!(rule("abc", &()).is_ok());
         assert_eq!(rule(" ", &()).unwrap_err().message(), "This field may not be blank.");

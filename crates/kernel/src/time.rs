@@ -8,12 +8,11 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
 };
 
-/// A moment in UTC, to the microsecond.
+/// A point in time in UTC, with microsecond precision.
 ///
-/// Stored as microseconds since the Unix epoch: the same eight bytes on both databases, so that
-/// equality, order and index ranges mean the same everywhere. Written in JSON as RFC 3339 with
-/// exactly six digits and `Z`; read from RFC 3339 in any offset and cut to microseconds. What counts as
-/// now is always set by the program, never by a database's clock.
+/// Stored as microseconds since the Unix epoch, so that equality, order and index ranges are the same on both
+/// databases. Serialized as RFC 3339 with six fractional digits and `Z`; deserialized from RFC 3339 with any offset and
+/// truncated to microseconds. The current time always comes from the program, never from a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, DeriveValueType)]
 pub struct Timestamp(i64);
 
@@ -23,17 +22,17 @@ impl Timestamp {
     /// 10000-01-01T00:00:00Z: RFC 3339 writes years with four digits.
     const END: Self = Self(253_402_300_800_000_000);
 
-    /// Seconds since the Unix epoch, rounded down: what a JWT's `NumericDate` holds (RFC 7519 §2).
+    /// Seconds since the Unix epoch, rounded down: the `NumericDate` of a JWT (RFC 7519 §2).
     pub fn unix_seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
 
-    /// The moment at which a `NumericDate` points.
+    /// The time of a `NumericDate`.
     pub fn from_unix_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1_000_000))
     }
 
-    /// The moment so many microseconds after the Unix epoch.
+    /// The time this many microseconds after the Unix epoch.
     pub fn from_unix_micros(micros: i64) -> Self {
         Self(micros)
     }
@@ -43,53 +42,53 @@ impl Timestamp {
         self.0
     }
 
-    /// The system's clock, read once. Services ask their [`Clock`] instead.
-    #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
+    /// The current time of the system clock. Services use their [`Clock`] instead.
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the system clock")]
     pub fn now() -> Self {
         Self(Utc::now().timestamp_micros())
     }
 
-    /// The moment in words for people, to the minute: `4 January 2025, 10:30 UTC`.
+    /// The time as text for people, to the minute: `4 January 2025, 10:30 UTC`.
     pub fn for_people(self) -> String {
-        let moment = DateTime::from_timestamp_micros(self.0).unwrap_or_default();
-        moment.format("%-d %B %Y, %H:%M UTC").to_string()
+        let time = DateTime::from_timestamp_micros(self.0).unwrap_or_default();
+        time.format("%-d %B %Y, %H:%M UTC").to_string()
     }
 
-    /// The moment as calendars write it (RFC 5545 §3.3.5), to the second: `20250104T103000Z`.
+    /// The time in iCalendar format (RFC 5545 §3.3.5), to the second: `20250104T103000Z`.
     pub fn for_calendars(self) -> String {
-        let moment = DateTime::from_timestamp_micros(self.0).unwrap_or_default();
-        moment.format("%Y%m%dT%H%M%SZ").to_string()
+        let time = DateTime::from_timestamp_micros(self.0).unwrap_or_default();
+        time.format("%Y%m%dT%H%M%SZ").to_string()
     }
 
-    /// How long after `earlier` this is; zero if it is before.
+    /// The duration since `earlier`; zero if that is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
-/// SeaORM takes a column by this name for a moment and lets it be compared with moments only.
+/// SeaORM recognizes a type of this name as a time column, which compares only with types that implement this trait.
 impl sea_orm::sea_query::DateTimeLikeValue for Timestamp {}
 
 impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 
-    fn add(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 }
 
 impl std::ops::Sub<Duration> for Timestamp {
     type Output = Self;
 
-    fn sub(self, by: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    fn sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = DateTime::from_timestamp_micros(self.0).unwrap_or_default();
-        f.write_str(&moment.to_rfc3339_opts(SecondsFormat::Micros, true))
+        let time = DateTime::from_timestamp_micros(self.0).unwrap_or_default();
+        f.write_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
     }
 }
 
@@ -99,15 +98,15 @@ impl Serialize for Timestamp {
     }
 }
 
-/// Reads RFC 3339 in any offset; from 1970 to 9999, so that it can be stored and written again.
+/// Accepts RFC 3339 with any offset, from 1970 to 9999, which is the range that can be serialized again.
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let moment = DateTime::parse_from_rfc3339(&text)
+        let time = DateTime::parse_from_rfc3339(&text)
             .map_err(|_| D::Error::custom("expected a time like 2025-01-04T10:30:00Z"))?;
-        let moment = Self(moment.timestamp_micros());
-        if (Self::EPOCH..Self::END).contains(&moment) {
-            Ok(moment)
+        let time = Self(time.timestamp_micros());
+        if (Self::EPOCH..Self::END).contains(&time) {
+            Ok(time)
         } else {
             Err(D::Error::custom("expected a time from 1970 to 9999"))
         }
@@ -126,7 +125,7 @@ impl PartialSchema for Timestamp {
 
 impl ToSchema for Timestamp {}
 
-/// Where a service reads the time, so that a test can move it.
+/// The clock of a service, which a test can control.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
@@ -136,12 +135,12 @@ impl Clock {
         Self(Arc::new(Timestamp::now))
     }
 
-    /// A clock that says what `now` returns.
+    /// A clock that returns the result of `now`.
     pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// The present moment.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
         (self.0)()
     }
@@ -158,11 +157,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_written_with_six_digits_and_a_z() {
-        let moment = Timestamp::from_unix_seconds(1_735_986_600);
-        assert_eq!(moment.to_string(), "2025-01-04T10:30:00.000000Z");
-        assert_eq!(moment.for_people(), "4 January 2025, 10:30 UTC");
-        let later = moment + Duration::from_micros(7);
+    fn a_timestamp_is_serialized_with_six_digits_and_z() {
+        let timestamp = Timestamp::from_unix_seconds(1_735_986_600);
+        assert_eq!(timestamp.to_string(), "2025-01-04T10:30:00.000000Z");
+        assert_eq!(timestamp.for_people(), "4 January 2025, 10:30 UTC");
+        let later = timestamp + Duration::from_micros(7);
         assert_eq!(later.to_string(), "2025-01-04T10:30:00.000007Z");
     }
 
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_read_in_any_offset_and_cut_to_microseconds() {
+    fn a_timestamp_is_read_with_any_offset_and_truncated_to_microseconds() {
         for text in [
             "2025-01-04T10:30:00Z",
             "2025-01-04T11:30:00+01:00",
@@ -180,14 +179,14 @@ mod tests {
         ] {
             assert_eq!(read(text).unwrap(), Timestamp::from_unix_seconds(1_735_986_600), "{text}");
         }
-        for moment in [Timestamp::EPOCH, Timestamp(Timestamp::END.0 - 1), Timestamp(1_735_986_600_000_007)] {
-            assert_eq!(read(&moment.to_string()).unwrap(), moment);
+        for timestamp in [Timestamp::EPOCH, Timestamp(Timestamp::END.0 - 1), Timestamp(1_735_986_600_000_007)] {
+            assert_eq!(read(&timestamp.to_string()).unwrap(), timestamp);
         }
         assert_eq!(read("2025-01-04T10:30:00Z").unwrap().for_calendars(), "20250104T103000Z");
     }
 
     #[test]
-    fn what_is_no_moment_of_ours_is_refused() {
+    fn other_formats_and_years_are_refused() {
         for text in ["", "tomorrow", "2025-01-04", "2025-01-04T10:30:00", "2025-02-30T10:30:00Z", "1735986600"] {
             assert!(read(text).unwrap_err().contains("like 2025-01-04T10:30:00Z"), "{text}");
         }

@@ -2,9 +2,9 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use axum::http::Uri;
 
-/// The address under which clients reach the service: the base of every absolute URL in an answer.
+/// The URL at which clients reach the service: the base of every absolute URL in a response.
 ///
-/// It is a setting and never the request's `Host` header, which whoever sends the request chooses.
+/// It is a setting and not the request's `Host` header, which the client controls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl(Arc<str>);
 
@@ -14,7 +14,7 @@ impl PublicUrl {
         format!("{}{path}", self.0)
     }
 
-    /// Is it reached over TLS?
+    /// Whether the scheme is `https`.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https://")
     }
@@ -26,9 +26,9 @@ impl fmt::Display for PublicUrl {
     }
 }
 
-/// Why a text is no [`PublicUrl`].
+/// A string that is not a valid [`PublicUrl`].
 #[derive(Debug, thiserror::Error)]
-#[error("is no address like https://example.org")]
+#[error("is not a URL like https://example.org")]
 pub struct InvalidPublicUrl;
 
 impl FromStr for PublicUrl {
@@ -37,8 +37,8 @@ impl FromStr for PublicUrl {
     fn from_str(text: &str) -> Result<Self, InvalidPublicUrl> {
         let trimmed = text.trim_end_matches('/');
         let uri: Uri = trimmed.parse().map_err(|_| InvalidPublicUrl)?;
-        let web = matches!(uri.scheme_str(), Some("http" | "https"));
-        if !web || uri.host().is_none_or(str::is_empty) || uri.query().is_some() {
+        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+        if !is_http || uri.host().is_none_or(str::is_empty) || uri.query().is_some() {
             return Err(InvalidPublicUrl);
         }
         Ok(Self(trimmed.into()))
@@ -50,12 +50,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_web_addresses_are_taken() {
-        for good in ["http://127.0.0.1:8000", "https://example.org/", "http://localhost/guild"] {
-            assert!(good.parse::<PublicUrl>().is_ok(), "{good}");
+    fn only_http_urls_are_valid() {
+        for valid in ["http://127.0.0.1:8000", "https://example.org/", "http://localhost/guild"] {
+            assert!(valid.parse::<PublicUrl>().is_ok(), "{valid}");
         }
-        for bad in ["", "example.org", "ftp://example.org", "http://", "http://a/?b=c", "/x"] {
-            assert!(bad.parse::<PublicUrl>().is_err(), "{bad}");
+        for invalid in ["", "example.org", "ftp://example.org", "http://", "http://a/?b=c", "/x"] {
+            assert!(invalid.parse::<PublicUrl>().is_err(), "{invalid}");
         }
     }
 }

@@ -1,9 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod address;
+mod http;
 mod s3;
 mod smtp;
-mod web;
 
+pub use http::{HttpUnavailable, PublicHttp};
 pub use s3::{InvalidStore, S3Store};
 pub use smtp::{InvalidMailServer, SmtpMailer};
-pub use web::{PublicWeb, WebUnavailable};

@@ -12,38 +12,36 @@ use object_store::{
     path::Path,
 };
 
-/// How long a connection may take.
-const CONNECTING: Duration = Duration::from_secs(5);
-/// How long an answer may take, and each part of what it brings. The whole may take longer: a download goes
-/// as fast as whoever reads it.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a request is sent again that met with trouble.
-const RETRIES: usize = 2;
-/// What is signed for where the address names no region; servers of one's own take any.
-const REGION: &str = "us-east-1";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For the response header and each read of the body. There is no limit on the whole: a download is as slow as
+/// its client.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_RETRIES: usize = 2;
+/// Used for signing if the URL names no region. Self-hosted servers accept any.
+const DEFAULT_REGION: &str = "us-east-1";
 
-/// Keeps files in a bucket of an object store that speaks S3.
+/// Stores files in an S3 bucket.
 pub struct S3Store {
     bucket: AmazonS3,
     folder: Path,
 }
 
-/// Why an object store cannot be used. The address is not shown: it holds a secret.
+/// Why an object store cannot be used. The URL is not shown: it contains a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidStore {
-    /// The address.
-    #[error("is no address like s3://key:secret@s3.example.org/bucket?region=eu-central-1")]
+    /// The URL is malformed.
+    #[error("must be a URL like s3://key:secret@s3.example.org/bucket?region=eu-central-1")]
     Address,
-    /// What comes after the question mark.
-    #[error("has parameters other than region=… and tls=on or tls=off")]
+    /// The query string has an unknown parameter.
+    #[error("has unknown parameters; region=…, tls=on and tls=off are allowed")]
     Parameter,
-    /// What the client says.
+    /// The client rejects the configuration.
     #[error("cannot be used: {0}")]
     Client(String),
 }
 
-/// What an address says.
-struct Place {
+/// The parts of a store URL.
+struct StoreUrl {
     key: String,
     secret: String,
     endpoint: String,
@@ -52,7 +50,7 @@ struct Place {
     region: String,
 }
 
-impl Place {
+impl StoreUrl {
     fn parse(url: &str) -> Result<Self, InvalidStore> {
         let uri: Uri = url.parse().map_err(|_| InvalidStore::Address)?;
         if uri.scheme_str() != Some("s3") {
@@ -67,7 +65,7 @@ impl Place {
         if key.is_empty() || secret.is_empty() || uri.host().is_none_or(str::is_empty) || bucket.is_empty() {
             return Err(InvalidStore::Address);
         }
-        let (mut scheme, mut region) = ("https", REGION);
+        let (mut scheme, mut region) = ("https", DEFAULT_REGION);
         for parameter in uri.query().unwrap_or_default().split('&').filter(|parameter| !parameter.is_empty()) {
             match parameter.split_once('=') {
                 Some(("region", name)) if !name.is_empty() => region = name,
@@ -87,7 +85,7 @@ impl Place {
     }
 }
 
-/// A part of an address as it was before it was put there (RFC 3986 §2.1).
+/// Decodes a percent-encoded part of a URL (RFC 3986 §2.1).
 fn percent_decoded(part: &str) -> Result<String, InvalidStore> {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.as_bytes();
@@ -108,38 +106,38 @@ fn percent_decoded(part: &str) -> Result<String, InvalidStore> {
 }
 
 impl S3Store {
-    /// A bucket, as `s3://key:secret@host:port/bucket/folder?region=eu-central-1&tls=off`; port, folder, region
-    /// and `tls` may be left out. Key and secret are percent-encoded. Nothing is sent yet.
+    /// Opens a bucket: `s3://key:secret@host:port/bucket/folder?region=eu-central-1&tls=off`. Port, folder, region and
+    /// `tls` are optional; key and secret are percent-encoded. Sends nothing yet.
     pub fn new(url: &str) -> Result<Self, InvalidStore> {
-        let place = Place::parse(url)?;
-        // Whoever is first says which cryptography the process uses; it is this one everywhere.
+        let url = StoreUrl::parse(url)?;
+        // The process-wide provider. Fails if one is already installed, which is fine: it is this one everywhere.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let without_tls = place.endpoint.starts_with("http://");
+        let without_tls = url.endpoint.starts_with("http://");
         let client = ClientOptions::new()
-            .with_connect_timeout(CONNECTING)
-            .with_read_timeout(PATIENCE)
+            .with_connect_timeout(CONNECT_TIMEOUT)
+            .with_read_timeout(READ_TIMEOUT)
             .with_timeout_disabled()
             .with_allow_http(without_tls)
-            // Which there need not be, then.
+            // The system may not have any, and they are not needed.
             .with_no_system_certificates(without_tls);
-        let retry = RetryConfig { max_retries: RETRIES, retry_timeout: PATIENCE, ..RetryConfig::default() };
+        let retry = RetryConfig { max_retries: MAX_RETRIES, retry_timeout: READ_TIMEOUT, ..RetryConfig::default() };
         let bucket = AmazonS3Builder::new()
-            .with_endpoint(place.endpoint)
+            .with_endpoint(url.endpoint)
             .with_virtual_hosted_style_request(false)
-            .with_region(place.region)
-            .with_bucket_name(place.bucket)
-            .with_access_key_id(place.key)
-            .with_secret_access_key(place.secret)
+            .with_region(url.region)
+            .with_bucket_name(url.bucket)
+            .with_access_key_id(url.key)
+            .with_secret_access_key(url.secret)
             .with_client_options(client)
             .with_retry(retry)
-            // Not every server knows how to remove several at once.
+            // Not every server supports DeleteObjects.
             .with_disable_bulk_delete(true)
             .build();
         let bucket = bucket.map_err(|error| InvalidStore::Client(error.to_string()))?;
-        Ok(Self { bucket, folder: place.folder })
+        Ok(Self { bucket, folder: url.folder })
     }
 
-    fn place(&self, name: &str) -> Path {
+    fn path(&self, name: &str) -> Path {
         self.folder.clone().join(name)
     }
 }
@@ -151,17 +149,17 @@ impl Store for S3Store {
         attributes.insert(Attribute::ContentType, content_type.to_owned().into());
         let payload = PutPayload::from_bytes(content);
         let options = PutOptions::from(attributes);
-        self.bucket.put_opts(&self.place(name), payload, options).await?;
+        self.bucket.put_opts(&self.path(name), payload, options).await?;
         Ok(())
     }
 
     async fn get(&self, name: &str) -> io::Result<Body> {
-        let found = self.bucket.get(&self.place(name)).await?;
-        Ok(Body::from_stream(found.into_stream()))
+        let object = self.bucket.get(&self.path(name)).await?;
+        Ok(Body::from_stream(object.into_stream()))
     }
 
     async fn delete(&self, name: &str) -> io::Result<()> {
-        match self.bucket.delete(&self.place(name)).await {
+        match self.bucket.delete(&self.path(name)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -173,23 +171,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_tells_everything() {
-        let place = Place::parse("s3://key:secret@s3.example.org/bucket").unwrap();
-        assert_eq!((place.key.as_str(), place.secret.as_str()), ("key", "secret"));
-        assert_eq!((place.endpoint.as_str(), place.bucket.as_str()), ("https://s3.example.org", "bucket"));
-        assert_eq!((place.folder.as_ref(), place.region.as_str()), ("", "us-east-1"));
+    fn a_url_is_parsed() {
+        let url = StoreUrl::parse("s3://key:secret@s3.example.org/bucket").unwrap();
+        assert_eq!((url.key.as_str(), url.secret.as_str()), ("key", "secret"));
+        assert_eq!((url.endpoint.as_str(), url.bucket.as_str()), ("https://s3.example.org", "bucket"));
+        assert_eq!((url.folder.as_ref(), url.region.as_str()), ("", "us-east-1"));
 
-        let url = "s3://AK%2FID:s%40c%2Fr%3At+=@127.0.0.1:9000/files/a/b/?region=eu-central-1&tls=off";
-        let place = Place::parse(url).unwrap();
-        assert_eq!((place.key.as_str(), place.secret.as_str()), ("AK/ID", "s@c/r:t+="));
-        assert_eq!((place.endpoint.as_str(), place.bucket.as_str()), ("http://127.0.0.1:9000", "files"));
-        assert_eq!((place.folder.as_ref(), place.region.as_str()), ("a/b", "eu-central-1"));
-        let place = Place::parse("s3://key:secret@[::1]:9000/bucket?tls=on").unwrap();
-        assert_eq!(place.endpoint, "https://[::1]:9000");
+        let text = "s3://AK%2FID:s%40c%2Fr%3At+=@127.0.0.1:9000/files/a/b/?region=eu-central-1&tls=off";
+        let url = StoreUrl::parse(text).unwrap();
+        assert_eq!((url.key.as_str(), url.secret.as_str()), ("AK/ID", "s@c/r:t+="));
+        assert_eq!((url.endpoint.as_str(), url.bucket.as_str()), ("http://127.0.0.1:9000", "files"));
+        assert_eq!((url.folder.as_ref(), url.region.as_str()), ("a/b", "eu-central-1"));
+        let url = StoreUrl::parse("s3://key:secret@[::1]:9000/bucket?tls=on").unwrap();
+        assert_eq!(url.endpoint, "https://[::1]:9000");
     }
 
     #[tokio::test]
-    async fn what_is_no_address_is_refused_without_its_secret() {
+    async fn errors_for_invalid_urls_do_not_contain_the_secret() {
         for url in [
             "",
             "bucket",
@@ -209,22 +207,22 @@ mod tests {
             "s3://key:hunter2@s3.example.org/bucket?region=",
             "s3://key:hunter2@s3.example.org/bucket?hunter2",
         ] {
-            let told = S3Store::new(url).err().map(|error| error.to_string());
-            assert!(told.as_ref().is_some_and(|told| !told.contains("hunter2")), "{url}: {told:?}");
+            let message = S3Store::new(url).err().map(|error| error.to_string());
+            assert!(message.as_ref().is_some_and(|message| !message.contains("hunter2")), "{url}: {message:?}");
         }
     }
 
     #[tokio::test]
-    async fn a_store_that_is_not_there_is_told_without_its_secret() {
+    async fn errors_for_an_unreachable_store_do_not_contain_the_secret() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
         for tls in ["on", "off"] {
-            let told = match S3Store::new(&format!("s3://key:hunter2@{address}/bucket?tls={tls}")) {
+            let message = match S3Store::new(&format!("s3://key:hunter2@{address}/bucket?tls={tls}")) {
                 Ok(store) => store.check().await.unwrap_err().to_string(),
                 Err(error) => error.to_string(),
             };
-            assert!(!told.contains("hunter2"), "{told}");
+            assert!(!message.contains("hunter2"), "{message}");
         }
     }
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use guildhall_kernel::mail::{Mail, Mailer, Undelivered, with_ascii_domain};
+use guildhall_kernel::mail::{DeliveryError, Mail, Mailer, with_ascii_domain};
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, MultiPart},
@@ -9,12 +9,12 @@ use lettre::{
 };
 use tokio::time::timeout;
 
-/// How long a server may take to take a connection. (All that lettre's own limit is about.)
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How long it may take for the whole conversation.
-const LONGEST_CONVERSATION: Duration = Duration::from_secs(45);
+/// The timeout of lettre, which covers connecting only.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// For the whole SMTP session.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// Hands letters to a mail server.
+/// Sends emails through a mail server.
 pub struct SmtpMailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
@@ -23,34 +23,34 @@ pub struct SmtpMailer {
 /// Why a mail server cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidMailServer {
-    /// The address of the server. Not shown: it holds a password.
-    #[error("is no address like smtps://user:password@mail.example.org")]
+    /// The server's URL is malformed. It is not shown: it contains a password.
+    #[error("must be a URL like smtps://user:password@mail.example.org")]
     Server,
-    /// The sender's address.
-    #[error("is no sender like \"Guild <guild@example.org>\"")]
+    /// The sender's address is malformed.
+    #[error("must be a sender like \"Guild <guild@example.org>\"")]
     Sender,
 }
 
 impl SmtpMailer {
-    /// A server, as `smtps://user:password@host:port`, and the sender of all letters. To be called within
-    /// a Tokio runtime, which looks after idle connections.
+    /// Creates a mailer from the server's URL, `smtps://user:password@host:port`, and the sender of all emails. Must be
+    /// called within a Tokio runtime, which manages idle connections.
     pub fn new(url: &str, from: &str) -> Result<Self, InvalidMailServer> {
         let from = from.parse().map_err(|_| InvalidMailServer::Sender)?;
         let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| InvalidMailServer::Server)?;
-        Ok(Self { transport: builder.timeout(Some(PATIENCE)).build(), from })
+        Ok(Self { transport: builder.timeout(Some(CONNECT_TIMEOUT)).build(), from })
     }
 
-    fn message(&self, id: i64, mail: &Mail) -> Result<Message, Undelivered> {
-        let refused = |error: &dyn std::fmt::Display| Undelivered::ForGood(error.to_string());
+    fn message(&self, id: i64, mail: &Mail) -> Result<Message, DeliveryError> {
+        let refused = |error: &dyn std::fmt::Display| DeliveryError::Permanent(error.to_string());
         let to: Mailbox = with_ascii_domain(&mail.to).parse().map_err(|error| refused(&error))?;
-        // The same letter has the same id, so that one that is handed over twice can be told.
+        // Derived from the outbox id, so that duplicate deliveries can be recognized.
         let message_id = format!("<outbox-{id}@{}>", self.from.email.domain());
         let message = Message::builder()
             .from(self.from.clone())
             .to(to)
             .subject(mail.subject.clone())
             .message_id(Some(message_id))
-            // Nobody's holiday note is to answer (RFC 3834 §5).
+            // Suppresses automatic replies (RFC 3834 §5).
             .header(AutoSubmitted)
             .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()));
         message.map_err(|error| refused(&error))
@@ -75,45 +75,45 @@ impl lettre::message::header::Header for AutoSubmitted {
     }
 }
 
-fn silent() -> Undelivered {
-    Undelivered::ForNow("the server does not answer".to_owned())
+fn timed_out() -> DeliveryError {
+    DeliveryError::Transient("the mail server did not respond in time".to_owned())
 }
 
-fn undelivered(error: &smtp::Error) -> Undelivered {
-    let mut told = error.to_string();
+fn delivery_error(error: &smtp::Error) -> DeliveryError {
+    let mut message = error.to_string();
     let mut cause = std::error::Error::source(&error);
     while let Some(next) = cause {
         let text = next.to_string();
-        if !told.contains(&text) {
-            told = format!("{told}: {text}");
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
         }
         cause = next.source();
     }
-    // A refusal of the sign-in is the operator's to mend, and then the letter can go.
-    let of_letter = error.is_permanent() && error.status().is_none_or(|code| u16::from(code) / 10 != 53);
-    if of_letter { Undelivered::ForGood(told) } else { Undelivered::ForNow(told) }
+    // Reply codes 53x are authentication failures: the operator can fix the credentials, and the email can be sent.
+    let permanent = error.is_permanent() && error.status().is_none_or(|code| u16::from(code) / 10 != 53);
+    if permanent { DeliveryError::Permanent(message) } else { DeliveryError::Transient(message) }
 }
 
 #[async_trait]
 impl Mailer for SmtpMailer {
-    /// One that waits for a silent server does not hold up the rest.
+    /// Several, so that an unresponsive server does not hold up the other emails.
     fn at_once(&self) -> usize {
         4
     }
 
-    async fn send(&self, id: i64, mail: &Mail) -> Result<(), Undelivered> {
+    async fn send(&self, id: i64, mail: &Mail) -> Result<(), DeliveryError> {
         let message = self.message(id, mail)?;
-        match timeout(LONGEST_CONVERSATION, self.transport.send(message)).await {
-            Ok(outcome) => outcome.map(|_| ()).map_err(|error| undelivered(&error)),
-            Err(_) => Err(silent()),
+        match timeout(SESSION_TIMEOUT, self.transport.send(message)).await {
+            Ok(outcome) => outcome.map(|_| ()).map_err(|error| delivery_error(&error)),
+            Err(_) => Err(timed_out()),
         }
     }
 
-    async fn check(&self) -> Result<(), Undelivered> {
-        match timeout(PATIENCE, self.transport.test_connection()).await {
+    async fn check(&self) -> Result<(), DeliveryError> {
+        match timeout(CONNECT_TIMEOUT, self.transport.test_connection()).await {
             Ok(Ok(true)) => Ok(()),
-            Ok(Err(error)) => Err(undelivered(&error)),
-            Ok(Ok(false)) | Err(_) => Err(silent()),
+            Ok(Err(error)) => Err(delivery_error(&error)),
+            Ok(Ok(false)) | Err(_) => Err(timed_out()),
         }
     }
 }
@@ -131,8 +131,8 @@ mod tests {
         for (url, from) in [("", from), ("mail.example.org", from), ("http://x", from), ("smtp://x", "nobody")] {
             assert!(SmtpMailer::new(url, from).is_err(), "{url} {from}");
         }
-        let told = SmtpMailer::new("smtp3://u:hunter2@x", from).err().unwrap().to_string();
-        assert!(!told.contains("hunter2"));
+        let message = SmtpMailer::new("smtp3://u:hunter2@x", from).err().unwrap().to_string();
+        assert!(!message.contains("hunter2"));
     }
 
     #[tokio::test]
@@ -141,11 +141,11 @@ mod tests {
         let mail = |to: &str| Mail { to: to.into(), subject: "s".into(), text: "t".into(), html: "h".into() };
         let recipient = |to: &str| mailer.message(7, &mail(to)).unwrap().envelope().to()[0].to_string();
         assert_eq!(recipient("jurgen@müller.example"), "jurgen@xn--mller-kva.example");
-        assert_eq!(recipient("jürgen@example.org"), "jürgen@example.org", "that one needs it");
+        assert_eq!(recipient("jürgen@example.org"), "jürgen@example.org", "a local part beyond ASCII needs SMTPUTF8");
     }
 
     #[tokio::test]
-    async fn a_letter_is_written_as_mail_programs_expect() {
+    async fn emails_have_the_expected_headers() {
         let mailer = SmtpMailer::new("smtp://127.0.0.1:25", "Guild <guild@example.org>").unwrap();
         let mail = Mail {
             to: "anna@example.org".into(),
@@ -153,13 +153,13 @@ mod tests {
             text: "plain ü".into(),
             html: "<p>rich</p>".into(),
         };
-        let written = String::from_utf8(mailer.message(7, &mail).unwrap().formatted()).unwrap();
-        assert!(written.contains("Message-ID: <outbox-7@example.org>"));
-        assert!(written.contains("Auto-Submitted: auto-generated"));
-        assert!(written.contains("multipart/alternative"));
-        assert!(!written.lines().any(|line| line.starts_with("Bcc:")), "{written}");
-        assert!(!written.contains("List-Unsubscribe"));
-        let nowhere = Mail { to: "nobody".into(), ..mail };
-        assert!(matches!(mailer.message(7, &nowhere), Err(Undelivered::ForGood(_))));
+        let message = String::from_utf8(mailer.message(7, &mail).unwrap().formatted()).unwrap();
+        assert!(message.contains("Message-ID: <outbox-7@example.org>"));
+        assert!(message.contains("Auto-Submitted: auto-generated"));
+        assert!(message.contains("multipart/alternative"));
+        assert!(!message.lines().any(|line| line.starts_with("Bcc:")), "{message}");
+        assert!(!message.contains("List-Unsubscribe"));
+        let invalid = Mail { to: "nobody".into(), ..mail };
+        assert!(matches!(mailer.message(7, &invalid), Err(DeliveryError::Permanent(_))));
     }
 }

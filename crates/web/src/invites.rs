@@ -1,4 +1,4 @@
-//! The page that an invitation leads to. It signs in for the one act, and out again.
+//! The page to accept an invitation. It signs the user in for that one operation, and out again.
 
 use std::sync::Arc;
 
@@ -10,43 +10,43 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use guildhall_accounts::{SignIn, Tokens};
-use guildhall_community::Groups;
+use guildhall_community::Invites;
 use guildhall_kernel::{Caller, Error, Path};
 use serde::Deserialize;
 
 use crate::page::{Notice, show};
 
-/// Whoever accepts says who they are.
+/// The sign-in form.
 #[derive(Template)]
 #[template(path = "sign_in.html")]
-struct Ask<'a> {
+struct SignInForm<'a> {
     service: &'a str,
     title: &'a str,
     text: &'a str,
     button: &'a str,
     username: &'a str,
-    faults: &'a [String],
+    errors: &'a [String],
 }
 
-fn ask(status: StatusCode, service: &str, username: &str, faults: &[String]) -> Response {
-    let page = Ask {
+fn sign_in_page(status: StatusCode, service: &str, username: &str, errors: &[String]) -> Response {
+    let page = SignInForm {
         service,
         title: "You are invited to a group",
-        text: "Sign in to accept. Without an account, make one first, with the address that the invitation came to.",
+        text: "Sign in to accept. If you have no account, create one first, with the address that was invited.",
         button: "Accept the invitation",
         username,
-        faults,
+        errors,
     };
     show(status, &page)
 }
 
-pub(crate) async fn ask_who_accepts(State(name): State<Arc<str>>, Path(_): Path<String>) -> Response {
-    ask(StatusCode::OK, &name, "", &[])
+pub(crate) async fn accept_form(State(name): State<Arc<str>>, Path(_): Path<String>) -> Response {
+    sign_in_page(StatusCode::OK, &name, "", &[])
 }
 
-/// What the form sends.
+/// The submitted form.
 #[derive(Deserialize)]
-pub(crate) struct Shown {
+pub(crate) struct Credentials {
     #[serde(default)]
     username: String,
     #[serde(default)]
@@ -56,24 +56,24 @@ pub(crate) struct Shown {
 pub(crate) async fn accept(
     State(name): State<Arc<str>>,
     State(tokens): State<Arc<dyn Tokens>>,
-    State(groups): State<Arc<dyn Groups>>,
+    State(invites): State<Arc<dyn Invites>>,
     Path(token): Path<String>,
-    Form(shown): Form<Shown>,
+    Form(form): Form<Credentials>,
 ) -> Response {
-    let Shown { username, password } = shown;
+    let Credentials { username, password } = form;
     let signed_in = match tokens.sign_in(SignIn { username: username.clone(), password }).await.map_err(Error::from) {
         Ok(signed_in) => signed_in,
         Err(error) => return not_signed_in(&name, &username, error),
     };
     let caller = Caller::new(signed_in.user.user.id, signed_in.user.user.roles);
-    let accepted = groups.accept_invite(&caller, token).await.map_err(Error::from);
+    let accepted = invites.accept_invite(&caller, token).await.map_err(Error::from);
     if let Err(error) = tokens.sign_out(&signed_in.tokens.refresh).await {
-        tracing::warn!(error = %Error::from(error), "a session that accepted an invitation stays open");
+        tracing::warn!(error = %Error::from(error), "could not end the session of an accepted invitation");
     }
     match accepted {
         Ok(group) => {
             let title = format!("You are in {}", group.name);
-            let text = "Sign in where you use the service, and you will find the group.";
+            let text = "Sign in to the service to see the group.";
             show(StatusCode::OK, &Notice { service: &name, title: &title, text })
         }
         Err(error) => refused(&name, error),
@@ -85,17 +85,17 @@ fn not_signed_in(service: &str, username: &str, error: Error) -> Response {
     match error.code() {
         _ if status.is_server_error() => error.into_response(),
         "mfa_required" => {
-            let text = "Your account asks for a second factor. Sign in where you use the service, and accept there.";
-            show(StatusCode::FORBIDDEN, &Notice { service, title: "Not on this page", text })
+            let text = "Your account requires a second factor. Sign in to the service and accept the invitation there.";
+            show(StatusCode::FORBIDDEN, &Notice { service, title: "Second factor required", text })
         }
         "invalid_credentials" | "invalid" => {
-            ask(StatusCode::BAD_REQUEST, service, username, &["The name or the password is wrong.".to_owned()])
+            sign_in_page(StatusCode::BAD_REQUEST, service, username, &["The username or password is wrong.".to_owned()])
         }
-        _ => ask(status, service, username, &[error.detail().to_owned()]),
+        _ => sign_in_page(status, service, username, &[error.detail().to_owned()]),
     }
 }
 
-/// What cannot be mended on the page.
+/// Shows an error that cannot be corrected on the form.
 fn refused(service: &str, error: Error) -> Response {
     let status = error.kind().status();
     if status.is_server_error() {
@@ -103,12 +103,12 @@ fn refused(service: &str, error: Error) -> Response {
     }
     let (title, text) = match error.code() {
         "invite_for_other" => (
-            "This invitation is for somebody else",
-            "Sign in with the account that it was sent to. Its address has to be verified first.",
+            "This invitation is for another account",
+            "Sign in with the account whose address was invited. The address must be verified.",
         ),
-        "group_full" => ("The group is full", "Ask whoever has invited you."),
-        "banned" => ("You may not be in this group", "Its moderators have decided so."),
-        _ => ("This invitation does not work any more", "It was used or taken back, or too much time has passed."),
+        "group_full" => ("The group is full", "Contact the person who invited you."),
+        "banned" => ("You are banned from this group", "Contact its moderators."),
+        _ => ("This invitation no longer works", "It has been used, revoked or has expired."),
     };
     show(status, &Notice { service, title, text })
 }

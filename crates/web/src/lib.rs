@@ -1,35 +1,35 @@
 #![doc = include_str!("../README.md")]
 
+mod emails;
 mod invites;
-mod letters;
 mod page;
 
 use std::sync::Arc;
 
 use axum::{Router, extract::FromRef, http::header, routing::get};
 use guildhall_accounts::{Security, Tokens};
-use guildhall_community::Groups;
+use guildhall_community::Invites;
 
-/// What the pages need.
+/// The services that the pages use.
 #[derive(Clone, FromRef)]
 pub struct Web {
-    /// What people sign in with.
+    /// Confirms addresses and resets passwords.
     pub security: Arc<dyn Security>,
-    /// Who signs in.
+    /// Signs users in and out.
     pub tokens: Arc<dyn Tokens>,
-    /// What people are invited to.
-    pub groups: Arc<dyn Groups>,
-    /// What people know the service as.
+    /// Accepts invitations.
+    pub invites: Arc<dyn Invites>,
+    /// The display name of the service.
     pub name: Arc<str>,
 }
 
-/// The pages.
+/// The routes of the pages.
 pub fn router(web: Web) -> Router {
     Router::new()
-        .route("/email/verify/", get(letters::ask_to_confirm).post(letters::confirm))
-        .route("/password/reset/", get(letters::ask_for_password).post(letters::reset))
-        .route("/invites/{token}/", get(invites::ask_who_accepts).post(invites::accept))
+        .route("/email/verify/", get(emails::confirm_form).post(emails::confirm))
+        .route("/password/reset/", get(emails::password_form).post(emails::reset))
+        .route("/invites/{token}/", get(invites::accept_form).post(invites::accept))
         .with_state(web)
-        .layer(axum::middleware::map_response(page::protect))
+        .layer(axum::middleware::map_response(page::add_security_headers))
         .route("/pages/style.css", get(|| async { ([(header::CONTENT_TYPE, "text/css")], page::STYLE) }))
 }

@@ -1,4 +1,4 @@
-//! What all pages have in common.
+//! Rendering, style and security headers of all pages.
 
 use askama::Template;
 use axum::{
@@ -7,13 +7,13 @@ use axum::{
 };
 use guildhall_kernel::Error;
 
-/// How the pages look.
+/// The stylesheet of all pages.
 pub(crate) const STYLE: &str = include_str!("../templates/style.css");
-/// Nothing but our own style, and forms that go back to where they came from.
+/// Allows our own stylesheet and forms to the same origin, nothing else.
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// How something went.
+/// A page with a message and no form.
 #[derive(Template)]
 #[template(path = "notice.html")]
 pub(crate) struct Notice<'a> {
@@ -22,7 +22,7 @@ pub(crate) struct Notice<'a> {
     pub(crate) text: &'a str,
 }
 
-/// A page, with its status.
+/// Renders a page with its status.
 pub(crate) fn show(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {
         Ok(text) => (status, Html(text)).into_response(),
@@ -30,8 +30,8 @@ pub(crate) fn show(status: StatusCode, page: &impl Template) -> Response {
     }
 }
 
-/// A page may hold a token: nobody keeps a copy.
-pub(crate) async fn protect(mut response: Response) -> Response {
+/// Adds the security headers. Pages are not cached, because they may contain a token.
+pub(crate) async fn add_security_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -7,7 +7,7 @@ fn create<'a>(name: &'a str, email: &'a str) -> Vec<&'a str> {
 }
 
 #[tokio::test]
-async fn help_is_everywhere_and_misuse_is_2() {
+async fn every_command_has_help_and_misuse_exits_with_2() {
     let terminal = Terminal::new().await;
     for arguments in [&["--help"][..], &["serve", "--help"], &["user", "create", "--help"], &["token", "--help"]] {
         let output = terminal.run(arguments);
@@ -23,7 +23,7 @@ async fn help_is_everywhere_and_misuse_is_2() {
 }
 
 #[tokio::test]
-async fn tables_are_made_shown_and_taken_back() {
+async fn migrations_are_applied_listed_and_reverted() {
     let terminal = Terminal::new().await;
     let status = terminal.run(&["migrate", "status"]);
     assert_eq!(code(&status), 1, "some are pending");
@@ -34,22 +34,27 @@ async fn tables_are_made_shown_and_taken_back() {
         assert!(text(&output).contains("applied m20250101_000100_community_groups"));
     }
     assert!(text(&terminal.run(&["migrate", "down"])).contains("pending m20250101_000330_deals_listed"));
-    assert_eq!(code(&terminal.run_with(&create("anna", "anna@example.org"), PASSWORD)), 0, "migrates first");
+    assert_eq!(
+        code(&terminal.run_with(&create("anna", "anna@example.org"), PASSWORD)),
+        0,
+        "the command applies migrations"
+    );
     assert_eq!(code(&terminal.run(&["migrate", "fresh", "--yes"])), 0);
     assert_eq!(text(&terminal.run(&["user", "list"])), "");
 }
 
 #[tokio::test]
-async fn accounts_are_made_listed_and_changed() {
+async fn accounts_are_created_listed_and_changed() {
     let terminal = Terminal::new().await;
     let weak = terminal.run_with(&create("admin", "admin@example.org"), "your_password\n");
     assert_eq!(code(&weak), 1);
-    let told = "guildhall: password: This password is too common. (--allow-weak-password takes a password that can be guessed)\n";
-    assert_eq!(text(&weak), told);
+    let expected =
+        "guildhall: password: This password is too common. (--allow-weak-password accepts a weak password)\n";
+    assert_eq!(text(&weak), expected);
     let mut risky = create("admin", "admin@example.org");
     risky.extend(["--role", "superuser", "--role", "teacher", "--allow-weak-password"]);
-    let made = terminal.run_with(&risky, "your_password\n");
-    assert_eq!((code(&made), text(&made)), (0, "Made the account admin with the id 1.\n".to_owned()));
+    let created = terminal.run_with(&risky, "your_password\n");
+    assert_eq!((code(&created), text(&created)), (0, "Created the account admin with the ID 1.\n".to_owned()));
 
     let again = terminal.run_with(&create("ADMIN", "other@example.org"), PASSWORD);
     assert_eq!((code(&again), text(&again)), (1, "guildhall: A user with that username already exists.\n".to_owned()));
@@ -66,24 +71,27 @@ async fn accounts_are_made_listed_and_changed() {
     let last = terminal.run(&["user", "deactivate", "admin"]);
     assert_eq!((code(&last), text(&last)), (1, "guildhall: This is the last superuser.\n".to_owned()));
     let nobody = terminal.run(&["user", "deactivate", "nobody"]);
-    assert_eq!((code(&nobody), text(&nobody)), (1, "guildhall: There is no user called \"nobody\".\n".to_owned()));
-    let asked = terminal.run(&["user", "set-password", "anna"]);
-    assert!(code(&asked) == 1 && text(&asked).contains("--password-stdin"));
+    assert_eq!((code(&nobody), text(&nobody)), (1, "guildhall: User \"nobody\" does not exist.\n".to_owned()));
+    let interactive = terminal.run(&["user", "set-password", "anna"]);
+    assert!(code(&interactive) == 1 && text(&interactive).contains("--password-stdin"));
 }
 
 #[tokio::test]
-async fn a_user_token_is_printed_alone() {
+async fn token_create_prints_only_the_token() {
     let terminal = Terminal::new().await;
     assert_eq!(code(&terminal.run_with(&create("anna", "anna@example.org"), PASSWORD)), 0);
     let output = terminal.run(&["token", "create", "--user", "anna", "--days", "7", "--name", "laptop"]);
     assert_eq!(code(&output), 0);
     assert!(text(&output).starts_with("ght_") && text(&output).lines().count() == 1);
     let output = terminal.run(&["token", "create", "--user", "anna", "--days", "400"]);
-    assert_eq!((code(&output), text(&output)), (1, "guildhall: expires_in_days: Must be from 1 to 365.\n".to_owned()));
+    assert_eq!(
+        (code(&output), text(&output)),
+        (1, "guildhall: expires_in_days: Must be between 1 and 365.\n".to_owned())
+    );
 }
 
 #[tokio::test]
-async fn settings_are_shown_with_their_secrets_masked() {
+async fn config_check_masks_secrets() {
     let mut terminal = Terminal::new().await;
     terminal.set("GUILDHALL__DATABASE__URL", "postgres://guild:hunter2@db.example/guild");
     terminal.set("GUILDHALL__SERVER__BIND", "0.0.0.0:9000");
@@ -96,13 +104,13 @@ async fn settings_are_shown_with_their_secrets_masked() {
     terminal.set("GUILDHALL__SERVER__BNID", "x");
     for arguments in [&["config", "check"][..], &["serve"], &["user", "list"]] {
         let output = terminal.run(arguments);
-        let told = "guildhall: unknown setting server.bnid; did you mean server.bind?\n";
-        assert_eq!((code(&output), text(&output).as_str()), (1, told));
+        let expected = "guildhall: unknown setting server.bnid; did you mean server.bind?\n";
+        assert_eq!((code(&output), text(&output).as_str()), (1, expected));
     }
 }
 
 #[tokio::test]
-async fn an_operators_file_is_read_by_its_name() {
+async fn guildhall_env_selects_a_settings_file() {
     let mut terminal = Terminal::new().await;
     std::fs::create_dir(terminal.folder.path().join("config")).unwrap();
     let file = terminal.folder.path().join("config/staging.toml");
@@ -116,7 +124,7 @@ async fn an_operators_file_is_read_by_its_name() {
 }
 
 #[tokio::test]
-async fn the_description_of_the_api_is_printed() {
+async fn openapi_prints_the_document() {
     let terminal = Terminal::new().await;
     let output = terminal.run(&["openapi"]);
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -125,7 +133,7 @@ async fn the_description_of_the_api_is_printed() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_not_there_is_one_clear_line() {
+async fn an_unreachable_database_is_a_one_line_error() {
     let mut terminal = Terminal::new().await;
     terminal.set("GUILDHALL__DATABASE__URL", "postgres://guild:hunter2@127.0.0.1:1/guild");
     let output = terminal.run(&["user", "list"]);
@@ -135,11 +143,11 @@ async fn a_database_that_is_not_there_is_one_clear_line() {
 }
 
 #[tokio::test]
-async fn test_data_is_cleaned_away_or_nothing_is() {
+async fn cleanup_test_data_deletes_everything_or_nothing() {
     let terminal = Terminal::new().await;
     let clean = |more: &[&str]| terminal.run(&[&["cleanup-test-data"], more].concat());
     let nothing = clean(&[]);
-    assert_eq!((code(&nothing), text(&nothing)), (0, "There is nothing to clean.\n".to_owned()));
+    assert_eq!((code(&nothing), text(&nothing)), (0, "Nothing to clean up.\n".to_owned()));
     assert_eq!(code(&clean(&["--org-name", "nobody", "--force"])), 0);
     assert_eq!(code(&clean(&["--org-name", "x", "--org-id", "1"])), 2);
     assert_eq!(text(&clean(&["--json"])), "[]\n");
@@ -155,11 +163,11 @@ async fn test_data_is_cleaned_away_or_nothing_is() {
     let client = client();
     let post = async |who: &str, path: &str, body: serde_json::Value| {
         let request = client.post(format!("{}/api/crm/{path}", running.url));
-        let answer = request.header("authorization", format!("Token {who}")).json(&body).send().await.unwrap();
-        assert_eq!(answer.status(), 201, "{path}");
-        answer.json::<serde_json::Value>().await.unwrap()["id"].as_i64().unwrap()
+        let response = request.header("authorization", format!("Token {who}")).json(&body).send().await.unwrap();
+        assert_eq!(response.status(), 201, "{path}");
+        response.json::<serde_json::Value>().await.unwrap()["id"].as_i64().unwrap()
     };
-    // Numbers of rows are as the database gives them, with gaps.
+    // Ids are assigned by the database, with gaps.
     let mut orgs = Vec::new();
     for (who, name, is_test) in [(&boss, "Twin", true), (&anna, "twin", true), (&anna, "Kept", false)] {
         let org = post(who, "organizations/", serde_json::json!({"name": name, "is_test": is_test})).await;
@@ -175,15 +183,15 @@ async fn test_data_is_cleaned_away_or_nothing_is() {
     let ambiguous = clean(&["--org-name", "TWIN", "--force"]);
     let which = format!("--org-id: {}, {}", orgs[0], orgs[1]);
     assert!(code(&ambiguous) == 1 && text(&ambiguous).contains(&which), "{}", text(&ambiguous));
-    assert_eq!(count(), 2, "what was refused has changed nothing");
-    // Neither staff nor somebody who is elsewhere too goes along.
-    let gone = clean(&["--force", "--with-users"]);
-    assert!(code(&gone) == 0 && text(&gone).contains("1 deals_deal"), "{}", text(&gone));
-    assert!(!text(&gone).contains("accounts"), "{}", text(&gone));
+    assert_eq!(count(), 2, "a refused cleanup changes nothing");
+    // Accounts of staff, and of members of other organizations, are not deleted.
+    let cleaned = clean(&["--force", "--with-users"]);
+    assert!(code(&cleaned) == 0 && text(&cleaned).contains("1 deals_deal"), "{}", text(&cleaned));
+    assert!(!text(&cleaned).contains("accounts"), "{}", text(&cleaned));
     assert_eq!(count(), 0);
     let last = clean(&["--org-id", &orgs[2].to_string(), "--force", "--with-users"]);
     assert!(code(&last) == 0 && text(&last).contains("1 accounts"), "{}", text(&last));
-    let left = text(&terminal.run(&["user", "list"]));
-    assert!(left.contains("boss") && !left.contains("anna"), "{left}");
+    let remaining = text(&terminal.run(&["user", "list"]));
+    assert!(remaining.contains("boss") && !remaining.contains("anna"), "{remaining}");
     running.stop();
 }

@@ -1,7 +1,7 @@
-//! The program itself, as somebody at a terminal meets it.
+//! Tests of the `guildhall` binary.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod commands;
+mod maintenance;
 mod serving;
 mod terminal;
-mod upkeep;

@@ -5,32 +5,32 @@ use crate::terminal::{Terminal, client, code, text};
 const PASSWORD: &str = "correct horse é";
 
 async fn post(url: &str, authorization: &str, body: Value) -> (u16, Value) {
-    let answer = client().post(url).header("authorization", authorization).json(&body).send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    let response = client().post(url).header("authorization", authorization).json(&body).send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap_or_default())
 }
 
 #[tokio::test]
-async fn fault_t13_the_log_of_a_first_start_has_one_line_about_all_migrations() {
+async fn fault_t13_the_first_start_logs_one_line_about_migrations() {
     let server = Terminal::new().await.serve();
     let (code, log) = server.stop();
     assert_eq!(code, Some(0));
-    let about: Vec<&str> = log.lines().filter(|line| line.contains("migrat")).collect();
-    assert_eq!(about.len(), 1, "{log}");
+    let matching: Vec<&str> = log.lines().filter(|line| line.contains("migrat")).collect();
+    assert_eq!(matching.len(), 1, "{log}");
     assert!(log.lines().count() < 15, "{log}");
 }
 
 #[tokio::test]
-async fn an_empty_folder_becomes_a_server_that_says_what_to_do() {
+async fn the_first_start_prints_how_to_create_a_superuser() {
     let terminal = Terminal::new().await;
     let server = terminal.serve();
     assert!(server.first.starts_with("Guildhall listens on http://127.0.0.1:"), "{}", server.first);
-    let told = server.told().join("\n");
-    assert!(told.contains("/api/docs") && told.contains("user create --username admin"), "{told}");
+    let output = server.output().join("\n");
+    assert!(output.contains("/api/docs") && output.contains("user create --username admin"), "{output}");
 
     let create = ["user", "create", "--username", "admin", "--email", "admin@example.org", "--role", "superuser"];
     let create = [&create[..], &["--password-stdin"]].concat();
-    let made = terminal.run_with(&create, PASSWORD);
-    assert_eq!(code(&made), 0, "{}", text(&made));
+    let created = terminal.run_with(&create, PASSWORD);
+    assert_eq!(code(&created), 0, "{}", text(&created));
     let body = json!({"username": "admin", "password": PASSWORD});
     let (status, signed_in) = post(&format!("{}/api/auth/login/", server.url), "", body).await;
     assert_eq!((status, &signed_in["user"]["roles"]), (200, &json!(["superuser"])));
@@ -41,9 +41,9 @@ async fn an_empty_folder_becomes_a_server_that_says_what_to_do() {
     assert_eq!((status, &group["creator"]["username"]), (201, &json!("admin")));
     assert_eq!(server.stop().0, Some(0));
 
-    // What was stored is there after a restart, and nobody is told to make a superuser again.
+    // The data survives a restart, and the hint about the superuser is gone.
     let server = terminal.serve();
-    assert!(!server.told().join("\n").contains("user create"));
+    assert!(!server.output().join("\n").contains("user create"));
     let access = format!("Bearer {}", signed_in["access"].as_str().unwrap());
     let list = client().get(format!("{}/api/community/groups/", server.url)).header("authorization", access);
     let list: Value = list.send().await.unwrap().json().await.unwrap();
@@ -51,7 +51,7 @@ async fn an_empty_folder_becomes_a_server_that_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn nothing_secret_is_logged() {
+async fn secrets_are_not_logged() {
     let mut terminal = Terminal::new().await;
     terminal.set("GUILDHALL__LOG__FILTER", "debug");
     let server = terminal.serve();
@@ -93,7 +93,7 @@ async fn nothing_secret_is_logged() {
 }
 
 #[tokio::test]
-async fn a_terminated_server_stores_what_it_has_answered() {
+async fn a_killed_server_has_stored_what_it_responded_to() {
     let terminal = Terminal::new().await;
     let server = terminal.serve();
     for n in 0..5 {
@@ -101,14 +101,14 @@ async fn a_terminated_server_stores_what_it_has_answered() {
             json!({"username": format!("person{n}"), "email": format!("p{n}@example.org"), "password": PASSWORD});
         assert_eq!(post(&format!("{}/api/auth/register/", server.url), "", body).await.0, 201);
     }
-    // Not even a chance to say goodbye.
+    // No chance to shut down gracefully.
     server.signal("-KILL");
     drop(server);
     assert_eq!(text(&terminal.run(&["user", "list"])).lines().count(), 5);
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_the_server_at_once() {
+async fn a_second_signal_aborts_the_shutdown() {
     use std::{
         io::{Read, Write},
         net::TcpStream,
@@ -126,14 +126,14 @@ async fn a_second_signal_ends_the_server_at_once() {
     while TcpStream::connect(&address).is_ok() {
         std::thread::yield_now();
     }
-    // It waits for the request, up to twenty seconds; whoever asks again does not want to wait.
+    // The first signal waits for the request, up to twenty seconds; the second does not.
     let (code, log) = server.stop();
     assert_eq!(code, Some(1));
     assert!(log.contains("by a second signal"), "{log}");
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_start_says_why() {
+async fn a_server_that_cannot_start_prints_the_reason() {
     let terminal = Terminal::new().await;
     let server = terminal.serve();
     let address = server.url.strip_prefix("http://").unwrap();

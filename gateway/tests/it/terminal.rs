@@ -17,7 +17,7 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// With the embedded database in the folder, or on PostgreSQL where the run is for that.
+    /// Uses the embedded database in the folder, or PostgreSQL if the tests run against it.
     pub(crate) async fn new() -> Self {
         let database = TestDb::new(Vec::new).await;
         let on_postgres = database.url().starts_with("postgres");
@@ -45,7 +45,7 @@ impl Terminal {
         self.command(arguments).output().unwrap()
     }
 
-    /// Runs a command that is told a password.
+    /// Runs a command with `input` on standard input.
     pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = self.command(arguments);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -53,22 +53,22 @@ impl Terminal {
         child.wait_with_output().unwrap()
     }
 
-    /// Starts the server and waits until it says where it listens.
+    /// Starts the server and waits until it prints its address.
     pub(crate) fn serve(&self) -> Running {
         let mut command = self.command(&["serve", "--bind", "127.0.0.1:0"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (tell, told) = mpsc::channel();
+        let (sender, lines) = mpsc::channel();
         let output = BufReader::new(child.stdout.take().unwrap());
-        thread::spawn(move || output.lines().map_while(Result::ok).for_each(|line| drop(tell.send(line))));
+        thread::spawn(move || output.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         let mut errors = child.stderr.take().unwrap();
         let log = thread::spawn(move || {
             let mut log = String::new();
             let _ = errors.read_to_string(&mut log);
             log
         });
-        let first = told.recv_timeout(Duration::from_secs(20)).unwrap();
+        let first = lines.recv_timeout(Duration::from_secs(20)).unwrap();
         let url = first.rsplit(' ').next().unwrap().to_owned();
-        Running { child, url, first, told, log }
+        Running { child, url, first, lines, log }
     }
 }
 
@@ -77,15 +77,15 @@ pub(crate) struct Running {
     child: Child,
     pub(crate) url: String,
     pub(crate) first: String,
-    told: mpsc::Receiver<String>,
+    lines: mpsc::Receiver<String>,
     log: thread::JoinHandle<String>,
 }
 
 impl Running {
-    /// The lines that it printed so far after the first.
-    pub(crate) fn told(&self) -> Vec<String> {
+    /// The lines printed so far, after the first.
+    pub(crate) fn output(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        while let Ok(line) = self.told.recv_timeout(Duration::from_millis(200)) {
+        while let Ok(line) = self.lines.recv_timeout(Duration::from_millis(200)) {
             lines.push(line);
         }
         lines
@@ -96,7 +96,7 @@ impl Running {
         assert!(status.success());
     }
 
-    /// Tells it to stop; its exit status and its log.
+    /// Stops the server; returns its exit code and log.
     pub(crate) fn stop(mut self) -> (Option<i32>, String) {
         self.signal("-TERM");
         let code = self.child.wait().unwrap().code();
@@ -120,7 +120,7 @@ pub(crate) fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
 
-/// A client; which TLS it would use has to be said before one is made, even to a server without.
+/// An HTTP client. It needs a TLS provider even for plain HTTP.
 pub(crate) fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()

@@ -1,4 +1,4 @@
-//! What single calls cost, through the public interfaces of the crates.
+//! Benchmarks of single calls through the public interfaces of the crates.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -13,27 +13,27 @@ use guildhall_kernel::{
 };
 use tokio::runtime::Runtime;
 
-/// A hash that costs next to nothing, so that what is left is everything around it.
+/// A hash that costs almost nothing, to measure everything else.
 const CHEAP: HashCost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
-/// How many people and groups the lists are read from.
+/// Number of users and groups in the lists.
 const ROWS: u32 = 10_000;
 const PAGE_SIZE: u64 = 20;
 const CONNECTIONS: u32 = 4;
-/// The largest file that may be uploaded, in bytes; none is.
+/// The upload limit, in bytes; nothing is uploaded.
 const UPLOAD_BYTES: usize = 1 << 20;
 
 fn main() -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
-    // Pools close their connections in a runtime.
+    // Connection pools need the runtime when they are dropped.
     let _entered = runtime.enter();
     let small = Volume { people: 10, groups: 1, posts: 10, deals: 0 };
     let large = Volume { people: ROWS, groups: ROWS, posts: ROWS, deals: 0 };
     let (db, accounts) = runtime.block_on(open(large, CHEAP))?;
-    let (_dear_db, dear) = runtime.block_on(open(small, HashCost::default()))?;
+    let (_expensive_db, expensive) = runtime.block_on(open(small, HashCost::default()))?;
 
     let mut criterion = Criterion::default().configure_from_args();
     let caller = token_check(&mut criterion, &runtime, &accounts)?;
-    sign_in(&mut criterion, &runtime, &[("with a cheap hash", &accounts), ("with the default hash", &dear)])?;
+    sign_in(&mut criterion, &runtime, &[("with a cheap hash", &accounts), ("with the default hash", &expensive)])?;
     let folder = tempfile::tempdir()?;
     let community = runtime.block_on(community(&db, &accounts, folder.path()))?;
     lists(&mut criterion, &runtime, &accounts, &community, &caller)?;
@@ -41,7 +41,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Accounts on a database of their own, on PostgreSQL where a server for tests is named.
+/// Opens accounts on a new database; on PostgreSQL if a test server is configured.
 async fn open(volume: Volume, hash: HashCost) -> anyhow::Result<(TestDb, SqlAccounts)> {
     let db = TestDb::with_connections(guildhall_migration::all, CONNECTIONS).await;
     fill(&db, volume, &password_hash(hash)?).await?;
@@ -51,7 +51,7 @@ async fn open(volume: Volume, hash: HashCost) -> anyhow::Result<(TestDb, SqlAcco
     Ok((db, accounts))
 }
 
-/// The community beside these accounts, with its files in a folder.
+/// The community for these accounts, with its files in a folder.
 async fn community(db: &Db, accounts: &SqlAccounts, folder: &Path) -> anyhow::Result<SqlCommunity> {
     let (clock, store) = (Clock::system(), Arc::new(FolderStore::new(folder)));
     let files =
@@ -75,19 +75,19 @@ fn url() -> anyhow::Result<PublicUrl> {
     Ok("http://localhost:8000".parse()?)
 }
 
-fn somebody() -> SignIn {
+fn credentials() -> SignIn {
     SignIn { username: username(0), password: PASSWORD.to_owned() }
 }
 
-/// The check in front of every request.
+/// The authentication of every request.
 fn token_check(criterion: &mut Criterion, runtime: &Runtime, accounts: &SqlAccounts) -> anyhow::Result<Caller> {
-    let access = runtime.block_on(accounts.sign_in(somebody()))?.tokens.access;
-    let user_token = runtime.block_on(accounts.exchange_for_user_token(somebody()))?.token;
+    let access = runtime.block_on(accounts.sign_in(credentials()))?.tokens.access;
+    let user_token = runtime.block_on(accounts.exchange_for_user_token(credentials()))?.token;
     let access = Credentials::Bearer(access);
     let caller = runtime.block_on(accounts.authenticate(access.clone()))?;
     let mut group = criterion.benchmark_group("token check");
     for (name, credentials) in [("access token", access), ("user token", Credentials::Token(user_token))] {
-        // Once beforehand: what is refused would be quick.
+        // Make sure that it succeeds: a rejection would be fast.
         runtime.block_on(accounts.authenticate(credentials.clone()))?;
         group.bench_function(name, |bencher| {
             bencher.to_async(runtime).iter(|| accounts.authenticate(credentials.clone()));
@@ -97,19 +97,19 @@ fn token_check(criterion: &mut Criterion, runtime: &Runtime, accounts: &SqlAccou
     Ok(caller)
 }
 
-/// Signing in: the gate, the hash, and what is stored.
-fn sign_in(criterion: &mut Criterion, runtime: &Runtime, sides: &[(&str, &SqlAccounts)]) -> anyhow::Result<()> {
+/// A sign-in: the hash queue, the hash, and the writes.
+fn sign_in(criterion: &mut Criterion, runtime: &Runtime, variants: &[(&str, &SqlAccounts)]) -> anyhow::Result<()> {
     let mut group = criterion.benchmark_group("sign in");
     group.sample_size(30).measurement_time(Duration::from_secs(5));
-    for (name, accounts) in sides {
-        runtime.block_on(accounts.sign_in(somebody()))?;
-        group.bench_function(*name, |bencher| bencher.to_async(runtime).iter(|| accounts.sign_in(somebody())));
+    for (name, accounts) in variants {
+        runtime.block_on(accounts.sign_in(credentials()))?;
+        group.bench_function(*name, |bencher| bencher.to_async(runtime).iter(|| accounts.sign_in(credentials())));
     }
     group.finish();
     Ok(())
 }
 
-/// A page at the beginning and the deepest one that there is.
+/// The first and the last page.
 fn lists(
     criterion: &mut Criterion,
     runtime: &Runtime,

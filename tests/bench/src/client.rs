@@ -1,4 +1,4 @@
-//! One connection, and what is asked on it.
+//! A client connection and the requests it sends.
 
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 
 use crate::fill::{PASSWORD, username};
 
-/// A request with its whole body.
+/// A request with a complete body.
 pub type Ask = Request<Full<Bytes>>;
 
 /// A keep-alive connection.
@@ -33,18 +33,18 @@ impl Wire {
         Ok(Self(sender))
     }
 
-    /// Sends a request and reads the answer to its end, without looking at it.
+    /// Sends a request and reads the whole response, discarding its body.
     pub async fn send(&mut self, request: Ask) -> anyhow::Result<StatusCode> {
-        let mut response = self.answer(request).await?;
+        let mut response = self.response_to(request).await?;
         while let Some(frame) = response.body_mut().frame().await {
             frame?;
         }
         Ok(response.status())
     }
 
-    /// Sends a request and keeps the body of the answer.
+    /// Sends a request and returns the body of the response.
     pub async fn fetch(&mut self, request: Ask) -> anyhow::Result<(StatusCode, Bytes)> {
-        let response = self.answer(request).await?;
+        let response = self.response_to(request).await?;
         let status = response.status();
         Ok((status, response.into_body().collect().await?.to_bytes()))
     }
@@ -53,28 +53,28 @@ impl Wire {
         self.0.is_closed()
     }
 
-    async fn answer(&mut self, request: Ask) -> anyhow::Result<Response<Incoming>> {
+    async fn response_to(&mut self, request: Ask) -> anyhow::Result<Response<Incoming>> {
         self.0.ready().await?;
         Ok(self.0.send_request(request).await?)
     }
 }
 
-/// `GET`, with an access token where the path asks for one.
+/// A `GET` request, with an optional access token.
 pub fn get(path: &str, access: Option<&str>) -> anyhow::Result<Ask> {
-    bare(Method::GET, path, access)
+    without_body(Method::GET, path, access)
 }
 
-/// `PUT` of nothing.
+/// A `PUT` request without a body.
 pub fn put(path: &str, access: &str) -> anyhow::Result<Ask> {
-    bare(Method::PUT, path, Some(access))
+    without_body(Method::PUT, path, Some(access))
 }
 
-/// `DELETE`.
+/// A `DELETE` request.
 pub fn delete(path: &str, access: &str) -> anyhow::Result<Ask> {
-    bare(Method::DELETE, path, Some(access))
+    without_body(Method::DELETE, path, Some(access))
 }
 
-fn bare(method: Method, path: &str, access: Option<&str>) -> anyhow::Result<Ask> {
+fn without_body(method: Method, path: &str, access: Option<&str>) -> anyhow::Result<Ask> {
     let mut request = Request::builder().method(method).uri(path);
     request = request.header(HOST, "localhost").header(USER_AGENT, "guildhall-bench");
     if let Some(access) = access {
@@ -83,7 +83,7 @@ fn bare(method: Method, path: &str, access: Option<&str>) -> anyhow::Result<Ask>
     Ok(request.body(Full::default())?)
 }
 
-/// `POST` of a JSON text.
+/// A `POST` request with a JSON body.
 pub fn post(path: &str, access: Option<&str>, body: String) -> anyhow::Result<Ask> {
     let mut request = Request::post(path).header(HOST, "localhost").header(USER_AGENT, "guildhall-bench");
     request = request.header(CONTENT_TYPE, "application/json");
@@ -93,13 +93,13 @@ pub fn post(path: &str, access: Option<&str>, body: String) -> anyhow::Result<As
     Ok(request.body(Full::new(Bytes::from(body)))?)
 }
 
-/// The sign-in of a person with this number.
+/// The sign-in request of the user with this number.
 pub fn sign_in(person: u32) -> anyhow::Result<Ask> {
     let name = username(person);
     post("/api/auth/login/", None, format!(r#"{{"username":"{name}","password":"{PASSWORD}"}}"#))
 }
 
-/// The tokens of somebody who is signed in.
+/// The tokens of a signed-in user.
 #[derive(Clone, Deserialize)]
 pub struct TokenPair {
     /// The access token.
@@ -108,28 +108,28 @@ pub struct TokenPair {
     pub refresh: String,
 }
 
-/// The id of something that was made.
+/// The id in the response to a creation.
 #[derive(Deserialize)]
-struct Made {
+struct Created {
     id: i64,
 }
 
-/// Makes one request after another.
+/// Builds the next request.
 pub type Make = Box<dyn FnMut() -> anyhow::Result<Ask> + Send>;
 
-/// What a client asks, over and over.
+/// The requests of a client.
 pub enum Act {
-    /// The same each time.
+    /// The same request each time.
     Same(Box<Ask>),
-    /// Another one each time.
+    /// A different request each time.
     Each(Make),
-    /// The next pair of tokens, with the refresh token of the last one.
+    /// A token refresh, with the refresh token of the previous response.
     Refresh(String),
-    /// A group, and at once that it goes again; both together count as one.
+    /// Creates a group and deletes it; both count as one request.
     DeleteGroup {
         /// The owner's access token.
         access: String,
-        /// Makes the groups.
+        /// Builds the creation requests.
         groups: Make,
     },
 }
@@ -140,7 +140,7 @@ impl Act {
         Self::Same(Box::new(request))
     }
 
-    /// Another request each time.
+    /// A different request each time.
     pub fn each(make: impl FnMut() -> anyhow::Result<Ask> + Send + 'static) -> Self {
         Self::Each(Box::new(make))
     }
@@ -154,7 +154,7 @@ impl Act {
     }
 }
 
-/// A connection with its act.
+/// A connection that repeats an [`Act`].
 pub struct Client {
     address: SocketAddr,
     wire: Wire,
@@ -168,34 +168,34 @@ impl Client {
         Ok(Self { address, wire: Wire::open(address).await?, act, expected })
     }
 
-    /// Asks once, and says whether the answer was the expected one or that the server is too busy.
+    /// Sends one request. Returns whether the response was the expected one; `false` if the server is overloaded.
     ///
     /// # Errors
-    /// Any other answer: what answers something else is not measured.
+    /// Any other response.
     pub async fn ask(&mut self) -> anyhow::Result<bool> {
         if self.wire.is_closed() {
-            // By the server: it had nothing to do while the other side was measured.
+            // Closed by the server, which was idle while the other one was measured.
             self.wire = Wire::open(self.address).await?;
         }
         match self.exchange(false).await?.0 {
             status if status == self.expected => Ok(true),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Ok(false),
-            status => bail!("a request was answered with {status}"),
+            status => bail!("unexpected response {status}"),
         }
     }
 
-    /// Asks once and looks at the answer.
+    /// Sends one request and returns the response body.
     pub async fn sample(&mut self) -> anyhow::Result<Value> {
         let (status, body) = self.exchange(true).await?;
-        ensure!(status == self.expected, "a request was answered with {status}: {}", String::from_utf8_lossy(&body));
+        ensure!(status == self.expected, "unexpected response {status}: {}", String::from_utf8_lossy(&body));
         Ok(if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? })
     }
 
-    /// Asks once. The body is kept where somebody looks at it, or the next request needs it.
-    async fn exchange(&mut self, look: bool) -> anyhow::Result<(StatusCode, Bytes)> {
+    /// Sends one request. The body is returned if `keep_body` is set or the next request needs it.
+    async fn exchange(&mut self, keep_body: bool) -> anyhow::Result<(StatusCode, Bytes)> {
         let request = self.act.request()?;
         match &mut self.act {
-            Act::Same(_) | Act::Each(_) if look => self.wire.fetch(request).await,
+            Act::Same(_) | Act::Each(_) if keep_body => self.wire.fetch(request).await,
             Act::Same(_) | Act::Each(_) => Ok((self.wire.send(request).await?, Bytes::new())),
             Act::Refresh(token) => {
                 let (status, body) = self.wire.fetch(request).await?;
@@ -209,7 +209,7 @@ impl Client {
                 if status != StatusCode::CREATED {
                     return Ok((status, body));
                 }
-                let id = serde_json::from_slice::<Made>(&body)?.id;
+                let id = serde_json::from_slice::<Created>(&body)?.id;
                 self.wire.fetch(delete(&format!("/api/community/groups/{id}/"), access)?).await
             }
         }

@@ -1,19 +1,19 @@
-//! An organization with very many deals in it.
+//! Fills a database with an organization that has many deals.
 
 use guildhall_deals::{Clients, Members, NewClient, NewMember, NewOrganization, OrganizationId, Organizations};
 use guildhall_gateway::{Services, Settings, Sources};
 use guildhall_kernel::{Caller, Db, PageQuery, Roles, Timestamp, UserId};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
-/// How many clients the deals are with.
-const CLIENTS: i64 = 1_000;
-/// Of how many deals one lies in the trash.
-const TRASHED: i64 = 20;
-/// A second, as the database keeps time.
+/// Number of clients.
+const CLIENT_COUNT: i64 = 1_000;
+/// One of this many deals is in the trash.
+const TRASH_INTERVAL: i64 = 20;
+/// A second in the database's unit of time.
 const SECOND: i64 = 1_000_000;
 
-// An empty database counts from 1: the organization, its pipeline and its stages have the first numbers.
-const OTHERS: &str = "WITH RECURSIVE n (i) AS (SELECT CAST(2 AS bigint) UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
+// Ids start at 1 in an empty database: the organization and its pipeline have the id 1, the stages have 1 to 6.
+const CLIENTS: &str = "WITH RECURSIVE n (i) AS (SELECT CAST(2 AS bigint) UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
     INSERT INTO deals_client (org_id, name, name_key, email, phone, website, address, tax_id, notes, owner_id, \
     created_by, search_text, created_at, updated_at) \
     SELECT c.org_id, 'Client ' || i, 'client ' || i, '', '', '', '', '', '', c.owner_id, c.created_by, \
@@ -44,25 +44,25 @@ const PAYMENTS: &str = "INSERT INTO deals_payment (org_id, number, code, deal_id
     created_by, 'verified', created_by, created_at, '', 0, false, created_at, created_at FROM deals_deal";
 const COUNTERS: &str = "UPDATE deals_counter SET next = $1 + 1";
 
-/// Puts an organization with so many deals into a database that holds people; those who will ask are in it.
+/// Creates an organization with this many deals in a database that has users; the first `people` become members.
 pub async fn fill(url: &str, people: u32, deals: u32) -> anyhow::Result<()> {
     let variables = [("GUILDHALL__DATABASE__URL".to_owned(), url.to_owned())].into();
     let settings = Settings::load(&Sources { variables, ..Sources::default() }).map_err(anyhow::Error::msg)?;
     let services = Services::open(&settings, false).await?;
-    // Those whom staff add are members at once.
+    // Users added by staff become members without an invitation.
     let owner = Caller::new(UserId(1), Roles { staff: true, ..Roles::default() });
     let new = NewOrganization { name: "Acme".to_owned(), ..NewOrganization::default() };
-    let org = services.deals.create_organization(&owner, new).await?.id;
-    anyhow::ensure!(org == OrganizationId(1), "the database has organizations in it");
-    let roles = Members::roles(&services.deals, &owner, org, PageQuery::new(1, 100)).await?;
+    let org = services.deals.tenancy.create_organization(&owner, new).await?.id;
+    anyhow::ensure!(org == OrganizationId(1), "the database already has organizations");
+    let roles = guildhall_deals::Roles::roles(&services.deals.tenancy, &owner, org, PageQuery::new(1, 100)).await?;
     let role_id = roles.results.iter().find(|role| role.key.as_deref() == Some("admin")).map(|role| role.id);
-    let role_id = role_id.ok_or_else(|| anyhow::anyhow!("there is no role for those who ask"))?;
+    let role_id = role_id.ok_or_else(|| anyhow::anyhow!("there is no admin role"))?;
     for user in 2..=i64::from(people) {
         let new = NewMember { user_id: UserId(user), role_id, team_id: None, leads_team: false };
-        services.deals.add_member(&owner, org, new).await?;
+        services.deals.tenancy.add_member(&owner, org, new).await?;
     }
     let new = NewClient { name: "Client 1".to_owned(), ..NewClient::default() };
-    services.deals.create_client(&owner, org, new).await?;
+    services.deals.sales.create_client(&owner, org, new).await?;
     services.db.close().await?;
     let db = Db::connect(url, 1).await?;
     fill_with_sql(&db, i64::from(deals)).await?;
@@ -71,17 +71,17 @@ pub async fn fill(url: &str, people: u32, deals: u32) -> anyhow::Result<()> {
 
 async fn fill_with_sql(db: &Db, deals: i64) -> Result<(), DbErr> {
     let backend = db.backend();
-    let begun = Timestamp::now().unix_micros() - deals * 10 - SECOND;
+    let start = Timestamp::now().unix_micros() - deals * 10 - SECOND;
     let newline = if backend == DbBackend::Sqlite { "' || char(10) || '" } else { "' || chr(10) || '" };
-    let with = |sql: &str, values: Vec<i64>| {
+    let statement = |sql: &str, values: Vec<i64>| {
         Statement::from_sql_and_values(backend, sql, values.into_iter().map(sea_orm::Value::from))
     };
     let statements = vec![
-        with(OTHERS, vec![CLIENTS]),
-        with(TRASH, vec![begun]),
-        with(&DEALS.replace("{newline}", newline), vec![deals, CLIENTS, begun, TRASHED]),
-        with(PAYMENTS, Vec::new()),
-        with(COUNTERS, vec![deals]),
+        statement(CLIENTS, vec![CLIENT_COUNT]),
+        statement(TRASH, vec![start]),
+        statement(&DEALS.replace("{newline}", newline), vec![deals, CLIENT_COUNT, start, TRASH_INTERVAL]),
+        statement(PAYMENTS, Vec::new()),
+        statement(COUNTERS, vec![deals]),
     ];
     db.write(|tx| {
         let statements = statements.clone();
@@ -110,19 +110,20 @@ mod tests {
     use crate::fill::{Volume, fill as fill_people};
 
     #[tokio::test]
-    async fn a_filled_organization_is_as_the_server_would_have_left_it() {
+    async fn a_filled_organization_is_consistent() {
         let db = TestDb::with_connections(guildhall_migration::all, 2).await;
         fill_people(&db, Volume { people: 20, groups: 1, posts: 10, deals: 0 }, "a hash").await.unwrap();
         fill(db.url(), 3, 120).await.unwrap();
         let variables = [("GUILDHALL__DATABASE__URL".to_owned(), db.url().to_owned())].into();
         let settings = Settings::load(&Sources { variables, ..Sources::default() }).unwrap();
         let services = Services::open(&settings, false).await.unwrap();
-        let found = services.deals.examine(false).await.unwrap();
-        assert!(found.iter().all(|finding| !finding.is_fault()), "{found:?}");
-        let me = Caller::new(UserId(2), Roles::default());
+        let findings = services.deals.examine(false).await.unwrap();
+        assert!(findings.iter().all(|finding| !finding.is_error()), "{findings:?}");
+        let caller = Caller::new(UserId(2), Roles::default());
         let filter = guildhall_deals::Filter::new([("q", "dlid0119")]);
-        let page = PageQuery::new(1, 20);
-        let listed = guildhall_deals::Deals::deals(&services.deals, &me, OrganizationId(1), None, filter, page);
-        assert_eq!(listed.await.unwrap().results[0].title, "Deal 119");
+        let first_page = PageQuery::new(1, 20);
+        let page =
+            guildhall_deals::Deals::deals(&services.deals.sales, &caller, OrganizationId(1), None, filter, first_page);
+        assert_eq!(page.await.unwrap().results[0].title, "Deal 119");
     }
 }

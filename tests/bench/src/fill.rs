@@ -1,4 +1,4 @@
-//! Databases with people, groups and posts in them.
+//! Fills databases with users, groups and posts.
 
 use std::{fmt, iter, path::Path};
 
@@ -11,32 +11,32 @@ use serde::Serialize;
 
 use crate::deals;
 
-/// The password of everybody.
+/// The password of all users.
 pub const PASSWORD: &str = "correct horse battery";
-/// A word in half of the posts, and in what half of the groups say of themselves.
+/// A word in half of the posts, and in the descriptions of half of the groups.
 pub const COMMON: &str = "harvest";
 /// A word in one post of a hundred.
 pub const UNCOMMON: &str = "lantern";
-/// A word in one post of ten thousand, which everybody may read.
+/// A word in one post of ten thousand, which is public.
 pub const RARE: &str = "quartet";
-/// How many people are in many groups, from the first one on. The load signs in as some of them.
+/// How many users are in many groups, counted from the first. The load signs in as some of them.
 pub const BUSY: u32 = 100;
 
-/// How many groups each of the [`BUSY`] is put into, beside those that they are in like anybody else.
+/// How many groups each of the [`BUSY`] users joins, in addition to the memberships that every user has.
 const JOINED: u32 = 50;
-/// How far the groups of one of them are from those of the next.
-const APART: u32 = 7;
-/// How many are in a group beside its owner and the busy ones.
-const MEMBERS: i64 = 4;
-/// A second, as the database keeps time.
+/// The offset between the groups of one busy user and those of the next.
+const OFFSET: u32 = 7;
+/// Members per group, in addition to its owner and the busy users.
+const MEMBERS_PER_GROUP: i64 = 4;
+/// A second in the database's unit of time.
 const SECOND: i64 = 1_000_000;
-/// What posts are made of: words of seven letters, so that they can be cut out by number.
+/// The words of posts. All have seven letters, so that SQL can select them by position.
 const WORDS: &str = "balance blanket captain chapter climate cottage country courage curtain dessert diamond dolphin \
     economy emerald factory feather fiction freedom gallery garment glimpse grammar gravity history holiday horizon \
     journey justice kitchen leather library machine";
 
-// One statement fills a table. The columns are named, and those that can be empty left out, so that a new
-// column with a default changes nothing here.
+// One statement per table. The columns are named and nullable ones are omitted, so that new columns with a default need
+// no change here.
 const PEOPLE: &str = "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS bigint) UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
     INSERT INTO users (public_id, username, username_key, display_name, first_name, last_name, email, email_key, \
     email_verified_at, password_hash, is_active, is_teacher, is_staff, is_superuser, auth_epoch, created_at, \
@@ -54,19 +54,19 @@ const GROUPS: &str = "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS bigint) UNION AL
     $3 + i * $4, $3 + i * $4 FROM named";
 const OWNERS: &str = "INSERT INTO community_membership (group_id, user_id, role, joined_at) \
     SELECT id, creator_id, 'owner', created_at FROM community_group";
-const OTHERS: &str = "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS bigint) UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
+const MEMBERS: &str = "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS bigint) UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
     INSERT INTO community_membership (group_id, user_id, role, joined_at) \
     SELECT g.id, p.lowest + (g.creator_id - p.lowest + i) % $2, 'member', g.created_at \
     FROM community_group g CROSS JOIN n CROSS JOIN (SELECT MIN(id) AS lowest FROM users) p";
-const BUSY_ONES: &str = "WITH RECURSIVE n (i) AS \
+const BUSY_MEMBERSHIPS: &str = "WITH RECURSIVE n (i) AS \
     (SELECT CAST(0 AS bigint) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1) \
     INSERT INTO community_membership (group_id, user_id, role, joined_at) \
     SELECT g.id, p.lowest + i / $2, 'member', g.created_at FROM n \
     CROSS JOIN (SELECT MIN(id) AS lowest FROM users) p CROSS JOIN (SELECT MIN(id) AS lowest FROM community_group) f \
     JOIN community_group g ON g.id = f.lowest + (i / $2 * $3 + i % $2 * $4) % $5 \
     WHERE true ON CONFLICT (group_id, user_id) DO NOTHING";
-// The groups take turns. In each they are written by its owner and the first members in turn; every tenth
-// post is in no group.
+// The posts are distributed over the groups in turn, and within a group over the owner and the first members. Every
+// tenth post is in no group.
 const POSTS: &str = "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS bigint) UNION ALL SELECT i + 1 FROM n WHERE i < $1), \
     placed AS (SELECT i, g.id AS group_id, $2 + i * $3 AS moment, \
         p.lowest + (CASE WHEN g.id IS NULL THEN i / 10 \
@@ -97,16 +97,16 @@ const COUNTS: &str = "UPDATE community_group SET \
     member_count = (SELECT COUNT(*) FROM community_membership m WHERE m.group_id = community_group.id), \
     post_count = (SELECT COUNT(*) FROM community_post c WHERE c.group_id = community_group.id)";
 
-/// How much there is in a database.
+/// The number of rows in a database.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Volume {
-    /// How many people; more than are in a group.
+    /// Users; more than the members of a group.
     pub people: u32,
-    /// How many groups; at least one.
+    /// Groups; at least one.
     pub groups: u32,
-    /// How many posts; at least ten.
+    /// Posts; at least ten.
     pub posts: u32,
-    /// How many deals in one organization; none where there is no organization.
+    /// Deals of one organization; without deals there is no organization.
     pub deals: u32,
 }
 
@@ -117,32 +117,32 @@ impl fmt::Display for Volume {
     }
 }
 
-// An empty database counts from 1. What the statements above do by arithmetic the load knows by the same.
+// Ids start at 1 in an empty database. This arithmetic must match the statements above.
 impl Volume {
     fn joined(self) -> u32 {
         JOINED.min(self.groups)
     }
 
-    /// The groups that one of the [`BUSY`] was put into, by their ids.
+    /// The ids of the groups that one of the [`BUSY`] users has joined.
     pub fn groups_of(self, person: u32) -> Vec<u32> {
-        let apart = self.groups / self.joined();
-        (0..self.joined()).map(|number| 1 + (person * APART + number * apart) % self.groups).collect()
+        let spacing = self.groups / self.joined();
+        (0..self.joined()).map(|number| 1 + (person * OFFSET + number * spacing) % self.groups).collect()
     }
 
-    /// The posts of a group, by their ids.
+    /// The ids of the posts of a group.
     pub fn posts_of(self, group: u32) -> impl Iterator<Item = u32> {
         let in_groups = self.posts - self.posts / 10;
-        let places = iter::successors(Some(group - 1), move |place| Some(place + self.groups));
-        places.take_while(move |place| *place < in_groups).map(|place| place / 9 * 10 + place % 9 + 1)
+        let indices = iter::successors(Some(group - 1), move |index| Some(index + self.groups));
+        indices.take_while(move |index| *index < in_groups).map(|index| index / 9 * 10 + index % 9 + 1)
     }
 
-    /// The posts that are in no group, and that everybody may read, by their ids.
+    /// The ids of the public posts that are in no group.
     pub fn open_posts(self) -> impl Iterator<Item = u32> {
         (1..=self.posts / 10).map(|number| number * 10)
     }
 }
 
-/// The name of a person, counted from 0.
+/// The username of a user, counted from 0.
 pub fn username(person: u32) -> String {
     format!("person{}", person + 1)
 }
@@ -154,7 +154,7 @@ pub fn password_hash(cost: HashCost) -> anyhow::Result<String> {
     Ok(argon2.hash_password(PASSWORD.as_bytes())?.to_string())
 }
 
-/// Fills a database that has its tables and nothing in them.
+/// Fills a database with empty tables.
 pub async fn fill(db: &Db, volume: Volume, password_hash: &str) -> Result<(), DbErr> {
     let statements = statements(db.backend(), volume, password_hash);
     db.write(|tx| {
@@ -168,7 +168,7 @@ pub async fn fill(db: &Db, volume: Volume, password_hash: &str) -> Result<(), Db
     })
     .await?;
     if db.backend() == DbBackend::Postgres {
-        // Or it would do so by itself, some time during the run.
+        // Otherwise autovacuum would run during the measurement.
         db.conn().execute_unprepared("VACUUM ANALYZE").await?;
     } else {
         db.write(|tx| async move { tx.conn().execute_unprepared("ANALYZE").await.map(|_| ()) }).await?;
@@ -181,36 +181,39 @@ fn statements(backend: DbBackend, volume: Volume, password_hash: &str) -> Vec<St
     let (people, groups, posts) = (i64::from(people), i64::from(groups), i64::from(posts));
     let (busy, joined) = (people.min(BUSY.into()), i64::from(volume.joined()));
     let uuid = if backend == DbBackend::Postgres { "gen_random_uuid()" } else { "randomblob(16)" };
-    let begun = Timestamp::now().unix_micros() - people.max(groups).max(posts) * SECOND;
-    let with = |sql: &str, values: Vec<sea_orm::Value>| Statement::from_sql_and_values(backend, sql, values);
-    let number = |number: i64| sea_orm::Value::from(number);
-    let many = format!("{WORDS} {WORDS}");
-    let text = [("{common}", COMMON), ("{uncommon}", UNCOMMON), ("{rare}", RARE), ("{words}", many.as_str())];
-    let told = |sql: &str| text.iter().fold(sql.to_owned(), |sql, (place, words)| sql.replace(place, words));
+    let start = Timestamp::now().unix_micros() - people.max(groups).max(posts) * SECOND;
+    let statement = |sql: &str, values: Vec<sea_orm::Value>| Statement::from_sql_and_values(backend, sql, values);
+    let value = |number: i64| sea_orm::Value::from(number);
+    let words = format!("{WORDS} {WORDS}");
+    let text = [("{common}", COMMON), ("{uncommon}", UNCOMMON), ("{rare}", RARE), ("{words}", words.as_str())];
+    let expand = |sql: &str| text.iter().fold(sql.to_owned(), |sql, (name, words)| sql.replace(name, words));
     vec![
-        with(&PEOPLE.replace("{uuid}", uuid), vec![people.into(), password_hash.into(), begun.into(), SECOND.into()]),
-        with(&told(GROUPS), [groups, people, begun, SECOND].map(number).into()),
-        with(OWNERS, Vec::new()),
-        with(OTHERS, [MEMBERS, people].map(number).into()),
-        with(BUSY_ONES, [busy * joined, joined, APART.into(), groups / joined, groups].map(number).into()),
-        with(
-            &told(POSTS).replace("{liked}", r#"{"like":2}"#),
-            [posts, begun, SECOND, groups, MEMBERS + 1, people].map(number).into(),
+        statement(
+            &PEOPLE.replace("{uuid}", uuid),
+            vec![people.into(), password_hash.into(), start.into(), SECOND.into()],
         ),
-        with(REACTIONS, [people].map(number).into()),
-        with(COUNTS, Vec::new()),
+        statement(&expand(GROUPS), [groups, people, start, SECOND].map(value).into()),
+        statement(OWNERS, Vec::new()),
+        statement(MEMBERS, [MEMBERS_PER_GROUP, people].map(value).into()),
+        statement(BUSY_MEMBERSHIPS, [busy * joined, joined, OFFSET.into(), groups / joined, groups].map(value).into()),
+        statement(
+            &expand(POSTS).replace("{liked}", r#"{"like":2}"#),
+            [posts, start, SECOND, groups, MEMBERS_PER_GROUP + 1, people].map(value).into(),
+        ),
+        statement(REACTIONS, [people].map(value).into()),
+        statement(COUNTS, Vec::new()),
     ]
 }
 
-/// Fills the database at an address, and says what database it is.
+/// Fills the database at a URL. Returns its version and durability settings.
 ///
 /// # Errors
-/// When somebody is in it already.
+/// The database already has users.
 pub async fn fill_at(url: &str, volume: Volume, password_hash: &str) -> anyhow::Result<String> {
     let db = Db::connect(url, 1).await?;
     let people = db.conn().query_one_raw(Statement::from_string(db.backend(), "SELECT COUNT(*) FROM users")).await?;
-    let people: i64 = people.context("nothing can be counted")?.try_get_by_index(0)?;
-    ensure!(people == 0, "the database has people in it; give the benchmark one of its own");
+    let people: i64 = people.context("cannot count the users")?.try_get_by_index(0)?;
+    ensure!(people == 0, "the database already has users; use an empty one for the benchmark");
     fill(&db, volume, password_hash).await?;
     let database = describe(&db).await?;
     db.close().await?;
@@ -220,7 +223,7 @@ pub async fn fill_at(url: &str, volume: Volume, password_hash: &str) -> anyhow::
     Ok(database)
 }
 
-/// The database's version, and what a commit of it is worth.
+/// The database's version and durability settings.
 async fn describe(db: &Db) -> anyhow::Result<String> {
     let sql = if db.backend() == DbBackend::Postgres {
         "SELECT 'PostgreSQL ' || current_setting('server_version') || ', synchronous_commit ' \
@@ -229,40 +232,40 @@ async fn describe(db: &Db) -> anyhow::Result<String> {
         "SELECT 'SQLite ' || sqlite_version() || ', WAL, synchronous FULL'"
     };
     let row = db.conn().query_one_raw(Statement::from_string(db.backend(), sql)).await?;
-    Ok(row.context("the database does not say what it is")?.try_get_by_index(0)?)
+    Ok(row.context("the database returns no version")?.try_get_by_index(0)?)
 }
 
-/// The addresses of the two databases of a run.
+/// The URLs of the two databases of a run.
 pub struct Databases {
-    /// The one that was given, or a file.
+    /// The one passed on the command line, or a file.
     pub given: String,
-    /// Another one beside it.
+    /// The second one.
     pub beside: String,
-    /// The other one's name, where it was made on a server and has to be dropped.
-    made: Option<String>,
+    /// The name of the second one if it was created on a server and has to be dropped.
+    created: Option<String>,
 }
 
 impl Databases {
-    /// Two files in a folder; or, where an address on PostgreSQL is given, that database and a new one
-    /// beside it, with `_` and the suffix behind its name.
+    /// Two files in a folder; or, if the URL of a PostgreSQL database is passed, that one and a new one whose name has
+    /// `_` and the suffix appended.
     pub async fn choose(url: Option<&str>, folder: &Path, suffix: &str) -> anyhow::Result<Self> {
         let Some(url) = url else {
             let file = |name: &str| format!("sqlite://{}?mode=rwc", folder.join(name).display());
-            return Ok(Self { given: file("guildhall.db"), beside: file(&format!("{suffix}.db")), made: None });
+            return Ok(Self { given: file("guildhall.db"), beside: file(&format!("{suffix}.db")), created: None });
         };
-        ensure!(url.starts_with("postgres"), "the address must begin with postgres://; SQLite needs none");
+        ensure!(url.starts_with("postgres"), "the URL must begin with postgres://; SQLite needs none");
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        let (server, name) = base.rsplit_once('/').context("the address names no database")?;
+        let (server, name) = base.rsplit_once('/').context("the URL has no database name")?;
         let name = format!("{name}_{suffix}");
         run(url, &format!("CREATE DATABASE {}", quoted(&name)))
             .await
-            .with_context(|| format!("cannot make the database {name}; where an earlier run has left it, drop it"))?;
-        Ok(Self { given: url.to_owned(), beside: format!("{server}/{name}?{query}"), made: Some(name) })
+            .with_context(|| format!("cannot create the database {name}; if an earlier run has left it, drop it"))?;
+        Ok(Self { given: url.to_owned(), beside: format!("{server}/{name}?{query}"), created: Some(name) })
     }
 
-    /// Drops what [`choose`](Self::choose) has made on a server.
+    /// Drops the database that [`choose`](Self::choose) has created.
     pub async fn tidy(&self) -> anyhow::Result<()> {
-        if let Some(name) = &self.made {
+        if let Some(name) = &self.created {
             run(&self.given, &format!("DROP DATABASE {} WITH (FORCE)", quoted(name))).await?;
         }
         Ok(())
@@ -290,55 +293,55 @@ mod tests {
         rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
     }
 
-    fn known(ids: impl IntoIterator<Item = u32>) -> Vec<i64> {
+    fn to_i64(ids: impl IntoIterator<Item = u32>) -> Vec<i64> {
         ids.into_iter().map(i64::from).collect()
     }
 
     #[tokio::test]
-    async fn what_the_load_knows_of_a_filled_database_is_true() {
+    async fn the_assumptions_of_the_load_hold() {
         let db = TestDb::with_connections(guildhall_migration::all, 1).await;
         let volume = Volume { people: 150, groups: 70, posts: 2_000, deals: 0 };
         fill(&db, volume, "a hash").await.unwrap();
 
-        let theirs = numbers(&db, "SELECT group_id FROM community_membership WHERE user_id = 100").await;
-        let mut groups = known(volume.groups_of(99));
-        assert!(groups.iter().all(|group| theirs.contains(group)), "{groups:?} {theirs:?}");
+        let memberships = numbers(&db, "SELECT group_id FROM community_membership WHERE user_id = 100").await;
+        let mut groups = to_i64(volume.groups_of(99));
+        assert!(groups.iter().all(|group| memberships.contains(group)), "{groups:?} {memberships:?}");
         groups.sort_unstable();
         groups.dedup();
         assert_eq!(groups.len(), 50);
         let posts = numbers(&db, "SELECT id FROM community_post WHERE group_id = 7 ORDER BY id").await;
-        assert_eq!(known(volume.posts_of(7)), posts);
+        assert_eq!(to_i64(volume.posts_of(7)), posts);
         let open = numbers(&db, "SELECT id FROM community_post WHERE group_id IS NULL ORDER BY id").await;
-        assert_eq!(known(volume.open_posts()), open);
+        assert_eq!(to_i64(volume.open_posts()), open);
     }
 
     #[tokio::test]
-    async fn a_filled_database_is_as_the_server_would_have_left_it() {
+    async fn a_filled_database_is_consistent() {
         let db = TestDb::with_connections(guildhall_migration::all, 1).await;
         fill(&db, Volume { people: 150, groups: 70, posts: 2_000, deals: 0 }, "a hash").await.unwrap();
 
         let miscounted = "SELECT id FROM community_group \
             WHERE member_count <> (SELECT COUNT(*) FROM community_membership m WHERE m.group_id = community_group.id) \
             OR post_count <> (SELECT COUNT(*) FROM community_post c WHERE c.group_id = community_group.id)";
-        let strangers = "SELECT c.id FROM community_post c WHERE c.group_id IS NOT NULL AND NOT EXISTS \
+        let foreign_authors = "SELECT c.id FROM community_post c WHERE c.group_id IS NOT NULL AND NOT EXISTS \
             (SELECT 1 FROM community_membership m WHERE m.group_id = c.group_id AND m.user_id = c.author_id)";
         let unsorted = "SELECT a.id FROM community_post a JOIN community_post b ON b.id = a.id + 1 \
             WHERE b.created_at <= a.created_at";
-        for wrong in [miscounted, strangers, unsorted] {
-            assert!(numbers(&db, wrong).await.is_empty(), "{wrong}");
+        for query in [miscounted, foreign_authors, unsorted] {
+            assert!(numbers(&db, query).await.is_empty(), "{query}");
         }
         let reactions = "SELECT COUNT(*) FROM community_reaction";
         let liked = "SELECT 2 * COUNT(*) FROM community_post WHERE reactions = '{\"like\":2}'";
         assert_eq!(numbers(&db, reactions).await, numbers(&db, liked).await);
-        for (word, times) in [(COMMON, 1_000), (UNCOMMON, 20), (RARE, 1)] {
+        for (word, count) in [(COMMON, 1_000), (UNCOMMON, 20), (RARE, 1)] {
             let posts =
                 format!("SELECT COUNT(*) FROM community_post WHERE ' ' || search_text || ' ' LIKE '% {word} %'");
-            assert_eq!(numbers(&db, &posts).await, [times], "{word}");
+            assert_eq!(numbers(&db, &posts).await, [count], "{word}");
         }
     }
 
     #[test]
-    fn words_can_be_cut_out_by_number() {
+    fn words_can_be_selected_by_position() {
         assert_eq!(WORDS.split(' ').count(), 32);
         assert!(WORDS.split(' ').all(|word| word.len() == 7));
     }

@@ -1,16 +1,15 @@
-//! The floor: a bare axum server behind the same middleware, that runs the same statements through plain
-//! sqlx and answers in the same JSON. What Guildhall takes longer is the price of Guildhall.
+//! The floor: a baseline server to compare Guildhall with. It is a minimal axum server behind the same middleware, runs
+//! the same statements through plain sqlx and responds with the same JSON. The difference is the overhead of Guildhall.
 //!
-//! It leaves out what is not about storing and showing: it checks no input, and signs and verifies no
-//! token.
+//! It only reads and writes: it does not validate input, and does not sign or verify tokens.
 
-mod acts;
-mod answers;
 mod community;
 mod deals;
+mod responses;
 mod statements;
 mod store;
 mod tokens;
+mod writes;
 
 use std::{
     collections::BTreeMap, io, net::SocketAddr, num::NonZero, sync::Arc, thread::available_parallelism, time::Duration,
@@ -34,20 +33,20 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 use uuid::Uuid;
 
-use acts::{Act, NewSession, Rotation};
-use answers::{Account, Page, SignedIn, User};
-use store::{Arg, Link, Store};
+use responses::{Account, Page, SignedIn, User};
+use store::{Arg, Conn, Store};
 use tokens::{Claims, Subject, TokenPair};
+use writes::{NewSession, Rotation, Write};
 
-/// The id of a key: it has to be looked for, and need not be found.
+/// The id of a signing key. The lookup is part of the work; the key need not exist.
 const KEY: &str = "the-floors-key-0";
-/// The buckets of the server's histogram of durations.
-const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
-/// How often the server folds its histograms together.
-const UPKEEP: Duration = Duration::from_secs(5);
-/// How far a list is counted.
-const DEEPEST_ROW: i64 = 10_000;
-/// How many are on a page where nobody says it.
+/// The same histogram buckets as the server.
+const DURATION_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+/// How often histograms are aggregated, as in the server.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
+/// Lists are counted up to this number of rows.
+const MAX_COUNT: i64 = 10_000;
+/// The default page size.
 const PAGE_SIZE: i64 = 20;
 
 const BY_SESSION: &str = "SELECT u.id AS user_id, u.is_active, u.is_teacher, u.is_staff, u.is_superuser, \
@@ -60,19 +59,19 @@ const SECOND_FACTOR: &str =
 const COUNT_USERS: &str =
     "SELECT COUNT(*) FROM (SELECT 1 FROM users WHERE erased_at IS NULL AND is_active = $1 LIMIT $2) AS listed";
 
-type Result<T, E = Refused> = std::result::Result<T, E>;
+type Result<T, E = Failure> = std::result::Result<T, E>;
 type Shared = State<Arc<Floor>>;
 
-/// Something went wrong; what it was is of no interest to a client.
-struct Refused(anyhow::Error);
+/// An internal error.
+struct Failure(anyhow::Error);
 
-impl<E: Into<anyhow::Error>> From<E> for Refused {
+impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self(error.into())
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let cause = format!("{:#}", self.0);
         tracing::error!(%cause, "the floor failed");
@@ -82,18 +81,18 @@ impl IntoResponse for Refused {
 
 struct Floor {
     store: Store,
-    /// As many hashes at once as there are cores, as in the server.
+    /// Limits concurrent hashes to the number of cores, as in the server.
     gate: Arc<Semaphore>,
     url: PublicUrl,
 }
 
-/// Serves the floor, with the log and the metrics that the server keeps.
+/// Serves the floor, with the same log and metrics as the server.
 pub async fn serve(bind: SocketAddr, database: String) -> anyhow::Result<()> {
-    watch()?;
+    start_telemetry()?;
     serve_on(TcpListener::bind(bind).await?, database).await
 }
 
-/// Serves the floor on a database that is filled.
+/// Serves the floor on a filled database.
 pub async fn serve_on(listener: TcpListener, database: String) -> anyhow::Result<()> {
     let url: PublicUrl = format!("http://{}", listener.local_addr()?).parse()?;
     let variables = BTreeMap::from([
@@ -112,15 +111,15 @@ pub async fn serve_on(listener: TcpListener, database: String) -> anyhow::Result
     Ok(())
 }
 
-/// Logs and counts as the server does: the middleware asks for it with every request.
-fn watch() -> anyhow::Result<()> {
+/// Starts logging and metrics as in the server; the middleware uses them for every request.
+fn start_telemetry() -> anyhow::Result<()> {
     let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).json();
     let log = log.flatten_event(true).with_current_span(true).with_span_list(false);
     tracing_subscriber::registry().with(log.with_filter(EnvFilter::new("info"))).try_init()?;
-    let metrics = PrometheusBuilder::new().set_buckets(&SECONDS)?.install_recorder()?;
+    let metrics = PrometheusBuilder::new().set_buckets(&DURATION_BUCKETS)?.install_recorder()?;
     tokio::spawn(async move {
         loop {
-            tokio::time::sleep(UPKEEP).await;
+            tokio::time::sleep(MAINTENANCE_INTERVAL).await;
             metrics.run_upkeep();
         }
     });
@@ -146,14 +145,14 @@ fn routes(floor: Floor) -> Router {
 }
 
 impl Floor {
-    /// Whoever shows a token, if their session is open.
+    /// Authenticates the caller by the session of the token.
     async fn caller(&self, headers: &HeaderMap) -> anyhow::Result<i64> {
         let claims = Claims::bearer(headers)?;
         let row = self
             .store
             .read()
             .await?
-            .link()
+            .conn()
             .one(BY_SESSION, &[Arg::Int(claims.sid), Arg::Text(KEY), Arg::Int(now())])
             .await?;
         let is_open = row.get::<bool>(1)? && row.get::<bool>(7)? && row.get::<i64>(5)? > now();
@@ -161,14 +160,14 @@ impl Floor {
         Ok(row.get(0)?)
     }
 
-    async fn check(&self, password: String, hash: String) -> anyhow::Result<()> {
+    async fn verify_password(&self, password: String, hash: String) -> anyhow::Result<()> {
         let permit = self.gate.clone().acquire_owned().await?;
-        let checked = tokio::task::spawn_blocking(move || {
-            let checked = Argon2::default().verify_password(password.as_bytes(), hash.as_str());
+        let verification = tokio::task::spawn_blocking(move || {
+            let outcome = Argon2::default().verify_password(password.as_bytes(), hash.as_str());
             drop(permit);
-            checked
+            outcome
         });
-        checked.await?.map_err(|error| anyhow!("the password does not match: {error}"))
+        verification.await?.map_err(|error| anyhow!("the password does not match: {error}"))
     }
 }
 
@@ -176,17 +175,17 @@ fn now() -> i64 {
     Timestamp::now().unix_micros()
 }
 
-/// An id that nobody can guess.
+/// An unguessable id.
 fn random() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-/// What the client says that it is.
+/// The `User-Agent` header.
 fn agent(headers: &HeaderMap) -> Option<String> {
-    headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned)
+    headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-/// The version of something.
+/// The `ETag` header of a version.
 fn etag(version: i64) -> (header::HeaderName, String) {
     (header::ETAG, format!("\"{version:x}\""))
 }
@@ -201,27 +200,27 @@ async fn sign_in(
     State(floor): Shared,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Json(shown): Json<SignIn>,
+    Json(credentials): Json<SignIn>,
 ) -> Result<Response> {
-    let row = floor.store.read().await?.link().one(BY_NAME, &[Arg::Text(&shown.username)]).await?;
+    let row = floor.store.read().await?.conn().one(BY_NAME, &[Arg::Text(&credentials.username)]).await?;
     let (user, epoch, public_id) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    floor.check(shown.password, row.get(3)?).await?;
-    floor.store.read().await?.link().all(SECOND_FACTOR, &[Arg::Int(user)]).await?;
+    floor.verify_password(credentials.password, row.get(3)?).await?;
+    floor.store.read().await?.conn().all(SECOND_FACTOR, &[Arg::Int(user)]).await?;
     let jti = random();
     let new = NewSession {
         user,
-        name: shown.username,
+        name: credentials.username,
         epoch,
         ip: peer.ip().to_string(),
         agent: agent(&headers),
         jti: jti.clone(),
         now: now(),
     };
-    let rows = floor.store.write(Act::SignIn(new)).await?;
-    let [session, account] = rows.as_slice() else { return Err(anyhow!("a session is two rows").into()) };
+    let rows = floor.store.write(Write::SignIn(new)).await?;
+    let [session, account] = rows.as_slice() else { return Err(anyhow!("a sign-in must return two rows").into()) };
     let subject = Subject { user, public_id, session: session.get(0)?, generation: 0, jti };
-    let answer = SignedIn { tokens: TokenPair::mint(&subject)?, user: Account::read(account)? };
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+    let response = SignedIn { tokens: TokenPair::issue(&subject)?, user: Account::read(account)? };
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(response)).into_response())
 }
 
 #[derive(Deserialize)]
@@ -229,44 +228,44 @@ struct Refresh {
     refresh: String,
 }
 
-async fn refresh(State(floor): Shared, Json(shown): Json<Refresh>) -> Result<Response> {
-    let claims = Claims::read(&shown.refresh)?;
+async fn refresh(State(floor): Shared, Json(input): Json<Refresh>) -> Result<Response> {
+    let claims = Claims::read(&input.refresh)?;
     let next_jti = random();
     let (session, generation) = (claims.sid, claims.generation);
     let rotation = Rotation { session, generation, jti: claims.jti, next_jti: next_jti.clone(), now: now() };
-    let rows = floor.store.write(Act::Refresh(rotation)).await?;
-    let state = rows.first().context("a session is one row")?;
+    let rows = floor.store.write(Write::Refresh(rotation)).await?;
+    let state = rows.first().context("a refresh must return one row")?;
     let subject =
         Subject { user: state.get(0)?, public_id: state.get(1)?, session, generation: generation + 1, jti: next_jti };
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(TokenPair::mint(&subject)?)).into_response())
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(TokenPair::issue(&subject)?)).into_response())
 }
 
 async fn me(State(floor): Shared, headers: HeaderMap) -> Result<Response> {
     let user = floor.caller(&headers).await?;
-    let row = floor.store.read().await?.link().one(answers::ACCOUNT, &[Arg::Int(user)]).await?;
-    let headers = [etag(row.get(answers::ACCOUNT_VERSION)?), (header::CACHE_CONTROL, "no-store".to_owned())];
+    let row = floor.store.read().await?.conn().one(responses::ACCOUNT, &[Arg::Int(user)]).await?;
+    let headers = [etag(row.get(responses::ACCOUNT_VERSION)?), (header::CACHE_CONTROL, "no-store".to_owned())];
     Ok((headers, Json(Account::read(&row)?)).into_response())
 }
 
-async fn users(State(floor): Shared, headers: HeaderMap, Query(asked): Query<Asked>) -> Result<Response> {
+async fn users(State(floor): Shared, headers: HeaderMap, Query(params): Query<PageParams>) -> Result<Response> {
     floor.caller(&headers).await?;
     let mut reader = floor.store.read().await?;
-    let mut link = reader.link();
+    let mut conn = reader.conn();
     let active = Arg::Flag(true);
-    let rows = link.all(answers::USERS, &[active, Arg::Int(asked.size()), Arg::Int(asked.offset())]).await?;
-    let count = asked.count(rows.len(), &mut link, COUNT_USERS, &[active, Arg::Int(DEEPEST_ROW + 1)]).await?;
-    let people = rows.iter().map(User::read).collect::<sqlx::Result<Vec<_>>>()?;
-    Ok(Json(asked.page(&floor.url.join("/api/users/"), count, people)).into_response())
+    let rows = conn.all(responses::USERS, &[active, Arg::Int(params.size()), Arg::Int(params.offset())]).await?;
+    let count = params.count(rows.len(), &mut conn, COUNT_USERS, &[active, Arg::Int(MAX_COUNT + 1)]).await?;
+    let users = rows.iter().map(User::read).collect::<sqlx::Result<Vec<_>>>()?;
+    Ok(Json(params.page(&floor.url.join("/api/users/"), count, users)).into_response())
 }
 
-/// Which page of a list is asked for.
+/// The query parameters of a list.
 #[derive(Deserialize)]
-struct Asked {
+struct PageParams {
     page: Option<i64>,
     page_size: Option<i64>,
 }
 
-impl Asked {
+impl PageParams {
     fn size(&self) -> i64 {
         self.page_size.unwrap_or(PAGE_SIZE)
     }
@@ -279,21 +278,21 @@ impl Asked {
         (self.number() - 1) * self.size()
     }
 
-    /// How many there are in all; a page that is not full tells it by itself.
-    async fn count(&self, shown: usize, link: &mut Link<'_>, sql: &'static str, args: &[Arg<'_>]) -> Result<i64> {
+    /// The total count; it needs no query if the page is not full.
+    async fn count(&self, shown: usize, conn: &mut Conn<'_>, sql: &'static str, args: &[Arg<'_>]) -> Result<i64> {
         let shown = i64::try_from(shown)?;
         if shown < self.size() {
             return Ok(self.offset() + shown);
         }
-        Ok(link.one(sql, args).await?.get(0)?)
+        Ok(conn.one(sql, args).await?.get(0)?)
     }
 
     fn page<T>(&self, url: &str, count: i64, results: Vec<T>) -> Page<T> {
         let (size, number) = (self.size(), self.number());
         let link = |number: i64| format!("{url}?page_size={size}&page={number}");
         Page {
-            count: count.min(DEEPEST_ROW),
-            count_capped: count > DEEPEST_ROW,
+            count: count.min(MAX_COUNT),
+            count_capped: count > MAX_COUNT,
             next: (number * size < count).then(|| link(number + 1)),
             previous: (number > 1).then(|| link(number - 1)),
             results,

@@ -1,4 +1,4 @@
-//! What ten times the data cost: the server alone, first on a small database and then on a large one.
+//! Measures how the cost of requests grows with the data: the server alone, on a small and then on a large database.
 
 use std::{
     fmt,
@@ -19,13 +19,13 @@ use crate::{
 
 /// The small database.
 pub const SMALL: Volume = Volume { people: 10_000, groups: 1_000, posts: 50_000, deals: 0 };
-/// The large one: ten times the groups with as many posts in each.
+/// The large one: ten times the groups, with the same number of posts in each.
 pub const LARGE: Volume = Volume { people: 10_000, groups: 10_000, posts: 500_000, deals: 0 };
 /// An organization with ten thousand deals.
 pub const SMALL_DEALS: Volume = Volume { people: 100, groups: 1, posts: 10, deals: 10_000 };
-/// One with a hundred times as many, or what else was asked for.
+/// An organization with a hundred times as many, by default.
 pub const LARGE_DEALS: Volume = Volume { deals: 1_000_000, ..SMALL_DEALS };
-/// Everything that reads, and what is written most.
+/// All reads, and the most frequent writes.
 pub const SCENARIOS: [Scenario; 12] = [
     Scenario::Me,
     Scenario::Users,
@@ -41,60 +41,61 @@ pub const SCENARIOS: [Scenario; 12] = [
     Scenario::CreatePost,
 ];
 
-/// How the server is put to work on either database.
+/// What is measured on each database.
 pub struct Setup<'a> {
     /// The server.
     pub program: &'a Path,
-    /// Where it may leave what it likes.
+    /// Its working directory.
     pub folder: &'a Path,
-    /// What is asked.
+    /// The scenarios.
     pub scenarios: &'a [Scenario],
-    /// How many connections the load comes on.
+    /// Number of connections.
     pub connections: u32,
-    /// How often and how long.
+    /// Number and length of runs.
     pub plan: Plan,
-    /// How much is in the small database, and in the large one.
+    /// The volumes of the small and of the large database.
     pub volumes: [Volume; 2],
 }
 
-/// What a scenario gave on both.
+/// The result of a scenario.
 #[derive(Clone, Debug, Serialize)]
 pub struct Line {
-    /// Which one.
+    /// The scenario.
     pub scenario: Scenario,
     /// On the small database.
     pub small: Side,
     /// On the large one.
     pub large: Side,
-    /// How many times as much a request costs on the large one: the throughput on the small one by that on it.
+    /// The relative cost of a request on the large one: the throughput on the small one divided by that on the large
+    /// one.
     pub cost: f64,
 }
 
-/// All that was found, and what one has to know to believe it.
+/// All results, and the conditions of the measurement.
 #[derive(Clone, Debug, Serialize)]
 pub struct Growth {
-    /// The command that made it.
+    /// The command line.
     pub command: String,
     /// The machine.
     pub machine: String,
     /// The database.
     pub database: String,
-    /// What was in the small one.
+    /// The volume of the small one.
     pub small: Volume,
-    /// What was in the large one.
+    /// The volume of the large one.
     pub large: Volume,
-    /// How many connections the load came on.
+    /// Number of connections.
     pub connections: u32,
-    /// How often each scenario was run on either.
+    /// Runs per scenario and database.
     pub runs: u32,
-    /// How long a run was.
+    /// Length of a run.
     pub seconds: u64,
     /// The scenarios.
     pub lines: Vec<Line>,
 }
 
 impl Setup<'_> {
-    /// Fills both databases, one after the other, and measures the server on each while it is the only one.
+    /// Fills and measures the databases one after the other.
     pub async fn measure(&self, databases: &Databases) -> anyhow::Result<Growth> {
         let [small_volume, large_volume] = self.volumes;
         let (database, small) = self.measure_on(&databases.beside, small_volume).await?;
@@ -119,7 +120,7 @@ impl Setup<'_> {
         })
     }
 
-    /// Says what database it is, and what each scenario gave.
+    /// Returns the database's version and the result of each scenario.
     async fn measure_on(&self, url: &str, volume: Volume) -> anyhow::Result<(String, Vec<Side>)> {
         writeln!(io::stderr(), "{volume} …")?;
         process::migrate(self.program, self.folder, url)?;
@@ -157,7 +158,7 @@ impl fmt::Display for Growth {
         for line in &self.lines {
             let refused = line.small.refused + line.large.refused;
             if refused > 0 {
-                writeln!(f, "{}: {refused} requests were refused, and not counted", line.scenario.name())?;
+                writeln!(f, "{}: {refused} requests were rejected and not counted", line.scenario.name())?;
             }
         }
         Ok(())
@@ -170,7 +171,7 @@ mod tests {
     use crate::report::Spread;
 
     #[test]
-    fn what_is_half_as_fast_costs_twice_as_much() {
+    fn the_report_shows_cost_and_rejections() {
         let side = |rate: f64| {
             let (per_second, ms) = (Spread::of(vec![rate]), Spread::of(vec![1.0]));
             Side { per_second, p50_ms: ms, p99_ms: ms, refused: 1 }
@@ -193,11 +194,11 @@ mod tests {
             text.contains("20 posts of own groups    2000 (2000..2000)       1000 (1000..1000)       2.00    "),
             "{text}"
         );
-        assert!(text.ends_with("20 posts of own groups: 2 requests were refused, and not counted\n"), "{text}");
+        assert!(text.ends_with("20 posts of own groups: 2 requests were rejected and not counted\n"), "{text}");
     }
 
     #[test]
-    fn groups_hold_as_many_posts_in_both() {
+    fn groups_have_the_same_number_of_posts_in_both() {
         assert_eq!(SMALL.posts / SMALL.groups, LARGE.posts / LARGE.groups);
         assert_eq!(SMALL.people, LARGE.people);
     }

@@ -1,4 +1,4 @@
-//! Loops that put a server to work.
+//! Load generators.
 
 use std::{
     collections::BTreeMap,
@@ -19,27 +19,27 @@ use tokio::{
 
 use crate::client::{Ask, Client, Wire};
 
-/// How long the last answers may take once a run is over.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How long to wait before a connection that broke is made again.
-const PAUSE: Duration = Duration::from_millis(10);
+/// How long the last responses may take after the end of a run.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(60);
+/// Delay before reconnecting a broken connection.
+const RECONNECT_DELAY: Duration = Duration::from_millis(10);
 
-/// What a closed loop got through.
+/// The result of a closed loop.
 #[derive(Clone, Copy, Debug)]
 pub struct Throughput {
-    /// Answers in a second.
+    /// Responses per second.
     pub rate: f64,
-    /// How many times the server said that it was too busy; these do not count as answers.
+    /// Rejections because of overload; they do not count as responses.
     pub refused: u32,
 }
 
-/// Every client asks again as soon as it has its answer.
+/// Runs a closed loop: each client sends the next request when it has the response.
 pub async fn closed(clients: &mut Vec<Client>, length: Duration) -> anyhow::Result<Throughput> {
-    let begun = Instant::now();
+    let start = Instant::now();
     let workers = mem::take(clients).into_iter().map(|mut client| {
         tokio::spawn(async move {
             let (mut done, mut refused) = (0_u32, 0_u32);
-            while begun.elapsed() < length {
+            while start.elapsed() < length {
                 if client.ask().await? {
                     done += 1;
                 } else {
@@ -49,38 +49,38 @@ pub async fn closed(clients: &mut Vec<Client>, length: Duration) -> anyhow::Resu
             anyhow::Ok((client, done, refused))
         })
     });
-    let parts = joined(workers.collect(), length).await?;
-    let elapsed = begun.elapsed();
+    let results = join_all(workers.collect(), length).await?;
+    let elapsed = start.elapsed();
     let (mut done, mut refused) = (0, 0);
-    for (client, its_done, its_refused) in parts {
+    for (client, client_done, client_refused) in results {
         clients.push(client);
-        done += its_done;
-        refused += its_refused;
+        done += client_done;
+        refused += client_refused;
     }
     Ok(Throughput { rate: f64::from(done) / elapsed.as_secs_f64(), refused })
 }
 
-/// Requests fall due at a steady rate, whether or not those before are answered. How long one took is
-/// counted, in microseconds, from when it fell due and not from when a client was free to send it.
+/// Runs an open loop: requests are due at a constant rate, independent of earlier responses. Returns the latency in
+/// microseconds, measured from when a request was due and not from when a client was free to send it.
 pub async fn open(clients: &mut Vec<Client>, rate: f64, length: Duration) -> anyhow::Result<Histogram<u64>> {
-    ensure!(rate.is_finite() && rate > 0.0, "there is no rate to send at");
+    ensure!(rate.is_finite() && rate > 0.0, "the rate must be positive");
     let (due, queue) = mpsc::unbounded_channel();
     let queue = Arc::new(Mutex::new(queue));
-    let workers = mem::take(clients).into_iter().map(|client| tokio::spawn(answer_due(client, queue.clone())));
+    let workers = mem::take(clients).into_iter().map(|client| tokio::spawn(send_due_requests(client, queue.clone())));
     let workers: Vec<_> = workers.collect();
-    // In a thread of its own: the timers of the runtime are no finer than a millisecond.
+    // On a separate thread, because the runtime's timers have a resolution of one millisecond.
     let pacer = tokio::task::spawn_blocking(move || pace(&due, rate, length));
-    let parts = joined(workers, length).await?;
+    let results = join_all(workers, length).await?;
     pacer.await?;
     let mut latency = Histogram::<u64>::new(3)?;
-    for (client, its_latency) in parts {
+    for (client, client_latency) in results {
         clients.push(client);
-        latency.add(&its_latency)?;
+        latency.add(&client_latency)?;
     }
     Ok(latency)
 }
 
-async fn answer_due(
+async fn send_due_requests(
     mut client: Client,
     queue: Arc<Mutex<mpsc::UnboundedReceiver<Instant>>>,
 ) -> anyhow::Result<(Client, Histogram<u64>)> {
@@ -93,51 +93,52 @@ async fn answer_due(
     }
 }
 
-/// Says when each request falls due.
+/// Sends the time at which each request is due.
 fn pace(due: &mpsc::UnboundedSender<Instant>, rate: f64, length: Duration) {
-    let gap = Duration::from_secs_f64(1.0 / rate);
-    let begun = Instant::now();
+    let interval = Duration::from_secs_f64(1.0 / rate);
+    let start = Instant::now();
     let mut intended = Duration::ZERO;
     while intended < length {
-        thread::sleep(intended.saturating_sub(begun.elapsed()));
-        if due.send(begun + intended).is_err() {
+        thread::sleep(intended.saturating_sub(start.elapsed()));
+        if due.send(start + intended).is_err() {
             return;
         }
-        intended += gap;
+        intended += interval;
     }
 }
 
-/// Sends each request over and over on a connection of its own, whatever comes back, and counts the
-/// answers by their status.
+/// Sends each request repeatedly on its own connection, whatever the response. Returns the number of responses by
+/// status.
 pub async fn flood(address: SocketAddr, requests: Vec<Ask>, length: Duration) -> anyhow::Result<BTreeMap<String, u32>> {
     let end = Instant::now() + length;
-    let workers: Vec<_> = requests.into_iter().map(|request| tokio::spawn(hammer(address, request, end))).collect();
-    let mut answers = BTreeMap::new();
-    for part in joined(workers, length).await? {
-        for (status, count) in part {
-            *answers.entry(status).or_insert(0) += count;
+    let workers: Vec<_> =
+        requests.into_iter().map(|request| tokio::spawn(send_repeatedly(address, request, end))).collect();
+    let mut responses = BTreeMap::new();
+    for counts in join_all(workers, length).await? {
+        for (status, count) in counts {
+            *responses.entry(status).or_insert(0) += count;
         }
     }
-    Ok(answers)
+    Ok(responses)
 }
 
-async fn hammer(address: SocketAddr, request: Ask, end: Instant) -> anyhow::Result<BTreeMap<String, u32>> {
-    let mut answers = BTreeMap::new();
+async fn send_repeatedly(address: SocketAddr, request: Ask, end: Instant) -> anyhow::Result<BTreeMap<String, u32>> {
+    let mut responses = BTreeMap::new();
     let mut wire = None;
     while Instant::now() < end {
-        let answer = if let Ok(status) = strike(&mut wire, address, &request).await {
+        let outcome = if let Ok(status) = send_once(&mut wire, address, &request).await {
             status.as_str().to_owned()
         } else {
             wire = None;
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RECONNECT_DELAY).await;
             "broken".to_owned()
         };
-        *answers.entry(answer).or_insert(0) += 1;
+        *responses.entry(outcome).or_insert(0) += 1;
     }
-    Ok(answers)
+    Ok(responses)
 }
 
-async fn strike(wire: &mut Option<Wire>, address: SocketAddr, request: &Ask) -> anyhow::Result<StatusCode> {
+async fn send_once(wire: &mut Option<Wire>, address: SocketAddr, request: &Ask) -> anyhow::Result<StatusCode> {
     let open = match wire.take() {
         Some(open) => open,
         None => Wire::open(address).await?,
@@ -145,13 +146,13 @@ async fn strike(wire: &mut Option<Wire>, address: SocketAddr, request: &Ask) -> 
     wire.insert(open).send(request.clone()).await
 }
 
-async fn joined<T>(workers: Vec<JoinHandle<anyhow::Result<T>>>, length: Duration) -> anyhow::Result<Vec<T>> {
+async fn join_all<T>(workers: Vec<JoinHandle<anyhow::Result<T>>>, length: Duration) -> anyhow::Result<Vec<T>> {
     let all = async {
-        let mut parts = Vec::with_capacity(workers.len());
+        let mut results = Vec::with_capacity(workers.len());
         for worker in workers {
-            parts.push(worker.await??);
+            results.push(worker.await??);
         }
-        anyhow::Ok(parts)
+        anyhow::Ok(results)
     };
-    tokio::time::timeout(length + PATIENCE, all).await.context("the last answers do not come")?
+    tokio::time::timeout(length + FINISH_TIMEOUT, all).await.context("timed out waiting for the last responses")?
 }

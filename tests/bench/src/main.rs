@@ -1,4 +1,4 @@
-//! `guildhall-bench`: the load generator, and the floor that it measures against.
+//! `guildhall-bench`: the load generator, and the floor to compare with.
 
 use std::{
     env, fmt,
@@ -28,14 +28,14 @@ use serde::Serialize;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How many connections a flood comes on.
-const FLOOD: u32 = 200;
-/// How many deals there are where nobody says it.
+/// Number of connections of a flood.
+const FLOOD_SIZE: u32 = 200;
+/// Default number of deals.
 const DEALS: u32 = 10_000;
-/// How often the server is asked during a flood whether it lives, a second.
+/// Health checks per second during a flood.
 const PROBES: f64 = 100.0;
 
-/// Puts a whole Guildhall server to work, beside the floor of what the same work must cost.
+/// Measures a Guildhall server under load, compared with the floor, a minimal baseline server.
 #[derive(Parser)]
 #[command(name = "guildhall-bench", version, about, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -47,9 +47,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the floor, as a run does by itself
+    /// Serve the floor, as a run does automatically
     Floor {
-        /// The database, filled
+        /// The filled database
         #[arg(long, value_name = "URL")]
         database: String,
         /// Address and port to listen on
@@ -60,44 +60,44 @@ enum Command {
 
 #[derive(Args)]
 struct Run {
-    /// The server; by default the `guildhall` that lies beside this program
+    /// The server; by default `guildhall` in the folder of this program
     #[arg(long, value_name = "PATH")]
     server: Option<PathBuf>,
-    /// An empty database on PostgreSQL; without one the run makes SQLite files
+    /// An empty PostgreSQL database; by default the run creates SQLite files
     #[arg(long, value_name = "URL")]
     database: Option<String>,
-    /// How many people there are
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(i64::from(FLOOD)..))]
+    /// Number of users
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(i64::from(FLOOD_SIZE)..))]
     people: u32,
-    /// How many groups there are
+    /// Number of groups
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     groups: u32,
-    /// How many posts there are
+    /// Number of posts
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(10..))]
     posts: u32,
-    /// How many connections the load comes on
+    /// Number of connections
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=i64::from(BUSY)))]
     connections: u32,
-    /// How long a run is, in seconds
+    /// Length of a run, in seconds
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
-    /// How often each side is run
+    /// Number of runs per server
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Only this scenario; can be given several times
+    /// Run only this scenario; may be given several times
     #[arg(long, value_enum, value_name = "SCENARIO")]
     only: Vec<Scenario>,
-    /// Leave the flood of sign-ins out
+    /// Skip the flood of sign-ins
     #[arg(long)]
     no_flood: bool,
-    /// Instead measure the server alone, on a small database and on one that holds ten times as much
+    /// Measure only the server, on a small database and on one that is ten times as large
     #[arg(long, conflicts_with_all = ["people", "groups", "posts", "no_flood"])]
     growth: bool,
-    /// How many deals there are, 10000 where it is not said; with --growth an organization with ten thousand deals,
-    /// and one with so many
+    /// Number of deals, by default 10000; with --growth, compare an organization with 10000 deals with one that has
+    /// this many
     #[arg(long, num_args = 0..=1, default_missing_value = "1000000", value_name = "DEALS")]
     deals: Option<u32>,
-    /// Where to write the figures as JSON
+    /// Write the results as JSON to this file
     #[arg(long, value_name = "PATH")]
     json: Option<PathBuf>,
 }
@@ -118,36 +118,36 @@ impl Run {
         let databases = Databases::choose(self.database.as_deref(), folder.path(), suffix).await?;
         if self.growth {
             let growth = self.grow(&databases, folder.path()).await;
-            self.tell(&databases, growth).await
+            self.finish(&databases, growth).await
         } else {
             let report = self.measure(&databases, folder.path()).await;
-            self.tell(&databases, report).await
+            self.finish(&databases, report).await
         }
     }
 
-    /// Tidies up, and shows what was found.
-    async fn tell<T: fmt::Display + Serialize>(
+    /// Cleans up, then prints and stores the results.
+    async fn finish<T: fmt::Display + Serialize>(
         &self,
         databases: &Databases,
-        found: anyhow::Result<T>,
+        results: anyhow::Result<T>,
     ) -> anyhow::Result<()> {
-        let tidied = databases.tidy().await;
-        let found = found?;
-        tidied?;
-        writeln!(io::stdout(), "{found}")?;
+        let cleanup = databases.tidy().await;
+        let results = results?;
+        cleanup?;
+        writeln!(io::stdout(), "{results}")?;
         if let Some(path) = &self.json {
             let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-            serde_json::to_writer_pretty(file, &found)?;
+            serde_json::to_writer_pretty(file, &results)?;
         }
         Ok(())
     }
 
     async fn grow(&self, databases: &Databases, folder: &Path) -> anyhow::Result<Growth> {
-        let (usual, volumes): (&[Scenario], _) = match self.deals {
+        let (default, volumes): (&[Scenario], _) = match self.deals {
             Some(deals) => (&Scenario::DEALS, [growth::SMALL_DEALS, Volume { deals, ..growth::LARGE_DEALS }]),
             None => (&growth::SCENARIOS, [growth::SMALL, growth::LARGE]),
         };
-        let (program, scenarios) = (self.program()?, self.scenarios(usual));
+        let (program, scenarios) = (self.program()?, self.scenarios(default));
         let (connections, plan) = (self.connections, self.plan());
         let setup = Setup { program: &program, folder, scenarios: &scenarios, connections, plan, volumes };
         setup.measure(databases).await
@@ -200,13 +200,13 @@ impl Run {
         let healthz_before = Latency::of(&load::open(&mut probe, PROBES, self.length()).await?);
         server.forget_peak();
         let before = server.memory()?;
-        let requests = (0..FLOOD).map(sign_in).collect::<anyhow::Result<_>>()?;
-        let (answers, healthz) = tokio::try_join!(
+        let requests = (0..FLOOD_SIZE).map(sign_in).collect::<anyhow::Result<_>>()?;
+        let (responses, healthz) = tokio::try_join!(
             load::flood(address, requests, self.length()),
             load::open(&mut probe, PROBES, self.length()),
         )?;
         let (healthz, after) = (Latency::of(&healthz), server.memory()?);
-        Ok(Flood { connections: FLOOD, healthz_before, healthz, answers, before, after })
+        Ok(Flood { connections: FLOOD_SIZE, healthz_before, healthz, answers: responses, before, after })
     }
 
     fn program(&self) -> anyhow::Result<PathBuf> {
@@ -214,7 +214,7 @@ impl Run {
             Some(path) => path.clone(),
             None => env::current_exe()?.with_file_name("guildhall"),
         };
-        let missing = || format!("there is no server at {}; `cargo build --release` makes one", path.display());
+        let missing = || format!("there is no server at {}; build it with `cargo build --release`", path.display());
         path.canonicalize().with_context(missing)
     }
 
@@ -226,9 +226,9 @@ impl Run {
         Plan { runs: self.runs, length: self.length() }
     }
 
-    /// Of these the ones that are asked for.
+    /// The selected scenarios of `all`.
     fn scenarios(&self, all: &[Scenario]) -> Vec<Scenario> {
-        let asked = |scenario: &Scenario| self.only.is_empty() || self.only.contains(scenario);
-        all.iter().copied().filter(asked).collect()
+        let selected = |scenario: &Scenario| self.only.is_empty() || self.only.contains(scenario);
+        all.iter().copied().filter(selected).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! The server and its floor, each a process of its own.
+//! The server and the floor, each in its own process.
 
 use std::{
     env, fs,
@@ -14,80 +14,84 @@ use serde::Serialize;
 
 use crate::client::{Wire, get};
 
-/// How long a process may take until it is ready.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How often it is asked.
-const PAUSE: Duration = Duration::from_millis(2);
+/// How long a process may take to become ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often readiness is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// A process that serves, for as long as this lives.
+/// A server process, killed on drop.
 pub struct Process {
     child: Child,
     address: SocketAddr,
     ready_after: Duration,
 }
 
-/// How much memory a process holds.
+/// The memory usage of a process.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Memory {
-    /// Now (`VmRSS`).
+    /// Current (`VmRSS`).
     pub resident_kib: u32,
-    /// At most so far (`VmHWM`).
+    /// Peak (`VmHWM`).
     pub peak_kib: u32,
 }
 
 impl Process {
-    /// Starts `guildhall serve` on a database that has its tables.
+    /// Starts `guildhall serve` on a migrated database.
     pub async fn server(program: &Path, folder: &Path, database: &str) -> anyhow::Result<Self> {
         let address = free_address()?;
         let mut command = guildhall(program, folder, database);
         command.arg("serve").env("GUILDHALL__SERVER__BIND", address.to_string());
-        // Tokens are made once, for a whole run.
+        // Tokens are issued once for a whole run.
         command.env("GUILDHALL__ACCOUNTS__ACCESS_TOKEN_SECONDS", "86400");
         Self::start(command, address).await
     }
 
-    /// Starts the floor, which is this program once more.
+    /// Starts the floor, a second process of this program.
     pub async fn floor(folder: &Path, database: &str) -> anyhow::Result<Self> {
         let address = free_address()?;
-        let mut command = clean(&env::current_exe()?, folder);
+        let mut command = command_without_settings(&env::current_exe()?, folder);
         command.args(["floor", "--database", database, "--bind"]).arg(address.to_string());
         Self::start(command, address).await
     }
 
     async fn start(mut command: Command, address: SocketAddr) -> anyhow::Result<Self> {
-        let begun = Instant::now();
+        let start = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
         let mut process = Self { child, address, ready_after: Duration::ZERO };
         while !is_ready(address).await {
             if let Some(status) = process.child.try_wait()? {
-                bail!("{} ended before it was ready, with {status}", command.get_program().display());
+                bail!("{} exited before it was ready: {status}", command.get_program().display());
             }
-            ensure!(begun.elapsed() < PATIENCE, "{} does not get ready", command.get_program().display());
-            tokio::time::sleep(PAUSE).await;
+            ensure!(
+                start.elapsed() < READY_TIMEOUT,
+                "{} did not become ready in time",
+                command.get_program().display()
+            );
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
-        process.ready_after = begun.elapsed();
+        process.ready_after = start.elapsed();
         Ok(process)
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How long it took to be ready.
+    /// How long it took to become ready.
     pub fn ready_after(&self) -> Duration {
         self.ready_after
     }
 
-    /// How much memory it holds.
+    /// Its memory usage.
     pub fn memory(&self) -> anyhow::Result<Memory> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
-        let kib = |name: &str| line(name).with_context(|| format!("the system does not tell {name}"));
+        let kib = |name: &str| line(name).with_context(|| format!("/proc does not show {name}"));
         Ok(Memory { resident_kib: kib("VmRSS:")?.parse()?, peak_kib: kib("VmHWM:")?.parse()? })
     }
 
-    /// Begins to count the peak anew, where the system lets us.
+    /// Resets the peak memory usage, if the system allows it.
     pub fn forget_peak(&self) {
         let _ = fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5");
     }
@@ -100,24 +104,24 @@ impl Drop for Process {
     }
 }
 
-/// Makes the tables, as `guildhall migrate` does.
+/// Runs `guildhall migrate`.
 pub fn migrate(program: &Path, folder: &Path, database: &str) -> anyhow::Result<()> {
-    let done = guildhall(program, folder, database).arg("migrate").stderr(Stdio::piped()).output();
-    let done = done.with_context(|| format!("cannot start {}", program.display()))?;
-    ensure!(done.status.success(), "the tables cannot be made: {}", String::from_utf8_lossy(&done.stderr).trim());
+    let output = guildhall(program, folder, database).arg("migrate").stderr(Stdio::piped()).output();
+    let output = output.with_context(|| format!("cannot start {}", program.display()))?;
+    ensure!(output.status.success(), "the migration failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     Ok(())
 }
 
 fn guildhall(program: &Path, folder: &Path, database: &str) -> Command {
-    let mut command = clean(program, folder);
+    let mut command = command_without_settings(program, folder);
     command.env("GUILDHALL__DATABASE__URL", database).env("GUILDHALL__LIMITS__ENABLED", "false");
     command
 }
 
-/// A command that knows nothing of the settings of whoever runs the benchmark.
+/// A command that does not inherit Guildhall settings from the environment.
 ///
-/// Its log goes nowhere: it is written as in earnest, but no disk is measured along.
-fn clean(program: &Path, folder: &Path) -> Command {
+/// It writes its log as usual, but to `/dev/null`, so that the disk does not affect the measurement.
+fn command_without_settings(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("GUILDHALL") {
@@ -133,9 +137,9 @@ fn free_address() -> anyhow::Result<SocketAddr> {
 }
 
 async fn is_ready(address: SocketAddr) -> bool {
-    ask(address).await.is_ok_and(|status| status == StatusCode::OK)
+    readiness(address).await.is_ok_and(|status| status == StatusCode::OK)
 }
 
-async fn ask(address: SocketAddr) -> anyhow::Result<StatusCode> {
+async fn readiness(address: SocketAddr) -> anyhow::Result<StatusCode> {
     Wire::open(address).await?.send(get("/readyz", None)?).await
 }

@@ -1,4 +1,4 @@
-//! What a run has found, as a table and as JSON.
+//! The results of a run, as a table and as JSON.
 
 use std::{collections::BTreeMap, env, fmt, num::NonZero, thread::available_parallelism, time::Duration};
 
@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use crate::{fill::Volume, process::Memory, scenario::Scenario};
 
-/// The middle of several runs, and how far apart they were.
+/// The median and range of several runs.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Spread {
-    /// The middle one.
+    /// The median.
     pub median: f64,
     /// The lowest.
     pub min: f64,
@@ -19,11 +19,11 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of values, at least one.
+    /// From the values of the runs, at least one.
     pub fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
-        let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
-        Self { median: at(values.len() / 2), min: at(0), max: at(values.len().saturating_sub(1)) }
+        let value = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
+        Self { median: value(values.len() / 2), min: value(0), max: value(values.len().saturating_sub(1)) }
     }
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for Spread {
     }
 }
 
-/// A number with as many digits as mean something.
+/// Formats a number with its significant digits.
 fn short(number: f64) -> String {
     if number < 10.0 {
         format!("{number:.2}")
@@ -44,16 +44,16 @@ fn short(number: f64) -> String {
     }
 }
 
-/// How long requests took, in milliseconds.
+/// Latency in milliseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Latency {
-    /// Half of them no longer than this.
+    /// The median.
     #[serde(rename = "p50_ms")]
     pub p50: f64,
-    /// All but one in a hundred no longer than this.
+    /// The 99th percentile.
     #[serde(rename = "p99_ms")]
     pub p99: f64,
-    /// None longer than this.
+    /// The maximum.
     #[serde(rename = "max_ms")]
     pub max: f64,
 }
@@ -77,73 +77,73 @@ impl fmt::Display for Latency {
     }
 }
 
-/// What a scenario gave.
+/// The result of a scenario.
 #[derive(Clone, Debug, Serialize)]
 pub struct Line {
-    /// Which one.
+    /// The scenario.
     pub scenario: Scenario,
-    /// Answers a second of the server.
+    /// Responses per second of the server.
     pub server_per_second: Spread,
-    /// Answers a second of the floor.
+    /// Responses per second of the floor.
     pub floor_per_second: Spread,
-    /// The server's median by the floor's.
+    /// The server's median divided by the floor's.
     pub ratio: f64,
-    /// The server's median latency at half its throughput.
+    /// The server's median latency at half of its throughput.
     pub p50_ms: Spread,
-    /// The 99th percentile of it.
+    /// The 99th percentile of the latency.
     pub p99_ms: Spread,
-    /// How often the server was too busy to answer.
+    /// Rejections because of overload.
     pub refused: u32,
 }
 
-/// What a scenario gave on a server that was measured alone.
+/// The result of a scenario without a floor.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Side {
-    /// Answers a second.
+    /// Responses per second.
     pub per_second: Spread,
-    /// The median latency at half of this throughput.
+    /// The median latency at half of the throughput.
     pub p50_ms: Spread,
-    /// The 99th percentile of it.
+    /// The 99th percentile of the latency.
     pub p99_ms: Spread,
-    /// How often the server was too busy to answer.
+    /// Rejections because of overload.
     pub refused: u32,
 }
 
-/// What a flood of sign-ins did to the server.
+/// The effect of a flood of sign-ins.
 #[derive(Clone, Debug, Serialize)]
 pub struct Flood {
-    /// How many connections it came on.
+    /// Number of connections.
     pub connections: u32,
-    /// `GET /healthz` before it.
+    /// Latency of `GET /healthz` before the flood.
     pub healthz_before: Latency,
-    /// The same during it.
+    /// The same during the flood.
     pub healthz: Latency,
-    /// How many answers had which status; `broken` where there was none.
+    /// Number of responses by status; `broken` if there was none.
     pub answers: BTreeMap<String, u32>,
-    /// The server's memory before it.
+    /// The server's memory before the flood.
     pub before: Memory,
-    /// The same after it, with the peak since it began.
+    /// The same after the flood, with the peak since its start.
     pub after: Memory,
 }
 
-/// All that a run has found, and what one has to know to believe it.
+/// All results, and the conditions of the measurement.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The command that made it.
+    /// The command line.
     pub command: String,
     /// The machine.
     pub machine: String,
     /// The database.
     pub database: String,
-    /// What was in it.
+    /// The contents of the database.
     pub volume: Volume,
-    /// How many connections the load came on.
+    /// Number of connections.
     pub connections: u32,
-    /// How often each scenario was run on each side.
+    /// Runs per scenario and server.
     pub runs: u32,
-    /// How long a run was.
+    /// Length of a run.
     pub seconds: u32,
-    /// How long the server took to be ready.
+    /// How long the server took to become ready.
     pub ready_ms: f64,
     /// The scenarios.
     pub lines: Vec<Line>,
@@ -155,7 +155,7 @@ pub struct Report {
     pub flood: Option<Flood>,
 }
 
-/// The command that this process was started with.
+/// The command line of this process.
 pub fn command() -> String {
     env::args().collect::<Vec<_>>().join(" ")
 }
@@ -163,8 +163,8 @@ pub fn command() -> String {
 /// The processor and its cores.
 pub fn machine() -> String {
     let cores = available_parallelism().map_or(1, NonZero::get);
-    let known = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = known.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     let model = model.map_or("unknown processor", |(_, model)| model.trim());
     format!("{cores} cores ({model}), shared by server, floor, database and load")
 }
@@ -205,7 +205,7 @@ impl Report {
             writeln!(f, "{name:<26}{server:<24}{floor:<24}{ratio:<8}{p50:<22}{p99}")?;
         }
         for line in self.lines.iter().filter(|line| line.refused > 0) {
-            writeln!(f, "{}: {} requests were refused, and not counted", line.scenario.name(), line.refused)?;
+            writeln!(f, "{}: {} requests were rejected and not counted", line.scenario.name(), line.refused)?;
         }
         Ok(())
     }
@@ -218,11 +218,11 @@ impl fmt::Display for Flood {
         writeln!(f, "  healthz during  {}", self.healthz)?;
         let all: u32 = self.answers.values().sum();
         let share = |count: u32| format!("{:.1} %", 100.0 * f64::from(count) / f64::from(all.max(1)));
-        // Named even if there were none of them: that is news too.
+        // Listed even if there are none.
         let mut answers: BTreeMap<&str, u32> = ["200", "401", "429", "503"].map(|status| (status, 0)).into();
         answers.extend(self.answers.iter().map(|(status, count)| (status.as_str(), *count)));
         let answers: Vec<_> = answers.iter().map(|(status, count)| format!("{status}: {}", share(*count))).collect();
-        writeln!(f, "  answers         {all}, of which {}", answers.join(", "))?;
+        writeln!(f, "  responses       {all}, of which {}", answers.join(", "))?;
         let (before, after) = (mib(self.before.resident_kib), mib(self.after.resident_kib));
         let grown = self.after.peak_kib.saturating_sub(self.before.resident_kib);
         writeln!(f, "  memory          {before} before, {} more at most, {after} after", mib(grown))
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spread_is_the_middle_and_both_ends() {
+    fn a_spread_shows_median_minimum_and_maximum() {
         assert_eq!(Spread::of(vec![1200.4, 8.0, 42.0]).to_string(), "42.0 (8.00..1200)");
         assert_eq!(Spread::of(vec![3.0]).to_string(), "3.00 (3.00..3.00)");
         assert_eq!(format!("{:<6}|", Spread::of(Vec::new())), "NaN (NaN..NaN)|");

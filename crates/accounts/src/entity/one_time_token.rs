@@ -1,7 +1,7 @@
 use guildhall_kernel::{SessionId, Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-/// A secret that works once, for one purpose.
+/// A single-use token for one purpose.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "accounts_one_time_token")]
@@ -9,15 +9,15 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
     pub user_id: UserId,
-    /// The session that it was made in, and that it ends with.
+    /// The session that it is bound to.
     pub session_id: Option<SessionId>,
     pub purpose: String,
     /// SHA-256 of the token.
     #[sea_orm(unique)]
     pub token_sha256: Vec<u8>,
-    /// The address that it was sent to; empty where none was.
+    /// The email address that it was sent to; empty if it was not sent by email.
     pub email: String,
-    /// The user's number when it was made.
+    /// The user's epoch when it was created; it is only valid in that epoch.
     pub auth_epoch: i64,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,

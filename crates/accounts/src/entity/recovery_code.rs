@@ -1,7 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-/// A code on paper, for whoever has lost their second factor.
+/// A recovery code, for a user who has lost their second factor.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "accounts_recovery_code")]

@@ -1,8 +1,8 @@
 use guildhall_kernel::{SessionId, Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-/// A refresh token that was given out: outstanding, or blacklisted once `consumed_at` is set.
-/// What the client holds is made again from this row and the signing key; it is not kept.
+/// An issued refresh token: outstanding, or blacklisted once `consumed_at` is set. The signed token is not
+/// stored; it can be reproduced from this row and the signing key.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "accounts_refresh_token")]
@@ -11,8 +11,8 @@ pub struct Model {
     pub id: i64,
     pub session_id: SessionId,
     pub user_id: UserId,
-    /// 0 for the sign-in, then one more for each refresh: unique in a session, so that no token can
-    /// have two successors.
+    /// 0 for the sign-in, incremented by each refresh. Unique per session, so that no token can have two
+    /// successors.
     pub generation: i64,
     #[sea_orm(unique)]
     pub jti: String,

@@ -1,7 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-/// A person's second factor (RFC 6238).
+/// The second factor of a user (RFC 6238).
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "accounts_totp")]
@@ -9,10 +9,10 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
     pub secret: super::signing_key::Seed,
-    /// The newest step of which a code was taken; none before it is taken any more (RFC 6238 §5.2).
+    /// The newest time step that was used; it and all earlier ones are rejected (RFC 6238 §5.2).
     pub last_step: i64,
     pub created_at: Timestamp,
-    /// Asked for at sign-in once a code has shown that the person has it.
+    /// When it was confirmed with a code; from then on it is required at sign-in.
     pub confirmed_at: Option<Timestamp>,
 }
 

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::UserTokenId;
 
-/// A long-lived token of a person, for programs.
+/// A long-lived token of a user, for programs.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "accounts_user_token")]
@@ -19,7 +19,7 @@ pub struct Model {
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub last_used_at: Option<Timestamp>,
-    /// How it ends.
+    /// The last four characters of the token.
     pub last4: String,
     pub read_only: bool,
 }

@@ -5,75 +5,75 @@ use utoipa::ToSchema;
 use super::tokens::not_empty;
 use crate::names;
 
-/// A new password for whoever knows the present one.
+/// A password change by a user who knows the current password.
 #[derive(Clone, Deserialize, ToSchema, Validate)]
 pub struct PasswordChange {
-    /// The present password.
+    /// The current password.
     #[garde(custom(not_empty))]
     #[schema(format = Password)]
     pub current_password: String,
-    /// The new one.
+    /// The new password.
     #[garde(skip)]
     #[schema(format = Password)]
     pub new_password: String,
 }
 
-/// Somebody has forgotten a password.
+/// A request for a password reset link.
 #[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
 pub struct ResetRequest {
-    /// The address of the account.
+    /// The verified email address of the account.
     #[garde(custom(names::email))]
     pub email: String,
 }
 
-/// A new password for whoever has the letter.
+/// A new password, set with the token from an email.
 #[derive(Clone, Deserialize, ToSchema)]
 pub struct PasswordReset {
-    /// From the letter.
+    /// The token from the email.
     pub token: String,
     /// The new password.
     #[schema(format = Password)]
     pub new_password: String,
 }
 
-/// Another address.
+/// A change of email address.
 #[derive(Clone, Deserialize, ToSchema, Validate)]
 pub struct EmailChange {
-    /// The new address.
+    /// The new email address.
     #[garde(custom(names::email))]
     pub email: String,
-    /// The password.
+    /// The current password.
     #[garde(custom(not_empty))]
     #[schema(format = Password)]
     pub password: String,
 }
 
-/// Shows the password again.
+/// The password, entered again to confirm an operation.
 #[derive(Clone, Deserialize, ToSchema, Validate)]
 pub struct PasswordProof {
-    /// The password.
+    /// The current password.
     #[garde(custom(not_empty))]
     #[schema(format = Password)]
     pub password: String,
 }
 
-/// A second factor that is to be set up.
+/// The setup of a second factor.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct TotpSetup {
-    /// The secret, in base 32, to be typed into an authenticator.
+    /// The secret in base 32, for manual entry into an authenticator app.
     pub secret: String,
-    /// The same to be shown as a QR code.
+    /// The `otpauth` URL, to be shown as a QR code.
     pub otpauth_url: String,
 }
 
-/// A code from an authenticator.
+/// A code from an authenticator app.
 #[derive(Clone, Deserialize, ToSchema)]
 pub struct TotpCode {
     /// Six digits.
     pub code: String,
 }
 
-/// Codes for whoever loses the authenticator: the only time that they are shown.
+/// Recovery codes for a lost authenticator. They are shown only once.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct RecoveryCodes {
     /// Each works once.

@@ -9,22 +9,21 @@ use crate::names;
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AccountFilter {
-    /// The beginning of a username or, with an `@` in it, of an address; in any case.
+    /// Username prefix or, if it contains an `@`, email prefix; case-insensitive.
     pub search: Option<String>,
     /// `teacher`, `staff` or `superuser`.
     pub role: Option<String>,
-    /// `true`: who may sign in; `false`: who may not.
+    /// `true`: active accounts only; `false`: deactivated accounts only.
     pub is_active: Option<bool>,
 }
 
-/// An account that staff makes for somebody. They choose the password themselves, by a link that is
-/// mailed to them.
+/// An account created by staff. The user chooses the password with a link that is sent by email.
 #[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
 pub struct NewAccount {
     /// 1 to 150 letters, digits and `@ . + - _` in one script.
     #[garde(custom(names::username))]
     pub username: String,
-    /// The address.
+    /// Email address.
     #[garde(custom(names::email))]
     pub email: String,
     /// First name.
@@ -41,20 +40,20 @@ pub struct NewAccount {
     pub roles: Vec<String>,
 }
 
-/// A change that staff makes to an account; absent fields stay as they are.
+/// A change to an account by staff; absent fields stay unchanged.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 pub struct AccountChange {
-    /// May they sign in? Whoever may not any more loses every session and token for good.
+    /// Whether the user can sign in. Deactivation permanently ends all sessions and revokes all tokens.
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub is_active: Option<bool>,
-    /// All their roles: `teacher`, `staff`, `superuser`.
+    /// The complete list of roles: `teacher`, `staff`, `superuser`.
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub roles: Option<Vec<String>>,
 }
 
-/// Reads roles by their names.
+/// Parses role names.
 pub(crate) fn roles(names: &[String]) -> Result<Roles, Error> {
     let mut roles = Roles::default();
     for name in names {

@@ -11,10 +11,10 @@ define_id!(
     UserTokenId
 );
 
-/// A name and a password.
+/// A username and a password.
 #[derive(Clone, Deserialize, ToSchema, Validate)]
 pub struct SignIn {
-    /// The username, in any case, or a verified address.
+    /// The username, case-insensitive, or a verified email address.
     #[garde(custom(text::line(1, 254)))]
     pub username: String,
     /// The password.
@@ -30,47 +30,47 @@ pub(super) fn not_empty(password: &str, (): &()) -> garde::Result {
 /// The second step of a sign-in.
 #[derive(Clone, Deserialize, ToSchema, Validate)]
 pub struct SecondFactor {
-    /// What the first step answered with.
+    /// The `mfa_token` from the first step.
     #[garde(skip)]
     pub mfa_token: String,
-    /// A code from the authenticator, or a recovery code.
+    /// A code from the authenticator app, or a recovery code.
     #[garde(custom(text::line(1, 40)))]
     pub code: String,
 }
 
-/// An access token and the refresh token that makes the next ones.
+/// An access token and a refresh token.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct TokenPair {
     /// For `Authorization: Bearer`.
     pub access: String,
-    /// For `POST /api/auth/refresh/`, once.
+    /// For `POST /api/auth/refresh/`; single-use.
     pub refresh: String,
     /// Always `Bearer`.
     #[schema(example = "Bearer")]
     pub token_type: &'static str,
-    /// How long the access token is valid, in seconds.
+    /// Lifetime of the access token, in seconds.
     pub expires_in: i64,
 }
 
-/// The answer to a sign-in.
+/// The result of a sign-in.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct SignedIn {
     /// The tokens of the new session.
     #[serde(flatten)]
     pub tokens: TokenPair,
-    /// Who signed in.
+    /// The user who signed in.
     pub user: Account,
 }
 
-/// Which of the caller's tokens are to end.
+/// Which of the caller's sessions and tokens to end.
 #[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams, PartialEq, Eq)]
 #[into_params(parameter_in = Query)]
 pub struct SignOutEverywhere {
-    /// `1`: leave the session that asks.
+    /// `1`: keep the current session.
     #[serde(default, deserialize_with = "flag")]
     #[param(value_type = Option<u8>)]
     pub others: bool,
-    /// `1`: take the user tokens back too.
+    /// `1`: also revoke the user tokens.
     #[serde(default, deserialize_with = "flag")]
     #[param(value_type = Option<u8>)]
     pub include_tokens: bool,
@@ -85,24 +85,24 @@ fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     }
 }
 
-/// A device that somebody is signed in on.
+/// A session of a user on one device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Session {
     /// The session's id.
     pub id: SessionId,
     /// When it was opened.
     pub created_at: Timestamp,
-    /// When it last got new tokens.
+    /// When its tokens were last refreshed.
     pub last_seen_at: Timestamp,
-    /// When it ends at the latest.
+    /// When it expires.
     pub expires_at: Timestamp,
-    /// The network address that it was opened from.
+    /// The IP address that it was opened from.
     pub ip: Option<String>,
-    /// What the client said it is.
+    /// The client's `User-Agent`.
     pub user_agent: Option<String>,
-    /// The same in words: `Firefox on Linux`.
+    /// A readable name of the device: `Firefox on Linux`.
     pub device_label: String,
-    /// Is it the one that asks?
+    /// Whether it is the caller's current session.
     pub current: bool,
 }
 
@@ -125,7 +125,7 @@ impl Keyed for SessionRow {
 }
 
 impl SessionRow {
-    pub(crate) fn seen_from(self, current: Option<SessionId>) -> Session {
+    pub(crate) fn into_session(self, current: Option<SessionId>) -> Session {
         Session {
             id: self.id,
             created_at: self.created_at,
@@ -139,9 +139,9 @@ impl SessionRow {
     }
 }
 
-/// A client in words for people: the browser or program, and what it runs on.
+/// Describes a client for display: the browser or program, and the operating system.
 pub(crate) fn device_label(user_agent: &str) -> String {
-    // In this order: each also says that it is some of those after it.
+    // The order matters: a user agent also contains the names of browsers further down.
     let programs = [
         ("Edg", "Edge"),
         ("OPR/", "Opera"),
@@ -161,14 +161,14 @@ pub(crate) fn device_label(user_agent: &str) -> String {
         ("CrOS", "ChromeOS"),
         ("Linux", "Linux"),
     ];
-    let find = |known: &[(&str, &'static str)]| {
-        known.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+    let find = |candidates: &[(&str, &'static str)]| {
+        candidates.iter().find(|(marker, _)| user_agent.contains(marker)).map(|(_, name)| *name)
     };
     match (find(&programs), find(&systems)) {
         (Some(program), Some(system)) => format!("{program} on {system}"),
-        (Some(known), None) | (None, Some(known)) => known.to_owned(),
+        (Some(name), None) | (None, Some(name)) => name.to_owned(),
         (None, None) => {
-            // Into letters it goes as well: one short word, and nothing that could be an address.
+            // The label is also used in emails: one short word, and nothing that a client could turn into a link.
             let program = user_agent.split(['/', ' ']).next().unwrap_or_default();
             let plain =
                 (1..=20).contains(&program.len()) && program.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
@@ -177,19 +177,18 @@ pub(crate) fn device_label(user_agent: &str) -> String {
     }
 }
 
-/// What a user token may be used for.
+/// What a user token can be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Reading.
     Read,
-    /// Changing things; reading too.
+    /// Reading and writing.
     Write,
 }
 
 impl Scope {
-    /// The scopes of a token.
-    fn of(read_only: bool) -> Vec<Self> {
+    fn for_token(read_only: bool) -> Vec<Self> {
         if read_only { vec![Self::Read] } else { vec![Self::Read, Self::Write] }
     }
 }
@@ -199,19 +198,19 @@ impl Scope {
 pub struct UserToken {
     /// The token's id.
     pub id: UserTokenId,
-    /// What its owner calls it.
+    /// The name that its owner gave it.
     pub name: String,
-    /// How it begins.
+    /// The first characters of the token.
     pub prefix: String,
-    /// How it ends.
+    /// The last four characters of the token.
     pub last4: String,
-    /// What it may be used for.
+    /// What it can be used for.
     pub scopes: Vec<Scope>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it stops working.
+    /// When it expires.
     pub expires_at: Timestamp,
-    /// When it was last used, to the minute.
+    /// When it was last used, accurate to a minute.
     pub last_used_at: Option<Timestamp>,
 }
 
@@ -222,7 +221,7 @@ impl From<user_token::Model> for UserToken {
             name: row.name,
             prefix: row.prefix,
             last4: row.last4,
-            scopes: Scope::of(row.read_only),
+            scopes: Scope::for_token(row.read_only),
             created_at: row.created_at,
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
@@ -230,7 +229,7 @@ impl From<user_token::Model> for UserToken {
     }
 }
 
-/// The columns of [`UserToken`]: all but the fingerprint.
+/// The columns of [`UserToken`]: all but the hash.
 #[derive(Clone, Debug, sea_orm::DerivePartialModel)]
 #[sea_orm(entity = "user_token::Entity")]
 pub(crate) struct UserTokenRow {
@@ -257,7 +256,7 @@ impl From<UserTokenRow> for UserToken {
             name: row.name,
             prefix: row.prefix,
             last4: row.last4,
-            scopes: Scope::of(row.read_only),
+            scopes: Scope::for_token(row.read_only),
             created_at: row.created_at,
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
@@ -265,50 +264,50 @@ impl From<UserTokenRow> for UserToken {
     }
 }
 
-/// A user token to be made.
+/// A user token to create.
 #[derive(Clone, Default, Deserialize, ToSchema, Validate)]
 pub struct NewUserToken {
-    /// What to call it.
+    /// The name of the token.
     #[serde(default)]
     #[garde(custom(text::line(0, 100)))]
     pub name: String,
-    /// How many days it is valid; no more than the setting, which is also the default.
+    /// Lifetime in days; the configured lifetime is both the default and the maximum.
     #[garde(skip)]
     pub expires_in_days: Option<u32>,
-    /// What it may be used for; everything, unless told otherwise.
+    /// What it can be used for; all scopes by default.
     #[garde(skip)]
     pub scopes: Option<Vec<Scope>>,
-    /// The password, where it was last shown more than a quarter of an hour ago.
+    /// The password; required if it was last entered more than 15 minutes ago.
     #[garde(skip)]
     #[schema(format = Password)]
     pub password: Option<String>,
 }
 
-/// A new user token: the only time that it is shown.
+/// A new user token. It is shown only once.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct IssuedToken {
     /// For `Authorization: Token`.
     pub token: String,
-    /// When it stops working.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
-/// A new named user token: the only time that it is shown.
+/// A new named user token. It is shown only once.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct IssuedUserToken {
     /// For `Authorization: Token`.
     pub token: String,
-    /// What the list shows of it.
+    /// The token as it is listed.
     #[serde(flatten)]
     pub shown: UserToken,
 }
 
-/// A ticket for one socket.
+/// A ticket for one WebSocket.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct Ticket {
-    /// For `?ticket=`, once.
+    /// For `?ticket=`; single-use.
     pub ticket: String,
-    /// How long it is valid, in seconds.
+    /// Lifetime in seconds.
     pub expires_in: u64,
 }
 
@@ -317,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_are_told_in_words() {
+    fn a_device_label_names_browser_and_system() {
         for (agent, label) in [
             ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
             (

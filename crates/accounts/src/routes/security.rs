@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
-use guildhall_kernel::{Caller, Json, Problem, Result};
+use guildhall_kernel::{Caller, Json, Problem, Result, routes};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use super::AccountsState;
 use crate::{
@@ -25,18 +25,15 @@ pub(super) fn router() -> OpenApiRouter<AccountsState> {
         .routes(routes!(confirm_totp))
 }
 
-/// The token of a letter.
+/// A token from an email.
 #[derive(Deserialize, ToSchema)]
 struct MailedToken {
-    /// From the letter.
+    /// The token from the email.
     token: String,
 }
 
-/// Change the password. Every other session ends; the answer is a new one.
-#[utoipa::path(post, path = "/auth/password/change/", tag = "security", responses(
-    (status = 200, body = TokenPair),
-    (status = "4XX", body = Problem),
-))]
+/// Change the password. Ends all sessions and returns the tokens of a new one.
+#[utoipa::path(post, path = "/auth/password/change/", tag = "security", responses((status = 200, body = TokenPair)))]
 async fn change_password(
     State(security): State<Arc<dyn Security>>,
     caller: Caller,
@@ -45,12 +42,8 @@ async fn change_password(
     Ok(Json(security.change_password(&caller, change).await?))
 }
 
-/// Ask for a letter with a link to choose a new password with. It goes to verified addresses only; the
-/// answer is the same for all.
-#[utoipa::path(post, path = "/auth/password/reset/", tag = "security", security(()), responses(
-    (status = 204),
-    (status = "4XX", body = Problem),
-))]
+/// Request a password reset email. It is sent to verified addresses only; the response is always the same.
+#[utoipa::path(post, path = "/auth/password/reset/", tag = "security", security(()), responses((status = 204)))]
 async fn request_reset(
     State(security): State<Arc<dyn Security>>,
     Json(request): Json<ResetRequest>,
@@ -59,11 +52,10 @@ async fn request_reset(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Choose a new password with the token of a letter. Every session ends.
-#[utoipa::path(post, path = "/auth/password/reset/confirm/", tag = "security", security(()), responses(
-    (status = 204),
-    (status = "4XX", body = Problem),
-))]
+/// Set a new password with the token from an email. Ends all sessions.
+#[utoipa::path(post, path = "/auth/password/reset/confirm/", tag = "security", security(()),
+    responses((status = 204)),
+)]
 async fn reset_password(
     State(security): State<Arc<dyn Security>>,
     Json(reset): Json<PasswordReset>,
@@ -72,11 +64,8 @@ async fn reset_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Ask for another address. The present one stays until the new one is confirmed.
-#[utoipa::path(post, path = "/auth/email/change/", tag = "security", responses(
-    (status = 202),
-    (status = "4XX", body = Problem),
-))]
+/// Change the email address. The current one stays in use until the new one is confirmed.
+#[utoipa::path(post, path = "/auth/email/change/", tag = "security", responses((status = 202)))]
 async fn change_email(
     State(security): State<Arc<dyn Security>>,
     caller: Caller,
@@ -86,35 +75,24 @@ async fn change_email(
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Confirm an address with the token of a letter.
-#[utoipa::path(post, path = "/auth/email/verify/", tag = "security", security(()), responses(
-    (status = 204),
-    (status = 409, description = "`email_taken`", body = Problem),
-    (status = "4XX", body = Problem),
-))]
-async fn confirm_email(
-    State(security): State<Arc<dyn Security>>,
-    Json(mailed): Json<MailedToken>,
-) -> Result<StatusCode> {
-    security.confirm_email(&mailed.token).await?;
+/// Confirm an email address with the token from an email.
+#[utoipa::path(post, path = "/auth/email/verify/", tag = "security", security(()),
+    responses((status = 204), (status = 409, description = "`email_taken`", body = Problem)),
+)]
+async fn confirm_email(State(security): State<Arc<dyn Security>>, Json(body): Json<MailedToken>) -> Result<StatusCode> {
+    security.confirm_email(&body.token).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Ask for the letter to a new address once more; at most one a minute is sent.
-#[utoipa::path(post, path = "/auth/email/resend/", tag = "security", responses(
-    (status = 204),
-    (status = "4XX", body = Problem),
-))]
+/// Resend the verification email. At most one per minute is sent.
+#[utoipa::path(post, path = "/auth/email/resend/", tag = "security", responses((status = 204)))]
 async fn resend_verification(State(security): State<Arc<dyn Security>>, caller: Caller) -> Result<StatusCode> {
     security.resend_verification(&caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Show the password again, as some acts ask for: it counts for a quarter of an hour.
-#[utoipa::path(post, path = "/auth/step-up/", tag = "security", responses(
-    (status = 204),
-    (status = "4XX", body = Problem),
-))]
+/// Confirm the password for operations that require a recent check. It is valid for 15 minutes.
+#[utoipa::path(post, path = "/auth/step-up/", tag = "security", responses((status = 204)))]
 async fn step_up(
     State(security): State<Arc<dyn Security>>,
     caller: Caller,
@@ -124,22 +102,20 @@ async fn step_up(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Set up a second factor. It counts once it is confirmed.
-#[utoipa::path(post, path = "/auth/totp/", tag = "security", responses(
-    (status = 200, body = TotpSetup),
-    (status = 403, description = "`step_up_required`", body = Problem),
-    (status = 409, description = "`second_factor_exists`", body = Problem),
-    (status = "4XX", body = Problem),
-))]
+/// Set up a second factor. It takes effect once it is confirmed.
+#[utoipa::path(post, path = "/auth/totp/", tag = "security",
+    responses(
+        (status = 200, body = TotpSetup),
+        (status = 403, description = "`step_up_required`", body = Problem),
+        (status = 409, description = "`second_factor_exists`", body = Problem),
+    ),
+)]
 async fn set_up_totp(State(security): State<Arc<dyn Security>>, caller: Caller) -> Result<Json<TotpSetup>> {
     Ok(Json(security.set_up_totp(&caller).await?))
 }
 
-/// Take the second factor away.
-#[utoipa::path(delete, path = "/auth/totp/", tag = "security", responses(
-    (status = 204),
-    (status = "4XX", body = Problem),
-))]
+/// Remove the second factor.
+#[utoipa::path(delete, path = "/auth/totp/", tag = "security", responses((status = 204)))]
 async fn remove_totp(
     State(security): State<Arc<dyn Security>>,
     caller: Caller,
@@ -149,11 +125,8 @@ async fn remove_totp(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Confirm the second factor with a code; the recovery codes are shown this once.
-#[utoipa::path(post, path = "/auth/totp/confirm/", tag = "security", responses(
-    (status = 200, body = RecoveryCodes),
-    (status = "4XX", body = Problem),
-))]
+/// Confirm the second factor with a code. The recovery codes are shown only once.
+#[utoipa::path(post, path = "/auth/totp/confirm/", tag = "security", responses((status = 200, body = RecoveryCodes)))]
 async fn confirm_totp(
     State(security): State<Arc<dyn Security>>,
     caller: Caller,

@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
 use guildhall_kernel::{
-    Caller, IfMatch, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result, Slice, SliceParams, SliceQuery,
-    Tagged, UserId,
+    Caller, CursorPage, CursorQuery, IfMatch, Json, Page, PageQuery, Path, Problem, Query, Result, Tagged, UserId,
+    routes,
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use super::AccountsState;
 use crate::{Account, AccountChange, AccountFilter, NewAccount, Session, Staff};
@@ -19,11 +19,8 @@ pub(super) fn router() -> OpenApiRouter<AccountsState> {
         .routes(routes!(remove_second_factor))
 }
 
-/// Every account, for staff. Sorts by `username`, `email`, `id`, `date_joined`.
-#[utoipa::path(get, path = "/admin/users/", tag = "staff", params(AccountFilter, PageParams), responses(
-    (status = 200, body = Page<Account>),
-    (status = "4XX", body = Problem),
-))]
+/// List all accounts; staff only. Sortable by `username`, `email`, `id`, `date_joined`.
+#[utoipa::path(get, path = "/admin/users/", tag = "staff", responses((status = 200, body = Page<Account>)))]
 async fn all_accounts(
     State(staff): State<Arc<dyn Staff>>,
     caller: Caller,
@@ -33,12 +30,10 @@ async fn all_accounts(
     Ok(Json(staff.all_accounts(&caller, filter, page).await?))
 }
 
-/// Make an account for somebody, who gets a link to choose a password with.
-#[utoipa::path(post, path = "/admin/users/", tag = "staff", responses(
-    (status = 201, body = Account),
-    (status = 409, description = "`username_taken`", body = Problem),
-    (status = "4XX", body = Problem),
-))]
+/// Create an account. The user receives an email with a link to choose a password.
+#[utoipa::path(post, path = "/admin/users/", tag = "staff",
+    responses((status = 201, body = Account), (status = 409, description = "`username_taken`", body = Problem)),
+)]
 async fn create_account(
     State(staff): State<Arc<dyn Staff>>,
     caller: Caller,
@@ -47,11 +42,8 @@ async fn create_account(
     Ok((StatusCode::CREATED, Json(staff.create_account(&caller, new).await?)))
 }
 
-/// One account.
-#[utoipa::path(get, path = "/admin/users/{id}/", tag = "staff", params(("id" = UserId, Path)), responses(
-    (status = 200, body = Account, headers(("ETag" = String, description = "The version"))),
-    (status = "4XX", body = Problem),
-))]
+/// Get an account.
+#[utoipa::path(get, path = "/admin/users/{id}/", tag = "staff", responses((status = 200, body = Account)))]
 async fn account(
     State(staff): State<Arc<dyn Staff>>,
     caller: Caller,
@@ -61,51 +53,40 @@ async fn account(
     Ok(Tagged(account.updated_at.into(), account))
 }
 
-/// Change whether somebody may sign in, and their roles.
+/// Change the status and roles of an account.
 #[utoipa::path(patch, path = "/admin/users/{id}/", tag = "staff",
-    params(
-        ("id" = UserId, Path),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
-    ),
     responses(
-        (status = 200, body = Account, headers(("ETag" = String, description = "The version"))),
+        (status = 200, body = Account),
         (status = 403, description = "`not_superuser`", body = Problem),
         (status = 409, description = "`last_superuser`", body = Problem),
-        (status = "4XX", body = Problem),
     ),
 )]
 async fn change_account(
     State(staff): State<Arc<dyn Staff>>,
     caller: Caller,
     Path(id): Path<UserId>,
-    known: IfMatch,
+    if_match: IfMatch,
     Json(change): Json<AccountChange>,
 ) -> Result<Tagged<Account>> {
-    let account = staff.change_account(&caller, id, change, known).await?;
+    let account = staff.change_account(&caller, id, change, if_match).await?;
     Ok(Tagged(account.updated_at.into(), account))
 }
 
-/// The devices that somebody is signed in on, newest first.
-#[utoipa::path(get, path = "/admin/users/{id}/sessions/", tag = "staff", params(("id" = UserId, Path), SliceParams),
-    responses(
-        (status = 200, body = Slice<Session>),
-        (status = "4XX", body = Problem),
-    ),
+/// List the sessions of a user, newest first.
+#[utoipa::path(get, path = "/admin/users/{id}/sessions/", tag = "staff",
+    responses((status = 200, body = CursorPage<Session>)),
 )]
 async fn sessions_of(
     State(staff): State<Arc<dyn Staff>>,
     caller: Caller,
     Path(id): Path<UserId>,
-    slice: SliceQuery,
-) -> Result<Json<Slice<Session>>> {
-    Ok(Json(staff.sessions_of(&caller, id, slice).await?))
+    query: CursorQuery,
+) -> Result<Json<CursorPage<Session>>> {
+    Ok(Json(staff.sessions_of(&caller, id, query).await?))
 }
 
-/// Sign somebody out everywhere.
-#[utoipa::path(delete, path = "/admin/users/{id}/sessions/", tag = "staff", params(("id" = UserId, Path)), responses(
-    (status = 204),
-    (status = "4XX", body = Problem),
-))]
+/// End all sessions of a user.
+#[utoipa::path(delete, path = "/admin/users/{id}/sessions/", tag = "staff", responses((status = 204)))]
 async fn end_sessions_of(
     State(staff): State<Arc<dyn Staff>>,
     caller: Caller,
@@ -115,21 +96,15 @@ async fn end_sessions_of(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Send somebody a link to choose a new password with.
-#[utoipa::path(post, path = "/admin/users/{id}/send-reset/", tag = "staff", params(("id" = UserId, Path)), responses(
-    (status = 204),
-    (status = "4XX", body = Problem),
-))]
+/// Send a user a password reset link.
+#[utoipa::path(post, path = "/admin/users/{id}/send-reset/", tag = "staff", responses((status = 204)))]
 async fn send_reset(State(staff): State<Arc<dyn Staff>>, caller: Caller, Path(id): Path<UserId>) -> Result<StatusCode> {
     staff.send_reset(&caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Take the second factor of somebody away who has lost it.
-#[utoipa::path(delete, path = "/admin/users/{id}/totp/", tag = "staff", params(("id" = UserId, Path)), responses(
-    (status = 204),
-    (status = "4XX", body = Problem),
-))]
+/// Remove the second factor of a user who has lost it.
+#[utoipa::path(delete, path = "/admin/users/{id}/totp/", tag = "staff", responses((status = 204)))]
 async fn remove_second_factor(
     State(staff): State<Arc<dyn Staff>>,
     caller: Caller,

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
-use guildhall_kernel::{Caller, Json, Path, Problem, Result, SessionId, Slice, SliceParams, SliceQuery};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use guildhall_kernel::{Caller, CursorPage, CursorQuery, Json, Path, Result, SessionId, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use super::AccountsState;
 use crate::{IssuedToken, IssuedUserToken, NewUserToken, Session, SignIn, Ticket, Tokens, UserToken, UserTokenId};
@@ -17,24 +17,18 @@ pub(super) fn router() -> OpenApiRouter<AccountsState> {
         .routes(routes!(socket_ticket))
 }
 
-/// The devices that the caller is signed in on, newest first.
-#[utoipa::path(get, path = "/auth/sessions/", tag = "tokens", params(SliceParams), responses(
-    (status = 200, body = Slice<Session>),
-    (status = "4XX", body = Problem),
-))]
+/// List the caller's sessions, newest first.
+#[utoipa::path(get, path = "/auth/sessions/", tag = "tokens", responses((status = 200, body = CursorPage<Session>)))]
 async fn sessions(
     State(tokens): State<Arc<dyn Tokens>>,
     caller: Caller,
-    slice: SliceQuery,
-) -> Result<Json<Slice<Session>>> {
-    Ok(Json(tokens.sessions(&caller, slice).await?))
+    query: CursorQuery,
+) -> Result<Json<CursorPage<Session>>> {
+    Ok(Json(tokens.sessions(&caller, query).await?))
 }
 
-/// Sign a device out.
-#[utoipa::path(delete, path = "/auth/sessions/{id}/", tag = "tokens", params(("id" = SessionId, Path)), responses(
-    (status = 204),
-    (status = "4XX", body = Problem),
-))]
+/// End one of the caller's sessions.
+#[utoipa::path(delete, path = "/auth/sessions/{id}/", tag = "tokens", responses((status = 204)))]
 async fn end_session(
     State(tokens): State<Arc<dyn Tokens>>,
     caller: Caller,
@@ -44,11 +38,10 @@ async fn end_session(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Exchange a name and a password for a user token.
-#[utoipa::path(post, path = "/auth/token/", tag = "tokens", security(()), responses(
-    (status = 200, body = IssuedToken),
-    (status = "4XX", body = Problem),
-))]
+/// Exchange a username and password for a user token.
+#[utoipa::path(post, path = "/auth/token/", tag = "tokens", security(()),
+    responses((status = 200, body = IssuedToken)),
+)]
 async fn exchange_for_user_token(
     State(tokens): State<Arc<dyn Tokens>>,
     Json(sign_in): Json<SignIn>,
@@ -56,24 +49,18 @@ async fn exchange_for_user_token(
     Ok(Json(tokens.exchange_for_user_token(sign_in).await?))
 }
 
-/// The caller's user tokens, newest first.
-#[utoipa::path(get, path = "/auth/tokens/", tag = "tokens", params(SliceParams), responses(
-    (status = 200, body = Slice<UserToken>),
-    (status = "4XX", body = Problem),
-))]
+/// List the caller's user tokens, newest first.
+#[utoipa::path(get, path = "/auth/tokens/", tag = "tokens", responses((status = 200, body = CursorPage<UserToken>)))]
 async fn user_tokens(
     State(tokens): State<Arc<dyn Tokens>>,
     caller: Caller,
-    slice: SliceQuery,
-) -> Result<Json<Slice<UserToken>>> {
-    Ok(Json(tokens.user_tokens(&caller, slice).await?))
+    query: CursorQuery,
+) -> Result<Json<CursorPage<UserToken>>> {
+    Ok(Json(tokens.user_tokens(&caller, query).await?))
 }
 
-/// Make a named user token; it is shown this once. Of more than 20 the oldest goes.
-#[utoipa::path(post, path = "/auth/tokens/", tag = "tokens", responses(
-    (status = 201, body = IssuedUserToken),
-    (status = "4XX", body = Problem),
-))]
+/// Create a named user token. It is shown only once. If there are more than 20, the oldest is deleted.
+#[utoipa::path(post, path = "/auth/tokens/", tag = "tokens", responses((status = 201, body = IssuedUserToken)))]
 async fn create_user_token(
     State(tokens): State<Arc<dyn Tokens>>,
     caller: Caller,
@@ -82,11 +69,8 @@ async fn create_user_token(
     Ok((StatusCode::CREATED, Json(tokens.create_user_token(&caller, new).await?)))
 }
 
-/// Take a user token back.
-#[utoipa::path(delete, path = "/auth/tokens/{id}/", tag = "tokens", params(("id" = UserTokenId, Path)), responses(
-    (status = 204),
-    (status = "4XX", body = Problem),
-))]
+/// Revoke a user token.
+#[utoipa::path(delete, path = "/auth/tokens/{id}/", tag = "tokens", responses((status = 204)))]
 async fn revoke_user_token(
     State(tokens): State<Arc<dyn Tokens>>,
     caller: Caller,
@@ -96,11 +80,8 @@ async fn revoke_user_token(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Get a ticket for one socket, for `?ticket=`: it works once, and not for long.
-#[utoipa::path(post, path = "/auth/ws-ticket/", tag = "tokens", responses(
-    (status = 200, body = Ticket),
-    (status = "4XX", body = Problem),
-))]
+/// Issue a ticket for one WebSocket, for `?ticket=`. It is single-use and short-lived.
+#[utoipa::path(post, path = "/auth/ws-ticket/", tag = "tokens", responses((status = 200, body = Ticket)))]
 async fn socket_ticket(State(tokens): State<Arc<dyn Tokens>>, caller: Caller) -> Result<Json<Ticket>> {
     Ok(Json(tokens.socket_ticket(&caller).await?))
 }

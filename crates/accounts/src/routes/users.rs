@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
-use guildhall_kernel::{Caller, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result, UserId};
+use guildhall_kernel::{Caller, Json, Page, PageQuery, Path, Problem, Query, Result, UserId, routes};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use super::AccountsState;
 use crate::{Accounts, DirectoryEntry, UserFilter};
@@ -13,11 +13,8 @@ pub(super) fn router() -> OpenApiRouter<AccountsState> {
     OpenApiRouter::new().routes(routes!(users)).routes(routes!(user, delete_user)).routes(routes!(erase_user))
 }
 
-/// The people who may sign in; for staff everybody, with what only staff see. Sorts by `username`, `id`, `date_joined`.
-#[utoipa::path(get, path = "/users/", tag = "accounts", params(UserFilter, PageParams), responses(
-    (status = 200, body = Page<DirectoryEntry>),
-    (status = "4XX", body = Problem),
-))]
+/// List active users; for staff all users, with details. Sortable by `username`, `id`, `date_joined`.
+#[utoipa::path(get, path = "/users/", tag = "accounts", responses((status = 200, body = Page<DirectoryEntry>)))]
 async fn users(
     State(accounts): State<Arc<dyn Accounts>>,
     caller: Caller,
@@ -27,11 +24,8 @@ async fn users(
     Ok(Json(accounts.users(&caller, filter, page).await?))
 }
 
-/// One of the people who may sign in.
-#[utoipa::path(get, path = "/users/{id}/", tag = "accounts", params(("id" = UserId, Path)), responses(
-    (status = 200, body = DirectoryEntry),
-    (status = "4XX", body = Problem),
-))]
+/// Get a user of the directory.
+#[utoipa::path(get, path = "/users/{id}/", tag = "accounts", responses((status = 200, body = DirectoryEntry)))]
 async fn user(
     State(accounts): State<Arc<dyn Accounts>>,
     caller: Caller,
@@ -40,37 +34,34 @@ async fn user(
     Ok(Json(accounts.user(&caller, id).await?))
 }
 
-/// Who takes over.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Succession {
-    /// Who gets what the person has and what cannot be without an owner.
+struct DeleteUserParams {
+    /// The user to whom everything that needs an owner is reassigned.
     reassign_to: Option<UserId>,
 }
 
-/// Remove a person, for staff.
-#[utoipa::path(delete, path = "/users/{id}/", tag = "accounts", params(("id" = UserId, Path), Succession), responses(
-    (status = 204),
-    (status = 409, description = "`last_superuser`, or `protected` with `blockers`: what keeps them", body = Problem),
-    (status = "4XX", body = Problem),
-))]
+/// Delete a user; staff only.
+#[utoipa::path(delete, path = "/users/{id}/", tag = "accounts",
+    responses(
+        (status = 204),
+        (status = 409, description = "`last_superuser`, or `protected` with `blockers`", body = Problem),
+    ),
+)]
 async fn delete_user(
     State(accounts): State<Arc<dyn Accounts>>,
     caller: Caller,
     Path(id): Path<UserId>,
-    Query(succession): Query<Succession>,
+    Query(params): Query<DeleteUserParams>,
 ) -> Result<StatusCode> {
-    accounts.delete_user(&caller, id, succession.reassign_to).await?;
+    accounts.delete_user(&caller, id, params.reassign_to).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Erase a person, for staff: the name, the address and all that they sign in with go, what they made
-/// stays without them.
-#[utoipa::path(post, path = "/users/{id}/erase/", tag = "accounts", params(("id" = UserId, Path)), responses(
-    (status = 202),
-    (status = 409, description = "`last_superuser`", body = Problem),
-    (status = "4XX", body = Problem),
-))]
+/// Erase a user's personal data; staff only. Removes name, email address and credentials; content is kept.
+#[utoipa::path(post, path = "/users/{id}/erase/", tag = "accounts",
+    responses((status = 202), (status = 409, description = "`last_superuser`", body = Problem)),
+)]
 async fn erase_user(
     State(accounts): State<Arc<dyn Accounts>>,
     caller: Caller,

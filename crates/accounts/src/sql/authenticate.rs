@@ -1,4 +1,4 @@
-//! The check in front of every request: one statement, whatever is shown.
+//! Authentication of requests: one query for each kind of credentials.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use super::SqlAccounts;
 use crate::{
     Error, Result, UserTokenId,
     entity::{session, user_token},
-    jwt::{Read, Use},
+    jwt::{TokenType, VerifiedToken},
     one_time::{self, Purpose},
     secret,
 };
 
-/// How old the note of a token's last use may be before it is made again.
-const NOTE_AGE: Duration = Duration::from_secs(60);
+/// How often the last use of a token is recorded at most.
+const LAST_USED_INTERVAL: Duration = Duration::from_secs(60);
 
 const BY_SESSION: &str = "SELECT u.id AS user_id, u.is_active, u.is_teacher, u.is_staff, u.is_superuser, \
      s.expires_at, s.seen_generation, s.revoked_at IS NULL AND s.auth_epoch = u.auth_epoch AS is_open, \
@@ -29,7 +29,7 @@ const BY_USER_TOKEN: &str = "SELECT u.id AS user_id, u.is_active, u.is_teacher, 
      FROM accounts_user_token t JOIN users u ON u.id = t.user_id WHERE t.token_sha256 = $1";
 
 #[derive(FromQueryResult)]
-struct Holder {
+struct Owner {
     user_id: UserId,
     is_active: bool,
     is_teacher: bool,
@@ -38,8 +38,8 @@ struct Holder {
     expires_at: Timestamp,
 }
 
-impl Holder {
-    fn admit(&self) -> Result<Caller> {
+impl Owner {
+    fn to_caller(&self) -> Result<Caller> {
         if !self.is_active {
             return Err(Error::UserInactive);
         }
@@ -49,18 +49,18 @@ impl Holder {
 }
 
 #[derive(FromQueryResult)]
-struct SessionHolder {
+struct SessionRow {
     #[sea_orm(nested)]
-    holder: Holder,
+    owner: Owner,
     seen_generation: i64,
     is_open: bool,
     is_well_signed: bool,
 }
 
 #[derive(FromQueryResult)]
-struct TokenHolder {
+struct UserTokenRow {
     #[sea_orm(nested)]
-    holder: Holder,
+    owner: Owner,
     token_id: UserTokenId,
     last_used_at: Option<Timestamp>,
     read_only: bool,
@@ -79,36 +79,36 @@ impl SqlAccounts {
 
     async fn by_access_token(&self, token: &str) -> Result<Caller> {
         let now = self.0.clock.now();
-        let Read { claims, kid } = self.read_live(token, Use::Access).await?;
+        let VerifiedToken { claims, kid } = self.verify_token(token, TokenType::Access).await?;
         let values = [claims.sid.into(), kid.into(), now.into()];
-        let found: Option<SessionHolder> = self.find(BY_SESSION, values).await?;
+        let row: Option<SessionRow> = self.find(BY_SESSION, values).await?;
         let ended = Error::TokenNotValid("The session has ended.");
-        let theirs = |found: &SessionHolder| found.is_well_signed && found.holder.user_id == claims.user();
-        let Some(found) = found.filter(theirs) else {
+        let is_valid = |row: &SessionRow| row.is_well_signed && row.owner.user_id == claims.user();
+        let Some(row) = row.filter(is_valid) else {
             return Err(ended);
         };
-        let caller = found.holder.admit()?;
-        if !found.is_open || found.holder.expires_at <= now {
+        let caller = row.owner.to_caller()?;
+        if !row.is_open || row.owner.expires_at <= now {
             return Err(ended);
         }
-        if found.seen_generation < claims.generation {
-            self.note_generation(claims.sid, claims.generation).await;
+        if row.seen_generation < claims.generation {
+            self.record_generation(claims.sid, claims.generation).await;
         }
         Ok(Caller { session: Some(claims.sid), ..caller })
     }
 
-    /// Notes that the access token of a generation has arrived: its refresh token has then arrived
-    /// too, and whoever shows the one before it is no longer somebody whose answer was lost.
-    async fn note_generation(&self, session: SessionId, generation: i64) {
-        let noted = self.0.db.write(|tx| async move {
+    /// Records that the client has received the tokens of this generation. Reuse of the previous refresh
+    /// token can then no longer be explained by a lost response.
+    async fn record_generation(&self, session: SessionId, generation: i64) {
+        let result = self.0.db.write(|tx| async move {
             session::Entity::update_many()
                 .col_expr(session::Column::SeenGeneration, Expr::value(generation))
                 .filter(session::COLUMN.id.eq(session))
                 .filter(session::COLUMN.seen_generation.lt(generation))
-                .exec(tx.conn())
+                .exec(&tx)
                 .await
         });
-        report(noted.await);
+        log_error(result.await);
     }
 
     async fn by_user_token(&self, token: &str) -> Result<Caller> {
@@ -116,60 +116,60 @@ impl SqlAccounts {
         if secret::is_mistyped(token) {
             return Err(unknown());
         }
-        let found: Option<TokenHolder> = self.find(BY_USER_TOKEN, [secret::fingerprint(token).into()]).await?;
-        let found = found.ok_or_else(unknown)?;
+        let row: Option<UserTokenRow> = self.find(BY_USER_TOKEN, [secret::fingerprint(token).into()]).await?;
+        let row = row.ok_or_else(unknown)?;
         let now = self.0.clock.now();
-        if found.holder.expires_at <= now {
+        if row.owner.expires_at <= now {
             return Err(Error::TokenExpired);
         }
-        let caller = found.holder.admit()?;
-        if found.last_used_at.is_none_or(|last| now.since(last) >= NOTE_AGE) {
-            self.note_use(found.token_id, now).await;
+        let caller = row.owner.to_caller()?;
+        if row.last_used_at.is_none_or(|last| now.since(last) >= LAST_USED_INTERVAL) {
+            self.record_use(row.token_id, now).await;
         }
-        Ok(Caller { read_only: found.read_only, ..caller })
+        Ok(Caller { read_only: row.read_only, ..caller })
     }
 
-    /// Uses a ticket up. It ends with its session.
+    /// Consumes a ticket, which must belong to a live session.
     async fn by_ticket(&self, ticket: &str) -> Result<Caller> {
         let now = self.0.clock.now();
-        let used = || Error::TokenNotValid("The ticket was used, has expired, or was never made.");
+        let invalid = || Error::TokenNotValid("The ticket is unknown, expired or already used.");
         self.0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
+                let conn = &tx;
                 let found = one_time::find(conn, ticket, Purpose::Socket, now).await?;
-                let (grant, user) = found.ok_or_else(used)?;
-                let alive = match grant.session_id {
+                let (token, user) = found.ok_or_else(invalid)?;
+                let is_alive = match token.session_id {
                     Some(id) => {
                         self.live_sessions(user.id).filter(session::COLUMN.id.eq(id)).one(conn).await?.is_some()
                     }
                     None => true,
                 };
-                if !alive || !one_time::use_up(conn, &grant, now).await? {
-                    return Err(used());
+                if !is_alive || !one_time::consume(conn, &token, now).await? {
+                    return Err(invalid());
                 }
                 let roles = Roles { teacher: user.is_teacher, staff: user.is_staff, superuser: user.is_superuser };
-                Ok(Caller { session: grant.session_id, ..Caller::new(user.id, roles) })
+                Ok(Caller { session: token.session_id, ..Caller::new(user.id, roles) })
             })
             .await
     }
 
-    async fn note_use(&self, token: UserTokenId, now: Timestamp) {
-        let noted = self.0.db.write(|tx| async move {
+    async fn record_use(&self, token: UserTokenId, now: Timestamp) {
+        let result = self.0.db.write(|tx| async move {
             user_token::Entity::update_many()
                 .col_expr(user_token::Column::LastUsedAt, Expr::value(now))
                 .filter(user_token::COLUMN.id.eq(token))
-                .exec(tx.conn())
+                .exec(&tx)
                 .await
         });
-        report(noted.await);
+        log_error(result.await);
     }
 }
 
-/// A note that could not be made is no reason to turn somebody away.
-fn report<T>(noted: Result<T, DbErr>) {
-    if let Err(error) = noted {
-        tracing::warn!(%error, "the use of a token could not be noted");
+/// Only logs: a request is not rejected because its use of a token could not be recorded.
+fn log_error<T>(result: Result<T, DbErr>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "could not record the use of a token");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Looking at accounts and tokens as a whole.
+//! Consistency checks of accounts, tokens and keys.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::{
     names,
 };
 
-/// How old a signing key may grow.
+/// The age at which a signing key should be rotated.
 const KEY_AGE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How many users are read at a time.
 const BATCH: u64 = 1000;
-/// How many names are told.
-const TOLD: usize = 5;
-/// How many hashes are looked at to find out how dear they are.
+/// How many names a finding lists.
+const MAX_LISTED: usize = 5;
+/// How many hashes are sampled for calibration.
 const SAMPLE: u64 = 10_000;
 
 const WITHOUT_TOKEN: &str = "SELECT COUNT(*) FROM users u WHERE u.is_active AND NOT EXISTS \
@@ -30,19 +30,19 @@ const WITHOUT_CREDENTIAL: &str = "SELECT COUNT(*) FROM users u WHERE u.is_active
      AND NOT EXISTS (SELECT 1 FROM accounts_user_token t WHERE t.user_id = u.id AND t.expires_at > $1)";
 
 impl SqlAccounts {
-    /// Measures how long the dearest password hash takes to check that is kept, so that every refusal
-    /// of a sign-in can take as long. To be called once the service answers; until then each takes a
+    /// Measures how long the most expensive stored password hash takes to check, so that every rejected
+    /// sign-in takes as long. To be called once the service is running; until then a rejection takes one
     /// second.
     pub async fn calibrate(&self) -> Result<Duration> {
         let hashes = || user::Entity::find().select_only().column(user::Column::PasswordHash).limit(SAMPLE);
         let conn = self.0.db.conn();
-        let mut found: Vec<Option<String>> = hashes().filter(outdated()).into_tuple().all(conn).await?;
-        // And those made here, of which the cost may have been another.
-        found.extend(hashes().order_by_desc(user::Column::Id).into_tuple::<Option<String>>().all(conn).await?);
-        Ok(self.0.hasher.calibrate(found.into_iter().flatten()).await?)
+        let mut sample: Vec<Option<String>> = hashes().filter(outdated()).into_tuple().all(conn).await?;
+        // Native hashes too: they may have been created with other cost parameters.
+        sample.extend(hashes().order_by_desc(user::Column::Id).into_tuple::<Option<String>>().all(conn).await?);
+        Ok(self.0.hasher.calibrate(sample.into_iter().flatten()).await?)
     }
 
-    /// Looks at accounts, tokens and keys; `fix` clears away what has expired.
+    /// Checks accounts, tokens and keys; with `fix`, expired rows are deleted.
     pub async fn examine(&self, fix: bool) -> Result<Vec<Finding>> {
         Ok(vec![
             self.expired(fix).await?,
@@ -69,7 +69,7 @@ impl SqlAccounts {
         let tokens = user_token::Entity::find().filter(user_token::COLUMN.expires_at.lte(now));
         let expired = refresh.count(conn).await? + tokens.count(conn).await?;
         if expired == 0 {
-            return Ok(Finding::ok("expired_tokens", "no token has expired"));
+            return Ok(Finding::ok("expired_tokens", "no expired tokens"));
         }
         let finding = Finding::note("expired_tokens", format!("{expired} tokens have expired"));
         if !fix {
@@ -82,34 +82,34 @@ impl SqlAccounts {
     async fn without_token(&self) -> Result<Finding> {
         Ok(match self.count(WITHOUT_TOKEN).await? {
             0 => Finding::ok("user_tokens", "every active user has a user token"),
-            many => Finding::note("user_tokens", format!("{many} active users have no valid user token")),
+            count => Finding::note("user_tokens", format!("{count} active users have no valid user token")),
         })
     }
 
     async fn without_credential(&self) -> Result<Finding> {
         Ok(match self.count(WITHOUT_CREDENTIAL).await? {
-            0 => Finding::ok("credentials", "every active user has something to sign in with"),
-            many => Finding::note("credentials", format!("{many} active users have neither password nor token")),
+            0 => Finding::ok("credentials", "every active user has a password or a user token"),
+            count => Finding::note("credentials", format!("{count} active users have neither password nor token")),
         })
     }
 
     async fn outdated_hashes(&self) -> Result<Finding> {
-        let many = user::Entity::find().filter(outdated()).count(self.0.db.conn()).await?;
-        Ok(match many {
-            0 => Finding::ok("password_hashes", "every password is kept as argon2id"),
-            many => Finding::note("password_hashes", format!("{many} passwords are kept as they were taken over")),
+        let count = user::Entity::find().filter(outdated()).count(self.0.db.conn()).await?;
+        Ok(match count {
+            0 => Finding::ok("password_hashes", "every password is hashed with argon2id"),
+            count => Finding::note("password_hashes", format!("{count} passwords still have an imported Django hash")),
         })
     }
 
     async fn superusers(&self) -> Result<Finding> {
         let conn = self.0.db.conn();
         let active = superusers().filter(user::COLUMN.is_active.eq(true)).count(conn).await?;
-        let anybody = user::Entity::find().select_only().column(user::Column::Id).into_tuple::<UserId>();
-        Ok(match (active, anybody.one(conn).await?) {
-            (0, None) => Finding::note("superusers", "there is no account yet"),
-            (0, Some(_)) => Finding::fault("superusers", "there is no superuser who may sign in"),
+        let any_user = user::Entity::find().select_only().column(user::Column::Id).into_tuple::<UserId>();
+        Ok(match (active, any_user.one(conn).await?) {
+            (0, None) => Finding::note("superusers", "there are no accounts yet"),
+            (0, Some(_)) => Finding::error("superusers", "there is no active superuser"),
             (1, _) => Finding::note("superusers", "there is only one superuser"),
-            (many, _) => Finding::ok("superusers", format!("there are {many} superusers")),
+            (count, _) => Finding::ok("superusers", format!("there are {count} superusers")),
         })
     }
 
@@ -119,29 +119,29 @@ impl SqlAccounts {
             .from(totp::Entity)
             .and_where(Expr::col(totp::Column::ConfirmedAt).is_not_null())
             .to_owned();
-        let bare = superusers()
+        let unprotected = superusers()
             .filter(user::COLUMN.is_active.eq(true))
             .filter(Expr::col(user::Column::Id).not_in_subquery(confirmed));
-        Ok(match bare.count(self.0.db.conn()).await? {
+        Ok(match unprotected.count(self.0.db.conn()).await? {
             0 => Finding::ok("second_factor", "every superuser has a second factor"),
-            many => Finding::note("second_factor", format!("{many} superusers have no second factor")),
+            count => Finding::note("second_factor", format!("{count} superusers have no second factor")),
         })
     }
 
     async fn keys(&self) -> Result<Finding> {
         let active = signing_key::Entity::find().filter(Expr::col(signing_key::Column::IsActive));
         let Some(key) = active.one(self.0.db.conn()).await? else {
-            return Ok(Finding::fault("signing_keys", "there is no key to sign tokens with"));
+            return Ok(Finding::error("signing_keys", "there is no active signing key"));
         };
         let days = self.0.clock.now().since(key.created_at).as_secs() / (24 * 3600);
         Ok(if self.0.clock.now().since(key.created_at) > KEY_AGE {
-            Finding::note("signing_keys", format!("the key is {days} days old; guildhall keys rotate makes another"))
+            Finding::note("signing_keys", format!("the key is {days} days old; rotate it with `guildhall keys rotate`"))
         } else {
             Finding::ok("signing_keys", format!("the key is {days} days old"))
         })
     }
 
-    /// Names whose kept form is not that of the name: another account could have an equal one.
+    /// Finds usernames with an outdated `username_key`: another account could have an equivalent name.
     async fn colliding_names(&self) -> Result<Finding> {
         let mut wrong = Vec::new();
         let mut last = UserId(i64::MIN);
@@ -155,20 +155,20 @@ impl SqlAccounts {
                 .into_tuple()
                 .all(self.0.db.conn())
                 .await?;
-            let Some((newest, ..)) = batch.last() else { break };
-            last = *newest;
+            let Some((id, ..)) = batch.last() else { break };
+            last = *id;
             wrong.extend(batch.into_iter().filter(|(_, name, key)| names::key(name) != *key).map(|(_, name, _)| name));
         }
         if wrong.is_empty() {
-            return Ok(Finding::ok("usernames", "no two names are equal but for their spelling"));
+            return Ok(Finding::ok("usernames", "no two usernames are equivalent"));
         }
-        let told: Vec<&str> = wrong.iter().take(TOLD).map(String::as_str).collect();
-        let message = format!("{} names are kept under another form: {}", wrong.len(), told.join(", "));
-        Ok(Finding::fault("usernames", message))
+        let listed: Vec<&str> = wrong.iter().take(MAX_LISTED).map(String::as_str).collect();
+        let message = format!("{} usernames have an outdated comparison key: {}", wrong.len(), listed.join(", "));
+        Ok(Finding::error("usernames", message))
     }
 }
 
-/// Hashes that were not made here, in the words of their index.
+/// Hashes other than argon2id. The condition matches that of their partial index.
 pub(super) fn outdated() -> Expr {
     Expr::cust("substr(password_hash, 1, 1) <> '$'")
 }

@@ -1,6 +1,6 @@
-//! The keys that tokens are signed with. They are in the database, so that every node has them, and
-//! whether one is good still is asked there each time: what was rotated away elsewhere, at the
-//! command line for instance, is known at once.
+//! The signing keys. They are stored in the database, so that every node has them. Whether a key is
+//! still valid is checked there on every request, so that a rotation takes effect immediately, even if
+//! another process, such as the command line, performed it.
 
 use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
@@ -18,20 +18,20 @@ use super::SqlAccounts;
 use crate::{
     Jwks, Result, Settings,
     entity::signing_key::{self, Seed},
-    jwt::{Key, Read, Tokenizer, Unread, Use, public_half},
+    jwt::{Key, TokenCodec, TokenError, TokenType, VerifiedToken, public_key},
 };
 
-/// How often at most the keys are read again because of a token that names one that is not known.
-const RELOAD_PAUSE: Duration = Duration::from_secs(1);
-/// How long a retired key can still sign, for tokens that are made again byte for byte.
+/// The minimum interval between reloads of the keys for tokens with an unknown key.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a retired key can still sign, so that an issued refresh token can be reproduced byte for byte.
 pub(super) const SIGNS_AFTER: Duration = Duration::from_secs(3600);
 
 pub(super) struct Keyring {
-    tokenizer: RwLock<Arc<Tokenizer>>,
+    codec: RwLock<Arc<TokenCodec>>,
     reloaded: Mutex<Option<Instant>>,
 }
 
-/// What the database says of the keys.
+/// The state of the keys in the database: id, whether active, and end of validity.
 pub(super) struct KeyStates(Vec<(String, bool, Option<Timestamp>)>);
 
 impl KeyStates {
@@ -45,79 +45,79 @@ impl KeyStates {
         Ok(Self(rows))
     }
 
-    /// The key that signs now.
+    /// The active key.
     pub(super) fn active(&self) -> Result<&str> {
         let active = self.0.iter().find(|(_, active, _)| *active);
         Ok(active.map(|(kid, ..)| kid.as_str()).ok_or_else(|| kernel::Error::internal("there is no signing key"))?)
     }
 
-    /// Is what this key has signed still good?
-    pub(super) fn is_good(&self, kid: &str, now: Timestamp) -> bool {
-        let good = |(known, active, until): &(String, bool, Option<Timestamp>)| {
-            known == kid && (*active || until.is_some_and(|until| until > now))
+    /// Whether tokens signed with this key are still valid.
+    pub(super) fn is_valid(&self, kid: &str, now: Timestamp) -> bool {
+        let is_valid = |(key, active, until): &(String, bool, Option<Timestamp>)| {
+            key == kid && (*active || until.is_some_and(|until| until > now))
         };
-        self.0.iter().any(good)
+        self.0.iter().any(is_valid)
     }
 }
 
 impl Keyring {
-    /// The keys of a database; makes the first one where there is none.
+    /// Loads the keys of a database; creates the first one if there is none.
     pub(super) async fn open(db: &Db, settings: &Settings, now: Timestamp) -> Result<Self> {
         if !has_active(db).await? {
-            let row = row_of(&Key::generate()?, now);
+            let row = new_row(&Key::generate()?, now);
             db.write(|tx| {
                 let row = row.clone();
                 async move {
-                    // Of several nodes that start at once one makes it.
+                    // If several nodes start at the same time, only one creates the key.
                     let row = signing_key::Entity::insert(row).on_conflict_do_nothing();
-                    row.exec_without_returning(tx.conn()).await
+                    row.exec_without_returning(&tx).await
                 }
             })
             .await?;
         }
-        let tokenizer = load(db, settings).await?;
-        Ok(Self { tokenizer: RwLock::new(Arc::new(tokenizer)), reloaded: Mutex::new(None) })
+        let codec = load(db, settings).await?;
+        Ok(Self { codec: RwLock::new(Arc::new(codec)), reloaded: Mutex::new(None) })
     }
 
-    fn tokenizer(&self) -> Arc<Tokenizer> {
-        self.tokenizer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn codec(&self) -> Arc<TokenCodec> {
+        self.codec.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn may_reload(&self) -> bool {
+    fn should_reload(&self) -> bool {
         let mut last = self.reloaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = last.is_none_or(|last| last.elapsed() >= RELOAD_PAUSE);
-        if may {
+        let is_due = last.is_none_or(|last| last.elapsed() >= RELOAD_INTERVAL);
+        if is_due {
             *last = Some(Instant::now());
         }
-        may
+        is_due
     }
 }
 
-/// Is there a key to sign with?
+/// Whether there is an active key.
 pub(super) async fn has_active(db: &Db) -> Result<bool> {
     let active = signing_key::Entity::find().filter(Expr::col(signing_key::Column::IsActive));
     Ok(active.one(db.conn()).await?.is_some())
 }
 
-async fn load(db: &Db, settings: &Settings) -> Result<Tokenizer> {
+async fn load(db: &Db, settings: &Settings) -> Result<TokenCodec> {
     let rows = signing_key::Entity::find().order_by_desc(signing_key::Column::Id).all(db.conn()).await?;
-    let keys = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
-    Ok(Tokenizer::new(&keys, &settings.issuer, settings.longest_life()))
+    let keys = rows.into_iter().map(parse).collect::<Result<Vec<_>>>()?;
+    Ok(TokenCodec::new(&keys, &settings.issuer, settings.max_token_lifetime()))
 }
 
-fn read(row: signing_key::Model) -> Result<Key> {
+fn parse(row: signing_key::Model) -> Result<Key> {
     let damaged = |_| kernel::Error::internal(format!("the signing key {} is damaged", row.kid));
     let seed: Option<[u8; 32]> =
         if row.seed.0.is_empty() { None } else { Some(row.seed.0.clone().try_into().map_err(damaged)?) };
     let public = match (row.public_key, &seed) {
         (Some(public), _) => public.try_into().map_err(damaged)?,
-        (None, Some(seed)) => public_half(seed),
+        (None, Some(seed)) => public_key(seed),
         (None, None) => return Err(damaged(Vec::new()).into()),
     };
     Ok(Key { kid: row.kid, seed, public })
 }
 
-fn row_of(key: &Key, now: Timestamp) -> signing_key::ActiveModel {
+fn new_row(key: &Key, now: Timestamp) -> signing_key::ActiveModel {
     signing_key::ActiveModel {
         id: NotSet,
         kid: Set(key.kid.clone()),
@@ -131,63 +131,68 @@ fn row_of(key: &Key, now: Timestamp) -> signing_key::ActiveModel {
 }
 
 impl SqlAccounts {
-    async fn reload_keys(&self) -> Result<Arc<Tokenizer>> {
-        let tokenizer = Arc::new(load(&self.0.db, &self.0.settings).await?);
-        let mut held = self.0.keys.tokenizer.write().unwrap_or_else(PoisonError::into_inner);
-        held.clone_from(&tokenizer);
-        Ok(tokenizer)
+    async fn reload_keys(&self) -> Result<Arc<TokenCodec>> {
+        let codec = Arc::new(load(&self.0.db, &self.0.settings).await?);
+        let mut current = self.0.keys.codec.write().unwrap_or_else(PoisonError::into_inner);
+        current.clone_from(&codec);
+        Ok(codec)
     }
 
-    /// What a token of ours says, expired or not. Whether its key is good still is for the database to
-    /// say.
-    pub(super) async fn read(&self, token: &str, usage: Use) -> Result<Read> {
+    /// Verifies a token, except for its expiry. Whether its key is still valid has to be checked in the
+    /// database.
+    pub(super) async fn verify_token_allow_expired(&self, token: &str, token_type: TokenType) -> Result<VerifiedToken> {
         let now = self.0.clock.now();
-        self.read_with(|tokenizer| tokenizer.read(token, usage, now)).await
+        self.verify_with(|codec| codec.verify_allow_expired(token, token_type, now)).await
     }
 
-    /// The same, if it has not expired.
-    pub(super) async fn read_live(&self, token: &str, usage: Use) -> Result<Read> {
+    /// Verifies a token, including its expiry. Whether its key is still valid has to be checked in the
+    /// database.
+    pub(super) async fn verify_token(&self, token: &str, token_type: TokenType) -> Result<VerifiedToken> {
         let now = self.0.clock.now();
-        self.read_with(|tokenizer| tokenizer.read_live(token, usage, now)).await
+        self.verify_with(|codec| codec.verify(token, token_type, now)).await
     }
 
-    async fn read_with(&self, read: impl Fn(&Tokenizer) -> Result<Read, Unread> + Send + Sync) -> Result<Read> {
-        match read(&self.0.keys.tokenizer()) {
-            Err(Unread::UnknownKey) if self.0.keys.may_reload() => {
-                let tokenizer = self.reload_keys().await?;
-                Ok(read(&tokenizer)?)
+    /// Reloads the keys and tries again if the key is unknown.
+    async fn verify_with(
+        &self,
+        verify: impl Fn(&TokenCodec) -> Result<VerifiedToken, TokenError> + Send + Sync,
+    ) -> Result<VerifiedToken> {
+        match verify(&self.0.keys.codec()) {
+            Err(TokenError::UnknownKey) if self.0.keys.should_reload() => {
+                let codec = self.reload_keys().await?;
+                Ok(verify(&codec)?)
             }
-            outcome => Ok(outcome?),
+            result => Ok(result?),
         }
     }
 
-    /// A tokenizer that can sign with this key.
-    pub(super) async fn tokenizer_with(&self, kid: &str) -> Result<Arc<Tokenizer>> {
-        let tokenizer = self.0.keys.tokenizer();
-        if tokenizer.can_sign(kid) { Ok(tokenizer) } else { self.reload_keys().await }
+    /// The codec with this signing key, reloaded if necessary.
+    pub(super) async fn codec_with(&self, kid: &str) -> Result<Arc<TokenCodec>> {
+        let codec = self.0.keys.codec();
+        if codec.can_sign(kid) { Ok(codec) } else { self.reload_keys().await }
     }
 
     pub(super) async fn current_jwks(&self) -> Result<Jwks> {
         let states = KeyStates::find(self.0.db.conn()).await?;
         let now = self.0.clock.now();
-        let tokenizer = self.tokenizer_with(states.active()?).await?;
-        Ok(tokenizer.jwks(|kid| states.is_good(kid, now)))
+        let codec = self.codec_with(states.active()?).await?;
+        Ok(codec.jwks(|kid| states.is_valid(kid, now)))
     }
 
-    /// Makes a new key, with which everything is signed from now on. What the one before has signed is
-    /// good until it expires; if that one is `compromised`, nothing that any earlier key has signed
-    /// is good any more, and everybody has to sign in again. Gives the new key's id.
+    /// Creates a new signing key and retires the current one, whose tokens remain valid until they expire.
+    /// With `compromised`, all earlier keys are deleted, all tokens become invalid and every user has to
+    /// sign in again. Returns the id of the new key.
     pub async fn rotate_keys(&self, compromised: bool) -> Result<String> {
         let now = self.0.clock.now();
         let key = Key::generate()?;
-        let row = row_of(&key, now);
-        let until = now + self.0.settings.longest_life();
+        let row = new_row(&key, now);
+        let until = now + self.0.settings.max_token_lifetime();
         self.0
             .db
             .write(|tx| {
                 let row = row.clone();
                 async move {
-                    let conn = tx.conn();
+                    let conn = &tx;
                     if compromised {
                         signing_key::Entity::delete_many().exec(conn).await?;
                     } else {
@@ -209,19 +214,19 @@ impl SqlAccounts {
         Ok(key.kid)
     }
 
-    /// Forgets what retired keys signed with, and those that verify nothing any more; gives how many
-    /// keys went.
+    /// Deletes the seeds of retired keys, and the keys whose tokens have all expired. Returns the number of
+    /// deleted keys.
     pub(super) async fn prune_keys(&self) -> Result<u64> {
         let now = self.0.clock.now();
-        let gone = self.0.db.write(|tx| async move {
+        let deleted = self.0.db.write(|tx| async move {
             signing_key::Entity::update_many()
                 .col_expr(signing_key::Column::Seed, Expr::value(Seed(Vec::new())))
                 .filter(signing_key::COLUMN.retired_at.lt(now - SIGNS_AFTER))
                 .filter(Expr::col(signing_key::Column::Seed).ne(Expr::value(Seed(Vec::new()))))
-                .exec(tx.conn())
+                .exec(&tx)
                 .await?;
-            signing_key::Entity::delete_many().filter(signing_key::COLUMN.verifies_until.lte(now)).exec(tx.conn()).await
+            signing_key::Entity::delete_many().filter(signing_key::COLUMN.verifies_until.lte(now)).exec(&tx).await
         });
-        Ok(gone.await?.rows_affected)
+        Ok(deleted.await?.rows_affected)
     }
 }

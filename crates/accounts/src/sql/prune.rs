@@ -1,4 +1,4 @@
-//! Clearing away what has expired, in small steps, so that nobody waits for it.
+//! Deletes expired rows in small batches, so that other writers do not have to wait long.
 
 use std::time::Duration;
 
@@ -15,51 +15,51 @@ use crate::{
     entity::{refresh_token, session},
 };
 
-/// How many rows go at a time.
+/// The number of rows deleted per transaction.
 const BATCH: i64 = 500;
-/// For how long a letter is still listed after it has expired.
-const LETTERS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
-/// For how long a network counts as known.
-const NETWORKS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How long emails are kept after they were sent or given up.
+const EMAIL_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long a network counts as known after the last sign-in.
+const NETWORK_RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// How much went.
+/// The number of deleted rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// Refresh tokens that had expired. Used ones stay until they expire: they show a second use.
+    /// Expired refresh tokens. Used ones are kept until they expire, to detect reuse.
     pub refresh_tokens: u64,
-    /// Sessions that had ended, or had no token left.
+    /// Sessions without refresh tokens.
     pub sessions: u64,
-    /// User tokens that had expired.
+    /// Expired user tokens.
     pub user_tokens: u64,
-    /// Links, tickets and the like.
+    /// Expired one-time tokens: email links, tickets.
     pub one_time_tokens: u64,
-    /// Counts of failures and letters that had been forgotten.
+    /// Expired counters of failures and emails.
     pub throttles: u64,
-    /// Networks that nobody has signed in from for long.
+    /// Known networks without a recent sign-in.
     pub networks: u64,
-    /// Signing keys that verified nothing any more.
+    /// Retired signing keys whose tokens have all expired.
     pub keys: u64,
-    /// Letters that were sent or given up.
-    pub letters: u64,
+    /// Emails that were sent or given up.
+    pub emails: u64,
 }
 
 impl Pruned {
-    /// What went, by its name.
+    /// The counts with their labels.
     pub fn counts(&self) -> [(&'static str, u64); 8] {
         [
             ("refresh tokens", self.refresh_tokens),
             ("sessions", self.sessions),
             ("user tokens", self.user_tokens),
             ("one-time tokens", self.one_time_tokens),
-            ("counts of failures and letters", self.throttles),
+            ("throttle counters", self.throttles),
             ("known networks", self.networks),
             ("signing keys", self.keys),
-            ("letters", self.letters),
+            ("emails", self.emails),
         ]
     }
 }
 
-/// What can be cleared away: `$1` is the moment before which, `$2` how many.
+// In all statements `$1` is the latest timestamp to delete, `$2` the batch size.
 const REFRESH_TOKENS: &str = "DELETE FROM accounts_refresh_token WHERE id IN \
      (SELECT id FROM accounts_refresh_token WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
 const USER_TOKENS: &str = "DELETE FROM accounts_user_token WHERE id IN \
@@ -72,36 +72,36 @@ const NETWORKS: &str = "DELETE FROM accounts_known_network WHERE (user_id, netwo
      (SELECT user_id, network FROM accounts_known_network WHERE last_seen_at <= $1 ORDER BY last_seen_at LIMIT $2)";
 
 impl SqlAccounts {
-    /// Clears away what has expired, a few hundred rows at a time.
+    /// Deletes expired rows in batches.
     pub async fn prune(&self) -> Result<Pruned> {
         let now = self.0.clock.now();
-        // First the tokens, so that no session takes thousands of them along in one step.
-        let refresh_tokens = self.clear(REFRESH_TOKENS, now).await?;
-        let sessions = self.clear_sessions(now - self.0.settings.access_life()).await?;
-        let mut letters = 0;
+        // Tokens first, so that deleting a session does not cascade to thousands of them in one transaction.
+        let refresh_tokens = self.delete_batches(REFRESH_TOKENS, now).await?;
+        let sessions = self.delete_sessions(now - self.0.settings.access_lifetime()).await?;
+        let mut emails = 0;
         loop {
-            let gone = self.0.outbox.prune(LETTERS_KEPT, BATCH.unsigned_abs()).await?;
-            letters += gone;
-            if gone == 0 {
+            let deleted = self.0.outbox.prune(EMAIL_RETENTION, BATCH.unsigned_abs()).await?;
+            emails += deleted;
+            if deleted == 0 {
                 break;
             }
         }
         Ok(Pruned {
             refresh_tokens,
             sessions,
-            user_tokens: self.clear(USER_TOKENS, now).await?,
-            one_time_tokens: self.clear(ONE_TIME_TOKENS, now).await?,
-            throttles: self.clear(THROTTLES, now).await?,
-            networks: self.clear(NETWORKS, now - NETWORKS_KEPT).await?,
+            user_tokens: self.delete_batches(USER_TOKENS, now).await?,
+            one_time_tokens: self.delete_batches(ONE_TIME_TOKENS, now).await?,
+            throttles: self.delete_batches(THROTTLES, now).await?,
+            networks: self.delete_batches(NETWORKS, now - NETWORK_RETENTION).await?,
             keys: self.prune_keys().await?,
-            letters,
+            emails,
         })
     }
 
-    /// Clears away the sessions that no token is left of. They are looked for on the readers, from the
-    /// first to the last, so that whoever writes does not wait for the search.
-    async fn clear_sessions(&self, before: kernel::Timestamp) -> Result<u64> {
-        let mut cleared = 0;
+    /// Deletes the sessions without refresh tokens. They are searched on a read connection, so that writers
+    /// do not wait for the search.
+    async fn delete_sessions(&self, before: kernel::Timestamp) -> Result<u64> {
+        let mut total = 0;
         let mut last = SessionId(0);
         loop {
             let tokens = Query::select()
@@ -123,34 +123,34 @@ impl SqlAccounts {
                 .into_tuple()
                 .all(self.0.db.conn())
                 .await?;
-            let Some(newest) = empty.last() else { return Ok(cleared) };
-            last = *newest;
+            let Some(id) = empty.last() else { return Ok(total) };
+            last = *id;
             let empty = &empty;
-            // A session gets its only first token together with itself: what is empty stays so.
-            let gone = self.0.db.write(|tx| async move {
-                let which = session::COLUMN.id.is_in(empty.iter().copied());
-                session::Entity::delete_many().filter(which).exec(tx.conn()).await
+            // A session without tokens cannot get new ones: its first is created together with it.
+            let deleted = self.0.db.write(|tx| async move {
+                let filter = session::COLUMN.id.is_in(empty.iter().copied());
+                session::Entity::delete_many().filter(filter).exec(&tx).await
             });
-            cleared += gone.await?.rows_affected;
+            total += deleted.await?.rows_affected;
         }
     }
 
-    async fn clear(&self, sql: &str, before: kernel::Timestamp) -> Result<u64, DbErr> {
-        let mut cleared = 0;
+    async fn delete_batches(&self, sql: &str, before: kernel::Timestamp) -> Result<u64, DbErr> {
+        let mut total = 0;
         loop {
             let values: [Value; 2] = [before.into(), BATCH.into()];
-            let step = Statement::from_sql_and_values(self.0.db.backend(), sql, values);
-            let gone = self
+            let statement = Statement::from_sql_and_values(self.0.db.backend(), sql, values);
+            let deleted = self
                 .0
                 .db
                 .write(|tx| {
-                    let step = step.clone();
-                    async move { Ok::<_, DbErr>(tx.conn().execute_raw(step).await?.rows_affected()) }
+                    let statement = statement.clone();
+                    async move { Ok::<_, DbErr>(tx.execute_raw(statement).await?.rows_affected()) }
                 })
                 .await?;
-            cleared += gone;
-            if gone < BATCH.unsigned_abs() {
-                return Ok(cleared);
+            total += deleted;
+            if deleted < BATCH.unsigned_abs() {
+                return Ok(total);
             }
         }
     }
@@ -168,7 +168,7 @@ impl Job for SqlAccounts {
 
     async fn run(&self) -> kernel::Result<()> {
         let pruned = self.prune().await?;
-        tracing::info!(?pruned, "what had expired was cleared away");
+        tracing::info!(?pruned, "deleted expired rows");
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
-//! How people leave: removed, erased, or with a copy of what is kept about them.
+//! Deletion, erasure and data export of users.
 
-use guildhall_kernel::{Caller, UserId, audit};
+use async_trait::async_trait;
+use guildhall_kernel::{self as kernel, AccountCleanup, Caller, UserId, audit, db::Tx};
 use sea_orm::{
     ActiveValue::Unchanged, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, Set,
@@ -11,15 +12,16 @@ use super::{SqlAccounts, other_superusers};
 use crate::{
     Error, Result, UserToken,
     entity::{known_network, one_time_token, recovery_code, session, totp, user, user_token},
+    event::UserRemoved,
     model::{SessionRow, UserTokenRow},
     names,
 };
 
-/// How much of each kind an export holds: what is more is asked for page by page.
-const MOST_EXPORTED: u64 = 1000;
+/// The maximum number of rows of each kind in an export; more can be read from the paginated lists.
+const MAX_EXPORTED: u64 = 1000;
 
-/// Somebody who may be removed by the caller.
-async fn removable(conn: &impl ConnectionTrait, caller: &Caller, id: UserId) -> Result<user::Model> {
+/// Loads and locks a user whom the caller can delete.
+async fn find_deletable(conn: &impl ConnectionTrait, caller: &Caller, id: UserId) -> Result<user::Model> {
     let others = other_superusers(conn, id).await?;
     let user = user::Entity::find_by_id(id).lock_exclusive().one(conn).await?.ok_or(Error::UserNotFound(id))?;
     if (user.is_staff || user.is_superuser) && !caller.roles.superuser && caller.user != id {
@@ -32,53 +34,56 @@ async fn removable(conn: &impl ConnectionTrait, caller: &Caller, id: UserId) -> 
 }
 
 impl SqlAccounts {
-    /// Removes a person, unless what they have cannot go on without them.
-    pub(super) async fn remove(&self, caller: &Caller, id: UserId, heir: Option<UserId>) -> Result<()> {
+    /// Deletes a user, unless a domain reports blockers.
+    pub(super) async fn remove(&self, caller: &Caller, id: UserId, successor: Option<UserId>) -> Result<()> {
         let now = self.0.clock.now();
         self.0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let user = removable(conn, caller, id).await?;
-                if let Some(heir) = heir {
-                    let fit = user::Entity::find_by_id(heir).one(conn).await?.is_some_and(|heir| heir.is_active);
-                    if !fit || heir == id {
-                        return Err(Error::UnfitHeir);
+                let conn = &tx;
+                let user = find_deletable(conn, caller, id).await?;
+                if let Some(successor) = successor {
+                    let is_active = user::Entity::find_by_id(successor)
+                        .one(conn)
+                        .await?
+                        .is_some_and(|successor| successor.is_active);
+                    if !is_active || successor == id {
+                        return Err(Error::InvalidSuccessor);
                     }
                 }
                 let mut blockers = Vec::new();
                 for domain in &self.0.removals {
-                    blockers.extend(domain.blockers(conn, id, heir).await?);
+                    blockers.extend(domain.blockers(conn, id, successor).await?);
                 }
                 if !blockers.is_empty() {
                     return Err(Error::Protected(blockers));
                 }
-                self.release(conn, id, heir).await?;
+                self.release(conn, id, successor).await?;
                 let event = audit::Event::new("accounts.delete_user").by(caller).about(id, &user.username);
                 event.record(conn, now).await?;
-                self.say_goodbye(conn, &user).await?;
+                self.notify_deleted(conn, &user).await?;
+                tx.emit(&UserRemoved { user: id, is_erased: false }).await?;
                 user::Entity::delete_by_id(id).exec(conn).await?;
                 Ok(())
             })
             .await?;
-        self.0.outbox.wake();
         Ok(())
     }
 
-    /// Makes an account nobody's: the row stays, for what points at it.
+    /// Erases the personal data of a user. The row is kept, since others reference it.
     pub(super) async fn erase(&self, caller: &Caller, id: UserId) -> Result<()> {
         let now = self.0.clock.now();
         self.0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let user = removable(conn, caller, id).await?;
+                let conn = &tx;
+                let user = find_deletable(conn, caller, id).await?;
                 if user.erased_at.is_some() {
                     return Ok::<_, Error>(());
                 }
                 self.release(conn, id, None).await?;
-                self.0.outbox.forget(conn, id).await?;
-                self.say_goodbye(conn, &user).await?;
+                self.0.outbox.delete_of(conn, id).await?;
+                self.notify_deleted(conn, &user).await?;
                 session::Entity::delete_many().filter(session::COLUMN.user_id.eq(id)).exec(conn).await?;
                 user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(id)).exec(conn).await?;
                 one_time_token::Entity::delete_many().filter(one_time_token::COLUMN.user_id.eq(id)).exec(conn).await?;
@@ -108,27 +113,28 @@ impl SqlAccounts {
                     ..Default::default()
                 };
                 user::Entity::update(row).exec_without_returning(conn).await?;
-                // Without the name: it is what was to be forgotten.
+                tx.emit(&UserRemoved { user: id, is_erased: true }).await?;
+                // Recorded without the username, which has just been erased.
                 audit::Event::new("accounts.erase_user").by(caller).about(id, "").record(conn, now).await?;
                 Ok(())
             })
             .await?;
-        self.0.outbox.wake();
         Ok(())
     }
 
-    async fn release(&self, conn: &DatabaseTransaction, id: UserId, heir: Option<UserId>) -> Result<()> {
+    async fn release(&self, conn: &Tx, id: UserId, successor: Option<UserId>) -> Result<()> {
         for domain in &self.0.removals {
-            domain.release(conn, id, heir).await?;
+            domain.release(conn, id, successor).await?;
         }
         Ok(())
     }
 
-    async fn say_goodbye(&self, conn: &impl ConnectionTrait, user: &user::Model) -> Result<()> {
-        self.notify(conn, user, "Your account was removed", "Your account was removed, with all that was yours.").await
+    async fn notify_deleted(&self, conn: &Tx, user: &user::Model) -> Result<()> {
+        let message = "Your account was deleted, including your personal data.";
+        self.notify(conn, user, "Your account was deleted", message).await
     }
 
-    /// All that is kept about somebody, by whoever keeps it, without secrets.
+    /// Exports all data about a user, from all domains, without secrets.
     pub(super) async fn export(&self, id: UserId) -> Result<Value> {
         let tx = self.0.db.snapshot().await?;
         let export = self.collect(&tx, id).await;
@@ -141,7 +147,7 @@ impl SqlAccounts {
         let sessions = session::Entity::find()
             .filter(session::COLUMN.user_id.eq(id))
             .order_by_desc(session::Column::Id)
-            .limit(MOST_EXPORTED)
+            .limit(MAX_EXPORTED)
             .into_partial_model::<SessionRow>()
             .all(conn)
             .await?;
@@ -150,20 +156,42 @@ impl SqlAccounts {
             .into_partial_model::<UserTokenRow>()
             .all(conn)
             .await?;
-        let second_factor = totp::Entity::find_by_id(id).one(conn).await?;
-        let sessions: Vec<_> = sessions.into_iter().map(|row| row.seen_from(None)).collect();
+        let factor = totp::Entity::find_by_id(id).one(conn).await?;
+        let second_factor = factor.is_some_and(|factor| factor.confirmed_at.is_some());
+        let sessions: Vec<_> = sessions.into_iter().map(|row| row.into_session(None)).collect();
         let tokens: Vec<_> = tokens.into_iter().map(UserToken::from).collect();
-        let mut all = Map::new();
-        all.insert("exported_at".to_owned(), json!(self.0.clock.now()));
-        all.insert("account".to_owned(), json!(account));
-        all.insert("second_factor".to_owned(), json!(second_factor.is_some_and(|f| f.confirmed_at.is_some())));
-        all.insert("sessions".to_owned(), json!(sessions));
-        all.insert("user_tokens".to_owned(), json!(tokens));
-        all.insert("log".to_owned(), json!(audit::about(conn, id, MOST_EXPORTED).await?));
+        let mut export = Map::new();
+        export.insert("exported_at".to_owned(), json!(self.0.clock.now()));
+        export.insert("account".to_owned(), json!(account));
+        export.insert("second_factor".to_owned(), json!(second_factor));
+        export.insert("sessions".to_owned(), json!(sessions));
+        export.insert("user_tokens".to_owned(), json!(tokens));
+        export.insert("log".to_owned(), json!(audit::about(conn, id, MAX_EXPORTED).await?));
         for domain in &self.0.removals {
             let (name, value) = domain.export(conn, id).await?;
-            all.insert(name.to_owned(), value);
+            export.insert(name.to_owned(), value);
         }
-        Ok(Value::Object(all))
+        Ok(Value::Object(export))
+    }
+}
+
+#[async_trait]
+impl AccountCleanup for SqlAccounts {
+    async fn remove_unused(&self, tx: &Tx, id: UserId) -> kernel::Result<bool> {
+        let Some(user) = user::Entity::find_by_id(id).lock_exclusive().one(tx).await? else { return Ok(false) };
+        if user.is_staff || user.is_superuser {
+            return Ok(false);
+        }
+        for domain in &self.0.removals {
+            if domain.is_used(tx, id).await? {
+                return Ok(false);
+            }
+        }
+        self.release(tx, id, None).await?;
+        let event = audit::Event::new("accounts.delete_unused_user").about(id, &user.username);
+        event.record(tx, self.0.clock.now()).await?;
+        tx.emit(&UserRemoved { user: id, is_erased: false }).await?;
+        user::Entity::delete_by_id(id).exec(tx).await?;
+        Ok(true)
     }
 }

@@ -1,48 +1,48 @@
-//! The second factor: codes that change with the time (RFC 6238), and codes on paper.
+//! The second factor: time-based one-time passwords (RFC 6238) and recovery codes.
 
 use guildhall_kernel::{self as kernel, Caller, Timestamp, UserId, audit};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::Expr};
 use totp_rs::{Builder, Secret, Totp};
 
-use super::{SqlAccounts, sessions::Minted};
+use super::{SqlAccounts, sessions::IssuedTokens};
 use crate::{
-    Account, Error, RecoveryCodes, Result, SecondFactor, TotpSetup, Unprinted,
+    Account, Error, RecoveryCodes, Result, SecondFactor, SecretText, TotpSetup,
     entity::{recovery_code, signing_key::Seed, totp, user},
-    one_time::{self, Grant, Purpose},
+    one_time::{self, NewOneTimeToken, Purpose},
     secret,
     throttle::Target,
 };
 
-/// How many recovery codes a person gets.
-const CODES: usize = 10;
-/// The length of a secret: that of the SHA-1 behind the codes (RFC 4226 §4).
+/// The number of recovery codes per user.
+const RECOVERY_CODES: usize = 10;
+/// The length of a secret, which is that of an SHA-1 hash (RFC 4226 §4).
 const SECRET_BYTES: usize = 20;
 
-/// The codes of a secret: six digits, every thirty seconds, one step early or late.
-fn codes(secret: &[u8], account: &str, service: &str) -> Result<Totp> {
-    let broken = |error: totp_rs::TotpError| kernel::Error::internal(error.to_string());
-    // A colon would end the name of the service in the address that authenticators read.
-    let plain = |name: &str| name.replace(':', " ");
-    let builder = Builder::new().with_secret(Secret::from(secret.to_vec())).with_account_name(plain(account));
-    Ok(builder.with_issuer(Some(plain(service))).build().map_err(broken)?)
+/// TOTP for a secret: six digits, 30 seconds, accepting one step early or late.
+fn totp_for(secret: &[u8], account: &str, service: &str) -> Result<Totp> {
+    let internal = |error: totp_rs::TotpError| kernel::Error::internal(error.to_string());
+    // A colon separates issuer and account in the label of an `otpauth` URL.
+    let without_colons = |name: &str| name.replace(':', " ");
+    let builder = Builder::new().with_secret(Secret::from(secret.to_vec())).with_account_name(without_colons(account));
+    Ok(builder.with_issuer(Some(without_colons(service))).build().map_err(internal)?)
 }
 
-/// The step that a code is of, if it is of one.
-fn step(secret: &[u8], code: &str, now: Timestamp) -> Result<Option<i64>> {
+/// The time step that a code matches, if any.
+fn matching_step(secret: &[u8], code: &str, now: Timestamp) -> Result<Option<i64>> {
     let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();
     let time = u64::try_from(now.unix_seconds()).unwrap_or_default();
-    let step = codes(secret, "-", "-")?.check(&code, time);
+    let step = totp_for(secret, "-", "-")?.check(&code, time);
     Ok(step.and_then(|step| i64::try_from(step).ok()))
 }
 
-/// What is kept of a recovery code: its letters, however it was typed.
+/// The stored hash of a recovery code. Case and separators are ignored.
 fn fingerprint(code: &str) -> Vec<u8> {
-    let letters: String = code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    secret::fingerprint(&letters)
+    let normalized: String = code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    secret::fingerprint(&normalized)
 }
 
-/// Uses a code up: of the authenticator, or from the paper.
-async fn use_code(
+/// Consumes an authenticator or recovery code and returns which of them it was; `None` if it is wrong.
+async fn consume_code(
     conn: &impl ConnectionTrait,
     user: UserId,
     code: &str,
@@ -50,86 +50,84 @@ async fn use_code(
 ) -> Result<Option<&'static str>> {
     let factor = totp::Entity::find_by_id(user).one(conn).await?;
     let Some(factor) = factor.filter(|factor| factor.confirmed_at.is_some()) else { return Ok(None) };
-    if let Some(step) = step(&factor.secret.0, code, now)? {
-        return Ok(take_step(conn, user, step).await?.then_some("totp"));
+    if let Some(step) = matching_step(&factor.secret.0, code, now)? {
+        return Ok(advance_step(conn, user, step).await?.then_some("totp"));
     }
-    let used = recovery_code::Entity::update_many()
+    let update = recovery_code::Entity::update_many()
         .col_expr(recovery_code::Column::UsedAt, Expr::value(now))
         .filter(recovery_code::COLUMN.user_id.eq(user))
         .filter(recovery_code::COLUMN.code_sha256.eq(fingerprint(code)))
         .filter(recovery_code::COLUMN.used_at.is_null());
-    Ok((used.exec(conn).await?.rows_affected == 1).then_some("recovery_code"))
+    Ok((update.exec(conn).await?.rows_affected == 1).then_some("recovery_code"))
 }
 
-/// Takes a step, once: no step before it is taken any more.
-async fn take_step(conn: &impl ConnectionTrait, user: UserId, step: i64) -> Result<bool, DbErr> {
-    let taken = totp::Entity::update_many()
+/// Records a time step as used, so that it and all earlier ones are rejected from now on.
+async fn advance_step(conn: &impl ConnectionTrait, user: UserId, step: i64) -> Result<bool, DbErr> {
+    let update = totp::Entity::update_many()
         .col_expr(totp::Column::LastStep, Expr::value(step))
         .filter(totp::COLUMN.user_id.eq(user))
         .filter(totp::COLUMN.last_step.lt(step));
-    Ok(taken.exec(conn).await?.rows_affected == 1)
+    Ok(update.exec(conn).await?.rows_affected == 1)
 }
 
 impl SqlAccounts {
-    /// Refuses whoever has set up a second factor, with what the second step begins with.
-    pub(super) async fn demand_second_factor(&self, user: &user::Model) -> Result<()> {
+    /// Fails with the token for the second step if the user has a second factor.
+    pub(super) async fn require_second_factor(&self, user: &user::Model) -> Result<()> {
         if !self.has_second_factor(user.id).await? {
             return Ok(());
         }
         let now = self.0.clock.now();
-        let grant = Grant {
+        let token = NewOneTimeToken {
             purpose: Purpose::SecondFactor,
             user: user.id,
             auth_epoch: user.auth_epoch,
             email: "",
             session: None,
         };
-        let (issued, row) = grant.prepare(now)?;
+        let (token, row) = token.generate(now)?;
         self.0
             .db
             .write(|tx| {
                 let row = row.clone();
                 async move {
-                    one_time::store(tx.conn(), row).await?;
+                    one_time::store(&tx, row).await?;
                     let event = audit::Event::new("accounts.show_password").own(user.id, &user.username);
-                    event.record(tx.conn(), now).await
+                    event.record(&tx, now).await
                 }
             })
             .await?;
-        Err(Error::SecondFactorRequired { token: Unprinted(issued.token) })
+        Err(Error::SecondFactorRequired { token: SecretText(token.token) })
     }
 
-    /// Lets somebody in who has shown the password before and a code now.
-    pub(super) async fn check_second_factor(&self, second: &SecondFactor) -> Result<(Minted, Account)> {
+    /// Completes a sign-in with the token of the first step and a code.
+    pub(super) async fn sign_in_with_code(&self, second: &SecondFactor) -> Result<(IssuedTokens, Account)> {
         let now = self.0.clock.now();
         let conn = self.0.db.conn();
         let found = one_time::find(conn, &second.mfa_token, Purpose::SecondFactor, now).await?;
-        let ended = || Error::TokenNotValid("The sign-in took too long, or was finished. Begin again.");
-        let (grant, user) = found.ok_or_else(ended)?;
-        let (grant, user) = (&grant, &user);
+        let ended = || Error::TokenNotValid("The sign-in has expired or was already completed. Start again.");
+        let (token, user) = found.ok_or_else(ended)?;
+        let (token, user) = (&token, &user);
         let attempt = &self.0.throttle.attempt(Target::SecondFactor(user.id), Some(user.id));
-        let admitted = self.0.db.write(|tx| async move {
-            let conn = tx.conn();
-            // Locked: of many who try at once each sees the failures of those before.
+        let result = self.0.db.write(|tx| async move {
+            let conn = &tx;
+            // Locked, so that concurrent attempts see each other's failures.
             totp::Entity::find_by_id(user.id).lock_exclusive().one(conn).await?;
-            self.0.throttle.admit(conn, attempt, now).await?;
-            let Some(method) = use_code(conn, user.id, &second.code, now).await? else {
-                self.note_failure(conn, Some(user), attempt, "accounts.second_factor").await?;
-                return Ok(None); // to be stored, unlike a refusal
+            self.0.throttle.check(conn, attempt, now).await?;
+            let Some(method) = consume_code(conn, user.id, &second.code, now).await? else {
+                self.record_failure_in(conn, Some(user), attempt, "accounts.second_factor").await?;
+                return Ok(None); // not an error, which would roll back the failure
             };
-            if !one_time::use_up(conn, grant, now).await? {
+            if !one_time::consume(conn, token, now).await? {
                 return Err(ended());
             }
-            self.0.throttle.forget(conn, &[Target::SecondFactor(user.id)]).await?;
+            self.0.throttle.reset(conn, &[Target::SecondFactor(user.id)]).await?;
             if method == "recovery_code" {
-                let what = "A recovery code was used to sign in to your account.";
-                self.notify(conn, user, "A recovery code was used", what).await?;
+                let message = "A recovery code was used to sign in to your account.";
+                self.notify(conn, user, "A recovery code was used", message).await?;
             }
-            self.admit(conn, user, true).await.map(Some)
+            self.complete_sign_in(conn, user, true).await.map(Some)
         });
-        let admitted = admitted.await?.ok_or(Error::WrongCode)?;
-        self.0.outbox.wake();
-        Ok(admitted)
+        result.await?.ok_or(Error::WrongCode)
     }
 
     pub(super) async fn has_second_factor(&self, user: UserId) -> Result<bool, DbErr> {
@@ -137,15 +135,15 @@ impl SqlAccounts {
         Ok(factor.is_some_and(|factor| factor.confirmed_at.is_some()))
     }
 
-    /// Makes a secret that waits to be confirmed; one that waited before is replaced.
-    pub(super) async fn begin_totp(&self, caller: &Caller) -> Result<TotpSetup> {
+    /// Creates an unconfirmed secret; replaces an earlier unconfirmed one.
+    pub(super) async fn create_totp(&self, caller: &Caller) -> Result<TotpSetup> {
         let now = self.0.clock.now();
         let seed = secret::random::<SECRET_BYTES>()?;
         let user = self
             .0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
+                let conn = &tx;
                 let user = user::Entity::find_by_id(caller.user).one(conn).await?;
                 let user = user.ok_or(Error::UserNotFound(caller.user))?;
                 totp::Entity::delete_by_id(user.id).filter(totp::COLUMN.confirmed_at.is_null()).exec(conn).await?;
@@ -156,8 +154,8 @@ impl SqlAccounts {
                     created_at: Set(now),
                     confirmed_at: Set(None),
                 };
-                let made = totp::Entity::insert(row).exec_without_returning(conn).await;
-                made.map_err(|error| match error.sql_err() {
+                let inserted = totp::Entity::insert(row).exec_without_returning(conn).await;
+                inserted.map_err(|error| match error.sql_err() {
                     Some(sea_orm::SqlErr::UniqueConstraintViolation(_)) => Error::SecondFactorExists,
                     _ => error.into(),
                 })?;
@@ -165,34 +163,35 @@ impl SqlAccounts {
             })
             .await?;
         let account = if user.email.is_empty() { &user.username } else { &user.email };
-        let codes = codes(&seed, account, &self.0.letters.0.service)?;
-        let otpauth_url = codes.to_url().map_err(|error| kernel::Error::internal(error.to_string()))?;
+        let totp = totp_for(&seed, account, &self.0.emails.0.service)?;
+        let otpauth_url = totp.to_url().map_err(|error| kernel::Error::internal(error.to_string()))?;
         Ok(TotpSetup { secret: Secret::from(seed.to_vec()).to_base32(), otpauth_url })
     }
 
-    /// Confirms the secret by a code, and makes the codes for the paper.
-    pub(super) async fn finish_totp(&self, caller: &Caller, code: &str) -> Result<RecoveryCodes> {
+    /// Confirms the secret with a code and creates the recovery codes.
+    pub(super) async fn activate_totp(&self, caller: &Caller, code: &str) -> Result<RecoveryCodes> {
         let now = self.0.clock.now();
         let attempt = self.0.throttle.attempt(Target::SecondFactor(caller.user), Some(caller.user));
-        let recovery_codes = (0..CODES).map(|_| secret::recovery_code()).collect::<kernel::Result<Vec<_>>>()?;
+        let recovery_codes =
+            (0..RECOVERY_CODES).map(|_| secret::recovery_code()).collect::<kernel::Result<Vec<_>>>()?;
         let (codes, attempt) = (&recovery_codes, &attempt);
         let user = user::Entity::find_by_id(caller.user).one(self.0.db.conn()).await?;
         let user = &user.ok_or(Error::UserNotFound(caller.user))?;
-        let fits = self
+        let is_correct = self
             .0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
+                let conn = &tx;
                 let factor = totp::Entity::find_by_id(user.id).lock_exclusive().one(conn).await?;
                 let factor = factor.filter(|factor| factor.confirmed_at.is_none()).ok_or(Error::NoSecondFactor)?;
-                self.0.throttle.admit(conn, attempt, now).await?;
-                let fits = match step(&factor.secret.0, code, now)? {
-                    Some(step) => take_step(conn, user.id, step).await?,
+                self.0.throttle.check(conn, attempt, now).await?;
+                let is_correct = match matching_step(&factor.secret.0, code, now)? {
+                    Some(step) => advance_step(conn, user.id, step).await?,
                     None => false,
                 };
-                if !fits {
-                    self.note_failure(conn, Some(user), attempt, "accounts.add_second_factor").await?;
-                    return Ok(false); // to be stored, unlike a refusal
+                if !is_correct {
+                    self.record_failure_in(conn, Some(user), attempt, "accounts.add_second_factor").await?;
+                    return Ok(false); // not an error, which would roll back the failure
                 }
                 totp::Entity::update_many()
                     .col_expr(totp::Column::ConfirmedAt, Expr::value(now))
@@ -211,28 +210,27 @@ impl SqlAccounts {
                     used_at: Set(None),
                 });
                 recovery_code::Entity::insert_many(rows).exec_without_returning(conn).await?;
-                self.0.throttle.forget(conn, &[Target::SecondFactor(user.id)]).await?;
+                self.0.throttle.reset(conn, &[Target::SecondFactor(user.id)]).await?;
                 audit::Event::new("accounts.add_second_factor").own(user.id, &user.username).record(conn, now).await?;
-                let what = "Signing in to your account now asks for a code besides the password.";
-                self.notify(conn, user, "A second factor was set up", what).await?;
+                let message = "Signing in to your account now requires a code in addition to the password.";
+                self.notify(conn, user, "A second factor was set up", message).await?;
                 Ok::<_, Error>(true)
             })
             .await?;
-        if !fits {
+        if !is_correct {
             return Err(Error::WrongCode);
         }
-        self.0.outbox.wake();
         Ok(RecoveryCodes { recovery_codes })
     }
 
-    /// Takes the second factor of somebody away who has shown the password.
-    pub(super) async fn drop_totp(&self, user: &user::Model) -> Result<()> {
+    /// Deletes the second factor of a user who has confirmed the password.
+    pub(super) async fn delete_totp(&self, user: &user::Model) -> Result<()> {
         let now = self.0.clock.now();
         self.0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                self.0.throttle.succeed(conn, user, now).await?;
+                let conn = &tx;
+                self.0.throttle.record_success(conn, user, now).await?;
                 if totp::Entity::delete_by_id(user.id).exec(conn).await?.rows_affected == 0 {
                     return Err(Error::NoSecondFactor);
                 }
@@ -242,11 +240,10 @@ impl SqlAccounts {
                     .await?;
                 let event = audit::Event::new("accounts.remove_second_factor").own(user.id, &user.username);
                 event.record(conn, now).await?;
-                let what = "Signing in to your account no longer asks for a code besides the password.";
-                self.notify(conn, user, "Your second factor was removed", what).await
+                let message = "Signing in to your account no longer requires a code in addition to the password.";
+                self.notify(conn, user, "Your second factor was removed", message).await
             })
             .await?;
-        self.0.outbox.wake();
         Ok(())
     }
 }

@@ -10,37 +10,38 @@ use sea_orm::{
 };
 
 use super::{
-    SqlAccounts, people, reader,
-    sessions::{Opening, end_sessions},
-    verified,
+    SqlAccounts, recipient,
+    sessions::{NewSession, end_sessions},
+    users, verified,
 };
 use crate::{
     EmailChange, Error, PasswordChange, PasswordProof, PasswordReset, RecoveryCodes, ResetRequest, Result, Security,
     TokenPair, TotpCode, TotpSetup,
-    entity::{session, user, user_token},
-    letters::Reader,
-    one_time::{self, Grant, Purpose},
-    throttle::Counted,
+    emails::Recipient,
+    entity::{one_time_token, session, user, user_token},
+    event::PasswordChanged,
+    one_time::{self, NewOneTimeToken, Purpose},
+    throttle::RateLimit,
 };
 
-/// For how long a password that was shown counts as shown.
-const RECENT: Duration = Duration::from_secs(15 * 60);
-/// How long it takes at least to say that a letter may have been sent.
-const REQUEST_TAKES: Duration = Duration::from_millis(250);
-/// The secrets that are made for whoever reads a mailbox.
-const BY_MAIL: [Purpose; 3] = [Purpose::VerifyEmail, Purpose::ChangeEmail, Purpose::ResetPassword];
+/// How long a recent password check stays valid.
+const RECENT_PASSWORD: Duration = Duration::from_secs(15 * 60);
+/// The minimum duration of a password reset request, whether or not an email is sent.
+const MIN_REQUEST_TIME: Duration = Duration::from_millis(250);
+/// The purposes of tokens that are sent by email.
+const BY_EMAIL: [Purpose; 3] = [Purpose::VerifyEmail, Purpose::ChangeEmail, Purpose::ResetPassword];
 
 impl SqlAccounts {
-    /// Refuses whoever has not shown the password lately, or shows a user token.
-    pub(super) async fn demand_recent_password(&self, caller: &Caller) -> Result<()> {
+    /// Fails unless the caller has a session in which the password was confirmed recently.
+    pub(super) async fn require_recent_password(&self, caller: &Caller) -> Result<()> {
         let Some(id) = caller.session else { return Err(Error::StepUpRequired) };
         let session = session::Entity::find_by_id(id).one(self.0.db.conn()).await?;
         let now = self.0.clock.now();
-        let recent = session.is_some_and(|session| now.since(session.authenticated_at) <= RECENT);
+        let recent = session.is_some_and(|session| now.since(session.authenticated_at) <= RECENT_PASSWORD);
         if recent { Ok(()) } else { Err(Error::StepUpRequired) }
     }
 
-    /// Gives somebody another password; whatever was opened under the one before is over.
+    /// Stores a new password hash, ends all sessions and revokes all one-time tokens of the user.
     pub(super) async fn store_password(
         &self,
         conn: &impl ConnectionTrait,
@@ -48,62 +49,61 @@ impl SqlAccounts {
         hash: &str,
     ) -> Result<()> {
         let now = self.0.clock.now();
-        let met = user::Entity::update_many()
+        let updated = user::Entity::update_many()
             .col_expr(user::Column::PasswordHash, Expr::value(hash))
             .col_expr(user::Column::AuthEpoch, Expr::col(user::Column::AuthEpoch).add(1))
             .col_expr(user::Column::UpdatedAt, Expr::value(now))
             .filter(user::COLUMN.id.eq(id))
             .exec(conn)
             .await?;
-        if met.rows_affected == 0 {
+        if updated.rows_affected == 0 {
             return Err(Error::UserNotFound(id));
         }
         end_sessions(conn, session::COLUMN.user_id.eq(id), "password_changed", now).await?;
-        one_time::take_back(conn, id, &BY_MAIL).await?;
-        one_time::take_back(conn, id, &[Purpose::SecondFactor, Purpose::Socket]).await?;
+        one_time::revoke(conn, id, &BY_EMAIL).await?;
+        one_time::revoke(conn, id, &[Purpose::SecondFactor, Purpose::Socket]).await?;
         Ok(())
     }
 
-    /// Refuses whoever shows a user token, where there is a second factor: token and password together
-    /// must not lead past it.
-    pub(super) async fn demand_session(&self, caller: &Caller) -> Result<()> {
-        let past = caller.session.is_none() && self.has_second_factor(caller.user).await?;
-        if past { Err(Error::StepUpRequired) } else { Ok(()) }
+    /// Fails if the caller uses a user token but has a second factor: a user token and the password together
+    /// must not bypass it.
+    pub(super) async fn forbid_mfa_bypass(&self, caller: &Caller) -> Result<()> {
+        let bypasses = caller.session.is_none() && self.has_second_factor(caller.user).await?;
+        if bypasses { Err(Error::StepUpRequired) } else { Ok(()) }
     }
 
-    /// Leaves the letter with a link to choose a new password with, if one was not sent just now.
-    async fn post_reset(&self, id: kernel::UserId) -> Result<()> {
+    /// Enqueues an email with a password reset link, unless one was sent recently.
+    async fn enqueue_reset(&self, id: kernel::UserId) -> Result<()> {
         let now = self.0.clock.now();
         self.0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
+                let conn = &tx;
                 let user = user::Entity::find_by_id(id).one(conn).await?;
                 let Some(user) = user.filter(|user| user.is_active && user.email_verified_at.is_some()) else {
                     return Ok(());
                 };
-                if !self.0.throttle.may_send(conn, Purpose::ResetPassword, &user.email_key, now).await? {
+                if !self.0.throttle.allow_email(conn, Purpose::ResetPassword, &user.email_key, now).await? {
                     return Ok(());
                 }
-                let link = self.grant_reset(conn, &user).await?;
-                let mail = self.0.letters.reset_password(reader(&user), &link)?;
-                self.0.outbox.post(conn, Some(user.id), &mail, Purpose::ResetPassword.life()).await?;
+                let link = self.issue_reset_token(conn, &user).await?;
+                let mail = self.0.emails.reset_password(recipient(&user), &link)?;
+                self.0.outbox.enqueue_email(conn, Some(user.id), &mail, Purpose::ResetPassword.lifetime()).await?;
                 let event = audit::Event::new("accounts.request_reset").about(user.id, &user.username);
                 Ok::<_, Error>(event.record(conn, now).await?)
             })
             .await?;
-        self.0.outbox.wake();
         Ok(())
     }
 
-    /// Refuses a password that is too weak for this person.
-    async fn refuse_weak(&self, user: &user::Model, password: &str) -> Result<()> {
-        let own = [user.username.clone(), user.email.clone()];
-        let faults = self.weaknesses(password, own, false).await?;
-        if faults.is_empty() {
+    /// Fails if the new password is too weak for this user.
+    async fn check_password_strength(&self, user: &user::Model, password: &str) -> Result<()> {
+        let identifiers = [user.username.clone(), user.email.clone()];
+        let messages = self.weaknesses(password, identifiers, false).await?;
+        if messages.is_empty() {
             return Ok(());
         }
-        let fields = kernel::FieldErrors::from([("new_password".to_owned(), faults)]);
+        let fields = kernel::FieldErrors::from([("new_password".to_owned(), messages)]);
         Err(kernel::Error::invalid(fields).into())
     }
 }
@@ -112,135 +112,134 @@ impl SqlAccounts {
 impl Security for SqlAccounts {
     async fn change_password(&self, caller: &Caller, change: PasswordChange) -> Result<TokenPair> {
         change.validate()?;
-        self.demand_session(caller).await?;
-        let person = self.confirm_password(caller, &change.current_password, "current_password").await?;
-        self.refuse_weak(&person, &change.new_password).await?;
+        self.forbid_mfa_bypass(caller).await?;
+        let confirmed = self.confirm_password(caller, &change.current_password, "current_password").await?;
+        self.check_password_strength(&confirmed, &change.new_password).await?;
         let hash = self.0.hasher.hash(&change.new_password).await?;
-        let (hash, person, now) = (hash.as_str(), &person, self.0.clock.now());
+        let (hash, confirmed, now) = (hash.as_str(), &confirmed, self.0.clock.now());
         let second_factor = match caller.session {
             Some(id) => session::Entity::find_by_id(id).one(self.0.db.conn()).await?.is_some_and(|s| s.second_factor),
             None => false,
         };
-        let minted = self
+        let issued = self
             .0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
+                let conn = &tx;
                 let user = user::Entity::find_by_id(caller.user).lock_exclusive().one(conn).await?;
-                let user = user.filter(|user| user.auth_epoch == person.auth_epoch && user.is_active);
+                let user = user.filter(|user| user.auth_epoch == confirmed.auth_epoch && user.is_active);
                 let user = user.ok_or(Error::TokenNotValid("The session has ended."))?;
                 self.store_password(conn, user.id, hash).await?;
-                self.0.throttle.succeed(conn, &user, now).await?;
+                tx.emit(&PasswordChanged { user: user.id }).await?;
+                self.0.throttle.record_success(conn, &user, now).await?;
                 audit::Event::new("accounts.change_password").own(user.id, &user.username).record(conn, now).await?;
-                let what = "Your password was changed, and every other session has ended. User tokens go on: take back what \
-                            you do not know.";
-                self.notify(conn, &user, "Your password was changed", what).await?;
-                let opening = Opening { user: &user, auth_epoch: user.auth_epoch + 1, second_factor };
-                self.open_session(conn, opening).await
+                let message = "Your password was changed and all other sessions have ended. User tokens remain valid: \
+                               revoke those that you do not recognize.";
+                self.notify(conn, &user, "Your password was changed", message).await?;
+                let session = NewSession { user: &user, auth_epoch: user.auth_epoch + 1, second_factor };
+                self.open_session(conn, session).await
             })
             .await?;
-        self.0.outbox.wake();
-        self.mint(&minted).await
+        self.sign_tokens(&issued).await
     }
 
     async fn request_reset(&self, request: ResetRequest) -> Result<()> {
         request.validate()?;
-        let (begun, now) = (tokio::time::Instant::now(), self.0.clock.now());
-        self.0.db.write(|tx| async move { self.0.throttle.count(tx.conn(), Counted::Reset, now).await }).await?;
+        let (started, now) = (tokio::time::Instant::now(), self.0.clock.now());
+        self.0.db.write(|tx| async move { self.0.throttle.check_rate(&tx, RateLimit::Reset, now).await }).await?;
         let found = verified(&address_key(&request.email)).one(self.0.db.conn()).await?;
         if let Some(user) = found {
-            // Beside the request: whether there was anything to do must not show in the time.
+            // In the background, so that the response time does not reveal whether the account exists.
             let (accounts, origin) = (self.clone(), (*Origin::current()).clone());
-            let post = async move {
-                if let Err(error) = accounts.post_reset(user.id).await {
-                    tracing::error!(user.id = user.id.0, %error, "a letter could not be left");
+            let task = async move {
+                if let Err(error) = accounts.enqueue_reset(user.id).await {
+                    tracing::error!(user.id = user.id.0, %error, "could not enqueue a password reset email");
                 }
             };
-            tokio::spawn(origin.scope(post));
+            tokio::spawn(origin.scope(task));
         }
-        tokio::time::sleep_until(begun + REQUEST_TAKES).await;
+        tokio::time::sleep_until(started + MIN_REQUEST_TIME).await;
         Ok(())
     }
 
     async fn reset_password(&self, reset: PasswordReset) -> Result<()> {
         let now = self.0.clock.now();
         let found = one_time::find(self.0.db.conn(), &reset.token, Purpose::ResetPassword, now).await?;
-        let bound = |(grant, user): &(crate::entity::one_time_token::Model, user::Model)| grant.email == user.email;
-        let (grant, user) = found.filter(bound).ok_or(Error::UsedToken)?;
-        self.refuse_weak(&user, &reset.new_password).await?;
+        let same_email = |(token, user): &(one_time_token::Model, user::Model)| token.email == user.email;
+        let (token, user) = found.filter(same_email).ok_or(Error::UsedToken)?;
+        self.check_password_strength(&user, &reset.new_password).await?;
         let hash = self.0.hasher.hash(&reset.new_password).await?;
-        let (hash, grant, user) = (hash.as_str(), &grant, &user);
+        let (hash, token, user) = (hash.as_str(), &token, &user);
         self.0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let now_there = user::Entity::find_by_id(user.id).lock_exclusive().one(conn).await?;
-                let same = now_there.is_some_and(|now| now.auth_epoch == user.auth_epoch && now.email == user.email);
-                if !same || !one_time::use_up(conn, grant, now).await? {
+                let conn = &tx;
+                let current = user::Entity::find_by_id(user.id).lock_exclusive().one(conn).await?;
+                let unchanged = current.is_some_and(|row| row.auth_epoch == user.auth_epoch && row.email == user.email);
+                if !unchanged || !one_time::consume(conn, token, now).await? {
                     return Err(Error::UsedToken);
                 }
                 self.store_password(conn, user.id, hash).await?;
-                // Somebody else may have made some while the account was not safe.
+                // An attacker may have created tokens while the account was compromised.
                 user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(user.id)).exec(conn).await?;
-                // Whoever reads the letter has shown that the address is theirs, unless somebody has before.
+                // The token proves that the email address belongs to the user, unless another user has verified it.
                 if verified(&user.email_key).one(conn).await?.is_none() {
                     user::Entity::update_many()
                         .col_expr(user::Column::EmailVerifiedAt, Expr::value(now))
                         .filter(user::COLUMN.id.eq(user.id))
                         .exec(conn)
                         .await
-                        .map_err(people::taken)?;
+                        .map_err(users::unique_violation)?;
                 }
-                self.0.throttle.succeed(conn, user, now).await?;
+                tx.emit(&PasswordChanged { user: user.id }).await?;
+                self.0.throttle.record_success(conn, user, now).await?;
                 audit::Event::new("accounts.reset_password").own(user.id, &user.username).record(conn, now).await?;
-                let what =
-                    "Your password was changed by a link from a letter. Every session and every user token has ended.";
-                self.notify(conn, user, "Your password was changed", what).await
+                let message = "Your password was reset with a link from an email. All sessions have ended and all user \
+                               tokens were revoked.";
+                self.notify(conn, user, "Your password was changed", message).await
             })
             .await?;
-        self.0.outbox.wake();
         Ok(())
     }
 
     async fn change_email(&self, caller: &Caller, change: EmailChange) -> Result<()> {
         change.validate()?;
-        self.demand_session(caller).await?;
+        self.forbid_mfa_bypass(caller).await?;
         let user = &self.confirm_password(caller, &change.password, "password").await?;
         let (now, email) = (self.0.clock.now(), change.email.as_str());
         self.0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                self.0.throttle.succeed(conn, user, now).await?;
-                if !self.0.throttle.may_send(conn, Purpose::ChangeEmail, &address_key(email), now).await? {
+                let conn = &tx;
+                self.0.throttle.record_success(conn, user, now).await?;
+                if !self.0.throttle.allow_email(conn, Purpose::ChangeEmail, &address_key(email), now).await? {
                     return Err(Error::Throttled(Duration::from_secs(60)));
                 }
-                let grant = Grant {
+                let token = NewOneTimeToken {
                     purpose: Purpose::ChangeEmail,
                     user: user.id,
                     auth_epoch: user.auth_epoch,
                     email,
                     session: None,
                 };
-                let (link, row) = grant.prepare(now)?;
+                let (link, row) = token.generate(now)?;
                 one_time::store(conn, row).await?;
                 let other = verified(&address_key(email)).one(conn).await?.filter(|owner| owner.id != user.id);
                 let mail = if let Some(owner) = &other {
-                    self.0.letters.address_known(reader(owner))?
+                    self.0.emails.email_taken(recipient(owner))?
                 } else {
-                    let reader = Reader { email, name: &user.username };
-                    self.0.letters.confirm_new_address(reader, &link)?
+                    let recipient = Recipient { email, name: &user.username };
+                    self.0.emails.confirm_new_email(recipient, &link)?
                 };
-                self.0.outbox.post(conn, Some(user.id), &mail, Purpose::ChangeEmail.life()).await?;
+                self.0.outbox.enqueue_email(conn, Some(user.id), &mail, Purpose::ChangeEmail.lifetime()).await?;
                 if user.email_verified_at.is_some() {
-                    let notice = self.0.letters.new_address_asked_for(reader(user))?;
-                    self.post(conn, user, &notice).await?;
+                    let notice = self.0.emails.email_change_requested(recipient(user))?;
+                    self.enqueue_alert(conn, user, &notice).await?;
                 }
                 let event = audit::Event::new("accounts.request_email_change").own(user.id, &user.username);
                 Ok::<_, Error>(event.record(conn, now).await?)
             })
             .await?;
-        self.0.outbox.wake();
         Ok(())
     }
 
@@ -249,40 +248,39 @@ impl Security for SqlAccounts {
         self.0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let (grant, user, is_new) = match one_time::find(conn, token, Purpose::VerifyEmail, now).await? {
-                    Some((grant, user)) if grant.email == user.email => (grant, user, false),
+                let conn = &tx;
+                let (token, user, is_new) = match one_time::find(conn, token, Purpose::VerifyEmail, now).await? {
+                    Some((token, user)) if token.email == user.email => (token, user, false),
                     _ => {
                         let found = one_time::find(conn, token, Purpose::ChangeEmail, now).await?;
-                        let (grant, user) = found.ok_or(Error::UsedToken)?;
-                        (grant, user, true)
+                        let (token, user) = found.ok_or(Error::UsedToken)?;
+                        (token, user, true)
                     }
                 };
-                if !one_time::use_up(conn, &grant, now).await? {
+                if !one_time::consume(conn, &token, now).await? {
                     return Err(Error::UsedToken);
                 }
                 let row = user::ActiveModel {
                     id: Unchanged(user.id),
-                    email_key: Set(address_key(&grant.email)),
-                    email: Set(grant.email.clone()),
+                    email_key: Set(address_key(&token.email)),
+                    email: Set(token.email.clone()),
                     email_verified_at: Set(Some(now)),
                     updated_at: Set(now),
                     ..Default::default()
                 };
-                user::Entity::update(row).exec_without_returning(conn).await.map_err(people::taken)?;
+                user::Entity::update(row).exec_without_returning(conn).await.map_err(users::unique_violation)?;
                 if is_new {
-                    // Links to the old address die with it.
-                    one_time::take_back(conn, user.id, &BY_MAIL).await?;
-                    if user.email_verified_at.is_some() && user.email != grant.email {
-                        let mail = self.0.letters.address_changed(reader(&user))?;
-                        self.post(conn, &user, &mail).await?;
+                    // Links that were sent to the old email address must no longer work.
+                    one_time::revoke(conn, user.id, &BY_EMAIL).await?;
+                    if user.email_verified_at.is_some() && user.email != token.email {
+                        let mail = self.0.emails.email_changed(recipient(&user))?;
+                        self.enqueue_alert(conn, &user, &mail).await?;
                     }
                 }
                 let action = if is_new { "accounts.change_email" } else { "accounts.verify_email" };
                 Ok(audit::Event::new(action).own(user.id, &user.username).record(conn, now).await?)
             })
             .await?;
-        self.0.outbox.wake();
         Ok(())
     }
 
@@ -290,49 +288,48 @@ impl Security for SqlAccounts {
         self.0
             .db
             .write(|tx| async move {
-                let user = user::Entity::find_by_id(caller.user).one(tx.conn()).await?;
+                let user = user::Entity::find_by_id(caller.user).one(&tx).await?;
                 let user = user.ok_or(Error::UserNotFound(caller.user))?;
-                if user.email_verified_at.is_some() { Ok(()) } else { self.welcome(tx.conn(), &user).await }
+                if user.email_verified_at.is_some() { Ok(()) } else { self.send_verification(&tx, &user).await }
             })
             .await?;
-        self.0.outbox.wake();
         Ok(())
     }
 
     async fn step_up(&self, caller: &Caller, proof: PasswordProof) -> Result<()> {
         proof.validate()?;
         let Some(session) = caller.session else { return Err(Error::StepUpRequired) };
-        let person = &self.confirm_password(caller, &proof.password, "password").await?;
+        let user = &self.confirm_password(caller, &proof.password, "password").await?;
         let now = self.0.clock.now();
         self.0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
+                let conn = &tx;
                 session::Entity::update_many()
                     .col_expr(session::Column::AuthenticatedAt, Expr::value(now))
                     .filter(session::COLUMN.id.eq(session))
                     .exec(conn)
                     .await?;
-                self.0.throttle.succeed(conn, person, now).await?;
-                let event = audit::Event::new("accounts.step_up").own(person.id, &person.username);
+                self.0.throttle.record_success(conn, user, now).await?;
+                let event = audit::Event::new("accounts.step_up").own(user.id, &user.username);
                 Ok(event.record(conn, now).await?)
             })
             .await
     }
 
     async fn set_up_totp(&self, caller: &Caller) -> Result<TotpSetup> {
-        self.demand_recent_password(caller).await?;
-        self.begin_totp(caller).await
+        self.require_recent_password(caller).await?;
+        self.create_totp(caller).await
     }
 
     async fn confirm_totp(&self, caller: &Caller, code: TotpCode) -> Result<RecoveryCodes> {
-        self.finish_totp(caller, &code.code).await
+        self.activate_totp(caller, &code.code).await
     }
 
     async fn remove_totp(&self, caller: &Caller, proof: PasswordProof) -> Result<()> {
         proof.validate()?;
-        self.demand_session(caller).await?;
-        let person = self.confirm_password(caller, &proof.password, "password").await?;
-        self.drop_totp(&person).await
+        self.forbid_mfa_bypass(caller).await?;
+        let user = self.confirm_password(caller, &proof.password, "password").await?;
+        self.delete_totp(&user).await
     }
 }

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
-    self as kernel, Caller, IfMatch, Ordering, Page, PageQuery, Roles, Slice, SliceQuery, UserId, audit,
+    self as kernel, Caller, CursorPage, CursorQuery, IfMatch, Ordering, Page, PageQuery, Roles, UserId, audit, db::Tx,
     mail::address_key, text,
 };
 use sea_orm::{
@@ -10,18 +10,19 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 
-use super::{SqlAccounts, other_superusers, people, reader, sessions::end_sessions, verified};
+use super::{SqlAccounts, other_superusers, recipient, sessions::end_sessions, users, verified};
 use crate::{
     Account, AccountChange, AccountFilter, Error, NewAccount, NewUser, Result, Session, Staff,
     entity::{recovery_code, session, totp, user, user_token},
+    event::UserDeactivated,
     model::{AccountRow, roles},
     names,
-    one_time::{self, Grant, Purpose},
+    one_time::{self, NewOneTimeToken, Purpose},
 };
 
-/// A change of what somebody may do.
+/// A change to the status and roles of a user.
 #[derive(Clone, Copy)]
-pub(super) struct Change {
+pub(super) struct StatusChange {
     pub(super) is_active: Option<bool>,
     pub(super) roles: Option<Roles>,
 }
@@ -30,19 +31,19 @@ fn roles_of(user: &user::Model) -> Roles {
     Roles { teacher: user.is_teacher, staff: user.is_staff, superuser: user.is_superuser }
 }
 
-/// Only a superuser gives or takes `staff` and `superuser`, and does anything to those who have them;
-/// but for what people do to themselves.
-fn may_change(caller: &Caller, whom: Option<UserId>, before: Roles, after: Roles) -> Result<()> {
-    let high = (before.staff, before.superuser) != (after.staff, after.superuser);
-    let above = before.is_staff() && whom != Some(caller.user);
-    if (high || above) && !caller.roles.superuser { Err(Error::NotSuperuser) } else { Ok(()) }
+/// Only a superuser can grant or revoke `staff` and `superuser`, or manage other users who have them.
+fn check_can_manage(caller: &Caller, user: Option<UserId>, before: Roles, after: Roles) -> Result<()> {
+    let changes_privileges = (before.staff, before.superuser) != (after.staff, after.superuser);
+    let is_privileged = before.is_staff() && user != Some(caller.user);
+    if (changes_privileges || is_privileged) && !caller.roles.superuser { Err(Error::NotSuperuser) } else { Ok(()) }
 }
 
-fn staff_only(caller: &Caller) -> Result<()> {
+fn require_staff(caller: &Caller) -> Result<()> {
     if caller.roles.is_staff() { Ok(()) } else { Err(Error::NotStaff) }
 }
 
-/// The accounts that staff asks for. Roles and states stand as bare columns, as their indexes have them.
+/// The accounts that match a filter. Conditions on roles and status have no bound values, so that partial indexes
+/// apply.
 pub(super) fn matching(filter: &AccountFilter) -> Result<Select<user::Entity>> {
     let mut select = user::Entity::find().filter(user::COLUMN.erased_at.is_null());
     if let Some(search) = filter.search.as_ref().filter(|search| !search.is_empty()) {
@@ -73,18 +74,18 @@ pub(super) fn matching(filter: &AccountFilter) -> Result<Select<user::Entity>> {
 }
 
 impl SqlAccounts {
-    /// Changes whether somebody may sign in, and their roles, and says so in the log. Whoever may no
-    /// longer sign in loses every session and user token for good. The last superuser stays.
-    pub(super) async fn change_standing(
+    /// Changes the status and roles of a user and records it in the audit log. Deactivation permanently ends
+    /// all sessions and revokes all user tokens. The last superuser cannot be demoted or deactivated.
+    pub(super) async fn apply_change(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         id: UserId,
-        change: Change,
+        change: StatusChange,
         event: audit::Event,
     ) -> Result<()> {
         let now = self.0.clock.now();
-        let others = other_superusers(conn, id).await?;
-        let user = user::Entity::find_by_id(id).lock_exclusive().one(conn).await?;
+        let others = other_superusers(tx, id).await?;
+        let user = user::Entity::find_by_id(id).lock_exclusive().one(tx).await?;
         let user = user.filter(|user| user.erased_at.is_none()).ok_or(Error::UserNotFound(id))?;
         let before = roles_of(&user);
         let after = change.roles.unwrap_or(before);
@@ -95,56 +96,57 @@ impl SqlAccounts {
         if (after, active) == (before, user.is_active) {
             return Ok(());
         }
-        let switched = active != user.is_active;
+        let status_changed = active != user.is_active;
         let row = user::ActiveModel {
             id: Unchanged(id),
             is_active: Set(active),
             is_teacher: Set(after.teacher),
             is_staff: Set(after.staff),
             is_superuser: Set(after.superuser),
-            auth_epoch: Set(user.auth_epoch + i64::from(switched)),
+            auth_epoch: Set(user.auth_epoch + i64::from(status_changed)),
             updated_at: Set(now),
             ..Default::default()
         };
-        user::Entity::update(row).exec_without_returning(conn).await?;
-        if switched && !active {
-            end_sessions(conn, session::COLUMN.user_id.eq(id), "deactivated", now).await?;
-            user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(id)).exec(conn).await?;
+        user::Entity::update(row).exec_without_returning(tx).await?;
+        if status_changed && !active {
+            tx.emit(&UserDeactivated { user: id }).await?;
+            end_sessions(tx, session::COLUMN.user_id.eq(id), "deactivated", now).await?;
+            user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(id)).exec(tx).await?;
         }
         let mut event = event.about(id, &user.username);
-        if switched {
+        if status_changed {
             event = event.with("is_active", active);
         }
         if after != before {
-            let names = |roles: Roles| serde_json::to_value(roles).unwrap_or_default();
-            event = event.with("roles_before", names(before)).with("roles", names(after));
+            let json = |roles: Roles| serde_json::to_value(roles).unwrap_or_default();
+            event = event.with("roles_before", json(before)).with("roles", json(after));
         }
-        Ok(event.record(conn, now).await?)
+        Ok(event.record(tx, now).await?)
     }
 
-    /// Stores a link to choose a new password with; gives what a letter needs of it.
-    pub(super) async fn grant_reset(
+    /// Issues a password reset token, to be sent by email.
+    pub(super) async fn issue_reset_token(
         &self,
         conn: &impl ConnectionTrait,
         user: &user::Model,
-    ) -> Result<one_time::Issued> {
-        let grant = Grant {
+    ) -> Result<one_time::OneTimeToken> {
+        let token = NewOneTimeToken {
             purpose: Purpose::ResetPassword,
             user: user.id,
             auth_epoch: user.auth_epoch,
             email: &user.email,
             session: None,
         };
-        let (issued, row) = grant.prepare(self.0.clock.now())?;
+        let (token, row) = token.generate(self.0.clock.now())?;
         one_time::store(conn, row).await?;
-        Ok(issued)
+        Ok(token)
     }
 
-    /// Somebody whom the caller may do something to.
-    async fn subject(&self, conn: &impl ConnectionTrait, caller: &Caller, id: UserId) -> Result<user::Model> {
+    /// Loads a user whom the caller can manage.
+    async fn find_manageable(&self, conn: &impl ConnectionTrait, caller: &Caller, id: UserId) -> Result<user::Model> {
         let found = user::Entity::find_by_id(id).one(conn).await?;
         let user = found.filter(|user| user.erased_at.is_none()).ok_or(Error::UserNotFound(id))?;
-        may_change(caller, Some(id), roles_of(&user), roles_of(&user))?;
+        check_can_manage(caller, Some(id), roles_of(&user), roles_of(&user))?;
         Ok(user)
     }
 }
@@ -152,7 +154,7 @@ impl SqlAccounts {
 #[async_trait]
 impl Staff for SqlAccounts {
     async fn all_accounts(&self, caller: &Caller, filter: AccountFilter, page: PageQuery) -> Result<Page<Account>> {
-        staff_only(caller)?;
+        require_staff(caller)?;
         let ordering = Ordering {
             fields: &[
                 ("id", user::Column::Id),
@@ -160,7 +162,11 @@ impl Staff for SqlAccounts {
                 ("email", user::Column::EmailKey),
                 ("date_joined", user::Column::CreatedAt),
             ],
-            usual: if filter.search.as_ref().is_some_and(|search| search.contains('@')) { "email" } else { "username" },
+            default: if filter.search.as_ref().is_some_and(|search| search.contains('@')) {
+                "email"
+            } else {
+                "username"
+            },
             id: user::Column::Id,
         };
         let page = Page::<AccountRow>::fetch(matching(&filter)?, &ordering, &page, self.0.db.conn()).await?;
@@ -168,16 +174,16 @@ impl Staff for SqlAccounts {
     }
 
     async fn account(&self, caller: &Caller, id: UserId) -> Result<Account> {
-        staff_only(caller)?;
-        let present = user::Entity::find().filter(user::COLUMN.erased_at.is_null());
-        Ok(people::find::<AccountRow>(self.0.db.conn(), present, id).await?.into())
+        require_staff(caller)?;
+        let accounts = user::Entity::find().filter(user::COLUMN.erased_at.is_null());
+        Ok(users::find::<AccountRow>(self.0.db.conn(), accounts, id).await?.into())
     }
 
     async fn create_account(&self, caller: &Caller, new: NewAccount) -> Result<Account> {
-        staff_only(caller)?;
+        require_staff(caller)?;
         new.validate()?;
         let roles = roles(&new.roles)?;
-        may_change(caller, None, Roles::default(), roles)?;
+        check_can_manage(caller, None, Roles::default(), roles)?;
         if verified(&address_key(&new.email)).one(self.0.db.conn()).await?.is_some() {
             return Err(Error::EmailTaken);
         }
@@ -187,7 +193,7 @@ impl Staff for SqlAccounts {
             is_teacher: Set(roles.teacher),
             is_staff: Set(roles.staff),
             is_superuser: Set(roles.superuser),
-            ..self.row_of(&new, None)
+            ..self.new_row(&new, None)
         };
         let account = self
             .0
@@ -195,17 +201,16 @@ impl Staff for SqlAccounts {
             .write(|tx| {
                 let row = row.clone();
                 async move {
-                    let conn = tx.conn();
+                    let conn = &tx;
                     let event = audit::Event::new("accounts.create_user").by(caller);
                     let user = self.insert_user(conn, row, event).await?;
-                    let link = self.grant_reset(conn, &user).await?;
-                    let mail = self.0.letters.invitation(reader(&user), &link)?;
-                    self.0.outbox.post(conn, Some(user.id), &mail, Purpose::ResetPassword.life()).await?;
+                    let link = self.issue_reset_token(conn, &user).await?;
+                    let mail = self.0.emails.invitation(recipient(&user), &link)?;
+                    self.0.outbox.enqueue_email(conn, Some(user.id), &mail, Purpose::ResetPassword.lifetime()).await?;
                     self.find_account(conn, user.id).await
                 }
             })
             .await?;
-        self.0.outbox.wake();
         Ok(account)
     }
 
@@ -214,89 +219,87 @@ impl Staff for SqlAccounts {
         caller: &Caller,
         id: UserId,
         change: AccountChange,
-        known: IfMatch,
+        if_match: IfMatch,
     ) -> Result<Account> {
-        staff_only(caller)?;
-        let wanted = change.roles.as_deref().map(roles).transpose()?;
-        let known = &known;
+        require_staff(caller)?;
+        let new_roles = change.roles.as_deref().map(roles).transpose()?;
+        let if_match = &if_match;
         let account = self
             .0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                // In the order in which every act locks: the superusers, then the one.
+                let conn = &tx;
+                // Every operation locks the superusers first, then the user, so that they cannot deadlock.
                 other_superusers(conn, id).await?;
                 let user = user::Entity::find_by_id(id).lock_exclusive().one(conn).await?;
                 let user = user.ok_or(Error::UserNotFound(id))?;
-                known.check(user.updated_at)?;
+                if_match.check(user.updated_at)?;
                 let before = roles_of(&user);
-                may_change(caller, Some(id), before, wanted.unwrap_or(before))?;
-                let change = Change { is_active: change.is_active, roles: wanted };
+                check_can_manage(caller, Some(id), before, new_roles.unwrap_or(before))?;
+                let change = StatusChange { is_active: change.is_active, roles: new_roles };
                 let event = audit::Event::new("accounts.change_account").by(caller);
-                self.change_standing(conn, id, change, event).await?;
+                self.apply_change(conn, id, change, event).await?;
                 self.find_account(conn, id).await
             })
             .await?;
         Ok(account)
     }
 
-    async fn sessions_of(&self, caller: &Caller, id: UserId, slice: SliceQuery) -> Result<Slice<Session>> {
+    async fn sessions_of(&self, caller: &Caller, id: UserId, query: CursorQuery) -> Result<CursorPage<Session>> {
         self.account(caller, id).await?;
-        self.list_sessions(id, caller.session, slice).await
+        self.list_sessions(id, caller.session, query).await
     }
 
     async fn end_sessions_of(&self, caller: &Caller, id: UserId) -> Result<()> {
-        staff_only(caller)?;
+        require_staff(caller)?;
         let now = self.0.clock.now();
         self.0
             .db
             .write(|tx| async move {
-                let user = self.subject(tx.conn(), caller, id).await?;
-                let ended = end_sessions(tx.conn(), session::COLUMN.user_id.eq(id), "ended_by_staff", now).await?;
+                let user = self.find_manageable(&tx, caller, id).await?;
+                let ended = end_sessions(&tx, session::COLUMN.user_id.eq(id), "ended_by_staff", now).await?;
                 let event = audit::Event::new("accounts.end_sessions").by(caller).about(id, &user.username);
-                Ok(event.with("sessions", ended).record(tx.conn(), now).await?)
+                Ok(event.with("sessions", ended).record(&tx, now).await?)
             })
             .await
     }
 
     async fn send_reset(&self, caller: &Caller, id: UserId) -> Result<()> {
-        staff_only(caller)?;
+        require_staff(caller)?;
         let now = self.0.clock.now();
         self.0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let user = self.subject(conn, caller, id).await?;
-                let link = self.grant_reset(conn, &user).await?;
-                let mail = self.0.letters.reset_password(reader(&user), &link)?;
-                self.0.outbox.post(conn, Some(id), &mail, Purpose::ResetPassword.life()).await?;
+                let conn = &tx;
+                let user = self.find_manageable(conn, caller, id).await?;
+                let link = self.issue_reset_token(conn, &user).await?;
+                let mail = self.0.emails.reset_password(recipient(&user), &link)?;
+                self.0.outbox.enqueue_email(conn, Some(id), &mail, Purpose::ResetPassword.lifetime()).await?;
                 let event = audit::Event::new("accounts.request_reset").by(caller).about(id, &user.username);
                 Ok::<_, Error>(event.record(conn, now).await?)
             })
             .await?;
-        self.0.outbox.wake();
         Ok(())
     }
 
     async fn remove_second_factor(&self, caller: &Caller, id: UserId) -> Result<()> {
-        staff_only(caller)?;
+        require_staff(caller)?;
         let now = self.0.clock.now();
         self.0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let user = self.subject(conn, caller, id).await?;
+                let conn = &tx;
+                let user = self.find_manageable(conn, caller, id).await?;
                 if totp::Entity::delete_by_id(id).exec(conn).await?.rows_affected == 0 {
                     return Err(Error::NoSecondFactor);
                 }
                 recovery_code::Entity::delete_many().filter(recovery_code::COLUMN.user_id.eq(id)).exec(conn).await?;
                 let event = audit::Event::new("accounts.remove_second_factor").by(caller).about(id, &user.username);
                 event.record(conn, now).await?;
-                let what = "Whoever runs the service has taken the second factor of your account away.";
-                self.notify(conn, &user, "Your second factor was removed", what).await
+                let message = "The staff of the service removed the second factor from your account.";
+                self.notify(conn, &user, "Your second factor was removed", message).await
             })
             .await?;
-        self.0.outbox.wake();
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use guildhall_kernel::{self as kernel, Caller, Slice, SliceQuery, UserId, audit};
+use guildhall_kernel::{self as kernel, Caller, CursorPage, CursorQuery, UserId, audit};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
@@ -13,24 +13,24 @@ use crate::{
     secret,
 };
 
-/// How many live tokens a person has at most; one more replaces the oldest.
-const MOST: u64 = 20;
+/// The maximum number of tokens per user; a further one replaces the oldest.
+const MAX_TOKENS: u64 = 20;
 
 impl SqlAccounts {
-    /// Makes a token for somebody who may sign in and, where they have shown the password for it, to
-    /// whom nothing has happened since.
+    /// Issues a token for an active user. `confirmed` is the user as of the password check for this request, if
+    /// there was one; fails if the account has changed since.
     pub(super) async fn issue_user_token(
         &self,
         owner: UserId,
-        shown: Option<&user::Model>,
+        confirmed: Option<&user::Model>,
         new: NewUserToken,
     ) -> Result<IssuedUserToken> {
-        let longest = self.0.settings.user_token_days;
-        let life = match new.expires_in_days {
-            None => self.0.settings.user_token_life(),
-            Some(days) if (1..=longest).contains(&days) => Duration::from_secs(u64::from(days) * 24 * 3600),
+        let max_days = self.0.settings.user_token_days;
+        let lifetime = match new.expires_in_days {
+            None => self.0.settings.user_token_lifetime(),
+            Some(days) if (1..=max_days).contains(&days) => Duration::from_secs(u64::from(days) * 24 * 3600),
             Some(_) => {
-                let message = format!("Must be from 1 to {longest}.");
+                let message = format!("Must be between 1 and {max_days}.");
                 return Err(kernel::Error::field("expires_in_days", message).into());
             }
         };
@@ -48,15 +48,15 @@ impl SqlAccounts {
             .0
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                // The user's row is what parallel requests of one person wait on.
-                let holder = user::Entity::find_by_id(owner).lock_exclusive().one(conn).await?;
-                let holder = holder.filter(|user| user.is_active).ok_or(Error::UserInactive)?;
-                if let Some(shown) = shown {
-                    if shown.auth_epoch != holder.auth_epoch {
+                let conn = &tx;
+                // Locking the user serializes concurrent requests, so that the maximum is never exceeded.
+                let user = user::Entity::find_by_id(owner).lock_exclusive().one(conn).await?;
+                let user = user.filter(|user| user.is_active).ok_or(Error::UserInactive)?;
+                if let Some(confirmed) = confirmed {
+                    if confirmed.auth_epoch != user.auth_epoch {
                         return Err(Error::InvalidCredentials);
                     }
-                    self.0.throttle.succeed(conn, shown, now).await?;
+                    self.0.throttle.record_success(conn, confirmed, now).await?;
                 }
                 let of_owner = user_token::COLUMN.user_id.eq(owner);
                 user_token::Entity::delete_many()
@@ -64,33 +64,33 @@ impl SqlAccounts {
                     .filter(user_token::COLUMN.expires_at.lte(now))
                     .exec(conn)
                     .await?;
-                let too_many = user_token::Entity::find()
+                let surplus = user_token::Entity::find()
                     .select_only()
                     .column(user_token::Column::Id)
                     .filter(of_owner)
                     .order_by_desc(user_token::Column::Id)
-                    .offset(MOST - 1)
-                    .limit(MOST)
+                    .offset(MAX_TOKENS - 1)
+                    .limit(MAX_TOKENS)
                     .into_tuple::<UserTokenId>()
                     .all(conn)
                     .await?;
-                if !too_many.is_empty() {
-                    user_token::Entity::delete_many().filter(user_token::COLUMN.id.is_in(too_many)).exec(conn).await?;
+                if !surplus.is_empty() {
+                    user_token::Entity::delete_many().filter(user_token::COLUMN.id.is_in(surplus)).exec(conn).await?;
                 }
                 let row = user_token::ActiveModel {
                     id: NotSet,
                     user_id: Set(owner),
                     name: Set(name.to_owned()),
-                    prefix: Set(secret::shown(token_ref)),
+                    prefix: Set(secret::prefix(token_ref)),
                     token_sha256: Set(secret::fingerprint(token_ref)),
                     created_at: Set(now),
-                    expires_at: Set(now + life),
+                    expires_at: Set(now + lifetime),
                     last_used_at: Set(None),
                     last4: Set(secret::last4(token_ref)),
                     read_only: Set(read_only),
                 };
                 let row = row.insert(conn).await?;
-                let event = audit::Event::new("accounts.create_user_token").own(owner, &holder.username);
+                let event = audit::Event::new("accounts.create_user_token").own(owner, &user.username);
                 event.with("token", row.id.0).with("read_only", read_only).record(conn, now).await?;
                 Ok(row)
             })
@@ -98,11 +98,11 @@ impl SqlAccounts {
         Ok(IssuedUserToken { token, shown: row.into() })
     }
 
-    pub(super) async fn list_user_tokens(&self, owner: UserId, slice: SliceQuery) -> Result<Slice<UserToken>> {
+    pub(super) async fn list_user_tokens(&self, owner: UserId, query: CursorQuery) -> Result<CursorPage<UserToken>> {
         let live = user_token::Entity::find()
             .filter(user_token::COLUMN.user_id.eq(owner))
             .filter(user_token::COLUMN.expires_at.gt(self.0.clock.now()));
-        let rows = Slice::fetch(live, user_token::Column::Id, &slice, self.0.db.conn()).await?;
+        let rows = CursorPage::fetch(live, user_token::Column::Id, &query, self.0.db.conn()).await?;
         Ok(rows.map(|row: UserTokenRow| row.into()))
     }
 
@@ -111,15 +111,15 @@ impl SqlAccounts {
         self.0
             .db
             .write(|tx| async move {
-                let gone = user_token::Entity::delete_by_id(id)
+                let deleted = user_token::Entity::delete_by_id(id)
                     .filter(user_token::COLUMN.user_id.eq(caller.user))
-                    .exec(tx.conn())
+                    .exec(&tx)
                     .await?;
-                if gone.rows_affected == 0 {
+                if deleted.rows_affected == 0 {
                     return Err(Error::UserTokenNotFound(id));
                 }
                 let event = audit::Event::new("accounts.revoke_user_token").by(caller).about(caller.user, "");
-                event.with("token", id.0).record(tx.conn(), now).await?;
+                event.with("token", id.0).record(&tx, now).await?;
                 Ok(())
             })
             .await
@@ -130,10 +130,10 @@ impl SqlAccounts {
         self.0
             .db
             .write(|tx| async move {
-                let all = user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(caller.user));
-                let gone = all.exec(tx.conn()).await?.rows_affected;
+                let delete = user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(caller.user));
+                let deleted = delete.exec(&tx).await?.rows_affected;
                 let event = audit::Event::new("accounts.revoke_user_token").by(caller).about(caller.user, "");
-                event.with("tokens", gone).record(tx.conn(), now).await?;
+                event.with("tokens", deleted).record(&tx, now).await?;
                 Ok(())
             })
             .await

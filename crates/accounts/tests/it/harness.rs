@@ -14,7 +14,7 @@ use guildhall_accounts::{
 };
 use guildhall_kernel::{
     self as kernel, Authenticate, Caller, Clock, Credentials, HostTables, Origin, Outbox, Timestamp, UserRemoval,
-    mail::{Mail, Mailer, Undelivered},
+    mail::{DeliveryError, Mail, Mailer},
     testing::TestDb,
 };
 use sea_orm::{ConnectionTrait, Statement};
@@ -26,16 +26,16 @@ pub(crate) const PASSWORD: &str = "correct horse é";
 fn all_migrations() -> Vec<Box<dyn MigrationTrait>> {
     let mut all = migrations();
     all.extend(kernel::migrations(&HostTables { users: USERS }));
-    all.sort_by(|one, other| one.name().cmp(other.name()));
+    all.sort_by(|a, b| a.name().cmp(b.name()));
     all
 }
 
-/// The services on a database of their own, with a clock that a test can move.
+/// The services on their own database, with a clock that a test can advance.
 pub(crate) struct Harness {
     pub db: TestDb,
     pub accounts: SqlAccounts,
     pub outbox: Outbox,
-    ahead: Arc<AtomicI64>,
+    offset: Arc<AtomicI64>,
 }
 
 impl Deref for Harness {
@@ -54,12 +54,12 @@ pub(crate) async fn with_connections(connections: u32) -> Harness {
     build(connections, Vec::new()).await
 }
 
-/// The services beside another domain.
-pub(crate) async fn beside(domain: impl UserRemoval) -> Harness {
+/// The services together with another domain.
+pub(crate) async fn with_domain(domain: impl UserRemoval) -> Harness {
     build(1, vec![Arc::new(domain)]).await
 }
 
-/// The services with other limits.
+/// The services with custom limits.
 pub(crate) async fn with_limits(limits: AccountLimits) -> Harness {
     build_with(1, Vec::new(), limits).await
 }
@@ -70,8 +70,8 @@ async fn build(connections: u32, removals: Vec<Arc<dyn UserRemoval>>) -> Harness
 
 async fn build_with(connections: u32, removals: Vec<Arc<dyn UserRemoval>>, limits: AccountLimits) -> Harness {
     let db = TestDb::with_connections(all_migrations, connections).await;
-    let ahead = Arc::new(AtomicI64::new(0));
-    let seconds = ahead.clone();
+    let offset = Arc::new(AtomicI64::new(0));
+    let seconds = offset.clone();
     let clock = Clock::from_fn(move || {
         let seconds = u64::try_from(seconds.load(Ordering::SeqCst)).unwrap();
         Timestamp::now() + Duration::from_secs(seconds)
@@ -80,7 +80,7 @@ async fn build_with(connections: u32, removals: Vec<Arc<dyn UserRemoval>>, limit
     let url = "https://guild.example.org".parse().unwrap();
     let host = Host { clock, outbox: outbox.clone(), removals, ..Host::new(&db, url) };
     let accounts = open(&db, host, limits).await;
-    Harness { db, accounts, outbox, ahead }
+    Harness { db, accounts, outbox, offset }
 }
 
 async fn open(db: &TestDb, host: Host, limits: AccountLimits) -> SqlAccounts {
@@ -91,34 +91,34 @@ async fn open(db: &TestDb, host: Host, limits: AccountLimits) -> SqlAccounts {
     accounts
 }
 
-/// Keeps the letters that it is handed.
+/// Collects the emails that are sent.
 #[derive(Default)]
-struct Letterbox(Mutex<Vec<Mail>>);
+struct Inbox(Mutex<Vec<Mail>>);
 
 #[async_trait]
-impl Mailer for Letterbox {
-    async fn send(&self, _: i64, mail: &Mail) -> std::result::Result<(), Undelivered> {
+impl Mailer for Inbox {
+    async fn send(&self, _: i64, mail: &Mail) -> std::result::Result<(), DeliveryError> {
         self.0.lock().await.push(mail.clone());
         Ok(())
     }
 
-    async fn check(&self) -> std::result::Result<(), Undelivered> {
+    async fn check(&self) -> std::result::Result<(), DeliveryError> {
         Ok(())
     }
 }
 
-/// A request from this address.
-pub(crate) fn from(ip: &str) -> Origin {
+/// The origin of a request from this IP address.
+pub(crate) fn origin(ip: &str) -> Origin {
     Origin { ip: Some(ip.parse().unwrap()), user_agent: Some("curl/8".into()), request_id: Some("r-1".into()) }
 }
 
-/// The token that a letter carries.
+/// The token in the link of an email.
 pub(crate) fn token_in(mail: &Mail) -> String {
-    let after = mail.text.split("?token=").nth(1).unwrap();
-    after.split_whitespace().next().unwrap().to_owned()
+    let rest = mail.text.split("?token=").nth(1).unwrap();
+    rest.split_whitespace().next().unwrap().to_owned()
 }
 
-pub(crate) fn somebody(name: &str) -> NewUser {
+pub(crate) fn new_user(name: &str) -> NewUser {
     NewUser {
         username: name.to_owned(),
         email: format!("{name}@example.org"),
@@ -137,16 +137,16 @@ pub(crate) fn caller(account: &Account) -> Caller {
 }
 
 impl Harness {
-    /// Lets time pass.
-    pub(crate) fn wait(&self, seconds: i64) {
-        self.ahead.fetch_add(seconds, Ordering::SeqCst);
+    /// Advances the clock.
+    pub(crate) fn advance(&self, seconds: i64) {
+        self.offset.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    pub(crate) async fn registered(&self, name: &str) -> Account {
-        self.accounts.register(somebody(name)).await.unwrap()
+    pub(crate) async fn register_user(&self, name: &str) -> Account {
+        self.accounts.register(new_user(name)).await.unwrap()
     }
 
-    pub(crate) async fn signs_in(&self, name: &str) -> SignedIn {
+    pub(crate) async fn sign_in_as(&self, name: &str) -> SignedIn {
         self.try_sign_in(name, PASSWORD).await.unwrap()
     }
 
@@ -154,54 +154,54 @@ impl Harness {
         self.accounts.sign_in(credentials(name, password)).await
     }
 
-    pub(crate) async fn shows(&self, access: &str) -> kernel::Result<Caller> {
+    pub(crate) async fn authenticate_bearer(&self, access: &str) -> kernel::Result<Caller> {
         self.accounts.authenticate(Credentials::Bearer(access.to_owned())).await
     }
 
-    pub(crate) async fn shows_user_token(&self, token: &str) -> kernel::Result<Caller> {
+    pub(crate) async fn authenticate_token(&self, token: &str) -> kernel::Result<Caller> {
         self.accounts.authenticate(Credentials::Token(token.to_owned())).await
     }
 
-    /// Signs somebody in and gives them as a caller of that session.
+    /// Signs a user in and returns the caller of the new session.
     pub(crate) async fn session_of(&self, name: &str) -> Caller {
-        let signed_in = self.signs_in(name).await;
-        self.shows(&signed_in.tokens.access).await.unwrap()
+        let signed_in = self.sign_in_as(name).await;
+        self.authenticate_bearer(&signed_in.tokens.access).await.unwrap()
     }
 
-    /// The letters that were posted since this was last asked, in order.
-    pub(crate) async fn letters(&self) -> Vec<Mail> {
-        let letterbox = Letterbox::default();
-        self.outbox.deliver(&letterbox).await.unwrap();
-        letterbox.0.into_inner()
+    /// The emails enqueued since the last call, in order.
+    pub(crate) async fn emails(&self) -> Vec<Mail> {
+        let inbox = Inbox::default();
+        self.outbox.deliver_emails(&inbox).await.unwrap();
+        inbox.0.into_inner()
     }
 
-    /// Somebody whose address is verified.
-    pub(crate) async fn verified(&self, name: &str) -> Account {
+    /// Registers a user and verifies their email address.
+    pub(crate) async fn register_verified(&self, name: &str) -> Account {
         use guildhall_accounts::Security;
 
-        let account = self.registered(name).await;
-        let letters = self.letters().await;
-        self.confirm_email(&token_in(letters.last().unwrap())).await.unwrap();
+        let account = self.register_user(name).await;
+        let emails = self.emails().await;
+        self.confirm_email(&token_in(emails.last().unwrap())).await.unwrap();
         account
     }
 
-    /// The service as another process opens it on the same database.
-    pub(crate) async fn another(&self) -> SqlAccounts {
+    /// The service in another process on the same database.
+    pub(crate) async fn second_node(&self) -> SqlAccounts {
         let url = "https://guild.example.org".parse().unwrap();
-        let ahead = self.ahead.clone();
+        let offset = self.offset.clone();
         let clock = Clock::from_fn(move || {
-            let seconds = u64::try_from(ahead.load(Ordering::SeqCst)).unwrap();
+            let seconds = u64::try_from(offset.load(Ordering::SeqCst)).unwrap();
             Timestamp::now() + Duration::from_secs(seconds)
         });
         open(&self.db, Host { clock, ..Host::new(&self.db, url) }, AccountLimits::default()).await
     }
 
-    /// What the log says: action and outcome, oldest first.
-    pub(crate) async fn log(&self) -> Vec<String> {
+    /// Action and outcome of the audit events, oldest first.
+    pub(crate) async fn audit_log(&self) -> Vec<String> {
         self.texts("SELECT action || ' ' || outcome FROM kernel_audit_event ORDER BY id").await
     }
 
-    /// The first column of a query.
+    /// The first column of a query result.
     pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
         let rows = self.db.conn().query_all_raw(Statement::from_string(self.db.backend(), sql)).await.unwrap();
         rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
@@ -215,7 +215,7 @@ impl Harness {
         !self.texts(&format!("SELECT username FROM users WHERE id = {id}")).await.is_empty()
     }
 
-    /// How many rows a table has.
+    /// The number of rows in a table.
     pub(crate) async fn rows(&self, table: &str) -> i64 {
         let sql = format!("SELECT COUNT(*) FROM {table}");
         let row = self.db.conn().query_one_raw(Statement::from_string(self.db.backend(), sql)).await;
@@ -223,16 +223,16 @@ impl Harness {
     }
 }
 
-/// The stable code of a refusal.
-pub(crate) fn code<T>(outcome: Result<T, impl Into<kernel::Error>>) -> String {
-    match outcome {
+/// The error code of a result, or `ok`.
+pub(crate) fn code<T>(result: Result<T, impl Into<kernel::Error>>) -> String {
+    match result {
         Ok(_) => "ok".to_owned(),
         Err(error) => error.into().code().to_owned(),
     }
 }
 
-/// The fields that a refusal names.
-pub(crate) fn fields<T>(outcome: Result<T, Error>) -> Vec<String> {
-    let error: kernel::Error = outcome.err().unwrap().into();
+/// The fields with errors.
+pub(crate) fn fields<T>(result: Result<T, Error>) -> Vec<String> {
+    let error: kernel::Error = result.err().unwrap().into();
     error.fields().keys().cloned().collect()
 }

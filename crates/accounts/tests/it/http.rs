@@ -6,7 +6,7 @@ use guildhall_accounts::{
     UserTokenId, router,
 };
 use guildhall_kernel::{
-    Kind, Roles, Slice, Timestamp, UserId,
+    CursorPage, Kind, Roles, Timestamp, UserId,
     testing::{TestClient, signed_in_as},
 };
 use serde_json::json;
@@ -23,15 +23,15 @@ fn client(accounts: MockAccounts, tokens: MockTokens) -> TestClient {
     TestClient::new(Router::new().nest("/api", router(state).into()))
 }
 
-fn tokens(make: impl FnOnce(&mut MockTokens)) -> TestClient {
+fn tokens(expect: impl FnOnce(&mut MockTokens)) -> TestClient {
     let mut tokens = MockTokens::new();
-    make(&mut tokens);
+    expect(&mut tokens);
     client(MockAccounts::new(), tokens)
 }
 
-fn accounts(make: impl FnOnce(&mut MockAccounts)) -> TestClient {
+fn accounts(expect: impl FnOnce(&mut MockAccounts)) -> TestClient {
     let mut accounts = MockAccounts::new();
-    make(&mut accounts);
+    expect(&mut accounts);
     client(accounts, MockTokens::new())
 }
 
@@ -70,35 +70,35 @@ fn me() -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn signing_in_answers_with_the_pair_and_the_user() {
+async fn signing_in_returns_the_tokens_and_the_user() {
     let client = tokens(|tokens| {
         tokens
             .expect_sign_in()
             .withf(|sign_in| sign_in.username == "anna")
             .returning(|_| Ok(SignedIn { tokens: pair(), user: account() }));
     });
-    let answer = client.post("/api/auth/login/", json!({"username": "anna", "password": "x", "extra": 1})).await;
-    assert_eq!(answer.status, 200);
+    let response = client.post("/api/auth/login/", json!({"username": "anna", "password": "x", "extra": 1})).await;
+    assert_eq!(response.status, 200);
     assert_eq!(
-        answer.json(),
+        response.json(),
         json!({"access": "a", "refresh": "r", "token_type": "Bearer", "expires_in": 300, "user": me()})
     );
-    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(response.headers["cache-control"], "no-store");
 }
 
 #[tokio::test]
-async fn a_refusal_is_a_problem_with_its_code() {
+async fn an_error_is_a_problem_with_its_code() {
     let client = tokens(|tokens| {
         tokens.expect_sign_in().returning(|_| Err(Error::InvalidCredentials));
     });
-    let answer = client.post("/api/auth/login/", json!({"username": "anna", "password": "x"})).await;
-    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "invalid_credentials"));
-    assert!(answer.headers.contains_key("www-authenticate"));
-    assert_eq!(answer.headers["cache-control"], "no-store");
+    let response = client.post("/api/auth/login/", json!({"username": "anna", "password": "x"})).await;
+    assert_eq!((response.status.as_u16(), response.code().as_str()), (401, "invalid_credentials"));
+    assert!(response.headers.contains_key("www-authenticate"));
+    assert_eq!(response.headers["cache-control"], "no-store");
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_fit_never_reaches_the_service() {
+async fn an_invalid_body_does_not_reach_the_service() {
     let client = tokens(|_| ());
     let missing = client.post("/api/auth/login/", json!({"username": "anna"})).await;
     assert_eq!(
@@ -110,8 +110,8 @@ async fn a_body_that_does_not_fit_never_reaches_the_service() {
     assert!(number.json()["errors"]["username"].is_array());
     let raw = async |content_type: &str, body: &'static str| {
         let request = Request::post("/api/auth/login/").header("content-type", content_type).body(Body::from(body));
-        let answer = client.send_raw(request.unwrap()).await;
-        (answer.status.as_u16(), answer.code())
+        let response = client.send_raw(request.unwrap()).await;
+        (response.status.as_u16(), response.code())
     };
     assert_eq!(raw("application/json", "{").await, (400, "parse_error".into()));
     assert_eq!(raw("application/x-www-form-urlencoded", "username=a").await, (415, "unsupported_media_type".into()));
@@ -120,57 +120,57 @@ async fn a_body_that_does_not_fit_never_reaches_the_service() {
 }
 
 #[tokio::test]
-async fn refreshing_and_signing_out_have_two_paths_each() {
+async fn refreshing_and_signing_out_have_an_alias_each() {
     let client = tokens(|tokens| {
         tokens.expect_refresh().times(2).withf(|token| token == "r").returning(|_| Ok(pair()));
         tokens.expect_sign_out().times(2).withf(|token| token == "r").returning(|_| Ok(()));
     });
     for path in ["/api/auth/refresh/", "/api/auth/token/refresh/"] {
-        let answer = client.post(path, json!({"refresh": "r"})).await;
-        assert_eq!((answer.status.as_u16(), &answer.json()["access"]), (200, &json!("a")));
+        let response = client.post(path, json!({"refresh": "r"})).await;
+        assert_eq!((response.status.as_u16(), &response.json()["access"]), (200, &json!("a")));
     }
     for path in ["/api/auth/logout/", "/api/auth/token/blacklist/"] {
-        let answer = client.post(path, json!({"refresh": "r"})).await;
-        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""));
+        let response = client.post(path, json!({"refresh": "r"})).await;
+        assert_eq!((response.status.as_u16(), response.text.as_str()), (204, ""));
     }
 }
 
 #[tokio::test]
-async fn verifying_answers_with_nothing() {
+async fn verifying_returns_an_empty_object() {
     let client = tokens(|tokens| {
-        tokens.expect_verify().returning(|token| if token == "good" { Ok(()) } else { Err(Error::TokenExpired) });
+        tokens.expect_verify().returning(|token| if token == "valid" { Ok(()) } else { Err(Error::TokenExpired) });
     });
-    let good = client.post("/api/auth/verify/", json!({"token": "good"})).await;
-    assert_eq!((good.status.as_u16(), good.json()), (200, json!({})));
-    let bad = client.post("/api/auth/verify/", json!({"token": "bad"})).await;
-    assert_eq!((bad.status.as_u16(), bad.code().as_str()), (401, "token_expired"));
+    let valid = client.post("/api/auth/verify/", json!({"token": "valid"})).await;
+    assert_eq!((valid.status.as_u16(), valid.json()), (200, json!({})));
+    let expired = client.post("/api/auth/verify/", json!({"token": "expired"})).await;
+    assert_eq!((expired.status.as_u16(), expired.code().as_str()), (401, "token_expired"));
 }
 
 #[tokio::test]
-async fn registering_answers_201_with_the_account() {
+async fn registering_returns_201_with_the_account() {
     let client = accounts(|accounts| {
         accounts.expect_register().times(1).returning(|_| Ok(account()));
         accounts.expect_register().returning(|_| Err(Error::UsernameTaken));
     });
     let body = json!({"username": "anna", "email": "a@example.org", "password": "x", "is_superuser": true, "id": 1});
-    let answer = client.post("/api/auth/register/", body.clone()).await;
-    assert_eq!((answer.status.as_u16(), answer.json()), (201, me()));
-    let again = client.post("/api/auth/register/", body).await;
-    assert_eq!((again.status.as_u16(), again.code().as_str()), (409, "username_taken"));
+    let response = client.post("/api/auth/register/", body.clone()).await;
+    assert_eq!((response.status.as_u16(), response.json()), (201, me()));
+    let duplicate = client.post("/api/auth/register/", body).await;
+    assert_eq!((duplicate.status.as_u16(), duplicate.code().as_str()), (409, "username_taken"));
 }
 
 #[tokio::test]
-async fn the_signed_in_user_is_tagged_with_its_version() {
+async fn the_signed_in_user_has_an_etag() {
     let client = accounts(|accounts| {
         accounts.expect_me().withf(|caller| caller.user == UserId(7)).returning(|_| Ok(account()));
-        accounts.expect_change_me().returning(|_, _, known| {
-            known.check(Timestamp::EPOCH)?;
+        accounts.expect_change_me().returning(|_, _, if_match| {
+            if_match.check(Timestamp::EPOCH)?;
             Ok(account())
         });
     });
-    let answer = client.with("Bearer 7").get("/api/auth/me/").await;
+    let response = client.with("Bearer 7").get("/api/auth/me/").await;
     assert_eq!(
-        (answer.status.as_u16(), answer.json(), &answer.headers["etag"]),
+        (response.status.as_u16(), response.json(), &response.headers["etag"]),
         (200, me(), &"\"0\"".parse().unwrap())
     );
     let stale = Request::patch("/api/auth/me/")
@@ -178,45 +178,47 @@ async fn the_signed_in_user_is_tagged_with_its_version() {
         .header("if-match", "\"1\"")
         .header("content-type", "application/json")
         .body(Body::from("{}"));
-    let answer = client.send_raw(stale.unwrap()).await;
-    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (412, "stale"));
+    let response = client.send_raw(stale.unwrap()).await;
+    assert_eq!((response.status.as_u16(), response.code().as_str()), (412, "stale"));
 }
 
 #[tokio::test]
-async fn without_credentials_there_is_nothing_to_see() {
+async fn routes_require_credentials() {
     let client = client(MockAccounts::new(), MockTokens::new());
     for path in ["/api/auth/me/", "/api/auth/tokens/", "/api/users/", "/api/users/7/"] {
-        let answer = client.get(path).await;
+        let response = client.get(path).await;
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (Kind::Unauthenticated.status(), "not_authenticated"),
             "{path}"
         );
-        let answer = client.with("Bearer").get(path).await;
-        assert_eq!(answer.code(), "bad_authorization_header", "{path}");
-        let answer = client.with("Basic abc").get(path).await;
-        assert_eq!(answer.code(), "not_authenticated", "{path}");
+        let response = client.with("Bearer").get(path).await;
+        assert_eq!(response.code(), "bad_authorization_header", "{path}");
+        let response = client.with("Basic abc").get(path).await;
+        assert_eq!(response.code(), "not_authenticated", "{path}");
     }
     assert_eq!(client.post("/api/auth/logout-all/", json!(null)).await.status, 401);
     assert_eq!(client.delete("/api/users/7/").await.status, 401);
 }
 
 #[tokio::test]
-async fn user_tokens_are_made_listed_and_taken_back() {
+async fn user_tokens_are_issued_listed_and_revoked() {
     let client = tokens(|tokens| {
         tokens
             .expect_exchange_for_user_token()
             .returning(|_| Ok(IssuedToken { token: "ght_x".into(), expires_at: Timestamp::EPOCH }));
-        tokens.expect_user_tokens().returning(|_, _| Ok(Slice { next: None, previous: None, results: Vec::new() }));
+        tokens
+            .expect_user_tokens()
+            .returning(|_, _| Ok(CursorPage { next: None, previous: None, results: Vec::new() }));
         tokens
             .expect_revoke_user_token()
             .returning(|_, id| if id.0 == 3 { Ok(()) } else { Err(Error::UserTokenNotFound(id)) });
     });
-    let answer = client.post("/api/auth/token/", json!({"username": "anna", "password": "x"})).await;
-    assert_eq!(answer.json(), json!({"token": "ght_x", "expires_at": "1970-01-01T00:00:00.000000Z"}));
+    let response = client.post("/api/auth/token/", json!({"username": "anna", "password": "x"})).await;
+    assert_eq!(response.json(), json!({"token": "ght_x", "expires_at": "1970-01-01T00:00:00.000000Z"}));
     let client = client.with("Token 7");
-    let answer = client.get("/api/auth/tokens/").await;
-    assert_eq!(answer.json(), json!({"next": null, "previous": null, "results": []}));
+    let response = client.get("/api/auth/tokens/").await;
+    assert_eq!(response.json(), json!({"next": null, "previous": null, "results": []}));
     assert_eq!(client.delete("/api/auth/tokens/3/").await.status, 204);
     for id in [UserTokenId(4).to_string(), "x".into(), "99999999999999999999".into(), "%00".into()] {
         assert_eq!(client.delete(&format!("/api/auth/tokens/{id}/")).await.status, 404, "{id}");

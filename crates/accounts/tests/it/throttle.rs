@@ -1,12 +1,12 @@
-//! Guessing is slowed down, and cannot be used against the one whose password is guessed.
+//! Throttling slows down guessing and cannot be used to lock out the owner of an account.
 
 use guildhall_accounts::{AccountLimits, Accounts, Error, PasswordProof, PasswordReset, ResetRequest, Security};
 
-use crate::harness::{Harness, PASSWORD, accounts, caller, code, from, somebody, token_in, with_limits};
+use crate::harness::{Harness, PASSWORD, accounts, caller, code, new_user, origin, token_in, with_limits};
 
-/// Tries a password from an address.
+/// Tries to sign in from an IP address and returns the error code, or `ok`.
 async fn guess(harness: &Harness, ip: &str, name: &str, password: &str) -> String {
-    code(from(ip).scope(harness.try_sign_in(name, password)).await)
+    code(origin(ip).scope(harness.try_sign_in(name, password)).await)
 }
 
 async fn guess_often(harness: &Harness, ip: &str, name: &str, times: usize) {
@@ -15,91 +15,91 @@ async fn guess_often(harness: &Harness, ip: &str, name: &str, times: usize) {
     }
 }
 
-/// Guesses from ever new networks, as a botnet does.
-async fn botnet(harness: &Harness, name: &str, times: usize) {
+/// Guesses from a new network each time, like a botnet.
+async fn guess_from_botnet(harness: &Harness, name: &str, times: usize) {
     for n in 0..times {
         assert_eq!(guess(harness, &format!("198.51.{n}.1"), name, "wrong").await, "invalid_credentials");
     }
 }
 
 #[tokio::test]
-async fn after_five_failures_each_more_doubles_the_wait() {
+async fn after_five_failures_each_further_one_doubles_the_wait() {
     let harness = accounts().await;
-    harness.registered("anna").await;
+    harness.register_user("anna").await;
     guess_often(&harness, "203.0.113.9", "anna", 5).await;
-    let refused = from("203.0.113.77").scope(harness.try_sign_in("anna", PASSWORD)).await.err().unwrap();
-    let Error::Throttled(wait) = refused else { panic!("{refused}") };
+    let error = origin("203.0.113.77").scope(harness.try_sign_in("anna", PASSWORD)).await.err().unwrap();
+    let Error::Throttled(wait) = error else { panic!("{error}") };
     assert!(wait.as_secs_f64() <= 1.0, "the same network: {wait:?}");
-    harness.wait(1);
+    harness.advance(1);
     guess_often(&harness, "203.0.113.9", "anna", 1).await;
-    harness.wait(1);
+    harness.advance(1);
     assert_eq!(guess(&harness, "203.0.113.9", "anna", PASSWORD).await, "throttled", "two seconds now");
-    harness.wait(1);
+    harness.advance(1);
     assert_eq!(guess(&harness, "203.0.113.9", "anna", PASSWORD).await, "ok");
     guess_often(&harness, "203.0.113.9", "anna", 5).await;
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_throttled_in_the_same_words() {
+async fn unknown_usernames_are_throttled_with_the_same_message() {
     let harness = accounts().await;
-    harness.registered("anna").await;
-    let mut told = Vec::new();
+    harness.register_user("anna").await;
+    let mut messages = Vec::new();
     for name in ["anna", "nobody"] {
         guess_often(&harness, "203.0.113.9", name, 5).await;
-        told.push(from("203.0.113.9").scope(harness.try_sign_in(name, "wrong")).await.err().unwrap().to_string());
+        messages.push(origin("203.0.113.9").scope(harness.try_sign_in(name, "wrong")).await.err().unwrap().to_string());
     }
-    assert_eq!(told[0], told[1]);
-    let kept = harness.texts("SELECT detail FROM kernel_audit_event WHERE outcome = 'refused'").await;
-    assert!(kept.iter().all(|detail| !detail.contains("nobody")), "what was typed may be a password");
+    assert_eq!(messages[0], messages[1]);
+    let details = harness.texts("SELECT detail FROM kernel_audit_event WHERE outcome = 'refused'").await;
+    assert!(details.iter().all(|detail| !detail.contains("nobody")), "the input may be a mistyped password");
 }
 
 #[tokio::test]
-async fn a_network_that_tries_many_names_is_stopped_too() {
+async fn a_network_that_tries_many_usernames_is_throttled() {
     let harness = accounts().await;
-    harness.registered("anna").await;
+    harness.register_user("anna").await;
     for n in 0..30 {
         guess_often(&harness, "203.0.113.9", &format!("name{n}"), 1).await;
     }
     assert_eq!(guess(&harness, "203.0.113.200", "anna", PASSWORD).await, "throttled");
     assert_eq!(guess(&harness, "203.0.114.1", "anna", PASSWORD).await, "ok", "another network");
-    harness.wait(601);
+    harness.advance(601);
     assert_eq!(guess(&harness, "203.0.113.200", "anna", PASSWORD).await, "ok");
 }
 
 #[tokio::test]
 async fn an_attack_from_everywhere_does_not_lock_the_owner_out() {
     let harness = accounts().await;
-    harness.verified("anna").await;
-    assert_eq!(guess(&harness, "192.0.2.7", "anna", PASSWORD).await, "ok", "where anna lives");
-    botnet(&harness, "anna", 100).await;
-    assert_eq!(guess(&harness, "198.51.200.1", "anna", "wrong").await, "throttled", "the hundred-and-first guess");
-    assert_eq!(guess(&harness, "192.0.2.9", "anna", PASSWORD).await, "ok", "the owner at home");
+    harness.register_verified("anna").await;
+    assert_eq!(guess(&harness, "192.0.2.7", "anna", PASSWORD).await, "ok", "the owner's network becomes known");
+    guess_from_botnet(&harness, "anna", 100).await;
+    assert_eq!(guess(&harness, "198.51.200.1", "anna", "wrong").await, "throttled", "after 100 failures");
+    assert_eq!(guess(&harness, "192.0.2.9", "anna", PASSWORD).await, "ok", "the owner on a known network");
 
-    botnet(&harness, "anna", 100).await;
-    assert_eq!(guess(&harness, "198.18.0.1", "anna", PASSWORD).await, "throttled", "the owner on a journey");
-    harness.letters().await;
+    guess_from_botnet(&harness, "anna", 100).await;
+    assert_eq!(guess(&harness, "198.18.0.1", "anna", PASSWORD).await, "throttled", "the owner on an unknown network");
+    harness.emails().await;
     harness.request_reset(ResetRequest { email: "anna@example.org".into() }).await.unwrap();
-    let token = token_in(&harness.letters().await[0]);
+    let token = token_in(&harness.emails().await[0]);
     let reset = PasswordReset { token, new_password: "another horse é".into() };
-    from("198.18.0.1").scope(harness.reset_password(reset)).await.unwrap();
+    origin("198.18.0.1").scope(harness.reset_password(reset)).await.unwrap();
     assert_eq!(guess(&harness, "198.18.0.1", "anna", "another horse é").await, "ok");
 }
 
 #[tokio::test]
-async fn counts_outlive_the_process() {
+async fn counters_survive_a_restart() {
     let harness = accounts().await;
-    harness.registered("anna").await;
+    harness.register_user("anna").await;
     guess_often(&harness, "203.0.113.9", "anna", 5).await;
-    let other = harness.another().await;
+    let other = harness.second_node().await;
     let credentials = crate::harness::credentials("anna", PASSWORD);
-    let refused = from("203.0.113.9").scope(guildhall_accounts::Tokens::sign_in(&other, credentials)).await;
-    assert_eq!(code(refused), "throttled");
+    let result = origin("203.0.113.9").scope(guildhall_accounts::Tokens::sign_in(&other, credentials)).await;
+    assert_eq!(code(result), "throttled");
 }
 
 #[tokio::test]
-async fn a_success_forgets_the_failures() {
+async fn a_success_resets_the_failures() {
     let harness = accounts().await;
-    harness.registered("anna").await;
+    harness.register_user("anna").await;
     for _ in 0..4 {
         guess_often(&harness, "203.0.113.9", "anna", 4).await;
         assert_eq!(guess(&harness, "203.0.113.9", "anna", PASSWORD).await, "ok");
@@ -107,9 +107,9 @@ async fn a_success_forgets_the_failures() {
 }
 
 #[tokio::test]
-async fn passwords_that_are_asked_for_again_are_counted_as_well() {
+async fn failed_password_confirmations_are_throttled_too() {
     let harness = accounts().await;
-    harness.registered("anna").await;
+    harness.register_user("anna").await;
     let anna = harness.session_of("anna").await;
     let wrong = || guildhall_accounts::PasswordProof { password: "wrong".into() };
     for _ in 0..5 {
@@ -119,103 +119,103 @@ async fn passwords_that_are_asked_for_again_are_counted_as_well() {
 }
 
 #[tokio::test]
-async fn a_count_does_not_tell_which_address_belongs_to_which_name() {
+async fn username_and_email_address_are_counted_separately() {
     let harness = accounts().await;
-    harness.verified("anna").await;
+    harness.register_verified("anna").await;
     guess_often(&harness, "203.0.113.9", "anna", 5).await;
     assert_eq!(guess(&harness, "203.0.113.9", "anna", "wrong").await, "throttled");
     assert_eq!(guess(&harness, "203.0.113.9", "anna@example.org", "wrong").await, "invalid_credentials");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn so_many_at_once_are_no_way_round_it() {
+async fn concurrent_attempts_cannot_bypass_the_throttle() {
     let harness = crate::harness::with_connections(6).await;
-    harness.registered("anna").await;
+    harness.register_user("anna").await;
     let tasks = (0..30).map(|_| {
         let accounts = harness.accounts.clone();
-        let try_once = async move {
+        let attempt = async move {
             let credentials = crate::harness::credentials("anna", "wrong");
             code(guildhall_accounts::Tokens::sign_in(&accounts, credentials).await)
         };
-        tokio::spawn(from("203.0.113.9").scope(try_once))
+        tokio::spawn(origin("203.0.113.9").scope(attempt))
     });
     let mut tried = 0;
     for task in tasks.collect::<Vec<_>>() {
         tried += u8::from(task.await.unwrap() == "invalid_credentials");
     }
-    // As many as there are cores may be at it when the fifth failure is counted.
+    // Up to one check per core can be running when the fifth failure is counted.
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     assert!((5..=5 + cores).contains(&usize::from(tried)), "{tried}");
 }
 
 #[tokio::test]
-async fn fault_8_one_network_registers_only_so_many_and_has_so_many_emails_sent() {
+async fn fault_8_registrations_and_reset_requests_are_limited_per_network() {
     let harness = accounts().await;
-    let register = async |ip: &str, n: usize| from(ip).scope(harness.register(somebody(&format!("person{n}")))).await;
+    let register = async |ip: &str, n: usize| origin(ip).scope(harness.register(new_user(&format!("person{n}")))).await;
     for n in 0..20 {
         register("203.0.113.7", n).await.unwrap();
     }
-    let refused = register("203.0.113.8", 20).await.unwrap_err();
-    assert!(matches!(refused, Error::Throttled(wait) if wait.as_secs() > 3500), "{refused}");
+    let error = register("203.0.113.8", 20).await.unwrap_err();
+    assert!(matches!(error, Error::Throttled(wait) if wait.as_secs() > 3500), "{error}");
     register("203.0.114.1", 21).await.unwrap();
-    assert_eq!(harness.letters().await.len(), 21, "nobody is sent anything by what was refused");
-    let ask = async |ip: &str| {
+    assert_eq!(harness.emails().await.len(), 21, "the rejected registration sends no email");
+    let request_reset = async |ip: &str| {
         let request = ResetRequest { email: "person1@example.org".into() };
-        from(ip).scope(harness.request_reset(request)).await
+        origin(ip).scope(harness.request_reset(request)).await
     };
     for _ in 0..30 {
-        ask("203.0.113.7").await.unwrap();
+        request_reset("203.0.113.7").await.unwrap();
     }
-    assert!(matches!(ask("203.0.113.7").await.unwrap_err(), Error::Throttled(_)));
-    harness.wait(3601);
+    assert!(matches!(request_reset("203.0.113.7").await.unwrap_err(), Error::Throttled(_)));
+    harness.advance(3601);
     register("203.0.113.7", 22).await.unwrap();
-    ask("203.0.113.7").await.unwrap();
+    request_reset("203.0.113.7").await.unwrap();
 }
 
 #[tokio::test]
-async fn fault_8_one_person_signs_in_only_so_often() {
+async fn fault_8_sign_ins_are_limited_per_user() {
     let harness = accounts().await;
-    harness.register(somebody("anna")).await.unwrap();
-    harness.register(somebody("berta")).await.unwrap();
+    harness.register(new_user("anna")).await.unwrap();
+    harness.register(new_user("berta")).await.unwrap();
     for _ in 0..60 {
         assert_eq!(guess(&harness, "203.0.113.7", "anna", PASSWORD).await, "ok");
     }
     assert_eq!(guess(&harness, "203.0.114.7", "anna", PASSWORD).await, "throttled");
     assert_eq!(guess(&harness, "203.0.113.7", "berta", PASSWORD).await, "ok");
-    harness.wait(3601);
+    harness.advance(3601);
     assert_eq!(guess(&harness, "203.0.113.7", "anna", PASSWORD).await, "ok");
 }
 
 #[tokio::test]
-async fn fault_11_guesses_from_a_network_do_not_lock_out_those_who_are_known_there() {
+async fn fault_11_guesses_from_a_network_do_not_lock_out_users_who_are_known_there() {
     let harness = accounts().await;
-    let anna = harness.register(somebody("anna")).await.unwrap();
-    harness.register(somebody("berta")).await.unwrap();
+    let anna = harness.register(new_user("anna")).await.unwrap();
+    harness.register(new_user("berta")).await.unwrap();
     assert_eq!(guess(&harness, "203.0.113.7", "anna", PASSWORD).await, "ok");
     for n in 0..30 {
         guess(&harness, "203.0.113.200", &format!("nobody{n}"), "wrong").await;
     }
     assert_eq!(guess(&harness, "203.0.113.200", "berta", PASSWORD).await, "throttled", "not known there");
     assert_eq!(guess(&harness, "203.0.113.7", "anna", PASSWORD).await, "ok");
-    // Whoever is signed in has shown who they are.
+    // Signed-in users are exempt from the limit of the network.
     let anna = caller(&anna);
     let delete = harness.delete_me(&anna, PasswordProof { password: "wrong".into() });
-    let refused = from("203.0.113.9").scope(delete).await.unwrap_err();
-    assert!(matches!(refused, Error::WrongPassword { .. }), "{refused}");
+    let error = origin("203.0.113.9").scope(delete).await.unwrap_err();
+    assert!(matches!(error, Error::WrongPassword { .. }), "{error}");
 }
 
 #[tokio::test]
-async fn fault_17_a_clock_that_was_ahead_keeps_nobody_out() {
+async fn fault_17_a_clock_that_was_ahead_locks_nobody_out() {
     let harness = accounts().await;
-    harness.register(somebody("anna")).await.unwrap();
-    harness.wait(365 * 24 * 3600);
+    harness.register(new_user("anna")).await.unwrap();
+    harness.advance(365 * 24 * 3600);
     guess_often(&harness, "203.0.113.7", "anna", 5).await;
     for n in 0..30 {
         guess(&harness, "203.0.113.7", &format!("nobody{n}"), "wrong").await;
     }
-    harness.wait(-365 * 24 * 3600);
+    harness.advance(-365 * 24 * 3600);
     assert_eq!(guess(&harness, "203.0.113.7", "anna", PASSWORD).await, "ok");
-    // And what fails from now on is counted again.
+    // Later failures are counted again.
     for n in 0..30 {
         guess(&harness, "203.0.113.7", &format!("nobody{n}"), "wrong").await;
     }
@@ -226,9 +226,9 @@ async fn fault_17_a_clock_that_was_ahead_keeps_nobody_out() {
 async fn fault_t7_every_limit_is_a_setting() {
     let limits = AccountLimits { failures_per_network: 2, registrations_per_hour: 1, ..AccountLimits::default() };
     let harness = with_limits(limits).await;
-    from("203.0.113.7").scope(harness.register(somebody("anna"))).await.unwrap();
-    let refused = from("203.0.113.7").scope(harness.register(somebody("berta"))).await.unwrap_err();
-    assert!(matches!(refused, Error::Throttled(_)), "{refused}");
+    origin("203.0.113.7").scope(harness.register(new_user("anna"))).await.unwrap();
+    let error = origin("203.0.113.7").scope(harness.register(new_user("berta"))).await.unwrap_err();
+    assert!(matches!(error, Error::Throttled(_)), "{error}");
     for n in 0..2 {
         assert_eq!(guess(&harness, "203.0.113.7", &format!("nobody{n}"), "wrong").await, "invalid_credentials");
     }

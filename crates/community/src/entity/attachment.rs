@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{AttachmentId, PostId};
 
-/// A file with a post.
+/// A file attached to a post.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_attachment")]

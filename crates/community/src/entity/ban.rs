@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::GroupId;
 
-/// That somebody may not be in a group.
+/// A ban of a user from a group.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_ban")]

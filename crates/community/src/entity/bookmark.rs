@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::PostId;
 
-/// That somebody wants to find a post again.
+/// A post that a user has bookmarked.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_bookmark")]

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{CommentId, PostId};
 
-/// Something that somebody wrote about a post.
+/// A comment on a post.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_comment")]

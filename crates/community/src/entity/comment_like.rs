@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::CommentId;
 
-/// That somebody likes a comment.
+/// A like of a comment.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_comment_like")]

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{DraftId, GroupId};
 
-/// A post that nobody but its author knows of yet.
+/// A draft of a post, visible to its author only.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_draft")]

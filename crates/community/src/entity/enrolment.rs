@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::CourseId;
 
-/// That somebody takes a course.
+/// A user's enrolment in a course.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_enrolment")]

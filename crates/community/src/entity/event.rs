@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{EventId, GroupId};
 
-/// Something that people meet for.
+/// An event of a group.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_event")]

@@ -1,7 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-/// That somebody wants to read what somebody else writes.
+/// A user who follows another user.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_follow")]

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{GroupId, Posting};
 
-/// A group of people.
+/// A group.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_group")]
@@ -11,7 +11,7 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: GroupId,
     pub name: String,
-    /// The name as it is searched.
+    /// The name, folded for search.
     pub name_key: String,
     #[sea_orm(unique)]
     pub slug: String,
@@ -19,20 +19,20 @@ pub struct Model {
     pub category: String,
     pub is_private: bool,
     pub is_corporate_group: bool,
-    /// Whoever made it, while they exist.
+    /// The user who created it, until their account is deleted.
     pub creator_id: Option<UserId>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// Outsiders see its card although it is private.
+    /// It is private, but listed with its public details.
     pub is_listed: bool,
     pub max_members: Option<i64>,
     pub posting: Posting,
-    /// Posts of members wait until a moderator lets them through.
+    /// Posts of members need the approval of a moderator.
     pub approves_posts: bool,
     pub members_invite: bool,
     pub member_count: i64,
     pub post_count: i64,
-    /// Name and description as they are searched.
+    /// Name and description, normalized for full-text search.
     pub search_text: String,
     pub image_id: Option<FileId>,
     pub banner_id: Option<FileId>,

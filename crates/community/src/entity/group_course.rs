@@ -2,7 +2,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{CourseId, GroupId};
 
-/// That a course belongs to a group.
+/// A link between a group and a course.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_group_course")]

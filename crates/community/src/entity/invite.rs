@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{GroupId, InviteId, InviteState};
 
-/// That somebody may come into a group.
+/// An invite to a group.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_invite")]
@@ -21,7 +21,7 @@ pub struct Model {
     pub invited_by: Option<UserId>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
-    /// The address as it was typed, which is where email goes; its key is for comparing only.
+    /// The email address as entered, for sending; `email_key` is for comparison only.
     pub email: Option<String>,
 }
 

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{GroupId, RequestId, RequestStatus};
 
-/// That somebody would like to be in a group.
+/// A request to join a group.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_join_request")]

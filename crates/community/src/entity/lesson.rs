@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{CourseId, LessonId, SectionId};
 
-/// What is learned in one go.
+/// A lesson of a course.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_lesson")]

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{CourseId, LessonId};
 
-/// That somebody is through with a lesson.
+/// A lesson that a user has completed.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_lesson_progress")]

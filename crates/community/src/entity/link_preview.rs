@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::PostId;
 
-/// What a page says about itself that a post points at.
+/// The preview of a page that a post links to.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_link_preview")]

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::GroupId;
 
-/// That somebody is in a group.
+/// A user's membership in a group.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_membership")]
@@ -20,17 +20,17 @@ pub struct Model {
     pub group: BelongsTo<super::group::Entity>,
 }
 
-/// What somebody may do in a group.
+/// A member's role in a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 #[schema(as = GroupRole)]
 pub enum Role {
-    /// Everything. A group has at most one.
+    /// Has all rights. A group has at most one owner.
     Owner,
-    /// Look after members and what they write.
+    /// Manages members and their content.
     Moderator,
-    /// Read and write.
+    /// Reads and posts.
     Member,
 }
 

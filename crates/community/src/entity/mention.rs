@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{CommentId, PostId};
 
-/// That a post or a comment names somebody.
+/// A mention of a user in a post or a comment.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_mention")]

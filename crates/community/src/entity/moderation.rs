@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::GroupId;
 
-/// What was done to keep order: never changed, and gone only with its group.
+/// An entry of the moderation log. Never changed, and deleted only with its group.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_moderation")]

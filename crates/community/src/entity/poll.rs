@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::PostId;
 
-/// A question with a post.
+/// A poll of a post.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_poll")]

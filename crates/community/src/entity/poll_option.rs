@@ -2,7 +2,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::PostId;
 
-/// An answer that can be chosen.
+/// An option of a poll.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_poll_option")]

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::PostId;
 
-/// That somebody has chosen an answer.
+/// A vote for an option of a poll.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_poll_vote")]

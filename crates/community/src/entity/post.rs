@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{GroupId, PostCategory, PostId, Visibility};
 
-/// Something that somebody wrote.
+/// A post.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_post")]

@@ -2,7 +2,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::PostId;
 
-/// A word that a post is found under.
+/// A tag of a post.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_post_tag")]

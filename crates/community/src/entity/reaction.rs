@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::PostId;
 
-/// What somebody makes of a post.
+/// A user's reaction to a post.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_reaction")]

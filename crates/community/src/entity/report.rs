@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{CommentId, GroupId, PostId, ReportId, ReportStatus};
 
-/// That somebody finds something wrong with a post or a comment.
+/// A report about a post or a comment.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_report")]

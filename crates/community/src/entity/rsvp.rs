@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{Attendance, EventId};
 
-/// Whether somebody comes.
+/// A user's RSVP to an event.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_rsvp")]

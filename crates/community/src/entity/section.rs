@@ -2,7 +2,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{CourseId, SectionId};
 
-/// A part of a course.
+/// A section of a course.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "community_section")]

@@ -2,7 +2,7 @@ use super::*;
 
 const REL: &str = "rel=\"nofollow noopener noreferrer ugc\"";
 
-/// Pieces of which both markup and mischief are made.
+/// Pieces that random texts are assembled from.
 const PIECES: &[&str] = &[
     "a",
     "word ",
@@ -78,7 +78,7 @@ const PIECES: &[&str] = &[
     "é猫",
 ];
 
-/// What has got a script past one sanitiser or another.
+/// Known attacks against sanitizers.
 const ATTACKS: &[&str] = &[
     "<script>alert(1)</script>",
     "<SCRIPT SRC=//evil.example/x.js></SCRIPT>",
@@ -161,42 +161,43 @@ const ATTACKS: &[&str] = &[
     "\u{0}<scr\u{0}ipt>alert(1)</scr\u{0}ipt>",
 ];
 
-fn link(address: &str, text: &str) -> String {
-    format!("<a href=\"{address}\" {REL}>{text}</a>")
+fn link(url: &str, text: &str) -> String {
+    format!("<a href=\"{url}\" {REL}>{text}</a>")
 }
 
-/// Sees that every tag is one of the few, and says nothing but what it may say.
-fn check(html: &str) {
+/// Asserts that all tags and attributes are allowed.
+fn assert_safe(html: &str) {
     for tag in html.split('<').skip(1) {
         let (tag, _) = tag.split_once('>').unwrap();
-        let fine = match tag.split_once(' ') {
+        let is_allowed = match tag.split_once(' ') {
             None => TAGS.contains(&tag.strip_prefix('/').unwrap_or(tag)),
-            Some(("a", said)) => leads_somewhere_safe(said),
-            Some(("code", said)) => {
-                let word = said.strip_prefix("class=\"language-").and_then(|said| said.strip_suffix('"'));
-                word.is_some_and(|word| word.chars().all(is_of_language))
+            Some(("a", attributes)) => is_safe_link(attributes),
+            Some(("code", attributes)) => {
+                let word =
+                    attributes.strip_prefix("class=\"language-").and_then(|attributes| attributes.strip_suffix('"'));
+                word.is_some_and(|word| word.chars().all(is_language_char))
             }
-            Some(("ol", said)) => {
-                let number = said.strip_prefix("start=\"").and_then(|said| said.strip_suffix('"'));
+            Some(("ol", attributes)) => {
+                let number = attributes.strip_prefix("start=\"").and_then(|attributes| attributes.strip_suffix('"'));
                 number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
             }
             Some(_) => false,
         };
-        assert!(fine, "<{tag}> in {html}");
+        assert!(is_allowed, "<{tag}> in {html}");
     }
-    assert_eq!(SANITISER.clean(html).to_string(), html);
+    assert_eq!(SANITIZER.clean(html).to_string(), html);
 }
 
-fn leads_somewhere_safe(said: &str) -> bool {
-    let address = said.strip_prefix("href=\"").and_then(|said| said.strip_suffix(&format!("\" {REL}")));
-    address.is_some_and(|address| {
+fn is_safe_link(attributes: &str) -> bool {
+    let url = attributes.strip_prefix("href=\"").and_then(|attributes| attributes.strip_suffix(&format!("\" {REL}")));
+    url.is_some_and(|url| {
         let schemes = ["http://", "https://", "mailto:"];
-        schemes.iter().any(|scheme| address.starts_with(scheme)) && !address.contains('"')
+        schemes.iter().any(|scheme| url.starts_with(scheme)) && !url.contains('"')
     })
 }
 
 #[test]
-fn a_text_is_shown_as_it_is_meant() {
+fn markdown_is_rendered() {
     for (text, html) in [
         ("", ""),
         ("Hello *you*\nand **all**", "<p>Hello <em>you</em><br>\nand <strong>all</strong></p>"),
@@ -215,12 +216,12 @@ fn a_text_is_shown_as_it_is_meant() {
         ("hi @anna", "<p>hi @anna</p>"),
     ] {
         assert_eq!(render(text), html, "{text}");
-        check(html);
+        assert_safe(html);
     }
 }
 
 #[test]
-fn html_is_shown_as_it_is_written() {
+fn html_is_rendered_as_text() {
     assert_eq!(render("a <b>c</b>"), "<p>a &lt;b&gt;c&lt;/b&gt;</p>");
     assert_eq!(render("<script>alert(1)</script>"), "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>");
     assert_eq!(render("<div>\n*a*\n</div>\n\nb"), "<p>&lt;div&gt;<br>\n*a*<br>\n&lt;/div&gt;</p>\n<p>b</p>");
@@ -228,7 +229,7 @@ fn html_is_shown_as_it_is_written() {
 }
 
 #[test]
-fn links_tell_nothing_and_vouch_for_nothing() {
+fn links_have_rel_attributes_and_no_titles() {
     let here = link("https://a.example/b?c=d&amp;e=f", "here");
     assert_eq!(render("[here](https://a.example/b?c=d&e=f \"title\")"), format!("<p>{here}</p>"));
     assert_eq!(render("[here][1]\n\n[1]: https://a.example/b?c=d&e=f"), format!("<p>{here}</p>"));
@@ -243,7 +244,7 @@ fn links_tell_nothing_and_vouch_for_nothing() {
 }
 
 #[test]
-fn a_picture_is_a_link_to_it() {
+fn an_image_is_rendered_as_a_link() {
     let cat = link("https://a.example/cat.png", "a cat");
     assert_eq!(render("![a cat](https://a.example/cat.png)"), format!("<p>{cat}</p>"));
     let bare = link("https://a.example/cat.png", "https://a.example/cat.png");
@@ -256,8 +257,8 @@ fn a_picture_is_a_link_to_it() {
 }
 
 #[test]
-fn bare_addresses_become_links() {
-    let anchor = |address: &str| link(address, address);
+fn bare_urls_become_links() {
+    let anchor = |url: &str| link(url, url);
     for (text, html) in [
         ("see https://a.example/x.", format!("see {}.", anchor("https://a.example/x"))),
         ("(https://a.example/x)", format!("({})", anchor("https://a.example/x"))),
@@ -280,45 +281,45 @@ fn bare_addresses_become_links() {
 }
 
 #[test]
-fn no_script_gets_through() {
+fn attacks_are_neutralized() {
     for attack in ATTACKS {
         let html = render(attack);
-        check(&html);
+        assert_safe(&html);
         let plain = html.to_lowercase();
-        for mischief in
+        for unsafe_markup in
             ["<script", "<img", "<svg", "<iframe", "<a href=\"javascript", "<a href=\"data", "<a href=\"vbscript"]
         {
-            assert!(!plain.contains(mischief), "{attack}: {html}");
+            assert!(!plain.contains(unsafe_markup), "{attack}: {html}");
         }
     }
 }
 
 #[test]
-fn nesting_has_an_end() {
+fn nesting_is_limited() {
     for (text, tag) in [
         (format!("{}x", "> ".repeat(5_000)), "<blockquote>"),
         (format!("{}x", "- ".repeat(5_000)), "<ul>"),
         (format!("{}x{}", "*".repeat(5_000), "*".repeat(5_000)), "<strong>"),
     ] {
         let html = render(&text);
-        check(&html);
-        assert_eq!(html.matches(tag).count(), DEEPEST, "{tag}");
+        assert_safe(&html);
+        assert_eq!(html.matches(tag).count(), MAX_DEPTH, "{tag}");
     }
-    // What stands too deep is shown all the same, each item on a line.
-    let deep = format!("{}- one\n{}- two", "> ".repeat(DEEPEST), "> ".repeat(DEEPEST));
+    // Content that is nested too deeply is still shown, each item on its own line.
+    let deep = format!("{}- one\n{}- two", "> ".repeat(MAX_DEPTH), "> ".repeat(MAX_DEPTH));
     assert!(render(&deep).contains("one<br>\ntwo"), "{}", render(&deep));
 }
 
 #[test]
-fn a_small_text_does_not_become_a_great_page() {
+fn short_texts_do_not_expand_to_long_pages() {
     let table = |columns: usize| {
         let rows = "a\n".repeat((10_000 - 4 * columns) / 2);
         format!("{}\n{}\n{rows}", "|a".repeat(columns), "|-".repeat(columns))
     };
     let link = format!("[a]: https://a.example/{}\n\n{}", "x".repeat(1_900), "[a] ".repeat(2_000));
-    for text in [table(MOST_COLUMNS), table(MOST_COLUMNS + 1), table(1_500), link] {
+    for text in [table(MAX_COLUMNS), table(MAX_COLUMNS + 1), table(1_500), link] {
         let html = render(&text);
-        check(&html);
+        assert_safe(&html);
         assert!(html.len() < 25 * text.len(), "{} of {}", html.len(), text.len());
     }
     assert!(
@@ -327,7 +328,7 @@ fn a_small_text_does_not_become_a_great_page() {
 }
 
 #[test]
-fn hostile_texts_are_shown_in_time() {
+fn hostile_texts_are_rendered_in_linear_time() {
     for piece in [
         "[",
         "]",
@@ -369,14 +370,14 @@ fn hostile_texts_are_shown_in_time() {
         "\u{301}",
     ] {
         let text = piece.repeat(10_000 / piece.len());
-        check(&render(&text));
-        let found = find(&text);
-        assert!(found.mentions.len() <= MOST_MENTIONS && found.links.len() <= MOST_LINKS);
+        assert_safe(&render(&text));
+        let references = find_references(&text);
+        assert!(references.mentions.len() <= MAX_MENTIONS && references.links.len() <= MAX_LINKS);
     }
 }
 
 #[test]
-fn mentions_are_found_in_text_but_not_in_code_or_addresses() {
+fn mentions_are_found_in_text_but_not_in_code_or_urls() {
     for (text, names) in [
         ("@anna and @bo.b. @ANNA!", vec!["anna", "bo.b"]),
         ("(@anna), **@bo** and [@cy](https://a.example)", vec!["anna", "bo", "cy"]),
@@ -387,11 +388,11 @@ fn mentions_are_found_in_text_but_not_in_code_or_addresses() {
         ("https://a.example/@anna <https://a.example/@bo> @ @. @-x", vec![]),
         ("`@anna`\n\n    @bo\n\n```\n@cy\n```", vec![]),
     ] {
-        assert_eq!(find(text).mentions, names, "{text}");
+        assert_eq!(find_references(text).mentions, names, "{text}");
     }
     let many: String = (0..60).map(|number| format!("@a{number} ")).collect();
-    assert_eq!(find(&many).mentions.len(), MOST_MENTIONS);
-    assert!(find(&format!("@{}", "a".repeat(LONGEST_NAME + 1))).mentions.is_empty());
+    assert_eq!(find_references(&many).mentions.len(), MAX_MENTIONS);
+    assert!(find_references(&format!("@{}", "a".repeat(MAX_NAME_LENGTH + 1))).mentions.is_empty());
 }
 
 #[test]
@@ -399,42 +400,42 @@ fn links_are_found_once_and_in_order() {
     let text = "https://a.example/1 [x](http://b.example) <https://c.example> https://A.example/1\n\n\
                 [y]\n\n[y]: https://d.example/";
     let links = ["https://a.example/1", "http://b.example/", "https://c.example/", "https://d.example/"];
-    assert_eq!(find(text).links, links);
+    assert_eq!(find_references(text).links, links);
     let none = "`https://a.example` [x](mailto:a@b.example) <a@b.example> [x](/y) \
                 ![x](https://a.example/x.png) ftp://a.example";
-    assert!(find(none).links.is_empty(), "{:?}", find(none));
-    assert_eq!(find("[https://a.example](https://b.example)").links, ["https://b.example/"]);
+    assert!(find_references(none).links.is_empty(), "{:?}", find_references(none));
+    assert_eq!(find_references("[https://a.example](https://b.example)").links, ["https://b.example/"]);
     let many: String = (0..9).map(|number| format!("https://a.example/{number} ")).collect();
-    assert_eq!(find(&many).links.len(), MOST_LINKS);
+    assert_eq!(find_references(&many).links.len(), MAX_LINKS);
 }
 
 #[test]
-fn what_becomes_too_long_is_refused_by_its_field() {
-    let much = format!("[a]: http://x\n\n{}", "[a] ".repeat(12_000));
-    let refused = html_of("content", &much).unwrap_err();
-    let Error::Kernel(kernel) = &refused else { panic!("{refused}") };
+fn html_that_is_too_long_is_an_error_of_its_field() {
+    let long = format!("[a]: http://x\n\n{}", "[a] ".repeat(12_000));
+    let error = html_of("content", &long).unwrap_err();
+    let Error::Kernel(kernel) = &error else { panic!("{error}") };
     assert!(format!("{kernel:?}").contains("content"), "{kernel:?}");
     let long = "\"\u{1f600}&".repeat(50_000 / 3);
-    assert!(html_of("content", &long).unwrap().len() < LONGEST_HTML, "no plain text becomes too long");
+    assert!(html_of("content", &long).unwrap().len() < MAX_HTML_LENGTH, "plain text of the maximum length is accepted");
 }
 
 proptest::proptest! {
     #[test]
-    fn whatever_is_written_is_shown_safely(text in "(?s).{0,200}") {
-        check(&render(&text));
+    fn any_text_is_rendered_safely(text in "(?s).{0,200}") {
+        assert_safe(&render(&text));
     }
 
     #[test]
-    fn whatever_is_pieced_together_is_shown_safely(
+    fn any_combination_of_pieces_is_rendered_safely(
         pieces in proptest::collection::vec(proptest::sample::select(PIECES.to_vec()), 0..40)
     ) {
-        check(&render(&pieces.concat()));
+        assert_safe(&render(&pieces.concat()));
     }
 }
 
 #[test]
-fn fault_r26_a_name_with_marks_of_emphasis_stays_a_name() {
-    for (text, html, called) in [
+fn fault_r26_emphasis_characters_in_names_are_kept() {
+    for (text, html, mentioned) in [
         ("Hello @_anna_", "<p>Hello @_anna_</p>", "_anna_"),
         ("**@_anna_**!", "<p><strong>@_anna_</strong>!</p>", "_anna_"),
         ("*@anna_b_c* and", "<p><em>@anna_b_c</em> and</p>", "anna_b_c"),
@@ -442,28 +443,28 @@ fn fault_r26_a_name_with_marks_of_emphasis_stays_a_name() {
         ("> @__x__", "<blockquote>\n<p>@__x__</p>\n</blockquote>", "__x__"),
     ] {
         assert_eq!(render(text), html, "{text}");
-        assert_eq!(find(text).mentions, [called], "{text}");
+        assert_eq!(find_references(text).mentions, [mentioned], "{text}");
     }
     assert_eq!(render("`@_anna_`"), "<p><code>@_anna_</code></p>");
-    assert!(find("`@_anna_`").mentions.is_empty());
+    assert!(find_references("`@_anna_`").mentions.is_empty());
 }
 
 #[test]
-fn fault_r27_an_address_with_marks_of_emphasis_stays_an_address() {
-    for address in [
+fn fault_r27_emphasis_characters_in_urls_are_kept() {
+    for url in [
         "https://example.org/_foo_/bar",
         "https://example.org/*x*/y",
         "https://example.org/__init__/z",
         "https://example.org/~~a~~/b",
         "https://example.org/a_b_c",
     ] {
-        let link = format!("<a href=\"{address}\" rel=\"nofollow noopener noreferrer ugc\">{address}</a>");
-        assert_eq!(render(&format!("see {address}")), format!("<p>see {link}</p>"));
-        assert_eq!(render(&format!("**see {address}**")), format!("<p><strong>see {link}</strong></p>"));
-        assert_eq!(render(&format!("[{address}]({address})")), format!("<p>{link}</p>"));
-        assert_eq!(render(&format!("<{address}>")), format!("<p>{link}</p>"));
-        assert_eq!(render(&format!("`{address}`")), format!("<p><code>{address}</code></p>"));
-        assert_eq!(find(&format!("see {address}")).links, [address]);
+        let link = format!("<a href=\"{url}\" rel=\"nofollow noopener noreferrer ugc\">{url}</a>");
+        assert_eq!(render(&format!("see {url}")), format!("<p>see {link}</p>"));
+        assert_eq!(render(&format!("**see {url}**")), format!("<p><strong>see {link}</strong></p>"));
+        assert_eq!(render(&format!("[{url}]({url})")), format!("<p>{link}</p>"));
+        assert_eq!(render(&format!("<{url}>")), format!("<p>{link}</p>"));
+        assert_eq!(render(&format!("`{url}`")), format!("<p><code>{url}</code></p>"));
+        assert_eq!(find_references(&format!("see {url}")).links, [url]);
     }
     assert_eq!(render("    https://x.org/_a_/b"), "<pre><code>https://x.org/_a_/b</code></pre>");
     assert!(!render("<b>https://x.org/_a_/b</b> *y*").contains('\\'));

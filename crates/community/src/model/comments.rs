@@ -5,44 +5,44 @@ use utoipa::ToSchema;
 
 use super::{CommentId, PostId};
 
-/// What somebody wrote about a post.
+/// A comment on a post.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Comment {
     /// The comment's id.
     pub id: CommentId,
     /// The post.
     pub post: PostId,
-    /// The comment that it answers.
+    /// The comment that it replies to.
     pub parent: Option<CommentId>,
-    /// How many comments are above it in its thread.
+    /// Its nesting depth, from 0.
     pub depth: i64,
-    /// Who wrote it; `null` once they are gone, and when it was deleted.
+    /// The author; `null` once their account or the comment is deleted.
     pub author: Option<Person>,
-    /// What they wrote, as Markdown; empty when it was deleted.
+    /// Markdown; empty if the comment was deleted.
     pub content: String,
-    /// The same as HTML that is safe to show.
+    /// The content as sanitized HTML.
     pub content_html: String,
-    /// It was deleted, and stands here for its answers.
+    /// It was deleted; it stays because it has replies.
     pub is_deleted: bool,
-    /// How many answers it has.
+    /// Number of direct replies.
     pub reply_count: i64,
-    /// How many like it.
+    /// Number of likes.
     pub like_count: i64,
-    /// Does the caller?
+    /// Whether the caller likes it.
     pub is_liked: bool,
-    /// When it was written.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-/// A comment to be written.
+/// A comment to create.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct NewComment {
     /// Markdown.
     #[garde(custom(text::block(1, 10_000)))]
     pub content: String,
-    /// The comment that it answers.
+    /// The comment that it replies to.
     #[garde(skip)]
     pub parent: Option<CommentId>,
 }

@@ -3,48 +3,48 @@ use guildhall_kernel::{Person, Timestamp, text};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{CourseId, GroupId, LONGEST_TEXT, LessonId, SectionId};
+use super::{CourseId, GroupId, LessonId, MAX_TEXT_LENGTH, SectionId};
 
 /// A course as the caller sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Course {
     /// The course's id.
     pub id: CourseId,
-    /// What it is called.
+    /// Its title.
     pub title: String,
-    /// What it is about, as Markdown.
+    /// Its description, as Markdown.
     pub description: String,
-    /// The same as HTML that is safe to show.
+    /// The description as sanitized HTML.
     pub description_html: String,
-    /// Who made it; `null` once they are gone.
+    /// The author; `null` once their account is deleted.
     pub author: Option<Person>,
-    /// Everybody may know of it and take it, not only the groups that it belongs to.
+    /// Everybody can see it and enrol, not only members of its groups.
     pub is_public: bool,
-    /// How many lessons it has.
+    /// Number of lessons.
     pub lesson_count: i64,
-    /// The groups that it belongs to, of those that the caller may look into; at most 100.
+    /// The groups it belongs to, as far as the caller may read them; at most 100.
     pub groups: Vec<GroupId>,
-    /// Does the caller take it?
+    /// Whether the caller is enrolled.
     pub is_enrolled: bool,
-    /// How many of its lessons the caller has completed.
+    /// Number of lessons that the caller has completed.
     pub completed_lessons: i64,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-/// A course to be made.
+/// A course to create.
 #[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
 pub struct NewCourse {
-    /// What to call it.
+    /// Its title.
     #[garde(custom(text::line(1, 200)))]
     pub title: String,
-    /// What it is about, as Markdown.
+    /// Its description, as Markdown.
     #[serde(default)]
     #[garde(custom(text::block(0, 10_000)))]
     pub description: String,
-    /// Everybody may know of it and take it, not only the groups that it belongs to.
+    /// Everybody can see it and enrol, not only members of its groups.
     #[serde(default = "yes")]
     #[garde(skip)]
     pub is_public: bool,
@@ -57,61 +57,61 @@ fn yes() -> bool {
 /// A change to a course; absent fields stay as they are.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct CoursePatch {
-    /// What to call it.
+    /// Its title.
     #[garde(custom(text::maybe(text::line(1, 200))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub title: Option<String>,
-    /// What it is about, as Markdown.
+    /// Its description, as Markdown.
     #[garde(custom(text::maybe(text::block(0, 10_000))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub description: Option<String>,
-    /// Everybody may know of it and take it.
+    /// Everybody can see it and enrol, not only members of its groups.
     #[garde(skip)]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub is_public: Option<bool>,
 }
 
-/// Which courses to list.
+/// Filters of the list of courses.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct CourseFilter {
-    /// Only courses that belong to this group, if the caller may look into it.
+    /// Only courses of this group, if the caller may read it.
     pub group: Option<GroupId>,
-    /// Only courses that the caller takes (`true`) or does not take (`false`).
+    /// Only courses that the caller is (`true`) or is not (`false`) enrolled in.
     pub enrolled: Option<bool>,
 }
 
-/// All the courses of a group, in their order.
+/// All courses of a group, in order.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct CourseIds {
-    /// Their ids, at most 100; one that is named twice counts where it is named first.
+    /// Their ids, at most 100. Of repeated ids the first counts.
     #[garde(length(max = 100))]
     pub course_ids: Vec<CourseId>,
 }
 
-/// A part of a course.
+/// A section of a course.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Section {
     /// The section's id.
     pub id: SectionId,
     /// The course.
     pub course: CourseId,
-    /// What it is called.
+    /// Its title.
     pub title: String,
-    /// Sections stand in the order of this number; equal ones in that of their ids.
+    /// Sort key within the course; sections with equal positions are ordered by id.
     pub position: i64,
-    /// Its lessons, in their order.
+    /// Its lessons, in order.
     pub lessons: Vec<LessonSummary>,
 }
 
-/// A section to be added.
+/// A section to create.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct NewSection {
-    /// What to call it.
+    /// Its title.
     #[garde(custom(text::line(1, 200)))]
     pub title: String,
-    /// Where it stands; at the end unless said otherwise.
+    /// Sort key within the course; at the end if absent.
     #[garde(inner(range(min = 0, max = 1_000_000)))]
     pub position: Option<i64>,
 }
@@ -119,68 +119,68 @@ pub struct NewSection {
 /// A change to a section; absent fields stay as they are.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct SectionPatch {
-    /// What to call it.
+    /// Its title.
     #[garde(custom(text::maybe(text::line(1, 200))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub title: Option<String>,
-    /// Where it stands.
+    /// Sort key within the course.
     #[garde(inner(range(min = 0, max = 1_000_000)))]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub position: Option<i64>,
 }
 
-/// A lesson in the table of contents.
+/// A lesson in a course outline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LessonSummary {
     /// The lesson's id.
     pub id: LessonId,
-    /// The section that it is in.
+    /// The section.
     pub section: SectionId,
-    /// What it is called.
+    /// Its title.
     pub title: String,
-    /// Lessons of a section stand in the order of this number; equal ones in that of their ids.
+    /// Sort key within the section; lessons with equal positions are ordered by id.
     pub position: i64,
-    /// Has the caller completed it?
+    /// Whether the caller has completed it.
     pub is_completed: bool,
 }
 
-/// A lesson with what is to be learned.
+/// A lesson with its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Lesson {
     /// The lesson's id.
     pub id: LessonId,
     /// The course.
     pub course: CourseId,
-    /// The section that it is in.
+    /// The section.
     pub section: SectionId,
-    /// What it is called.
+    /// Its title.
     pub title: String,
-    /// What is to be learned, as Markdown.
+    /// Its content, as Markdown.
     pub content: String,
-    /// The same as HTML that is safe to show.
+    /// The content as sanitized HTML.
     pub content_html: String,
-    /// Where it stands in its section.
+    /// Sort key within the section.
     pub position: i64,
-    /// Has the caller completed it?
+    /// Whether the caller has completed it.
     pub is_completed: bool,
-    /// When it was added.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-/// A lesson to be added.
+/// A lesson to create.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct NewLesson {
-    /// What to call it.
+    /// Its title.
     #[garde(custom(text::line(1, 200)))]
     pub title: String,
-    /// What is to be learned, as Markdown.
+    /// Its content, as Markdown.
     #[serde(default)]
-    #[garde(custom(text::block(0, LONGEST_TEXT)))]
+    #[garde(custom(text::block(0, MAX_TEXT_LENGTH)))]
     pub content: String,
-    /// Where it stands in its section; at the end unless said otherwise.
+    /// Sort key within the section; at the end if absent.
     #[garde(inner(range(min = 0, max = 1_000_000)))]
     pub position: Option<i64>,
 }
@@ -188,52 +188,52 @@ pub struct NewLesson {
 /// A change to a lesson; absent fields stay as they are.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct LessonPatch {
-    /// What to call it.
+    /// Its title.
     #[garde(custom(text::maybe(text::line(1, 200))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub title: Option<String>,
-    /// What is to be learned, as Markdown.
-    #[garde(custom(text::maybe(text::block(0, LONGEST_TEXT))))]
+    /// Its content, as Markdown.
+    #[garde(custom(text::maybe(text::block(0, MAX_TEXT_LENGTH))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub content: Option<String>,
-    /// The section of the same course that it moves to.
+    /// Moves it to another section of the same course.
     #[garde(skip)]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub section: Option<SectionId>,
-    /// Where it stands in its section.
+    /// Sort key within the section.
     #[garde(inner(range(min = 0, max = 1_000_000)))]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub position: Option<i64>,
 }
 
-/// That the caller takes a course, and how far they have come.
+/// The caller's enrolment in a course, with their progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Enrolment {
     /// The course.
     pub course: CourseId,
-    /// Since when.
+    /// When they enrolled.
     pub created_at: Timestamp,
-    /// When the last lesson was completed; `null` while one is left.
+    /// When they completed the last lesson; `null` while a lesson is left.
     pub completed_at: Option<Timestamp>,
-    /// How many lessons are completed.
+    /// Number of lessons completed.
     pub completed_lessons: i64,
-    /// How many lessons there are.
+    /// Number of lessons in the course.
     pub lesson_count: i64,
 }
 
-/// Somebody who takes a course, and how far they have come.
+/// An enrolled user, with their progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Learner {
-    /// Who.
+    /// The user.
     pub user: Option<Person>,
-    /// Since when.
+    /// When they enrolled.
     pub created_at: Timestamp,
-    /// When the last lesson was completed; `null` while one is left.
+    /// When they completed the last lesson; `null` while a lesson is left.
     pub completed_at: Option<Timestamp>,
-    /// How many lessons are completed.
+    /// Number of lessons completed.
     pub completed_lessons: i64,
-    /// How many lessons there are.
+    /// Number of lessons in the course.
     pub lesson_count: i64,
 }

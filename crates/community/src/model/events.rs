@@ -7,18 +7,18 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{EventId, GroupId};
 
-/// Whether somebody comes to an event.
+/// The status of an RSVP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Attendance {
-    /// They come, and have a place.
+    /// Attends, and has a spot.
     Going,
-    /// They do not know yet.
+    /// Is not sure yet.
     Maybe,
-    /// They do not come.
+    /// Does not attend.
     Declined,
-    /// They would come, but there is no place; whoever has waited longest gets the next one.
+    /// On the waiting list: wants to attend, but the event is full. Free spots go to those who have waited longest.
     Waiting,
 }
 
@@ -27,70 +27,70 @@ pub enum Attendance {
 pub struct Event {
     /// The event's id.
     pub id: EventId,
-    /// The group that holds it.
+    /// The group that organizes it.
     pub group: GroupId,
-    /// Who announced it; `null` once they are gone.
+    /// Who created it; `null` once their account is deleted.
     pub creator: Option<Person>,
-    /// What it is called.
+    /// Its title.
     pub title: String,
-    /// What it is about, as Markdown.
+    /// Its description, as Markdown.
     pub description: String,
-    /// The same as HTML that is safe to show.
+    /// The description as sanitized HTML.
     pub description_html: String,
-    /// Where it is; may be empty.
+    /// The place; may be empty.
     pub location: String,
-    /// Where it is on the web; may be empty.
+    /// A web page, such as a video call; may be empty.
     pub url: String,
-    /// When it begins.
+    /// When it starts.
     pub starts_at: Timestamp,
     /// When it ends.
     pub ends_at: Timestamp,
-    /// How many places there are, if that is limited.
+    /// Number of spots, if limited.
     pub capacity: Option<i64>,
-    /// Those who are not in the group may come too, if the group is public.
+    /// If the group is public, people who are not members may attend too.
     pub is_public: bool,
-    /// It does not take place.
+    /// It has been cancelled.
     pub is_cancelled: bool,
-    /// How many come.
+    /// Number of attendees.
     pub going_count: i64,
-    /// How many wait for a place.
+    /// Number of people on the waiting list.
     pub waiting_count: i64,
-    /// Whether the caller comes; `null` before they have said.
+    /// The status of the caller's RSVP; `null` if they have none.
     pub my_status: Option<Attendance>,
-    /// When it was announced.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it last changed. Answers do not change it.
+    /// When it was last changed. RSVPs do not change it.
     pub updated_at: Timestamp,
 }
 
-/// An event to be announced.
+/// An event to create.
 #[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
 pub struct NewEvent {
-    /// What to call it.
+    /// Its title.
     #[garde(custom(text::line(1, 200)))]
     pub title: String,
-    /// What it is about, as Markdown.
+    /// Its description, as Markdown.
     #[serde(default)]
     #[garde(custom(text::block(0, 10_000)))]
     pub description: String,
-    /// Where it is.
+    /// The place.
     #[serde(default)]
     #[garde(custom(text::line(0, 500)))]
     pub location: String,
-    /// Where it is on the web: `https://…` or `http://…`.
+    /// A web page, such as a video call: `https://…` or `http://…`.
     #[serde(default)]
-    #[garde(custom(address))]
+    #[garde(custom(web_url))]
     pub url: String,
-    /// When it begins.
+    /// When it starts.
     #[garde(skip)]
     pub starts_at: Timestamp,
-    /// When it ends: not before it begins, and at most 366 days later.
+    /// When it ends: not before it starts, and at most 366 days after.
     #[garde(skip)]
     pub ends_at: Timestamp,
-    /// How many places there are; without it for as many as come.
+    /// Number of spots; unlimited if absent.
     #[garde(inner(range(min = 1, max = 1_000_000)))]
     pub capacity: Option<i64>,
-    /// Those who are not in the group may come too, if the group is public.
+    /// If the group is public, people who are not members may attend too.
     #[serde(default)]
     #[garde(skip)]
     pub is_public: bool,
@@ -99,23 +99,23 @@ pub struct NewEvent {
 /// A change to an event; absent fields stay as they are.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct EventPatch {
-    /// What to call it.
+    /// Its title.
     #[garde(custom(text::maybe(text::line(1, 200))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub title: Option<String>,
-    /// What it is about, as Markdown.
+    /// Its description, as Markdown.
     #[garde(custom(text::maybe(text::block(0, 10_000))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub description: Option<String>,
-    /// Where it is.
+    /// The place.
     #[garde(custom(text::maybe(text::line(0, 500))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub location: Option<String>,
-    /// Where it is on the web; empty for nowhere.
-    #[garde(inner(custom(address)))]
+    /// A web page, such as a video call; empty to remove it.
+    #[garde(inner(custom(web_url)))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub url: Option<String>,
-    /// When it begins.
+    /// When it starts.
     #[garde(skip)]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
@@ -125,106 +125,106 @@ pub struct EventPatch {
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub ends_at: Option<Timestamp>,
-    /// How many places there are, at least as many as are taken; `null` for as many as come.
+    /// Number of spots, at least the number of attendees; `null` removes the limit.
     #[serde(default, deserialize_with = "guildhall_kernel::present")]
     #[garde(inner(inner(range(min = 1, max = 1_000_000))))]
     #[schema(value_type = Option<i64>)]
     pub capacity: Option<Option<i64>>,
-    /// Those who are not in the group may come too. When this is taken back, so are their answers.
+    /// People who are not members may attend too. Setting it to `false` removes their RSVPs.
     #[garde(skip)]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub is_public: Option<bool>,
-    /// It does not take place.
+    /// It has been cancelled.
     #[garde(skip)]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub is_cancelled: Option<bool>,
 }
 
-/// The address of a page on the web, or nothing.
-fn address(url: &str, (): &()) -> garde::Result {
+/// An absolute `http` or `https` URL, or nothing.
+fn web_url(url: &str, (): &()) -> garde::Result {
     text::line(0, 2_000)(url, &())?;
     let url = url.trim();
-    if url.is_empty() || url.parse::<Uri>().is_ok_and(|uri| is_web(&uri)) {
+    if url.is_empty() || url.parse::<Uri>().is_ok_and(|uri| is_http(&uri)) {
         Ok(())
     } else {
-        Err(garde::Error::new("Enter an address that begins with https:// or http://."))
+        Err(garde::Error::new("Enter a URL that begins with https:// or http://."))
     }
 }
 
-fn is_web(uri: &Uri) -> bool {
+fn is_http(uri: &Uri) -> bool {
     matches!(uri.scheme_str(), Some("https" | "http")) && uri.host().is_some_and(|host| !host.is_empty())
 }
 
-/// Which events of a group to list.
+/// Filters of the list of events.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct EventFilter {
-    /// `upcoming` unless said otherwise.
+    /// By time; `upcoming` by default.
     #[serde(default)]
     #[param(inline)]
     pub when: When,
 }
 
-/// When an event is.
+/// Filter by time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
-    /// It has not ended.
+    /// Events that have not ended.
     #[default]
     Upcoming,
-    /// It has ended.
+    /// Events that have ended.
     Past,
-    /// At any time.
+    /// All events.
     All,
 }
 
-/// What somebody says to an event.
+/// The RSVP that somebody gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// They come, or wait until there is a place.
+    /// Attends; goes to the waiting list if the event is full.
     Going,
-    /// They do not know yet.
+    /// Is not sure yet.
     Maybe,
-    /// They do not come.
+    /// Does not attend.
     Declined,
 }
 
-/// An answer to an event.
+/// An RSVP to set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct NewRsvp {
-    /// Whether the caller comes.
+    /// Whether the caller attends.
     pub status: Answer,
 }
 
-/// What has become of an answer.
+/// The caller's RSVP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Rsvp {
-    /// Whether the caller comes.
+    /// Its status.
     pub status: Attendance,
-    /// The place on the waiting list, from 1; `null` for those who do not wait.
+    /// Position on the waiting list, from 1; `null` if the caller is not on it.
     pub position: Option<i64>,
 }
 
-/// Which answers to list.
+/// Filters of the list of RSVPs.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AttendeeFilter {
-    /// Only these.
+    /// Only RSVPs with this status.
     #[param(inline)]
     pub status: Option<Attendance>,
 }
 
-/// Somebody who has answered an event.
+/// A user's RSVP to an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Attendee {
-    /// Who.
+    /// The user.
     pub user: Option<Person>,
-    /// Whether they come.
+    /// The status of their RSVP.
     pub status: Attendance,
-    /// Since when that is so.
+    /// Since when the RSVP has this status.
     pub since: Timestamp,
 }
 
@@ -233,11 +233,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_pages_on_the_web_are_addresses() {
-        for good in ["", " ", "https://example.org", "http://localhost:8000/a?b=c#d", " https://[::1]/ "] {
-            assert!(address(good, &()).is_ok(), "{good}");
+    fn only_http_urls_are_accepted() {
+        for valid in ["", " ", "https://example.org", "http://localhost:8000/a?b=c#d", " https://[::1]/ "] {
+            assert!(web_url(valid, &()).is_ok(), "{valid}");
         }
-        for bad in [
+        for invalid in [
             "javascript:alert(1)",
             "ftp://example.org",
             "//example.org",
@@ -250,8 +250,8 @@ mod tests {
             "data:text/html,x",
             "mailto:anna@example.org",
         ] {
-            assert!(address(bad, &()).is_err(), "{bad}");
+            assert!(web_url(invalid, &()).is_err(), "{invalid}");
         }
-        assert!(address(&format!("https://example.org/{}", "x".repeat(2_000)), &()).is_err());
+        assert!(web_url(&format!("https://example.org/{}", "x".repeat(2_000)), &()).is_err());
     }
 }

@@ -7,84 +7,84 @@ use utoipa::{IntoParams, ToSchema};
 use super::GroupId;
 use crate::entity::{group, membership::Role};
 
-/// A group as the caller sees it. Of a private group that only shows its card outsiders see what it is
-/// called and for, and its pictures; not who or how many are in it.
+/// A group as the caller sees it. Of a private listed group, outsiders see the name, description and pictures, but
+/// not its members or their number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Group {
     /// The group's id.
     pub id: GroupId,
-    /// What it is called. Several groups may have one name.
+    /// Its name. Not unique.
     pub name: String,
-    /// What it is called in an address. No two groups have the same.
+    /// Its unique name in URLs.
     pub slug: String,
-    /// What it is for.
+    /// Its description.
     pub description: String,
-    /// One word that groups are sorted under.
+    /// Its category: one word.
     pub category: String,
-    /// Only its members read what is in it.
+    /// Only members can read its content.
     pub is_private: bool,
-    /// It is private, but everybody who is signed in sees its card and can ask to join.
+    /// It is private, but every signed-in user can see its name, description and pictures, and request to join.
     pub is_listed: bool,
-    /// It is a company's.
+    /// It is the group of a company.
     pub is_corporate_group: bool,
-    /// Absolute URL of its picture; there always is one.
+    /// Absolute URL of its picture; a generated one if none was uploaded.
     pub image_url: String,
-    /// Its picture in three sizes, if somebody has uploaded one.
+    /// Its uploaded picture in three sizes, if it has one.
     pub image_urls: Option<PictureUrls>,
     /// Absolute URL of its banner, if it has one.
     pub banner_url: Option<String>,
     /// Its banner in three sizes, if it has one.
     pub banner_urls: Option<PictureUrls>,
-    /// Whoever made it; `null` once their account is gone, and for outsiders of a private group.
+    /// The user who created it; `null` once their account is deleted, and for outsiders of a private group.
     pub creator: Option<Person>,
-    /// Whose it is now; `null` while nobody is in it, and for outsiders of a private group.
+    /// Its owner; `null` if it has none, and for outsiders of a private group.
     pub owner: Option<Person>,
-    /// How many are in it; `null` for outsiders of a private group.
+    /// Number of members; `null` for outsiders of a private group.
     pub member_count: Option<i64>,
-    /// How many posts are in it; `null` for outsiders of a private group.
+    /// Number of posts; `null` for outsiders of a private group.
     pub post_count: Option<i64>,
-    /// How many can be in it, if that is limited.
+    /// Maximum number of members, if limited.
     pub max_members: Option<i64>,
-    /// Who posts in it.
+    /// Who may post in it.
     pub posting: Posting,
-    /// Posts of members wait until a moderator lets them through.
+    /// Posts of members need the approval of a moderator.
     pub approves_posts: bool,
-    /// Members invite people too, not moderators alone.
+    /// Members may invite people, not only moderators.
     pub members_invite: bool,
-    /// Is the caller in it?
+    /// Whether the caller is a member.
     pub is_member: bool,
-    /// Does the caller look after it?
+    /// Whether the caller is a moderator or the owner.
     pub is_moderator: bool,
-    /// Who looks after it, the owner among them.
+    /// The ids of its moderators and its owner.
     pub moderators: Vec<UserId>,
-    /// The courses that belong to it.
+    /// The ids of its courses.
     pub courses: Vec<i64>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-/// A picture in three sizes, each an absolute URL that is good for half an hour at least.
+/// A picture in three sizes. Each absolute URL is valid for at least half an hour.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PictureUrls {
     /// For lists.
     pub small: String,
     /// For cards.
     pub medium: String,
-    /// For the head of a page.
+    /// For page headers.
     pub large: String,
 }
 
-/// Who posts in a group.
+/// Who may post in a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Posting {
-    /// Everybody who is in it.
+    /// All members.
     #[default]
     Members,
-    /// Only those who look after it: what a company or an announcement list wants.
+    /// Only moderators and the owner, as for announcements.
     Moderators,
 }
 
@@ -139,60 +139,60 @@ impl From<group::Model> for GroupRow {
     }
 }
 
-/// A group and what the viewer is in it, which the query adds.
+/// A group with the viewer's role in it.
 #[derive(Clone, Debug, FromQueryResult)]
-pub(crate) struct SeenRow {
+pub(crate) struct GroupWithRole {
     #[sea_orm(nested)]
     pub(crate) row: GroupRow,
     pub(crate) own_role: Option<Role>,
 }
 
-impl PartialModelTrait for SeenRow {
+impl PartialModelTrait for GroupWithRole {
     fn select_cols_nested<S: QuerySelect>(select: S, prefix: Option<&str>, alias: Option<&'static str>) -> S {
         GroupRow::select_cols_nested(select, prefix, alias)
     }
 }
 
-/// A group to be made.
+/// A group to create.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct NewGroup {
-    /// What to call it.
+    /// Its name.
     #[garde(custom(text::line(1, 200)))]
     pub name: String,
-    /// What it is for.
+    /// Its description.
     #[serde(default)]
     #[garde(custom(text::block(0, 10_000)))]
     pub description: String,
-    /// One word that groups are sorted under.
+    /// Its category: one word.
     #[serde(default = "general")]
     #[garde(custom(text::line(1, 50)))]
     #[schema(example = "general")]
     pub category: String,
-    /// Only its members read what is in it.
+    /// Only members can read its content.
     #[serde(default)]
     #[garde(skip)]
     pub is_private: bool,
-    /// It is private, but everybody who is signed in sees its card. Of a public group this says nothing.
+    /// It is private, but every signed-in user can see its name, description and pictures. Ignored for public groups.
     #[serde(default)]
     #[garde(skip)]
     pub is_listed: bool,
-    /// It is a company's.
+    /// It is the group of a company.
     #[serde(default)]
     #[garde(skip)]
     pub is_corporate_group: bool,
-    /// How many can be in it, the owner among them.
+    /// Maximum number of members, including the owner.
     #[serde(default)]
     #[garde(inner(range(min = 1, max = 1_000_000)))]
     pub max_members: Option<i64>,
-    /// Who posts in it.
+    /// Who may post in it.
     #[serde(default)]
     #[garde(skip)]
     pub posting: Posting,
-    /// Posts of members wait until a moderator lets them through.
+    /// Posts of members need the approval of a moderator.
     #[serde(default)]
     #[garde(skip)]
     pub approves_posts: bool,
-    /// Members invite people too.
+    /// Members may invite people, not only moderators.
     #[serde(default)]
     #[garde(skip)]
     pub members_invite: bool,
@@ -205,49 +205,49 @@ fn general() -> String {
 /// A change to a group; absent fields stay as they are.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct GroupPatch {
-    /// What to call it.
+    /// Its name.
     #[garde(custom(text::maybe(text::line(1, 200))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub name: Option<String>,
-    /// What it is for.
+    /// Its description.
     #[garde(custom(text::maybe(text::block(0, 10_000))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub description: Option<String>,
-    /// One word that groups are sorted under.
+    /// Its category: one word.
     #[garde(custom(text::maybe(text::line(1, 50))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub category: Option<String>,
-    /// Only its members read what is in it. The owner decides.
+    /// Only members can read its content. Only the owner may change this.
     #[garde(skip)]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub is_private: Option<bool>,
-    /// Outsiders see its card. The owner decides.
+    /// Every signed-in user can see its name, description and pictures. Only the owner may change this.
     #[garde(skip)]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub is_listed: Option<bool>,
-    /// It is a company's. The owner decides.
+    /// It is the group of a company. Only the owner may change this.
     #[garde(skip)]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub is_corporate_group: Option<bool>,
-    /// How many can be in it; `null` for as many as come.
+    /// Maximum number of members; `null` removes the limit.
     #[serde(default, deserialize_with = "guildhall_kernel::present")]
     #[garde(inner(inner(range(min = 1, max = 1_000_000))))]
     #[schema(value_type = Option<i64>)]
     pub max_members: Option<Option<i64>>,
-    /// Who posts in it.
+    /// Who may post in it.
     #[garde(skip)]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub posting: Option<Posting>,
-    /// Posts of members wait until a moderator lets them through.
+    /// Posts of members need the approval of a moderator.
     #[garde(skip)]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub approves_posts: Option<bool>,
-    /// Members invite people too.
+    /// Members may invite people, not only moderators.
     #[garde(skip)]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
@@ -255,40 +255,40 @@ pub struct GroupPatch {
 }
 
 impl GroupPatch {
-    /// Does it change what only the owner decides?
-    pub(crate) fn is_owners(&self) -> bool {
+    /// Whether it changes a field that only the owner may change.
+    pub(crate) fn needs_owner(&self) -> bool {
         self.is_private.is_some() || self.is_listed.is_some() || self.is_corporate_group.is_some()
     }
 }
 
-/// Which groups to list.
+/// Filters of the list of groups.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct GroupFilter {
-    /// Only this category.
+    /// Only groups of this category.
     pub category: Option<String>,
-    /// Only groups with these words in name or description; the last one may be a beginning.
+    /// Only groups with all these words in name or description; the last word may be a prefix.
     pub search: Option<String>,
-    /// Only groups that the caller is in (`true`) or is not in (`false`).
+    /// Only groups that the caller is (`true`) or is not (`false`) a member of.
     pub joined: Option<bool>,
 }
 
-/// A category, and how many groups are sorted under it that the caller may know of.
+/// A category and its number of groups visible to the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema, FromQueryResult)]
 pub struct CategoryCount {
-    /// The word.
+    /// The category.
     pub category: String,
-    /// How many.
+    /// Number of groups.
     pub group_count: i64,
 }
 
-/// What goes with a group when it is deleted.
+/// What deleting a group deletes with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema, FromQueryResult)]
 #[schema(as = GroupDeletion)]
 pub struct Deletion {
-    /// People lose a group.
+    /// Memberships.
     pub members: i64,
-    /// Among them those who look after it.
+    /// Memberships of moderators and the owner, included in `members`.
     pub moderators: i64,
     /// Requests to join.
     pub requests: i64,
@@ -298,15 +298,15 @@ pub struct Deletion {
     pub bans: i64,
     /// Posts.
     pub posts: i64,
-    /// Comments on them.
+    /// Comments on the posts.
     pub comments: i64,
-    /// Reactions to them.
+    /// Reactions to the posts.
     pub reactions: i64,
-    /// Files with posts.
+    /// Attachments of the posts.
     pub attachments: i64,
     /// Uploaded pictures of the group.
     pub pictures: i64,
-    /// Links to courses; the courses stay.
+    /// Links to courses; the courses themselves are not deleted.
     pub courses: i64,
     /// Events.
     pub events: i64,
@@ -314,11 +314,11 @@ pub struct Deletion {
     pub reports: i64,
 }
 
-/// Which picture of a group.
+/// A picture of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PictureKind {
-    /// The square one.
+    /// The square picture.
     Image,
-    /// The wide one.
+    /// The wide picture.
     Banner,
 }

@@ -7,176 +7,176 @@ use utoipa::{IntoParams, ToSchema};
 use super::{GroupId, InviteId, RequestId};
 use crate::entity::membership::Role;
 
-/// What became of wanting to be in a group.
+/// The outcome of joining a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Joined {
-    /// The caller is in it.
+    /// The caller is a member.
     Member {
-        /// They were not before.
+        /// Whether the caller became a member just now.
         #[serde(skip)]
         new: bool,
     },
-    /// The caller has asked; a moderator decides.
+    /// The caller has requested to join; a moderator decides.
     Requested {
         /// The request's id.
         request_id: RequestId,
     },
 }
 
-/// Somebody who is in a group.
+/// A member of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = GroupMember)]
 pub struct Member {
-    /// Who.
+    /// The user.
     pub user: Option<Person>,
-    /// What they may do.
+    /// Their role.
     pub role: Role,
-    /// Since when.
+    /// When they joined.
     pub joined_at: Timestamp,
 }
 
-/// Which members to list.
+/// Filters of the list of members.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct MemberFilter {
-    /// Only names that begin like this, in any case.
+    /// Only members whose name begins with this; case-insensitive.
     pub search: Option<String>,
-    /// Only `owner`, `moderator` or `member`.
+    /// Only members with this role.
     pub role: Option<Role>,
 }
 
-/// That somebody is in a group, as a row of its own.
+/// A membership: a user, a group and a role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Membership {
-    /// The row's id.
+    /// The membership's id.
     pub id: i64,
     /// The group.
     pub group: GroupId,
-    /// Who.
+    /// The user.
     pub user: Option<Person>,
-    /// What they may do.
+    /// Their role.
     pub role: Role,
-    /// Since when.
+    /// When they joined.
     pub joined_at: Timestamp,
 }
 
-/// Which memberships to list.
+/// Filters of the list of memberships.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct MembershipFilter {
-    /// Only of this group.
+    /// Only memberships in this group.
     pub group: Option<GroupId>,
-    /// Only of this person.
+    /// Only memberships of this user.
     pub user: Option<UserId>,
 }
 
-/// What has become of a request to be let into a group.
+/// The status of a request to join a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum RequestStatus {
-    /// Nobody has decided yet.
+    /// Not decided yet.
     Pending,
-    /// A moderator has let them in.
+    /// Approved by a moderator.
     Approved,
-    /// A moderator has refused. They may ask again.
+    /// Denied by a moderator. The user may request again.
     Denied,
-    /// They no longer want to.
+    /// Withdrawn by the user.
     Withdrawn,
 }
 
-/// A request to be let into a group.
+/// A request to join a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct JoinRequest {
     /// The request's id.
     pub id: RequestId,
     /// The group.
     pub group: GroupId,
-    /// Who asks.
+    /// The user who requests to join.
     pub user: Option<Person>,
-    /// What they say.
+    /// Their message to the moderators.
     pub note: String,
-    /// What has become of it.
+    /// The request's status.
     pub status: RequestStatus,
-    /// When they asked.
+    /// When it was made.
     pub created_at: Timestamp,
     /// When it was decided.
     pub decided_at: Option<Timestamp>,
 }
 
-/// Whether an invite can still be used, as it is stored: what has expired is told by the clock.
+/// The stored status of an invite. Expiry is not stored; it follows from `expires_at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
 pub enum InviteState {
-    /// It can be used until it expires.
+    /// Can be used until it expires.
     Pending,
-    /// It has been used as often as it can be.
+    /// Has been used as often as allowed.
     Accepted,
-    /// A moderator has taken it back.
+    /// Revoked by a moderator.
     Revoked,
 }
 
-/// Whether an invite can still be used.
+/// The status of an invite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InviteStatus {
-    /// It can be used.
+    /// Can be used.
     Pending,
-    /// It has been used as often as it can be.
+    /// Has been used as often as allowed.
     Accepted,
-    /// A moderator has taken it back.
+    /// Revoked by a moderator.
     Revoked,
-    /// It is too old.
+    /// Has expired.
     Expired,
 }
 
-/// Whom to invite: a person, an address, or with neither whoever has the link.
+/// An invite to create: for a user, for an email address, or with neither for whoever has the link.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct NewInvite {
-    /// A person.
+    /// The user to invite.
     #[serde(alias = "invitee_id", default, deserialize_with = "present")]
     #[schema(value_type = UserId)]
     #[garde(skip)]
     pub user_id: Option<Option<UserId>>,
-    /// An address; a letter goes there.
+    /// The email address to invite; an email is sent there.
     #[serde(alias = "invitee_email", default, deserialize_with = "present")]
     #[schema(value_type = String)]
-    #[garde(inner(inner(custom(address))))]
+    #[garde(inner(inner(custom(email_address))))]
     pub email: Option<Option<String>>,
-    /// For how long, in days: 7 unless said otherwise.
+    /// How many days it is valid; 7 by default.
     #[garde(inner(range(min = 1, max = 365)))]
     pub expires_days: Option<i64>,
-    /// How often it can be used: once for a person or an address, and a link as often as it is asked for.
+    /// How often it can be used. By default, once for a user or an email address, and without limit for a link.
     #[garde(inner(range(min = 1, max = 1_000_000)))]
     pub max_uses: Option<i64>,
 }
 
-/// Only its shape: whether mail arrives there shows itself.
-fn address(email: &String, (): &()) -> garde::Result {
+/// Checks the form only; whether the address exists shows when email is delivered.
+fn email_address(email: &String, (): &()) -> garde::Result {
     text::line(3, 254)(email, &())?;
-    let sound = email.split_once('@').is_some_and(|(name, host)| {
+    let is_valid = email.split_once('@').is_some_and(|(name, host)| {
         !name.is_empty() && host.contains('.') && !host.starts_with('.') && !host.ends_with('.') && !host.contains('@')
     });
-    if sound && !email.contains(char::is_whitespace) {
+    if is_valid && !email.contains(char::is_whitespace) {
         Ok(())
     } else {
-        Err(garde::Error::new("Enter a valid email address."))
+        Err(garde::Error::new("Enter a valid email email_address."))
     }
 }
 
-/// An invite that was just made.
+/// An invite that was just created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct IssuedInvite {
     /// The invite's id.
     pub id: InviteId,
-    /// What opens the group. Shown this once.
+    /// The token for joining. Shown only in this response.
     pub token: String,
-    /// A link with the token in it, to a page of the service.
+    /// A link to a page of the service, with the token in it.
     pub url: String,
-    /// `pending`.
+    /// Always `pending`.
     pub status: InviteStatus,
-    /// Until when it can be used.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
@@ -185,93 +185,93 @@ pub struct IssuedInvite {
 pub struct Invite {
     /// The invite's id.
     pub id: InviteId,
-    /// The person that it is for.
+    /// The user it is for, if any.
     pub user: Option<Person>,
-    /// The address that it is for.
+    /// The email address it is for, if any.
     pub email: Option<String>,
-    /// Can it still be used?
+    /// The invite's status.
     pub status: InviteStatus,
-    /// How often it has been used.
+    /// How often it was used.
     pub uses: i64,
-    /// How often it can be used, if that is limited.
+    /// How often it can be used, if limited.
     pub max_uses: Option<i64>,
-    /// Who has made it.
+    /// Who created it.
     pub invited_by: Option<Person>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Until when it can be used.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
-/// An invite as the person sees it that it is for.
+/// An invite as the invited user sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Invitation {
     /// The invite's id.
     pub id: InviteId,
-    /// The group; joining it accepts.
+    /// The group; joining it accepts the invite.
     pub group: GroupId,
-    /// What the group is called.
+    /// The group's name.
     pub group_name: String,
-    /// Who has invited.
+    /// Who sent the invite.
     pub invited_by: Option<Person>,
-    /// Until when.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
-/// Somebody to be kept out.
+/// A ban to create.
 #[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
 pub struct NewBan {
-    /// Who.
+    /// The user to ban.
     #[garde(skip)]
     pub user_id: UserId,
-    /// Why.
+    /// The reason.
     #[serde(default)]
     #[garde(custom(text::line(0, 500)))]
     pub reason: String,
-    /// For how long, in days; without it for good.
+    /// How many days the ban lasts; permanent if absent.
     #[garde(inner(range(min = 1, max = 3_650)))]
     pub days: Option<i64>,
 }
 
-/// Somebody who may not be in a group.
+/// A ban from a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Ban {
-    /// Who.
+    /// The banned user.
     pub user: Option<Person>,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Until when; `null` for good.
+    /// When it ends; `null` if permanent.
     pub until: Option<Timestamp>,
-    /// Who has decided so.
+    /// Who banned them.
     pub banned_by: Option<Person>,
-    /// Since when.
+    /// When they were banned.
     pub created_at: Timestamp,
 }
 
-/// What was done to keep order.
+/// An entry of the moderation log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LogEntry {
-    /// Its number.
+    /// The entry's id.
     pub id: i64,
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
     /// Who did it.
     pub actor: Option<Person>,
     /// What was done, in the past tense: `banned`.
     pub action: String,
-    /// Whom it was done to, or whose thing.
+    /// The user it was done to, or the author of the target.
     pub subject: Option<Person>,
-    /// What it was done to: `post 5`.
+    /// The target, such as `post 5`.
     pub target: String,
-    /// Why, or what it was.
+    /// The reason, or an excerpt.
     pub detail: String,
 }
 
-/// Somebody whose posts the caller wants to read.
+/// A user whom the caller follows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Follow {
-    /// Who.
+    /// The user.
     pub user: Option<Person>,
-    /// Since when.
+    /// When the caller followed them.
     pub created_at: Timestamp,
 }

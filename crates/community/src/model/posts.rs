@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::char::is_combining_mark;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{AttachmentId, CommentId, DraftId, Group, GroupId, LONGEST_TEXT, PostId, ReportId};
+use super::{AttachmentId, CommentId, DraftId, Group, GroupId, MAX_TEXT_LENGTH, PostId, ReportId};
 
 /// Who may read a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumIter, DeriveActiveEnum)]
@@ -19,27 +19,27 @@ pub enum Visibility {
     /// Everybody who may read its group.
     #[serde(alias = "public_global")]
     Public,
-    /// Nobody but its author.
+    /// Only its author.
     Private,
 }
 
-/// What sort of post it is.
+/// The category of a post.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum PostCategory {
-    /// Anything.
+    /// No special category.
     #[default]
     General,
-    /// Something that everybody should know.
+    /// An announcement.
     Announcement,
-    /// Something that takes place.
+    /// About an event.
     Event,
-    /// Work that is offered.
+    /// A job offer.
     JobPosting,
-    /// Something of use.
+    /// A useful resource.
     Resource,
-    /// Something that somebody wants to know.
+    /// A question.
     Question,
 }
 
@@ -48,54 +48,54 @@ pub enum PostCategory {
 pub struct Post {
     /// The post's id.
     pub id: PostId,
-    /// The group that it is in.
+    /// The group it was posted in, if any.
     pub group: Option<GroupId>,
-    /// Who wrote it; `null` once they are gone.
+    /// The author; `null` once their account is deleted.
     pub author: Option<Person>,
-    /// What it is about; may be empty.
+    /// Its title; may be empty.
     pub title: String,
-    /// What they wrote, as Markdown.
+    /// Its content, as Markdown.
     pub content: String,
-    /// The same as HTML that is safe to show.
+    /// The content as sanitized HTML.
     pub content_html: String,
     /// Who may read it.
     pub visibility: Visibility,
-    /// What sort of post it is.
+    /// Its category.
     pub category: PostCategory,
-    /// Words that it is found under.
+    /// Its tags.
     pub tags: Vec<String>,
-    /// Files with it.
+    /// Its attachments.
     pub attachments: Vec<Attachment>,
-    /// What the pages say about themselves that it points at.
+    /// Previews of the pages that it links to.
     pub link_previews: Vec<LinkPreview>,
-    /// Whom it names, of those who may read it.
+    /// The people it mentions who may read it.
     pub mentions: Vec<Person>,
-    /// A question with it.
+    /// Its poll, if it has one.
     pub poll: Option<Poll>,
-    /// How many make what of it.
+    /// Number of reactions of each kind.
     #[schema(example = json!({"like": 3}))]
     pub reactions: BTreeMap<String, i64>,
-    /// What the caller makes of it.
+    /// The caller's reaction.
     pub my_reaction: Option<String>,
-    /// How many comments it has.
+    /// Number of comments.
     pub comment_count: i64,
-    /// Does the caller want to find it again?
+    /// Whether the caller has bookmarked it.
     pub is_bookmarked: bool,
-    /// It stands at the head of its group.
+    /// It is pinned to the top of its group.
     pub is_pinned: bool,
-    /// It is recommended.
+    /// It is featured by the moderators.
     pub is_featured: bool,
     /// Its discussion is closed.
     pub is_locked: bool,
-    /// A moderator has let it through, or none had to.
+    /// It is published: a moderator has approved it, or it needs no approval.
     pub is_approved: bool,
-    /// When it was posted.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-/// The columns of [`Post`], and what the viewer has to do with it.
+/// The columns of [`Post`], and the viewer's reaction and bookmark.
 #[derive(Clone, Debug, FromQueryResult)]
 pub(crate) struct PostRow {
     pub(crate) id: PostId,
@@ -126,120 +126,120 @@ impl Keyed for PostRow {
     }
 }
 
-/// A file with a post.
+/// A file attached to a post.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Attachment {
     /// The attachment's id.
     pub id: AttachmentId,
-    /// What the file is called.
+    /// The file name.
     pub name: String,
-    /// What sort of file it is.
+    /// The media type.
     pub content_type: String,
-    /// How long it is, in bytes; of a picture, all its sizes together.
+    /// The size in bytes; of a picture, the sum of all its sizes.
     pub size: i64,
-    /// Absolute URL, good for half an hour at least.
+    /// Absolute URL, valid for at least half an hour.
     pub url: String,
-    /// The same of a small picture, where the file is one.
+    /// Absolute URL of a small version, if the file is a picture.
     pub preview_url: Option<String>,
 }
 
-/// What a page says about itself.
+/// A preview of a linked page, from its metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LinkPreview {
-    /// Its address.
+    /// The URL of the page.
     pub url: String,
-    /// What it is called.
+    /// The title of the page.
     pub title: String,
-    /// What it is about.
+    /// The description of the page.
     pub description: String,
-    /// What the site is called.
+    /// The name of the site.
     pub site: String,
 }
 
-/// A question with a post.
+/// A poll of a post.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Poll {
-    /// May one choose several answers?
+    /// Whether several options may be chosen.
     pub is_multiple: bool,
-    /// Until when one can.
+    /// When voting ends, if it does.
     pub closes_at: Option<Timestamp>,
-    /// The answers.
+    /// The options.
     pub options: Vec<PollOption>,
-    /// The places of the answers that the caller has chosen, from 0.
+    /// The positions of the options that the caller has voted for.
     pub my_votes: Vec<i64>,
 }
 
-/// An answer that can be chosen.
+/// An option of a poll.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PollOption {
-    /// Its place, from 0: what a vote names.
+    /// Its position, from 0, as used in votes.
     pub position: i64,
-    /// The answer.
+    /// Its text.
     pub text: String,
-    /// How many have chosen it.
+    /// Number of votes.
     pub votes: i64,
 }
 
-/// A question to be asked.
+/// A poll to create.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema, Validate)]
 pub struct NewPoll {
-    /// The answers, 2 to 10.
+    /// The options, 2 to 10.
     #[garde(length(min = 2, max = 10), inner(custom(text::line(1, 200))))]
     pub options: Vec<String>,
-    /// May one choose several?
+    /// Whether several options may be chosen.
     #[serde(default)]
     #[garde(skip)]
     pub is_multiple: bool,
-    /// For how long one can choose, in hours; without it for ever.
+    /// How many hours voting is open; without limit if absent.
     #[garde(inner(range(min = 1, max = 8_760)))]
     pub hours: Option<i64>,
 }
 
-/// The answers that are chosen.
+/// A vote in a poll.
 #[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
 pub struct Vote {
-    /// Their places, from 0; none takes a vote back.
+    /// The positions of the chosen options, from 0; an empty list removes the vote.
     #[garde(length(max = 10))]
     pub options: Vec<i64>,
 }
 
-/// A post to be posted.
+/// A post to create.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema, Validate)]
 pub struct NewPost {
     /// Markdown.
-    #[garde(custom(text::block(1, LONGEST_TEXT)))]
+    #[garde(custom(text::block(1, MAX_TEXT_LENGTH)))]
     pub content: String,
-    /// What it is about.
+    /// Its title.
     #[serde(default)]
     #[garde(custom(text::line(0, 300)))]
     pub title: String,
-    /// The group to post in.
+    /// The group to post in, if any.
     #[serde(default, alias = "group_id")]
     #[garde(skip)]
     pub group: Option<GroupId>,
-    /// Who may read it: the group's members unless said otherwise, and everybody where there is no group.
+    /// Who may read it; by default the members of the group, or everybody if there is no group.
     #[serde(default, alias = "feed_visibility")]
     #[garde(skip)]
     pub visibility: Option<Visibility>,
-    /// What sort of post it is.
+    /// Its category.
     #[serde(default, alias = "post_category")]
     #[garde(skip)]
     pub category: PostCategory,
-    /// Words that it is found under, at most 10.
+    /// Its tags, at most 10.
     #[serde(default)]
     #[garde(length(max = 10), inner(custom(tag)))]
     pub tags: Vec<String>,
-    /// A question with it.
+    /// Its poll, if it has one.
     #[serde(default)]
     #[garde(dive)]
     pub poll: Option<NewPoll>,
 }
 
-/// One word, without the mark that people write before it.
+/// One word; a leading `#` is ignored.
 fn tag(tag: &str, (): &()) -> garde::Result {
     let tag = tag.trim_start_matches('#');
     text::line(1, 50)(tag, &())?;
-    // Many scripts write vowels as marks on letters.
+    // Many scripts write vowels as combining marks.
     if tag.chars().all(|c| c.is_alphanumeric() || is_combining_mark(c) || matches!(c, '-' | '_')) {
         Ok(())
     } else {
@@ -247,15 +247,15 @@ fn tag(tag: &str, (): &()) -> garde::Result {
     }
 }
 
-/// A change to a post; absent fields stay as they are. What it says is its author's, the rest its group's
-/// moderators' to change.
+/// A change to a post; absent fields stay as they are. The author may change the content, the moderators of the
+/// group the flags.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct PostPatch {
     /// Markdown.
-    #[garde(custom(text::maybe(text::block(1, LONGEST_TEXT))))]
+    #[garde(custom(text::maybe(text::block(1, MAX_TEXT_LENGTH))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub content: Option<String>,
-    /// What it is about.
+    /// Its title.
     #[garde(custom(text::maybe(text::line(0, 300))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub title: Option<String>,
@@ -265,28 +265,28 @@ pub struct PostPatch {
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub visibility: Option<Visibility>,
-    /// What sort of post it is.
+    /// Its category.
     #[serde(alias = "post_category")]
     #[garde(skip)]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub category: Option<PostCategory>,
-    /// Words that it is found under.
+    /// Its tags.
     #[garde(inner(length(max = 10), inner(custom(tag))))]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub tags: Option<Vec<String>>,
-    /// Does it stand at the head of its group? Moderators decide.
+    /// Whether it is pinned to the top of its group. Only moderators may change this.
     #[garde(skip)]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub is_pinned: Option<bool>,
-    /// Is it recommended? Moderators decide.
+    /// Whether it is featured. Only moderators may change this.
     #[garde(skip)]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub is_featured: Option<bool>,
-    /// Is its discussion closed? Moderators decide.
+    /// Whether its discussion is closed. Only moderators may change this.
     #[garde(skip)]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
@@ -294,8 +294,8 @@ pub struct PostPatch {
 }
 
 impl PostPatch {
-    /// Does it change what the author says?
-    pub(crate) fn is_authors(&self) -> bool {
+    /// Whether it changes a field that only the author may change.
+    pub(crate) fn needs_author(&self) -> bool {
         self.content.is_some()
             || self.title.is_some()
             || self.visibility.is_some()
@@ -303,84 +303,84 @@ impl PostPatch {
             || self.tags.is_some()
     }
 
-    /// Does it change what moderators decide?
-    pub(crate) fn is_moderators(&self) -> bool {
+    /// Whether it changes a field that only moderators may change.
+    pub(crate) fn needs_moderator(&self) -> bool {
         self.is_pinned.is_some() || self.is_featured.is_some() || self.is_locked.is_some()
     }
 }
 
-/// Which feed.
+/// A kind of feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FeedType {
-    /// What everybody may read.
+    /// Public posts, newest first.
     Global,
-    /// What those wrote whom the caller follows.
+    /// Posts of the people whom the caller follows.
     Following,
-    /// What everybody may read, by what people make of it.
+    /// Public posts, ordered by reactions, comments and age.
     Trending,
-    /// What is in the groups that the caller is in.
+    /// Posts in the caller's groups.
     JoinedGroups,
 }
 
-/// Which posts to list: without anything, all that the caller may read.
+/// Filters of a feed. Without any, the feed holds all posts that the caller may read.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct FeedFilter {
-    /// Which feed.
+    /// The kind of feed.
     #[param(inline)]
     pub feed_type: Option<FeedType>,
-    /// `true`: as `feed_type=joined_groups`.
+    /// `true`: the same as `feed_type=joined_groups`.
     pub joined_groups: Option<bool>,
     /// Only posts of this group.
     #[serde(alias = "group_id")]
     pub group: Option<GroupId>,
-    /// Only posts of this person.
+    /// Only posts by this author.
     #[serde(alias = "author_id")]
     pub author: Option<UserId>,
     /// Only posts with this tag.
     pub tag: Option<String>,
-    /// Only posts of this sort.
+    /// Only posts of this category.
     #[param(inline)]
     pub category: Option<PostCategory>,
-    /// `true`: only posts that name the caller, in themselves or in a comment.
+    /// `true`: only posts that mention the caller, in the post or in a comment.
     pub mentioned: Option<bool>,
-    /// `true`: only posts that are at the head of their group.
+    /// `true`: only pinned posts.
     pub pinned: Option<bool>,
 }
 
-/// A post that is not posted yet.
+/// A draft of a post.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Draft {
     /// The draft's id.
     pub id: DraftId,
-    /// What will be posted.
+    /// The post to be published.
     #[serde(flatten)]
     pub post: NewPost,
-    /// When it was begun.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-/// What is wrong with a post or a comment.
+/// A report to create.
 #[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
 pub struct NewReport {
-    /// In words for the moderators.
+    /// The reason, shown to the moderators.
     #[garde(custom(text::line(1, 1_000)))]
     pub reason: String,
 }
 
-/// What has become of a report.
+/// The status of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum ReportStatus {
-    /// Nobody has decided yet.
+    /// Not decided yet.
     Open,
-    /// It was right.
+    /// The report was justified.
     Upheld,
-    /// It was not.
+    /// The report was dismissed.
     Dismissed,
 }
 
@@ -391,15 +391,15 @@ pub struct Report {
     pub id: ReportId,
     /// The group.
     pub group: Option<GroupId>,
-    /// The post.
+    /// The reported post, or the post of the reported comment.
     pub post: PostId,
-    /// The comment, where it is about one.
+    /// The reported comment, if it is about a comment.
     pub comment: Option<CommentId>,
-    /// Who reports.
+    /// The user who reported it.
     pub reporter: Option<Person>,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// What has become of it.
+    /// The report's status.
     pub status: ReportStatus,
     /// When it was reported.
     pub created_at: Timestamp,
@@ -407,26 +407,26 @@ pub struct Report {
     pub decided_at: Option<Timestamp>,
 }
 
-/// What a moderator decides about a report.
+/// A moderator's decision about a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ReportVerdict)]
 pub enum Verdict {
-    /// Nothing is wrong.
+    /// The report was not justified.
     Dismiss,
-    /// Something was, and has been seen to.
+    /// The report was justified, and has been dealt with.
     Uphold,
-    /// Something was: the post or comment goes.
+    /// The report was justified; deletes the post or comment.
     Remove,
 }
 
-/// What was found.
+/// Search results.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SearchResults {
-    /// Groups with these words in name or description.
+    /// Groups with all these words in name or description.
     pub groups: Vec<Group>,
-    /// Posts with these words, newest first.
+    /// Posts with all these words, newest first.
     pub posts: Vec<Post>,
-    /// People in the caller's groups whose names begin like this.
+    /// Members of the caller's groups whose names begin with the text.
     pub members: Vec<Person>,
 }

@@ -5,12 +5,12 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use guildhall_kernel::{Caller, IfMatch, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result, Tagged};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use guildhall_kernel::{Caller, IfMatch, Json, Page, PageQuery, Path, Problem, Query, Result, Tagged, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use super::CommunityState;
 use crate::{
-    Attendee, AttendeeFilter, Event, EventFilter, EventId, EventPatch, Events, GroupId, NewEvent, NewRsvp, Rsvp,
+    Attendee, AttendeeFilter, Event, EventFilter, EventId, EventPatch, Events, GroupId, NewEvent, NewRsvp, Rsvp, Rsvps,
 };
 
 pub(super) fn routes() -> OpenApiRouter<CommunityState> {
@@ -23,14 +23,8 @@ pub(super) fn routes() -> OpenApiRouter<CommunityState> {
         .routes(routes!(event_calendar))
 }
 
-/// The events of a group that the caller may know of. Sorts by `starts_at`, `id`; past ones the other way round.
-#[utoipa::path(get, path = "/groups/{id}/events/", tag = "events",
-    params(("id" = GroupId, Path), EventFilter, PageParams),
-    responses(
-        (status = 200, body = Page<Event>),
-        (status = "4XX", body = Problem),
-    ),
-)]
+/// List the events of a group that are visible to the caller. Sorts by `starts_at`, `id`; past events latest first.
+#[utoipa::path(get, path = "/groups/{id}/events/", tag = "events", responses((status = 200, body = Page<Event>)))]
 async fn group_events(
     State(events): State<Arc<dyn Events>>,
     caller: Option<Caller>,
@@ -41,12 +35,13 @@ async fn group_events(
     Ok(Json(events.group_events(caller, id, filter, page).await?))
 }
 
-/// Announce an event of a group; moderators do.
-#[utoipa::path(post, path = "/groups/{id}/events/", tag = "events", params(("id" = GroupId, Path)), responses(
-    (status = 201, body = Event, headers(("ETag" = String, description = "The version"))),
-    (status = 403, description = "`not_moderator`, `not_member`", body = Problem),
-    (status = "4XX", body = Problem),
-))]
+/// Create an event in a group. Only moderators may.
+#[utoipa::path(post, path = "/groups/{id}/events/", tag = "events",
+    responses(
+        (status = 201, body = Event),
+        (status = 403, description = "`not_moderator`, `not_member`", body = Problem),
+    ),
+)]
 async fn create_event(
     State(events): State<Arc<dyn Events>>,
     caller: Caller,
@@ -57,11 +52,8 @@ async fn create_event(
     Ok((StatusCode::CREATED, Tagged(event.updated_at.into(), event)))
 }
 
-/// The events of the caller's groups that have not ended. Sorts by `starts_at`, `id`.
-#[utoipa::path(get, path = "/events/", tag = "events", params(PageParams), responses(
-    (status = 200, body = Page<Event>),
-    (status = "4XX", body = Problem),
-))]
+/// List the events of the caller's groups that have not ended. Sorts by `starts_at`, `id`.
+#[utoipa::path(get, path = "/events/", tag = "events", responses((status = 200, body = Page<Event>)))]
 async fn my_events(
     State(events): State<Arc<dyn Events>>,
     caller: Caller,
@@ -70,11 +62,10 @@ async fn my_events(
     Ok(Json(events.my_events(&caller, page).await?))
 }
 
-/// An event; a public one of a public group without signing in, if the settings say so.
-#[utoipa::path(get, path = "/events/{id}/", tag = "events", params(("id" = EventId, Path)), responses(
-    (status = 200, body = Event, headers(("ETag" = String, description = "The version; answers do not change it"))),
-    (status = "4XX", body = Problem),
-))]
+/// Get an event.
+///
+/// Without a token, public events of public groups can be read if the settings allow anonymous reading.
+#[utoipa::path(get, path = "/events/{id}/", tag = "events", responses((status = 200, body = Event)))]
 async fn event(
     State(events): State<Arc<dyn Events>>,
     caller: Option<Caller>,
@@ -84,17 +75,14 @@ async fn event(
     Ok(Tagged(event.updated_at.into(), event))
 }
 
-/// Change or cancel an event, for moderators of its group. Where there are more places then, those who have
-/// waited longest get them; fewer than are taken is 400.
+/// Change or cancel an event. Only moderators of its group may.
+///
+/// If the capacity grows, the free spots go to the waiting list in order. It cannot be less than the number of
+/// attendees.
 #[utoipa::path(patch, path = "/events/{id}/", tag = "events",
-    params(
-        ("id" = EventId, Path),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
-    ),
     responses(
-        (status = 200, body = Event, headers(("ETag" = String, description = "The version"))),
+        (status = 200, body = Event),
         (status = 403, description = "`not_moderator`, `not_member`", body = Problem),
-        (status = "4XX", body = Problem),
     ),
 )]
 async fn change_event(
@@ -108,17 +96,9 @@ async fn change_event(
     Ok(Tagged(event.updated_at.into(), event))
 }
 
-/// Remove an event with all answers, for moderators of its group.
+/// Delete an event with all RSVPs. Only moderators of its group may.
 #[utoipa::path(delete, path = "/events/{id}/", tag = "events",
-    params(
-        ("id" = EventId, Path),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
-    ),
-    responses(
-        (status = 204),
-        (status = 403, description = "`not_moderator`, `not_member`", body = Problem),
-        (status = "4XX", body = Problem),
-    ),
+    responses((status = 204), (status = 403, description = "`not_moderator`, `not_member`", body = Problem)),
 )]
 async fn delete_event(
     State(events): State<Arc<dyn Events>>,
@@ -130,59 +110,48 @@ async fn delete_event(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Say whether the caller comes. Whoever would, but finds no place, waits for one.
-#[utoipa::path(put, path = "/events/{id}/rsvp/", tag = "events", params(("id" = EventId, Path)), responses(
-    (status = 200, body = Rsvp),
-    (status = 409, description = "`event_cancelled`", body = Problem),
-    (status = "4XX", body = Problem),
-))]
+/// Set the caller's RSVP. If the event is full, the caller is added to the waiting list.
+#[utoipa::path(put, path = "/events/{id}/rsvp/", tag = "events",
+    responses((status = 200, body = Rsvp), (status = 409, description = "`event_cancelled`", body = Problem)),
+)]
 async fn answer_event(
-    State(events): State<Arc<dyn Events>>,
+    State(rsvps): State<Arc<dyn Rsvps>>,
     caller: Caller,
     Path(id): Path<EventId>,
     Json(new): Json<NewRsvp>,
 ) -> Result<Json<Rsvp>> {
-    Ok(Json(events.answer_event(&caller, id, new).await?))
+    Ok(Json(rsvps.answer_event(&caller, id, new).await?))
 }
 
-/// Take the caller's answer back; a place that they had goes to whoever has waited longest.
-#[utoipa::path(delete, path = "/events/{id}/rsvp/", tag = "events", params(("id" = EventId, Path)), responses(
-    (status = 204),
-    (status = "4XX", body = Problem),
-))]
+/// Withdraw the caller's RSVP. A spot that becomes free goes to the first on the waiting list.
+#[utoipa::path(delete, path = "/events/{id}/rsvp/", tag = "events", responses((status = 204)))]
 async fn withdraw_answer(
-    State(events): State<Arc<dyn Events>>,
+    State(rsvps): State<Arc<dyn Rsvps>>,
     caller: Caller,
     Path(id): Path<EventId>,
 ) -> Result<StatusCode> {
-    events.withdraw_answer(&caller, id).await?;
+    rsvps.withdraw_answer(&caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Who has answered, for those in the group. Sorts by `since`, `id`.
+/// List the RSVPs to an event. Only members of the group may. Sorts by `since`, `id`.
 #[utoipa::path(get, path = "/events/{id}/attendees/", tag = "events",
-    params(("id" = EventId, Path), AttendeeFilter, PageParams),
-    responses(
-        (status = 200, body = Page<Attendee>),
-        (status = 403, description = "`not_member`", body = Problem),
-        (status = "4XX", body = Problem),
-    ),
+    responses((status = 200, body = Page<Attendee>), (status = 403, description = "`not_member`", body = Problem)),
 )]
 async fn attendees(
-    State(events): State<Arc<dyn Events>>,
+    State(rsvps): State<Arc<dyn Rsvps>>,
     caller: Caller,
     Path(id): Path<EventId>,
     Query(filter): Query<AttendeeFilter>,
     page: PageQuery,
 ) -> Result<Json<Page<Attendee>>> {
-    Ok(Json(events.attendees(&caller, id, filter, page).await?))
+    Ok(Json(rsvps.attendees(&caller, id, filter, page).await?))
 }
 
-/// An event as a file for calendars (iCalendar).
-#[utoipa::path(get, path = "/events/{id}/calendar.ics", tag = "events", params(("id" = EventId, Path)), responses(
-    (status = 200, content_type = "text/calendar", body = String),
-    (status = "4XX", body = Problem),
-))]
+/// Get an event as an iCalendar file.
+#[utoipa::path(get, path = "/events/{id}/calendar.ics", tag = "events",
+    responses((status = 200, content_type = "text/calendar", body = String)),
+)]
 async fn event_calendar(
     State(events): State<Arc<dyn Events>>,
     caller: Option<Caller>,

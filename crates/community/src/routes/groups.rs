@@ -6,13 +6,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use guildhall_kernel::{
-    Caller, Error, IfMatch, Json, Kind, Page, PageParams, PageQuery, Path, Problem, Query, Result, Tagged, file::Form,
+    Caller, Error, IfMatch, Json, Kind, Page, PageQuery, Path, Query, Result, Tagged, file::Form, routes,
 };
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use super::CommunityState;
-use crate::{CategoryCount, Deletion, Group, GroupFilter, GroupId, GroupPatch, Groups, NewGroup, PictureKind, picture};
+use crate::{
+    CategoryCount, Deletion, Group, GroupFilter, GroupId, GroupPatch, Groups, NewGroup, PictureKind, Pictures, picture,
+};
 
 pub(super) fn routes() -> OpenApiRouter<CommunityState> {
     OpenApiRouter::new()
@@ -25,11 +27,10 @@ pub(super) fn routes() -> OpenApiRouter<CommunityState> {
         .routes(routes!(fallback_picture))
 }
 
-/// The groups that the caller may know of; public ones without signing in, if the settings say so. Sorts by `name`, `id`, `created_at`.
-#[utoipa::path(get, path = "/groups/", tag = "community", params(GroupFilter, PageParams), responses(
-    (status = 200, body = Page<Group>),
-    (status = "4XX", body = Problem),
-))]
+/// List the groups visible to the caller.
+///
+/// Without a token, lists public groups if the settings allow anonymous reading. Sorts by `name`, `id`, `created_at`.
+#[utoipa::path(get, path = "/groups/", tag = "community", responses((status = 200, body = Page<Group>)))]
 async fn groups(
     State(groups): State<Arc<dyn Groups>>,
     caller: Option<Caller>,
@@ -39,11 +40,8 @@ async fn groups(
     Ok(Json(groups.groups(caller, filter, page).await?))
 }
 
-/// Make a group; the caller is owner, member and moderator of it.
-#[utoipa::path(post, path = "/groups/", tag = "community", responses(
-    (status = 201, body = Group),
-    (status = "4XX", body = Problem),
-))]
+/// Create a group. The caller becomes its owner.
+#[utoipa::path(post, path = "/groups/", tag = "community", responses((status = 201, body = Group)))]
 async fn create_group(
     State(groups): State<Arc<dyn Groups>>,
     caller: Caller,
@@ -53,20 +51,18 @@ async fn create_group(
     Ok((StatusCode::CREATED, Tagged(group.updated_at.into(), group)))
 }
 
-/// The categories of the groups that the caller may know of, at most 100, those with most groups first.
-#[utoipa::path(get, path = "/groups/categories/", tag = "community", responses(
-    (status = 200, body = Vec<CategoryCount>),
-    (status = "4XX", body = Problem),
-))]
+/// List the categories of the groups visible to the caller, at most 100, largest first.
+#[utoipa::path(get, path = "/groups/categories/", tag = "community",
+    responses((status = 200, body = Vec<CategoryCount>)),
+)]
 async fn categories(State(groups): State<Arc<dyn Groups>>, caller: Option<Caller>) -> Result<Json<Vec<CategoryCount>>> {
     Ok(Json(groups.categories(caller).await?))
 }
 
-/// A group; a public one without signing in, if the settings say so.
-#[utoipa::path(get, path = "/groups/{id}/", tag = "community", params(("id" = GroupId, Path)), responses(
-    (status = 200, body = Group, headers(("ETag" = String, description = "The version"))),
-    (status = "4XX", body = Problem),
-))]
+/// Get a group.
+///
+/// Without a token, public groups can be read if the settings allow anonymous reading.
+#[utoipa::path(get, path = "/groups/{id}/", tag = "community", responses((status = 200, body = Group)))]
 async fn group(
     State(groups): State<Arc<dyn Groups>>,
     caller: Option<Caller>,
@@ -76,14 +72,8 @@ async fn group(
     Ok(Tagged(group.updated_at.into(), group))
 }
 
-/// Change a group, for its moderators; who sees it is its owner's to change.
-#[utoipa::path(patch, path = "/groups/{id}/", tag = "community",
-    params(
-        ("id" = GroupId, Path),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
-    ),
-    responses((status = 200, body = Group), (status = "4XX", body = Problem)),
-)]
+/// Change a group. Only moderators may; some fields can only be changed by the owner.
+#[utoipa::path(patch, path = "/groups/{id}/", tag = "community", responses((status = 200, body = Group)))]
 async fn change_group(
     State(groups): State<Arc<dyn Groups>>,
     caller: Caller,
@@ -95,14 +85,8 @@ async fn change_group(
     Ok(Tagged(group.updated_at.into(), group))
 }
 
-/// Remove a group and everything in it, for its owner and for staff.
-#[utoipa::path(delete, path = "/groups/{id}/", tag = "community",
-    params(
-        ("id" = GroupId, Path),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
-    ),
-    responses((status = 204), (status = "4XX", body = Problem)),
-)]
+/// Delete a group and everything in it. Only the owner and staff may.
+#[utoipa::path(delete, path = "/groups/{id}/", tag = "community", responses((status = 204)))]
 async fn delete_group(
     State(groups): State<Arc<dyn Groups>>,
     caller: Caller,
@@ -113,11 +97,8 @@ async fn delete_group(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What would go with a group, for its owner and for staff.
-#[utoipa::path(get, path = "/groups/{id}/deletion/", tag = "community", params(("id" = GroupId, Path)), responses(
-    (status = 200, body = Deletion),
-    (status = "4XX", body = Problem),
-))]
+/// Count what deleting a group would delete. Only the owner and staff may.
+#[utoipa::path(get, path = "/groups/{id}/deletion/", tag = "community", responses((status = 200, body = Deletion)))]
 async fn preview_deletion(
     State(groups): State<Arc<dyn Groups>>,
     caller: Caller,
@@ -126,81 +107,72 @@ async fn preview_deletion(
     Ok(Json(groups.preview_deletion(&caller, id).await?))
 }
 
-/// A picture to be put up: PNG, JPEG, WebP or GIF.
+/// A picture to upload: PNG, JPEG, WebP or GIF.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "only describes")]
+#[expect(dead_code, reason = "describes the form in OpenAPI")]
 pub(super) struct PictureForm {
-    /// The picture.
+    /// The picture file.
     #[schema(format = Binary)]
     image: String,
 }
 
-/// Put up a group's picture, for its moderators. It is cut square, made smaller and freed of what it tells beside the picture.
-#[utoipa::path(put, path = "/groups/{id}/image/", tag = "community", params(("id" = GroupId, Path)),
+/// Set a group's picture. Only moderators may. The image is cropped to a square, resized and stripped of metadata.
+#[utoipa::path(put, path = "/groups/{id}/image/", tag = "community",
     request_body(content = PictureForm, content_type = "multipart/form-data"),
-    responses((status = 200, body = Group), (status = "4XX", body = Problem)),
+    responses((status = 200, body = Group)),
 )]
 async fn set_image(
-    State(groups): State<Arc<dyn Groups>>,
+    State(pictures): State<Arc<dyn Pictures>>,
     caller: Caller,
     Path(id): Path<GroupId>,
     form: Form,
 ) -> Result<Json<Group>> {
-    Ok(Json(groups.set_picture(&caller, id, PictureKind::Image, form.file("image")?.bytes).await?))
+    Ok(Json(pictures.set_picture(&caller, id, PictureKind::Image, form.file("image")?.bytes).await?))
 }
 
-/// Take a group's picture down, for its moderators.
-#[utoipa::path(delete, path = "/groups/{id}/image/", tag = "community", params(("id" = GroupId, Path)), responses(
-    (status = 204),
-    (status = "4XX", body = Problem),
-))]
+/// Remove a group's picture. Only moderators may.
+#[utoipa::path(delete, path = "/groups/{id}/image/", tag = "community", responses((status = 204)))]
 async fn remove_image(
-    State(groups): State<Arc<dyn Groups>>,
+    State(pictures): State<Arc<dyn Pictures>>,
     caller: Caller,
     Path(id): Path<GroupId>,
 ) -> Result<StatusCode> {
-    groups.remove_picture(&caller, id, PictureKind::Image).await?;
+    pictures.remove_picture(&caller, id, PictureKind::Image).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Put up a group's banner, for its moderators.
-#[utoipa::path(put, path = "/groups/{id}/banner/", tag = "community", params(("id" = GroupId, Path)),
+/// Set a group's banner. Only moderators may. The image is resized and stripped of metadata.
+#[utoipa::path(put, path = "/groups/{id}/banner/", tag = "community",
     request_body(content = PictureForm, content_type = "multipart/form-data"),
-    responses((status = 200, body = Group), (status = "4XX", body = Problem)),
+    responses((status = 200, body = Group)),
 )]
 async fn set_banner(
-    State(groups): State<Arc<dyn Groups>>,
+    State(pictures): State<Arc<dyn Pictures>>,
     caller: Caller,
     Path(id): Path<GroupId>,
     form: Form,
 ) -> Result<Json<Group>> {
-    Ok(Json(groups.set_picture(&caller, id, PictureKind::Banner, form.file("image")?.bytes).await?))
+    Ok(Json(pictures.set_picture(&caller, id, PictureKind::Banner, form.file("image")?.bytes).await?))
 }
 
-/// Take a group's banner down, for its moderators.
-#[utoipa::path(delete, path = "/groups/{id}/banner/", tag = "community", params(("id" = GroupId, Path)), responses(
-    (status = 204),
-    (status = "4XX", body = Problem),
-))]
+/// Remove a group's banner. Only moderators may.
+#[utoipa::path(delete, path = "/groups/{id}/banner/", tag = "community", responses((status = 204)))]
 async fn remove_banner(
-    State(groups): State<Arc<dyn Groups>>,
+    State(pictures): State<Arc<dyn Pictures>>,
     caller: Caller,
     Path(id): Path<GroupId>,
 ) -> Result<StatusCode> {
-    groups.remove_picture(&caller, id, PictureKind::Banner).await?;
+    pictures.remove_picture(&caller, id, PictureKind::Banner).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The picture that stands in where a group has none; its address is a group's `image_url`.
-#[utoipa::path(get, path = "/pictures/{file}", tag = "community", security(()), params(("file" = String, Path)),
-    responses(
-        (status = 200, content_type = "image/svg+xml", body = String),
-        (status = "4XX", body = Problem),
-    ),
+/// Get the generated picture of a group that has no picture of its own. Its URL is the `image_url` of the group.
+#[utoipa::path(get, path = "/pictures/{file}", tag = "community", security(()),
+    responses((status = 200, content_type = "image/svg+xml", body = String)),
 )]
 async fn fallback_picture(Path(file): Path<String>) -> Result<Response> {
     let picture = picture::draw(&file);
-    let picture = picture.ok_or_else(|| Error::new(Kind::NotFound, "not_found", "There is no such picture."))?;
+    let picture = picture.ok_or_else(|| Error::new(Kind::NotFound, "not_found", "Picture not found."))?;
     let headers =
         [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
     Ok((headers, picture).into_response())

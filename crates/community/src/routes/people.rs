@@ -1,32 +1,30 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
-use guildhall_kernel::{
-    Caller, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result, Slice, SliceParams, SliceQuery, UserId,
-};
+use guildhall_kernel::{Caller, CursorPage, CursorQuery, Json, Page, PageQuery, Path, Query, Result, UserId, routes};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use super::CommunityState;
 use crate::{
-    Ban, Group, GroupId, Groups, Invitation, Invite, InviteId, IssuedInvite, JoinRequest, Joined, LogEntry, Member,
-    MemberFilter, Membership, MembershipFilter, NewBan, NewInvite, RequestId,
+    Ban, Group, GroupId, Invitation, Invite, InviteId, Invites, IssuedInvite, JoinRequest, JoinRequests, Joined,
+    LogEntry, Member, MemberFilter, Members, Membership, MembershipFilter, Moderation, NewBan, NewInvite, RequestId,
 };
 
-/// Somebody.
+/// A user.
 #[derive(Deserialize, ToSchema)]
-pub(super) struct Whom {
-    /// Who.
-    pub(super) user_id: UserId,
+pub(crate) struct UserRef {
+    /// The user's id.
+    pub(crate) user_id: UserId,
 }
 
-/// How to join.
+/// How to join a group.
 #[derive(Default, Deserialize, ToSchema)]
-pub(super) struct Joining {
-    /// An invite's token, for a group that cannot be joined without.
+pub(super) struct JoinOptions {
+    /// The token of an invite, for a group that cannot be joined without one.
     invite_token: Option<String>,
-    /// Something for the moderators to read, where they decide.
+    /// A message to the moderators, if they have to approve the request.
     #[serde(default)]
     note: String,
 }
@@ -53,215 +51,230 @@ pub(super) fn routes() -> OpenApiRouter<CommunityState> {
         .routes(routes!(memberships))
 }
 
-/// Those who are in a group, the longest first; for its members.
-#[utoipa::path(get, path = "/groups/{id}/members/", tag = "community", params(("id" = GroupId, Path), MemberFilter, PageParams), responses((status = 200, body = Page<Member>), (status = "4XX", body = Problem)))]
+/// List the members of a group, by the date they joined. Only members may.
+#[utoipa::path(get, path = "/groups/{id}/members/", tag = "community", responses((status = 200, body = Page<Member>)))]
 async fn members(
-    State(groups): State<Arc<dyn Groups>>,
+    State(members): State<Arc<dyn Members>>,
     caller: Caller,
     Path(id): Path<GroupId>,
     Query(filter): Query<MemberFilter>,
     page: PageQuery,
 ) -> Result<Json<Page<Member>>> {
-    Ok(Json(groups.members(&caller, id, filter, page).await?))
+    Ok(Json(members.members(&caller, id, filter, page).await?))
 }
 
-/// Remove somebody from a group, for its moderators.
-#[utoipa::path(delete, path = "/groups/{id}/members/{user_id}/", tag = "community", params(("id" = GroupId, Path), ("user_id" = UserId, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
+/// Remove a member from a group. Only moderators may.
+#[utoipa::path(delete, path = "/groups/{id}/members/{user_id}/", tag = "community", responses((status = 204)))]
 async fn remove_member(
-    State(groups): State<Arc<dyn Groups>>,
+    State(members): State<Arc<dyn Members>>,
     caller: Caller,
     Path((id, user_id)): Path<(GroupId, UserId)>,
 ) -> Result<StatusCode> {
-    groups.remove_member(&caller, id, user_id).await?;
+    members.remove_member(&caller, id, user_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Make a member a moderator, for moderators.
-#[utoipa::path(post, path = "/groups/{id}/moderators/", tag = "community", params(("id" = GroupId, Path)), responses((status = 200, body = Group), (status = "4XX", body = Problem)))]
-async fn add_moderator(
-    State(groups): State<Arc<dyn Groups>>,
+/// Promote a member to moderator. Only moderators may.
+#[utoipa::path(post, path = "/groups/{id}/moderators/", tag = "community", responses((status = 200, body = Group)))]
+pub(crate) async fn add_moderator(
+    State(members): State<Arc<dyn Members>>,
     caller: Caller,
     Path(id): Path<GroupId>,
-    Json(body): Json<Whom>,
+    Json(body): Json<UserRef>,
 ) -> Result<Json<Group>> {
-    Ok(Json(groups.add_moderator(&caller, id, body.user_id).await?))
+    Ok(Json(members.add_moderator(&caller, id, body.user_id).await?))
 }
 
-/// Make a moderator a member again, for moderators.
-#[utoipa::path(delete, path = "/groups/{id}/moderators/{user_id}/", tag = "community", params(("id" = GroupId, Path), ("user_id" = UserId, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
+/// Demote a moderator to member. Only moderators may.
+#[utoipa::path(delete, path = "/groups/{id}/moderators/{user_id}/", tag = "community", responses((status = 204)))]
 async fn remove_moderator(
-    State(groups): State<Arc<dyn Groups>>,
+    State(members): State<Arc<dyn Members>>,
     caller: Caller,
     Path((id, user_id)): Path<(GroupId, UserId)>,
 ) -> Result<StatusCode> {
-    groups.remove_moderator(&caller, id, user_id).await?;
+    members.remove_moderator(&caller, id, user_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Hand a group over to one of its members, for its owner and for staff.
-#[utoipa::path(post, path = "/groups/{id}/transfer/", tag = "community", params(("id" = GroupId, Path)), responses((status = 200, body = Group), (status = "4XX", body = Problem)))]
+/// Transfer the ownership of a group to another member. Only the owner and staff may.
+#[utoipa::path(post, path = "/groups/{id}/transfer/", tag = "community", responses((status = 200, body = Group)))]
 async fn transfer(
-    State(groups): State<Arc<dyn Groups>>,
+    State(members): State<Arc<dyn Members>>,
     caller: Caller,
     Path(id): Path<GroupId>,
-    Json(body): Json<Whom>,
+    Json(body): Json<UserRef>,
 ) -> Result<Json<Group>> {
-    Ok(Json(groups.transfer(&caller, id, body.user_id).await?))
+    Ok(Json(members.transfer(&caller, id, body.user_id).await?))
 }
 
-/// The requests to join that nobody has decided about, for moderators.
-#[utoipa::path(get, path = "/groups/{id}/requests/", tag = "community", params(("id" = GroupId, Path), PageParams), responses((status = 200, body = Page<JoinRequest>), (status = "4XX", body = Problem)))]
+/// List the pending requests to join a group. Only moderators may.
+#[utoipa::path(get, path = "/groups/{id}/requests/", tag = "community",
+    responses((status = 200, body = Page<JoinRequest>)),
+)]
 async fn requests(
-    State(groups): State<Arc<dyn Groups>>,
+    State(requests): State<Arc<dyn JoinRequests>>,
     caller: Caller,
     Path(id): Path<GroupId>,
     page: PageQuery,
 ) -> Result<Json<Page<JoinRequest>>> {
-    Ok(Json(groups.requests(&caller, id, page).await?))
+    Ok(Json(requests.requests(&caller, id, page).await?))
 }
 
-/// Let somebody in, for moderators.
-#[utoipa::path(post, path = "/groups/{id}/requests/{request_id}/approve/", tag = "community", params(("id" = GroupId, Path), ("request_id" = RequestId, Path)), responses((status = 200, body = JoinRequest), (status = "4XX", body = Problem)))]
+/// Approve a request to join. Only moderators may.
+#[utoipa::path(post, path = "/groups/{id}/requests/{request_id}/approve/", tag = "community",
+    responses((status = 200, body = JoinRequest)),
+)]
 async fn approve_request(
-    State(groups): State<Arc<dyn Groups>>,
+    State(requests): State<Arc<dyn JoinRequests>>,
     caller: Caller,
     Path((id, request_id)): Path<(GroupId, RequestId)>,
 ) -> Result<Json<JoinRequest>> {
-    Ok(Json(groups.decide_request(&caller, id, request_id, true).await?))
+    Ok(Json(requests.decide_request(&caller, id, request_id, true).await?))
 }
 
-/// Refuse to let somebody in, for moderators. They may ask again.
-#[utoipa::path(post, path = "/groups/{id}/requests/{request_id}/deny/", tag = "community", params(("id" = GroupId, Path), ("request_id" = RequestId, Path)), responses((status = 200, body = JoinRequest), (status = "4XX", body = Problem)))]
+/// Deny a request to join. Only moderators may. The user can request again.
+#[utoipa::path(post, path = "/groups/{id}/requests/{request_id}/deny/", tag = "community",
+    responses((status = 200, body = JoinRequest)),
+)]
 async fn deny_request(
-    State(groups): State<Arc<dyn Groups>>,
+    State(requests): State<Arc<dyn JoinRequests>>,
     caller: Caller,
     Path((id, request_id)): Path<(GroupId, RequestId)>,
 ) -> Result<Json<JoinRequest>> {
-    Ok(Json(groups.decide_request(&caller, id, request_id, false).await?))
+    Ok(Json(requests.decide_request(&caller, id, request_id, false).await?))
 }
 
-/// The invites of a group, newest first, for moderators.
-#[utoipa::path(get, path = "/groups/{id}/invites/", tag = "community", params(("id" = GroupId, Path), PageParams), responses((status = 200, body = Page<Invite>), (status = "4XX", body = Problem)))]
-async fn invites(
-    State(groups): State<Arc<dyn Groups>>,
+/// List the invites of a group, newest first. Only moderators may.
+#[utoipa::path(get, path = "/groups/{id}/invites/", tag = "community", responses((status = 200, body = Page<Invite>)))]
+pub(crate) async fn invites(
+    State(invites): State<Arc<dyn Invites>>,
     caller: Caller,
     Path(id): Path<GroupId>,
     page: PageQuery,
 ) -> Result<Json<Page<Invite>>> {
-    Ok(Json(groups.invites(&caller, id, page).await?))
+    Ok(Json(invites.invites(&caller, id, page).await?))
 }
 
-/// Invite a person, an address, or with neither whoever has the link; for moderators, and for members where the group lets them.
-#[utoipa::path(post, path = "/groups/{id}/invites/", tag = "community", params(("id" = GroupId, Path)), responses((status = 201, body = IssuedInvite), (status = "4XX", body = Problem)))]
-async fn invite(
-    State(groups): State<Arc<dyn Groups>>,
+/// Invite a user or an email address, or create a link that anybody can use.
+///
+/// Moderators may, and members if the group allows it.
+#[utoipa::path(post, path = "/groups/{id}/invites/", tag = "community",
+    responses((status = 201, body = IssuedInvite)),
+)]
+pub(crate) async fn invite(
+    State(invites): State<Arc<dyn Invites>>,
     caller: Caller,
     Path(id): Path<GroupId>,
     Json(body): Json<NewInvite>,
 ) -> Result<(StatusCode, Json<IssuedInvite>)> {
-    Ok((StatusCode::CREATED, Json(groups.invite(&caller, id, body).await?)))
+    Ok((StatusCode::CREATED, Json(invites.invite(&caller, id, body).await?)))
 }
 
-/// Take an invite back, for moderators.
-#[utoipa::path(delete, path = "/groups/{id}/invites/{invite_id}/", tag = "community", params(("id" = GroupId, Path), ("invite_id" = InviteId, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
+/// Revoke an invite. Only moderators may.
+#[utoipa::path(delete, path = "/groups/{id}/invites/{invite_id}/", tag = "community", responses((status = 204)))]
 async fn revoke_invite(
-    State(groups): State<Arc<dyn Groups>>,
+    State(invites): State<Arc<dyn Invites>>,
     caller: Caller,
     Path((id, invite_id)): Path<(GroupId, InviteId)>,
 ) -> Result<StatusCode> {
-    groups.revoke_invite(&caller, id, invite_id).await?;
+    invites.revoke_invite(&caller, id, invite_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Join the group that an invite is for.
-#[utoipa::path(post, path = "/invites/{token}/accept/", tag = "community", params(("token" = String, Path)), responses((status = 200, body = Group), (status = "4XX", body = Problem)))]
+/// Accept an invite and join its group.
+#[utoipa::path(post, path = "/invites/{token}/accept/", tag = "community", responses((status = 200, body = Group)))]
 async fn accept_invite(
-    State(groups): State<Arc<dyn Groups>>,
+    State(invites): State<Arc<dyn Invites>>,
     caller: Caller,
     Path(token): Path<String>,
 ) -> Result<Json<Group>> {
-    Ok(Json(groups.accept_invite(&caller, token).await?))
+    Ok(Json(invites.accept_invite(&caller, token).await?))
 }
 
-/// The groups that the caller is invited to by name, at most 100.
-#[utoipa::path(get, path = "/invites/", tag = "community", responses((status = 200, body = Vec<Invitation>), (status = "4XX", body = Problem)))]
-async fn invitations(State(groups): State<Arc<dyn Groups>>, caller: Caller) -> Result<Json<Vec<Invitation>>> {
-    Ok(Json(groups.invitations(&caller).await?))
+/// List the caller's pending invitations, at most 100. Invites by email address are not included.
+#[utoipa::path(get, path = "/invites/", tag = "community", responses((status = 200, body = Vec<Invitation>)))]
+async fn invitations(State(invites): State<Arc<dyn Invites>>, caller: Caller) -> Result<Json<Vec<Invitation>>> {
+    Ok(Json(invites.invitations(&caller).await?))
 }
 
-/// Those who may not be in a group, for moderators.
-#[utoipa::path(get, path = "/groups/{id}/bans/", tag = "community", params(("id" = GroupId, Path), PageParams), responses((status = 200, body = Page<Ban>), (status = "4XX", body = Problem)))]
+/// List the bans of a group, newest first. Only moderators may.
+#[utoipa::path(get, path = "/groups/{id}/bans/", tag = "community", responses((status = 200, body = Page<Ban>)))]
 async fn bans(
-    State(groups): State<Arc<dyn Groups>>,
+    State(moderation): State<Arc<dyn Moderation>>,
     caller: Caller,
     Path(id): Path<GroupId>,
     page: PageQuery,
 ) -> Result<Json<Page<Ban>>> {
-    Ok(Json(groups.bans(&caller, id, page).await?))
+    Ok(Json(moderation.bans(&caller, id, page).await?))
 }
 
-/// Keep somebody out of a group, for a time or for good, and remove them if they are in it; for moderators.
-#[utoipa::path(post, path = "/groups/{id}/bans/", tag = "community", params(("id" = GroupId, Path)), responses((status = 201, body = Ban), (status = "4XX", body = Problem)))]
+/// Ban a user from a group, for a time or permanently, and remove them if they are a member. Only moderators may.
+#[utoipa::path(post, path = "/groups/{id}/bans/", tag = "community", responses((status = 201, body = Ban)))]
 async fn ban(
-    State(groups): State<Arc<dyn Groups>>,
+    State(moderation): State<Arc<dyn Moderation>>,
     caller: Caller,
     Path(id): Path<GroupId>,
     Json(body): Json<NewBan>,
 ) -> Result<(StatusCode, Json<Ban>)> {
-    Ok((StatusCode::CREATED, Json(groups.ban(&caller, id, body).await?)))
+    Ok((StatusCode::CREATED, Json(moderation.ban(&caller, id, body).await?)))
 }
 
-/// Let somebody come again, for moderators.
-#[utoipa::path(delete, path = "/groups/{id}/bans/{user_id}/", tag = "community", params(("id" = GroupId, Path), ("user_id" = UserId, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
+/// Lift a ban. Only moderators may.
+#[utoipa::path(delete, path = "/groups/{id}/bans/{user_id}/", tag = "community", responses((status = 204)))]
 async fn unban(
-    State(groups): State<Arc<dyn Groups>>,
+    State(moderation): State<Arc<dyn Moderation>>,
     caller: Caller,
     Path((id, user_id)): Path<(GroupId, UserId)>,
 ) -> Result<StatusCode> {
-    groups.unban(&caller, id, user_id).await?;
+    moderation.unban(&caller, id, user_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What was done to keep order in a group, for moderators.
-#[utoipa::path(get, path = "/groups/{id}/log/", tag = "community", params(("id" = GroupId, Path), SliceParams), responses((status = 200, body = Slice<LogEntry>), (status = "4XX", body = Problem)))]
+/// List the moderation log of a group, newest first. Only moderators may.
+#[utoipa::path(get, path = "/groups/{id}/log/", tag = "community",
+    responses((status = 200, body = CursorPage<LogEntry>)),
+)]
 async fn log(
-    State(groups): State<Arc<dyn Groups>>,
+    State(moderation): State<Arc<dyn Moderation>>,
     caller: Caller,
     Path(id): Path<GroupId>,
-    slice: SliceQuery,
-) -> Result<Json<Slice<LogEntry>>> {
-    Ok(Json(groups.log(&caller, id, slice).await?))
+    cursor: CursorQuery,
+) -> Result<Json<CursorPage<LogEntry>>> {
+    Ok(Json(moderation.log(&caller, id, cursor).await?))
 }
 
-/// Who is in which group: the own memberships, or those of a group that the caller sees into.
-#[utoipa::path(get, path = "/group-memberships/", tag = "community", params(MembershipFilter, PageParams), responses((status = 200, body = Page<Membership>), (status = "4XX", body = Problem)))]
+/// List the caller's memberships, or those of a group or user as far as the caller may see them.
+#[utoipa::path(get, path = "/group-memberships/", tag = "community",
+    responses((status = 200, body = Page<Membership>)),
+)]
 async fn memberships(
-    State(groups): State<Arc<dyn Groups>>,
+    State(members): State<Arc<dyn Members>>,
     caller: Caller,
     Query(filter): Query<MembershipFilter>,
     page: PageQuery,
 ) -> Result<Json<Page<Membership>>> {
-    Ok(Json(groups.memberships(&caller, filter, page).await?))
+    Ok(Json(members.memberships(&caller, filter, page).await?))
 }
 
-/// Join a group: a public one at once, a private one that shows its card by asking, any with an invite.
-#[utoipa::path(post, path = "/groups/{id}/join/", tag = "community", params(("id" = GroupId, Path)),
-    request_body(content = Option<Joining>),
+/// Join a group.
+///
+/// A public group is joined at once, any group with an invite. For a private listed group this creates a request.
+#[utoipa::path(post, path = "/groups/{id}/join/", tag = "community",
+    request_body(content = Option<JoinOptions>),
     responses(
-        (status = 201, body = Joined, description = "In it from now on"),
-        (status = 200, body = Joined, description = "In it before"),
-        (status = 202, body = Joined, description = "Asked; a moderator decides"),
-        (status = "4XX", body = Problem),
+        (status = 201, body = Joined, description = "The caller has joined"),
+        (status = 200, body = Joined, description = "The caller was already a member"),
+        (status = 202, body = Joined, description = "The caller has requested to join; a moderator decides"),
     ),
 )]
 async fn join(
-    State(groups): State<Arc<dyn Groups>>,
+    State(members): State<Arc<dyn Members>>,
     caller: Caller,
     Path(id): Path<GroupId>,
-    body: Option<Json<Joining>>,
+    body: Option<Json<JoinOptions>>,
 ) -> Result<(StatusCode, Json<Joined>)> {
-    let Json(Joining { invite_token, note }) = body.unwrap_or(Json(Joining::default()));
-    let joined = groups.join(&caller, id, invite_token, note).await?;
+    let Json(JoinOptions { invite_token, note }) = body.unwrap_or(Json(JoinOptions::default()));
+    let joined = members.join(&caller, id, invite_token, note).await?;
     let status = match joined {
         Joined::Member { new: true } => StatusCode::CREATED,
         Joined::Member { new: false } => StatusCode::OK,
@@ -270,12 +283,9 @@ async fn join(
     Ok((status, Json(joined)))
 }
 
-/// Leave a group, or take a request to join back. An owner hands over to the oldest moderator.
-#[utoipa::path(post, path = "/groups/{id}/leave/", tag = "community", params(("id" = GroupId, Path)), responses(
-    (status = 204),
-    (status = "4XX", body = Problem),
-))]
-async fn leave(State(groups): State<Arc<dyn Groups>>, caller: Caller, Path(id): Path<GroupId>) -> Result<StatusCode> {
-    groups.leave(&caller, id).await?;
+/// Leave a group, or withdraw a request to join. If the owner leaves, the longest-standing moderator becomes owner.
+#[utoipa::path(post, path = "/groups/{id}/leave/", tag = "community", responses((status = 204)))]
+async fn leave(State(members): State<Arc<dyn Members>>, caller: Caller, Path(id): Path<GroupId>) -> Result<StatusCode> {
+    members.leave(&caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

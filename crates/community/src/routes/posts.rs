@@ -2,65 +2,65 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
 use guildhall_kernel::{
-    Caller, IfMatch, Json, Page, PageParams, PageQuery, Path, Problem, Query, Result, Slice, SliceParams, SliceQuery,
-    Tagged, UserId, file::Form,
+    Caller, CursorPage, CursorQuery, IfMatch, Json, Page, PageQuery, Path, Query, Result, Tagged, UserId, file::Form,
+    routes,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use super::CommunityState;
 use crate::{
-    Attachment, AttachmentId, Comment, CommentId, CommentPatch, Draft, DraftId, FeedFilter, Follow, GroupId,
-    NewComment, NewPost, NewReport, Poll, Post, PostId, PostPatch, Posts, Report, ReportId, SearchResults, Verdict,
-    Vote,
+    Attachment, AttachmentId, Attachments, Bookmarks, Comment, CommentId, CommentPatch, Comments, Draft, DraftId,
+    Drafts, Feed, FeedFilter, Follow, Follows, GroupId, NewComment, NewPost, NewReport, Poll, Polls, Post, PostId,
+    PostPatch, Posts, Reactions, Report, ReportId, Reports, ReviewQueue, Search, SearchResults, Verdict, Vote,
 };
 
-/// A file to be put with a post.
+/// A file to attach to a post.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "only describes")]
+#[expect(dead_code, reason = "describes the form in OpenAPI")]
 struct FileForm {
     /// The file.
     #[schema(format = Binary)]
     file: String,
 }
 
-/// Which comments.
+/// Filters of the list of comments.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct CommentFilter {
-    /// Only the answers to this one.
+    /// Only replies to this comment.
     parent: Option<CommentId>,
 }
 
-/// What to look for.
+/// A search query.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct SearchFilter {
-    /// The words, at most 8.
+    /// The words to search for, at most 8.
     #[serde(default)]
     q: String,
-    /// How many of each sort: 20, at most 100.
+    /// The maximum number of results of each kind; 20 by default, at most 100.
     limit: Option<u64>,
 }
 
-/// What is decided about a report.
+/// A decision about a report.
 #[derive(Deserialize, ToSchema)]
 struct Decision {
-    /// What.
+    /// The decision.
     verdict: Verdict,
 }
 
-/// A feed, by keyset or in pages that are counted.
+/// A feed, as a cursor page or as a numbered page.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-enum FeedAnswer {
+enum FeedPage {
     Page(Page<Post>),
-    Slice(Slice<Post>),
+    CursorPage(CursorPage<Post>),
 }
 
-/// Are pages asked for?
-#[derive(Deserialize)]
+/// Whether numbered pages are requested.
+#[derive(Deserialize, utoipa::IntoParams)]
 struct Pages {
     page: Option<String>,
     page_size: Option<String>,
@@ -75,7 +75,7 @@ pub(super) fn routes() -> OpenApiRouter<CommunityState> {
         .routes(routes!(detach))
         .routes(routes!(vote))
         .routes(routes!(react, unreact))
-        .routes(routes!(keep, let_go))
+        .routes(routes!(bookmark, remove_bookmark))
         .routes(routes!(bookmarks))
         .routes(routes!(comments, create_comment))
         .routes(routes!(comment, change_comment, delete_comment))
@@ -96,30 +96,32 @@ pub(super) fn routes() -> OpenApiRouter<CommunityState> {
         .routes(routes!(search))
 }
 
-/// Post something, in a group that the caller is in or in none.
-#[utoipa::path(post, path = "/posts/", tag = "community", responses((status = 201, body = Post), (status = "4XX", body = Problem)))]
+/// Create a post, in a group that the caller is a member of or outside any group.
+#[utoipa::path(post, path = "/posts/", tag = "community", responses((status = 201, body = Post)))]
 async fn create_post(
     State(posts): State<Arc<dyn Posts>>,
     caller: Caller,
     Json(body): Json<NewPost>,
 ) -> Result<(StatusCode, Tagged<Post>)> {
-    let shown = posts.create_post(&caller, body).await?;
-    Ok((StatusCode::CREATED, Tagged(shown.updated_at.into(), shown)))
+    let post = posts.create_post(&caller, body).await?;
+    Ok((StatusCode::CREATED, Tagged(post.updated_at.into(), post)))
 }
 
-/// A post; one that everybody may read without signing in, if the settings say so.
-#[utoipa::path(get, path = "/posts/{id}/", tag = "community", params(("id" = PostId, Path)), responses((status = 200, body = Post), (status = "4XX", body = Problem)))]
+/// Get a post.
+///
+/// Without a token, posts that everybody may read are available if the settings allow anonymous reading.
+#[utoipa::path(get, path = "/posts/{id}/", tag = "community", responses((status = 200, body = Post)))]
 async fn post(
     State(posts): State<Arc<dyn Posts>>,
     caller: Option<Caller>,
     Path(id): Path<PostId>,
 ) -> Result<Tagged<Post>> {
-    let shown = posts.post(caller, id).await?;
-    Ok(Tagged(shown.updated_at.into(), shown))
+    let post = posts.post(caller, id).await?;
+    Ok(Tagged(post.updated_at.into(), post))
 }
 
-/// Change a post: what it says, for its author; whether it is pinned, featured or locked, for moderators.
-#[utoipa::path(patch, path = "/posts/{id}/", tag = "community", params(("id" = PostId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Post), (status = "4XX", body = Problem)))]
+/// Change a post. Its author may change the content; moderators may pin, feature and lock it.
+#[utoipa::path(patch, path = "/posts/{id}/", tag = "community", responses((status = 200, body = Post)))]
 async fn change_post(
     State(posts): State<Arc<dyn Posts>>,
     caller: Caller,
@@ -127,12 +129,12 @@ async fn change_post(
     known: IfMatch,
     Json(body): Json<PostPatch>,
 ) -> Result<Tagged<Post>> {
-    let shown = posts.change_post(&caller, id, body, known).await?;
-    Ok(Tagged(shown.updated_at.into(), shown))
+    let post = posts.change_post(&caller, id, body, known).await?;
+    Ok(Tagged(post.updated_at.into(), post))
 }
 
-/// Remove a post with everything that hangs on it, for its author, for moderators and for staff.
-#[utoipa::path(delete, path = "/posts/{id}/", tag = "community", params(("id" = PostId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 204), (status = "4XX", body = Problem)))]
+/// Delete a post with its comments, reactions and attachments. Its author, moderators and staff may.
+#[utoipa::path(delete, path = "/posts/{id}/", tag = "community", responses((status = 204)))]
 async fn delete_post(
     State(posts): State<Arc<dyn Posts>>,
     caller: Caller,
@@ -143,363 +145,382 @@ async fn delete_post(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Put a file with a post, for its author; at most 10. Pictures are made smaller and freed of what they tell beside the picture.
-#[utoipa::path(post, path = "/posts/{id}/attachments/", tag = "community", params(("id" = PostId, Path)),
-    request_body(content = FileForm, content_type = "multipart/form-data"), responses((status = 201, body = Attachment), (status = "4XX", body = Problem)))]
+/// Attach a file to a post, at most 10. Only its author may. Pictures are resized and stripped of metadata.
+#[utoipa::path(post, path = "/posts/{id}/attachments/", tag = "community",
+    request_body(content = FileForm, content_type = "multipart/form-data"),
+    responses((status = 201, body = Attachment)),
+)]
 async fn attach(
-    State(posts): State<Arc<dyn Posts>>,
+    State(attachments): State<Arc<dyn Attachments>>,
     caller: Caller,
     Path(id): Path<PostId>,
     form: Form,
 ) -> Result<(StatusCode, Json<Attachment>)> {
-    Ok((StatusCode::CREATED, Json(posts.attach(&caller, id, form.file("file")?).await?)))
+    Ok((StatusCode::CREATED, Json(attachments.attach(&caller, id, form.file("file")?).await?)))
 }
 
-/// Take a file away from a post.
-#[utoipa::path(delete, path = "/posts/{id}/attachments/{attachment_id}/", tag = "community", params(("id" = PostId, Path), ("attachment_id" = AttachmentId, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
+/// Remove an attachment from a post. Its author, moderators and staff may.
+#[utoipa::path(delete, path = "/posts/{id}/attachments/{attachment_id}/", tag = "community",
+    responses((status = 204)),
+)]
 async fn detach(
-    State(posts): State<Arc<dyn Posts>>,
+    State(attachments): State<Arc<dyn Attachments>>,
     caller: Caller,
     Path((id, attachment_id)): Path<(PostId, AttachmentId)>,
 ) -> Result<StatusCode> {
-    posts.detach(&caller, id, attachment_id).await?;
+    attachments.detach(&caller, id, attachment_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Choose answers of a poll, in place of those chosen before.
-#[utoipa::path(put, path = "/posts/{id}/vote/", tag = "community", params(("id" = PostId, Path)), responses((status = 200, body = Poll), (status = "4XX", body = Problem)))]
+/// Vote in a poll, replacing the caller's earlier votes.
+#[utoipa::path(put, path = "/posts/{id}/vote/", tag = "community", responses((status = 200, body = Poll)))]
 async fn vote(
-    State(posts): State<Arc<dyn Posts>>,
+    State(polls): State<Arc<dyn Polls>>,
     caller: Caller,
     Path(id): Path<PostId>,
     Json(body): Json<Vote>,
 ) -> Result<Json<Poll>> {
-    Ok(Json(posts.vote(&caller, id, body).await?))
+    Ok(Json(polls.vote(&caller, id, body).await?))
 }
 
-/// Say what the caller makes of a post, in place of what they said before: one emoji, or one of `like love celebrate support insightful funny`.
-#[utoipa::path(put, path = "/posts/{id}/reactions/{emoji}/", tag = "community", params(("id" = PostId, Path), ("emoji" = String, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
+/// Set the caller's reaction to a post, replacing any earlier one.
+///
+/// A reaction is one emoji, or one of `like love celebrate support insightful funny`.
+#[utoipa::path(put, path = "/posts/{id}/reactions/{emoji}/", tag = "community", responses((status = 204)))]
 async fn react(
-    State(posts): State<Arc<dyn Posts>>,
+    State(reactions): State<Arc<dyn Reactions>>,
     caller: Caller,
     Path((id, emoji)): Path<(PostId, String)>,
 ) -> Result<StatusCode> {
-    posts.react(&caller, id, emoji).await?;
+    reactions.react(&caller, id, emoji).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Take it back.
-#[utoipa::path(delete, path = "/posts/{id}/reactions/{emoji}/", tag = "community", params(("id" = PostId, Path), ("emoji" = String, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
+/// Remove the caller's reaction of this kind.
+#[utoipa::path(delete, path = "/posts/{id}/reactions/{emoji}/", tag = "community", responses((status = 204)))]
 async fn unreact(
-    State(posts): State<Arc<dyn Posts>>,
+    State(reactions): State<Arc<dyn Reactions>>,
     caller: Caller,
     Path((id, emoji)): Path<(PostId, String)>,
 ) -> Result<StatusCode> {
-    posts.unreact(&caller, id, Some(emoji)).await?;
+    reactions.unreact(&caller, id, Some(emoji)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Keep a post to be found again.
-#[utoipa::path(put, path = "/posts/{id}/bookmark/", tag = "community", params(("id" = PostId, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
-async fn keep(State(posts): State<Arc<dyn Posts>>, caller: Caller, Path(id): Path<PostId>) -> Result<StatusCode> {
-    posts.bookmark(&caller, id, true).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Keep it no longer.
-#[utoipa::path(delete, path = "/posts/{id}/bookmark/", tag = "community", params(("id" = PostId, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
-async fn let_go(State(posts): State<Arc<dyn Posts>>, caller: Caller, Path(id): Path<PostId>) -> Result<StatusCode> {
-    posts.bookmark(&caller, id, false).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// The posts that the caller has kept and may still read, the last kept first.
-#[utoipa::path(get, path = "/bookmarks/", tag = "community", params(SliceParams), responses((status = 200, body = Slice<Post>), (status = "4XX", body = Problem)))]
-async fn bookmarks(
-    State(posts): State<Arc<dyn Posts>>,
+/// Bookmark a post.
+#[utoipa::path(put, path = "/posts/{id}/bookmark/", tag = "community", responses((status = 204)))]
+async fn bookmark(
+    State(bookmarks): State<Arc<dyn Bookmarks>>,
     caller: Caller,
-    slice: SliceQuery,
-) -> Result<Json<Slice<Post>>> {
-    Ok(Json(posts.bookmarks(&caller, slice).await?))
+    Path(id): Path<PostId>,
+) -> Result<StatusCode> {
+    bookmarks.bookmark(&caller, id, true).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
-/// The comments on a post, or with `parent` the answers to one.
-#[utoipa::path(get, path = "/posts/{id}/comments/", tag = "community", params(("id" = PostId, Path), CommentFilter, SliceParams), responses((status = 200, body = Slice<Comment>), (status = "4XX", body = Problem)))]
+/// Remove a bookmark.
+#[utoipa::path(delete, path = "/posts/{id}/bookmark/", tag = "community", responses((status = 204)))]
+async fn remove_bookmark(
+    State(bookmarks): State<Arc<dyn Bookmarks>>,
+    caller: Caller,
+    Path(id): Path<PostId>,
+) -> Result<StatusCode> {
+    bookmarks.bookmark(&caller, id, false).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// List the caller's bookmarked posts that they may still read, most recently bookmarked first.
+#[utoipa::path(get, path = "/bookmarks/", tag = "community", responses((status = 200, body = CursorPage<Post>)))]
+async fn bookmarks(
+    State(bookmarks): State<Arc<dyn Bookmarks>>,
+    caller: Caller,
+    cursor: CursorQuery,
+) -> Result<Json<CursorPage<Post>>> {
+    Ok(Json(bookmarks.bookmarks(&caller, cursor).await?))
+}
+
+/// List the comments on a post, or with `parent` the replies to one of them.
+#[utoipa::path(get, path = "/posts/{id}/comments/", tag = "community",
+    responses((status = 200, body = CursorPage<Comment>)),
+)]
 async fn comments(
-    State(posts): State<Arc<dyn Posts>>,
+    State(comments): State<Arc<dyn Comments>>,
     caller: Option<Caller>,
     Path(id): Path<PostId>,
     Query(filter): Query<CommentFilter>,
-    slice: SliceQuery,
-) -> Result<Json<Slice<Comment>>> {
-    Ok(Json(posts.comments(caller, id, filter.parent, slice).await?))
+    cursor: CursorQuery,
+) -> Result<Json<CursorPage<Comment>>> {
+    Ok(Json(comments.comments(caller, id, filter.parent, cursor).await?))
 }
 
-/// Write a comment, or with `parent` an answer to one.
-#[utoipa::path(post, path = "/posts/{id}/comments/", tag = "community", params(("id" = PostId, Path)), responses((status = 201, body = Comment), (status = "4XX", body = Problem)))]
+/// Comment on a post, or with `parent` reply to a comment.
+#[utoipa::path(post, path = "/posts/{id}/comments/", tag = "community", responses((status = 201, body = Comment)))]
 async fn create_comment(
-    State(posts): State<Arc<dyn Posts>>,
+    State(comments): State<Arc<dyn Comments>>,
     caller: Caller,
     Path(id): Path<PostId>,
     Json(body): Json<NewComment>,
 ) -> Result<(StatusCode, Tagged<Comment>)> {
-    let shown = posts.create_comment(&caller, id, body).await?;
-    Ok((StatusCode::CREATED, Tagged(shown.updated_at.into(), shown)))
+    let comment = comments.create_comment(&caller, id, body).await?;
+    Ok((StatusCode::CREATED, Tagged(comment.updated_at.into(), comment)))
 }
 
-/// A comment.
-#[utoipa::path(get, path = "/comments/{id}/", tag = "community", params(("id" = CommentId, Path)), responses((status = 200, body = Comment), (status = "4XX", body = Problem)))]
+/// Get a comment.
+#[utoipa::path(get, path = "/comments/{id}/", tag = "community", responses((status = 200, body = Comment)))]
 async fn comment(
-    State(posts): State<Arc<dyn Posts>>,
+    State(comments): State<Arc<dyn Comments>>,
     caller: Option<Caller>,
     Path(id): Path<CommentId>,
 ) -> Result<Tagged<Comment>> {
-    let shown = posts.comment(caller, id).await?;
-    Ok(Tagged(shown.updated_at.into(), shown))
+    let comment = comments.comment(caller, id).await?;
+    Ok(Tagged(comment.updated_at.into(), comment))
 }
 
-/// Change the caller's comment.
-#[utoipa::path(patch, path = "/comments/{id}/", tag = "community", params(("id" = CommentId, Path), ("If-Match" = Option<String>, Header, description = "Only if this is still the version")), responses((status = 200, body = Comment), (status = "4XX", body = Problem)))]
+/// Change a comment. Only its author may.
+#[utoipa::path(patch, path = "/comments/{id}/", tag = "community", responses((status = 200, body = Comment)))]
 async fn change_comment(
-    State(posts): State<Arc<dyn Posts>>,
+    State(comments): State<Arc<dyn Comments>>,
     caller: Caller,
     Path(id): Path<CommentId>,
     known: IfMatch,
     Json(body): Json<CommentPatch>,
 ) -> Result<Tagged<Comment>> {
-    let shown = posts.change_comment(&caller, id, body, known).await?;
-    Ok(Tagged(shown.updated_at.into(), shown))
+    let comment = comments.change_comment(&caller, id, body, known).await?;
+    Ok(Tagged(comment.updated_at.into(), comment))
 }
 
-/// Remove a comment, for its author, for moderators and for staff. One with answers stays as a place for them.
-#[utoipa::path(delete, path = "/comments/{id}/", tag = "community", params(("id" = CommentId, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
+/// Delete a comment. Its author, moderators and staff may. One that has replies stays, without its content.
+#[utoipa::path(delete, path = "/comments/{id}/", tag = "community", responses((status = 204)))]
 async fn delete_comment(
-    State(posts): State<Arc<dyn Posts>>,
+    State(comments): State<Arc<dyn Comments>>,
     caller: Caller,
     Path(id): Path<CommentId>,
 ) -> Result<StatusCode> {
-    posts.delete_comment(&caller, id).await?;
+    comments.delete_comment(&caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Like a comment.
-#[utoipa::path(put, path = "/comments/{id}/like/", tag = "community", params(("id" = CommentId, Path)), responses((status = 200, body = Comment), (status = "4XX", body = Problem)))]
+#[utoipa::path(put, path = "/comments/{id}/like/", tag = "community", responses((status = 200, body = Comment)))]
 async fn like_comment(
-    State(posts): State<Arc<dyn Posts>>,
+    State(comments): State<Arc<dyn Comments>>,
     caller: Caller,
     Path(id): Path<CommentId>,
 ) -> Result<Json<Comment>> {
-    Ok(Json(posts.like_comment(&caller, id, Some(true)).await?))
+    Ok(Json(comments.like_comment(&caller, id, Some(true)).await?))
 }
 
-/// Like it no longer.
-#[utoipa::path(delete, path = "/comments/{id}/like/", tag = "community", params(("id" = CommentId, Path)), responses((status = 200, body = Comment), (status = "4XX", body = Problem)))]
+/// Remove a like from a comment.
+#[utoipa::path(delete, path = "/comments/{id}/like/", tag = "community", responses((status = 200, body = Comment)))]
 async fn unlike_comment(
-    State(posts): State<Arc<dyn Posts>>,
+    State(comments): State<Arc<dyn Comments>>,
     caller: Caller,
     Path(id): Path<CommentId>,
 ) -> Result<Json<Comment>> {
-    Ok(Json(posts.like_comment(&caller, id, Some(false)).await?))
+    Ok(Json(comments.like_comment(&caller, id, Some(false)).await?))
 }
 
-/// What the caller has not posted yet, the last first.
-#[utoipa::path(get, path = "/drafts/", tag = "community", params(PageParams), responses((status = 200, body = Page<Draft>), (status = "4XX", body = Problem)))]
-async fn drafts(State(posts): State<Arc<dyn Posts>>, caller: Caller, page: PageQuery) -> Result<Json<Page<Draft>>> {
-    Ok(Json(posts.drafts(&caller, page).await?))
+/// List the caller's drafts, newest first.
+#[utoipa::path(get, path = "/drafts/", tag = "community", responses((status = 200, body = Page<Draft>)))]
+async fn drafts(State(drafts): State<Arc<dyn Drafts>>, caller: Caller, page: PageQuery) -> Result<Json<Page<Draft>>> {
+    Ok(Json(drafts.drafts(&caller, page).await?))
 }
 
-/// Keep a post that is not ready.
-#[utoipa::path(post, path = "/drafts/", tag = "community", responses((status = 201, body = Draft), (status = "4XX", body = Problem)))]
+/// Save a draft.
+#[utoipa::path(post, path = "/drafts/", tag = "community", responses((status = 201, body = Draft)))]
 async fn save_draft(
-    State(posts): State<Arc<dyn Posts>>,
+    State(drafts): State<Arc<dyn Drafts>>,
     caller: Caller,
     Json(body): Json<NewPost>,
 ) -> Result<(StatusCode, Json<Draft>)> {
-    Ok((StatusCode::CREATED, Json(posts.save_draft(&caller, body).await?)))
+    Ok((StatusCode::CREATED, Json(drafts.save_draft(&caller, body).await?)))
 }
 
-/// One of the caller's drafts.
-#[utoipa::path(get, path = "/drafts/{id}/", tag = "community", params(("id" = DraftId, Path)), responses((status = 200, body = Draft), (status = "4XX", body = Problem)))]
-async fn draft(State(posts): State<Arc<dyn Posts>>, caller: Caller, Path(id): Path<DraftId>) -> Result<Json<Draft>> {
-    Ok(Json(posts.draft(&caller, id).await?))
+/// Get one of the caller's drafts.
+#[utoipa::path(get, path = "/drafts/{id}/", tag = "community", responses((status = 200, body = Draft)))]
+async fn draft(State(drafts): State<Arc<dyn Drafts>>, caller: Caller, Path(id): Path<DraftId>) -> Result<Json<Draft>> {
+    Ok(Json(drafts.draft(&caller, id).await?))
 }
 
-/// Put another text in its place.
-#[utoipa::path(put, path = "/drafts/{id}/", tag = "community", params(("id" = DraftId, Path)), responses((status = 200, body = Draft), (status = "4XX", body = Problem)))]
+/// Replace the content of a draft.
+#[utoipa::path(put, path = "/drafts/{id}/", tag = "community", responses((status = 200, body = Draft)))]
 async fn change_draft(
-    State(posts): State<Arc<dyn Posts>>,
+    State(drafts): State<Arc<dyn Drafts>>,
     caller: Caller,
     Path(id): Path<DraftId>,
     Json(body): Json<NewPost>,
 ) -> Result<Json<Draft>> {
-    Ok(Json(posts.change_draft(&caller, id, body).await?))
+    Ok(Json(drafts.change_draft(&caller, id, body).await?))
 }
 
-/// Throw it away.
-#[utoipa::path(delete, path = "/drafts/{id}/", tag = "community", params(("id" = DraftId, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
+/// Delete a draft.
+#[utoipa::path(delete, path = "/drafts/{id}/", tag = "community", responses((status = 204)))]
 async fn delete_draft(
-    State(posts): State<Arc<dyn Posts>>,
+    State(drafts): State<Arc<dyn Drafts>>,
     caller: Caller,
     Path(id): Path<DraftId>,
 ) -> Result<StatusCode> {
-    posts.delete_draft(&caller, id).await?;
+    drafts.delete_draft(&caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Post it; the draft is gone then.
-#[utoipa::path(post, path = "/drafts/{id}/publish/", tag = "community", params(("id" = DraftId, Path)), responses((status = 201, body = Post), (status = "4XX", body = Problem)))]
+/// Publish a draft as a post, and delete the draft.
+#[utoipa::path(post, path = "/drafts/{id}/publish/", tag = "community", responses((status = 201, body = Post)))]
 async fn publish_draft(
-    State(posts): State<Arc<dyn Posts>>,
+    State(drafts): State<Arc<dyn Drafts>>,
     caller: Caller,
     Path(id): Path<DraftId>,
 ) -> Result<(StatusCode, Tagged<Post>)> {
-    let shown = posts.publish_draft(&caller, id).await?;
-    Ok((StatusCode::CREATED, Tagged(shown.updated_at.into(), shown)))
+    let post = drafts.publish_draft(&caller, id).await?;
+    Ok((StatusCode::CREATED, Tagged(post.updated_at.into(), post)))
 }
 
-/// Tell the moderators that something is wrong with a post.
-#[utoipa::path(post, path = "/posts/{id}/reports/", tag = "community", params(("id" = PostId, Path)), responses((status = 201, body = Report), (status = "4XX", body = Problem)))]
+/// Report a post to the moderators.
+#[utoipa::path(post, path = "/posts/{id}/reports/", tag = "community", responses((status = 201, body = Report)))]
 async fn report_post(
-    State(posts): State<Arc<dyn Posts>>,
+    State(reports): State<Arc<dyn Reports>>,
     caller: Caller,
     Path(id): Path<PostId>,
     Json(body): Json<NewReport>,
 ) -> Result<(StatusCode, Json<Report>)> {
-    Ok((StatusCode::CREATED, Json(posts.report_post(&caller, id, body).await?)))
+    Ok((StatusCode::CREATED, Json(reports.report_post(&caller, id, body).await?)))
 }
 
-/// Tell the moderators that something is wrong with a comment.
-#[utoipa::path(post, path = "/comments/{id}/reports/", tag = "community", params(("id" = CommentId, Path)), responses((status = 201, body = Report), (status = "4XX", body = Problem)))]
+/// Report a comment to the moderators.
+#[utoipa::path(post, path = "/comments/{id}/reports/", tag = "community", responses((status = 201, body = Report)))]
 async fn report_comment(
-    State(posts): State<Arc<dyn Posts>>,
+    State(reports): State<Arc<dyn Reports>>,
     caller: Caller,
     Path(id): Path<CommentId>,
     Json(body): Json<NewReport>,
 ) -> Result<(StatusCode, Json<Report>)> {
-    Ok((StatusCode::CREATED, Json(posts.report_comment(&caller, id, body).await?)))
+    Ok((StatusCode::CREATED, Json(reports.report_comment(&caller, id, body).await?)))
 }
 
-/// The reports in a group that nobody has decided about, for moderators.
-#[utoipa::path(get, path = "/groups/{id}/reports/", tag = "community", params(("id" = GroupId, Path), PageParams), responses((status = 200, body = Page<Report>), (status = "4XX", body = Problem)))]
+/// List the open reports in a group. Only moderators may.
+#[utoipa::path(get, path = "/groups/{id}/reports/", tag = "community", responses((status = 200, body = Page<Report>)))]
 async fn group_reports(
-    State(posts): State<Arc<dyn Posts>>,
+    State(reports): State<Arc<dyn Reports>>,
     caller: Caller,
     Path(id): Path<GroupId>,
     page: PageQuery,
 ) -> Result<Json<Page<Report>>> {
-    Ok(Json(posts.reports(&caller, Some(id), page).await?))
+    Ok(Json(reports.reports(&caller, Some(id), page).await?))
 }
 
-/// All reports that nobody has decided about, for staff.
-#[utoipa::path(get, path = "/reports/", tag = "community", params(PageParams), responses((status = 200, body = Page<Report>), (status = "4XX", body = Problem)))]
+/// List all open reports. Only staff may.
+#[utoipa::path(get, path = "/reports/", tag = "community", responses((status = 200, body = Page<Report>)))]
 async fn all_reports(
-    State(posts): State<Arc<dyn Posts>>,
+    State(reports): State<Arc<dyn Reports>>,
     caller: Caller,
     page: PageQuery,
 ) -> Result<Json<Page<Report>>> {
-    Ok(Json(posts.reports(&caller, None, page).await?))
+    Ok(Json(reports.reports(&caller, None, page).await?))
 }
 
-/// Decide about a report, and about all others of the same thing; for moderators.
-#[utoipa::path(post, path = "/reports/{id}/decision/", tag = "community", params(("id" = ReportId, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
+/// Decide a report, and all other open reports of the same post or comment. Only moderators may.
+#[utoipa::path(post, path = "/reports/{id}/decision/", tag = "community", responses((status = 204)))]
 async fn decide_report(
-    State(posts): State<Arc<dyn Posts>>,
+    State(reports): State<Arc<dyn Reports>>,
     caller: Caller,
     Path(id): Path<ReportId>,
     Json(body): Json<Decision>,
 ) -> Result<StatusCode> {
-    posts.decide_report(&caller, id, body.verdict).await?;
+    reports.decide_report(&caller, id, body.verdict).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The posts that wait to be let through, the longest waiting first; for moderators.
-#[utoipa::path(get, path = "/groups/{id}/queue/", tag = "community", params(("id" = GroupId, Path), PageParams), responses((status = 200, body = Page<Post>), (status = "4XX", body = Problem)))]
+/// List the posts of a group that await approval, oldest first. Only moderators may.
+#[utoipa::path(get, path = "/groups/{id}/queue/", tag = "community", responses((status = 200, body = Page<Post>)))]
 async fn queue(
-    State(posts): State<Arc<dyn Posts>>,
+    State(reviews): State<Arc<dyn ReviewQueue>>,
     caller: Caller,
     Path(id): Path<GroupId>,
     page: PageQuery,
 ) -> Result<Json<Page<Post>>> {
-    Ok(Json(posts.queue(&caller, id, page).await?))
+    Ok(Json(reviews.queue(&caller, id, page).await?))
 }
 
-/// Let a post through, for moderators.
-#[utoipa::path(post, path = "/posts/{id}/approve/", tag = "community", params(("id" = PostId, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
+/// Approve a post. Only moderators may.
+#[utoipa::path(post, path = "/posts/{id}/approve/", tag = "community", responses((status = 204)))]
 async fn approve_post(
-    State(posts): State<Arc<dyn Posts>>,
+    State(reviews): State<Arc<dyn ReviewQueue>>,
     caller: Caller,
     Path(id): Path<PostId>,
 ) -> Result<StatusCode> {
-    posts.decide_post(&caller, id, true).await?;
+    reviews.decide_post(&caller, id, true).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Throw a waiting post away, for moderators.
-#[utoipa::path(post, path = "/posts/{id}/reject/", tag = "community", params(("id" = PostId, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
+/// Reject and delete a post that awaits approval. Only moderators may.
+#[utoipa::path(post, path = "/posts/{id}/reject/", tag = "community", responses((status = 204)))]
 async fn reject_post(
-    State(posts): State<Arc<dyn Posts>>,
+    State(reviews): State<Arc<dyn ReviewQueue>>,
     caller: Caller,
     Path(id): Path<PostId>,
 ) -> Result<StatusCode> {
-    posts.decide_post(&caller, id, false).await?;
+    reviews.decide_post(&caller, id, false).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whom the caller follows, the last first.
-#[utoipa::path(get, path = "/follows/", tag = "community", params(PageParams), responses((status = 200, body = Page<Follow>), (status = "4XX", body = Problem)))]
-async fn follows(State(posts): State<Arc<dyn Posts>>, caller: Caller, page: PageQuery) -> Result<Json<Page<Follow>>> {
-    Ok(Json(posts.follows(&caller, page).await?))
+/// List the users whom the caller follows, most recently followed first.
+#[utoipa::path(get, path = "/follows/", tag = "community", responses((status = 200, body = Page<Follow>)))]
+async fn follows(
+    State(follows): State<Arc<dyn Follows>>,
+    caller: Caller,
+    page: PageQuery,
+) -> Result<Json<Page<Follow>>> {
+    Ok(Json(follows.follows(&caller, page).await?))
 }
 
-/// Follow somebody.
-#[utoipa::path(put, path = "/follows/{user_id}/", tag = "community", params(("user_id" = UserId, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
+/// Follow a user.
+#[utoipa::path(put, path = "/follows/{user_id}/", tag = "community", responses((status = 204)))]
 async fn follow(
-    State(posts): State<Arc<dyn Posts>>,
+    State(follows): State<Arc<dyn Follows>>,
     caller: Caller,
     Path(user_id): Path<UserId>,
 ) -> Result<StatusCode> {
-    posts.follow(&caller, user_id, true).await?;
+    follows.follow(&caller, user_id, true).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Follow somebody no longer.
-#[utoipa::path(delete, path = "/follows/{user_id}/", tag = "community", params(("user_id" = UserId, Path)), responses((status = 204), (status = "4XX", body = Problem)))]
+/// Unfollow a user.
+#[utoipa::path(delete, path = "/follows/{user_id}/", tag = "community", responses((status = 204)))]
 async fn unfollow(
-    State(posts): State<Arc<dyn Posts>>,
+    State(follows): State<Arc<dyn Follows>>,
     caller: Caller,
     Path(user_id): Path<UserId>,
 ) -> Result<StatusCode> {
-    posts.follow(&caller, user_id, false).await?;
+    follows.follow(&caller, user_id, false).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Groups, posts and people with these words, as far as the caller may know of them. The last word may be a beginning.
-#[utoipa::path(get, path = "/search/", tag = "community", params(SearchFilter), responses((status = 200, body = SearchResults), (status = "4XX", body = Problem)))]
+/// Search groups, posts and people visible to the caller. The last word may be a prefix.
+#[utoipa::path(get, path = "/search/", tag = "community", responses((status = 200, body = SearchResults)))]
 async fn search(
-    State(posts): State<Arc<dyn Posts>>,
+    State(search): State<Arc<dyn Search>>,
     caller: Option<Caller>,
     Query(filter): Query<SearchFilter>,
 ) -> Result<Json<SearchResults>> {
-    Ok(Json(posts.search(caller, filter.q, filter.limit.unwrap_or(20)).await?))
+    Ok(Json(search.search(caller, filter.q, filter.limit.unwrap_or(20)).await?))
 }
 
-/// The feed, newest first (`trending`: hottest first). With `page` or `page_size` it comes in pages that are counted.
-#[utoipa::path(get, path = "/posts/", tag = "community", params(FeedFilter, SliceParams, PageParams), responses(
-    (status = 200, body = FeedAnswer),
-    (status = "4XX", body = Problem),
-))]
+/// List the posts of a feed, newest first; with `feed_type=trending` by score.
+///
+/// With `page` or `page_size` the response is a numbered page with a total count, otherwise a cursor page.
+#[utoipa::path(get, path = "/posts/", tag = "community", responses((status = 200, body = FeedPage)))]
 async fn feed(
-    State(posts): State<Arc<dyn Posts>>,
+    State(feed): State<Arc<dyn Feed>>,
     caller: Option<Caller>,
     Query(filter): Query<FeedFilter>,
     Query(pages): Query<Pages>,
-    slice: SliceQuery,
+    cursor: CursorQuery,
     page: PageQuery,
-) -> Result<Json<FeedAnswer>> {
+) -> Result<Json<FeedPage>> {
     let is_paged = pages.page.is_some() || pages.page_size.is_some() || pages.cursor.is_some();
     Ok(Json(if is_paged {
-        FeedAnswer::Page(posts.feed_page(caller, filter, page).await?)
+        FeedPage::Page(feed.feed_page(caller, filter, page).await?)
     } else {
-        FeedAnswer::Slice(posts.feed(caller, filter, slice).await?)
+        FeedPage::CursorPage(feed.feed(caller, filter, cursor).await?)
     }))
 }

@@ -1,16 +1,15 @@
+//! Events of groups.
+
 use async_trait::async_trait;
 use guildhall_kernel::{Caller, IfMatch, Page, PageQuery};
 
-use crate::{
-    Attendee, AttendeeFilter, Event, EventFilter, EventId, EventPatch, GroupId, NewEvent, NewRsvp, Result, Rsvp,
-};
+use crate::{Event, EventFilter, EventId, EventPatch, GroupId, NewEvent, Result};
 
-/// Events of groups, and who comes.
+/// Events of groups.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait Events: Send + Sync + 'static {
-    /// The events of a group that the viewer may know of, in the order in which they begin; past ones the
-    /// other way round.
+    /// The events of a group that are visible to the viewer, by start time; past events latest first.
     async fn group_events(
         &self,
         viewer: Option<Caller>,
@@ -18,31 +17,17 @@ pub trait Events: Send + Sync + 'static {
         filter: EventFilter,
         page: PageQuery,
     ) -> Result<Page<Event>>;
-    /// The events of the caller's groups that have not ended, in the order in which they begin.
+    /// The events of the caller's groups that have not ended, by start time.
     async fn my_events(&self, caller: &Caller, page: PageQuery) -> Result<Page<Event>>;
-    /// Announces an event of a group; moderators do.
+    /// Creates an event in a group. Only moderators may.
     async fn create_event(&self, caller: &Caller, group: GroupId, new: NewEvent) -> Result<Event>;
-    /// An event, if the viewer may know of it.
+    /// An event, if it is visible to the viewer.
     async fn event(&self, viewer: Option<Caller>, id: EventId) -> Result<Event>;
-    /// Changes an event, or cancels it, if it is still a version that the caller knows. Where there are more
-    /// places then, those who have waited longest get them.
+    /// Changes or cancels an event, if `known` matches its current version. If the capacity grows, the free spots go
+    /// to the waiting list in order.
     async fn change_event(&self, caller: &Caller, id: EventId, patch: EventPatch, known: IfMatch) -> Result<Event>;
-    /// Removes an event with all answers, if it is still a version that the caller knows.
+    /// Deletes an event with all RSVPs, if `known` matches its current version.
     async fn delete_event(&self, caller: &Caller, id: EventId, known: IfMatch) -> Result<()>;
-
-    /// Says whether the caller comes. Whoever would, but finds no place, waits for one; nobody is let past
-    /// those who wait already.
-    async fn answer_event(&self, caller: &Caller, id: EventId, new: NewRsvp) -> Result<Rsvp>;
-    /// Takes the caller's answer back; a place that they had goes to whoever has waited longest.
-    async fn withdraw_answer(&self, caller: &Caller, id: EventId) -> Result<()>;
-    /// Who has answered, in the order in which they did, for those in the group.
-    async fn attendees(
-        &self,
-        caller: &Caller,
-        id: EventId,
-        filter: AttendeeFilter,
-        page: PageQuery,
-    ) -> Result<Page<Attendee>>;
-    /// An event as a file for calendars (RFC 5545).
+    /// An event as an iCalendar file (RFC 5545).
     async fn event_calendar(&self, viewer: Option<Caller>, id: EventId) -> Result<String>;
 }

@@ -1,7 +1,8 @@
-//! Comments: what people write about posts, in threads.
+//! Comments on posts, in threads.
 
+use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Keyed, Quota, Slice, SliceQuery, Timestamp, UserId};
+use guildhall_kernel::{Caller, CursorPage, CursorQuery, IfMatch, Keyed, Quota, Timestamp, UserId, db::Tx};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Unchanged},
@@ -11,18 +12,19 @@ use sea_orm::{
 };
 
 use super::{
-    Moderated, SqlCommunity,
+    ModerationEntry, SqlCommunity,
     members::role_of,
-    posts::{hot, store_mentions},
+    posts::{hot_score, store_mentions},
     scope::{Viewer, visible_comments, visible_posts},
 };
 use crate::{
-    Comment, CommentId, CommentPatch, Error, NewComment, PostId, Result,
+    Comment, CommentId, CommentPatch, Comments, Error, NewComment, PostId, Result,
     entity::{comment, comment_like, group, membership::Role, mention, post},
+    event::{CommentChanged, CommentCreated, CommentDeleted},
 };
 
-/// How many comments can be above one.
-const DEEPEST: i64 = 8;
+/// The maximum nesting depth of comments.
+const MAX_DEPTH: i64 = 8;
 
 /// A comment, and whether the viewer likes it.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -45,7 +47,7 @@ impl PartialModelTrait for CommentRow {
 }
 
 fn rows_of(comments: Select<comment::Entity>, viewer: Viewer) -> Select<comment::Entity> {
-    let own = comment_like::Entity::find()
+    let own_like = comment_like::Entity::find()
         .select_only()
         .expr(Expr::cust("CAST(1 AS bigint)"))
         .filter(
@@ -54,33 +56,183 @@ fn rows_of(comments: Select<comment::Entity>, viewer: Viewer) -> Select<comment:
         )
         .filter(comment_like::COLUMN.user_id.eq(viewer.id()))
         .into_query();
-    CommentRow::select_cols(comments.select_only()).expr_as(Expr::from(own), "own_like")
+    CommentRow::select_cols(comments.select_only()).expr_as(Expr::from(own_like), "own_like")
 }
 
 impl SqlCommunity {
-    pub(super) async fn write_comment(&self, caller: &Caller, id: PostId, new: NewComment) -> Result<Comment> {
+    /// Whether the caller moderates the group of the post.
+    async fn is_moderator(&self, conn: &impl ConnectionTrait, caller: &Caller, post: &post::Model) -> Result<bool> {
+        if caller.roles.is_staff() {
+            return Ok(true);
+        }
+        let Some(group) = post.group_id else { return Ok(false) };
+        Ok(role_of(conn, group, caller.user).await?.is_some_and(|role| role != Role::Member))
+    }
+
+    async fn store_comment_mentions(
+        &self,
+        tx: &Tx,
+        post: &post::Model,
+        comment: CommentId,
+        mentioned: &[UserId],
+        now: Timestamp,
+    ) -> Result<()> {
+        if mentioned.is_empty() {
+            return Ok(());
+        }
+        let group = match post.group_id {
+            Some(group) => group::Entity::find_by_id(group).one(tx).await?,
+            None => None,
+        };
+        let readers = self.filter_readers(tx, mentioned, group.as_ref(), post.visibility).await?;
+        store_mentions(tx, post.id, Some(comment), &readers, now).await
+    }
+
+    pub(super) async fn find_comment(&self, viewer: Viewer, id: CommentId) -> Result<Comment> {
+        let query = rows_of(visible_comments(viewer).filter(comment::COLUMN.id.eq(id)), viewer);
+        let row = query.into_model::<CommentRow>().one(self.db.conn()).await?.ok_or(Error::CommentNotFound(id))?;
+        self.show_comments(vec![row]).await?.pop().ok_or(Error::CommentNotFound(id))
+    }
+
+    async fn show_comments(&self, rows: Vec<CommentRow>) -> Result<Vec<Comment>> {
+        let people = self.people(rows.iter().filter_map(|comment| comment.row.author_id)).await?;
+        let show = |comment: CommentRow| {
+            let row = comment.row;
+            Comment {
+                id: row.id,
+                post: row.post_id,
+                parent: row.parent_id,
+                depth: row.depth,
+                author: row.author_id.and_then(|id| people.get(&id)).cloned(),
+                content: row.content,
+                content_html: row.content_html,
+                is_deleted: row.is_deleted,
+                reply_count: row.reply_count,
+                like_count: row.like_count,
+                is_liked: comment.own_like.is_some(),
+                created_at: row.created_at,
+                updated_at: row.updated_at,
+            }
+        };
+        Ok(rows.into_iter().map(show).collect())
+    }
+
+    /// Locks a comment that the caller may read and react to, and its post.
+    pub(super) async fn lock_comment_for_member(
+        &self,
+        conn: &impl ConnectionTrait,
+        caller: &Caller,
+        id: CommentId,
+    ) -> Result<(comment::Model, post::Model)> {
+        let not_found = || Error::CommentNotFound(id);
+        let visible = visible_comments(caller.into()).filter(comment::COLUMN.id.eq(id)).one(conn).await?;
+        let visible = visible.ok_or_else(not_found)?;
+        // Everybody locks the post before its comments, to avoid deadlocks.
+        let post = self.lock_post_for_member(conn, caller, visible.post_id).await?;
+        let comment = comment::Entity::find_by_id(id).lock_exclusive().one(conn).await?.ok_or_else(not_found)?;
+        if comment.is_deleted { Err(not_found()) } else { Ok((comment, post)) }
+    }
+
+    /// Deletes a comment, and logs it unless the caller is the author. The post has to be locked.
+    pub(super) async fn erase_comment(
+        &self,
+        tx: &Tx,
+        caller: &Caller,
+        id: CommentId,
+        post: &post::Model,
+        reason: &str,
+    ) -> Result<()> {
+        let comment = comment::Entity::find_by_id(id).lock_exclusive().one(tx).await?;
+        let comment = comment.filter(|comment| !comment.is_deleted).ok_or(Error::CommentNotFound(id))?;
+        if comment.reply_count == 0 {
+            comment::Entity::delete_by_id(id).exec(tx).await?;
+            if let Some(parent) = comment.parent_id {
+                add_to_reply_count(tx, parent, -1).await?;
+            }
+        } else {
+            comment_like::Entity::delete_many().filter(comment_like::COLUMN.comment_id.eq(id)).exec(tx).await?;
+            mention::Entity::delete_many().filter(mention::COLUMN.comment_id.eq(id)).exec(tx).await?;
+            let row = comment::ActiveModel {
+                id: Unchanged(id),
+                author_id: Set(None),
+                content: Set(String::new()),
+                content_html: Set(String::new()),
+                like_count: Set(0),
+                is_deleted: Set(true),
+                updated_at: Set(self.host.clock.now()),
+                ..Default::default()
+            };
+            comment::Entity::update(row).exec_without_returning(tx).await?;
+        }
+        update_comment_count(tx, post, -1).await?;
+        let (author, actor) = (comment.author_id, caller.user);
+        tx.emit(&CommentDeleted { comment: id, post: post.id, author, actor }).await?;
+        if comment.author_id != Some(caller.user) {
+            let entry = ModerationEntry {
+                group: post.group_id,
+                actor: caller.user,
+                action: "removed_comment",
+                subject: comment.author_id,
+                target: format!("comment {id} on post {}", post.id),
+                detail: reason,
+            };
+            self.log_moderation(tx, entry).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn add_to_reply_count(conn: &impl ConnectionTrait, parent: CommentId, delta: i64) -> Result<()> {
+    comment::Entity::update_many()
+        .col_expr(comment::Column::ReplyCount, Expr::col(comment::Column::ReplyCount).add(delta))
+        .filter(comment::COLUMN.id.eq(parent))
+        .exec(conn)
+        .await?;
+    Ok(())
+}
+
+/// Adds to the comment count of a post, whose row has to be locked.
+async fn update_comment_count(conn: &impl ConnectionTrait, post: &post::Model, delta: i64) -> Result<()> {
+    let comment_count = post.comment_count + delta;
+    let reactions = super::feed::counts(&post.reactions).values().sum();
+    let row = post::ActiveModel {
+        id: Unchanged(post.id),
+        comment_count: Set(comment_count),
+        hot: Set(hot_score(post.created_at, reactions, comment_count)),
+        ..Default::default()
+    };
+    post::Entity::update(row).exec_without_returning(conn).await?;
+    Ok(())
+}
+
+#[async_trait]
+impl Comments for SqlCommunity {
+    async fn create_comment(&self, caller: &Caller, post: PostId, new: NewComment) -> Result<Comment> {
+        let id = post;
         new.validate()?;
         let prepared = self.prepare(&new.content).await?;
         let (new, prepared) = (&new, &prepared);
         let row = self
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let post = self.post_to_act_on(conn, caller, id).await?;
-                if post.is_locked && !self.keeps_order(conn, caller, &post).await? {
+                let conn = &tx;
+                let post = self.lock_post_for_member(conn, caller, id).await?;
+                if post.is_locked && !self.is_moderator(conn, caller, &post).await? {
                     return Err(Error::PostLocked);
                 }
                 let mut depth = 0;
                 if let Some(parent) = new.parent {
                     let found = comment::Entity::find_by_id(parent).filter(comment::COLUMN.post_id.eq(id));
                     let found = found.one(conn).await?.filter(|found| !found.is_deleted);
-                    let found =
-                        found.ok_or_else(|| Error::field("parent", "There is no such comment on this post."))?;
+                    let found = found.ok_or_else(|| Error::field("parent", "Comment not found on this post."))?;
                     depth = found.depth + 1;
-                    if depth > DEEPEST {
-                        return Err(Error::field("parent", "The thread is too deep; answer further up."));
+                    if depth > MAX_DEPTH {
+                        return Err(Error::field(
+                            "parent",
+                            "This thread is nested too deeply. Reply to a comment further up.",
+                        ));
                     }
-                    add_replies(conn, parent, 1).await?;
+                    add_to_reply_count(conn, parent, 1).await?;
                 }
                 let now = self.host.clock.now();
                 let quota = Quota::per_day("comments", self.settings.comments_per_day.into());
@@ -100,49 +252,25 @@ impl SqlCommunity {
                     updated_at: Set(now),
                 };
                 let row = row.insert(conn).await?;
-                self.mention_in(conn, &post, row.id, &prepared.mentioned, now).await?;
-                add_comments(conn, &post, 1).await?;
+                self.store_comment_mentions(conn, &post, row.id, &prepared.mentioned, now).await?;
+                update_comment_count(conn, &post, 1).await?;
+                let created = CommentCreated { comment: row.id, post: id, parent: row.parent_id, author: caller.user };
+                tx.emit(&created).await?;
                 Ok(row)
             })
             .await?;
         self.show_comments(vec![CommentRow { row, own_like: None }]).await?.pop().ok_or(Error::PostNotFound(id))
     }
 
-    /// Does the caller look after the group that the post is in?
-    async fn keeps_order(&self, conn: &impl ConnectionTrait, caller: &Caller, post: &post::Model) -> Result<bool> {
-        if caller.roles.is_staff() {
-            return Ok(true);
-        }
-        let Some(group) = post.group_id else { return Ok(false) };
-        Ok(role_of(conn, group, caller.user).await?.is_some_and(|role| role != Role::Member))
-    }
-
-    async fn mention_in(
+    async fn comments(
         &self,
-        conn: &impl ConnectionTrait,
-        post: &post::Model,
-        comment: CommentId,
-        named: &[UserId],
-        now: Timestamp,
-    ) -> Result<()> {
-        if named.is_empty() {
-            return Ok(());
-        }
-        let group = match post.group_id {
-            Some(group) => group::Entity::find_by_id(group).one(conn).await?,
-            None => None,
-        };
-        let readers = self.readers_among(conn, named, group.as_ref(), post.visibility).await?;
-        store_mentions(conn, post.id, Some(comment), &readers, now).await
-    }
-
-    pub(super) async fn read_comments(
-        &self,
-        caller: Option<Caller>,
-        id: PostId,
+        viewer: Option<Caller>,
+        post: PostId,
         parent: Option<CommentId>,
-        slice: SliceQuery,
-    ) -> Result<Slice<Comment>> {
+        cursor: CursorQuery,
+    ) -> Result<CursorPage<Comment>> {
+        let caller = viewer;
+        let id = post;
         let (viewer, conn) = (self.viewer(caller)?, self.db.conn());
         let post = visible_posts(viewer).filter(post::COLUMN.id.eq(id)).select_only().column(post::Column::Id);
         post.into_tuple::<PostId>().one(conn).await?.ok_or(Error::PostNotFound(id))?;
@@ -151,58 +279,17 @@ impl SqlCommunity {
             comments = comments.filter(comment::COLUMN.parent_id.eq(parent));
         }
         let rows =
-            slice.cut(rows_of(comments, viewer), comment::Column::Id).into_model::<CommentRow>().all(conn).await?;
-        let (rows, slice) = Slice::of(rows, Keyed::key, &slice).take();
+            cursor.cut(rows_of(comments, viewer), comment::Column::Id).into_model::<CommentRow>().all(conn).await?;
+        let (rows, page) = CursorPage::of(rows, Keyed::key, &cursor).take();
         let comments = self.show_comments(rows).await?;
-        Ok(slice.with(comments))
+        Ok(page.with(comments))
     }
 
-    pub(super) async fn find_comment(&self, viewer: Viewer, id: CommentId) -> Result<Comment> {
-        let found = rows_of(visible_comments(viewer).filter(comment::COLUMN.id.eq(id)), viewer);
-        let row = found.into_model::<CommentRow>().one(self.db.conn()).await?.ok_or(Error::CommentNotFound(id))?;
-        self.show_comments(vec![row]).await?.pop().ok_or(Error::CommentNotFound(id))
+    async fn comment(&self, viewer: Option<Caller>, id: CommentId) -> Result<Comment> {
+        self.find_comment(self.viewer(viewer)?, id).await
     }
 
-    async fn show_comments(&self, rows: Vec<CommentRow>) -> Result<Vec<Comment>> {
-        let people = self.people(rows.iter().filter_map(|seen| seen.row.author_id)).await?;
-        let show = |seen: CommentRow| {
-            let row = seen.row;
-            Comment {
-                id: row.id,
-                post: row.post_id,
-                parent: row.parent_id,
-                depth: row.depth,
-                author: row.author_id.and_then(|id| people.get(&id)).cloned(),
-                content: row.content,
-                content_html: row.content_html,
-                is_deleted: row.is_deleted,
-                reply_count: row.reply_count,
-                like_count: row.like_count,
-                is_liked: seen.own_like.is_some(),
-                created_at: row.created_at,
-                updated_at: row.updated_at,
-            }
-        };
-        Ok(rows.into_iter().map(show).collect())
-    }
-
-    /// A comment that the caller may read and act on, and its post, both locked.
-    pub(super) async fn comment_to_act_on(
-        &self,
-        conn: &impl ConnectionTrait,
-        caller: &Caller,
-        id: CommentId,
-    ) -> Result<(comment::Model, post::Model)> {
-        let missing = || Error::CommentNotFound(id);
-        let seen = visible_comments(caller.into()).filter(comment::COLUMN.id.eq(id)).one(conn).await?;
-        let seen = seen.ok_or_else(missing)?;
-        // The post first, as everybody does who changes something about it.
-        let post = self.post_to_act_on(conn, caller, seen.post_id).await?;
-        let found = comment::Entity::find_by_id(id).lock_exclusive().one(conn).await?.ok_or_else(missing)?;
-        if found.is_deleted { Err(missing()) } else { Ok((found, post)) }
-    }
-
-    pub(super) async fn rewrite_comment(
+    async fn change_comment(
         &self,
         caller: &Caller,
         id: CommentId,
@@ -214,18 +301,18 @@ impl SqlCommunity {
         let (patch, prepared, known) = (&patch, &prepared, &known);
         self.db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let (comment, post) = self.comment_to_act_on(conn, caller, id).await?;
+                let conn = &tx;
+                let (comment, post) = self.lock_comment_for_member(conn, caller, id).await?;
                 if comment.author_id != Some(caller.user) {
                     return Err(Error::NotAuthor);
                 }
-                if post.is_locked && !self.keeps_order(conn, caller, &post).await? {
+                if post.is_locked && !self.is_moderator(conn, caller, &post).await? {
                     return Err(Error::PostLocked);
                 }
                 known.check(comment.updated_at)?;
                 let now = self.host.clock.now();
                 mention::Entity::delete_many().filter(mention::COLUMN.comment_id.eq(id)).exec(conn).await?;
-                self.mention_in(conn, &post, id, &prepared.mentioned, now).await?;
+                self.store_comment_mentions(conn, &post, id, &prepared.mentioned, now).await?;
                 let row = comment::ActiveModel {
                     id: Unchanged(id),
                     content: Set(patch.content.clone()),
@@ -234,22 +321,23 @@ impl SqlCommunity {
                     ..Default::default()
                 };
                 comment::Entity::update(row).exec_without_returning(conn).await?;
+                tx.emit(&CommentChanged { comment: id, post: post.id }).await?;
                 Ok(())
             })
             .await?;
         self.find_comment(caller.into(), id).await
     }
 
-    pub(super) async fn remove_comment(&self, caller: &Caller, id: CommentId) -> Result<()> {
+    async fn delete_comment(&self, caller: &Caller, id: CommentId) -> Result<()> {
         self.db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let seen = visible_comments(caller.into()).filter(comment::COLUMN.id.eq(id)).one(conn).await?;
-                let seen = seen.filter(|seen| !seen.is_deleted).ok_or(Error::CommentNotFound(id))?;
-                let post = post::Entity::find_by_id(seen.post_id).lock_exclusive().one(conn).await?;
+                let conn = &tx;
+                let comment = visible_comments(caller.into()).filter(comment::COLUMN.id.eq(id)).one(conn).await?;
+                let comment = comment.filter(|comment| !comment.is_deleted).ok_or(Error::CommentNotFound(id))?;
+                let post = post::Entity::find_by_id(comment.post_id).lock_exclusive().one(conn).await?;
                 let post = post.ok_or(Error::CommentNotFound(id))?;
-                let own = seen.author_id == Some(caller.user);
-                if !own && !self.keeps_order(conn, caller, &post).await? {
+                let own = comment.author_id == Some(caller.user);
+                if !own && !self.is_moderator(conn, caller, &post).await? {
                     return Err(Error::NotAuthor);
                 }
                 self.erase_comment(conn, caller, id, &post, "").await
@@ -257,64 +345,17 @@ impl SqlCommunity {
             .await
     }
 
-    /// Removes a comment on a post that is locked; notes it where somebody else than its author does so.
-    pub(super) async fn erase_comment(
-        &self,
-        conn: &impl ConnectionTrait,
-        caller: &Caller,
-        id: CommentId,
-        post: &post::Model,
-        why: &str,
-    ) -> Result<()> {
-        let found = comment::Entity::find_by_id(id).lock_exclusive().one(conn).await?;
-        let found = found.filter(|found| !found.is_deleted).ok_or(Error::CommentNotFound(id))?;
-        if found.reply_count == 0 {
-            comment::Entity::delete_by_id(id).exec(conn).await?;
-            if let Some(parent) = found.parent_id {
-                add_replies(conn, parent, -1).await?;
-            }
-        } else {
-            comment_like::Entity::delete_many().filter(comment_like::COLUMN.comment_id.eq(id)).exec(conn).await?;
-            mention::Entity::delete_many().filter(mention::COLUMN.comment_id.eq(id)).exec(conn).await?;
-            let row = comment::ActiveModel {
-                id: Unchanged(id),
-                author_id: Set(None),
-                content: Set(String::new()),
-                content_html: Set(String::new()),
-                like_count: Set(0),
-                is_deleted: Set(true),
-                updated_at: Set(self.host.clock.now()),
-                ..Default::default()
-            };
-            comment::Entity::update(row).exec_without_returning(conn).await?;
-        }
-        add_comments(conn, post, -1).await?;
-        if found.author_id != Some(caller.user) {
-            let act = Moderated {
-                group: post.group_id,
-                actor: caller.user,
-                action: "removed_comment",
-                subject: found.author_id,
-                target: format!("comment {id} on post {}", post.id),
-                detail: why,
-            };
-            self.note(conn, act).await?;
-        }
-        Ok(())
-    }
-
-    /// Likes a comment, or no longer, or turns that round.
-    pub(super) async fn set_like(&self, caller: &Caller, id: CommentId, like: Option<bool>) -> Result<Comment> {
+    async fn like_comment(&self, caller: &Caller, id: CommentId, like: Option<bool>) -> Result<Comment> {
         self.db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let (comment, _) = self.comment_to_act_on(conn, caller, id).await?;
+                let conn = &tx;
+                let (comment, _) = self.lock_comment_for_member(conn, caller, id).await?;
                 let liked = comment_like::Entity::find_by_id((id, caller.user)).one(conn).await?.is_some();
-                let wanted = like.unwrap_or(!liked);
-                if wanted == liked {
+                let like = like.unwrap_or(!liked);
+                if like == liked {
                     return Ok(());
                 }
-                if wanted {
+                if like {
                     let row = comment_like::ActiveModel {
                         comment_id: Set(id),
                         user_id: Set(caller.user),
@@ -326,7 +367,7 @@ impl SqlCommunity {
                 }
                 let row = comment::ActiveModel {
                     id: Unchanged(id),
-                    like_count: Set(comment.like_count + if wanted { 1 } else { -1 }),
+                    like_count: Set(comment.like_count + if like { 1 } else { -1 }),
                     ..Default::default()
                 };
                 comment::Entity::update(row).exec_without_returning(conn).await?;
@@ -335,27 +376,4 @@ impl SqlCommunity {
             .await?;
         self.find_comment(caller.into(), id).await
     }
-}
-
-async fn add_replies(conn: &impl ConnectionTrait, parent: CommentId, by: i64) -> Result<()> {
-    comment::Entity::update_many()
-        .col_expr(comment::Column::ReplyCount, Expr::col(comment::Column::ReplyCount).add(by))
-        .filter(comment::COLUMN.id.eq(parent))
-        .exec(conn)
-        .await?;
-    Ok(())
-}
-
-/// Counts comments that have come or gone, on a post whose row is locked.
-async fn add_comments(conn: &impl ConnectionTrait, post: &post::Model, by: i64) -> Result<()> {
-    let comments = post.comment_count + by;
-    let reactions = super::feed::counts(&post.reactions).values().sum();
-    let row = post::ActiveModel {
-        id: Unchanged(post.id),
-        comment_count: Set(comments),
-        hot: Set(hot(post.created_at, reactions, comments)),
-        ..Default::default()
-    };
-    post::Entity::update(row).exec_without_returning(conn).await?;
-    Ok(())
 }

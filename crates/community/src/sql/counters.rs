@@ -1,5 +1,5 @@
-//! Counters held against what they count. Every act keeps them in its own transaction; this finds and mends
-//! what somebody has changed past the program.
+//! Checks and repairs counters. Every operation updates them in its own transaction; they can only be wrong if
+//! somebody has changed the database by other means.
 
 use guildhall_kernel::doctor::Finding;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
@@ -7,33 +7,33 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use super::SqlCommunity;
 use crate::{GroupId, PostId, Result};
 
-/// How many rows are mended in one transaction.
+/// How many rows are repaired in one transaction.
 const CHUNK: usize = 500;
 
-/// A number that is kept beside what it counts.
+/// A stored count.
 #[derive(Clone, Copy)]
 struct Counter {
     table: &'static str,
     column: &'static str,
-    /// What it should be, for the row of the table.
-    truth: &'static str,
+    /// SQL that computes the right value for a row of the table.
+    computed: &'static str,
 }
 
 const MEMBERS: Counter = Counter {
     table: "community_group",
     column: "member_count",
-    truth: "(SELECT COUNT(*) FROM community_membership x WHERE x.group_id = community_group.id)",
+    computed: "(SELECT COUNT(*) FROM community_membership x WHERE x.group_id = community_group.id)",
 };
 const POSTS: Counter = Counter {
     table: "community_group",
     column: "post_count",
-    truth: "(SELECT COUNT(*) FROM community_post x WHERE x.group_id = community_group.id AND x.is_approved \
+    computed: "(SELECT COUNT(*) FROM community_post x WHERE x.group_id = community_group.id AND x.is_approved \
             AND x.visibility <> 'private')",
 };
 const LIKES: Counter = Counter {
     table: "community_comment",
     column: "like_count",
-    truth: "(SELECT COUNT(*) FROM community_comment_like x WHERE x.comment_id = community_comment.id)",
+    computed: "(SELECT COUNT(*) FROM community_comment_like x WHERE x.comment_id = community_comment.id)",
 };
 
 const COUNTERS: &[Counter] = &[
@@ -43,40 +43,40 @@ const COUNTERS: &[Counter] = &[
     Counter {
         table: "community_post",
         column: "comment_count",
-        truth: "(SELECT COUNT(*) FROM community_comment x WHERE x.post_id = community_post.id AND NOT x.is_deleted)",
+        computed: "(SELECT COUNT(*) FROM community_comment x WHERE x.post_id = community_post.id AND NOT x.is_deleted)",
     },
     Counter {
         table: "community_comment",
         column: "reply_count",
-        truth: "(SELECT COUNT(*) FROM community_comment x WHERE x.parent_id = community_comment.id)",
+        computed: "(SELECT COUNT(*) FROM community_comment x WHERE x.parent_id = community_comment.id)",
     },
     Counter {
         table: "community_event",
         column: "going_count",
-        truth: "(SELECT COUNT(*) FROM community_rsvp x WHERE x.event_id = community_event.id AND x.status = 'going')",
+        computed: "(SELECT COUNT(*) FROM community_rsvp x WHERE x.event_id = community_event.id AND x.status = 'going')",
     },
     Counter {
         table: "community_event",
         column: "waiting_count",
-        truth: "(SELECT COUNT(*) FROM community_rsvp x WHERE x.event_id = community_event.id AND x.status = 'waiting')",
+        computed: "(SELECT COUNT(*) FROM community_rsvp x WHERE x.event_id = community_event.id AND x.status = 'waiting')",
     },
     Counter {
         table: "community_course",
         column: "lesson_count",
-        truth: "(SELECT COUNT(*) FROM community_lesson x WHERE x.course_id = community_course.id)",
+        computed: "(SELECT COUNT(*) FROM community_lesson x WHERE x.course_id = community_course.id)",
     },
 ];
 
-/// How many make what of a post, gathered from the reactions themselves.
-fn reactions(backend: DbBackend) -> Counter {
-    let truth = if backend == DbBackend::Sqlite {
+/// The reaction counts of a post, computed from the reactions.
+fn reaction_counter(backend: DbBackend) -> Counter {
+    let computed = if backend == DbBackend::Sqlite {
         "(SELECT COALESCE(json_group_object(kind, n), '{}') FROM (SELECT x.kind, COUNT(*) AS n \
          FROM community_reaction x WHERE x.post_id = community_post.id GROUP BY x.kind ORDER BY x.kind) AS k)"
     } else {
         "(SELECT COALESCE(jsonb_object_agg(kind, n), '{}'::jsonb)::text FROM (SELECT x.kind, COUNT(*) AS n \
          FROM community_reaction x WHERE x.post_id = community_post.id GROUP BY x.kind) AS k)"
     };
-    Counter { table: "community_post", column: "reactions", truth }
+    Counter { table: "community_post", column: "reactions", computed }
 }
 
 const VOTES: &str = "(SELECT COUNT(*) FROM community_poll_vote x \
@@ -84,18 +84,18 @@ const VOTES: &str = "(SELECT COUNT(*) FROM community_poll_vote x \
 
 impl Counter {
     fn is_wrong(&self, backend: DbBackend) -> String {
-        let Self { table, column, truth } = self;
+        let Self { table, column, computed } = self;
         if *column == "reactions" && backend == DbBackend::Postgres {
-            // Two spellings of one object are equal.
-            return format!("{table}.{column}::jsonb <> {truth}::jsonb");
+            // The same JSON object can be written in several ways.
+            return format!("{table}.{column}::jsonb <> {computed}::jsonb");
         }
-        format!("{table}.{column} <> {truth}")
+        format!("{table}.{column} <> {computed}")
     }
 
-    async fn wrong(&self, conn: &impl ConnectionTrait, most: usize) -> Result<Vec<i64>, DbErr> {
+    async fn find_wrong(&self, conn: &impl ConnectionTrait, limit: usize) -> Result<Vec<i64>, DbErr> {
         let backend = conn.get_database_backend();
         let Self { table, .. } = self;
-        let sql = format!("SELECT id FROM {table} WHERE {} LIMIT {most}", self.is_wrong(backend));
+        let sql = format!("SELECT id FROM {table} WHERE {} LIMIT {limit}", self.is_wrong(backend));
         let rows = conn.query_all_raw(Statement::from_string(backend, sql)).await?;
         let mut ids = Vec::with_capacity(rows.len());
         for row in rows {
@@ -104,10 +104,10 @@ impl Counter {
         Ok(ids)
     }
 
-    async fn mend(&self, conn: &impl ConnectionTrait, ids: &[i64]) -> Result<(), DbErr> {
-        let Self { table, column, truth } = self;
+    async fn repair(&self, conn: &impl ConnectionTrait, ids: &[i64]) -> Result<(), DbErr> {
+        let Self { table, column, computed } = self;
         let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-        let sql = format!("UPDATE {table} SET {column} = {truth} WHERE id IN ({})", ids.join(", "));
+        let sql = format!("UPDATE {table} SET {column} = {computed} WHERE id IN ({})", ids.join(", "));
         conn.execute_raw(Statement::from_string(conn.get_database_backend(), sql)).await?;
         Ok(())
     }
@@ -116,12 +116,13 @@ impl Counter {
 async fn recount(conn: &impl ConnectionTrait, counter: &Counter, ids: &[i64]) -> Result<(), DbErr> {
     for chunk in ids.chunks(CHUNK) {
         lock(conn, counter.table, chunk).await?;
-        counter.mend(conn, chunk).await?;
+        counter.repair(conn, chunk).await?;
     }
     Ok(())
 }
 
-/// Locks rows before what hangs on them is counted: a statement that waits for a row counts as of before.
+/// Locks rows before their counts are computed. This needs a statement of its own: on PostgreSQL, a statement that
+/// waits for a lock does not see other rows that were committed meanwhile.
 async fn lock(conn: &impl ConnectionTrait, table: &str, ids: &[i64]) -> Result<(), DbErr> {
     if conn.get_database_backend() == DbBackend::Postgres {
         let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
@@ -131,28 +132,28 @@ async fn lock(conn: &impl ConnectionTrait, table: &str, ids: &[i64]) -> Result<(
     Ok(())
 }
 
-/// Counts the members of these groups anew.
+/// Recomputes the member counts of these groups.
 pub(super) async fn recount_members(conn: &impl ConnectionTrait, groups: &[GroupId]) -> Result<(), DbErr> {
     recount(conn, &MEMBERS, &groups.iter().map(|group| group.0).collect::<Vec<_>>()).await
 }
 
-/// Counts the posts of these groups anew.
+/// Recomputes the post counts of these groups.
 pub(super) async fn recount_posts(conn: &impl ConnectionTrait, groups: &[GroupId]) -> Result<(), DbErr> {
     recount(conn, &POSTS, &groups.iter().map(|group| group.0).collect::<Vec<_>>()).await
 }
 
-/// Counts those who like these comments anew.
+/// Recomputes the like counts of these comments.
 pub(super) async fn recount_likes(conn: &impl ConnectionTrait, comments: &[i64]) -> Result<(), DbErr> {
     recount(conn, &LIKES, comments).await
 }
 
-/// Counts the reactions to these posts anew.
+/// Recomputes the reaction counts of these posts.
 pub(super) async fn recount_reactions(conn: &impl ConnectionTrait, posts: &[PostId]) -> Result<(), DbErr> {
-    let reactions = reactions(conn.get_database_backend());
-    recount(conn, &reactions, &posts.iter().map(|post| post.0).collect::<Vec<_>>()).await
+    let counter = reaction_counter(conn.get_database_backend());
+    recount(conn, &counter, &posts.iter().map(|post| post.0).collect::<Vec<_>>()).await
 }
 
-/// Counts the votes of these polls anew.
+/// Recomputes the vote counts of these polls.
 pub(super) async fn recount_votes(conn: &impl ConnectionTrait, posts: &[PostId]) -> Result<(), DbErr> {
     for chunk in posts.chunks(CHUNK) {
         lock(conn, "community_post", &chunk.iter().map(|post| post.0).collect::<Vec<_>>()).await?;
@@ -164,24 +165,24 @@ pub(super) async fn recount_votes(conn: &impl ConnectionTrait, posts: &[PostId])
 }
 
 impl SqlCommunity {
-    /// Holds every counter against what it counts; `fix` mends those that are wrong.
+    /// Checks every counter; with `fix`, repairs those that are wrong.
     pub async fn examine(&self, fix: bool) -> Result<Vec<Finding>> {
         let backend = self.db.backend();
-        let all = COUNTERS.iter().copied().chain([reactions(backend)]);
+        let all = COUNTERS.iter().copied().chain([reaction_counter(backend)]);
         let mut wrong = Vec::new();
-        let mut mended = true;
+        let mut repaired = true;
         for counter in all {
-            let mut found = counter.wrong(self.db.conn(), CHUNK).await?;
+            let mut found = counter.find_wrong(self.db.conn(), CHUNK).await?;
             if found.is_empty() {
                 continue;
             }
-            let many = if found.len() == CHUNK { "at least " } else { "" };
-            wrong.push(format!("{}.{} in {many}{} rows", counter.table, counter.column, found.len()));
-            mended &= fix;
+            let at_least = if found.len() == CHUNK { "at least " } else { "" };
+            wrong.push(format!("{}.{} in {at_least}{} rows", counter.table, counter.column, found.len()));
+            repaired &= fix;
             while fix && !found.is_empty() {
                 let (ids, counter_ref) = (&found, &counter);
-                self.db.write(|tx| async move { recount(tx.conn(), counter_ref, ids).await }).await?;
-                found = counter.wrong(self.db.conn(), CHUNK).await?;
+                self.db.write(|tx| async move { recount(&tx, counter_ref, ids).await }).await?;
+                found = counter.find_wrong(self.db.conn(), CHUNK).await?;
             }
         }
         let votes = format!("SELECT DISTINCT post_id FROM community_poll_option WHERE votes <> {VOTES} LIMIT {CHUNK}");
@@ -195,17 +196,17 @@ impl SqlCommunity {
                 break;
             }
             wrong.push(format!("community_poll_option.votes of {} polls", posts.len()));
-            mended &= fix;
+            repaired &= fix;
             if !fix {
                 break;
             }
             let posts = &posts;
-            self.db.write(|tx| async move { recount_votes(tx.conn(), posts).await }).await?;
+            self.db.write(|tx| async move { recount_votes(&tx, posts).await }).await?;
         }
         if wrong.is_empty() {
-            return Ok(vec![Finding::ok("counters", "every counter is what it counts")]);
+            return Ok(vec![Finding::ok("counters", "all counters are correct")]);
         }
-        let finding = Finding::fault("counters", format!("not what they count: {}", wrong.join(", ")));
-        Ok(vec![if mended { finding.fixed() } else { finding }])
+        let finding = Finding::error("counters", format!("wrong counters: {}", wrong.join(", ")));
+        Ok(vec![if repaired { finding.fixed() } else { finding }])
     }
 }

@@ -1,131 +1,72 @@
-//! Courses: making, listing, changing and taking them, and which groups they belong to.
+//! Creating, listing, changing and deleting courses, and the courses of groups.
 
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Timestamp, UserId};
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, UserId};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Unchanged},
-    ColumnTrait, Condition, ConnectionTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Set, TryInsertResult,
-    sea_query::{Alias, Asterisk, Expr, ExprTrait, Order, Query},
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
+    sea_query::{Alias, Expr, ExprTrait, Order, Query},
 };
 
 use super::{
-    Seat, SqlCommunity,
-    scope::{Viewer, taken_by, visible_courses, visible_links},
+    GroupAccess, SqlCommunity,
+    enrolments::enrolments_of,
+    scope::{Viewer, enrolled_by, find_course, is_author, visible_courses, visible_links},
 };
 use crate::{
-    Course, CourseFilter, CourseId, CourseIds, CoursePatch, Courses, Enrolment, Error, GroupId, Learner, Lesson,
-    LessonId, LessonPatch, NewCourse, NewLesson, NewSection, Result, Section, SectionId, SectionPatch,
-    entity::{course, enrolment, group_course, lesson_progress},
+    Course, CourseFilter, CourseId, CourseIds, CoursePatch, Courses, Error, GroupId, NewCourse, Result,
+    entity::{course, group_course},
     markdown,
 };
 
-/// How many groups of a course are shown: anybody can add a public one to groups of their own.
-const MOST_GROUPS: i64 = 100;
+/// How many groups of a course are shown at most. Anybody can add a public course to their own groups.
+const MAX_GROUPS: i64 = 100;
 
-/// That somebody takes a course, and how far they have come.
-#[derive(Clone, Debug, DerivePartialModel)]
-#[sea_orm(entity = "enrolment::Entity")]
-struct EnrolmentRow {
-    course_id: CourseId,
-    user_id: UserId,
-    created_at: Timestamp,
-    completed_at: Option<Timestamp>,
-    #[sea_orm(from_expr = "completed_lessons()")]
-    completed_lessons: i64,
-}
-
-/// How many lessons of the course whoever takes it has completed.
-fn completed_lessons() -> Expr {
-    let column = |column| Expr::col((lesson_progress::Entity, column));
-    let completed = Query::select()
-        .expr(Expr::col(Asterisk).count())
-        .from(lesson_progress::Entity)
-        .and_where(column(lesson_progress::Column::UserId).equals((enrolment::Entity, enrolment::Column::UserId)))
-        .and_where(column(lesson_progress::Column::CourseId).equals((enrolment::Entity, enrolment::Column::CourseId)))
-        .take();
-    Expr::from(completed)
-}
-
-/// May they change it?
-pub(super) fn is_author(caller: &Caller, course: &course::Model) -> bool {
-    caller.roles.is_staff() || course.author_id == Some(caller.user)
-}
-
-/// A course, if the viewer may know of it.
-pub(super) async fn find_course(conn: &impl ConnectionTrait, viewer: Viewer, id: CourseId) -> Result<course::Model> {
-    let found = visible_courses(viewer).filter(course::COLUMN.id.eq(id)).one(conn).await?;
-    found.ok_or(Error::CourseNotFound(id))
-}
-
-/// A course that the caller may change, locked until the transaction ends, with all that is in it.
-pub(super) async fn own_course(conn: &impl ConnectionTrait, caller: &Caller, id: CourseId) -> Result<course::Model> {
+/// A course that the caller may change, locked with its content until the transaction ends.
+pub(super) async fn lock_own_course(
+    conn: &impl ConnectionTrait,
+    caller: &Caller,
+    id: CourseId,
+) -> Result<course::Model> {
     let found = visible_courses(caller.into()).filter(course::COLUMN.id.eq(id)).lock_exclusive().one(conn).await?;
     let course = found.ok_or(Error::CourseNotFound(id))?;
     if is_author(caller, &course) { Ok(course) } else { Err(Error::NotAuthor) }
 }
 
-/// The groups that these courses belong to, of those that the viewer may look into.
+/// The groups of these courses, as far as the viewer may read them.
 async fn groups_of(
     conn: &impl ConnectionTrait,
     courses: &[CourseId],
     viewer: Viewer,
 ) -> Result<HashMap<CourseId, Vec<GroupId>>> {
-    let place = "ROW_NUMBER() OVER (PARTITION BY community_group_course.course_id \
+    let rank = "ROW_NUMBER() OVER (PARTITION BY community_group_course.course_id \
                  ORDER BY community_group_course.group_id)";
     let links = visible_links(viewer)
         .select_only()
         .column(group_course::Column::CourseId)
         .column(group_course::Column::GroupId)
-        .expr_as(Expr::cust(place), "place")
+        .expr_as(Expr::cust(rank), "place")
         .filter(group_course::COLUMN.course_id.is_in(courses.iter().copied()));
-    let shown = Query::select()
+    let query = Query::select()
         .column(Alias::new("course_id"))
         .column(Alias::new("group_id"))
         .from_subquery(links.into_query(), Alias::new("links"))
-        .and_where(Expr::col(Alias::new("place")).lte(MOST_GROUPS))
+        .and_where(Expr::col(Alias::new("place")).lte(MAX_GROUPS))
         .order_by(Alias::new("group_id"), Order::Asc)
         .take();
     let mut groups: HashMap<CourseId, Vec<GroupId>> = HashMap::new();
-    for row in conn.query_all(&shown).await? {
+    for row in conn.query_all(&query).await? {
         groups.entry(row.try_get("", "course_id")?).or_default().push(row.try_get("", "group_id")?);
     }
     Ok(groups)
 }
 
-/// Those of these courses that somebody takes.
-async fn enrolments_of(
-    conn: &impl ConnectionTrait,
-    courses: &[CourseId],
-    user: UserId,
-) -> Result<HashMap<CourseId, EnrolmentRow>> {
-    let rows = enrolment::Entity::find()
-        .filter(enrolment::COLUMN.user_id.eq(user))
-        .filter(enrolment::COLUMN.course_id.is_in(courses.iter().copied()))
-        .into_partial_model::<EnrolmentRow>()
-        .all(conn)
-        .await?;
-    Ok(rows.into_iter().map(|row| (row.course_id, row)).collect())
-}
-
-/// How far somebody has come in a course, if they take it.
-async fn own_enrolment(conn: &impl ConnectionTrait, course: &course::Model, user: UserId) -> Result<Option<Enrolment>> {
-    let row = enrolments_of(conn, &[course.id], user).await?.remove(&course.id);
-    Ok(row.map(|row| Enrolment {
-        course: course.id,
-        created_at: row.created_at,
-        completed_at: row.completed_at,
-        completed_lessons: row.completed_lessons,
-        lesson_count: course.lesson_count,
-    }))
-}
-
 impl SqlCommunity {
-    /// The courses as the viewer sees them, in two statements however many there are.
+    /// The courses as the viewer sees them. The number of queries does not depend on the number of courses.
     async fn show_courses(&self, rows: Vec<course::Model>, viewer: Viewer) -> Result<Vec<Course>> {
         if rows.is_empty() {
             return Ok(Vec::new());
@@ -161,7 +102,7 @@ impl SqlCommunity {
     }
 }
 
-/// The courses of a group, in their order.
+/// The ids of the courses of a group, in order.
 async fn course_ids(conn: &impl ConnectionTrait, group: GroupId) -> Result<Vec<CourseId>> {
     let ids = group_course::Entity::find()
         .select_only()
@@ -174,9 +115,9 @@ async fn course_ids(conn: &impl ConnectionTrait, group: GroupId) -> Result<Vec<C
     Ok(ids)
 }
 
-/// These courses in this order, if the caller may have them belong to the group. What is not public comes
-/// into a group only by its author; there it may stay.
-async fn linkable(
+/// Loads these courses in order, and checks that the caller may link them to the group. A course that is not public
+/// can only be added by its author, but may stay.
+async fn load_linkable(
     conn: &impl ConnectionTrait,
     caller: &Caller,
     group: GroupId,
@@ -205,11 +146,11 @@ impl Courses for SqlCommunity {
                 .filter(group_course::COLUMN.group_id.eq(group));
             select = select.filter(course::Column::Id.in_subquery(linked.into_query()));
         }
-        if let Some(wanted) = filter.enrolled {
-            let taken = Condition::all().add(course::Column::Id.in_subquery(taken_by(viewer.id())));
-            select = select.filter(if wanted { taken } else { taken.not() });
+        if let Some(is_enrolled) = filter.enrolled {
+            let enrolled = Condition::all().add(course::Column::Id.in_subquery(enrolled_by(viewer.id())));
+            select = select.filter(if is_enrolled { enrolled } else { enrolled.not() });
         }
-        let ordering = Ordering { fields: &[("id", course::Column::Id)], usual: "-id", id: course::Column::Id };
+        let ordering = Ordering { fields: &[("id", course::Column::Id)], default: "-id", id: course::Column::Id };
         let page = Page::<course::Model>::fetch(select, &ordering, &page, self.db.conn()).await?;
         let (rows, page) = page.take();
         let courses = self.show_courses(rows, viewer).await?;
@@ -233,7 +174,7 @@ impl Courses for SqlCommunity {
             created_at: Set(now),
             updated_at: Set(now),
         };
-        let row = self.db.write(|tx| async move { Ok::<_, Error>(row.clone().insert(tx.conn()).await?) }).await?;
+        let row = self.db.write(|tx| async move { Ok::<_, Error>(row.clone().insert(&tx).await?) }).await?;
         self.show_course(row, caller.into()).await
     }
 
@@ -250,7 +191,7 @@ impl Courses for SqlCommunity {
         let row = self
             .db
             .write(|tx| async move {
-                let course = own_course(tx.conn(), caller, id).await?;
+                let course = lock_own_course(&tx, caller, id).await?;
                 known.check(course.updated_at)?;
                 let row = course::ActiveModel {
                     id: Unchanged(id),
@@ -261,7 +202,7 @@ impl Courses for SqlCommunity {
                     updated_at: Set(self.host.clock.now()),
                     ..Default::default()
                 };
-                Ok::<_, Error>(course::Entity::update(row).exec(tx.conn()).await?)
+                Ok::<_, Error>(course::Entity::update(row).exec(&tx).await?)
             })
             .await?;
         self.show_course(row, caller.into()).await
@@ -271,124 +212,15 @@ impl Courses for SqlCommunity {
         let known = &known;
         self.db
             .write(|tx| async move {
-                let course = own_course(tx.conn(), caller, id).await?;
+                let course = lock_own_course(&tx, caller, id).await?;
                 known.check(course.updated_at)?;
-                // Everything in it goes by foreign keys.
-                course::Entity::delete_by_id(id).exec(tx.conn()).await?;
+                // Its sections, lessons and enrolments are deleted by foreign keys.
+                course::Entity::delete_by_id(id).exec(&tx).await?;
                 Ok::<_, Error>(())
             })
             .await?;
-        tracing::info!(course.id = id.0, user.id = caller.user.0, "a course was deleted");
+        tracing::info!(course.id = id.0, user.id = caller.user.0, "course deleted");
         Ok(())
-    }
-
-    async fn sections(&self, viewer: Option<Caller>, id: CourseId) -> Result<Vec<Section>> {
-        self.list_sections(self.viewer(viewer)?, id).await
-    }
-
-    async fn create_section(&self, caller: &Caller, course: CourseId, new: NewSection) -> Result<Section> {
-        self.add_section(caller, course, new).await
-    }
-
-    async fn change_section(&self, caller: &Caller, id: SectionId, patch: SectionPatch) -> Result<Section> {
-        self.alter_section(caller, id, patch).await
-    }
-
-    async fn delete_section(&self, caller: &Caller, id: SectionId) -> Result<()> {
-        self.remove_section(caller, id).await
-    }
-
-    async fn create_lesson(&self, caller: &Caller, section: SectionId, new: NewLesson) -> Result<Lesson> {
-        self.add_lesson(caller, section, new).await
-    }
-
-    async fn lesson(&self, caller: &Caller, id: LessonId) -> Result<Lesson> {
-        self.read_lesson(caller, id).await
-    }
-
-    async fn change_lesson(&self, caller: &Caller, id: LessonId, patch: LessonPatch, known: IfMatch) -> Result<Lesson> {
-        self.alter_lesson(caller, id, patch, known).await
-    }
-
-    async fn delete_lesson(&self, caller: &Caller, id: LessonId) -> Result<()> {
-        self.remove_lesson(caller, id).await
-    }
-
-    async fn complete_lesson(&self, caller: &Caller, id: LessonId) -> Result<()> {
-        self.mark_lesson(caller, id, true).await
-    }
-
-    async fn reopen_lesson(&self, caller: &Caller, id: LessonId) -> Result<()> {
-        self.mark_lesson(caller, id, false).await
-    }
-
-    async fn enrol(&self, caller: &Caller, id: CourseId) -> Result<(Enrolment, bool)> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let course = find_course(conn, caller.into(), id).await?;
-                let row = enrolment::ActiveModel {
-                    id: NotSet,
-                    course_id: Set(id),
-                    user_id: Set(caller.user),
-                    created_at: Set(self.host.clock.now()),
-                    completed_at: Set(None),
-                };
-                let made = enrolment::Entity::insert(row)
-                    .on_conflict_do_nothing_on([enrolment::Column::CourseId, enrolment::Column::UserId])
-                    .exec_without_returning(conn)
-                    .await?;
-                let own = own_enrolment(conn, &course, caller.user).await?;
-                Ok((own.ok_or(Error::NotFound("enrolment"))?, matches!(made, TryInsertResult::Inserted(1))))
-            })
-            .await
-    }
-
-    async fn enrolment(&self, caller: &Caller, id: CourseId) -> Result<Enrolment> {
-        let course = find_course(self.db.conn(), caller.into(), id).await?;
-        own_enrolment(self.db.conn(), &course, caller.user).await?.ok_or(Error::NotFound("enrolment"))
-    }
-
-    async fn leave_course(&self, caller: &Caller, id: CourseId) -> Result<()> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                find_course(conn, caller.into(), id).await?;
-                // This first: whoever completes a lesson holds it.
-                enrolment::Entity::delete_many()
-                    .filter(enrolment::COLUMN.course_id.eq(id))
-                    .filter(enrolment::COLUMN.user_id.eq(caller.user))
-                    .exec(conn)
-                    .await?;
-                lesson_progress::Entity::delete_many()
-                    .filter(lesson_progress::COLUMN.course_id.eq(id))
-                    .filter(lesson_progress::COLUMN.user_id.eq(caller.user))
-                    .exec(conn)
-                    .await?;
-                Ok(())
-            })
-            .await
-    }
-
-    async fn learners(&self, caller: &Caller, id: CourseId, page: PageQuery) -> Result<Page<Learner>> {
-        let course = find_course(self.db.conn(), caller.into(), id).await?;
-        if !is_author(caller, &course) {
-            return Err(Error::NotAuthor);
-        }
-        let select = enrolment::Entity::find().filter(enrolment::COLUMN.course_id.eq(id));
-        let ordering = Ordering { fields: &[("id", enrolment::Column::Id)], usual: "-id", id: enrolment::Column::Id };
-        let page = Page::<EnrolmentRow>::fetch(select, &ordering, &page, self.db.conn()).await?;
-        let (rows, page) = page.take();
-        let learners: Vec<UserId> = rows.iter().map(|row| row.user_id).collect();
-        let people = self.people(learners).await?;
-        let show = |row: EnrolmentRow| Learner {
-            user: people.get(&row.user_id).cloned(),
-            created_at: row.created_at,
-            completed_at: row.completed_at,
-            completed_lessons: row.completed_lessons,
-            lesson_count: course.lesson_count,
-        };
-        Ok(page.with(|_| rows.into_iter().map(show).collect()))
     }
 
     async fn link_courses(&self, caller: &Caller, group: GroupId, courses: CourseIds) -> Result<Vec<Course>> {
@@ -399,9 +231,9 @@ impl Courses for SqlCommunity {
         let rows = self
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                Seat::take(conn, caller, group).await?.moderator()?;
-                let rows = linkable(conn, caller, group, ids).await?;
+                let conn = &tx;
+                GroupAccess::load_for_update(conn, caller, group).await?.require_moderator()?;
+                let rows = load_linkable(conn, caller, group, ids).await?;
                 group_course::Entity::delete_many().filter(group_course::COLUMN.group_id.eq(group)).exec(conn).await?;
                 let links = ids.iter().zip(1..).map(|(id, position)| group_course::ActiveModel {
                     group_id: Set(group),
@@ -416,7 +248,7 @@ impl Courses for SqlCommunity {
     }
 
     async fn group_courses(&self, viewer: Option<Caller>, group: GroupId) -> Result<Vec<Course>> {
-        let viewer = self.look_into(viewer, group).await?;
+        let viewer = self.find_access(viewer, group).await?;
         let ids = course_ids(self.db.conn(), group).await?;
         if ids.is_empty() {
             return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! Events: announcing, listing, changing and cancelling them.
+//! Creating, listing, changing and cancelling events.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,62 +12,65 @@ use sea_orm::{
 };
 
 use super::{
-    Seat, SqlCommunity, rsvps,
+    GroupAccess, SqlCommunity, rsvps,
     scope::{Viewer, joined_by, visible_events},
 };
 use crate::{
-    Attendance, Attendee, AttendeeFilter, Error, Event, EventFilter, EventId, EventPatch, Events, GroupId, NewEvent,
-    NewRsvp, Result, Rsvp, When, calendar,
+    Attendance, Error, Event, EventFilter, EventId, EventPatch, Events, GroupId, NewEvent, Result, When, calendar,
     entity::{event, rsvp},
     markdown,
 };
 
-/// How long an event lasts at most.
-const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+/// The maximum duration of an event.
+const MAX_DURATION: Duration = Duration::from_secs(366 * 86_400);
 
 fn check_times(starts_at: Timestamp, ends_at: Timestamp) -> Result<()> {
     if ends_at < starts_at {
-        return Err(Error::field("ends_at", "An event cannot end before it begins."));
+        return Err(Error::field("ends_at", "An event cannot end before it starts."));
     }
-    if ends_at.since(starts_at) > LONGEST {
-        return Err(Error::field("ends_at", "An event lasts at most 366 days."));
+    if ends_at.since(starts_at) > MAX_DURATION {
+        return Err(Error::field("ends_at", "An event can last at most 366 days."));
     }
     Ok(())
 }
 
-/// The events of these that are at such a time.
-fn at_time(events: Select<event::Entity>, when: When, now: Timestamp) -> Select<event::Entity> {
+/// Filters events by time.
+fn filter_by_time(events: Select<event::Entity>, when: When, now: Timestamp) -> Select<event::Entity> {
     match when {
-        // What has not ended began no longer ago than anything lasts: an index can begin there.
+        // An event that has not ended cannot have started earlier than this; it lets the index on the start be used.
         When::Upcoming => {
-            events.filter(event::COLUMN.ends_at.gte(now)).filter(event::COLUMN.starts_at.gte(now - LONGEST))
+            events.filter(event::COLUMN.ends_at.gte(now)).filter(event::COLUMN.starts_at.gte(now - MAX_DURATION))
         }
         When::Past => events.filter(event::COLUMN.ends_at.lt(now)),
         When::All => events,
     }
 }
 
-/// An event, if the viewer may know of it.
+/// An event, if it is visible to the viewer.
 pub(super) async fn find_event(conn: &impl ConnectionTrait, viewer: Viewer, id: EventId) -> Result<event::Model> {
     let found = visible_events(viewer).filter(event::COLUMN.id.eq(id)).one(conn).await?;
     found.ok_or(Error::EventNotFound(id))
 }
 
-/// The same, locked until the transaction ends: whoever changes it or answers it does so one after the other.
-pub(super) async fn take_event(conn: &impl ConnectionTrait, viewer: Viewer, id: EventId) -> Result<event::Model> {
+/// Loads an event for a change and locks it until the transaction ends, so that changes and RSVPs are serialized.
+pub(super) async fn find_event_for_update(
+    conn: &impl ConnectionTrait,
+    viewer: Viewer,
+    id: EventId,
+) -> Result<event::Model> {
     let found = visible_events(viewer).filter(event::COLUMN.id.eq(id)).lock_exclusive().one(conn).await?;
     found.ok_or(Error::EventNotFound(id))
 }
 
-/// An event of a group that the caller looks after, locked.
-async fn own_event(conn: &impl ConnectionTrait, caller: &Caller, id: EventId) -> Result<event::Model> {
+/// Locks an event of a group that the caller moderates.
+async fn find_moderated_event(conn: &impl ConnectionTrait, caller: &Caller, id: EventId) -> Result<event::Model> {
     let group = find_event(conn, caller.into(), id).await?.group_id;
-    Seat::take(conn, caller, group).await?.moderator()?;
-    take_event(conn, caller.into(), id).await
+    GroupAccess::load_for_update(conn, caller, group).await?.require_moderator()?;
+    find_event_for_update(conn, caller.into(), id).await
 }
 
-/// What somebody has said to these events.
-async fn answers_of(
+/// A user's RSVPs to these events.
+async fn rsvps_of(
     conn: &impl ConnectionTrait,
     events: &[EventId],
     user: UserId,
@@ -81,18 +84,18 @@ async fn answers_of(
 }
 
 impl SqlCommunity {
-    /// The events as the viewer sees them, in one statement however many there are.
+    /// The events as the viewer sees them. The number of queries does not depend on the number of events.
     async fn show_events(&self, rows: Vec<event::Model>, viewer: Viewer) -> Result<Vec<Event>> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
         let ids: Vec<EventId> = rows.iter().map(|row| row.id).collect();
         let creators: Vec<UserId> = rows.iter().filter_map(|row| row.creator_id).collect();
-        let answers = answers_of(self.db.conn(), &ids, viewer.id()).await?;
+        let statuses = rsvps_of(self.db.conn(), &ids, viewer.id()).await?;
         let people = self.people(creators).await?;
         let show = |row: event::Model| Event {
             creator: row.creator_id.and_then(|id| people.get(&id)).cloned(),
-            my_status: answers.get(&row.id).copied(),
+            my_status: statuses.get(&row.id).copied(),
             id: row.id,
             group: row.group_id,
             title: row.title,
@@ -125,10 +128,10 @@ impl SqlCommunity {
         when: When,
         page: PageQuery,
     ) -> Result<Page<Event>> {
-        let select = at_time(events, when, self.host.clock.now());
+        let select = filter_by_time(events, when, self.host.clock.now());
         let ordering = Ordering {
             fields: &[("starts_at", event::Column::StartsAt), ("id", event::Column::Id)],
-            usual: if when == When::Past { "-starts_at" } else { "starts_at" },
+            default: if when == When::Past { "-starts_at" } else { "starts_at" },
             id: event::Column::Id,
         };
         let page = Page::<event::Model>::fetch(select, &ordering, &page, self.db.conn()).await?;
@@ -138,8 +141,8 @@ impl SqlCommunity {
     }
 }
 
-/// The row of an event after a change.
-fn changed(event: &event::Model, patch: &EventPatch, html: Option<&String>, now: Timestamp) -> event::ActiveModel {
+/// The update of an event's row.
+fn apply_patch(event: &event::Model, patch: &EventPatch, html: Option<&String>, now: Timestamp) -> event::ActiveModel {
     let trimmed = |text: &Option<String>| text.as_ref().map_or(NotSet, |text| Set(text.trim().to_owned()));
     event::ActiveModel {
         id: Unchanged(event.id),
@@ -168,15 +171,15 @@ impl Events for SqlCommunity {
         filter: EventFilter,
         page: PageQuery,
     ) -> Result<Page<Event>> {
-        let viewer = self.look_into(viewer, group).await?;
+        let viewer = self.find_access(viewer, group).await?;
         let events = visible_events(viewer).filter(event::COLUMN.group_id.eq(group));
         self.list_events(events, viewer, filter.when, page).await
     }
 
     async fn my_events(&self, caller: &Caller, page: PageQuery) -> Result<Page<Event>> {
-        let own = event::Column::GroupId.in_subquery(joined_by(caller.user));
+        let in_own_groups = event::Column::GroupId.in_subquery(joined_by(caller.user));
         let viewer = Viewer::from(caller);
-        self.list_events(visible_events(viewer).filter(own), viewer, When::Upcoming, page).await
+        self.list_events(visible_events(viewer).filter(in_own_groups), viewer, When::Upcoming, page).await
     }
 
     async fn create_event(&self, caller: &Caller, group: GroupId, new: NewEvent) -> Result<Event> {
@@ -206,8 +209,8 @@ impl Events for SqlCommunity {
         let row = self
             .db
             .write(|tx| async move {
-                Seat::take(tx.conn(), caller, group).await?.moderator()?;
-                Ok::<_, Error>(row.clone().insert(tx.conn()).await?)
+                GroupAccess::load_for_update(&tx, caller, group).await?.require_moderator()?;
+                Ok::<_, Error>(row.clone().insert(&tx).await?)
             })
             .await?;
         self.show_event(row, caller.into()).await
@@ -226,22 +229,24 @@ impl Events for SqlCommunity {
         let row = self
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let event = own_event(conn, caller, id).await?;
+                let conn = &tx;
+                let event = find_moderated_event(conn, caller, id).await?;
                 known.check(event.updated_at)?;
                 check_times(patch.starts_at.unwrap_or(event.starts_at), patch.ends_at.unwrap_or(event.ends_at))?;
-                if let Some(Some(places)) = patch.capacity
-                    && places < event.going_count
+                if let Some(Some(capacity)) = patch.capacity
+                    && capacity < event.going_count
                 {
-                    let message = format!("There are {} who come already.", event.going_count);
+                    let message = format!("The event already has {} attendees.", event.going_count);
                     return Err(Error::field("capacity", message));
                 }
                 let now = self.host.clock.now();
-                event::Entity::update(changed(&event, patch, html.as_ref(), now)).exec_without_returning(conn).await?;
+                event::Entity::update(apply_patch(&event, patch, html.as_ref(), now))
+                    .exec_without_returning(conn)
+                    .await?;
                 if event.is_public && patch.is_public == Some(false) {
-                    rsvps::forget_outsiders(conn, &event).await?;
+                    rsvps::delete_outsider_rsvps(conn, &event).await?;
                 }
-                rsvps::move_up(conn, id, now).await?;
+                rsvps::fill_free_spots(conn, id, now).await?;
                 event::Entity::find_by_id(id).one(conn).await?.ok_or(Error::EventNotFound(id))
             })
             .await?;
@@ -252,34 +257,14 @@ impl Events for SqlCommunity {
         let known = &known;
         self.db
             .write(|tx| async move {
-                let event = own_event(tx.conn(), caller, id).await?;
+                let event = find_moderated_event(&tx, caller, id).await?;
                 known.check(event.updated_at)?;
-                event::Entity::delete_by_id(id).exec(tx.conn()).await?;
+                event::Entity::delete_by_id(id).exec(&tx).await?;
                 Ok::<_, Error>(())
             })
             .await?;
-        tracing::info!(event.id = id.0, user.id = caller.user.0, "an event was deleted");
+        tracing::info!(event.id = id.0, user.id = caller.user.0, "event deleted");
         Ok(())
-    }
-
-    async fn answer_event(&self, caller: &Caller, id: EventId, new: NewRsvp) -> Result<Rsvp> {
-        self.store_answer(caller, id, new.status).await
-    }
-
-    async fn withdraw_answer(&self, caller: &Caller, id: EventId) -> Result<()> {
-        self.remove_answer(caller, id).await
-    }
-
-    async fn attendees(
-        &self,
-        caller: &Caller,
-        id: EventId,
-        filter: AttendeeFilter,
-        page: PageQuery,
-    ) -> Result<Page<Attendee>> {
-        let group = find_event(self.db.conn(), caller.into(), id).await?.group_id;
-        Seat::look(self.db.conn(), caller, group).await?.inside()?;
-        self.list_attendees(id, filter, page).await
     }
 
     async fn event_calendar(&self, viewer: Option<Caller>, id: EventId) -> Result<String> {

@@ -1,8 +1,9 @@
-//! Feeds: which posts, in which order, and how they are shown.
+//! Feeds: selection, order and presentation of posts.
 
 use std::collections::{BTreeMap, HashMap};
 
-use guildhall_kernel::{Caller, Ordering, Page, PageQuery, Slice, SliceQuery, UserId, Window, text};
+use async_trait::async_trait;
+use guildhall_kernel::{Caller, CursorPage, CursorQuery, Ordering, Page, PageQuery, UserId, Window, text};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IdenStatic, Iterable, JoinType, Order,
     PartialModelTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
@@ -14,7 +15,7 @@ use super::{
     scope::{Viewer, all_posts, in_group, joined_by, public_posts, visible, visible_posts},
 };
 use crate::{
-    Attachment, Error, FeedFilter, FeedType, LinkPreview, Poll, PollOption, Post, PostId, Result,
+    Attachment, Error, Feed, FeedFilter, FeedType, LinkPreview, Poll, PollOption, Post, PostId, Result,
     entity::{
         attachment, bookmark, follow, link_preview, mention, poll, poll_option, poll_vote, post, post_tag, reaction,
     },
@@ -23,14 +24,14 @@ use crate::{
 
 impl PartialModelTrait for PostRow {
     fn select_cols_nested<S: QuerySelect>(select: S, _: Option<&str>, _: Option<&'static str>) -> S {
-        // All but what only a search reads.
+        // All columns but the search text, which is only used in conditions.
         let columns = post::Column::iter().filter(|column| !matches!(column, post::Column::SearchText));
         columns.fold(select, |select, column| select.column_as(column.into_expr(), column.as_str()))
     }
 }
 
-/// Adds what the viewer has to do with each post.
-pub(super) fn with_own_marks(posts: Select<post::Entity>, viewer: Viewer) -> Select<post::Entity> {
+/// Adds the viewer's reaction and bookmark to each post.
+pub(super) fn with_viewer_columns(posts: Select<post::Entity>, viewer: Viewer) -> Select<post::Entity> {
     let id = || Expr::col((post::Entity, post::Column::Id));
     let own_reaction = reaction::Entity::find()
         .select_only()
@@ -47,13 +48,13 @@ pub(super) fn with_own_marks(posts: Select<post::Entity>, viewer: Viewer) -> Sel
     posts.expr_as(Expr::from(own_reaction), "my_reaction").expr_as(Expr::from(own_bookmark), "bookmark_id")
 }
 
-/// The rows of posts, with what the viewer has to do with each.
+/// The columns of [`PostRow`], with the viewer's reaction and bookmark.
 pub(super) fn rows_of(posts: Select<post::Entity>, viewer: Viewer) -> Select<post::Entity> {
-    with_own_marks(PostRow::select_cols(posts.select_only()), viewer)
+    with_viewer_columns(PostRow::select_cols(posts.select_only()), viewer)
 }
 
-/// What narrows a feed, whatever its source.
-fn narrowed(mut posts: Select<post::Entity>, filter: &FeedFilter, viewer: Viewer) -> Select<post::Entity> {
+/// Applies the filters that all kinds of feeds share.
+fn apply_filter(mut posts: Select<post::Entity>, filter: &FeedFilter, viewer: Viewer) -> Select<post::Entity> {
     if let Some(group) = filter.group {
         posts = posts.filter(post::COLUMN.group_id.eq(group));
     }
@@ -76,33 +77,33 @@ fn narrowed(mut posts: Select<post::Entity>, filter: &FeedFilter, viewer: Viewer
         posts = posts.filter(post::Column::Id.in_subquery(tagged));
     }
     if filter.mentioned == Some(true) {
-        let naming = mention::Entity::find()
+        let mentioning = mention::Entity::find()
             .select_only()
             .column(mention::Column::PostId)
             .filter(mention::COLUMN.user_id.eq(viewer.id()))
             .into_query();
-        posts = posts.filter(post::Column::Id.in_subquery(naming));
+        posts = posts.filter(post::Column::Id.in_subquery(mentioning));
     }
     posts
 }
 
-/// Where a feed comes from.
+/// The kind of a feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// All that the viewer may read.
+pub(super) enum FeedKind {
+    /// All posts that the viewer may read.
     All,
-    /// What everybody may read.
+    /// Public posts.
     Public,
-    /// The same, by what people make of it.
+    /// Public posts, by score.
     Trending,
-    /// What is in the viewer's groups.
+    /// Posts in the viewer's groups.
     Joined,
-    /// What those wrote whom the viewer follows.
+    /// Posts by people whom the viewer follows.
     Followed,
 }
 
-impl Source {
-    fn of(filter: &FeedFilter) -> Self {
+impl FeedKind {
+    fn from_filter(filter: &FeedFilter) -> Self {
         match filter.feed_type {
             Some(FeedType::Trending) => Self::Trending,
             Some(FeedType::Global) => Self::Public,
@@ -114,47 +115,50 @@ impl Source {
     }
 }
 
-/// Which part of a feed is looked at: so many rows from a place on.
+/// A part of a feed: the window of the cursor and the number of rows.
 #[derive(Clone, Copy, Debug)]
-struct Stretch {
+struct FeedRange {
     window: Window,
     rows: u64,
 }
 
-impl Stretch {
-    /// The part of some posts, by their ids, as a subquery.
-    fn of(self, posts: Select<post::Entity>) -> SelectStatement {
+impl FeedRange {
+    /// The ids of this part of the posts, as a subquery.
+    fn ids_of(self, posts: Select<post::Entity>) -> SelectStatement {
         let posts = posts.select_only().column(post::Column::Id);
         self.window.cut(posts, post::Column::Id, self.rows).into_query()
     }
 }
 
-/// The posts of three sources, each cut already.
-fn any_of(sources: [SelectStatement; 3], how: UnionType) -> SelectStatement {
-    let named = |source, name: &str| {
+/// The union of three queries for ids, each already limited.
+fn union_of(sources: [SelectStatement; 3], union_type: UnionType) -> SelectStatement {
+    let aliased = |source, name: &str| {
         let name = Alias::new(name);
         Query::select().column((name.clone(), Alias::new("id"))).from_subquery(source, name).take()
     };
     let [first, second, third] = sources;
-    named(first, "first").union(how, named(second, "second")).union(how, named(third, "third")).take()
+    aliased(first, "first")
+        .union(union_type, aliased(second, "second"))
+        .union(union_type, aliased(third, "third"))
+        .take()
 }
 
-/// What a feed is gathered from: groups, or people.
-struct Anchors {
-    /// Their ids.
+/// The groups or authors whose posts make up a feed.
+struct FeedSources {
+    /// A subquery for their ids.
     ids: SelectStatement,
-    /// The column of that subquery.
+    /// The name of its column.
     name: &'static str,
-    /// The column of a post that names one.
+    /// The column of a post that refers to them.
     column: post::Column,
-    /// What is read of each.
-    which: Condition,
+    /// The condition on their posts.
+    condition: Condition,
 }
 
-impl Anchors {
+impl FeedSources {
     fn groups_of(user: UserId) -> Self {
-        let which = in_group().into_condition();
-        Self { ids: joined_by(user), name: "group_id", column: post::Column::GroupId, which }
+        let condition = in_group().into_condition();
+        Self { ids: joined_by(user), name: "group_id", column: post::Column::GroupId, condition }
     }
 
     fn followed_by(viewer: Viewer) -> Self {
@@ -163,177 +167,135 @@ impl Anchors {
             .column(follow::Column::FollowedId)
             .filter(follow::COLUMN.follower_id.eq(viewer.id()))
             .into_query();
-        Self { ids: followed, name: "followed_id", column: post::Column::AuthorId, which: visible(viewer) }
+        Self { ids: followed, name: "followed_id", column: post::Column::AuthorId, condition: visible(viewer) }
     }
 
-    /// All posts of the anchors, in no order.
+    /// All posts of the sources, unordered.
     fn posts(self) -> Select<post::Entity> {
-        let Self { ids, column, which, .. } = self;
-        all_posts().filter(which).filter(column.in_subquery(ids))
+        let Self { ids, column, condition, .. } = self;
+        all_posts().filter(condition).filter(column.in_subquery(ids))
     }
 
-    /// The newest posts of the anchors, in the way that suits the database: SQLite goes through the anchors' part
-    /// of the index; PostgreSQL, which would rather read the posts from the newest on and look for one that
-    /// fits, first finds the anchors with the newest posts, and then their posts.
-    fn newest(self, part: Stretch, backend: DbBackend, narrow: Narrow<'_>) -> SelectStatement {
+    /// The newest posts of the sources, in the form that suits the database. SQLite scans the index once per source.
+    /// PostgreSQL would scan the posts from the newest on, until enough match; so the query first finds the sources
+    /// with the newest posts, and then their posts.
+    fn newest(self, range: FeedRange, backend: DbBackend, filtered: PostFilter<'_>) -> SelectStatement {
         if backend == DbBackend::Sqlite {
-            return part.of(narrow(self.posts()));
+            return range.ids_of(filtered(self.posts()));
         }
-        let Self { ids: anchor_ids, name, column, which } = self;
-        let order = if matches!(part.window, Window::After(_)) { Order::Asc } else { Order::Desc };
-        let (anchor, newest, near, each) =
+        let Self { ids: source_ids, name, column, condition } = self;
+        let order = if matches!(range.window, Window::After(_)) { Order::Asc } else { Order::Desc };
+        let (source, newest, near, each) =
             (Alias::new("anchor"), Alias::new("newest"), Alias::new("near"), Alias::new("each"));
         let id = Alias::new("id");
-        let of = |table: &Alias, rows: u64| {
-            let here = Expr::col((post::Entity, column)).eq(Expr::col((table.clone(), Alias::new(name))));
-            Stretch { rows, ..part }.of(narrow(all_posts().filter(which.clone()).filter(here)))
+        let ids_of = |table: &Alias, rows: u64| {
+            let of_source = Expr::col((post::Entity, column)).eq(Expr::col((table.clone(), Alias::new(name))));
+            FeedRange { rows, ..range }.ids_of(filtered(all_posts().filter(condition.clone()).filter(of_source)))
         };
         let nearest = Query::select()
-            .column((anchor.clone(), Alias::new(name)))
-            .from_subquery(anchor_ids, anchor.clone())
-            .join_lateral(JoinType::InnerJoin, of(&anchor, 1), newest.clone(), Expr::val(true))
+            .column((source.clone(), Alias::new(name)))
+            .from_subquery(source_ids, source.clone())
+            .join_lateral(JoinType::InnerJoin, ids_of(&source, 1), newest.clone(), Expr::val(true))
             .order_by((newest, id.clone()), order.clone())
-            .limit(part.rows)
+            .limit(range.rows)
             .take();
         Query::select()
             .column((each.clone(), id.clone()))
             .from_subquery(nearest, near.clone())
-            .join_lateral(JoinType::InnerJoin, of(&near, part.rows), each.clone(), Expr::val(true))
+            .join_lateral(JoinType::InnerJoin, ids_of(&near, range.rows), each.clone(), Expr::val(true))
             .order_by((each, id), order)
-            .limit(part.rows)
+            .limit(range.rows)
             .take()
     }
 }
 
-/// Narrows posts, whatever their source.
-type Narrow<'a> = &'a dyn Fn(Select<post::Entity>) -> Select<post::Entity>;
+/// Applies the filters of a feed to a query.
+type PostFilter<'a> = &'a dyn Fn(Select<post::Entity>) -> Select<post::Entity>;
 
-/// A feed: a source, and what narrows it.
-struct Feed<'a> {
-    source: Source,
+/// A feed: its kind, its filters and its viewer.
+struct FeedQuery<'a> {
+    kind: FeedKind,
     filter: &'a FeedFilter,
     viewer: Viewer,
     backend: DbBackend,
 }
 
-impl Feed<'_> {
-    fn narrow(&self, posts: Select<post::Entity>) -> Select<post::Entity> {
-        narrowed(posts, self.filter, self.viewer)
+impl FeedQuery<'_> {
+    fn filtered(&self, posts: Select<post::Entity>) -> Select<post::Entity> {
+        apply_filter(posts, self.filter, self.viewer)
     }
 
-    /// Is there an index that leads to these posts, so that no source has to be gathered? One group, one author
-    /// or one tag has one; and staff reads everything.
-    fn is_direct(&self) -> bool {
+    /// Whether an index leads to the posts directly, so that no sources have to be merged: for a single group, author
+    /// or tag, for mentions, and for staff, who read everything.
+    fn has_index(&self) -> bool {
         let filter = self.filter;
         let by_index = filter.group.is_some() || filter.author.is_some() || filter.tag.is_some();
-        by_index || filter.mentioned == Some(true) || !matches!(self.viewer, Viewer::Person(_))
+        by_index || filter.mentioned == Some(true) || !matches!(self.viewer, Viewer::User(_))
     }
 
     fn own(&self) -> Select<post::Entity> {
         visible_posts(self.viewer).filter(post::COLUMN.author_id.eq(self.viewer.id()))
     }
 
-    /// The posts of the feed, every one through the scope, whatever the source has found. Where a part is named,
-    /// only it is looked for.
-    fn posts(&self, part: Option<Stretch>) -> Select<post::Entity> {
-        let narrow: Narrow<'_> = &|posts| self.narrow(posts);
-        let found = match (self.source, part) {
-            (Source::Trending | Source::Public, _) => return narrow(public_posts()),
-            (Source::All, _) if self.is_direct() => return narrow(visible_posts(self.viewer)),
-            (Source::All, None) => {
-                // As the sources have it: what waits to be let through is in the queue.
+    /// The posts of the feed. The viewer's permissions are always applied on top. With a range, only posts in it are
+    /// selected.
+    fn posts(&self, range: Option<FeedRange>) -> Select<post::Entity> {
+        let filtered: PostFilter<'_> = &|posts| self.filtered(posts);
+        let found = match (self.kind, range) {
+            (FeedKind::Trending | FeedKind::Public, _) => return filtered(public_posts()),
+            (FeedKind::All, _) if self.has_index() => return filtered(visible_posts(self.viewer)),
+            (FeedKind::All, None) => {
+                // Consistent with the merged sources: posts that await approval are in the moderation queue only.
                 let own = post::COLUMN.author_id.eq(self.viewer.id());
                 let approved = Expr::col((post::Entity, post::Column::IsApproved));
-                return narrow(visible_posts(self.viewer)).filter(Condition::any().add(own).add(approved));
+                return filtered(visible_posts(self.viewer)).filter(Condition::any().add(own).add(approved));
             }
-            (Source::Joined, None) => narrow(Anchors::groups_of(self.viewer.id()).posts()),
-            (Source::Followed, None) => narrow(Anchors::followed_by(self.viewer).posts()),
-            (Source::Joined, Some(part)) => {
-                return self.through(Anchors::groups_of(self.viewer.id()).newest(part, self.backend, narrow));
+            (FeedKind::Joined, None) => filtered(FeedSources::groups_of(self.viewer.id()).posts()),
+            (FeedKind::Followed, None) => filtered(FeedSources::followed_by(self.viewer).posts()),
+            (FeedKind::Joined, Some(range)) => {
+                return self.readable(FeedSources::groups_of(self.viewer.id()).newest(range, self.backend, filtered));
             }
-            (Source::Followed, Some(part)) => {
-                return self.through(Anchors::followed_by(self.viewer).newest(part, self.backend, narrow));
+            (FeedKind::Followed, Some(range)) => {
+                return self.readable(FeedSources::followed_by(self.viewer).newest(range, self.backend, filtered));
             }
-            (Source::All, Some(part)) => {
-                let joined = Anchors::groups_of(self.viewer.id()).newest(part, self.backend, narrow);
-                let sources = [part.of(narrow(public_posts())), joined, part.of(narrow(self.own()))];
-                return self.through(any_of(sources, UnionType::All));
+            (FeedKind::All, Some(range)) => {
+                let joined = FeedSources::groups_of(self.viewer.id()).newest(range, self.backend, filtered);
+                let sources = [range.ids_of(filtered(public_posts())), joined, range.ids_of(filtered(self.own()))];
+                return self.readable(union_of(sources, UnionType::All));
             }
         };
         found.filter(visible(self.viewer))
     }
 
-    /// These posts, as far as the viewer may read them.
-    fn through(&self, ids: SelectStatement) -> Select<post::Entity> {
+    /// The posts with these ids that the viewer may read.
+    fn readable(&self, ids: SelectStatement) -> Select<post::Entity> {
         visible_posts(self.viewer).filter(post::Column::Id.in_subquery(ids))
     }
 
-    /// As many rows as the feed has, or `most` where it has more.
-    fn counted(&self, most: Option<u64>) -> SelectStatement {
+    /// A query with one row per post of the feed, or at least `limit` rows if there are more.
+    fn count_query(&self, limit: Option<u64>) -> SelectStatement {
         let ids = |posts: Select<post::Entity>| {
-            let mut ids = self.narrow(posts).select_only().column(post::Column::Id).into_query();
-            if let Some(most) = most {
-                ids.limit(most);
+            let mut ids = self.filtered(posts).select_only().column(post::Column::Id).into_query();
+            if let Some(limit) = limit {
+                ids.limit(limit);
             }
             ids
         };
-        if self.source != Source::All || self.is_direct() {
+        if self.kind != FeedKind::All || self.has_index() {
             return self.posts(None).select_only().column(post::Column::Id).into_query();
         }
-        let joined = Anchors::groups_of(self.viewer.id()).posts();
-        any_of([ids(public_posts()), ids(joined), ids(self.own())], UnionType::Distinct)
+        let joined = FeedSources::groups_of(self.viewer.id()).posts();
+        union_of([ids(public_posts()), ids(joined), ids(self.own())], UnionType::Distinct)
     }
 }
 
 impl SqlCommunity {
-    /// Who reads a feed. A group that is named has to be one that they may look into.
-    async fn reader(&self, caller: Option<Caller>, filter: &FeedFilter) -> Result<Viewer> {
+    /// The viewer of a feed. If the feed is filtered by group, they must have access to it.
+    async fn feed_viewer(&self, caller: Option<Caller>, filter: &FeedFilter) -> Result<Viewer> {
         match filter.group {
-            Some(group) => self.look_into(caller, group).await,
+            Some(group) => self.find_access(caller, group).await,
             None => self.viewer(caller),
         }
-    }
-
-    pub(super) async fn read_feed(
-        &self,
-        caller: Option<Caller>,
-        filter: FeedFilter,
-        slice: SliceQuery,
-    ) -> Result<Slice<Post>> {
-        let viewer = self.reader(caller, &filter).await?;
-        let feed = Feed { source: Source::of(&filter), filter: &filter, viewer, backend: self.db.backend() };
-        let hottest = feed.source == Source::Trending;
-        let part = Stretch { window: slice.window(), rows: slice.rows() };
-        let by = if hottest { post::Column::Hot } else { post::Column::Id };
-        let posts = slice.cut(feed.posts(Some(part)), by);
-        let rows = rows_of(posts, viewer).into_model::<PostRow>().all(self.db.conn()).await?;
-        let key = |row: &PostRow| if hottest { row.hot } else { row.id.0 };
-        let (rows, slice) = Slice::of(rows, key, &slice).take();
-        let posts = self.show_posts(rows, viewer).await?;
-        Ok(slice.with(posts))
-    }
-
-    pub(super) async fn read_feed_page(
-        &self,
-        caller: Option<Caller>,
-        filter: FeedFilter,
-        page: PageQuery,
-    ) -> Result<Page<Post>> {
-        let viewer = self.reader(caller, &filter).await?;
-        let feed = Feed { source: Source::of(&filter), filter: &filter, viewer, backend: self.db.backend() };
-        let usual = if feed.source == Source::Trending { "-hot" } else { "-id" };
-        // In the usual order the sources tell their newest; in any other all of them have to be known.
-        let reach = page.reach().filter(|_| page.is_usual(usual));
-        let posts = feed.posts(reach.map(|rows| Stretch { window: Window::Newest, rows }));
-        let counted = feed.counted(page.counted());
-        let fields = [("id", post::Column::Id), ("created_at", post::Column::Id), ("hot", post::Column::Hot)];
-        let ordering = Ordering { fields: &fields, usual, id: post::Column::Id };
-        let own_marks = |rows| with_own_marks(rows, viewer);
-        let conn = self.db.conn();
-        let found = Page::<PostRow>::fetch_counting(posts, counted, own_marks, &ordering, &page, conn);
-        let (rows, page) = found.await?.take();
-        let posts = self.show_posts(rows, viewer).await?;
-        Ok(page.with(|_| posts))
     }
 
     pub(super) async fn page_of_posts(
@@ -343,28 +305,14 @@ impl SqlCommunity {
         page: &PageQuery,
         viewer: Viewer,
     ) -> Result<Page<Post>> {
-        let own_marks = |rows| with_own_marks(rows, viewer);
-        let (rows, page) = Page::<PostRow>::fetch_with(posts, own_marks, ordering, page, self.db.conn()).await?.take();
+        let viewer_columns = |rows| with_viewer_columns(rows, viewer);
+        let (rows, page) =
+            Page::<PostRow>::fetch_with(posts, viewer_columns, ordering, page, self.db.conn()).await?.take();
         let posts = self.show_posts(rows, viewer).await?;
         Ok(page.with(|_| posts))
     }
 
-    /// The kept posts that the viewer may still read, the last kept first.
-    pub(super) async fn read_bookmarks(&self, caller: &Caller, slice: SliceQuery) -> Result<Slice<Post>> {
-        let viewer = Viewer::from(caller);
-        let of_bookmark =
-            Expr::col((post::Entity, post::Column::Id)).eq(Expr::col((bookmark::Entity, bookmark::Column::PostId)));
-        let readable = visible_posts(viewer).select_only().expr(Expr::val(1)).filter(of_bookmark).into_query();
-        let kept =
-            bookmark::Entity::find().filter(bookmark::COLUMN.user_id.eq(caller.user)).filter(Expr::exists(readable));
-        let kept = slice.cut(kept, bookmark::Column::Id).all(self.db.conn()).await?;
-        let (kept, slice) = Slice::of(kept, |kept: &bookmark::Model| kept.id, &slice).take();
-        let ids: Vec<PostId> = kept.iter().map(|kept| kept.post_id).collect();
-        let posts = self.posts_in_order(viewer, &ids).await?;
-        Ok(slice.with(posts))
-    }
-
-    /// These posts, as far as the viewer may read them, in this order.
+    /// The posts with these ids that the viewer may read, in this order.
     pub(super) async fn posts_in_order(&self, viewer: Viewer, ids: &[PostId]) -> Result<Vec<Post>> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -376,11 +324,11 @@ impl SqlCommunity {
         Ok(ids.iter().filter_map(|id| posts.remove(id)).collect())
     }
 
-    /// The posts as the viewer sees them, in one statement of the directory's, and a few more for those
-    /// that have more to them than text, however many they are.
+    /// The posts as the viewer sees them. The number of queries does not depend on the number of posts.
     pub(super) async fn show_posts(&self, rows: Vec<PostRow>, viewer: Viewer) -> Result<Vec<Post>> {
-        let rich: Vec<PostId> = rows.iter().filter(|row| row.has_extras).map(|row| row.id).collect();
-        let mut extras = if rich.is_empty() { HashMap::new() } else { self.extras(&rich, viewer).await? };
+        let with_extras: Vec<PostId> = rows.iter().filter(|row| row.has_extras).map(|row| row.id).collect();
+        let mut extras =
+            if with_extras.is_empty() { HashMap::new() } else { self.extras(&with_extras, viewer).await? };
         let authors = rows.iter().filter_map(|row| row.author_id);
         let mentioned = extras.values().flat_map(|extras: &Extras| extras.mentions.iter().copied());
         let people = self.people(authors.chain(mentioned)).await?;
@@ -419,21 +367,21 @@ impl SqlCommunity {
     async fn extras(&self, ids: &[PostId], viewer: Viewer) -> Result<HashMap<PostId, Extras>> {
         let conn = self.db.conn();
         let mut all: HashMap<PostId, Extras> = HashMap::new();
-        let these = ids.iter().copied();
+        let post_ids = ids.iter().copied();
         let tags = post_tag::Entity::find()
-            .filter(post_tag::COLUMN.post_id.is_in(these.clone()))
+            .filter(post_tag::COLUMN.post_id.is_in(post_ids.clone()))
             .order_by_asc(post_tag::Column::Position);
         for tag in tags.all(conn).await? {
             all.entry(tag.post_id).or_default().tags.push(tag.tag);
         }
         let attachments = attachment::Entity::find()
-            .filter(attachment::COLUMN.post_id.is_in(these.clone()))
+            .filter(attachment::COLUMN.post_id.is_in(post_ids.clone()))
             .order_by_asc(attachment::Column::Id);
         for row in attachments.all(conn).await? {
             all.entry(row.post_id).or_default().attachments.push(self.show_attachment(row, viewer));
         }
         let previews = link_preview::Entity::find()
-            .filter(link_preview::COLUMN.post_id.is_in(these.clone()))
+            .filter(link_preview::COLUMN.post_id.is_in(post_ids.clone()))
             .filter(link_preview::COLUMN.title.is_not_null())
             .order_by_asc(link_preview::Column::Position);
         for row in previews.all(conn).await? {
@@ -446,7 +394,7 @@ impl SqlCommunity {
             all.entry(row.post_id).or_default().link_previews.push(preview);
         }
         let mentions = mention::Entity::find()
-            .filter(mention::COLUMN.post_id.is_in(these.clone()))
+            .filter(mention::COLUMN.post_id.is_in(post_ids.clone()))
             .filter(mention::COLUMN.comment_id.is_null())
             .order_by_asc(mention::Column::Id);
         for row in mentions.all(conn).await? {
@@ -458,15 +406,15 @@ impl SqlCommunity {
         Ok(all)
     }
 
-    /// The polls of these posts, with what the viewer has chosen.
+    /// The polls of these posts, with the viewer's votes.
     pub(super) async fn polls(
         &self,
         conn: &impl ConnectionTrait,
         ids: &[PostId],
         viewer: Viewer,
     ) -> Result<HashMap<PostId, Poll>> {
-        let these = ids.iter().copied();
-        let polls = poll::Entity::find().filter(poll::COLUMN.post_id.is_in(these.clone())).all(conn).await?;
+        let post_ids = ids.iter().copied();
+        let polls = poll::Entity::find().filter(poll::COLUMN.post_id.is_in(post_ids.clone())).all(conn).await?;
         if polls.is_empty() {
             return Ok(HashMap::new());
         }
@@ -481,18 +429,18 @@ impl SqlCommunity {
         };
         let mut polls: HashMap<PostId, Poll> = polls.into_iter().map(empty).collect();
         let options = poll_option::Entity::find()
-            .filter(poll_option::COLUMN.post_id.is_in(these.clone()))
+            .filter(poll_option::COLUMN.post_id.is_in(post_ids.clone()))
             .order_by_asc(poll_option::Column::Position);
         for row in options.all(conn).await? {
             if let Some(poll) = polls.get_mut(&row.post_id) {
                 poll.options.push(PollOption { position: row.position, text: row.text, votes: row.votes });
             }
         }
-        let own = poll_vote::Entity::find()
-            .filter(poll_vote::COLUMN.post_id.is_in(these))
+        let own_votes = poll_vote::Entity::find()
+            .filter(poll_vote::COLUMN.post_id.is_in(post_ids))
             .filter(poll_vote::COLUMN.user_id.eq(viewer.id()))
             .order_by_asc(poll_vote::Column::Position);
-        for row in own.all(conn).await? {
+        for row in own_votes.all(conn).await? {
             if let Some(poll) = polls.get_mut(&row.post_id) {
                 poll.my_votes.push(row.position);
             }
@@ -512,13 +460,13 @@ impl SqlCommunity {
         }
     }
 
-    /// One post as the viewer sees it.
+    /// A post as the viewer sees it.
     pub(super) async fn find_post(&self, viewer: Viewer, id: PostId) -> Result<Post> {
         self.posts_in_order(viewer, &[id]).await?.pop().ok_or(Error::PostNotFound(id))
     }
 }
 
-/// What a post has beside its text.
+/// Tags, attachments and other parts of a post that are stored in their own tables.
 #[derive(Debug, Default)]
 struct Extras {
     tags: Vec<String>,
@@ -528,7 +476,46 @@ struct Extras {
     poll: Option<Poll>,
 }
 
-/// How many make what of a post, as its row keeps it.
+/// Parses the reaction counts as stored in a post's row.
 pub(super) fn counts(stored: &str) -> BTreeMap<String, i64> {
     serde_json::from_str(stored).unwrap_or_default()
+}
+
+#[async_trait]
+impl Feed for SqlCommunity {
+    async fn feed(&self, viewer: Option<Caller>, filter: FeedFilter, cursor: CursorQuery) -> Result<CursorPage<Post>> {
+        let caller = viewer;
+        let viewer = self.feed_viewer(caller, &filter).await?;
+        let feed =
+            FeedQuery { kind: FeedKind::from_filter(&filter), filter: &filter, viewer, backend: self.db.backend() };
+        let trending = feed.kind == FeedKind::Trending;
+        let range = FeedRange { window: cursor.window(), rows: cursor.rows() };
+        let order_column = if trending { post::Column::Hot } else { post::Column::Id };
+        let posts = cursor.cut(feed.posts(Some(range)), order_column);
+        let rows = rows_of(posts, viewer).into_model::<PostRow>().all(self.db.conn()).await?;
+        let key = |row: &PostRow| if trending { row.hot } else { row.id.0 };
+        let (rows, page) = CursorPage::of(rows, key, &cursor).take();
+        let posts = self.show_posts(rows, viewer).await?;
+        Ok(page.with(posts))
+    }
+
+    async fn feed_page(&self, viewer: Option<Caller>, filter: FeedFilter, page: PageQuery) -> Result<Page<Post>> {
+        let caller = viewer;
+        let viewer = self.feed_viewer(caller, &filter).await?;
+        let feed =
+            FeedQuery { kind: FeedKind::from_filter(&filter), filter: &filter, viewer, backend: self.db.backend() };
+        let default = if feed.kind == FeedKind::Trending { "-hot" } else { "-id" };
+        // In the default order the newest posts of each source suffice; any other order needs all posts.
+        let limit = page.reach().filter(|_| page.is_default(default));
+        let posts = feed.posts(limit.map(|rows| FeedRange { window: Window::Newest, rows }));
+        let count_query = feed.count_query(page.counted());
+        let fields = [("id", post::Column::Id), ("created_at", post::Column::Id), ("hot", post::Column::Hot)];
+        let ordering = Ordering { fields: &fields, default, id: post::Column::Id };
+        let viewer_columns = |rows| with_viewer_columns(rows, viewer);
+        let conn = self.db.conn();
+        let found = Page::<PostRow>::fetch_counting(posts, count_query, viewer_columns, &ordering, &page, conn);
+        let (rows, page) = found.await?.take();
+        let posts = self.show_posts(rows, viewer).await?;
+        Ok(page.with(|_| posts))
+    }
 }

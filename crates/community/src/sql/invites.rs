@@ -1,12 +1,12 @@
-//! Invites: for a person, for an address, or for whoever has the link.
+//! Invites: for a user, for an email address, or for whoever has the link.
 
+use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use garde::Validate;
 use guildhall_kernel::{
     Caller, Ordering, Page, PageQuery, Timestamp, UserId,
-    letter::{Action, Letter, Letterhead},
-    mail::{Mail, address_key},
-    outbox::Unasked,
+    mail::{Action, EmailBranding, EmailTemplate, Mail, address_key},
+    outbox::Unsolicited,
     secret::{fingerprint, random},
 };
 use sea_orm::{
@@ -18,21 +18,23 @@ use sea_orm::{
 };
 
 use super::{
-    Moderated, Seat, SqlCommunity, lock_group,
-    members::{admit, is_banned, role_of},
+    GroupAccess, ModerationEntry, SqlCommunity, lock_group,
+    members::{add_member, is_banned, role_of},
     moderation::days,
 };
 use crate::{
-    Error, GroupId, Invitation, Invite, InviteId, InviteState, InviteStatus, IssuedInvite, NewInvite, Result,
+    Error, Group, GroupId, Invitation, Invite, InviteId, InviteState, InviteStatus, Invites, IssuedInvite, NewInvite,
+    Result,
     entity::{group, invite},
+    event::UserInvited,
 };
 
-/// For how many days an invite is good unless said otherwise.
-const USUAL_DAYS: i64 = 7;
-/// How many letters somebody's invitations make in a day.
-const LETTERS_BY_ONE: u64 = 100;
-/// How many invitations somebody is shown.
-const MOST_INVITATIONS: u64 = 100;
+/// How many days an invite is valid by default.
+const DEFAULT_DAYS: i64 = 7;
+/// The maximum number of invitation emails that one user may cause per day.
+const MAX_EMAILS_PER_DAY: u64 = 100;
+/// The maximum number of invitations listed.
+const MAX_INVITATIONS: u64 = 100;
 
 #[derive(Clone, Debug, DerivePartialModel)]
 #[sea_orm(entity = "invite::Entity")]
@@ -66,36 +68,36 @@ fn status(state: InviteState, expires_at: Timestamp, now: Timestamp) -> InviteSt
     }
 }
 
-async fn revoke(conn: &impl ConnectionTrait, which: Condition) -> Result<u64> {
+async fn revoke(conn: &impl ConnectionTrait, condition: Condition) -> Result<u64> {
     let revoked = invite::Entity::update_many()
         .col_expr(invite::Column::Status, Expr::value(InviteState::Revoked))
-        .filter(which)
+        .filter(condition)
         .filter(invite::COLUMN.status.eq(InviteState::Pending))
         .exec(conn)
         .await?;
     Ok(revoked.rows_affected)
 }
 
-/// Takes back what invites somebody by name.
+/// Revokes the pending invites for a user.
 pub(super) async fn revoke_personal(conn: &impl ConnectionTrait, group: GroupId, user: UserId) -> Result<()> {
-    let theirs = Condition::all().add(invite::COLUMN.group_id.eq(group)).add(invite::COLUMN.user_id.eq(user));
-    revoke(conn, theirs).await.map(|_| ())
+    let personal = Condition::all().add(invite::COLUMN.group_id.eq(group)).add(invite::COLUMN.user_id.eq(user));
+    revoke(conn, personal).await.map(|_| ())
 }
 
-/// Takes back what invites somebody by name, and what they have made for others.
+/// Revokes the pending invites for a user, and those that they have created.
 pub(super) async fn revoke_from(conn: &impl ConnectionTrait, group: GroupId, user: UserId) -> Result<()> {
     revoke_personal(conn, group, user).await?;
-    let made = Condition::all().add(invite::COLUMN.group_id.eq(group)).add(invite::COLUMN.invited_by.eq(user));
-    revoke(conn, made).await.map(|_| ())
+    let created = Condition::all().add(invite::COLUMN.group_id.eq(group)).add(invite::COLUMN.invited_by.eq(user));
+    revoke(conn, created).await.map(|_| ())
 }
 
-/// Uses an invite once more, if it is good still: the counter is the lock.
-async fn spend(conn: &impl ConnectionTrait, id: InviteId, now: Timestamp) -> Result<bool> {
+/// Uses an invite once, if it is still valid. The conditional update of the counter enforces the limit.
+async fn consume(conn: &impl ConnectionTrait, id: InviteId, now: Timestamp) -> Result<bool> {
     let uses = || Expr::col(invite::Column::Uses);
-    let last = uses().add(1).gte(Expr::col(invite::Column::MaxUses));
-    let state = Expr::case(Condition::all().add(last), Expr::value(InviteState::Accepted))
+    let is_last = uses().add(1).gte(Expr::col(invite::Column::MaxUses));
+    let state = Expr::case(Condition::all().add(is_last), Expr::value(InviteState::Accepted))
         .finally(Expr::col(invite::Column::Status));
-    let spent = invite::Entity::update_many()
+    let updated = invite::Entity::update_many()
         .col_expr(invite::Column::Uses, uses().add(1))
         .col_expr(invite::Column::Status, state.into())
         .filter(invite::COLUMN.id.eq(id))
@@ -103,30 +105,169 @@ async fn spend(conn: &impl ConnectionTrait, id: InviteId, now: Timestamp) -> Res
         .filter(invite::COLUMN.expires_at.gt(now))
         .exec(conn)
         .await?;
-    Ok(spent.rows_affected > 0)
+    Ok(updated.rows_affected > 0)
 }
 
 impl SqlCommunity {
-    pub(super) async fn issue_invite(&self, caller: &Caller, id: GroupId, new: NewInvite) -> Result<IssuedInvite> {
+    /// Limits the emails that one user may cause and that one address may receive.
+    async fn check_email_quota(
+        &self,
+        conn: &impl ConnectionTrait,
+        caller: &Caller,
+        email: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        let since = now - days(1);
+        let allowed = self.host.outbox.may_email(conn, Unsolicited::Invitation, email).await?;
+        let sent_by_caller = invite::Entity::find()
+            .filter(invite::COLUMN.invited_by.eq(caller.user))
+            .filter(invite::COLUMN.created_at.gt(since))
+            .filter(invite::COLUMN.email_key.is_not_null())
+            .count(conn)
+            .await?;
+        if !allowed || sent_by_caller > MAX_EMAILS_PER_DAY { Err(Error::TooManyInvites) } else { Ok(()) }
+    }
+
+    fn invitation_email(
+        &self,
+        to: &str,
+        inviter: &str,
+        group: &str,
+        token: &str,
+        url: &str,
+        until: Timestamp,
+    ) -> Result<Mail> {
+        let branding = EmailBranding { service: self.host.name.clone(), home: self.host.home.clone() };
+        let lines = vec![
+            format!("{inviter} invites you to the group {group} at {}.", branding.service),
+            "Sign in, or create an account with this email address, and accept the invitation.".to_owned(),
+            "If you did not expect this email, you can ignore it.".to_owned(),
+        ];
+        let action =
+            Action { label: "Accept", url: url.to_owned(), token: token.to_owned(), until: until.for_people() };
+        let subject = format!("An invitation to {group}");
+        let template = EmailTemplate { to: to.to_owned(), name: String::new(), subject, lines, action: Some(action) };
+        Ok(branding.write(template)?)
+    }
+
+    async fn revoke_matching(&self, caller: &Caller, id: GroupId, condition: Condition) -> Result<()> {
+        let condition = &condition.add(invite::COLUMN.group_id.eq(id));
+        self.db
+            .write(|tx| async move {
+                let conn = &tx;
+                GroupAccess::load_for_update(conn, caller, id).await?.require_moderator()?;
+                let invite = invite::Entity::find().filter(condition.clone()).one(conn).await?;
+                let invite = invite.ok_or(Error::NotFound("invite"))?;
+                // An invite that was used up or revoked before stays as it is.
+                if revoke(conn, condition.clone()).await? > 0 {
+                    let entry = ModerationEntry {
+                        group: Some(id),
+                        actor: caller.user,
+                        action: "revoked_invite",
+                        subject: invite.user_id,
+                        target: format!("invite {}", invite.id),
+                        detail: "",
+                    };
+                    self.log_moderation(conn, entry).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Joins the group that a token is for. If a group is given, the token has to be for that group.
+    pub(super) async fn use_token(&self, caller: &Caller, group: Option<GroupId>, token: &str) -> Result<GroupId> {
+        let now = self.host.clock.now();
+        let not_found = || Error::NotFound("invite");
+        let found = invite::Entity::find().filter(invite::COLUMN.token_hash.eq(fingerprint(token)));
+        let found = found.one(self.db.conn()).await?.ok_or_else(not_found)?;
+        if group.is_some_and(|group| group != found.group_id) {
+            return Err(not_found());
+        }
+        if found.user_id.is_some_and(|user| user != caller.user) {
+            return Err(Error::InviteForOther);
+        }
+        if let Some(email) = &found.email_key
+            && !self.host.directory.has_address(caller.user, email).await?
+        {
+            return Err(Error::InviteForOther);
+        }
+        let (id, invite) = (found.group_id, found.id);
+        self.db
+            .write(|tx| async move {
+                let conn = &tx;
+                // Lock the group first, like every change of memberships, to avoid deadlocks.
+                lock_group(conn, id).await?;
+                group::Entity::find_by_id(id).one(conn).await?.ok_or_else(not_found)?;
+                if role_of(conn, id, caller.user).await?.is_some() {
+                    return Ok(());
+                }
+                if is_banned(conn, id, caller.user, now).await? {
+                    return Err(Error::Banned);
+                }
+                if !consume(conn, invite, now).await? {
+                    let row = invite::Entity::find_by_id(invite).one(conn).await?.ok_or_else(not_found)?;
+                    return Err(Error::InviteSpent(match status(row.status, row.expires_at, now) {
+                        InviteStatus::Revoked => "revoked",
+                        InviteStatus::Expired => "expired",
+                        _ => "used up",
+                    }));
+                }
+                add_member(conn, id, caller.user, None, now).await
+            })
+            .await?;
+        Ok(id)
+    }
+
+    /// Uses the pending invite for a user. Returns `false` if there was none.
+    pub(super) async fn consume_personal_invite(
+        &self,
+        conn: &impl ConnectionTrait,
+        group: GroupId,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let personal = invite::Entity::find()
+            .filter(invite::COLUMN.group_id.eq(group))
+            .filter(invite::COLUMN.user_id.eq(user))
+            .filter(Expr::cust("status = 'pending'"))
+            .one(conn)
+            .await?;
+        match personal {
+            Some(invite) => consume(conn, invite.id, now).await,
+            None => Ok(false),
+        }
+    }
+}
+
+#[async_trait]
+impl Invites for SqlCommunity {
+    async fn invite(&self, caller: &Caller, id: GroupId, new: NewInvite) -> Result<IssuedInvite> {
         new.validate()?;
         let (user_id, email) = match (new.user_id, &new.email) {
             (Some(Some(_)), Some(Some(_))) => {
-                return Err(Error::field("email", "Give either a person or an address."));
+                return Err(Error::field("email", "Provide either a user or an email address, not both."));
             }
-            // Whoever says that it is for somebody must not get a link that is for anybody.
+            // An explicit `null` is an error: the caller meant an invite for one person, not an open link.
             (Some(None), None | Some(None)) => {
-                return Err(Error::field("user_id", "Give a person, or leave it out for a link that anybody can use."));
+                return Err(Error::field(
+                    "user_id",
+                    "Provide a user, or omit the field for a link that anybody can use.",
+                ));
             }
             (None, Some(None)) => {
-                return Err(Error::field("email", "Give an address, or leave it out for a link that anybody can use."));
+                return Err(Error::field(
+                    "email",
+                    "Provide an email address, or omit the field for a link that anybody can use.",
+                ));
             }
             (user, email) => (user.flatten(), email.clone().flatten()),
         };
         let now = self.host.clock.now();
         let token = URL_SAFE_NO_PAD.encode(random::<24>()?);
-        let expires_at = now + days(new.expires_days.unwrap_or(USUAL_DAYS));
-        let for_one = user_id.is_some() || email.is_some();
-        let max_uses = if for_one { Some(new.max_uses.unwrap_or(1)) } else { new.max_uses };
+        let expires_at = now + days(new.expires_days.unwrap_or(DEFAULT_DAYS));
+        let is_personal = user_id.is_some() || email.is_some();
+        let max_uses = if is_personal { Some(new.max_uses.unwrap_or(1)) } else { new.max_uses };
         let email_key = email.as_deref().map(address_key);
         let url = self.host.home.join(&format!("/invites/{token}/"));
         let row = &invite::ActiveModel {
@@ -146,94 +287,54 @@ impl SqlCommunity {
         let inviter = self.people([caller.user]).await?.remove(&caller.user);
         let inviter = inviter.map_or_else(|| "Somebody".to_owned(), |person| person.display_name);
         let (email, email_key, inviter, token_ref, url_ref) = (&email, &email_key, &inviter, &token, &url);
-        let made = self
+        let invite_id = self
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let mut seat = Seat::take(conn, caller, id).await?.inside()?;
-                if !seat.group.members_invite {
-                    seat = seat.moderator()?;
+                let conn = &tx;
+                let mut access = GroupAccess::load_for_update(conn, caller, id).await?.require_reader()?;
+                if !access.group.members_invite {
+                    access = access.require_moderator()?;
                 }
                 if let Some(user) = user_id {
                     if role_of(conn, id, user).await?.is_some() {
-                        return Err(Error::field("user_id", "They are in the group already."));
+                        return Err(Error::field("user_id", "This user is already a member of the group."));
                     }
                     if is_banned(conn, id, user, now).await? {
-                        return Err(Error::field("user_id", "They may not be in the group."));
+                        return Err(Error::field("user_id", "This user is banned from the group."));
                     }
                     revoke_personal(conn, id, user).await?;
                 }
                 if let Some(key) = email_key {
-                    let same = Condition::all()
+                    let same_email = Condition::all()
                         .add(invite::COLUMN.group_id.eq(id))
                         .add(invite::COLUMN.email_key.eq(key.clone()));
-                    revoke(conn, same).await?;
+                    revoke(conn, same_email).await?;
                 }
-                let made = row.clone().insert(conn).await.map_err(|error| match error.sql_err() {
+                let invite = row.clone().insert(conn).await.map_err(|error| match error.sql_err() {
                     Some(sea_orm::SqlErr::ForeignKeyConstraintViolation(_)) => {
-                        Error::field("user_id", "There is no such person.")
+                        Error::field("user_id", "User not found.")
                     }
                     _ => error.into(),
                 })?;
+                let invited = UserInvited { group: id, invite: invite.id, user: user_id, actor: caller.user };
+                tx.emit(&invited).await?;
                 if let Some(email) = email {
-                    self.spare_mailboxes(conn, caller, email, now).await?;
+                    self.check_email_quota(conn, caller, email, now).await?;
                     let mail =
-                        self.invitation_letter(email, inviter, &seat.group.name, token_ref, url_ref, expires_at)?;
-                    self.host.outbox.post(conn, None, &mail, expires_at.since(now)).await?;
+                        self.invitation_email(email, inviter, &access.group.name, token_ref, url_ref, expires_at)?;
+                    self.host.outbox.enqueue_email(conn, None, &mail, expires_at.since(now)).await?;
                 }
-                Ok::<_, Error>(made.id)
+                Ok::<_, Error>(invite.id)
             })
             .await?;
-        self.host.outbox.wake();
-        Ok(IssuedInvite { id: made, token, url, status: InviteStatus::Pending, expires_at })
+        Ok(IssuedInvite { id: invite_id, token, url, status: InviteStatus::Pending, expires_at })
     }
 
-    /// Nobody's letter box is filled by inviting them again and again, and nobody invites the whole world.
-    async fn spare_mailboxes(
-        &self,
-        conn: &impl ConnectionTrait,
-        caller: &Caller,
-        email: &str,
-        now: Timestamp,
-    ) -> Result<()> {
-        let since = now - days(1);
-        let has_room = self.host.outbox.may_post(conn, Unasked::Invitation, email).await?;
-        let by_caller = invite::Entity::find()
-            .filter(invite::COLUMN.invited_by.eq(caller.user))
-            .filter(invite::COLUMN.created_at.gt(since))
-            .filter(invite::COLUMN.email_key.is_not_null())
-            .count(conn)
-            .await?;
-        if !has_room || by_caller > LETTERS_BY_ONE { Err(Error::TooManyInvites) } else { Ok(()) }
-    }
-
-    fn invitation_letter(
-        &self,
-        to: &str,
-        inviter: &str,
-        group: &str,
-        token: &str,
-        url: &str,
-        until: Timestamp,
-    ) -> Result<Mail> {
-        let head = Letterhead { service: self.host.name.clone(), home: self.host.home.clone() };
-        let lines = vec![
-            format!("{inviter} invites you to the group {group} at {}.", head.service),
-            "Sign in, or make an account with this address, and accept.".to_owned(),
-            "If you do not know what this is about, ignore this letter.".to_owned(),
-        ];
-        let action =
-            Action { label: "Accept", url: url.to_owned(), token: token.to_owned(), until: until.for_people() };
-        let subject = format!("An invitation to {group}");
-        let letter = Letter { to: to.to_owned(), name: String::new(), subject, lines, action: Some(action) };
-        Ok(head.write(letter)?)
-    }
-
-    pub(super) async fn list_invites(&self, caller: &Caller, id: GroupId, page: PageQuery) -> Result<Page<Invite>> {
+    async fn invites(&self, caller: &Caller, id: GroupId, page: PageQuery) -> Result<Page<Invite>> {
         let conn = self.db.conn();
-        Seat::look(conn, caller, id).await?.moderator()?;
+        GroupAccess::load(conn, caller, id).await?.require_moderator()?;
         let select = invite::Entity::find().filter(invite::COLUMN.group_id.eq(id));
-        let ordering = Ordering { fields: &[("id", invite::Column::Id)], usual: "-id", id: invite::Column::Id };
+        let ordering = Ordering { fields: &[("id", invite::Column::Id)], default: "-id", id: invite::Column::Id };
         let (rows, page) = Page::<InviteRow>::fetch(select, &ordering, &page, conn).await?.take();
         let ids: Vec<UserId> = rows.iter().flat_map(|row| [row.user_id, row.invited_by]).flatten().collect();
         let people = self.people(ids).await?;
@@ -253,104 +354,21 @@ impl SqlCommunity {
         Ok(page.with(|_| rows.into_iter().map(show).collect()))
     }
 
-    pub(super) async fn withdraw_invite(&self, caller: &Caller, id: GroupId, invite: InviteId) -> Result<()> {
-        self.withdraw(caller, id, Condition::all().add(invite::COLUMN.id.eq(invite))).await
+    async fn revoke_invite(&self, caller: &Caller, id: GroupId, invite: InviteId) -> Result<()> {
+        self.revoke_matching(caller, id, Condition::all().add(invite::COLUMN.id.eq(invite))).await
     }
 
-    pub(super) async fn withdraw_token(&self, caller: &Caller, id: GroupId, token: &str) -> Result<()> {
-        self.withdraw(caller, id, Condition::all().add(invite::COLUMN.token_hash.eq(fingerprint(token)))).await
+    async fn revoke_token(&self, caller: &Caller, id: GroupId, token: String) -> Result<()> {
+        let token = &token;
+        self.revoke_matching(caller, id, Condition::all().add(invite::COLUMN.token_hash.eq(fingerprint(token)))).await
     }
 
-    async fn withdraw(&self, caller: &Caller, id: GroupId, which: Condition) -> Result<()> {
-        let which = &which.add(invite::COLUMN.group_id.eq(id));
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                Seat::take(conn, caller, id).await?.moderator()?;
-                let found = invite::Entity::find().filter(which.clone()).one(conn).await?;
-                let found = found.ok_or(Error::NotFound("invite"))?;
-                // One that was used up or taken back before stays as it is.
-                if revoke(conn, which.clone()).await? > 0 {
-                    let act = Moderated {
-                        group: Some(id),
-                        actor: caller.user,
-                        action: "revoked_invite",
-                        subject: found.user_id,
-                        target: format!("invite {}", found.id),
-                        detail: "",
-                    };
-                    self.note(conn, act).await?;
-                }
-                Ok(())
-            })
-            .await
+    async fn accept_invite(&self, caller: &Caller, token: String) -> Result<Group> {
+        let id = self.use_token(caller, None, &token).await?;
+        self.find_group(caller.into(), id).await
     }
 
-    /// Joins the group that a token is for; only this group, where one is named.
-    pub(super) async fn use_token(&self, caller: &Caller, only: Option<GroupId>, token: &str) -> Result<GroupId> {
-        let now = self.host.clock.now();
-        let unknown = || Error::NotFound("invite");
-        let found = invite::Entity::find().filter(invite::COLUMN.token_hash.eq(fingerprint(token)));
-        let found = found.one(self.db.conn()).await?.ok_or_else(unknown)?;
-        if only.is_some_and(|only| only != found.group_id) {
-            return Err(unknown());
-        }
-        if found.user_id.is_some_and(|user| user != caller.user) {
-            return Err(Error::InviteForOther);
-        }
-        if let Some(email) = &found.email_key
-            && !self.host.directory.has_address(caller.user, email).await?
-        {
-            return Err(Error::InviteForOther);
-        }
-        let (id, invite) = (found.group_id, found.id);
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                // The group first, as everybody who changes who is in it does.
-                lock_group(conn, id).await?;
-                group::Entity::find_by_id(id).one(conn).await?.ok_or_else(unknown)?;
-                if role_of(conn, id, caller.user).await?.is_some() {
-                    return Ok(());
-                }
-                if is_banned(conn, id, caller.user, now).await? {
-                    return Err(Error::Banned);
-                }
-                if !spend(conn, invite, now).await? {
-                    let row = invite::Entity::find_by_id(invite).one(conn).await?.ok_or_else(unknown)?;
-                    return Err(Error::InviteSpent(match status(row.status, row.expires_at, now) {
-                        InviteStatus::Revoked => "revoked",
-                        InviteStatus::Expired => "expired",
-                        _ => "used up",
-                    }));
-                }
-                admit(conn, id, caller.user, None, now).await
-            })
-            .await?;
-        Ok(id)
-    }
-
-    /// Uses the invite that names somebody, if there is one; tells whether there was.
-    pub(super) async fn spend_personal(
-        &self,
-        conn: &impl ConnectionTrait,
-        group: GroupId,
-        user: UserId,
-        now: Timestamp,
-    ) -> Result<bool> {
-        let theirs = invite::Entity::find()
-            .filter(invite::COLUMN.group_id.eq(group))
-            .filter(invite::COLUMN.user_id.eq(user))
-            .filter(Expr::cust("status = 'pending'"))
-            .one(conn)
-            .await?;
-        match theirs {
-            Some(invite) => spend(conn, invite.id, now).await,
-            None => Ok(false),
-        }
-    }
-
-    pub(super) async fn list_invitations(&self, caller: &Caller) -> Result<Vec<Invitation>> {
+    async fn invitations(&self, caller: &Caller) -> Result<Vec<Invitation>> {
         let rows = invite::Entity::find()
             .select_only()
             .columns([
@@ -368,7 +386,7 @@ impl SqlCommunity {
             .filter(invite::COLUMN.status.eq(InviteState::Pending))
             .filter(invite::COLUMN.expires_at.gt(self.host.clock.now()))
             .order_by_desc(invite::Column::Id)
-            .limit(MOST_INVITATIONS)
+            .limit(MAX_INVITATIONS)
             .into_model::<InvitationRow>()
             .all(self.db.conn())
             .await?;

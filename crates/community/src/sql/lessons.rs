@@ -1,10 +1,11 @@
-//! What courses consist of: sections and lessons, and who has completed which.
+//! Sections and lessons of courses, and the progress of learners.
 //!
-//! Whoever changes what a course consists of locks the course; whoever completes a lesson locks it against
-//! that, and their own enrolment. So counts and ends are exact, however many act at once.
+//! Changing the content of a course locks the course. Completing a lesson takes a shared lock of the course and locks
+//! the enrolment. So counts and completion stay exact under concurrency.
 
 use std::collections::{HashMap, HashSet};
 
+use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{self as kernel, Caller, IfMatch, Kind, Timestamp, UserId};
 use sea_orm::{
@@ -17,31 +18,31 @@ use sea_orm::{
 
 use super::{
     SqlCommunity,
-    courses::{find_course, is_author, own_course},
-    scope::{Viewer, visible_courses},
+    courses::lock_own_course,
+    scope::{find_course, is_author, visible_courses},
 };
 use crate::{
-    CourseId, Error, Lesson, LessonId, LessonPatch, LessonSummary, NewLesson, NewSection, Result, Section, SectionId,
-    SectionPatch,
+    CourseId, Error, Lesson, LessonId, LessonPatch, LessonSummary, Lessons, NewLesson, NewSection, Result, Section,
+    SectionId, SectionPatch,
     entity::{course, enrolment, lesson, lesson_progress, section},
     markdown,
 };
 
-const MOST_SECTIONS: usize = 100;
-const MOST_LESSONS: i64 = 1_000;
+const MAX_SECTIONS: usize = 100;
+const MAX_LESSONS: i64 = 1_000;
 
-/// Nobody is through with a course to which something was added.
-const NOBODY_IS_THROUGH: &str =
+/// Marks the course as not completed for all learners, after a lesson was added.
+const CLEAR_COMPLETION: &str =
     "UPDATE community_enrolment SET completed_at = NULL WHERE course_id = $1 AND completed_at IS NOT NULL";
 
-/// Where something was taken out of a course, whoever has completed what is left is through with it.
-const THROUGH_BY_NOW: &str = "UPDATE community_enrolment SET completed_at = $2 \
+/// Marks the course as completed for learners who have completed all remaining lessons, after lessons were removed.
+const SET_COMPLETION: &str = "UPDATE community_enrolment SET completed_at = $2 \
      WHERE course_id = $1 AND completed_at IS NULL AND \
      (SELECT COUNT(*) FROM community_lesson_progress p \
       WHERE p.user_id = community_enrolment.user_id AND p.course_id = community_enrolment.course_id) = \
      (SELECT c.lesson_count FROM community_course c WHERE c.id = $1)";
 
-/// A lesson in the table of contents.
+/// A lesson in a course outline.
 #[derive(Clone, Debug, DerivePartialModel)]
 #[sea_orm(entity = "lesson::Entity")]
 struct SummaryRow {
@@ -51,13 +52,13 @@ struct SummaryRow {
     position: i64,
 }
 
-/// A course has a limit; what is over it is refused.
-fn full(detail: &'static str) -> Error {
+/// The error for exceeding a limit of a course.
+fn course_full(detail: &'static str) -> Error {
     kernel::Error::new(Kind::Invalid, "course_full", detail).into()
 }
 
-/// What is in a course that is not there for the caller is not there either.
-fn not_there(what: &'static str) -> impl FnOnce(Error) -> Error {
+/// Replaces an error about a course that is not visible to the caller by one about its section or lesson.
+fn instead_of_course(what: &'static str) -> impl FnOnce(Error) -> Error {
     move |error| match error {
         Error::CourseNotFound(_) => Error::NotFound(what),
         error => error,
@@ -72,32 +73,32 @@ async fn find_lesson(conn: &impl ConnectionTrait, id: LessonId) -> Result<lesson
     lesson::Entity::find_by_id(id).one(conn).await?.ok_or(Error::NotFound("lesson"))
 }
 
-/// A section that the caller may change, with its course locked.
-async fn own_section(
+/// A section that the caller may change; the course is locked.
+async fn lock_own_section(
     conn: &impl ConnectionTrait,
     caller: &Caller,
     id: SectionId,
 ) -> Result<(section::Model, course::Model)> {
     let course = find_section(conn, id).await?.course_id;
-    let course = own_course(conn, caller, course).await.map_err(not_there("section"))?;
-    // Once more: until now it could be removed.
+    let course = lock_own_course(conn, caller, course).await.map_err(instead_of_course("section"))?;
+    // Read again under the lock: it could have been deleted meanwhile.
     Ok((find_section(conn, id).await?, course))
 }
 
-/// A lesson that the caller may change, with its course locked.
-async fn own_lesson(
+/// A lesson that the caller may change; the course is locked.
+async fn lock_own_lesson(
     conn: &impl ConnectionTrait,
     caller: &Caller,
     id: LessonId,
 ) -> Result<(lesson::Model, course::Model)> {
     let course = find_lesson(conn, id).await?.course_id;
-    let course = own_course(conn, caller, course).await.map_err(not_there("lesson"))?;
-    // Once more: until now it could be removed.
+    let course = lock_own_course(conn, caller, course).await.map_err(instead_of_course("lesson"))?;
+    // Read again under the lock: it could have been deleted meanwhile.
     Ok((find_lesson(conn, id).await?, course))
 }
 
-/// The lessons of a course that somebody has completed.
-async fn completed(conn: &impl ConnectionTrait, course: CourseId, user: UserId) -> Result<HashSet<LessonId>> {
+/// The ids of the lessons of a course that a user has completed.
+async fn completed_lessons(conn: &impl ConnectionTrait, course: CourseId, user: UserId) -> Result<HashSet<LessonId>> {
     let ids = lesson_progress::Entity::find()
         .select_only()
         .column(lesson_progress::Column::LessonId)
@@ -109,8 +110,8 @@ async fn completed(conn: &impl ConnectionTrait, course: CourseId, user: UserId) 
     Ok(ids.into_iter().collect())
 }
 
-/// The lessons of these, in their order, as somebody sees them.
-async fn summaries(
+/// Summaries of these lessons by section, in order.
+async fn lesson_summaries(
     conn: &impl ConnectionTrait,
     lessons: Select<lesson::Entity>,
     completed: &HashSet<LessonId>,
@@ -121,9 +122,9 @@ async fn summaries(
         .into_partial_model::<SummaryRow>()
         .all(conn)
         .await?;
-    let mut of_section: HashMap<SectionId, Vec<LessonSummary>> = HashMap::new();
+    let mut by_section: HashMap<SectionId, Vec<LessonSummary>> = HashMap::new();
     for row in rows {
-        of_section.entry(row.section_id).or_default().push(LessonSummary {
+        by_section.entry(row.section_id).or_default().push(LessonSummary {
             id: row.id,
             section: row.section_id,
             title: row.title,
@@ -131,14 +132,14 @@ async fn summaries(
             is_completed: completed.contains(&row.id),
         });
     }
-    Ok(of_section)
+    Ok(by_section)
 }
 
-fn shown_section(row: section::Model, lessons: Vec<LessonSummary>) -> Section {
+fn show_section(row: section::Model, lessons: Vec<LessonSummary>) -> Section {
     Section { id: row.id, course: row.course_id, title: row.title, position: row.position, lessons }
 }
 
-fn shown_lesson(row: lesson::Model, is_completed: bool) -> Lesson {
+fn show_lesson(row: lesson::Model, is_completed: bool) -> Lesson {
     Lesson {
         id: row.id,
         course: row.course_id,
@@ -153,30 +154,95 @@ fn shown_lesson(row: lesson::Model, is_completed: bool) -> Lesson {
     }
 }
 
-/// Counts lessons that were added to a course or, below zero, taken out of it, and holds who is through with
-/// it to what it consists of now. The course is locked.
-async fn recount(conn: &impl ConnectionTrait, course: &course::Model, by: i64, now: Timestamp) -> Result<()> {
-    if by == 0 {
+/// Adds to the lesson count of a course (a negative number if lessons were removed), and updates which learners have
+/// completed the course. The course has to be locked.
+async fn update_lesson_count(
+    conn: &impl ConnectionTrait,
+    course: &course::Model,
+    delta: i64,
+    now: Timestamp,
+) -> Result<()> {
+    if delta == 0 {
         return Ok(());
     }
     course::Entity::update_many()
-        .col_expr(course::Column::LessonCount, Expr::col(course::Column::LessonCount).add(by))
+        .col_expr(course::Column::LessonCount, Expr::col(course::Column::LessonCount).add(delta))
         .filter(course::COLUMN.id.eq(course.id))
         .exec(conn)
         .await?;
     let backend = conn.get_database_backend();
-    // Nobody is through with a course without lessons.
-    let statement = if by > 0 || course.lesson_count + by == 0 {
-        Statement::from_sql_and_values(backend, NOBODY_IS_THROUGH, [course.id.into()])
+    // A course without lessons cannot be completed.
+    let statement = if delta > 0 || course.lesson_count + delta == 0 {
+        Statement::from_sql_and_values(backend, CLEAR_COMPLETION, [course.id.into()])
     } else {
-        Statement::from_sql_and_values(backend, THROUGH_BY_NOW, [course.id.into(), now.into()])
+        Statement::from_sql_and_values(backend, SET_COMPLETION, [course.id.into(), now.into()])
     };
     conn.execute_raw(statement).await?;
     Ok(())
 }
 
 impl SqlCommunity {
-    pub(super) async fn list_sections(&self, viewer: Viewer, id: CourseId) -> Result<Vec<Section>> {
+    /// Stores whether the caller has completed a lesson, and thereby the course.
+    pub(super) async fn mark_lesson(&self, caller: &Caller, id: LessonId, is_completed: bool) -> Result<()> {
+        self.db
+            .write(|tx| async move {
+                let conn = &tx;
+                let course = find_lesson(conn, id).await?.course_id;
+                let course = visible_courses(caller.into())
+                    .filter(course::COLUMN.id.eq(course))
+                    .lock_shared()
+                    .one(conn)
+                    .await?
+                    .ok_or(Error::NotFound("lesson"))?;
+                let enrolment = enrolment::Entity::find()
+                    .filter(enrolment::COLUMN.course_id.eq(course.id))
+                    .filter(enrolment::COLUMN.user_id.eq(caller.user))
+                    .lock_exclusive()
+                    .one(conn)
+                    .await?
+                    .ok_or(Error::NotEnrolled)?;
+                // Read again under the lock: it could have been deleted meanwhile.
+                find_lesson(conn, id).await?;
+                let now = self.host.clock.now();
+                let changed = if is_completed {
+                    let row = lesson_progress::ActiveModel {
+                        lesson_id: Set(id),
+                        user_id: Set(caller.user),
+                        course_id: Set(course.id),
+                        completed_at: Set(now),
+                    };
+                    let insert = lesson_progress::Entity::insert(row).on_conflict_do_nothing();
+                    matches!(insert.exec_without_returning(conn).await?, TryInsertResult::Inserted(1))
+                } else {
+                    lesson_progress::Entity::delete_by_id((id, caller.user)).exec(conn).await?.rows_affected == 1
+                };
+                if !changed {
+                    return Ok(());
+                }
+                let completed = lesson_progress::Entity::find()
+                    .filter(lesson_progress::COLUMN.course_id.eq(course.id))
+                    .filter(lesson_progress::COLUMN.user_id.eq(caller.user))
+                    .count(conn)
+                    .await?;
+                let all_completed = i64::try_from(completed).is_ok_and(|completed| completed == course.lesson_count);
+                if all_completed != enrolment.completed_at.is_some() {
+                    let row = enrolment::ActiveModel {
+                        id: Unchanged(enrolment.id),
+                        completed_at: Set(all_completed.then_some(now)),
+                        ..Default::default()
+                    };
+                    enrolment::Entity::update(row).exec_without_returning(conn).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl Lessons for SqlCommunity {
+    async fn sections(&self, viewer: Option<Caller>, id: CourseId) -> Result<Vec<Section>> {
+        let viewer = self.viewer(viewer)?;
         let conn = self.db.conn();
         find_course(conn, viewer, id).await?;
         let sections = section::Entity::find()
@@ -185,24 +251,24 @@ impl SqlCommunity {
             .order_by_asc(section::Column::Id)
             .all(conn)
             .await?;
-        let completed = completed(conn, id, viewer.id()).await?;
+        let completed = completed_lessons(conn, id, viewer.id()).await?;
         let lessons = lesson::Entity::find().filter(lesson::COLUMN.course_id.eq(id));
-        let mut lessons = summaries(conn, lessons, &completed).await?;
+        let mut lessons = lesson_summaries(conn, lessons, &completed).await?;
         let show = |row: section::Model| {
             let lessons = lessons.remove(&row.id).unwrap_or_default();
-            shown_section(row, lessons)
+            show_section(row, lessons)
         };
         Ok(sections.into_iter().map(show).collect())
     }
 
-    pub(super) async fn add_section(&self, caller: &Caller, course: CourseId, new: NewSection) -> Result<Section> {
+    async fn create_section(&self, caller: &Caller, course: CourseId, new: NewSection) -> Result<Section> {
         new.validate()?;
         let new = &new;
         let row = self
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                own_course(conn, caller, course).await?;
+                let conn = &tx;
+                lock_own_course(conn, caller, course).await?;
                 let positions: Vec<i64> = section::Entity::find()
                     .select_only()
                     .column(section::Column::Position)
@@ -210,8 +276,8 @@ impl SqlCommunity {
                     .into_tuple()
                     .all(conn)
                     .await?;
-                if positions.len() >= MOST_SECTIONS {
-                    return Err(full("A course has at most 100 sections."));
+                if positions.len() >= MAX_SECTIONS {
+                    return Err(course_full("A course can have at most 100 sections."));
                 }
                 let end = positions.iter().max().map_or(1, |last| last + 1);
                 let row = section::ActiveModel {
@@ -223,16 +289,16 @@ impl SqlCommunity {
                 Ok(row.insert(conn).await?)
             })
             .await?;
-        Ok(shown_section(row, Vec::new()))
+        Ok(show_section(row, Vec::new()))
     }
 
-    pub(super) async fn alter_section(&self, caller: &Caller, id: SectionId, patch: SectionPatch) -> Result<Section> {
+    async fn change_section(&self, caller: &Caller, id: SectionId, patch: SectionPatch) -> Result<Section> {
         patch.validate()?;
         let patch = &patch;
         self.db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let (section, course) = own_section(conn, caller, id).await?;
+                let conn = &tx;
+                let (section, course) = lock_own_section(conn, caller, id).await?;
                 let row = section::ActiveModel {
                     id: Unchanged(id),
                     title: Set(patch.title.as_ref().map_or(section.title.as_str(), |title| title.trim()).to_owned()),
@@ -240,39 +306,40 @@ impl SqlCommunity {
                     ..Default::default()
                 };
                 let section = section::Entity::update(row).exec(conn).await?;
-                let completed = completed(conn, course.id, caller.user).await?;
+                let completed = completed_lessons(conn, course.id, caller.user).await?;
                 let lessons = lesson::Entity::find().filter(lesson::COLUMN.section_id.eq(id));
-                let lessons = summaries(conn, lessons, &completed).await?.remove(&id).unwrap_or_default();
-                Ok(shown_section(section, lessons))
+                let lessons = lesson_summaries(conn, lessons, &completed).await?.remove(&id).unwrap_or_default();
+                Ok(show_section(section, lessons))
             })
             .await
     }
 
-    pub(super) async fn remove_section(&self, caller: &Caller, id: SectionId) -> Result<()> {
+    async fn delete_section(&self, caller: &Caller, id: SectionId) -> Result<()> {
         self.db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let (_, course) = own_section(conn, caller, id).await?;
-                // Taken out one by one for the count; the foreign key would take them too.
-                let of_section = lesson::COLUMN.section_id.eq(id);
-                let gone = lesson::Entity::delete_many().filter(of_section).exec(conn).await?.rows_affected;
+                let conn = &tx;
+                let (_, course) = lock_own_section(conn, caller, id).await?;
+                // Deleted explicitly to know their number; the foreign key would delete them as well.
+                let in_section = lesson::COLUMN.section_id.eq(id);
+                let deleted = lesson::Entity::delete_many().filter(in_section).exec(conn).await?.rows_affected;
                 section::Entity::delete_by_id(id).exec(conn).await?;
-                recount(conn, &course, -i64::try_from(gone).unwrap_or_default(), self.host.clock.now()).await
+                update_lesson_count(conn, &course, -i64::try_from(deleted).unwrap_or_default(), self.host.clock.now())
+                    .await
             })
             .await
     }
 
-    pub(super) async fn add_lesson(&self, caller: &Caller, section: SectionId, new: NewLesson) -> Result<Lesson> {
+    async fn create_lesson(&self, caller: &Caller, section: SectionId, new: NewLesson) -> Result<Lesson> {
         new.validate()?;
         let html = markdown::html_of("content", &new.content)?;
         let (new, html) = (&new, &html);
         let row = self
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let (_, course) = own_section(conn, caller, section).await?;
-                if course.lesson_count >= MOST_LESSONS {
-                    return Err(full("A course has at most 1,000 lessons."));
+                let conn = &tx;
+                let (_, course) = lock_own_section(conn, caller, section).await?;
+                if course.lesson_count >= MAX_LESSONS {
+                    return Err(course_full("A course can have at most 1,000 lessons."));
                 }
                 let last: Option<i64> = lesson::Entity::find()
                     .select_only()
@@ -296,48 +363,42 @@ impl SqlCommunity {
                     updated_at: Set(now),
                 };
                 let row = row.insert(conn).await?;
-                recount(conn, &course, 1, now).await?;
+                update_lesson_count(conn, &course, 1, now).await?;
                 Ok(row)
             })
             .await?;
-        Ok(shown_lesson(row, false))
+        Ok(show_lesson(row, false))
     }
 
-    pub(super) async fn read_lesson(&self, caller: &Caller, id: LessonId) -> Result<Lesson> {
+    async fn lesson(&self, caller: &Caller, id: LessonId) -> Result<Lesson> {
         let conn = self.db.conn();
         let row = find_lesson(conn, id).await?;
-        let course = find_course(conn, caller.into(), row.course_id).await.map_err(not_there("lesson"))?;
-        let enrolled = enrolment::Entity::find()
+        let course = find_course(conn, caller.into(), row.course_id).await.map_err(instead_of_course("lesson"))?;
+        let enrolment = enrolment::Entity::find()
             .filter(enrolment::COLUMN.course_id.eq(course.id))
             .filter(enrolment::COLUMN.user_id.eq(caller.user))
             .one(conn)
             .await?;
-        if enrolled.is_none() && !is_author(caller, &course) {
+        if enrolment.is_none() && !is_author(caller, &course) {
             return Err(Error::NotEnrolled);
         }
         let completed = lesson_progress::Entity::find_by_id((id, caller.user)).one(conn).await?;
-        Ok(shown_lesson(row, completed.is_some()))
+        Ok(show_lesson(row, completed.is_some()))
     }
 
-    pub(super) async fn alter_lesson(
-        &self,
-        caller: &Caller,
-        id: LessonId,
-        patch: LessonPatch,
-        known: IfMatch,
-    ) -> Result<Lesson> {
+    async fn change_lesson(&self, caller: &Caller, id: LessonId, patch: LessonPatch, known: IfMatch) -> Result<Lesson> {
         patch.validate()?;
         let html = patch.content.as_deref().map(|text| markdown::html_of("content", text)).transpose()?;
         let (patch, html, known) = (&patch, &html, &known);
         self.db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let (lesson, course) = own_lesson(conn, caller, id).await?;
+                let conn = &tx;
+                let (lesson, course) = lock_own_lesson(conn, caller, id).await?;
                 known.check(lesson.updated_at)?;
                 if let Some(section) = patch.section {
                     let section = section::Entity::find_by_id(section).one(conn).await?;
                     if section.is_none_or(|section| section.course_id != course.id) {
-                        return Err(Error::field("section", "There is no such section in this course."));
+                        return Err(Error::field("section", "Section not found in this course."));
                     }
                 }
                 let row = lesson::ActiveModel {
@@ -352,75 +413,27 @@ impl SqlCommunity {
                 };
                 let row = lesson::Entity::update(row).exec(conn).await?;
                 let completed = lesson_progress::Entity::find_by_id((id, caller.user)).one(conn).await?;
-                Ok(shown_lesson(row, completed.is_some()))
+                Ok(show_lesson(row, completed.is_some()))
             })
             .await
     }
 
-    pub(super) async fn remove_lesson(&self, caller: &Caller, id: LessonId) -> Result<()> {
+    async fn delete_lesson(&self, caller: &Caller, id: LessonId) -> Result<()> {
         self.db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let (_, course) = own_lesson(conn, caller, id).await?;
+                let conn = &tx;
+                let (_, course) = lock_own_lesson(conn, caller, id).await?;
                 lesson::Entity::delete_by_id(id).exec(conn).await?;
-                recount(conn, &course, -1, self.host.clock.now()).await
+                update_lesson_count(conn, &course, -1, self.host.clock.now()).await
             })
             .await
     }
 
-    /// Notes whether the caller has completed a lesson, and so the course.
-    pub(super) async fn mark_lesson(&self, caller: &Caller, id: LessonId, is_completed: bool) -> Result<()> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let course = find_lesson(conn, id).await?.course_id;
-                let course = visible_courses(caller.into())
-                    .filter(course::COLUMN.id.eq(course))
-                    .lock_shared()
-                    .one(conn)
-                    .await?
-                    .ok_or(Error::NotFound("lesson"))?;
-                let enrolment = enrolment::Entity::find()
-                    .filter(enrolment::COLUMN.course_id.eq(course.id))
-                    .filter(enrolment::COLUMN.user_id.eq(caller.user))
-                    .lock_exclusive()
-                    .one(conn)
-                    .await?
-                    .ok_or(Error::NotEnrolled)?;
-                // Once more: until now it could be removed.
-                find_lesson(conn, id).await?;
-                let now = self.host.clock.now();
-                let changed = if is_completed {
-                    let row = lesson_progress::ActiveModel {
-                        lesson_id: Set(id),
-                        user_id: Set(caller.user),
-                        course_id: Set(course.id),
-                        completed_at: Set(now),
-                    };
-                    let made = lesson_progress::Entity::insert(row).on_conflict_do_nothing();
-                    matches!(made.exec_without_returning(conn).await?, TryInsertResult::Inserted(1))
-                } else {
-                    lesson_progress::Entity::delete_by_id((id, caller.user)).exec(conn).await?.rows_affected == 1
-                };
-                if !changed {
-                    return Ok(());
-                }
-                let completed = lesson_progress::Entity::find()
-                    .filter(lesson_progress::COLUMN.course_id.eq(course.id))
-                    .filter(lesson_progress::COLUMN.user_id.eq(caller.user))
-                    .count(conn)
-                    .await?;
-                let is_through = i64::try_from(completed).is_ok_and(|completed| completed == course.lesson_count);
-                if is_through != enrolment.completed_at.is_some() {
-                    let row = enrolment::ActiveModel {
-                        id: Unchanged(enrolment.id),
-                        completed_at: Set(is_through.then_some(now)),
-                        ..Default::default()
-                    };
-                    enrolment::Entity::update(row).exec_without_returning(conn).await?;
-                }
-                Ok(())
-            })
-            .await
+    async fn complete_lesson(&self, caller: &Caller, id: LessonId) -> Result<()> {
+        self.mark_lesson(caller, id, true).await
+    }
+
+    async fn reopen_lesson(&self, caller: &Caller, id: LessonId) -> Result<()> {
+        self.mark_lesson(caller, id, false).await
     }
 }

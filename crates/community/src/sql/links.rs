@@ -1,35 +1,35 @@
-//! Previews of the pages that posts point at, read after the post is stored.
+//! Link previews, fetched after a post was stored.
 
 use std::time::Duration;
 
 use guildhall_kernel::{
     Timestamp,
-    web::{Unreached, Web},
+    http::{FetchError, PageFetcher},
 };
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
 use super::SqlCommunity;
 use crate::{Result, entity::link_preview, preview};
 
-/// How long whoever reads a page may take before somebody else tries.
+/// How long a worker may take to fetch a page before another worker tries.
 const LEASE: Duration = Duration::from_secs(60);
-/// The pause after the first failure; each one after it is ten times as long.
+/// The pause after the first failure; it grows tenfold with each further one.
 const PAUSE: Duration = Duration::from_secs(60);
-/// How often a page is tried.
-const ATTEMPTS: i64 = 3;
-/// How many are read at a time.
+/// How often a page is fetched before giving up.
+const MAX_ATTEMPTS: i64 = 3;
+/// How many pages are fetched at once.
 const BATCH: u64 = 20;
 
 impl SqlCommunity {
-    /// Waits until somebody has posted something with links.
+    /// Waits until a post with links was stored.
     pub async fn previews_wanted(&self) {
         self.wake_previews.notified().await;
     }
 
-    /// Reads the pages whose previews are due; gives how many were tried. Of several nodes one takes a page.
+    /// Fetches the pages whose previews are due. Returns the number of attempts. Safe to run on several nodes.
     pub async fn fetch_previews(&self) -> Result<u64> {
         let Some(web) = &self.host.web else { return Ok(0) };
-        let mut tried = 0;
+        let mut attempts = 0;
         loop {
             let due = link_preview::Entity::find()
                 .filter(link_preview::COLUMN.next_at.lte(self.host.clock.now()))
@@ -38,45 +38,45 @@ impl SqlCommunity {
                 .all(self.db.conn())
                 .await?;
             if due.is_empty() {
-                return Ok(tried);
+                return Ok(attempts);
             }
-            // All at once: a host that does not answer holds nobody else up.
-            let fetched = due.into_iter().map(|link| async move {
-                let taken = self.take_link(&link).await?;
-                if taken {
+            // Concurrently, so that a slow host does not delay the others.
+            let fetches = due.into_iter().map(|link| async move {
+                let claimed = self.claim_link(&link).await?;
+                if claimed {
                     self.fetch_preview(&**web, link).await?;
                 }
-                Ok::<_, DbErr>(u64::from(taken))
+                Ok::<_, DbErr>(u64::from(claimed))
             });
-            for taken in futures_util::future::join_all(fetched).await {
-                tried += taken?;
+            for claimed in futures_util::future::join_all(fetches).await {
+                attempts += claimed?;
             }
         }
     }
 
-    async fn take_link(&self, link: &link_preview::Model) -> Result<bool, DbErr> {
+    async fn claim_link(&self, link: &link_preview::Model) -> Result<bool, DbErr> {
         let until = self.host.clock.now() + LEASE;
-        let taken = self.db.write(|tx| async move {
+        let claim = self.db.write(|tx| async move {
             link_preview::Entity::update_many()
                 .col_expr(link_preview::Column::NextAt, Expr::value(Some(until)))
                 .col_expr(link_preview::Column::Attempts, Expr::value(link.attempts + 1))
                 .filter(link_preview::COLUMN.post_id.eq(link.post_id))
                 .filter(link_preview::COLUMN.position.eq(link.position))
                 .filter(link_preview::Column::NextAt.eq(link.next_at))
-                .exec(tx.conn())
+                .exec(&tx)
                 .await
         });
-        Ok(taken.await?.rows_affected == 1)
+        Ok(claim.await?.rows_affected == 1)
     }
 
-    async fn fetch_preview(&self, web: &dyn Web, link: link_preview::Model) -> Result<(), DbErr> {
-        let (found, again) = match web.page(&link.url).await {
+    async fn fetch_preview(&self, web: &dyn PageFetcher, link: link_preview::Model) -> Result<(), DbErr> {
+        let (preview, next_at) = match web.fetch_page(&link.url).await {
             Ok(page) => (preview::read(&page.html), None),
-            Err(Unreached::ForGood(_)) => (None, None),
-            Err(Unreached::ForNow(_)) => (None, self.next_attempt(link.attempts)),
+            Err(FetchError::Permanent(_)) => (None, None),
+            Err(FetchError::Transient(_)) => (None, self.next_attempt(link.attempts)),
         };
-        let (title, description, site) = match found {
-            Some(found) => (Some(found.title), Some(found.description), Some(found.site)),
+        let (title, description, site) = match preview {
+            Some(preview) => (Some(preview.title), Some(preview.description), Some(preview.site)),
             None => (None, None, None),
         };
         let (link, title, description, site) = (&link, &title, &description, &site);
@@ -86,12 +86,12 @@ impl SqlCommunity {
                     .col_expr(link_preview::Column::Title, Expr::value(title.clone()))
                     .col_expr(link_preview::Column::Description, Expr::value(description.clone()))
                     .col_expr(link_preview::Column::Site, Expr::value(site.clone()))
-                    .col_expr(link_preview::Column::NextAt, Expr::value(again))
+                    .col_expr(link_preview::Column::NextAt, Expr::value(next_at))
                     .filter(link_preview::COLUMN.post_id.eq(link.post_id))
                     .filter(link_preview::COLUMN.position.eq(link.position))
-                    // The text may have been changed meanwhile, and point elsewhere.
+                    // The post may have been edited meanwhile and link to another page.
                     .filter(link_preview::COLUMN.url.eq(link.url.clone()))
-                    .exec(tx.conn())
+                    .exec(&tx)
                     .await
                     .map(|_| ())
             })
@@ -100,6 +100,7 @@ impl SqlCommunity {
 
     fn next_attempt(&self, attempts: i64) -> Option<Timestamp> {
         let times = u32::try_from(attempts).unwrap_or(u32::MAX);
-        (attempts + 1 < ATTEMPTS).then(|| self.host.clock.now() + PAUSE.saturating_mul(10_u32.saturating_pow(times)))
+        (attempts + 1 < MAX_ATTEMPTS)
+            .then(|| self.host.clock.now() + PAUSE.saturating_mul(10_u32.saturating_pow(times)))
     }
 }

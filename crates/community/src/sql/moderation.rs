@@ -1,22 +1,24 @@
-//! Keeping order in a group: bans, and the log of what was done.
+//! Bans and the moderation log.
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, Keyed, Ordering, Page, PageQuery, Slice, SliceQuery, Timestamp, UserId};
+use guildhall_kernel::{Caller, CursorPage, CursorQuery, Keyed, Ordering, Page, PageQuery, Timestamp, UserId};
 use sea_orm::{
     ActiveValue::NotSet, ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, Set, sea_query::OnConflict,
 };
 
 use super::{
-    Moderated, Seat, SqlCommunity,
+    GroupAccess, ModerationEntry, SqlCommunity,
     invites::revoke_from,
-    members::{dismiss, may_remove, role_of, settle},
-    rsvps::forget_rsvps_of,
+    members::{close_request, delete_membership, may_remove, role_of},
+    rsvps::delete_rsvps_in_group,
 };
 use crate::{
-    Ban, Error, GroupId, LogEntry, NewBan, RequestStatus, Result,
+    Ban, Error, GroupId, LogEntry, Moderation, NewBan, RequestStatus, Result,
     entity::{ban, moderation},
+    event::{MemberRemoved, UserBanned, UserUnbanned},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -49,107 +51,12 @@ impl Keyed for LogRow {
     }
 }
 
-/// So many days as a time.
+/// A duration of this many days.
 pub(super) fn days(count: i64) -> Duration {
     DAY.saturating_mul(u32::try_from(count).unwrap_or(0))
 }
 
 impl SqlCommunity {
-    pub(super) async fn keep_out(&self, caller: &Caller, id: GroupId, new: NewBan) -> Result<Ban> {
-        new.validate()?;
-        let now = self.host.clock.now();
-        let until = new.days.map(|count| now + days(count));
-        let new = &new;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let seat = Seat::take(conn, caller, id).await?.moderator()?;
-                let user = new.user_id;
-                if user == caller.user {
-                    return Err(Error::field("user_id", "You cannot ban yourself."));
-                }
-                if let Some(role) = role_of(conn, id, user).await? {
-                    may_remove(&seat, role)?;
-                    dismiss(conn, id, user, now).await?;
-                }
-                settle(conn, id, user, RequestStatus::Denied, Some(caller.user), now).await?;
-                revoke_from(conn, id, user).await?;
-                forget_rsvps_of(conn, id, user, now).await?;
-                let row = ban::ActiveModel {
-                    id: NotSet,
-                    group_id: Set(id),
-                    user_id: Set(user),
-                    reason: Set(new.reason.trim().to_owned()),
-                    until: Set(until),
-                    banned_by: Set(Some(caller.user)),
-                    created_at: Set(now),
-                };
-                let again = OnConflict::columns([ban::Column::GroupId, ban::Column::UserId])
-                    .update_columns([
-                        ban::Column::Reason,
-                        ban::Column::Until,
-                        ban::Column::BannedBy,
-                        ban::Column::CreatedAt,
-                    ])
-                    .to_owned();
-                let stored = ban::Entity::insert(row).on_conflict(again).exec_without_returning(conn).await;
-                stored.map_err(|error| match error.sql_err() {
-                    Some(sea_orm::SqlErr::ForeignKeyConstraintViolation(_)) => {
-                        Error::field("user_id", "There is no such person.")
-                    }
-                    _ => error.into(),
-                })?;
-                let act = Moderated {
-                    group: Some(id),
-                    actor: caller.user,
-                    action: "banned",
-                    subject: Some(user),
-                    target: format!("member {user}"),
-                    detail: new.reason.trim(),
-                };
-                Ok(self.note(conn, act).await?)
-            })
-            .await?;
-        let row = BanRow {
-            user_id: new.user_id,
-            reason: new.reason.trim().to_owned(),
-            until,
-            banned_by: Some(caller.user),
-            created_at: now,
-        };
-        self.show_bans(vec![row]).await?.pop().ok_or(Error::NotFound("ban"))
-    }
-
-    pub(super) async fn let_back(&self, caller: &Caller, id: GroupId, user: UserId) -> Result<()> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                Seat::take(conn, caller, id).await?.moderator()?;
-                let lifted = ban::Entity::delete_many()
-                    .filter(ban::COLUMN.group_id.eq(id))
-                    .filter(ban::COLUMN.user_id.eq(user))
-                    .exec(conn)
-                    .await?;
-                if lifted.rows_affected == 0 {
-                    return Err(Error::NotFound("ban"));
-                }
-                let (group, actor, subject) = (Some(id), caller.user, Some(user));
-                let target = format!("member {user}");
-                Ok(self.note(conn, Moderated { group, actor, action: "unbanned", subject, target, detail: "" }).await?)
-            })
-            .await
-    }
-
-    pub(super) async fn list_bans(&self, caller: &Caller, id: GroupId, page: PageQuery) -> Result<Page<Ban>> {
-        let conn = self.db.conn();
-        Seat::look(conn, caller, id).await?.moderator()?;
-        let select = ban::Entity::find().filter(ban::COLUMN.group_id.eq(id));
-        let ordering = Ordering { fields: &[("id", ban::Column::Id)], usual: "-id", id: ban::Column::Id };
-        let (rows, page) = Page::<BanRow>::fetch(select, &ordering, &page, conn).await?.take();
-        let bans = self.show_bans(rows).await?;
-        Ok(page.with(|_| bans))
-    }
-
     async fn show_bans(&self, rows: Vec<BanRow>) -> Result<Vec<Ban>> {
         let ids: Vec<UserId> = rows.iter().flat_map(|row| [Some(row.user_id), row.banned_by]).flatten().collect();
         let people = self.people(ids).await?;
@@ -163,16 +70,122 @@ impl SqlCommunity {
         };
         Ok(rows.into_iter().map(show).collect())
     }
+}
 
-    pub(super) async fn read_log(&self, caller: &Caller, id: GroupId, slice: SliceQuery) -> Result<Slice<LogEntry>> {
+#[async_trait]
+impl Moderation for SqlCommunity {
+    async fn ban(&self, caller: &Caller, id: GroupId, new: NewBan) -> Result<Ban> {
+        new.validate()?;
+        let now = self.host.clock.now();
+        let until = new.days.map(|count| now + days(count));
+        let new = &new;
+        self.db
+            .write(|tx| async move {
+                let conn = &tx;
+                let access = GroupAccess::load_for_update(conn, caller, id).await?.require_moderator()?;
+                let user = new.user_id;
+                if user == caller.user {
+                    return Err(Error::field("user_id", "You cannot ban yourself."));
+                }
+                if let Some(role) = role_of(conn, id, user).await? {
+                    may_remove(&access, role)?;
+                    delete_membership(conn, id, user, now).await?;
+                    tx.emit(&MemberRemoved { group: id, user, actor: caller.user }).await?;
+                }
+                close_request(conn, id, user, RequestStatus::Denied, Some(caller.user), now).await?;
+                revoke_from(conn, id, user).await?;
+                delete_rsvps_in_group(conn, id, user, now).await?;
+                let row = ban::ActiveModel {
+                    id: NotSet,
+                    group_id: Set(id),
+                    user_id: Set(user),
+                    reason: Set(new.reason.trim().to_owned()),
+                    until: Set(until),
+                    banned_by: Set(Some(caller.user)),
+                    created_at: Set(now),
+                };
+                let replace = OnConflict::columns([ban::Column::GroupId, ban::Column::UserId])
+                    .update_columns([
+                        ban::Column::Reason,
+                        ban::Column::Until,
+                        ban::Column::BannedBy,
+                        ban::Column::CreatedAt,
+                    ])
+                    .to_owned();
+                let stored = ban::Entity::insert(row).on_conflict(replace).exec_without_returning(conn).await;
+                stored.map_err(|error| match error.sql_err() {
+                    Some(sea_orm::SqlErr::ForeignKeyConstraintViolation(_)) => {
+                        Error::field("user_id", "User not found.")
+                    }
+                    _ => error.into(),
+                })?;
+                tx.emit(&UserBanned { group: id, user, actor: caller.user }).await?;
+                let entry = ModerationEntry {
+                    group: Some(id),
+                    actor: caller.user,
+                    action: "banned",
+                    subject: Some(user),
+                    target: format!("member {user}"),
+                    detail: new.reason.trim(),
+                };
+                Ok(self.log_moderation(conn, entry).await?)
+            })
+            .await?;
+        let row = BanRow {
+            user_id: new.user_id,
+            reason: new.reason.trim().to_owned(),
+            until,
+            banned_by: Some(caller.user),
+            created_at: now,
+        };
+        self.show_bans(vec![row]).await?.pop().ok_or(Error::NotFound("ban"))
+    }
+
+    async fn unban(&self, caller: &Caller, id: GroupId, user: UserId) -> Result<()> {
+        self.db
+            .write(|tx| async move {
+                let conn = &tx;
+                GroupAccess::load_for_update(conn, caller, id).await?.require_moderator()?;
+                let lifted = ban::Entity::delete_many()
+                    .filter(ban::COLUMN.group_id.eq(id))
+                    .filter(ban::COLUMN.user_id.eq(user))
+                    .exec(conn)
+                    .await?;
+                if lifted.rows_affected == 0 {
+                    return Err(Error::NotFound("ban"));
+                }
+                tx.emit(&UserUnbanned { group: id, user, actor: caller.user }).await?;
+                let (group, actor, subject) = (Some(id), caller.user, Some(user));
+                let target = format!("member {user}");
+                Ok(self
+                    .log_moderation(
+                        conn,
+                        ModerationEntry { group, actor, action: "unbanned", subject, target, detail: "" },
+                    )
+                    .await?)
+            })
+            .await
+    }
+
+    async fn bans(&self, caller: &Caller, id: GroupId, page: PageQuery) -> Result<Page<Ban>> {
         let conn = self.db.conn();
-        Seat::look(conn, caller, id).await?.moderator()?;
+        GroupAccess::load(conn, caller, id).await?.require_moderator()?;
+        let select = ban::Entity::find().filter(ban::COLUMN.group_id.eq(id));
+        let ordering = Ordering { fields: &[("id", ban::Column::Id)], default: "-id", id: ban::Column::Id };
+        let (rows, page) = Page::<BanRow>::fetch(select, &ordering, &page, conn).await?.take();
+        let bans = self.show_bans(rows).await?;
+        Ok(page.with(|_| bans))
+    }
+
+    async fn log(&self, caller: &Caller, id: GroupId, cursor: CursorQuery) -> Result<CursorPage<LogEntry>> {
+        let conn = self.db.conn();
+        GroupAccess::load(conn, caller, id).await?.require_moderator()?;
         let select = moderation::Entity::find().filter(moderation::COLUMN.group_id.eq(id));
-        let slice = Slice::<LogRow>::fetch(select, moderation::Column::Id, &slice, conn).await?;
-        let ids: Vec<UserId> = slice.results.iter().flat_map(|row| [row.actor_id, row.subject_id]).flatten().collect();
+        let page = CursorPage::<LogRow>::fetch(select, moderation::Column::Id, &cursor, conn).await?;
+        let ids: Vec<UserId> = page.results.iter().flat_map(|row| [row.actor_id, row.subject_id]).flatten().collect();
         let people = self.people(ids).await?;
         let person = |id: Option<UserId>| id.and_then(|id| people.get(&id)).cloned();
-        Ok(slice.map(|row| LogEntry {
+        Ok(page.map(|row| LogEntry {
             id: row.id,
             at: row.at,
             actor: person(row.actor_id),

@@ -1,5 +1,6 @@
 //! The pictures of groups.
 
+use async_trait::async_trait;
 use axum::body::Bytes;
 use guildhall_kernel::{
     Caller,
@@ -10,16 +11,18 @@ use sea_orm::{
     ConnectionTrait, EntityTrait, Set,
 };
 
-use super::{Seat, SqlCommunity, scope::Viewer};
-use crate::{Error, GroupId, PictureKind, PictureUrls, Result, entity::group, model::GroupRow, picture};
+use super::{GroupAccess, SqlCommunity, scope::Viewer};
+use crate::{
+    Error, Group, GroupId, PictureKind, PictureUrls, Pictures, Result, entity::group, model::GroupRow, picture,
+};
 
-/// Square: for lists, for cards and for the head of a page.
+/// The sizes of the square picture.
 const IMAGE: &[Size] = &[
     Size { name: "small", width: 96, height: 96, fit: Fit::Cover },
     Size { name: "medium", width: 256, height: 256, fit: Fit::Cover },
     Size { name: "large", width: 512, height: 512, fit: Fit::Cover },
 ];
-/// Wide, as it was uploaded.
+/// The sizes of the banner, which keeps its aspect ratio.
 const BANNER: &[Size] = &[
     Size { name: "small", width: 480, height: 480, fit: Fit::Within },
     Size { name: "medium", width: 960, height: 960, fit: Fit::Within },
@@ -27,43 +30,8 @@ const BANNER: &[Size] = &[
 ];
 
 impl SqlCommunity {
-    pub(super) async fn put_picture(
-        &self,
-        caller: &Caller,
-        id: GroupId,
-        kind: PictureKind,
-        content: Bytes,
-    ) -> Result<()> {
-        // Looked at before anything is decoded or stored, and once more in the transaction.
-        Seat::look(self.db.conn(), caller, id).await?.moderator()?;
-        let sizes = match kind {
-            PictureKind::Image => IMAGE,
-            PictureKind::Banner => BANNER,
-        };
-        let stored = self.host.files.put(caller.user, file::pictures(caller.user, content, sizes).await?).await?;
-        let stored = &stored;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                Seat::take(conn, caller, id).await?.moderator()?;
-                let file = self.host.files.keep(conn, stored).await?;
-                self.show_picture(conn, id, kind, Some(file)).await
-            })
-            .await
-    }
-
-    pub(super) async fn take_picture_down(&self, caller: &Caller, id: GroupId, kind: PictureKind) -> Result<()> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                Seat::take(conn, caller, id).await?.moderator()?;
-                self.show_picture(conn, id, kind, None).await
-            })
-            .await
-    }
-
-    /// The one before goes by a trigger.
-    async fn show_picture(
+    /// Stores or clears a picture's file. A trigger deletes the previous file.
+    async fn store_picture(
         &self,
         conn: &impl ConnectionTrait,
         id: GroupId,
@@ -85,7 +53,7 @@ impl SqlCommunity {
         Ok::<_, Error>(())
     }
 
-    /// A group's pictures as the viewer can fetch them.
+    /// The URLs of a group's pictures, signed for the viewer.
     pub(super) fn picture_urls(&self, row: &GroupRow, viewer: Viewer) -> (Option<PictureUrls>, Option<PictureUrls>) {
         let urls = |file: FileId| {
             let url = |size| self.host.files.url(file, Some(size), &row.slug, Some(viewer.id()));
@@ -96,5 +64,38 @@ impl SqlCommunity {
 
     pub(super) fn fallback_url(&self, row: &GroupRow) -> String {
         picture::fallback_url(&self.host.mount, row.id, &row.name)
+    }
+}
+
+#[async_trait]
+impl Pictures for SqlCommunity {
+    async fn set_picture(&self, caller: &Caller, id: GroupId, kind: PictureKind, content: Bytes) -> Result<Group> {
+        // Checked before anything is decoded or stored, and again in the transaction.
+        GroupAccess::load(self.db.conn(), caller, id).await?.require_moderator()?;
+        let sizes = match kind {
+            PictureKind::Image => IMAGE,
+            PictureKind::Banner => BANNER,
+        };
+        let stored = self.host.files.put(caller.user, file::pictures(caller.user, content, sizes).await?).await?;
+        let stored = &stored;
+        self.db
+            .write(|tx| async move {
+                let conn = &tx;
+                GroupAccess::load_for_update(conn, caller, id).await?.require_moderator()?;
+                let file = self.host.files.keep(conn, stored).await?;
+                self.store_picture(conn, id, kind, Some(file)).await
+            })
+            .await?;
+        self.find_group(caller.into(), id).await
+    }
+
+    async fn remove_picture(&self, caller: &Caller, id: GroupId, kind: PictureKind) -> Result<()> {
+        self.db
+            .write(|tx| async move {
+                let conn = &tx;
+                GroupAccess::load_for_update(conn, caller, id).await?.require_moderator()?;
+                self.store_picture(conn, id, kind, None).await
+            })
+            .await
     }
 }

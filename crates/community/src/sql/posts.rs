@@ -1,8 +1,8 @@
-//! Posts: writing, changing and removing them, and the files with them.
+//! Creating, changing and deleting posts.
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Page, PageQuery, Quota, Slice, SliceQuery, Timestamp, UserId, file, text};
+use guildhall_kernel::{Caller, IfMatch, Quota, Timestamp, UserId, db::Tx, file, text};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Unchanged},
@@ -10,110 +10,115 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 
-use super::{Moderated, Seat, SqlCommunity, lock_group, members::role_of, scope::visible_posts};
+use super::{GroupAccess, ModerationEntry, SqlCommunity, lock_group, members::role_of, scope::visible_posts};
 use crate::{
-    Attachment, AttachmentId, Comment, CommentId, CommentPatch, Draft, DraftId, Error, FeedFilter, Follow, GroupId,
-    NewComment, NewPost, NewReport, Poll, Post, PostId, PostPatch, Posting, Posts, Report, ReportId, Result,
-    SearchResults, Verdict, Visibility, Vote,
+    CommentId, Error, GroupId, NewPost, Post, PostId, PostPatch, Posting, Posts, Result, Visibility,
     entity::{attachment, group, link_preview, membership, mention, poll, poll_option, post, post_tag},
+    event::{PostChanged, PostCreated, PostDeleted, UserMentioned},
     markdown,
     model::PostRow,
     words,
 };
 
-/// How many files a post has at most.
-const MOST_ATTACHMENTS: u64 = 10;
-/// What a tenfold liking is worth, in microseconds: a post that ten people like stands beside one that is
-/// half a day younger.
-const TENFOLD: f64 = 45_000e6;
-/// The sizes in which pictures with posts are kept.
-const SIZES: &[file::Size] = &[
+/// The maximum number of attachments of a post.
+const MAX_ATTACHMENTS: u64 = 10;
+/// How much ten times the reactions add to the score of a post, in microseconds: half a day.
+const TENFOLD_BONUS: f64 = 45_000e6;
+/// The sizes in which attached pictures are stored.
+pub(super) const SIZES: &[file::Size] = &[
     file::Size { name: "small", width: 480, height: 480, fit: file::Fit::Within },
     file::Size { name: "large", width: 2048, height: 2048, fit: file::Fit::Within },
 ];
 
-/// Where a post stands among those that people make something of: later than the moment at which it was
-/// posted, by the logarithm of how much that is. It changes when something is made of the post, and
-/// never by itself.
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a rank is no exact number")]
-pub(super) fn hot(created_at: Timestamp, reactions: i64, comments: i64) -> i64 {
+/// The score for the trending order: the time of publication plus a bonus that grows with the logarithm of reactions
+/// and comments. It only changes with these, so it needs no periodic update.
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a score need not be exact")]
+pub(super) fn hot_score(created_at: Timestamp, reactions: i64, comments: i64) -> i64 {
     let score = Ord::max(reactions.saturating_add(comments.saturating_mul(2)), 0);
-    created_at.unix_micros().saturating_add(((score as f64 + 1.0).log10() * TENFOLD) as i64)
+    created_at.unix_micros().saturating_add(((score as f64 + 1.0).log10() * TENFOLD_BONUS) as i64)
 }
 
-/// What is made of a text before it is stored.
+/// What is derived from the Markdown of a post or comment before it is stored.
 pub(super) struct Prepared {
     pub(super) html: String,
     pub(super) mentioned: Vec<UserId>,
     links: Vec<String>,
 }
 
-/// What somebody may do with a post.
-struct Rights {
-    is_author: bool,
-    is_moderator: bool,
+/// What the caller may do with a post.
+pub(super) struct Rights {
+    pub(super) is_author: bool,
+    pub(super) is_moderator: bool,
 }
 
 impl SqlCommunity {
-    /// Reads a text: what it looks like, whom it names and where it points.
+    /// Renders Markdown and resolves its mentions and links.
     pub(super) async fn prepare(&self, content: &str) -> Result<Prepared> {
-        let found = markdown::find(content);
-        let mentioned =
-            if found.mentions.is_empty() { Vec::new() } else { self.host.directory.named(&found.mentions).await? };
+        let references = markdown::find_references(content);
+        let mentioned = if references.mentions.is_empty() {
+            Vec::new()
+        } else {
+            self.host.directory.named(&references.mentions).await?
+        };
         let html = markdown::html_of("content", content)?;
-        Ok(Prepared { html, mentioned: mentioned.into_iter().map(|person| person.id).collect(), links: found.links })
+        Ok(Prepared {
+            html,
+            mentioned: mentioned.into_iter().map(|person| person.id).collect(),
+            links: references.links,
+        })
     }
 
-    /// Of those who are named only those who may read the post.
-    pub(super) async fn readers_among(
+    /// The users among these who may read a post with this visibility.
+    pub(super) async fn filter_readers(
         &self,
         conn: &impl ConnectionTrait,
-        named: &[UserId],
+        users: &[UserId],
         group: Option<&group::Model>,
         visibility: Visibility,
     ) -> Result<Vec<UserId>> {
         match group {
-            _ if named.is_empty() || visibility == Visibility::Private => Ok(Vec::new()),
+            _ if users.is_empty() || visibility == Visibility::Private => Ok(Vec::new()),
             Some(group) if group.is_private || visibility == Visibility::GroupOnly => {
                 let members = membership::Entity::find()
                     .select_only()
                     .column(membership::Column::UserId)
                     .filter(membership::COLUMN.group_id.eq(group.id))
-                    .filter(membership::COLUMN.user_id.is_in(named.iter().copied()));
+                    .filter(membership::COLUMN.user_id.is_in(users.iter().copied()));
                 Ok(members.into_tuple().all(conn).await?)
             }
-            _ => Ok(named.to_vec()),
+            _ => Ok(users.to_vec()),
         }
     }
 
-    async fn store_post(
+    pub(super) async fn store_post(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         caller: &Caller,
         new: &NewPost,
         prepared: &Prepared,
     ) -> Result<PostRow> {
         let now = self.host.clock.now();
-        Quota::per_day("posts", self.settings.posts_per_day.into()).take(conn, caller.user, 1, now).await?;
-        let seat = match new.group {
-            Some(group) => Some(Seat::take(conn, caller, group).await?.member()?),
+        Quota::per_day("posts", self.settings.posts_per_day.into()).take(tx, caller.user, 1, now).await?;
+        let access = match new.group {
+            Some(group) => Some(GroupAccess::load_for_update(tx, caller, group).await?.require_member()?),
             None => None,
         };
-        if let Some(seat) = &seat
-            && seat.group.posting == Posting::Moderators
-            && !seat.is_moderator()
+        if let Some(access) = &access
+            && access.group.posting == Posting::Moderators
+            && !access.is_moderator()
         {
             return Err(Error::PostingClosed);
         }
-        let usual = if seat.is_some() { Visibility::GroupOnly } else { Visibility::Public };
-        let visibility = new.visibility.unwrap_or(usual);
-        if seat.is_none() && visibility == Visibility::GroupOnly {
-            return Err(Error::field("visibility", "A post for a group's members needs a group."));
+        let default = if access.is_some() { Visibility::GroupOnly } else { Visibility::Public };
+        let visibility = new.visibility.unwrap_or(default);
+        if access.is_none() && visibility == Visibility::GroupOnly {
+            return Err(Error::field("visibility", "A post for group members must be in a group."));
         }
-        let is_approved = seat.as_ref().is_none_or(|seat| !seat.group.approves_posts || seat.is_moderator());
-        let mentioned =
-            self.readers_among(conn, &prepared.mentioned, seat.as_ref().map(|seat| &seat.group), visibility).await?;
-        let tags = tags(&new.tags);
+        let is_approved = access.as_ref().is_none_or(|access| !access.group.approves_posts || access.is_moderator());
+        let mentioned = self
+            .filter_readers(tx, &prepared.mentioned, access.as_ref().map(|access| &access.group), visibility)
+            .await?;
+        let tags = normalize_tags(&new.tags);
         let links = !prepared.links.is_empty() && self.host.web.is_some();
         let has_extras = !tags.is_empty() || !mentioned.is_empty() || new.poll.is_some() || links;
         let title = new.title.trim();
@@ -133,42 +138,44 @@ impl SqlCommunity {
             has_extras: Set(has_extras),
             comment_count: Set(0),
             reactions: Set("{}".to_owned()),
-            hot: Set(hot(now, 0, 0)),
+            hot: Set(hot_score(now, 0, 0)),
             search_text: Set(words::index(&format!("{title} {}", new.content))),
             created_at: Set(now),
             updated_at: Set(now),
         };
-        let row = row.insert(conn).await?;
-        if let (Some(group), true) = (new.group, counts(is_approved, visibility)) {
-            count_posts(conn, group, 1).await?;
+        let row = row.insert(tx).await?;
+        if let (Some(group), true) = (new.group, is_counted(is_approved, visibility)) {
+            add_to_post_count(tx, group, 1).await?;
         }
-        store_tags(conn, row.id, &tags).await?;
-        store_mentions(conn, row.id, None, &mentioned, now).await?;
+        store_tags(tx, row.id, &tags).await?;
+        store_mentions(tx, row.id, None, &mentioned, now).await?;
         if links {
-            store_links(conn, row.id, &prepared.links, now).await?;
+            store_links(tx, row.id, &prepared.links, now).await?;
         }
         if let Some(new) = &new.poll {
             let closes_at = new.hours.map(|hours| now + std::time::Duration::from_secs(hours.unsigned_abs() * 3600));
-            let row_of_poll = poll::ActiveModel {
+            let poll_row = poll::ActiveModel {
                 post_id: Set(row.id),
                 is_multiple: Set(new.is_multiple),
                 closes_at: Set(closes_at),
             };
-            poll::Entity::insert(row_of_poll).exec_without_returning(conn).await?;
-            let option = |(position, text): (i64, &String)| poll_option::ActiveModel {
+            poll::Entity::insert(poll_row).exec_without_returning(tx).await?;
+            let option_row = |(position, text): (i64, &String)| poll_option::ActiveModel {
                 post_id: Set(row.id),
                 position: Set(position),
                 text: Set(text.trim().to_owned()),
                 votes: Set(0),
             };
-            let options = (0..).zip(&new.options).map(option);
-            poll_option::Entity::insert_many(options).exec_without_returning(conn).await?;
+            let options = (0..).zip(&new.options).map(option_row);
+            poll_option::Entity::insert_many(options).exec_without_returning(tx).await?;
         }
+        let created = PostCreated { post: row.id, group: row.group_id, author: caller.user, is_approved };
+        tx.emit(&created).await?;
         Ok(PostRow::new(row))
     }
 
-    /// Shows what was just stored.
-    pub(super) async fn show_new(&self, caller: &Caller, row: PostRow) -> Result<Post> {
+    /// Shows a post that was just stored.
+    pub(super) async fn show_created(&self, caller: &Caller, row: PostRow) -> Result<Post> {
         if row.has_extras {
             self.wake_previews.notify_one();
         }
@@ -176,63 +183,33 @@ impl SqlCommunity {
         self.show_posts(vec![row], caller.into()).await?.pop().ok_or(Error::PostNotFound(id))
     }
 
-    pub(super) async fn write_post(&self, caller: &Caller, new: NewPost) -> Result<Post> {
-        new.validate()?;
-        let prepared = self.prepare(&new.content).await?;
-        let (new, prepared) = (&new, &prepared);
-        let row = self.db.write(|tx| async move { self.store_post(tx.conn(), caller, new, prepared).await }).await?;
-        self.show_new(caller, row).await
-    }
-
-    /// A post that the caller may read, locked; and what they may do with it. Its group is locked before, as
-    /// everybody does who needs both.
-    async fn rights(&self, conn: &impl ConnectionTrait, caller: &Caller, id: PostId) -> Result<(post::Model, Rights)> {
+    /// Locks a post that the caller may read, and says what they may do with it. The group is always locked before the
+    /// post, to avoid deadlocks.
+    pub(super) async fn lock_post(
+        &self,
+        conn: &impl ConnectionTrait,
+        caller: &Caller,
+        id: PostId,
+    ) -> Result<(post::Model, Rights)> {
         lock_group_of(conn, id).await?;
-        let found = visible_posts(caller.into()).filter(post::COLUMN.id.eq(id)).lock_exclusive().one(conn).await?;
-        let found = found.ok_or(Error::PostNotFound(id))?;
-        let role = match found.group_id {
+        let post = visible_posts(caller.into()).filter(post::COLUMN.id.eq(id)).lock_exclusive().one(conn).await?;
+        let post = post.ok_or(Error::PostNotFound(id))?;
+        let role = match post.group_id {
             Some(group) => role_of(conn, group, caller.user).await?,
             None => None,
         };
-        let outside = found.group_id.is_some() && role.is_none();
+        let has_left = post.group_id.is_some() && role.is_none();
         let rights = Rights {
-            // Who has left a group no longer speaks in it.
-            is_author: found.author_id == Some(caller.user) && !outside,
+            // Authors who have left the group can no longer edit their posts in it.
+            is_author: post.author_id == Some(caller.user) && !has_left,
             is_moderator: caller.roles.is_staff() || role.is_some_and(|role| role != membership::Role::Member),
         };
-        Ok((found, rights))
-    }
-
-    async fn change(&self, caller: &Caller, id: PostId, patch: PostPatch, known: IfMatch) -> Result<Post> {
-        patch.validate()?;
-        let prepared = match &patch.content {
-            Some(content) => Some(self.prepare(content).await?),
-            None => None,
-        };
-        let (patch, known, prepared) = (&patch, &known, &prepared);
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let (post, rights) = self.rights(conn, caller, id).await?;
-                if patch.is_authors() && !rights.is_author {
-                    return Err(Error::NotAuthor);
-                }
-                if patch.is_moderators() && !rights.is_moderator {
-                    return Err(Error::NotModerator);
-                }
-                known.check(post.updated_at)?;
-                self.store_change(conn, caller, post, patch, prepared.as_ref(), rights.is_moderator).await
-            })
-            .await?;
-        if prepared.is_some() {
-            self.wake_previews.notify_one();
-        }
-        self.find_post(caller.into(), id).await
+        Ok((post, rights))
     }
 
     async fn store_change(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         caller: &Caller,
         post: post::Model,
         patch: &PostPatch,
@@ -241,68 +218,69 @@ impl SqlCommunity {
     ) -> Result<()> {
         let (id, now) = (post.id, self.host.clock.now());
         let group = match post.group_id {
-            Some(group) => group::Entity::find_by_id(group).one(conn).await?,
+            Some(group) => group::Entity::find_by_id(group).one(tx).await?,
             None => None,
         };
         let visibility = patch.visibility.unwrap_or(post.visibility);
         if group.is_none() && visibility == Visibility::GroupOnly {
-            return Err(Error::field("visibility", "A post for a group's members needs a group."));
+            return Err(Error::field("visibility", "A post for group members must be in a group."));
         }
-        let waits = patch.is_authors() && waits_again(group.as_ref(), is_moderator);
-        let is_approved = post.is_approved && !waits;
-        recount(conn, &post, is_approved, visibility).await?;
+        let loses_approval = patch.needs_author() && needs_approval(group.as_ref(), is_moderator);
+        let is_approved = post.is_approved && !loses_approval;
+        update_post_count(tx, &post, is_approved, visibility).await?;
         let title = patch.title.as_ref().map_or(post.title.as_str(), |title| title.trim());
         let content = patch.content.as_ref().unwrap_or(&post.content);
         let search_text = words::index(&format!("{title} {content}"));
         let mut has_extras = post.has_extras;
-        if let Some(tags_now) = &patch.tags {
-            let tags_now = tags(tags_now);
-            post_tag::Entity::delete_many().filter(post_tag::COLUMN.post_id.eq(id)).exec(conn).await?;
-            store_tags(conn, id, &tags_now).await?;
-            has_extras |= !tags_now.is_empty();
+        if let Some(new_tags) = &patch.tags {
+            let new_tags = normalize_tags(new_tags);
+            post_tag::Entity::delete_many().filter(post_tag::COLUMN.post_id.eq(id)).exec(tx).await?;
+            store_tags(tx, id, &new_tags).await?;
+            has_extras |= !new_tags.is_empty();
         }
         if visibility != post.visibility {
-            // Fewer may read it now, perhaps: those no longer are named, in it or below it.
-            let named = mention::Entity::find().filter(mention::COLUMN.post_id.eq(id));
-            let named: Vec<UserId> = named.select_only().column(mention::Column::UserId).into_tuple().all(conn).await?;
-            let readers = self.readers_among(conn, &named, group.as_ref(), visibility).await?;
+            // Remove mentions of people who may no longer read the post, in the post and in its comments.
+            let mentioned = mention::Entity::find().filter(mention::COLUMN.post_id.eq(id));
+            let mentioned: Vec<UserId> =
+                mentioned.select_only().column(mention::Column::UserId).into_tuple().all(tx).await?;
+            let readers = self.filter_readers(tx, &mentioned, group.as_ref(), visibility).await?;
             mention::Entity::delete_many()
                 .filter(mention::COLUMN.post_id.eq(id))
                 .filter(mention::COLUMN.user_id.is_not_in(readers))
-                .exec(conn)
+                .exec(tx)
                 .await?;
         }
         if let Some(prepared) = prepared {
             let of_post = mention::COLUMN.post_id.eq(id).and(mention::COLUMN.comment_id.is_null());
-            mention::Entity::delete_many().filter(of_post).exec(conn).await?;
-            let mentioned = self.readers_among(conn, &prepared.mentioned, group.as_ref(), visibility).await?;
-            store_mentions(conn, id, None, &mentioned, now).await?;
+            mention::Entity::delete_many().filter(of_post).exec(tx).await?;
+            let mentioned = self.filter_readers(tx, &prepared.mentioned, group.as_ref(), visibility).await?;
+            store_mentions(tx, id, None, &mentioned, now).await?;
             let links = self.host.web.is_some() && !prepared.links.is_empty();
-            let known = link_preview::Entity::find().filter(link_preview::COLUMN.post_id.eq(id)).all(conn).await?;
-            // Pages are not read again because a word beside their address has changed.
-            if known.iter().map(|known| &known.url).ne(&prepared.links) {
-                link_preview::Entity::delete_many().filter(link_preview::COLUMN.post_id.eq(id)).exec(conn).await?;
+            let current = link_preview::Entity::find().filter(link_preview::COLUMN.post_id.eq(id)).all(tx).await?;
+            // Pages are fetched again only if the links have changed.
+            if current.iter().map(|current| &current.url).ne(&prepared.links) {
+                link_preview::Entity::delete_many().filter(link_preview::COLUMN.post_id.eq(id)).exec(tx).await?;
                 if links {
-                    store_links(conn, id, &prepared.links, now).await?;
+                    store_links(tx, id, &prepared.links, now).await?;
                 }
             }
             has_extras |= links || !mentioned.is_empty();
         }
-        for (change, known_before, action) in [
+        for (change, current, action) in [
             (patch.is_pinned, post.is_pinned, "pinned"),
             (patch.is_featured, post.is_featured, "featured"),
             (patch.is_locked, post.is_locked, "locked"),
         ] {
-            if let Some(set) = change.filter(|set| *set != known_before) {
-                let act = Moderated {
+            if let Some(value) = change.filter(|value| *value != current) {
+                let entry = ModerationEntry {
                     group: post.group_id,
                     actor: caller.user,
-                    action: if set { action } else { undone(action) },
+                    action: if value { action } else { opposite(action) },
                     subject: post.author_id,
                     target: format!("post {id}"),
                     detail: title,
                 };
-                self.note(conn, act).await?;
+                self.log_moderation(tx, entry).await?;
             }
         }
         let row = post::ActiveModel {
@@ -321,7 +299,8 @@ impl SqlCommunity {
             updated_at: Set(now),
             ..Default::default()
         };
-        post::Entity::update(row).exec_without_returning(conn).await?;
+        post::Entity::update(row).exec_without_returning(tx).await?;
+        tx.emit(&PostChanged { post: id, actor: caller.user }).await?;
         Ok(())
     }
 
@@ -329,8 +308,8 @@ impl SqlCommunity {
         let known = &known;
         self.db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let (post, rights) = self.rights(conn, caller, id).await?;
+                let conn = &tx;
+                let (post, rights) = self.lock_post(conn, caller, id).await?;
                 if !rights.is_author && !rights.is_moderator && post.author_id != Some(caller.user) {
                     return Err(Error::NotAuthor);
                 }
@@ -340,116 +319,49 @@ impl SqlCommunity {
             .await
     }
 
-    /// Removes a post, and notes it where somebody else than its author does so.
-    pub(super) async fn erase_post(
-        &self,
-        conn: &impl ConnectionTrait,
-        caller: &Caller,
-        post: &post::Model,
-        why: &str,
-    ) -> Result<()> {
-        if let (Some(group), true) = (post.group_id, counts(post.is_approved, post.visibility)) {
-            count_posts(conn, group, -1).await?;
+    /// Deletes a post, and logs it unless the caller is the author.
+    pub(super) async fn erase_post(&self, tx: &Tx, caller: &Caller, post: &post::Model, reason: &str) -> Result<()> {
+        if let (Some(group), true) = (post.group_id, is_counted(post.is_approved, post.visibility)) {
+            add_to_post_count(tx, group, -1).await?;
         }
-        post::Entity::delete_by_id(post.id).exec(conn).await?;
+        post::Entity::delete_by_id(post.id).exec(tx).await?;
+        tx.emit(&PostDeleted { post: post.id, author: post.author_id, actor: caller.user }).await?;
         if post.author_id != Some(caller.user) {
-            let act = Moderated {
+            let entry = ModerationEntry {
                 group: post.group_id,
                 actor: caller.user,
                 action: "removed_post",
                 subject: post.author_id,
                 target: format!("post {}", post.id),
-                detail: if why.is_empty() { &post.title } else { why },
+                detail: if reason.is_empty() { &post.title } else { reason },
             };
-            self.note(conn, act).await?;
+            self.log_moderation(tx, entry).await?;
         }
         Ok(())
     }
 
-    async fn put_file(&self, caller: &Caller, id: PostId, upload: file::Upload) -> Result<Attachment> {
-        // Looked at before anything is stored, and once more in the transaction.
-        self.own_post_with_room(self.db.conn(), caller, id).await?;
-        let is_picture = upload.content_type.starts_with("image/");
-        let content = if is_picture {
-            file::pictures(caller.user, upload.bytes, SIZES).await?
-        } else {
-            file::Content::bytes(upload.content_type, upload.bytes)
-        };
-        let stored = self.host.files.put(caller.user, content).await?;
-        let (stored, name) = (&stored, &upload.name);
-        let row = self
-            .db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let (post, rights) = self.own_post_with_room(conn, caller, id).await?;
-                let file_id = self.host.files.keep(conn, stored).await?;
-                let now = self.host.clock.now();
-                let row = attachment::ActiveModel {
-                    id: NotSet,
-                    post_id: Set(id),
-                    file_id: Set(file_id),
-                    name: Set(name.clone()),
-                    content_type: Set(stored.content_type().to_owned()),
-                    size: Set(stored.size()),
-                    is_picture: Set(is_picture),
-                    created_at: Set(now),
-                };
-                let row = row.insert(conn).await?;
-                let group = match post.group_id {
-                    Some(group) => group::Entity::find_by_id(group).one(conn).await?,
-                    None => None,
-                };
-                let is_approved = post.is_approved && !waits_again(group.as_ref(), rights.is_moderator);
-                recount(conn, &post, is_approved, post.visibility).await?;
-                touch(conn, id, is_approved, now).await?;
-                Ok::<_, Error>(row)
-            })
-            .await?;
-        Ok(self.show_attachment(row, caller.into()))
-    }
-
-    /// The caller's post, with room for one more file.
-    async fn own_post_with_room(
+    /// The caller's post, if it can take another attachment.
+    pub(super) async fn own_post_for_attachment(
         &self,
         conn: &impl ConnectionTrait,
         caller: &Caller,
         id: PostId,
     ) -> Result<(post::Model, Rights)> {
-        let (post, rights) = self.rights(conn, caller, id).await?;
+        let (post, rights) = self.lock_post(conn, caller, id).await?;
         if !rights.is_author {
             return Err(Error::NotAuthor);
         }
-        let files = attachment::Entity::find().filter(attachment::COLUMN.post_id.eq(id)).count(conn).await?;
-        if files < MOST_ATTACHMENTS {
+        let count = attachment::Entity::find().filter(attachment::COLUMN.post_id.eq(id)).count(conn).await?;
+        if count < MAX_ATTACHMENTS {
             Ok((post, rights))
         } else {
-            Err(Error::field("file", format!("A post has at most {MOST_ATTACHMENTS} files.")))
+            Err(Error::field("file", format!("A post can have at most {MAX_ATTACHMENTS} attachments.")))
         }
-    }
-
-    async fn remove_file(&self, caller: &Caller, id: PostId, attachment: AttachmentId) -> Result<()> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let (post, rights) = self.rights(conn, caller, id).await?;
-                if !rights.is_author && !rights.is_moderator {
-                    return Err(Error::NotAuthor);
-                }
-                let gone = attachment::Entity::delete_by_id(attachment)
-                    .filter(attachment::COLUMN.post_id.eq(id))
-                    .exec(conn)
-                    .await?;
-                if gone.rows_affected == 0 {
-                    return Err(Error::NotFound("attachment"));
-                }
-                touch(conn, id, post.is_approved, self.host.clock.now()).await
-            })
-            .await
     }
 }
 
 impl PostRow {
-    /// What was just stored, of which nobody has made anything yet.
+    /// A post that was just stored, without reactions and bookmarks.
     fn new(row: post::Model) -> Self {
         Self {
             id: row.id,
@@ -476,7 +388,7 @@ impl PostRow {
     }
 }
 
-/// Locks the group that a post is in, if it is in one.
+/// Locks the group of a post, if it has one.
 pub(super) async fn lock_group_of(conn: &impl ConnectionTrait, id: PostId) -> Result<()> {
     if conn.get_database_backend() != DbBackend::Postgres {
         return Ok(());
@@ -488,7 +400,7 @@ pub(super) async fn lock_group_of(conn: &impl ConnectionTrait, id: PostId) -> Re
     Ok(())
 }
 
-fn undone(action: &'static str) -> &'static str {
+fn opposite(action: &'static str) -> &'static str {
     match action {
         "pinned" => "unpinned",
         "featured" => "unfeatured",
@@ -496,10 +408,10 @@ fn undone(action: &'static str) -> &'static str {
     }
 }
 
-/// Tags as they are stored: folded, without their mark, each once.
-fn tags(given: &[String]) -> Vec<String> {
+/// Folds tags, strips a leading `#` and removes duplicates.
+fn normalize_tags(input: &[String]) -> Vec<String> {
     let mut tags: Vec<String> = Vec::new();
-    for tag in given {
+    for tag in input {
         let tag = text::fold(tag.trim_start_matches('#'));
         if !tags.contains(&tag) {
             tags.push(tag);
@@ -522,7 +434,7 @@ async fn store_tags(conn: &impl ConnectionTrait, id: PostId, tags: &[String]) ->
 }
 
 pub(super) async fn store_mentions(
-    conn: &impl ConnectionTrait,
+    tx: &Tx,
     id: PostId,
     comment: Option<CommentId>,
     mentioned: &[UserId],
@@ -538,7 +450,10 @@ pub(super) async fn store_mentions(
         user_id: Set(*user),
         created_at: Set(now),
     };
-    mention::Entity::insert_many(mentioned.iter().map(row)).exec_without_returning(conn).await?;
+    mention::Entity::insert_many(mentioned.iter().map(row)).exec_without_returning(tx).await?;
+    for user in mentioned {
+        tx.emit(&UserMentioned { post: id, comment, user: *user }).await?;
+    }
     Ok(())
 }
 
@@ -557,8 +472,13 @@ async fn store_links(conn: &impl ConnectionTrait, id: PostId, links: &[String], 
     Ok(())
 }
 
-/// A file has come or gone.
-async fn touch(conn: &impl ConnectionTrait, id: PostId, is_approved: bool, now: Timestamp) -> Result<()> {
+/// Updates a post after an attachment was added or removed.
+pub(super) async fn touch_post(
+    conn: &impl ConnectionTrait,
+    id: PostId,
+    is_approved: bool,
+    now: Timestamp,
+) -> Result<()> {
     let row = post::ActiveModel {
         id: Unchanged(id),
         has_extras: Set(true),
@@ -570,34 +490,34 @@ async fn touch(conn: &impl ConnectionTrait, id: PostId, is_approved: bool, now: 
     Ok(())
 }
 
-/// Where posts are let through one by one, so is what becomes of them.
-fn waits_again(group: Option<&group::Model>, is_moderator: bool) -> bool {
+/// Whether a changed post needs the approval of a moderator again.
+pub(super) fn needs_approval(group: Option<&group::Model>, is_moderator: bool) -> bool {
     !is_moderator && group.is_some_and(|group| group.approves_posts)
 }
 
-/// Keeps the count of a post's group, where the post begins or ceases to count.
-async fn recount(
+/// Updates the post count of the group, if the change affects it.
+pub(super) async fn update_post_count(
     conn: &impl ConnectionTrait,
     post: &post::Model,
     is_approved: bool,
     visibility: Visibility,
 ) -> Result<()> {
-    let (before, after) = (counts(post.is_approved, post.visibility), counts(is_approved, visibility));
+    let (before, after) = (is_counted(post.is_approved, post.visibility), is_counted(is_approved, visibility));
     match post.group_id {
-        Some(group) if before != after => count_posts(conn, group, if after { 1 } else { -1 }).await,
+        Some(group) if before != after => add_to_post_count(conn, group, if after { 1 } else { -1 }).await,
         _ => Ok(()),
     }
 }
 
-/// Is it one of the posts that its group counts? What only its author reads is not.
-pub(super) fn counts(is_approved: bool, visibility: Visibility) -> bool {
+/// Whether a post is included in the post count of its group. Private posts are not.
+pub(super) fn is_counted(is_approved: bool, visibility: Visibility) -> bool {
     is_approved && visibility != Visibility::Private
 }
 
-/// Counts posts that have come or gone.
-pub(super) async fn count_posts(conn: &impl ConnectionTrait, group: GroupId, by: i64) -> Result<()> {
+/// Adds to the post count of a group.
+pub(super) async fn add_to_post_count(conn: &impl ConnectionTrait, group: GroupId, delta: i64) -> Result<()> {
     group::Entity::update_many()
-        .col_expr(group::Column::PostCount, Expr::col(group::Column::PostCount).add(by))
+        .col_expr(group::Column::PostCount, Expr::col(group::Column::PostCount).add(delta))
         .filter(group::COLUMN.id.eq(group))
         .exec(conn)
         .await?;
@@ -607,7 +527,11 @@ pub(super) async fn count_posts(conn: &impl ConnectionTrait, group: GroupId, by:
 #[async_trait]
 impl Posts for SqlCommunity {
     async fn create_post(&self, caller: &Caller, new: NewPost) -> Result<Post> {
-        self.write_post(caller, new).await
+        new.validate()?;
+        let prepared = self.prepare(&new.content).await?;
+        let (new, prepared) = (&new, &prepared);
+        let row = self.db.write(|tx| async move { self.store_post(&tx, caller, new, prepared).await }).await?;
+        self.show_created(caller, row).await
     }
 
     async fn post(&self, viewer: Option<Caller>, id: PostId) -> Result<Post> {
@@ -615,168 +539,34 @@ impl Posts for SqlCommunity {
     }
 
     async fn change_post(&self, caller: &Caller, id: PostId, patch: PostPatch, known: IfMatch) -> Result<Post> {
-        self.change(caller, id, patch, known).await
+        patch.validate()?;
+        let prepared = match &patch.content {
+            Some(content) => Some(self.prepare(content).await?),
+            None => None,
+        };
+        let (patch, known, prepared) = (&patch, &known, &prepared);
+        self.db
+            .write(|tx| async move {
+                let conn = &tx;
+                let (post, rights) = self.lock_post(conn, caller, id).await?;
+                if patch.needs_author() && !rights.is_author {
+                    return Err(Error::NotAuthor);
+                }
+                if patch.needs_moderator() && !rights.is_moderator {
+                    return Err(Error::NotModerator);
+                }
+                known.check(post.updated_at)?;
+                self.store_change(conn, caller, post, patch, prepared.as_ref(), rights.is_moderator).await
+            })
+            .await?;
+        if prepared.is_some() {
+            self.wake_previews.notify_one();
+        }
+        self.find_post(caller.into(), id).await
     }
 
     async fn delete_post(&self, caller: &Caller, id: PostId, known: IfMatch) -> Result<()> {
         self.remove(caller, id, known).await
-    }
-
-    async fn feed(&self, viewer: Option<Caller>, filter: FeedFilter, slice: SliceQuery) -> Result<Slice<Post>> {
-        self.read_feed(viewer, filter, slice).await
-    }
-
-    async fn feed_page(&self, viewer: Option<Caller>, filter: FeedFilter, page: PageQuery) -> Result<Page<Post>> {
-        self.read_feed_page(viewer, filter, page).await
-    }
-
-    async fn attach(&self, caller: &Caller, id: PostId, upload: file::Upload) -> Result<Attachment> {
-        self.put_file(caller, id, upload).await
-    }
-
-    async fn detach(&self, caller: &Caller, id: PostId, attachment: AttachmentId) -> Result<()> {
-        self.remove_file(caller, id, attachment).await
-    }
-
-    async fn vote(&self, caller: &Caller, id: PostId, vote: Vote) -> Result<Poll> {
-        self.cast_vote(caller, id, vote).await
-    }
-
-    async fn react(&self, caller: &Caller, id: PostId, kind: String) -> Result<()> {
-        self.set_reaction(caller, id, &kind, false).await
-    }
-
-    async fn unreact(&self, caller: &Caller, id: PostId, kind: Option<String>) -> Result<()> {
-        self.take_reaction_back(caller, id, kind.as_deref()).await
-    }
-
-    async fn toggle_reaction(&self, caller: &Caller, id: PostId, kind: String) -> Result<Post> {
-        self.set_reaction(caller, id, &kind, true).await?;
-        self.find_post(caller.into(), id).await
-    }
-
-    async fn bookmark(&self, caller: &Caller, id: PostId, keep: bool) -> Result<()> {
-        self.set_bookmark(caller, id, Some(keep)).await.map(|_| ())
-    }
-
-    async fn toggle_bookmark(&self, caller: &Caller, id: PostId) -> Result<bool> {
-        self.set_bookmark(caller, id, None).await
-    }
-
-    async fn bookmarks(&self, caller: &Caller, slice: SliceQuery) -> Result<Slice<Post>> {
-        self.read_bookmarks(caller, slice).await
-    }
-
-    async fn create_comment(&self, caller: &Caller, post: PostId, new: NewComment) -> Result<Comment> {
-        self.write_comment(caller, post, new).await
-    }
-
-    async fn comments(
-        &self,
-        viewer: Option<Caller>,
-        post: PostId,
-        parent: Option<CommentId>,
-        slice: SliceQuery,
-    ) -> Result<Slice<Comment>> {
-        self.read_comments(viewer, post, parent, slice).await
-    }
-
-    async fn comment(&self, viewer: Option<Caller>, id: CommentId) -> Result<Comment> {
-        self.find_comment(self.viewer(viewer)?, id).await
-    }
-
-    async fn change_comment(
-        &self,
-        caller: &Caller,
-        id: CommentId,
-        patch: CommentPatch,
-        known: IfMatch,
-    ) -> Result<Comment> {
-        self.rewrite_comment(caller, id, patch, known).await
-    }
-
-    async fn delete_comment(&self, caller: &Caller, id: CommentId) -> Result<()> {
-        self.remove_comment(caller, id).await
-    }
-
-    async fn like_comment(&self, caller: &Caller, id: CommentId, like: Option<bool>) -> Result<Comment> {
-        self.set_like(caller, id, like).await
-    }
-
-    async fn save_draft(&self, caller: &Caller, new: NewPost) -> Result<Draft> {
-        self.keep_draft(caller, None, new).await
-    }
-
-    async fn drafts(&self, caller: &Caller, page: PageQuery) -> Result<Page<Draft>> {
-        self.list_drafts(caller, page).await
-    }
-
-    async fn draft(&self, caller: &Caller, id: DraftId) -> Result<Draft> {
-        self.find_draft(self.db.conn(), caller, id).await
-    }
-
-    async fn change_draft(&self, caller: &Caller, id: DraftId, new: NewPost) -> Result<Draft> {
-        self.keep_draft(caller, Some(id), new).await
-    }
-
-    async fn delete_draft(&self, caller: &Caller, id: DraftId) -> Result<()> {
-        self.drop_draft(caller, id).await
-    }
-
-    async fn publish_draft(&self, caller: &Caller, id: DraftId) -> Result<Post> {
-        let draft = self.find_draft(self.db.conn(), caller, id).await?;
-        draft.post.validate()?;
-        let prepared = self.prepare(&draft.post.content).await?;
-        let (prepared, known) = (&prepared, draft.updated_at);
-        let row = self
-            .db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                // Read once more: of two who publish it at once one does, and what is posted is what was kept.
-                let draft = self.lock_draft(conn, caller, id).await?;
-                IfMatch::only(known.into()).check(draft.updated_at)?;
-                self.forget_draft(conn, caller, id).await?;
-                self.store_post(conn, caller, &draft.post, prepared).await
-            })
-            .await?;
-        self.show_new(caller, row).await
-    }
-
-    async fn report_post(&self, caller: &Caller, id: PostId, new: NewReport) -> Result<Report> {
-        self.report(caller, id, None, new).await
-    }
-
-    async fn report_comment(&self, caller: &Caller, id: CommentId, new: NewReport) -> Result<Report> {
-        let comment = self.find_comment(caller.into(), id).await?;
-        self.report(caller, comment.post, Some(id), new).await
-    }
-
-    async fn reports(&self, caller: &Caller, group: Option<GroupId>, page: PageQuery) -> Result<Page<Report>> {
-        self.list_reports(caller, group, page).await
-    }
-
-    async fn decide_report(&self, caller: &Caller, id: ReportId, verdict: Verdict) -> Result<()> {
-        self.settle_report(caller, id, verdict).await
-    }
-
-    async fn queue(&self, caller: &Caller, group: GroupId, page: PageQuery) -> Result<Page<Post>> {
-        self.list_queue(caller, group, page).await
-    }
-
-    async fn decide_post(&self, caller: &Caller, id: PostId, approve: bool) -> Result<()> {
-        self.let_through(caller, id, approve).await
-    }
-
-    async fn follow(&self, caller: &Caller, user: UserId, follow: bool) -> Result<()> {
-        self.set_follow(caller, user, follow).await
-    }
-
-    async fn follows(&self, caller: &Caller, page: PageQuery) -> Result<Page<Follow>> {
-        self.list_follows(caller, page).await
-    }
-
-    async fn search(&self, viewer: Option<Caller>, words: String, limit: u64) -> Result<SearchResults> {
-        self.find_words(viewer, &words, limit).await
     }
 }
 
@@ -785,29 +575,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_people_like_is_hotter_than_what_is_as_old() {
+    fn the_score_grows_with_reactions_and_comments() {
         let now = Timestamp::from_unix_seconds(1_735_986_600);
-        assert!(hot(now, 1, 0) > hot(now, 0, 0));
-        assert!(hot(now, 0, 1) > hot(now, 1, 0));
+        assert!(hot_score(now, 1, 0) > hot_score(now, 0, 0));
+        assert!(hot_score(now, 0, 1) > hot_score(now, 1, 0));
         let half_a_day = std::time::Duration::from_secs(12 * 3600);
-        assert!(hot(now, 9, 0) > hot(now + half_a_day, 0, 0));
-        assert!(hot(now, 9, 0) < hot(now + half_a_day + half_a_day, 0, 0));
-        assert!(hot(now, i64::MAX, i64::MAX) > hot(now, 0, 0));
+        assert!(hot_score(now, 9, 0) > hot_score(now + half_a_day, 0, 0));
+        assert!(hot_score(now, 9, 0) < hot_score(now + half_a_day + half_a_day, 0, 0));
+        assert!(hot_score(now, i64::MAX, i64::MAX) > hot_score(now, 0, 0));
     }
 
     #[test]
-    fn fault_r29_tags_are_words_of_any_script_in_one_form() {
+    fn fault_r29_tags_of_any_script_are_normalized() {
         let new = |tag: &str| NewPost { content: "x".into(), tags: vec![tag.to_owned()], ..NewPost::default() };
         for tag in ["हिन्दी", "தமிழ்", "ไทยใต้", "cafe\u{301}", "#Ünïcode"] {
             assert!(new(tag).validate().is_ok(), "{tag}");
         }
         assert!(new("two words").validate().is_err());
-        assert_eq!(tags(&["cafe\u{301}".to_owned(), "café".to_owned()]), ["café"]);
+        assert_eq!(normalize_tags(&["cafe\u{301}".to_owned(), "café".to_owned()]), ["café"]);
     }
 
     #[test]
-    fn tags_are_one_in_any_spelling() {
-        let given = ["#Rust".to_owned(), "rust".to_owned(), "Web-Dev".to_owned()];
-        assert_eq!(tags(&given), ["rust", "web-dev"]);
+    fn tags_are_normalized_and_deduplicated() {
+        let input = ["#Rust".to_owned(), "rust".to_owned(), "Web-Dev".to_owned()];
+        assert_eq!(normalize_tags(&input), ["rust", "web-dev"]);
     }
 }

@@ -1,70 +1,72 @@
-//! What people make of posts: reactions, bookmarks, votes; and whom they follow.
+//! Reactions to posts.
 
-use std::collections::HashSet;
-
-use garde::Validate;
-use guildhall_kernel::{Caller, Ordering, Page, PageQuery, UserId};
+use async_trait::async_trait;
+use guildhall_kernel::Caller;
 use sea_orm::{
     ActiveValue::{NotSet, Unchanged},
-    ColumnTrait, ConnectionTrait, DerivePartialModel, EntityTrait, QueryFilter, QuerySelect, Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 
-use super::{SqlCommunity, feed::counts, members::role_of, posts::hot, scope::visible_posts};
+use super::{SqlCommunity, feed::counts, members::role_of, posts::hot_score, scope::visible_posts};
 use crate::{
-    Error, Follow, Poll, PostId, Result, Vote,
-    entity::{bookmark, follow, poll, poll_option, poll_vote, post, reaction},
+    Error, Post, PostId, Reactions, Result,
+    entity::{bookmark, post, reaction},
+    event::{ReactionRemoved, ReactionSet},
 };
 
-/// What can be made of a post beside any emoji.
-const WORDS: [&str; 6] = ["like", "love", "celebrate", "support", "insightful", "funny"];
+/// The named kinds of reactions; any single emoji is allowed as well.
+const NAMED_KINDS: [&str; 6] = ["like", "love", "celebrate", "support", "insightful", "funny"];
 
-/// One of the words, or one emoji in its one spelling.
-fn kind_of(given: &str) -> Result<String> {
-    if WORDS.contains(&given) {
-        return Ok(given.to_owned());
+/// Parses a named kind or a single emoji, which is normalized.
+fn parse_kind(input: &str) -> Result<String> {
+    if NAMED_KINDS.contains(&input) {
+        return Ok(input.to_owned());
     }
-    let emoji = emojis::get(given).map(|emoji| emoji.as_str().to_owned());
-    emoji.ok_or_else(|| Error::field("reaction_type", format!("Choose one emoji, or from: {}.", WORDS.join(", "))))
+    let emoji = emojis::get(input).map(|emoji| emoji.as_str().to_owned());
+    emoji
+        .ok_or_else(|| Error::field("reaction_type", format!("Choose one emoji, or from: {}.", NAMED_KINDS.join(", "))))
 }
 
 impl SqlCommunity {
-    /// A post that the caller may read and make something of, locked.
-    pub(super) async fn post_to_act_on(
+    /// Locks a post that the caller may read and react to: in a group, only members may.
+    pub(super) async fn lock_post_for_member(
         &self,
         conn: &impl ConnectionTrait,
         caller: &Caller,
         id: PostId,
     ) -> Result<post::Model> {
-        let found = visible_posts(caller.into()).filter(post::COLUMN.id.eq(id)).lock_exclusive().one(conn).await?;
-        let found = found.ok_or(Error::PostNotFound(id))?;
-        if let Some(group) = found.group_id
+        let post = visible_posts(caller.into()).filter(post::COLUMN.id.eq(id)).lock_exclusive().one(conn).await?;
+        let post = post.ok_or(Error::PostNotFound(id))?;
+        if let Some(group) = post.group_id
             && role_of(conn, group, caller.user).await?.is_none()
         {
             return Err(Error::NotMember);
         }
-        Ok(found)
+        Ok(post)
     }
 
-    /// Stores what the caller makes of a post; where they say the same again, `toggle` takes it back.
+    /// Sets the caller's reaction to a post. If it is already of this kind, `toggle` removes it.
     pub(super) async fn set_reaction(&self, caller: &Caller, id: PostId, kind: &str, toggle: bool) -> Result<()> {
-        let kind = &kind_of(kind)?;
+        let kind = &parse_kind(kind)?;
         self.db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let post = self.post_to_act_on(conn, caller, id).await?;
-                let own = reaction::Entity::find_by_id((id, caller.user)).one(conn).await?;
+                let conn = &tx;
+                let post = self.lock_post_for_member(conn, caller, id).await?;
+                let current = reaction::Entity::find_by_id((id, caller.user)).one(conn).await?;
                 let mut counts = counts(&post.reactions);
-                let before = own.map(|own| own.kind);
-                if let Some(before) = &before {
-                    count_down(&mut counts, before);
+                let previous = current.map(|current| current.kind);
+                if let Some(previous) = &previous {
+                    decrement(&mut counts, previous);
                 }
-                match before {
-                    Some(before) if before == *kind => {
+                match previous {
+                    Some(previous) if previous == *kind => {
                         if !toggle {
                             return Ok(());
                         }
                         reaction::Entity::delete_by_id((id, caller.user)).exec(conn).await?;
+                        tx.emit(&ReactionRemoved { post: id, user: caller.user }).await?;
+                        return store_counts(conn, &post, &counts).await;
                     }
                     Some(_) => {
                         *counts.entry(kind.clone()).or_default() += 1;
@@ -86,46 +88,29 @@ impl SqlCommunity {
                         reaction::Entity::insert(row).exec_without_returning(conn).await?;
                     }
                 }
-                keep_counts(conn, &post, &counts).await
+                tx.emit(&ReactionSet { post: id, user: caller.user, kind: kind.clone() }).await?;
+                store_counts(conn, &post, &counts).await
             })
             .await
     }
 
-    pub(super) async fn take_reaction_back(&self, caller: &Caller, id: PostId, kind: Option<&str>) -> Result<()> {
-        let kind = &kind.map(kind_of).transpose()?;
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                let post = self.post_to_act_on(conn, caller, id).await?;
-                let own = reaction::Entity::find_by_id((id, caller.user)).one(conn).await?;
-                let Some(own) = own.filter(|own| kind.as_ref().is_none_or(|kind| *kind == own.kind)) else {
-                    return Ok(());
-                };
-                reaction::Entity::delete_by_id((id, caller.user)).exec(conn).await?;
-                let mut counts = counts(&post.reactions);
-                count_down(&mut counts, &own.kind);
-                keep_counts(conn, &post, &counts).await
-            })
-            .await
-    }
-
-    /// Keeps a post, or no longer, or turns that round; tells whether it is kept now.
-    pub(super) async fn set_bookmark(&self, caller: &Caller, id: PostId, keep: Option<bool>) -> Result<bool> {
+    /// Adds or removes a bookmark; `None` toggles. Returns whether the post is bookmarked now.
+    pub(super) async fn set_bookmark(&self, caller: &Caller, id: PostId, bookmarked: Option<bool>) -> Result<bool> {
         let user = caller.user;
         self.db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let kept = bookmark::COLUMN.user_id.eq(user).and(bookmark::COLUMN.post_id.eq(id));
-                if keep != Some(true) {
-                    // One can always let go, also of what one may no longer read.
-                    let gone = bookmark::Entity::delete_many().filter(kept).exec(conn).await?.rows_affected;
-                    if gone > 0 {
+                let conn = &tx;
+                let own = bookmark::COLUMN.user_id.eq(user).and(bookmark::COLUMN.post_id.eq(id));
+                if bookmarked != Some(true) {
+                    // A bookmark can be removed even if the post is no longer readable.
+                    let deleted = bookmark::Entity::delete_many().filter(own).exec(conn).await?.rows_affected;
+                    if deleted > 0 {
                         return Ok(false);
                     }
                 }
                 let readable = visible_posts(caller.into()).filter(post::COLUMN.id.eq(id)).one(conn).await?;
                 readable.ok_or(Error::PostNotFound(id))?;
-                if keep == Some(false) {
+                if bookmarked == Some(false) {
                     return Ok(false);
                 }
                 let row = bookmark::ActiveModel {
@@ -134,116 +119,27 @@ impl SqlCommunity {
                     post_id: Set(id),
                     created_at: Set(self.host.clock.now()),
                 };
-                bookmark::Entity::insert(row).on_conflict(or_nothing()).exec_without_returning(conn).await?;
+                bookmark::Entity::insert(row).on_conflict(do_nothing()).exec_without_returning(conn).await?;
                 Ok(true)
             })
             .await
     }
-
-    pub(super) async fn cast_vote(&self, caller: &Caller, id: PostId, vote: Vote) -> Result<Poll> {
-        vote.validate()?;
-        let chosen: HashSet<i64> = vote.options.iter().copied().collect();
-        let (now, chosen) = (self.host.clock.now(), &chosen);
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                self.post_to_act_on(conn, caller, id).await?;
-                let poll = poll::Entity::find_by_id(id).one(conn).await?.ok_or(Error::NotFound("poll"))?;
-                if poll.closes_at.is_some_and(|end| end <= now) {
-                    return Err(Error::PollClosed);
-                }
-                if chosen.len() > 1 && !poll.is_multiple {
-                    return Err(Error::field("options", "Choose one answer."));
-                }
-                let known: Vec<i64> = poll_option::Entity::find()
-                    .select_only()
-                    .column(poll_option::Column::Position)
-                    .filter(poll_option::COLUMN.post_id.eq(id))
-                    .into_tuple()
-                    .all(conn)
-                    .await?;
-                if !chosen.iter().all(|position| known.contains(position)) {
-                    return Err(Error::field("options", "There is no such answer."));
-                }
-                let own = poll_vote::COLUMN.post_id.eq(id).and(poll_vote::COLUMN.user_id.eq(caller.user));
-                poll_vote::Entity::delete_many().filter(own).exec(conn).await?;
-                if !chosen.is_empty() {
-                    let row = |position: &i64| poll_vote::ActiveModel {
-                        post_id: Set(id),
-                        position: Set(*position),
-                        user_id: Set(caller.user),
-                        is_single: Set(!poll.is_multiple),
-                        created_at: Set(now),
-                    };
-                    poll_vote::Entity::insert_many(chosen.iter().map(row)).exec_without_returning(conn).await?;
-                }
-                super::counters::recount_votes(conn, &[id]).await?;
-                Ok(())
-            })
-            .await?;
-        self.polls(self.db.conn(), &[id], caller.into()).await?.remove(&id).ok_or(Error::NotFound("poll"))
-    }
-
-    pub(super) async fn set_follow(&self, caller: &Caller, user: UserId, wanted: bool) -> Result<()> {
-        if user == caller.user {
-            return Err(Error::field("user_id", "You cannot follow yourself."));
-        }
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                if !wanted {
-                    let which = follow::COLUMN.follower_id.eq(caller.user).and(follow::COLUMN.followed_id.eq(user));
-                    follow::Entity::delete_many().filter(which).exec(conn).await?;
-                    return Ok(());
-                }
-                let row = follow::ActiveModel {
-                    id: NotSet,
-                    follower_id: Set(caller.user),
-                    followed_id: Set(user),
-                    created_at: Set(self.host.clock.now()),
-                };
-                match follow::Entity::insert(row).on_conflict(or_nothing()).exec_without_returning(conn).await {
-                    Ok(_) => Ok(()),
-                    Err(error) => match error.sql_err() {
-                        Some(sea_orm::SqlErr::ForeignKeyConstraintViolation(_)) => Err(Error::NotFound("person")),
-                        _ => Err(error.into()),
-                    },
-                }
-            })
-            .await
-    }
-
-    pub(super) async fn list_follows(&self, caller: &Caller, page: PageQuery) -> Result<Page<Follow>> {
-        let select = follow::Entity::find().filter(follow::COLUMN.follower_id.eq(caller.user));
-        let ordering = Ordering { fields: &[("id", follow::Column::Id)], usual: "-id", id: follow::Column::Id };
-        let (rows, page) = Page::<FollowRow>::fetch(select, &ordering, &page, self.db.conn()).await?.take();
-        let people = self.people(rows.iter().map(|row| row.followed_id)).await?;
-        let show = |row: FollowRow| Follow { user: people.get(&row.followed_id).cloned(), created_at: row.created_at };
-        Ok(page.with(|_| rows.into_iter().map(show).collect()))
-    }
 }
 
-#[derive(Clone, Debug, DerivePartialModel)]
-#[sea_orm(entity = "follow::Entity")]
-struct FollowRow {
-    followed_id: UserId,
-    created_at: guildhall_kernel::Timestamp,
-}
-
-/// What is there already stays, whichever of its keys says so.
-fn or_nothing() -> OnConflict {
+/// Ignores a row that exists already, whichever unique constraint it violates.
+pub(super) fn do_nothing() -> OnConflict {
     OnConflict::new().do_nothing().to_owned()
 }
 
-fn count_down(counts: &mut std::collections::BTreeMap<String, i64>, kind: &str) {
+fn decrement(counts: &mut std::collections::BTreeMap<String, i64>, kind: &str) {
     if let Some(count) = counts.get_mut(kind) {
         *count -= 1;
     }
     counts.retain(|_, count| *count > 0);
 }
 
-/// Keeps how many make what of a post, whose row is locked.
-async fn keep_counts(
+/// Stores the reaction counts of a post, whose row has to be locked.
+async fn store_counts(
     conn: &impl ConnectionTrait,
     post: &post::Model,
     counts: &std::collections::BTreeMap<String, i64>,
@@ -251,11 +147,43 @@ async fn keep_counts(
     let row = post::ActiveModel {
         id: Unchanged(post.id),
         reactions: Set(serde_json::to_string(counts).unwrap_or_else(|_| "{}".to_owned())),
-        hot: Set(hot(post.created_at, counts.values().sum(), post.comment_count)),
+        hot: Set(hot_score(post.created_at, counts.values().sum(), post.comment_count)),
         ..Default::default()
     };
     post::Entity::update(row).exec_without_returning(conn).await?;
     Ok(())
+}
+
+#[async_trait]
+impl Reactions for SqlCommunity {
+    async fn react(&self, caller: &Caller, id: PostId, kind: String) -> Result<()> {
+        self.set_reaction(caller, id, &kind, false).await
+    }
+
+    async fn unreact(&self, caller: &Caller, id: PostId, kind: Option<String>) -> Result<()> {
+        let kind = kind.as_deref();
+        let kind = &kind.map(parse_kind).transpose()?;
+        self.db
+            .write(|tx| async move {
+                let conn = &tx;
+                let post = self.lock_post_for_member(conn, caller, id).await?;
+                let own = reaction::Entity::find_by_id((id, caller.user)).one(conn).await?;
+                let Some(own) = own.filter(|own| kind.as_ref().is_none_or(|kind| *kind == own.kind)) else {
+                    return Ok(());
+                };
+                reaction::Entity::delete_by_id((id, caller.user)).exec(conn).await?;
+                tx.emit(&ReactionRemoved { post: id, user: caller.user }).await?;
+                let mut counts = counts(&post.reactions);
+                decrement(&mut counts, &own.kind);
+                store_counts(conn, &post, &counts).await
+            })
+            .await
+    }
+
+    async fn toggle_reaction(&self, caller: &Caller, id: PostId, kind: String) -> Result<Post> {
+        self.set_reaction(caller, id, &kind, true).await?;
+        self.find_post(caller.into(), id).await
+    }
 }
 
 #[cfg(test)]
@@ -263,13 +191,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reaction_is_a_word_or_one_emoji() {
-        for (given, kept) in [("like", "like"), ("funny", "funny"), ("🎉", "🎉"), ("👍🏽", "👍🏽"), ("❤", "❤️")]
+    fn a_reaction_is_a_named_kind_or_one_emoji() {
+        for (input, expected) in [("like", "like"), ("funny", "funny"), ("🎉", "🎉"), ("👍🏽", "👍🏽"), ("❤", "❤️")]
         {
-            assert_eq!(kind_of(given).unwrap(), kept, "{given}");
+            assert_eq!(parse_kind(input).unwrap(), expected, "{input}");
         }
-        for odd in ["", "hate", "Like", "🎉🎉", "a", "1", "<b>", "like "] {
-            assert!(kind_of(odd).is_err(), "{odd}");
+        for invalid in ["", "hate", "Like", "🎉🎉", "a", "1", "<b>", "like "] {
+            assert!(parse_kind(invalid).is_err(), "{invalid}");
         }
     }
 }

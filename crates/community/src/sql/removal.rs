@@ -1,7 +1,7 @@
-//! What becomes of groups, and of what somebody wrote, when a person goes.
+//! What happens to a user's groups and content when their account is removed.
 
 use async_trait::async_trait;
-use guildhall_kernel::{Blocker, Clock, Result, Timestamp, UserId, UserRemoval};
+use guildhall_kernel::{Blocker, Clock, Result, Timestamp, UserId, UserRemoval, db::Tx};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     Statement,
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{
     counters::{recount_likes, recount_members, recount_posts, recount_reactions, recount_votes},
-    rsvps::forget_rsvps,
+    rsvps::delete_user_rsvps,
 };
 use crate::{
     GroupId, PostId,
@@ -22,32 +22,62 @@ use crate::{
     },
 };
 
-/// How much of each kind an export holds: what is more is asked for page by page.
-const MOST_EXPORTED: u64 = 1000;
+/// The maximum number of entries of each kind in an export; the API returns the rest page by page.
+const MAX_EXPORTED: u64 = 1000;
 
-/// How many groups change hands in one statement.
+/// How many groups are transferred in one statement.
 const CHUNK: usize = 500;
 
-/// The oldest moderator of a group, else the oldest member, becomes its owner.
-const TO_THE_OLDEST: &str = "UPDATE community_membership SET role = 'owner' WHERE id IN (SELECT \
+/// Makes the longest-standing moderator, or else the longest-standing member, the owner of a group.
+const TRANSFER_TO_OLDEST: &str = "UPDATE community_membership SET role = 'owner' WHERE id IN (SELECT \
      (SELECT m.id FROM community_membership m WHERE m.group_id = g.id \
       ORDER BY CASE m.role WHEN 'moderator' THEN 0 ELSE 1 END, m.joined_at, m.id LIMIT 1) \
      FROM community_group g WHERE g.id IN ({groups}))";
 
-/// Somebody becomes the owner of a group, whether they were in it or not.
-const TO_THE_HEIR: &str = "INSERT INTO community_membership (group_id, user_id, role, joined_at) \
-     SELECT g.id, {heir}, 'owner', {now} FROM community_group g WHERE g.id IN ({groups}) \
+/// Makes the successor the owner of a group, whether they are a member or not.
+const TRANSFER_TO_SUCCESSOR: &str = "INSERT INTO community_membership (group_id, user_id, role, joined_at) \
+     SELECT g.id, {successor}, 'owner', {now} FROM community_group g WHERE g.id IN ({groups}) \
      ON CONFLICT (group_id, user_id) DO UPDATE SET role = 'owner'";
 
-/// Hands the groups of a person over who is removed: to the heir, else to the oldest moderator, else to
-/// the oldest member. A group in which nobody is left stays, for staff to decide about.
+/// Whether any row of this crate references the user. A test compares it with the foreign keys.
+const IS_USED: &str = "SELECT \
+    EXISTS (SELECT 1 FROM community_membership WHERE user_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_post WHERE author_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_comment WHERE author_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_group WHERE creator_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_reaction WHERE user_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_comment_like WHERE user_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_poll_vote WHERE user_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_bookmark WHERE user_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_mention WHERE user_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_report WHERE reporter_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_report WHERE decided_by = $1) \
+    OR EXISTS (SELECT 1 FROM community_draft WHERE author_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_join_request WHERE user_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_join_request WHERE decided_by = $1) \
+    OR EXISTS (SELECT 1 FROM community_invite WHERE user_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_invite WHERE invited_by = $1) \
+    OR EXISTS (SELECT 1 FROM community_ban WHERE user_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_ban WHERE banned_by = $1) \
+    OR EXISTS (SELECT 1 FROM community_follow WHERE follower_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_follow WHERE followed_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_moderation WHERE actor_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_moderation WHERE subject_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_course WHERE author_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_enrolment WHERE user_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_lesson_progress WHERE user_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_event WHERE creator_id = $1) \
+    OR EXISTS (SELECT 1 FROM community_rsvp WHERE user_id = $1)";
+
+/// Transfers the groups of a removed user to the successor, or else to the longest-standing moderator, or else to the
+/// longest-standing member. A group without other members stays, without an owner.
 #[derive(Clone)]
 pub struct Removal {
     clock: Clock,
 }
 
 impl Removal {
-    /// The domain's say when a person is removed.
+    /// The handler for removed users.
     pub fn new(clock: Clock) -> Self {
         Self { clock }
     }
@@ -55,16 +85,22 @@ impl Removal {
 
 #[async_trait]
 impl UserRemoval for Removal {
-    async fn blockers(&self, _: &DatabaseTransaction, _: UserId, _: Option<UserId>) -> Result<Vec<Blocker>> {
+    async fn blockers(&self, _: &Tx, _: UserId, _: Option<UserId>) -> Result<Vec<Blocker>> {
         Ok(Vec::new())
     }
 
-    async fn release(&self, conn: &DatabaseTransaction, user: UserId, heir: Option<UserId>) -> Result<()> {
-        let theirs = membership::COLUMN.user_id.eq(user);
-        // Locked, in one order for all: of two who leave a group at once the second sees who is left.
+    async fn is_used(&self, tx: &Tx, user: UserId) -> Result<bool> {
+        let statement = Statement::from_sql_and_values(tx.get_database_backend(), IS_USED, [user.into()]);
+        let row = tx.query_one_raw(statement).await?;
+        Ok(row.map(|row| row.try_get_by_index::<bool>(0)).transpose()?.unwrap_or_default())
+    }
+
+    async fn release(&self, conn: &Tx, user: UserId, successor: Option<UserId>) -> Result<()> {
+        let by_user = membership::COLUMN.user_id.eq(user);
+        // Locked in the same order by everybody: of two members who leave at once, the second sees who is left.
         let groups =
-            membership::Entity::find().select_only().column(membership::Column::GroupId).filter(theirs.clone());
-        let left = group::Entity::find()
+            membership::Entity::find().select_only().column(membership::Column::GroupId).filter(by_user.clone());
+        let joined = group::Entity::find()
             .select_only()
             .column(group::Column::Id)
             .filter(Expr::col(group::Column::Id).in_subquery(groups.into_query()))
@@ -76,32 +112,32 @@ impl UserRemoval for Removal {
         let owned: Vec<GroupId> = membership::Entity::find()
             .select_only()
             .column(membership::Column::GroupId)
-            .filter(theirs.clone())
+            .filter(by_user.clone())
             .filter(membership::COLUMN.role.eq(Role::Owner))
             .into_tuple()
             .all(conn)
             .await?;
-        membership::Entity::delete_many().filter(theirs.clone()).exec(conn).await?;
-        for chunk in left.chunks(CHUNK) {
+        membership::Entity::delete_many().filter(by_user.clone()).exec(conn).await?;
+        for chunk in joined.chunks(CHUNK) {
             group::Entity::update_many()
                 .col_expr(group::Column::MemberCount, Expr::col(group::Column::MemberCount).sub(1))
                 .filter(group::COLUMN.id.is_in(chunk.iter().copied()))
                 .exec(conn)
                 .await?;
         }
-        self.forget(conn, user).await?;
+        self.delete_personal_data(conn, user).await?;
         for chunk in owned.chunks(CHUNK) {
             let groups: Vec<String> = chunk.iter().map(ToString::to_string).collect();
             let groups = groups.join(", ");
-            let step = match heir {
-                None => TO_THE_OLDEST.replace("{groups}", &groups),
-                Some(heir) => {
+            let sql = match successor {
+                None => TRANSFER_TO_OLDEST.replace("{groups}", &groups),
+                Some(successor) => {
                     let now = self.clock.now().unix_micros();
-                    let sql = TO_THE_HEIR.replace("{groups}", &groups);
-                    sql.replace("{heir}", &heir.to_string()).replace("{now}", &now.to_string())
+                    let sql = TRANSFER_TO_SUCCESSOR.replace("{groups}", &groups);
+                    sql.replace("{successor}", &successor.to_string()).replace("{now}", &now.to_string())
                 }
             };
-            conn.execute_raw(Statement::from_string(conn.get_database_backend(), step)).await?;
+            conn.execute_raw(Statement::from_string(conn.get_database_backend(), sql)).await?;
             recount_members(conn, chunk).await?;
         }
         Ok(())
@@ -116,7 +152,7 @@ impl UserRemoval for Removal {
             .column(membership::Column::JoinedAt)
             .inner_join(group::Entity)
             .filter(membership::COLUMN.user_id.eq(user))
-            .limit(MOST_EXPORTED)
+            .limit(MAX_EXPORTED)
             .into_tuple()
             .all(conn)
             .await?;
@@ -127,7 +163,7 @@ impl UserRemoval for Removal {
         let posts = post::Entity::find()
             .filter(post::COLUMN.author_id.eq(user))
             .order_by_desc(post::Column::Id)
-            .limit(MOST_EXPORTED)
+            .limit(MAX_EXPORTED)
             .all(conn)
             .await?;
         let post = |post: post::Model| {
@@ -139,7 +175,7 @@ impl UserRemoval for Removal {
         let comments = comment::Entity::find()
             .filter(comment::COLUMN.author_id.eq(user))
             .order_by_desc(comment::Column::Id)
-            .limit(MOST_EXPORTED)
+            .limit(MAX_EXPORTED)
             .all(conn)
             .await?;
         let comment = |comment: comment::Model| {
@@ -148,21 +184,21 @@ impl UserRemoval for Removal {
                 "created_at": comment.created_at,
             })
         };
-        let drafts = draft::Entity::find().filter(draft::COLUMN.author_id.eq(user)).limit(MOST_EXPORTED);
+        let drafts = draft::Entity::find().filter(draft::COLUMN.author_id.eq(user)).limit(MAX_EXPORTED);
         let drafts: Vec<serde_json::Value> =
             drafts.all(conn).await?.iter().map(|draft| serde_json::from_str(&draft.body).unwrap_or_default()).collect();
-        let kept = json!({
+        let data = json!({
             "groups": groups.into_iter().map(group).collect::<Vec<_>>(),
             "posts": posts.into_iter().map(post).collect::<Vec<_>>(),
             "comments": comments.into_iter().map(comment).collect::<Vec<_>>(),
             "drafts": drafts,
         });
-        Ok(("community", kept))
+        Ok(("community", data))
     }
 }
 
-/// What goes with a person, also where their account stays without a name.
-const THEIRS: &[(&str, &str)] = &[
+/// Rows that are deleted even if the account only becomes anonymous.
+const PERSONAL_ROWS: &[(&str, &str)] = &[
     ("community_draft", "author_id"),
     ("community_bookmark", "user_id"),
     ("community_follow", "follower_id"),
@@ -175,27 +211,31 @@ const THEIRS: &[(&str, &str)] = &[
 ];
 
 impl Removal {
-    /// Forgets what somebody made of things, with the counters that it was in; what they wrote stays without
-    /// its author, but for what only they could read.
-    async fn forget(&self, conn: &DatabaseTransaction, user: UserId) -> Result<()> {
-        let posts = gone(conn, "DELETE FROM community_reaction WHERE user_id = $1 RETURNING post_id", user).await?;
+    /// Deletes a user's personal data and private posts, and updates the counters. Other posts and comments stay
+    /// without an author.
+    async fn delete_personal_data(&self, conn: &Tx, user: UserId) -> Result<()> {
+        let posts =
+            delete_returning(conn, "DELETE FROM community_reaction WHERE user_id = $1 RETURNING post_id", user).await?;
         recount_reactions(conn, &posts.into_iter().map(PostId).collect::<Vec<_>>()).await?;
-        let polls = gone(conn, "DELETE FROM community_poll_vote WHERE user_id = $1 RETURNING post_id", user).await?;
+        let polls =
+            delete_returning(conn, "DELETE FROM community_poll_vote WHERE user_id = $1 RETURNING post_id", user)
+                .await?;
         recount_votes(conn, &polls.into_iter().map(PostId).collect::<Vec<_>>()).await?;
         let liked =
-            gone(conn, "DELETE FROM community_comment_like WHERE user_id = $1 RETURNING comment_id", user).await?;
+            delete_returning(conn, "DELETE FROM community_comment_like WHERE user_id = $1 RETURNING comment_id", user)
+                .await?;
         recount_likes(conn, &liked).await?;
-        forget_rsvps(conn, user, self.clock.now()).await?;
+        delete_user_rsvps(conn, user, self.clock.now()).await?;
         let private = "DELETE FROM community_post WHERE author_id = $1 AND visibility = 'private' \
                        RETURNING COALESCE(group_id, 0)";
-        let groups: Vec<GroupId> = gone(conn, private, user).await?.into_iter().map(GroupId).collect();
+        let groups: Vec<GroupId> = delete_returning(conn, private, user).await?.into_iter().map(GroupId).collect();
         recount_posts(conn, &groups).await?;
         let backend = conn.get_database_backend();
         for (table, column) in [("community_post", "author_id"), ("community_comment", "author_id")] {
             let sql = format!("UPDATE {table} SET {column} = NULL WHERE {column} = $1");
             conn.execute_raw(Statement::from_sql_and_values(backend, sql, [user.into()])).await?;
         }
-        for (table, column) in THEIRS {
+        for (table, column) in PERSONAL_ROWS {
             let sql = format!("DELETE FROM {table} WHERE {column} = $1");
             conn.execute_raw(Statement::from_sql_and_values(backend, sql, [user.into()])).await?;
         }
@@ -203,12 +243,43 @@ impl Removal {
     }
 }
 
-/// Removes rows of a person, and tells the number in each.
-async fn gone(conn: &DatabaseTransaction, sql: &str, user: UserId) -> Result<Vec<i64>> {
+/// Deletes a user's rows and returns the number in each, as given by `RETURNING`.
+async fn delete_returning(conn: &impl ConnectionTrait, sql: &str, user: UserId) -> Result<Vec<i64>> {
     let delete = Statement::from_sql_and_values(conn.get_database_backend(), sql, [user.into()]);
     let mut numbers = Vec::new();
     for row in conn.query_all_raw(delete).await? {
         numbers.push(row.try_get_by_index(0)?);
     }
     Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reference_to_a_user_counts_as_use() {
+        let mut references = 0;
+        for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/migrations")).unwrap() {
+            let path = file.unwrap().path();
+            if !path.to_string_lossy().ends_with(".up.sql") {
+                continue;
+            }
+            let sql = std::fs::read_to_string(path).unwrap();
+            let constraints = sql.split("CONSTRAINT ").skip(1).filter(|rest| {
+                let words: Vec<&str> = rest.split_whitespace().take(3).collect();
+                words.get(1..) == Some(&["REFERENCES", "{users}"])
+            });
+            for constraint in constraints {
+                let name = constraint.split_whitespace().next().unwrap().trim_end_matches("_fkey");
+                let is_checked = IS_USED.split("SELECT 1 FROM ").skip(1).any(|check| {
+                    let words: Vec<&str> = check.split_whitespace().collect();
+                    name == format!("{}_{}", words[0], words[2])
+                });
+                assert!(is_checked, "{name}");
+                references += 1;
+            }
+        }
+        assert!(references > 20, "{references}");
+    }
 }

@@ -1,22 +1,18 @@
-//! What moderators decide: reports, and posts that wait to be let through.
+//! Reports of posts and comments.
 
+use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{Caller, Ordering, Page, PageQuery, Timestamp, UserId};
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::{NotSet, Unchanged},
-    ColumnTrait, Condition, DerivePartialModel, EntityTrait, QueryFilter, QuerySelect, Set,
-    sea_query::Expr,
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, DerivePartialModel, EntityTrait, QueryFilter,
+    QuerySelect, Set, sea_query::Expr,
 };
 
-use super::{
-    Moderated, Seat, SqlCommunity,
-    posts::{count_posts, counts, lock_group_of},
-    scope::{Viewer, visible_posts},
-};
+use super::{GroupAccess, ModerationEntry, SqlCommunity, scope::visible_posts};
 use crate::{
-    CommentId, Error, GroupId, NewReport, Post, PostId, Report, ReportId, ReportStatus, Result, Verdict,
+    CommentId, Error, GroupId, NewReport, PostId, Report, ReportId, ReportStatus, Reports, Result, Verdict,
     entity::{post, report},
+    event::{ContentReported, ReportDecided},
 };
 
 #[derive(Clone, Debug, DerivePartialModel)]
@@ -34,11 +30,11 @@ struct ReportRow {
 }
 
 /// The open reports of a post, or of a comment on it.
-fn open_about(post: PostId, comment: Option<CommentId>) -> Condition {
-    let about = Condition::all().add(report::COLUMN.post_id.eq(post)).add(Expr::cust("status = 'open'"));
+fn open_reports_of(post: PostId, comment: Option<CommentId>) -> Condition {
+    let condition = Condition::all().add(report::COLUMN.post_id.eq(post)).add(Expr::cust("status = 'open'"));
     match comment {
-        Some(comment) => about.add(report::COLUMN.comment_id.eq(comment)),
-        None => about.add(report::COLUMN.comment_id.is_null()),
+        Some(comment) => condition.add(report::COLUMN.comment_id.eq(comment)),
+        None => condition.add(report::COLUMN.comment_id.is_null()),
     }
 }
 
@@ -55,16 +51,16 @@ impl SqlCommunity {
         let row = self
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                // Locked, so that of two reports of one person at once the second finds the first.
+                let conn = &tx;
+                // Locked, so that of two concurrent reports by one user the second finds the first.
                 let post =
                     visible_posts(caller.into()).filter(post::COLUMN.id.eq(id)).lock_exclusive().one(conn).await?;
                 let post = post.ok_or(Error::PostNotFound(id))?;
-                let own = open_about(id, comment).add(report::COLUMN.reporter_id.eq(caller.user));
-                if let Some(known) =
+                let own = open_reports_of(id, comment).add(report::COLUMN.reporter_id.eq(caller.user));
+                if let Some(existing) =
                     report::Entity::find().filter(own).into_partial_model::<ReportRow>().one(conn).await?
                 {
-                    return Ok(known);
+                    return Ok(existing);
                 }
                 let row = report::ActiveModel {
                     id: NotSet,
@@ -78,34 +74,14 @@ impl SqlCommunity {
                     decided_by: Set(None),
                     decided_at: Set(None),
                 };
-                let made = row.insert(conn).await?.id;
-                let stored = report::Entity::find_by_id(made).into_partial_model::<ReportRow>().one(conn).await?;
+                let report_id = row.insert(conn).await?.id;
+                let (group, reporter) = (post.group_id, caller.user);
+                tx.emit(&ContentReported { report: report_id, group, post: id, comment, reporter }).await?;
+                let stored = report::Entity::find_by_id(report_id).into_partial_model::<ReportRow>().one(conn).await?;
                 stored.ok_or(Error::NotFound("report"))
             })
             .await?;
         self.show_reports(vec![row]).await?.pop().ok_or(Error::NotFound("report"))
-    }
-
-    pub(super) async fn list_reports(
-        &self,
-        caller: &Caller,
-        group: Option<GroupId>,
-        page: PageQuery,
-    ) -> Result<Page<Report>> {
-        let conn = self.db.conn();
-        let mut select = report::Entity::find().filter(report::COLUMN.status.eq(ReportStatus::Open));
-        match group {
-            Some(group) => {
-                Seat::look(conn, caller, group).await?.moderator()?;
-                select = select.filter(report::COLUMN.group_id.eq(group));
-            }
-            None if !caller.roles.is_staff() => return Err(Error::NotStaff),
-            None => {}
-        }
-        let ordering = Ordering { fields: &[("id", report::Column::Id)], usual: "id", id: report::Column::Id };
-        let (rows, page) = Page::<ReportRow>::fetch(select, &ordering, &page, conn).await?.take();
-        let reports = self.show_reports(rows).await?;
-        Ok(page.with(|_| reports))
     }
 
     async fn show_reports(&self, rows: Vec<ReportRow>) -> Result<Vec<Report>> {
@@ -123,99 +99,92 @@ impl SqlCommunity {
         };
         Ok(rows.into_iter().map(show).collect())
     }
+}
 
-    pub(super) async fn settle_report(&self, caller: &Caller, id: ReportId, verdict: Verdict) -> Result<()> {
-        let missing = || Error::NotFound("report");
+#[async_trait]
+impl Reports for SqlCommunity {
+    async fn report_post(&self, caller: &Caller, id: PostId, new: NewReport) -> Result<Report> {
+        self.report(caller, id, None, new).await
+    }
+
+    async fn report_comment(&self, caller: &Caller, id: CommentId, new: NewReport) -> Result<Report> {
+        let comment = self.find_comment(caller.into(), id).await?;
+        self.report(caller, comment.post, Some(id), new).await
+    }
+
+    async fn reports(&self, caller: &Caller, group: Option<GroupId>, page: PageQuery) -> Result<Page<Report>> {
+        let conn = self.db.conn();
+        let mut select = report::Entity::find().filter(report::COLUMN.status.eq(ReportStatus::Open));
+        match group {
+            Some(group) => {
+                GroupAccess::load(conn, caller, group).await?.require_moderator()?;
+                select = select.filter(report::COLUMN.group_id.eq(group));
+            }
+            None if !caller.roles.is_staff() => return Err(Error::NotStaff),
+            None => {}
+        }
+        let ordering = Ordering { fields: &[("id", report::Column::Id)], default: "id", id: report::Column::Id };
+        let (rows, page) = Page::<ReportRow>::fetch(select, &ordering, &page, conn).await?.take();
+        let reports = self.show_reports(rows).await?;
+        Ok(page.with(|_| reports))
+    }
+
+    async fn decide_report(&self, caller: &Caller, id: ReportId, verdict: Verdict) -> Result<()> {
+        let not_found = || Error::NotFound("report");
         self.db
             .write(|tx| async move {
-                let conn = tx.conn();
-                let found = report::Entity::find_by_id(id).one(conn).await?.ok_or_else(missing)?;
-                match found.group_id {
-                    // Only those who decide know that somebody has reported something.
-                    Some(group) => match Seat::take(conn, caller, group).await {
-                        Ok(seat) if seat.is_moderator() => {}
-                        Ok(_) | Err(Error::GroupNotFound(_)) => return Err(missing()),
+                let conn = &tx;
+                let report = report::Entity::find_by_id(id).one(conn).await?.ok_or_else(not_found)?;
+                match report.group_id {
+                    // Only moderators may know that a report exists.
+                    Some(group) => match GroupAccess::load_for_update(conn, caller, group).await {
+                        Ok(access) if access.is_moderator() => {}
+                        Ok(_) | Err(Error::GroupNotFound(_)) => return Err(not_found()),
                         Err(error) => return Err(error),
                     },
-                    None if !caller.roles.is_staff() => return Err(missing()),
+                    None if !caller.roles.is_staff() => return Err(not_found()),
                     None => {}
                 }
-                let post = post::Entity::find_by_id(found.post_id).lock_exclusive().one(conn).await?;
-                let post = post.ok_or_else(missing)?;
+                let post = post::Entity::find_by_id(report.post_id).lock_exclusive().one(conn).await?;
+                let post = post.ok_or_else(not_found)?;
                 let status = if verdict == Verdict::Dismiss { ReportStatus::Dismissed } else { ReportStatus::Upheld };
-                let settled = report::Entity::update_many()
+                let decided = report::Entity::update_many()
                     .col_expr(report::Column::Status, Expr::value(status))
                     .col_expr(report::Column::DecidedBy, Expr::value(Some(caller.user)))
                     .col_expr(report::Column::DecidedAt, Expr::value(Some(self.host.clock.now())))
-                    .filter(open_about(found.post_id, found.comment_id))
+                    .filter(open_reports_of(report.post_id, report.comment_id))
                     .exec(conn)
                     .await?;
-                if found.status != ReportStatus::Open || settled.rows_affected == 0 {
+                if report.status != ReportStatus::Open || decided.rows_affected == 0 {
                     return Err(Error::AlreadyDecided);
                 }
+                let decided = ReportDecided {
+                    report: id,
+                    post: report.post_id,
+                    comment: report.comment_id,
+                    is_upheld: verdict != Verdict::Dismiss,
+                    actor: caller.user,
+                };
+                tx.emit(&decided).await?;
                 if verdict == Verdict::Remove {
-                    return match found.comment_id {
-                        Some(comment) => match self.erase_comment(conn, caller, comment, &post, &found.reason).await {
-                            // Its author was faster.
+                    return match report.comment_id {
+                        Some(comment) => match self.erase_comment(conn, caller, comment, &post, &report.reason).await {
+                            // The author has deleted it meanwhile.
                             Err(Error::CommentNotFound(_)) => Ok(()),
                             outcome => outcome,
                         },
-                        None => self.erase_post(conn, caller, &post, &found.reason).await,
+                        None => self.erase_post(conn, caller, &post, &report.reason).await,
                     };
                 }
-                let act = Moderated {
-                    group: found.group_id,
+                let entry = ModerationEntry {
+                    group: report.group_id,
                     actor: caller.user,
                     action: if verdict == Verdict::Dismiss { "dismissed_report" } else { "upheld_report" },
                     subject: post.author_id,
                     target: format!("report {id}"),
-                    detail: &found.reason,
+                    detail: &report.reason,
                 };
-                Ok(self.note(conn, act).await?)
-            })
-            .await
-    }
-
-    pub(super) async fn list_queue(&self, caller: &Caller, group: GroupId, page: PageQuery) -> Result<Page<Post>> {
-        Seat::look(self.db.conn(), caller, group).await?.moderator()?;
-        let viewer = Viewer::from(caller);
-        let waiting = visible_posts(viewer)
-            .filter(post::COLUMN.group_id.eq(group))
-            .filter(Expr::cust("NOT community_post.is_approved"));
-        let ordering = Ordering { fields: &[("id", post::Column::Id)], usual: "id", id: post::Column::Id };
-        self.page_of_posts(waiting, &ordering, &page, viewer).await
-    }
-
-    pub(super) async fn let_through(&self, caller: &Caller, id: PostId, approve: bool) -> Result<()> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                lock_group_of(conn, id).await?;
-                let found =
-                    visible_posts(caller.into()).filter(post::COLUMN.id.eq(id)).lock_exclusive().one(conn).await?;
-                let found = found.ok_or(Error::PostNotFound(id))?;
-                let group = found.group_id.ok_or(Error::AlreadyDecided)?;
-                Seat::look(conn, caller, group).await?.moderator()?;
-                if found.is_approved {
-                    return Err(Error::AlreadyDecided);
-                }
-                if !approve {
-                    return self.erase_post(conn, caller, &found, "").await;
-                }
-                let row = post::ActiveModel { id: Unchanged(id), is_approved: Set(true), ..Default::default() };
-                post::Entity::update(row).exec_without_returning(conn).await?;
-                if counts(true, found.visibility) {
-                    count_posts(conn, group, 1).await?;
-                }
-                let act = Moderated {
-                    group: Some(group),
-                    actor: caller.user,
-                    action: "approved_post",
-                    subject: found.author_id,
-                    target: format!("post {id}"),
-                    detail: &found.title,
-                };
-                Ok(self.note(conn, act).await?)
+                Ok(self.log_moderation(conn, entry).await?)
             })
             .await
     }

@@ -1,16 +1,21 @@
-//! Asking to be let into a group.
+//! Requests to join a group.
 
-use guildhall_kernel::{Caller, Ordering, Page, PageQuery, Timestamp, UserId};
+use async_trait::async_trait;
+use guildhall_kernel::{Caller, Ordering, Page, PageQuery, Timestamp, UserId, db::Tx};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DerivePartialModel, EntityTrait, QueryFilter,
-    Set, sea_query::Expr,
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, Set,
+    sea_query::Expr,
 };
 
 use super::{
-    Moderated, Seat, SqlCommunity,
-    members::{admit, is_banned, role_of, settle},
+    GroupAccess, ModerationEntry, SqlCommunity,
+    members::{add_member, close_request, is_banned, role_of},
 };
-use crate::{Error, GroupId, JoinRequest, RequestId, RequestStatus, Result, entity::join_request};
+use crate::{
+    Error, GroupId, JoinRequest, JoinRequests, RequestId, RequestStatus, Result,
+    entity::join_request,
+    event::{JoinRequestDecided, JoinRequested},
+};
 
 #[derive(Clone, Debug, DerivePartialModel)]
 #[sea_orm(entity = "join_request::Entity")]
@@ -25,10 +30,10 @@ struct RequestRow {
 }
 
 impl SqlCommunity {
-    /// Stores a request, unless there is one; gives its id.
-    pub(super) async fn ask(
+    /// Stores a request to join, unless one is pending. Returns its id.
+    pub(super) async fn store_request(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         group: GroupId,
         user: UserId,
         note: &str,
@@ -38,7 +43,7 @@ impl SqlCommunity {
             .filter(join_request::COLUMN.group_id.eq(group))
             .filter(join_request::COLUMN.user_id.eq(user))
             .filter(Expr::cust("status = 'pending'"))
-            .one(conn)
+            .one(tx)
             .await?;
         if let Some(pending) = pending {
             return Ok(pending.id);
@@ -53,26 +58,9 @@ impl SqlCommunity {
             decided_by: Set(None),
             decided_at: Set(None),
         };
-        Ok(row.insert(conn).await?.id)
-    }
-
-    pub(super) async fn list_requests(
-        &self,
-        caller: &Caller,
-        id: GroupId,
-        page: PageQuery,
-    ) -> Result<Page<JoinRequest>> {
-        let conn = self.db.conn();
-        Seat::look(conn, caller, id).await?.moderator()?;
-        let select = join_request::Entity::find()
-            .filter(join_request::COLUMN.group_id.eq(id))
-            .filter(join_request::COLUMN.status.eq(RequestStatus::Pending));
-        let fields = [("id", join_request::Column::Id)];
-        let ordering = Ordering { fields: &fields, usual: "id", id: join_request::Column::Id };
-        let page = Page::<RequestRow>::fetch(select, &ordering, &page, conn).await?;
-        let (rows, page) = page.take();
-        let requests = self.show_requests(rows).await?;
-        Ok(page.with(|_| requests))
+        let request = row.insert(tx).await?.id;
+        tx.emit(&JoinRequested { group, request, user }).await?;
+        Ok(request)
     }
 
     async fn show_requests(&self, rows: Vec<RequestRow>) -> Result<Vec<JoinRequest>> {
@@ -88,8 +76,25 @@ impl SqlCommunity {
         };
         Ok(rows.into_iter().map(show).collect())
     }
+}
 
-    pub(super) async fn settle_request(
+#[async_trait]
+impl JoinRequests for SqlCommunity {
+    async fn requests(&self, caller: &Caller, id: GroupId, page: PageQuery) -> Result<Page<JoinRequest>> {
+        let conn = self.db.conn();
+        GroupAccess::load(conn, caller, id).await?.require_moderator()?;
+        let select = join_request::Entity::find()
+            .filter(join_request::COLUMN.group_id.eq(id))
+            .filter(join_request::COLUMN.status.eq(RequestStatus::Pending));
+        let fields = [("id", join_request::Column::Id)];
+        let ordering = Ordering { fields: &fields, default: "id", id: join_request::Column::Id };
+        let page = Page::<RequestRow>::fetch(select, &ordering, &page, conn).await?;
+        let (rows, page) = page.take();
+        let requests = self.show_requests(rows).await?;
+        Ok(page.with(|_| requests))
+    }
+
+    async fn decide_request(
         &self,
         caller: &Caller,
         id: GroupId,
@@ -100,28 +105,30 @@ impl SqlCommunity {
         let row = self
             .db
             .write(|tx| async move {
-                let conn = tx.conn();
-                Seat::take(conn, caller, id).await?.moderator()?;
-                let found = || {
+                let conn = &tx;
+                GroupAccess::load_for_update(conn, caller, id).await?.require_moderator()?;
+                let query = || {
                     join_request::Entity::find_by_id(request)
                         .filter(join_request::COLUMN.group_id.eq(id))
                         .into_partial_model::<RequestRow>()
                 };
-                let row = found().one(conn).await?.ok_or(Error::NotFound("request"))?;
+                let row = query().one(conn).await?.ok_or(Error::NotFound("request"))?;
                 if row.status != RequestStatus::Pending {
                     return Err(Error::AlreadyDecided);
                 }
-                let (by, user) = (Some(caller.user), row.user_id);
+                let (decided_by, user) = (Some(caller.user), row.user_id);
                 if !approve {
-                    settle(conn, id, user, RequestStatus::Denied, by, now).await?;
+                    close_request(conn, id, user, RequestStatus::Denied, decided_by, now).await?;
                 } else if is_banned(conn, id, user, now).await? {
                     return Err(Error::Banned);
                 } else if role_of(conn, id, user).await?.is_some() {
-                    settle(conn, id, user, RequestStatus::Approved, by, now).await?;
+                    close_request(conn, id, user, RequestStatus::Approved, decided_by, now).await?;
                 } else {
-                    admit(conn, id, user, by, now).await?;
+                    add_member(conn, id, user, decided_by, now).await?;
                 }
-                let act = Moderated {
+                let decided = JoinRequestDecided { group: id, request, user, is_approved: approve, actor: caller.user };
+                tx.emit(&decided).await?;
+                let entry = ModerationEntry {
                     group: Some(id),
                     actor: caller.user,
                     action: if approve { "approved" } else { "denied" },
@@ -129,8 +136,8 @@ impl SqlCommunity {
                     target: format!("request {request}"),
                     detail: "",
                 };
-                self.note(conn, act).await?;
-                found().one(conn).await?.ok_or(Error::NotFound("request"))
+                self.log_moderation(conn, entry).await?;
+                query().one(conn).await?.ok_or(Error::NotFound("request"))
             })
             .await?;
         self.show_requests(vec![row]).await?.pop().ok_or(Error::NotFound("request"))

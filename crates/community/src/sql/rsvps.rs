@@ -1,8 +1,9 @@
-//! Who comes to an event, who waits for a place, and who moves up.
+//! RSVPs to events, and waiting lists.
 //!
-//! Whatever changes an answer holds the lock of its event. So whoever asks first is served first, nobody waits
-//! while a place is free, and the counts are exact.
+//! Every change of an RSVP holds the lock of its event. This keeps the order of the waiting list, fills free spots
+//! at once, and keeps the counts exact.
 
+use async_trait::async_trait;
 use guildhall_kernel::{Caller, Ordering, Page, PageQuery, Timestamp, UserId};
 use sea_orm::{
     ActiveModelTrait,
@@ -13,23 +14,22 @@ use sea_orm::{
 };
 
 use super::{
-    SqlCommunity,
-    events::{find_event, take_event},
+    GroupAccess, SqlCommunity,
+    events::{find_event, find_event_for_update},
     lock_group,
     members::is_banned,
     scope::{Viewer, visible_events},
 };
 use crate::{
-    Answer, Attendance, Attendee, AttendeeFilter, Error, EventId, GroupId, Result, Rsvp,
+    Answer, Attendance, Attendee, AttendeeFilter, Error, EventId, GroupId, NewRsvp, Result, Rsvp, Rsvps,
     entity::{event, rsvp},
 };
 
-/// At how many events somebody's answers are forgotten at once.
+/// How many events of a user are processed in one statement.
 const CHUNK: usize = 200;
 
-/// What forgets somebody's answers to events that are locked, and has others move up: at each event one place
-/// gets free at most.
-const FORGET: [&str; 5] = [
+/// Deletes a user's RSVPs to locked events and fills the spots that become free, at most one per event.
+const DELETE_RSVPS: [&str; 5] = [
     "UPDATE community_event SET going_count = going_count - 1 WHERE id IN (SELECT event_id FROM community_rsvp \
      WHERE user_id = {user} AND event_id IN ({events}) AND status = 'going')",
     "UPDATE community_event SET waiting_count = waiting_count - 1 WHERE id IN (SELECT event_id FROM community_rsvp \
@@ -44,8 +44,8 @@ const FORGET: [&str; 5] = [
      WHERE id IN ({events}) AND waiting_count > 0 AND (capacity IS NULL OR going_count < capacity)",
 ];
 
-/// What forgets the answers of those who are not in the group of an event that is locked.
-const FORGET_OUTSIDERS: [&str; 2] = [
+/// Deletes the RSVPs of people who are not members of the group of a locked event.
+const DELETE_OUTSIDER_RSVPS: [&str; 2] = [
     "DELETE FROM community_rsvp WHERE event_id = $1 AND NOT EXISTS (SELECT 1 FROM community_membership m \
      JOIN community_event e ON e.group_id = m.group_id \
      WHERE e.id = community_rsvp.event_id AND m.user_id = community_rsvp.user_id)",
@@ -55,19 +55,19 @@ const FORGET_OUTSIDERS: [&str; 2] = [
      WHERE id = $1",
 ];
 
-/// Those who wait for a place.
-fn waiting(event: EventId) -> Select<rsvp::Entity> {
+/// The waiting list of an event, unordered.
+fn waiting_list(event: EventId) -> Select<rsvp::Entity> {
     rsvp::Entity::find().filter(rsvp::COLUMN.event_id.eq(event)).filter(rsvp::COLUMN.status.eq(Attendance::Waiting))
 }
 
-/// What somebody has said.
-async fn own_answer(conn: &impl ConnectionTrait, event: EventId, user: UserId) -> Result<Option<rsvp::Model>> {
-    let own = rsvp::Entity::find().filter(rsvp::COLUMN.event_id.eq(event)).filter(rsvp::COLUMN.user_id.eq(user));
-    Ok(own.one(conn).await?)
+/// A user's RSVP to an event.
+async fn find_rsvp(conn: &impl ConnectionTrait, event: EventId, user: UserId) -> Result<Option<rsvp::Model>> {
+    let rsvp = rsvp::Entity::find().filter(rsvp::COLUMN.event_id.eq(event)).filter(rsvp::COLUMN.user_id.eq(user));
+    Ok(rsvp.one(conn).await?)
 }
 
-/// Counts so many more who come, and so many more who wait.
-async fn count(conn: &impl ConnectionTrait, event: EventId, going: i64, waiting: i64) -> Result<()> {
+/// Adds to the counts of attendees and of people on the waiting list.
+async fn adjust_counts(conn: &impl ConnectionTrait, event: EventId, going: i64, waiting: i64) -> Result<()> {
     event::Entity::update_many()
         .col_expr(event::Column::GoingCount, Expr::col(event::Column::GoingCount).add(going))
         .col_expr(event::Column::WaitingCount, Expr::col(event::Column::WaitingCount).add(waiting))
@@ -77,88 +77,92 @@ async fn count(conn: &impl ConnectionTrait, event: EventId, going: i64, waiting:
     Ok(())
 }
 
-/// Counts one more who comes, if there is a place, else one more who waits.
-async fn place_for_one(conn: &impl ConnectionTrait, event: EventId) -> Result<Attendance> {
+/// Reserves a spot if one is free; adds to the waiting list otherwise.
+async fn reserve_spot(conn: &impl ConnectionTrait, event: EventId) -> Result<Attendance> {
     let going = || Expr::col((event::Entity, event::Column::GoingCount));
     let capacity = || Expr::col((event::Entity, event::Column::Capacity));
-    let taken = event::Entity::update_many()
+    let updated = event::Entity::update_many()
         .col_expr(event::Column::GoingCount, Expr::col(event::Column::GoingCount).add(1))
         .filter(event::COLUMN.id.eq(event))
         .filter(Condition::any().add(capacity().is_null()).add(going().lt(capacity())))
         .exec(conn)
         .await?;
-    if taken.rows_affected == 1 {
+    if updated.rows_affected == 1 {
         return Ok(Attendance::Going);
     }
-    count(conn, event, 0, 1).await?;
+    adjust_counts(conn, event, 0, 1).await?;
     Ok(Attendance::Waiting)
 }
 
-/// Takes somebody who has said this off the counts; a place that gets free goes to whoever has waited longest.
-async fn release(conn: &impl ConnectionTrait, event: EventId, before: Attendance, now: Timestamp) -> Result<()> {
-    match before {
+/// Removes an RSVP with this status from the counts. A spot that becomes free goes to the first on the waiting list.
+async fn release_spot(conn: &impl ConnectionTrait, event: EventId, previous: Attendance, now: Timestamp) -> Result<()> {
+    match previous {
         Attendance::Going => {
-            count(conn, event, -1, 0).await?;
-            move_up(conn, event, now).await
+            adjust_counts(conn, event, -1, 0).await?;
+            fill_free_spots(conn, event, now).await
         }
-        Attendance::Waiting => count(conn, event, 0, -1).await,
+        Attendance::Waiting => adjust_counts(conn, event, 0, -1).await,
         Attendance::Maybe | Attendance::Declined => Ok(()),
     }
 }
 
-/// Gives the places that are free to those who have waited longest. The event is locked.
-pub(super) async fn move_up(conn: &impl ConnectionTrait, id: EventId, now: Timestamp) -> Result<()> {
+/// Gives free spots to the first on the waiting list. The event has to be locked.
+pub(super) async fn fill_free_spots(conn: &impl ConnectionTrait, id: EventId, now: Timestamp) -> Result<()> {
     let event = event::Entity::find_by_id(id).one(conn).await?.ok_or(Error::EventNotFound(id))?;
-    let free = event.capacity.map_or(event.waiting_count, |places| places - event.going_count);
-    let Some(moving) = u64::try_from(free).ok().filter(|free| *free > 0 && event.waiting_count > 0) else {
+    let free_spots = event.capacity.map_or(event.waiting_count, |capacity| capacity - event.going_count);
+    let Some(limit) = u64::try_from(free_spots).ok().filter(|free_spots| *free_spots > 0 && event.waiting_count > 0)
+    else {
         return Ok(());
     };
-    let first = waiting(id)
+    let next = waiting_list(id)
         .select_only()
         .column(rsvp::Column::Id)
         .order_by_asc(rsvp::Column::Since)
         .order_by_asc(rsvp::Column::Id)
-        .limit(moving);
-    let moved = rsvp::Entity::update_many()
+        .limit(limit);
+    let promoted = rsvp::Entity::update_many()
         .col_expr(rsvp::Column::Status, Expr::value(Attendance::Going))
         .col_expr(rsvp::Column::Since, Expr::value(now))
-        .filter(Expr::col((rsvp::Entity, rsvp::Column::Id)).in_subquery(first.into_query()))
+        .filter(Expr::col((rsvp::Entity, rsvp::Column::Id)).in_subquery(next.into_query()))
         .exec(conn)
         .await?;
-    let moved = i64::try_from(moved.rows_affected).unwrap_or_default();
-    count(conn, id, moved, -moved).await
+    let promoted = i64::try_from(promoted.rows_affected).unwrap_or_default();
+    adjust_counts(conn, id, promoted, -promoted).await
 }
 
-/// Forgets the answers of those who may not know of an event any more, now that it is for its group alone. The
-/// event is locked; whoever waits does not move up yet.
-pub(super) async fn forget_outsiders(conn: &impl ConnectionTrait, event: &event::Model) -> Result<()> {
-    for step in FORGET_OUTSIDERS {
+/// Deletes the RSVPs of people who are not members, for an event that is no longer public. The event has to be
+/// locked. Free spots are not filled.
+pub(super) async fn delete_outsider_rsvps(conn: &impl ConnectionTrait, event: &event::Model) -> Result<()> {
+    for step in DELETE_OUTSIDER_RSVPS {
         let step = Statement::from_sql_and_values(conn.get_database_backend(), step, [event.id.into()]);
         conn.execute_raw(step).await?;
     }
     Ok(())
 }
 
-/// The same for all public events of a group that nobody but its members may know of any more, and has others
-/// move up.
-pub(super) async fn forget_outsiders_of(conn: &impl ConnectionTrait, group: GroupId, now: Timestamp) -> Result<()> {
-    let public = event::Entity::find()
+/// Does the same for all public events of a group that is no longer public, and fills the free spots.
+pub(super) async fn delete_outsider_rsvps_of_group(
+    conn: &impl ConnectionTrait,
+    group: GroupId,
+    now: Timestamp,
+) -> Result<()> {
+    let public_events = event::Entity::find()
         .filter(event::COLUMN.group_id.eq(group))
         .filter(event::COLUMN.is_public.eq(true))
         .order_by_asc(event::Column::Id)
         .lock_exclusive()
         .all(conn)
         .await?;
-    for event in public {
-        forget_outsiders(conn, &event).await?;
-        move_up(conn, event.id, now).await?;
+    for event in public_events {
+        delete_outsider_rsvps(conn, &event).await?;
+        fill_free_spots(conn, event.id, now).await?;
     }
     Ok(())
 }
 
-/// Forgets every answer of somebody who goes, and has others move up.
-pub(super) async fn forget_rsvps(conn: &impl ConnectionTrait, user: UserId, now: Timestamp) -> Result<()> {
-    let answered = rsvp::Entity::find()
+/// Deletes all RSVPs of a user whose account is removed, and fills the free spots.
+pub(super) async fn delete_user_rsvps(conn: &impl ConnectionTrait, user: UserId, now: Timestamp) -> Result<()> {
+    let event_ids = rsvp::Entity::find()
         .select_only()
         .column(rsvp::Column::EventId)
         .filter(rsvp::COLUMN.user_id.eq(user))
@@ -166,20 +170,20 @@ pub(super) async fn forget_rsvps(conn: &impl ConnectionTrait, user: UserId, now:
         .into_tuple::<EventId>()
         .all(conn)
         .await?;
-    forget(conn, user, &answered, now).await
+    delete_rsvps(conn, user, &event_ids, now).await
 }
 
-/// Forgets the answers of somebody who is in a group no longer to what they may not know of any more, and has
-/// others move up. Their membership is gone by now.
-pub(super) async fn forget_rsvps_in(
+/// Deletes the RSVPs of a former member to events that are no longer visible to them, and fills the free spots. The
+/// membership has to be deleted before.
+pub(super) async fn delete_hidden_rsvps(
     conn: &impl ConnectionTrait,
     group: GroupId,
     user: UserId,
     now: Timestamp,
 ) -> Result<()> {
-    let answered =
+    let with_rsvp =
         rsvp::Entity::find().select_only().column(rsvp::Column::EventId).filter(rsvp::COLUMN.user_id.eq(user));
-    let visible = visible_events(Viewer::Person(user))
+    let visible = visible_events(Viewer::User(user))
         .select_only()
         .column(event::Column::Id)
         .filter(event::COLUMN.group_id.eq(group));
@@ -187,40 +191,40 @@ pub(super) async fn forget_rsvps_in(
         .select_only()
         .column(event::Column::Id)
         .filter(event::COLUMN.group_id.eq(group))
-        .filter(event::Column::Id.in_subquery(answered.into_query()))
+        .filter(event::Column::Id.in_subquery(with_rsvp.into_query()))
         .filter(event::Column::Id.not_in_subquery(visible.into_query()))
         .order_by_asc(event::Column::Id)
         .into_tuple::<EventId>()
         .all(conn)
         .await?;
-    forget(conn, user, &hidden, now).await
+    delete_rsvps(conn, user, &hidden, now).await
 }
 
-/// Forgets every answer of somebody to the events of a group, and has others move up.
-pub(super) async fn forget_rsvps_of(
+/// Deletes a user's RSVPs to all events of a group, and fills the free spots.
+pub(super) async fn delete_rsvps_in_group(
     conn: &impl ConnectionTrait,
     group: GroupId,
     user: UserId,
     now: Timestamp,
 ) -> Result<()> {
-    let answered =
+    let with_rsvp =
         rsvp::Entity::find().select_only().column(rsvp::Column::EventId).filter(rsvp::COLUMN.user_id.eq(user));
     let events = event::Entity::find()
         .select_only()
         .column(event::Column::Id)
         .filter(event::COLUMN.group_id.eq(group))
-        .filter(event::Column::Id.in_subquery(answered.into_query()))
+        .filter(event::Column::Id.in_subquery(with_rsvp.into_query()))
         .order_by_asc(event::Column::Id)
         .into_tuple::<EventId>()
         .all(conn)
         .await?;
-    forget(conn, user, &events, now).await
+    delete_rsvps(conn, user, &events, now).await
 }
 
-/// Forgets the answers of somebody to these events, which stand in the order of their ids.
-async fn forget(conn: &impl ConnectionTrait, user: UserId, events: &[EventId], now: Timestamp) -> Result<()> {
+/// Deletes a user's RSVPs to these events, which have to be sorted by id.
+async fn delete_rsvps(conn: &impl ConnectionTrait, user: UserId, events: &[EventId], now: Timestamp) -> Result<()> {
     for chunk in events.chunks(CHUNK) {
-        // In one order for all, so that no two wait for each other.
+        // Everybody locks in the same order, to avoid deadlocks.
         event::Entity::find()
             .select_only()
             .column(event::Column::Id)
@@ -232,7 +236,7 @@ async fn forget(conn: &impl ConnectionTrait, user: UserId, events: &[EventId], n
             .await?;
         let ids: Vec<String> = chunk.iter().map(ToString::to_string).collect();
         let ids = ids.join(", ");
-        for step in FORGET {
+        for step in DELETE_RSVPS {
             let step = step.replace("{events}", &ids).replace("{user}", &user.to_string());
             let step = step.replace("{now}", &now.unix_micros().to_string());
             conn.execute_raw(Statement::from_string(conn.get_database_backend(), step)).await?;
@@ -241,22 +245,22 @@ async fn forget(conn: &impl ConnectionTrait, user: UserId, events: &[EventId], n
     Ok(())
 }
 
-/// The place of somebody who waits, from 1.
-async fn place_in_line(conn: &impl ConnectionTrait, own: &rsvp::Model) -> Result<Option<i64>> {
-    if own.status != Attendance::Waiting {
+/// The position on the waiting list, from 1.
+async fn waiting_position(conn: &impl ConnectionTrait, rsvp: &rsvp::Model) -> Result<Option<i64>> {
+    if rsvp.status != Attendance::Waiting {
         return Ok(None);
     }
     let earlier = Condition::any()
-        .add(rsvp::COLUMN.since.lt(own.since))
-        .add(Condition::all().add(rsvp::COLUMN.since.eq(own.since)).add(rsvp::COLUMN.id.lt(own.id)));
-    let ahead = waiting(own.event_id).filter(earlier).count(conn).await?;
+        .add(rsvp::COLUMN.since.lt(rsvp.since))
+        .add(Condition::all().add(rsvp::COLUMN.since.eq(rsvp.since)).add(rsvp::COLUMN.id.lt(rsvp.id)));
+    let ahead = waiting_list(rsvp.event_id).filter(earlier).count(conn).await?;
     Ok(Some(i64::try_from(ahead).unwrap_or_default() + 1))
 }
 
-/// Does what somebody has said before say the same already?
-fn is_same(before: Attendance, answer: Answer) -> bool {
+/// Whether the answer does not change the RSVP.
+fn is_same(current: Attendance, answer: Answer) -> bool {
     matches!(
-        (before, answer),
+        (current, answer),
         (Attendance::Going | Attendance::Waiting, Answer::Going)
             | (Attendance::Maybe, Answer::Maybe)
             | (Attendance::Declined, Answer::Declined)
@@ -264,46 +268,6 @@ fn is_same(before: Attendance, answer: Answer) -> bool {
 }
 
 impl SqlCommunity {
-    pub(super) async fn store_answer(&self, caller: &Caller, id: EventId, answer: Answer) -> Result<Rsvp> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                // The group first, so that nobody answers while they are being removed from it.
-                let group = find_event(conn, caller.into(), id).await?.group_id;
-                lock_group(conn, group).await?;
-                let event = take_event(conn, caller.into(), id).await?;
-                if is_banned(conn, group, caller.user, self.host.clock.now()).await? {
-                    return Err(Error::Banned);
-                }
-                if event.is_cancelled {
-                    return Err(Error::EventCancelled);
-                }
-                // Only now that it is our turn, so that those who wait stand in the order of their turns.
-                let now = self.host.clock.now();
-                let own = own_answer(conn, id, caller.user).await?;
-                let own = match own {
-                    Some(own) if is_same(own.status, answer) => own,
-                    own => store(conn, id, caller.user, own, answer, now).await?,
-                };
-                Ok(Rsvp { status: own.status, position: place_in_line(conn, &own).await? })
-            })
-            .await
-    }
-
-    pub(super) async fn remove_answer(&self, caller: &Caller, id: EventId) -> Result<()> {
-        self.db
-            .write(|tx| async move {
-                let conn = tx.conn();
-                take_event(conn, caller.into(), id).await?;
-                let Some(own) = own_answer(conn, id, caller.user).await? else {
-                    return Ok(());
-                };
-                rsvp::Entity::delete_by_id(own.id).exec(conn).await?;
-                release(conn, id, own.status, self.host.clock.now()).await
-            })
-            .await
-    }
-
     pub(super) async fn list_attendees(
         &self,
         id: EventId,
@@ -316,7 +280,7 @@ impl SqlCommunity {
         }
         let ordering = Ordering {
             fields: &[("since", rsvp::Column::Since), ("id", rsvp::Column::Id)],
-            usual: "since",
+            default: "since",
             id: rsvp::Column::Id,
         };
         let page = Page::<rsvp::Model>::fetch(select, &ordering, &page, self.db.conn()).await?;
@@ -332,21 +296,21 @@ impl SqlCommunity {
     }
 }
 
-/// Stores an answer in place of the one before, if there was one. The event is locked.
-async fn store(
+/// Stores an RSVP, replacing the previous one if there is one. The event has to be locked.
+async fn store_rsvp(
     conn: &impl ConnectionTrait,
     event: EventId,
     user: UserId,
-    before: Option<rsvp::Model>,
+    previous: Option<rsvp::Model>,
     answer: Answer,
     now: Timestamp,
 ) -> Result<rsvp::Model> {
     let status = match answer {
-        Answer::Going => place_for_one(conn, event).await?,
+        Answer::Going => reserve_spot(conn, event).await?,
         Answer::Maybe => Attendance::Maybe,
         Answer::Declined => Attendance::Declined,
     };
-    let Some(before) = before else {
+    let Some(previous) = previous else {
         let row = rsvp::ActiveModel {
             id: NotSet,
             event_id: Set(event),
@@ -357,10 +321,66 @@ async fn store(
         return Ok(row.insert(conn).await?);
     };
     let row =
-        rsvp::ActiveModel { id: Unchanged(before.id), status: Set(status), since: Set(now), ..Default::default() };
-    let own = rsvp::Entity::update(row).exec(conn).await?;
-    release(conn, event, before.status, now).await?;
-    Ok(own)
+        rsvp::ActiveModel { id: Unchanged(previous.id), status: Set(status), since: Set(now), ..Default::default() };
+    let stored = rsvp::Entity::update(row).exec(conn).await?;
+    release_spot(conn, event, previous.status, now).await?;
+    Ok(stored)
+}
+
+#[async_trait]
+impl Rsvps for SqlCommunity {
+    async fn answer_event(&self, caller: &Caller, id: EventId, new: NewRsvp) -> Result<Rsvp> {
+        let answer = new.status;
+        self.db
+            .write(|tx| async move {
+                let conn = &tx;
+                // Lock the group first, so that a member who is being removed cannot answer meanwhile.
+                let group = find_event(conn, caller.into(), id).await?.group_id;
+                lock_group(conn, group).await?;
+                let event = find_event_for_update(conn, caller.into(), id).await?;
+                if is_banned(conn, group, caller.user, self.host.clock.now()).await? {
+                    return Err(Error::Banned);
+                }
+                if event.is_cancelled {
+                    return Err(Error::EventCancelled);
+                }
+                // Read the time after locking, so that the waiting list is in the order in which the lock was acquired.
+                let now = self.host.clock.now();
+                let rsvp = find_rsvp(conn, id, caller.user).await?;
+                let rsvp = match rsvp {
+                    Some(rsvp) if is_same(rsvp.status, answer) => rsvp,
+                    previous => store_rsvp(conn, id, caller.user, previous, answer, now).await?,
+                };
+                Ok(Rsvp { status: rsvp.status, position: waiting_position(conn, &rsvp).await? })
+            })
+            .await
+    }
+
+    async fn withdraw_answer(&self, caller: &Caller, id: EventId) -> Result<()> {
+        self.db
+            .write(|tx| async move {
+                let conn = &tx;
+                find_event_for_update(conn, caller.into(), id).await?;
+                let Some(rsvp) = find_rsvp(conn, id, caller.user).await? else {
+                    return Ok(());
+                };
+                rsvp::Entity::delete_by_id(rsvp.id).exec(conn).await?;
+                release_spot(conn, id, rsvp.status, self.host.clock.now()).await
+            })
+            .await
+    }
+
+    async fn attendees(
+        &self,
+        caller: &Caller,
+        id: EventId,
+        filter: AttendeeFilter,
+        page: PageQuery,
+    ) -> Result<Page<Attendee>> {
+        let group = find_event(self.db.conn(), caller.into(), id).await?.group_id;
+        GroupAccess::load(self.db.conn(), caller, group).await?.require_reader()?;
+        self.list_attendees(id, filter, page).await
+    }
 }
 
 #[cfg(test)]
@@ -369,8 +389,8 @@ mod tests {
 
     use super::*;
 
-    /// The first person has a place at one event, waits at another, and may come to a third. Nobody is in the
-    /// group, and only the second event is for its members alone.
+    /// User 1 attends event 1, is on the waiting list of event 2 and may attend event 3. The group has no members,
+    /// and only event 2 is not public.
     const SETUP: &str = "
         INSERT INTO people (id, name) VALUES (1, 'anna'), (2, 'bert'), (3, 'carl');
         INSERT INTO community_group (id, name, name_key, slug, description, category, is_private,
@@ -386,13 +406,13 @@ mod tests {
             (2, 2, 'going', 1), (2, 1, 'waiting', 2), (2, 3, 'waiting', 3), (3, 1, 'maybe', 1);";
 
     async fn set_up() -> TestDb {
-        let db = TestDb::new(crate::migrations::beside_people).await;
-        db.write(|tx| async move { tx.conn().execute_unprepared(SETUP).await.map(|_| ()) }).await.unwrap();
+        let db = TestDb::new(crate::migrations::with_people_table).await;
+        db.write(|tx| async move { tx.execute_unprepared(SETUP).await.map(|_| ()) }).await.unwrap();
         db
     }
 
-    /// Who has said what to an event, and its counts.
-    async fn answers(db: &TestDb, id: i64) -> (Vec<(i64, Attendance)>, i64, i64) {
+    /// The RSVPs to an event and its counts.
+    async fn rsvps(db: &TestDb, id: i64) -> (Vec<(i64, Attendance)>, i64, i64) {
         let event = event::Entity::find_by_id(EventId(id)).one(db.conn()).await.unwrap().unwrap();
         let rows = rsvp::Entity::find()
             .filter(rsvp::COLUMN.event_id.eq(EventId(id)))
@@ -400,31 +420,31 @@ mod tests {
             .all(db.conn())
             .await
             .unwrap();
-        let answers = rows.into_iter().map(|row| (row.user_id.0, row.status)).collect();
-        (answers, event.going_count, event.waiting_count)
+        let rsvps = rows.into_iter().map(|row| (row.user_id.0, row.status)).collect();
+        (rsvps, event.going_count, event.waiting_count)
     }
 
     #[tokio::test]
-    async fn when_somebody_goes_others_move_up_and_the_counts_are_right() {
+    async fn removing_a_user_fills_spots_and_keeps_counts() {
         use Attendance::{Going, Waiting};
 
         let db = set_up().await;
-        db.write(|tx| async move { forget_rsvps(tx.conn(), UserId(1), Timestamp::EPOCH).await }).await.unwrap();
-        assert_eq!(answers(&db, 1).await, (vec![(2, Waiting), (3, Going)], 1, 1));
-        assert_eq!(answers(&db, 2).await, (vec![(2, Going), (3, Waiting)], 1, 1));
-        assert_eq!(answers(&db, 3).await, (vec![], 0, 0));
+        db.write(|tx| async move { delete_user_rsvps(&tx, UserId(1), Timestamp::EPOCH).await }).await.unwrap();
+        assert_eq!(rsvps(&db, 1).await, (vec![(2, Waiting), (3, Going)], 1, 1));
+        assert_eq!(rsvps(&db, 2).await, (vec![(2, Going), (3, Waiting)], 1, 1));
+        assert_eq!(rsvps(&db, 3).await, (vec![], 0, 0));
     }
 
     #[tokio::test]
-    async fn whoever_leaves_a_group_keeps_their_place_only_where_everybody_may_come() {
+    async fn leaving_a_group_keeps_rsvps_to_public_events_only() {
         use Attendance::{Going, Waiting};
 
         let db = set_up().await;
-        let before = answers(&db, 1).await;
-        db.write(|tx| async move { forget_rsvps_in(tx.conn(), GroupId(1), UserId(2), Timestamp::EPOCH).await })
+        let before = rsvps(&db, 1).await;
+        db.write(|tx| async move { delete_hidden_rsvps(&tx, GroupId(1), UserId(2), Timestamp::EPOCH).await })
             .await
             .unwrap();
-        assert_eq!(answers(&db, 1).await, before);
-        assert_eq!(answers(&db, 2).await, (vec![(1, Going), (3, Waiting)], 1, 1));
+        assert_eq!(rsvps(&db, 1).await, before);
+        assert_eq!(rsvps(&db, 2).await, (vec![(1, Going), (3, Waiting)], 1, 1));
     }
 }

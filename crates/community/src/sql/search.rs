@@ -1,5 +1,6 @@
-//! Finding groups, posts and people by words, under the same scope as everything else.
+//! Full-text search for groups and posts, and search for people by name, limited to what the viewer may see.
 
+use async_trait::async_trait;
 use guildhall_kernel::{Caller, Person, UserId, text};
 use sea_orm::{
     ConnectionTrait, DbBackend, PartialModelTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
@@ -10,88 +11,88 @@ use super::{
     SqlCommunity,
     feed::rows_of,
     own_role,
-    scope::{Viewer, known_groups, visible_posts},
+    scope::{Viewer, visible_groups, visible_posts},
 };
 use crate::{
-    Error, Result, SearchResults,
+    Error, Result, Search, SearchResults,
     entity::{group, membership, post},
-    model::{PostRow, SeenRow},
+    model::{GroupWithRole, PostRow},
     words,
 };
 
-/// How many of each are found.
-const MOST: u64 = 100;
+/// The maximum number of results of each kind.
+const MAX_RESULTS: u64 = 100;
 
-/// An index of words. What it finds narrows a query that is scoped already; there is no other way to ask it.
+/// A full-text index. It can only narrow a query that is already limited to what the viewer may see.
 pub(super) trait TextIndex: Sync {
-    /// Of these posts those with the words, newest first.
-    fn posts(&self, posts: Select<post::Entity>, words: &words::Query, how: Match) -> Select<post::Entity>;
-    /// Of these groups those with the words.
+    /// The posts that match, newest first.
+    fn posts(&self, posts: Select<post::Entity>, words: &words::Query, matching: Match) -> Select<post::Entity>;
+    /// The groups that match.
     fn groups(&self, groups: Select<group::Entity>, words: &words::Query) -> Select<group::Entity>;
 }
 
-/// Whether the last word has to be there as it stands.
+/// How the last word of a query is matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Match {
-    /// It has.
+    /// As a whole word.
     Whole,
-    /// It may be a beginning.
-    Beginning,
+    /// As a prefix.
+    Prefix,
 }
 
-/// SQLite's FTS5, in tables of their own that triggers keep.
+/// SQLite's FTS5, in separate tables that triggers keep up to date.
 struct Fts5;
 
-/// PostgreSQL's `tsvector`, in columns of their own that the database keeps.
+/// PostgreSQL's `tsvector`, in generated columns.
 struct Tsvector;
 
-/// The index of a database.
+/// The full-text index of a database.
 pub(super) fn text_index(backend: DbBackend) -> &'static dyn TextIndex {
     if backend == DbBackend::Sqlite { &Fts5 } else { &Tsvector }
 }
 
 impl TextIndex for Fts5 {
-    fn posts(&self, mut posts: Select<post::Entity>, words: &words::Query, how: Match) -> Select<post::Entity> {
+    fn posts(&self, mut posts: Select<post::Entity>, words: &words::Query, matching: Match) -> Select<post::Entity> {
         let index = Alias::new("community_post_words");
-        // From the newest entry of the index on, so that what comes first is found first.
+        // Ordered by the rowid of the index, so that the newest matches are found without sorting all of them.
         QueryTrait::query(&mut posts)
             .join(JoinType::InnerJoin, index.clone(), Expr::cust("community_post_words.rowid = community_post.id"))
-            .and_where(Expr::cust_with_values("community_post_words MATCH ?", [words.fts5(how == Match::Beginning)]))
+            .and_where(Expr::cust_with_values("community_post_words MATCH ?", [words.fts5(matching == Match::Prefix)]))
             .order_by((index, Alias::new("rowid")), Order::Desc);
         posts
     }
 
     fn groups(&self, groups: Select<group::Entity>, words: &words::Query) -> Select<group::Entity> {
-        let found =
+        let condition =
             "community_group.id IN (SELECT rowid FROM community_group_words WHERE community_group_words MATCH ?)";
-        groups.filter(Expr::cust_with_values(found, [words.fts5(true)]))
+        groups.filter(Expr::cust_with_values(condition, [words.fts5(true)]))
     }
 }
 
 impl TextIndex for Tsvector {
-    // The words stand in the statement, for the planner to know how rare they are: they are letters and digits
-    // only, by construction.
-    fn posts(&self, posts: Select<post::Entity>, words: &words::Query, how: Match) -> Select<post::Entity> {
-        let found = format!("community_post.words @@ {}", tsquery(words, how));
-        posts.filter(Expr::cust(found)).order_by_desc(post::Column::Id)
+    // The query is part of the statement, not a bound value, so that the planner knows how rare the words are. This is
+    // safe: the words contain letters and digits only.
+    fn posts(&self, posts: Select<post::Entity>, words: &words::Query, matching: Match) -> Select<post::Entity> {
+        let condition = format!("community_post.words @@ {}", tsquery(words, matching));
+        posts.filter(Expr::cust(condition)).order_by_desc(post::Column::Id)
     }
 
     fn groups(&self, groups: Select<group::Entity>, words: &words::Query) -> Select<group::Entity> {
-        // The offset keeps the planner from walking all groups in their order until some have the words.
-        let found = format!(
+        // `OFFSET 0` keeps the planner from scanning all groups in order until enough match.
+        let condition = format!(
             "community_group.id IN (SELECT g.id FROM community_group g WHERE g.words @@ {} OFFSET 0)",
-            tsquery(words, Match::Beginning)
+            tsquery(words, Match::Prefix)
         );
-        groups.filter(Expr::cust(found))
+        groups.filter(Expr::cust(condition))
     }
 }
 
-fn tsquery(words: &words::Query, how: Match) -> String {
-    let words = words.tsquery(how == Match::Beginning).replace('\'', "''");
+fn tsquery(words: &words::Query, matching: Match) -> String {
+    let words = words.tsquery(matching == Match::Prefix).replace('\'', "''");
     format!("to_tsquery('simple', '{words}')")
 }
 
-/// Only the groups with these words; none where there is nothing to look for.
+/// The groups that match; none if the query has no words.
 pub(super) fn matching_groups(
     groups: Select<group::Entity>,
     search: &str,
@@ -104,39 +105,12 @@ pub(super) fn matching_groups(
 }
 
 impl SqlCommunity {
-    pub(super) async fn find_words(&self, caller: Option<Caller>, search: &str, limit: u64) -> Result<SearchResults> {
-        let viewer = self.viewer(caller)?;
-        if limit == 0 {
-            return Err(Error::field("limit", "Must be a whole number from 1."));
-        }
-        let limit = limit.clamp(1, MOST);
-        let Some(words) = words::Query::parse(search) else {
-            return Ok(SearchResults { groups: Vec::new(), posts: Vec::new(), members: Vec::new() });
-        };
-        let (index, conn) = (text_index(self.db.backend()), self.db.conn());
-        let groups = index.groups(known_groups(viewer), &words).order_by_desc(group::Column::Id).limit(limit);
-        let groups = SeenRow::select_cols(groups.select_only()).expr_as(own_role(viewer.id()), "own_role");
-        let groups = groups.into_model::<SeenRow>().all(conn).await?;
-        let matching = |how| rows_of(index.posts(visible_posts(viewer), &words, how).limit(limit), viewer);
-        let mut posts = matching(Match::Whole).into_model::<PostRow>().all(conn).await?;
-        // A beginning is looked for where the word itself is not there often enough: it costs what all words cost
-        // that begin so.
-        if (posts.len() as u64) < limit {
-            posts = matching(Match::Beginning).into_model::<PostRow>().all(conn).await?;
-        }
-        Ok(SearchResults {
-            groups: self.show_groups(groups, viewer).await?,
-            posts: self.show_posts(posts, viewer).await?,
-            members: self.people_beside(viewer, search, limit).await?,
-        })
-    }
-
-    /// People who are in a group with the viewer (for staff in any), by the beginning of their names.
-    async fn people_beside(&self, viewer: Viewer, search: &str, limit: u64) -> Result<Vec<Person>> {
-        if viewer == Viewer::Nobody {
+    /// People who share a group with the viewer (for staff, members of any group), by a prefix of their names.
+    async fn find_people(&self, viewer: Viewer, search: &str, limit: u64) -> Result<Vec<Person>> {
+        if viewer == Viewer::Anonymous {
             return Ok(Vec::new());
         }
-        let query = self.beside(viewer, search, limit);
+        let query = self.people_query(viewer, search, limit);
         let rows = self.db.conn().query_all(&query).await?;
         let mut ids: Vec<UserId> = Vec::new();
         for row in rows {
@@ -146,35 +120,68 @@ impl SqlCommunity {
         Ok(ids.iter().filter_map(|id| people.remove(id)).collect())
     }
 
-    pub(super) fn beside(&self, viewer: Viewer, search: &str, limit: u64) -> SelectStatement {
+    pub(super) fn people_query(&self, viewer: Viewer, search: &str, limit: u64) -> SelectStatement {
         let table = self.host.users;
         let column = |name: &'static str| Expr::col((Alias::new(table.name), Alias::new(name)));
         let prefix = text::fold(search.trim());
         let end = text::after_prefix(&prefix);
-        let (theirs, own) = (Alias::new("theirs"), Alias::new("own"));
-        let mut shared = Query::select()
+        let (their_membership, own_membership) = (Alias::new("theirs"), Alias::new("own"));
+        let mut shares_group = Query::select()
             .expr(Expr::val(1))
-            .from_as(membership::Entity, theirs.clone())
-            .and_where(Expr::col((theirs.clone(), membership::Column::UserId)).eq(column("id")))
+            .from_as(membership::Entity, their_membership.clone())
+            .and_where(Expr::col((their_membership.clone(), membership::Column::UserId)).eq(column("id")))
             .take();
-        if let Viewer::Person(user) = viewer {
-            shared
+        if let Viewer::User(user) = viewer {
+            shares_group
                 .join_as(
                     JoinType::InnerJoin,
                     membership::Entity,
-                    own.clone(),
-                    Expr::col((own.clone(), membership::Column::GroupId))
-                        .eq(Expr::col((theirs, membership::Column::GroupId))),
+                    own_membership.clone(),
+                    Expr::col((own_membership.clone(), membership::Column::GroupId))
+                        .eq(Expr::col((their_membership, membership::Column::GroupId))),
                 )
-                .and_where(Expr::col((own, membership::Column::UserId)).eq(user));
+                .and_where(Expr::col((own_membership, membership::Column::UserId)).eq(user));
         }
         Query::select()
             .column((Alias::new(table.name), Alias::new("id")))
             .from(Alias::new(table.name))
             .and_where(column(table.search_key).between(prefix, end))
-            .and_where(Expr::exists(shared))
+            .and_where(Expr::exists(shares_group))
             .order_by((Alias::new(table.name), Alias::new(table.search_key)), Order::Asc)
             .limit(limit)
             .take()
+    }
+}
+
+#[async_trait]
+impl Search for SqlCommunity {
+    async fn search(&self, viewer: Option<Caller>, words: String, limit: u64) -> Result<SearchResults> {
+        let caller = viewer;
+        let search = &words;
+        let viewer = self.viewer(caller)?;
+        if limit == 0 {
+            return Err(Error::field("limit", "Must be a whole number of at least 1."));
+        }
+        let limit = limit.clamp(1, MAX_RESULTS);
+        let Some(words) = words::Query::parse(search) else {
+            return Ok(SearchResults { groups: Vec::new(), posts: Vec::new(), members: Vec::new() });
+        };
+        let (index, conn) = (text_index(self.db.backend()), self.db.conn());
+        let groups = index.groups(visible_groups(viewer), &words).order_by_desc(group::Column::Id).limit(limit);
+        let groups = GroupWithRole::select_cols(groups.select_only()).expr_as(own_role(viewer.id()), "own_role");
+        let groups = groups.into_model::<GroupWithRole>().all(conn).await?;
+        let matching_posts =
+            |matching_posts| rows_of(index.posts(visible_posts(viewer), &words, matching_posts).limit(limit), viewer);
+        let mut posts = matching_posts(Match::Whole).into_model::<PostRow>().all(conn).await?;
+        // Search for a prefix only if the whole word has too few matches: a prefix search reads the matches of all
+        // words that begin with it.
+        if (posts.len() as u64) < limit {
+            posts = matching_posts(Match::Prefix).into_model::<PostRow>().all(conn).await?;
+        }
+        Ok(SearchResults {
+            groups: self.show_groups(groups, viewer).await?,
+            posts: self.show_posts(posts, viewer).await?,
+            members: self.find_people(viewer, search, limit).await?,
+        })
     }
 }

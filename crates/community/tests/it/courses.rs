@@ -1,6 +1,6 @@
 use guildhall_community::{
-    Course, CourseFilter, CourseId, CourseIds, CoursePatch, Courses, Groups, Lesson, LessonId, LessonPatch, NewCourse,
-    NewLesson, NewSection, Section, SectionId, SectionPatch, SqlCommunity,
+    Course, CourseFilter, CourseId, CourseIds, CoursePatch, Courses, Enrolments, Groups, Lesson, LessonId, LessonPatch,
+    Lessons, Members, NewCourse, NewLesson, NewSection, Section, SectionId, SectionPatch, SqlCommunity,
 };
 use guildhall_kernel::{Caller, IfMatch, PageQuery, Timestamp, UserId};
 use tokio::task::JoinSet;
@@ -25,7 +25,7 @@ fn lesson(title: &str) -> NewLesson {
     NewLesson { title: title.to_owned(), content: format!("*{title}*"), position: None }
 }
 
-fn these(courses: &[&Course]) -> CourseIds {
+fn course_ids(courses: &[&Course]) -> CourseIds {
     CourseIds { course_ids: courses.iter().map(|course| course.id).collect() }
 }
 
@@ -39,7 +39,7 @@ async fn titles(harness: &Harness, caller: Caller, filter: CourseFilter) -> Vec<
     page.results.into_iter().map(|course| course.title).collect()
 }
 
-/// A course of the second person's with one section and so many lessons.
+/// A course of user 2 with one section and this many lessons.
 async fn with_lessons(harness: &Harness, new: NewCourse, count: usize) -> (Course, Section, Vec<Lesson>) {
     let author = teacher(2);
     let course = harness.create_course(&author, new).await.unwrap();
@@ -56,7 +56,7 @@ async fn lesson_count(harness: &Harness, course: CourseId) -> i64 {
 }
 
 #[tokio::test]
-async fn teachers_and_staff_make_courses() {
+async fn only_teachers_and_staff_create_courses() {
     let harness = community().await;
     assert_eq!(code(harness.create_course(&person(1), public("x")).await), "not_teacher");
     let new = NewCourse { description: "**bold** <script>".into(), ..public("  Bread ") };
@@ -74,7 +74,7 @@ async fn teachers_and_staff_make_courses() {
 }
 
 #[tokio::test]
-async fn a_course_that_is_not_public_is_seen_by_its_author_its_groups_staff_and_those_who_take_it() {
+async fn a_course_that_is_not_public_is_visible_to_its_author_groups_learners_and_staff() {
     let harness = community().await;
     let author = teacher(2);
     let den = harness.create_group(&author, private("den")).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_course_that_is_not_public_is_seen_by_its_author_its_groups_staff_and_
     harness.create_course(&author, public("public")).await.unwrap();
     harness.create_course(&author, closed("alone")).await.unwrap();
     let (ours, section, lessons) = with_lessons(&harness, closed("ours"), 1).await;
-    harness.link_courses(&author, den.id, these(&[&ours])).await.unwrap();
+    harness.link_courses(&author, den.id, course_ids(&[&ours])).await.unwrap();
 
     let all = CourseFilter::default;
     assert_eq!(titles(&harness, author, all()).await, ["public", "alone", "ours"]);
@@ -94,7 +94,7 @@ async fn a_course_that_is_not_public_is_seen_by_its_author_its_groups_staff_and_
     assert_eq!(titles(&harness, person(4), of_den()).await, Vec::<String>::new());
     assert_eq!(harness.course(Some(person(3)), ours.id).await.unwrap().groups, [den.id]);
 
-    // For an outsider nothing of it is there, whatever they try.
+    // For outsiders the course and everything in it do not exist.
     let outsider = teacher(4);
     let known = IfMatch::default;
     assert_eq!(code(harness.course(Some(outsider), ours.id).await), "course_not_found");
@@ -118,11 +118,11 @@ async fn a_course_that_is_not_public_is_seen_by_its_author_its_groups_staff_and_
     assert_eq!(code(harness.complete_lesson(&outsider, lessons[0].id).await), "not_found");
     assert_eq!(code(harness.reopen_lesson(&outsider, lessons[0].id).await), "not_found");
     assert_eq!(code(harness.group_courses(Some(outsider), den.id).await), "group_not_found");
-    assert_eq!(code(harness.link_courses(&outsider, den.id, these(&[])).await), "group_not_found");
+    assert_eq!(code(harness.link_courses(&outsider, den.id, course_ids(&[])).await), "group_not_found");
 
-    // Whoever takes it keeps it when the group lets it go.
+    // Learners keep access after the course is unlinked from the group.
     harness.enrol(&person(3), ours.id).await.unwrap();
-    harness.link_courses(&author, den.id, these(&[])).await.unwrap();
+    harness.link_courses(&author, den.id, course_ids(&[])).await.unwrap();
     assert_eq!(titles(&harness, person(3), all()).await, ["public", "ours"]);
     assert!(harness.course(Some(person(3)), ours.id).await.unwrap().groups.is_empty());
     harness.leave_course(&person(3), ours.id).await.unwrap();
@@ -159,13 +159,13 @@ async fn only_the_author_and_staff_change_a_course() {
     assert!(!harness.change_course(&staff(9), course.id, close, known()).await.unwrap().is_public);
     harness.delete_course(&author, course.id, known()).await.unwrap();
     for table in ["community_course", "community_section", "community_lesson"] {
-        assert_eq!(harness.rows(table).await, 0, "{table}");
+        assert_eq!(harness.count_rows(table).await, 0, "{table}");
     }
     assert_eq!(code(harness.delete_course(&author, course.id, known()).await), "course_not_found");
 }
 
 #[tokio::test]
-async fn bad_input_is_refused_whole() {
+async fn invalid_input_stores_nothing() {
     let harness = community().await;
     let author = teacher(2);
     for new in [
@@ -178,26 +178,26 @@ async fn bad_input_is_refused_whole() {
     ] {
         assert_eq!(code(harness.create_course(&author, new.clone()).await), "invalid", "{new:?}");
     }
-    assert_eq!(harness.rows("community_course").await, 0);
+    assert_eq!(harness.count_rows("community_course").await, 0);
 
     let course = harness.create_course(&author, public("x")).await.unwrap();
     for new in [section(""), NewSection { position: Some(-1), ..section("x") }, section(&"x".repeat(201))] {
         assert_eq!(code(harness.create_section(&author, course.id, new.clone()).await), "invalid", "{new:?}");
     }
-    assert_eq!(harness.rows("community_section").await, 0);
+    assert_eq!(harness.count_rows("community_section").await, 0);
 
     let section = harness.create_section(&author, course.id, section("x")).await.unwrap();
-    let much_of_little = format!("[a]: http://x\n\n{}", "[a] ".repeat(12_000));
+    let expanding = format!("[a]: http://x\n\n{}", "[a] ".repeat(12_000));
     for new in [
         lesson("a\nb"),
         NewLesson { content: "x".repeat(50_001), ..lesson("x") },
-        NewLesson { content: much_of_little, ..lesson("x") },
+        NewLesson { content: expanding, ..lesson("x") },
     ] {
         assert_eq!(code(harness.create_lesson(&author, section.id, new).await), "invalid");
     }
     let far = NewLesson { position: Some(1_000_001), ..lesson("x") };
     assert_eq!(code(harness.create_lesson(&author, section.id, far).await), "invalid");
-    assert_eq!((harness.rows("community_lesson").await, lesson_count(&harness, course.id).await), (0, 0));
+    assert_eq!((harness.count_rows("community_lesson").await, lesson_count(&harness, course.id).await), (0, 0));
     for id in [0, -1, i64::MAX] {
         assert_eq!(code(harness.course(Some(author), CourseId(id)).await), "course_not_found");
         assert_eq!(code(harness.delete_section(&author, SectionId(id)).await), "not_found");
@@ -206,7 +206,7 @@ async fn bad_input_is_refused_whole() {
 }
 
 #[tokio::test]
-async fn the_table_of_contents_is_in_order() {
+async fn sections_and_lessons_are_listed_in_order() {
     let harness = community().await;
     let author = teacher(2);
     let course = harness.create_course(&author, public("Bread")).await.unwrap();
@@ -216,7 +216,7 @@ async fn the_table_of_contents_is_in_order() {
     let before = harness.create_section(&author, course.id, first).await.unwrap();
     let wheat = harness.create_lesson(&author, flour.id, lesson("wheat")).await.unwrap();
     let rye = harness.create_lesson(&author, flour.id, lesson("rye")).await.unwrap();
-    let contents = async || {
+    let outline = async || {
         let sections = harness.sections(Some(person(3)), course.id).await.unwrap();
         let titles = |section: Section| {
             let lessons: Vec<_> = section.lessons.into_iter().map(|lesson| lesson.title).collect();
@@ -224,7 +224,7 @@ async fn the_table_of_contents_is_in_order() {
         };
         sections.into_iter().map(titles).collect::<Vec<_>>()
     };
-    assert_eq!(contents().await, ["before: ", "flour: wheat rye", "oven: "]);
+    assert_eq!(outline().await, ["before: ", "flour: wheat rye", "oven: "]);
 
     let last = SectionPatch { position: Some(900), title: Some("wood oven".into()) };
     assert_eq!(harness.change_section(&author, before.id, last).await.unwrap().position, 900);
@@ -234,27 +234,27 @@ async fn the_table_of_contents_is_in_order() {
     let moved = harness.change_lesson(&author, wheat.id, across, IfMatch::default()).await.unwrap();
     assert_eq!((moved.section, moved.title.as_str()), (oven.id, "wheat"));
     assert!(moved.content_html.contains("<strong>hot</strong>") && moved.updated_at > wheat.updated_at);
-    assert_eq!(contents().await, ["flour: rye", "oven: wheat", "wood oven: "]);
+    assert_eq!(outline().await, ["flour: rye", "oven: wheat", "wood oven: "]);
 
-    // Not into a course of somebody else's, and not into another of one's own.
-    let (_, elsewhere, _) = with_lessons(&harness, public("Wine"), 0).await;
-    let away = LessonPatch { section: Some(elsewhere.id), ..LessonPatch::default() };
+    // A lesson cannot move to another course, not even one by the same author.
+    let (_, other_section, _) = with_lessons(&harness, public("Wine"), 0).await;
+    let away = LessonPatch { section: Some(other_section.id), ..LessonPatch::default() };
     assert_eq!(code(harness.change_lesson(&author, wheat.id, away, IfMatch::default()).await), "invalid");
 }
 
 #[tokio::test]
-async fn a_course_has_at_most_a_hundred_sections() {
+async fn a_course_can_have_at_most_100_sections() {
     let harness = community().await;
     let course = harness.create_course(&teacher(2), public("long")).await.unwrap();
     for n in 0..100 {
         harness.create_section(&teacher(2), course.id, section(&format!("part {n}"))).await.unwrap();
     }
     assert_eq!(code(harness.create_section(&teacher(2), course.id, section("one more")).await), "course_full");
-    assert_eq!(harness.rows("community_section").await, 100);
+    assert_eq!(harness.count_rows("community_section").await, 100);
 }
 
 #[tokio::test]
-async fn lessons_are_for_those_who_take_the_course() {
+async fn lessons_require_enrolment() {
     let harness = community().await;
     let (course, _, lessons) = with_lessons(&harness, public("Bread"), 1).await;
     let id = lessons[0].id;
@@ -273,45 +273,45 @@ async fn lessons_are_for_those_who_take_the_course() {
     assert_eq!(harness.enrol(&me, course.id).await.unwrap(), (enrolment.clone(), false));
     assert_eq!(harness.enrolment(&me, course.id).await.unwrap(), enrolment);
     assert!(harness.lesson(&me, id).await.unwrap().content_html.contains("<em>lesson 0</em>"));
-    let taken = |wanted| CourseFilter { enrolled: Some(wanted), ..CourseFilter::default() };
-    assert_eq!(titles(&harness, me, taken(true)).await, ["Bread"]);
-    assert_eq!(titles(&harness, me, taken(false)).await, Vec::<String>::new());
-    assert_eq!(titles(&harness, person(4), taken(true)).await, Vec::<String>::new());
+    let enrolled = |value| CourseFilter { enrolled: Some(value), ..CourseFilter::default() };
+    assert_eq!(titles(&harness, me, enrolled(true)).await, ["Bread"]);
+    assert_eq!(titles(&harness, me, enrolled(false)).await, Vec::<String>::new());
+    assert_eq!(titles(&harness, person(4), enrolled(true)).await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn progress_counts_once_and_a_course_ends_with_its_last_lesson() {
+async fn progress_is_idempotent_and_the_last_lesson_completes_the_course() {
     let harness = community().await;
     let (course, section, lessons) = with_lessons(&harness, public("Bread"), 2).await;
     let me = person(3);
     harness.enrol(&me, course.id).await.unwrap();
-    let come = async || {
+    let progress = async || {
         let enrolment = harness.enrolment(&me, course.id).await.unwrap();
         (enrolment.completed_lessons, enrolment.lesson_count, enrolment.completed_at.is_some())
     };
     for _ in 0..2 {
         harness.complete_lesson(&me, lessons[0].id).await.unwrap();
-        assert_eq!(come().await, (1, 2, false));
+        assert_eq!(progress().await, (1, 2, false));
     }
-    assert_eq!(harness.rows("community_lesson_progress").await, 1);
+    assert_eq!(harness.count_rows("community_lesson_progress").await, 1);
     for _ in 0..2 {
         harness.complete_lesson(&me, lessons[1].id).await.unwrap();
-        assert_eq!(come().await, (2, 2, true));
+        assert_eq!(progress().await, (2, 2, true));
     }
     assert!(harness.lesson(&me, lessons[1].id).await.unwrap().is_completed);
     let contents = harness.sections(Some(me), course.id).await.unwrap();
     assert!(contents[0].lessons.iter().all(|lesson| lesson.is_completed));
     for _ in 0..2 {
         harness.reopen_lesson(&me, lessons[0].id).await.unwrap();
-        assert_eq!(come().await, (1, 2, false));
+        assert_eq!(progress().await, (1, 2, false));
     }
     harness.complete_lesson(&me, lessons[0].id).await.unwrap();
 
-    // What the course consists of may change under those who are through with it.
+    // Adding and deleting lessons changes who has completed the course.
     let more = harness.create_lesson(&teacher(2), section.id, lesson("more")).await.unwrap();
-    assert_eq!(come().await, (2, 3, false));
+    assert_eq!(progress().await, (2, 3, false));
     harness.delete_lesson(&teacher(2), more.id).await.unwrap();
-    assert_eq!(come().await, (2, 2, true));
+    assert_eq!(progress().await, (2, 2, true));
     let seen = harness.course(Some(me), course.id).await.unwrap();
     assert!(seen.is_enrolled && seen.completed_lessons == 2);
     let seen = harness.course(Some(person(4)), course.id).await.unwrap();
@@ -323,12 +323,12 @@ async fn progress_counts_once_and_a_course_ends_with_its_last_lesson() {
     for _ in 0..2 {
         harness.leave_course(&me, course.id).await.unwrap();
     }
-    assert_eq!(harness.rows("community_enrolment").await, 0);
-    assert_eq!(harness.rows("community_lesson_progress").await, 0);
+    assert_eq!(harness.count_rows("community_enrolment").await, 0);
+    assert_eq!(harness.count_rows("community_lesson_progress").await, 0);
 }
 
 #[tokio::test]
-async fn the_counts_are_right_when_a_section_goes() {
+async fn deleting_a_section_updates_counts_and_completion() {
     let harness = community().await;
     let author = teacher(2);
     let (course, first, lessons) = with_lessons(&harness, public("Bread"), 2).await;
@@ -342,22 +342,25 @@ async fn the_counts_are_right_when_a_section_goes() {
 
     harness.delete_section(&author, first.id).await.unwrap();
     assert_eq!(lesson_count(&harness, course.id).await, 1);
-    assert_eq!((harness.rows("community_lesson").await, harness.rows("community_lesson_progress").await), (1, 1));
-    // The lesson that was left to do is gone with it.
+    assert_eq!(
+        (harness.count_rows("community_lesson").await, harness.count_rows("community_lesson_progress").await),
+        (1, 1)
+    );
+    // The remaining lessons are all completed.
     let enrolment = harness.enrolment(&me, course.id).await.unwrap();
     assert!(enrolment.completed_at.is_some() && enrolment.completed_lessons == 1);
     assert_eq!(code(harness.complete_lesson(&me, lessons[1].id).await), "not_found");
 
     harness.delete_section(&author, second.id).await.unwrap();
     assert_eq!(lesson_count(&harness, course.id).await, 0);
-    harness.assert_counted().await;
-    // Nobody is through with nothing.
+    harness.assert_counters().await;
+    // A course without lessons is not completed.
     assert_eq!(harness.enrolment(&me, course.id).await.unwrap().completed_at, None);
     assert_eq!(code(harness.delete_section(&author, second.id).await), "not_found");
 }
 
 #[tokio::test]
-async fn a_course_ends_although_its_lessons_are_completed_at_once() {
+async fn completing_all_lessons_concurrently_completes_the_course() {
     let harness = with_connections(8).await;
     let (course, _, lessons) = with_lessons(&harness, public("Bread"), 12).await;
     let me = person(3);
@@ -374,14 +377,14 @@ async fn a_course_ends_although_its_lessons_are_completed_at_once() {
 }
 
 #[tokio::test]
-async fn moderators_say_which_courses_belong_to_a_group() {
+async fn moderators_link_courses_to_a_group() {
     let harness = community().await;
     let owner = teacher(2);
     let hall = harness.create_group(&owner, named("hall")).await.unwrap();
     harness.add_member(hall.id, 3).await;
     let bread = harness.create_course(&owner, closed("bread")).await.unwrap();
     let wine = harness.create_course(&teacher(5), public("wine")).await.unwrap();
-    let linked = harness.link_courses(&owner, hall.id, these(&[&wine, &bread, &wine])).await.unwrap();
+    let linked = harness.link_courses(&owner, hall.id, course_ids(&[&wine, &bread, &wine])).await.unwrap();
     let titles = |courses: Vec<Course>| courses.into_iter().map(|course| course.title).collect::<Vec<_>>();
     assert!(linked.iter().all(|course| course.groups == [hall.id]));
     assert_eq!(titles(linked), ["wine", "bread"]);
@@ -389,41 +392,44 @@ async fn moderators_say_which_courses_belong_to_a_group() {
     assert_eq!(of_hall(person(3)).await, ["wine", "bread"]);
     assert_eq!(of_hall(person(4)).await, ["wine"]);
 
-    assert_eq!(code(harness.link_courses(&person(4), hall.id, these(&[])).await), "not_member");
-    assert_eq!(code(harness.link_courses(&person(3), hall.id, these(&[])).await), "not_moderator");
+    assert_eq!(code(harness.link_courses(&person(4), hall.id, course_ids(&[])).await), "not_member");
+    assert_eq!(code(harness.link_courses(&person(3), hall.id, course_ids(&[])).await), "not_moderator");
     let secret = harness.create_course(&teacher(5), closed("secret")).await.unwrap();
-    assert_eq!(code(harness.link_courses(&owner, hall.id, these(&[&secret])).await), "course_not_found");
+    assert_eq!(code(harness.link_courses(&owner, hall.id, course_ids(&[&secret])).await), "course_not_found");
     let unknown = CourseIds { course_ids: vec![bread.id, CourseId(i64::MAX)] };
     assert_eq!(code(harness.link_courses(&owner, hall.id, unknown).await), "course_not_found");
     let many = CourseIds { course_ids: vec![bread.id; 101] };
     assert_eq!(code(harness.link_courses(&owner, hall.id, many).await), "invalid");
-    assert_eq!(of_hall(person(3)).await, ["wine", "bread"], "a refusal changes nothing");
+    assert_eq!(of_hall(person(3)).await, ["wine", "bread"], "a rejected request changes nothing");
 
-    harness.link_courses(&owner, hall.id, these(&[&bread])).await.unwrap();
+    harness.link_courses(&owner, hall.id, course_ids(&[&bread])).await.unwrap();
     assert_eq!(of_hall(person(3)).await, ["bread"]);
-    assert_eq!(harness.rows("community_group_course").await, 1);
+    assert_eq!(harness.count_rows("community_group_course").await, 1);
     harness.delete_group(&owner, hall.id, IfMatch::default()).await.unwrap();
-    assert_eq!((harness.rows("community_group_course").await, harness.rows("community_course").await), (0, 3));
+    assert_eq!(
+        (harness.count_rows("community_group_course").await, harness.count_rows("community_course").await),
+        (0, 3)
+    );
 }
 
 #[tokio::test]
-async fn a_course_that_is_not_public_is_handed_on_by_its_author_alone() {
+async fn a_course_that_is_not_public_is_linked_by_its_author_only() {
     let harness = community().await;
     let (author, owner) = (teacher(2), teacher(5));
     let den = harness.create_group(&author, private("den")).await.unwrap();
     harness.add_member(den.id, 5).await;
     let ours = harness.create_course(&author, closed("ours")).await.unwrap();
-    harness.link_courses(&author, den.id, these(&[&ours])).await.unwrap();
+    harness.link_courses(&author, den.id, course_ids(&[&ours])).await.unwrap();
 
-    // The fifth person sees the course there, and may not show it to others.
+    // User 5 can see the course in the private group, but cannot link it to another group.
     let hall = harness.create_group(&owner, named("hall")).await.unwrap();
-    assert_eq!(code(harness.link_courses(&owner, hall.id, these(&[&ours])).await), "not_author");
-    harness.link_courses(&staff(9), hall.id, these(&[&ours])).await.unwrap();
-    // Once it is there, whoever looks after the group may leave it there.
+    assert_eq!(code(harness.link_courses(&owner, hall.id, course_ids(&[&ours])).await), "not_author");
+    harness.link_courses(&staff(9), hall.id, course_ids(&[&ours])).await.unwrap();
+    // Once it is linked, moderators of the group can keep it.
     let theirs = harness.create_course(&owner, public("theirs")).await.unwrap();
-    let linked = harness.link_courses(&owner, hall.id, these(&[&theirs, &ours])).await.unwrap();
+    let linked = harness.link_courses(&owner, hall.id, course_ids(&[&theirs, &ours])).await.unwrap();
     assert_eq!(linked.len(), 2);
-    // Strangers to a group do not learn from its courses that it exists.
+    // A course does not reveal groups that the viewer cannot see.
     assert_eq!(harness.course(Some(owner), ours.id).await.unwrap().groups, [den.id, hall.id]);
     harness.enrol(&owner, ours.id).await.unwrap();
     harness.leave(&owner, den.id).await.unwrap();
@@ -431,11 +437,11 @@ async fn a_course_that_is_not_public_is_handed_on_by_its_author_alone() {
 }
 
 #[tokio::test]
-async fn a_card_does_not_show_the_courses_of_a_group() {
+async fn a_listed_group_does_not_show_its_courses() {
     let harness = community().await;
     let club = harness.create_group(&teacher(2), listed("club")).await.unwrap();
     let course = harness.create_course(&teacher(2), public("Bread")).await.unwrap();
-    harness.link_courses(&teacher(2), club.id, these(&[&course])).await.unwrap();
+    harness.link_courses(&teacher(2), club.id, course_ids(&[&course])).await.unwrap();
     assert_eq!(code(harness.group_courses(Some(person(3)), club.id).await), "not_member");
     assert!(harness.course(Some(person(3)), course.id).await.unwrap().groups.is_empty());
     let of_club = CourseFilter { group: Some(club.id), ..CourseFilter::default() };
@@ -444,37 +450,40 @@ async fn a_card_does_not_show_the_courses_of_a_group() {
 }
 
 #[tokio::test]
-async fn where_the_settings_say_so_public_courses_are_read_without_signing_in() {
+async fn anonymous_users_can_read_public_courses_if_the_settings_allow_it() {
     let harness = harness::public().await;
-    let (open, ..) = with_lessons(&harness, public("open"), 1).await;
-    let (shut, ..) = with_lessons(&harness, closed("shut"), 1).await;
+    let (public_course, ..) = with_lessons(&harness, public("open"), 1).await;
+    let (hidden, ..) = with_lessons(&harness, closed("hidden"), 1).await;
     let hall = harness.create_group(&teacher(2), named("hall")).await.unwrap();
     let den = harness.create_group(&teacher(2), private("den")).await.unwrap();
     for group in [hall.id, den.id] {
-        harness.link_courses(&teacher(2), group, these(&[&open, &shut])).await.unwrap();
+        harness.link_courses(&teacher(2), group, course_ids(&[&public_course, &hidden])).await.unwrap();
     }
     let seen = harness.courses(None, CourseFilter::default(), PageQuery::new(1, 20)).await.unwrap();
-    assert_eq!((seen.count, seen.results[0].id, seen.results[0].groups.as_slice()), (1, open.id, &[hall.id][..]));
-    assert_eq!(harness.sections(None, open.id).await.unwrap()[0].lessons.len(), 1);
-    assert_eq!(code(harness.course(None, shut.id).await), "course_not_found");
-    assert_eq!(code(harness.sections(None, shut.id).await), "course_not_found");
+    assert_eq!(
+        (seen.count, seen.results[0].id, seen.results[0].groups.as_slice()),
+        (1, public_course.id, &[hall.id][..])
+    );
+    assert_eq!(harness.sections(None, public_course.id).await.unwrap()[0].lessons.len(), 1);
+    assert_eq!(code(harness.course(None, hidden.id).await), "course_not_found");
+    assert_eq!(code(harness.sections(None, hidden.id).await), "course_not_found");
     assert_eq!(harness.group_courses(None, hall.id).await.unwrap().len(), 1);
     assert_eq!(code(harness.group_courses(None, den.id).await), "group_not_found");
 }
 
 #[tokio::test]
-async fn a_list_costs_the_same_statements_whatever_its_length() {
+async fn the_number_of_queries_does_not_depend_on_the_length_of_the_list() {
     let harness = community().await;
-    let mut costs = Vec::new();
+    let mut statements = Vec::new();
     for n in 0..30 {
         let course = harness.create_course(&teacher(1 + n % 9), public(&format!("course {n}"))).await.unwrap();
         harness.enrol(&person(3), course.id).await.unwrap();
         if n == 1 || n == 29 {
             let before = harness.db.statements();
             harness.courses(Some(person(3)), CourseFilter::default(), PageQuery::new(1, 100)).await.unwrap();
-            costs.push(harness.db.statements() - before);
+            statements.push(harness.db.statements() - before);
         }
     }
-    // One page, which groups its courses belong to, and how far the caller has come; the people come from the host.
-    assert_eq!(costs, [3, 3]);
+    // The page, the groups of the courses and the caller's enrolments; people are loaded by the host.
+    assert_eq!(statements, [3, 3]);
 }

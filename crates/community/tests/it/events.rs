@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use guildhall_community::{
-    Answer, Attendance, AttendeeFilter, Event, EventFilter, EventId, EventPatch, Events, GroupId, Groups, NewEvent,
-    NewRsvp, Rsvp, SqlCommunity, When,
+    Answer, Attendance, AttendeeFilter, Event, EventFilter, EventId, EventPatch, Events, GroupId, Groups, Members,
+    NewEvent, NewRsvp, Rsvp, Rsvps, SqlCommunity, When,
 };
 use guildhall_kernel::{Caller, IfMatch, PageQuery, Timestamp, UserId};
 use tokio::task::JoinSet;
@@ -13,7 +13,7 @@ fn hours(count: u64) -> Duration {
     Duration::from_secs(3_600 * count)
 }
 
-/// An event tomorrow, for an hour, to which everybody may come.
+/// A public event tomorrow that lasts an hour.
 fn meeting(title: &str) -> NewEvent {
     let starts_at = Timestamp::now() + hours(24);
     NewEvent {
@@ -32,12 +32,12 @@ fn for_members(title: &str) -> NewEvent {
     NewEvent { is_public: false, ..meeting(title) }
 }
 
-fn with_places(places: i64) -> NewEvent {
-    NewEvent { capacity: Some(places), ..meeting("dinner") }
+fn with_capacity(capacity: i64) -> NewEvent {
+    NewEvent { capacity: Some(capacity), ..meeting("dinner") }
 }
 
-fn places(places: Option<i64>) -> EventPatch {
-    EventPatch { capacity: Some(places), ..EventPatch::default() }
+fn capacity(capacity: Option<i64>) -> EventPatch {
+    EventPatch { capacity: Some(capacity), ..EventPatch::default() }
 }
 
 fn going() -> NewRsvp {
@@ -52,7 +52,7 @@ fn titles(events: Vec<Event>) -> Vec<String> {
     events.into_iter().map(|event| event.title).collect()
 }
 
-/// An event in a public group of the first person's.
+/// Creates an event in a public group of user 1.
 async fn in_hall(harness: &Harness, new: NewEvent) -> EventId {
     let hall = harness.create_group(&person(1), named("hall")).await.unwrap();
     harness.create_event(&person(1), hall.id, new).await.unwrap().id
@@ -62,26 +62,26 @@ async fn answer(harness: &Harness, event: EventId, user: i64, status: Answer) ->
     harness.answer_event(&person(user), event, NewRsvp { status }).await.unwrap()
 }
 
-/// Whether somebody comes.
+/// The status of a user's RSVP.
 async fn status(harness: &Harness, event: EventId, user: i64) -> Option<Attendance> {
     harness.event(Some(person(user)), event).await.unwrap().my_status
 }
 
-/// Those who have answered like this, in the order in which they did.
-async fn who(harness: &Harness, event: EventId, status: Attendance) -> Vec<i64> {
+/// The users with this status, in the order in which they got it.
+async fn users_with_status(harness: &Harness, event: EventId, status: Attendance) -> Vec<i64> {
     let filter = AttendeeFilter { status: Some(status) };
     let listed = harness.attendees(&person(1), event, filter, page()).await.unwrap();
     listed.results.into_iter().map(|attendee| attendee.user.unwrap().id.0).collect()
 }
 
-/// How many come, and how many wait: as it is counted, and as it is.
-async fn counts(harness: &Harness, event: EventId) -> (i64, i64) {
-    let counted = harness.event(Some(person(1)), event).await.unwrap();
-    let going = who(harness, event, Attendance::Going).await.len();
-    let waiting = who(harness, event, Attendance::Waiting).await.len();
-    let is = (i64::try_from(going).unwrap(), i64::try_from(waiting).unwrap());
-    assert_eq!((counted.going_count, counted.waiting_count), is);
-    is
+/// The counts of attendees and of the waiting list; asserts that they match the RSVPs.
+async fn counts(harness: &Harness, id: EventId) -> (i64, i64) {
+    let event = harness.event(Some(person(1)), id).await.unwrap();
+    let going = users_with_status(harness, id, Attendance::Going).await.len();
+    let waiting = users_with_status(harness, id, Attendance::Waiting).await.len();
+    let actual = (i64::try_from(going).unwrap(), i64::try_from(waiting).unwrap());
+    assert_eq!((event.going_count, event.waiting_count), actual);
+    actual
 }
 
 async fn change(harness: &Harness, event: EventId, patch: EventPatch) -> Event {
@@ -89,7 +89,7 @@ async fn change(harness: &Harness, event: EventId, patch: EventPatch) -> Event {
 }
 
 #[tokio::test]
-async fn moderators_announce_events() {
+async fn moderators_manage_events() {
     let harness = community().await;
     let hall = harness.create_group(&person(1), named("hall")).await.unwrap();
     harness.add_member(hall.id, 3).await;
@@ -125,16 +125,16 @@ async fn moderators_announce_events() {
     assert!(changed.updated_at > event.updated_at);
     answer(&harness, event.id, 3, Answer::Going).await;
     harness.delete_event(&person(1), event.id, known()).await.unwrap();
-    assert_eq!((harness.rows("community_event").await, harness.rows("community_rsvp").await), (1, 0));
+    assert_eq!((harness.count_rows("community_event").await, harness.count_rows("community_rsvp").await), (1, 0));
     assert_eq!(code(harness.event(Some(person(1)), event.id).await), "event_not_found");
 }
 
 #[tokio::test]
-async fn bad_input_is_refused_whole() {
+async fn invalid_input_stores_nothing() {
     let harness = community().await;
     let hall = harness.create_group(&person(1), named("hall")).await.unwrap();
-    let good = meeting("x");
-    let (begin, end) = (good.starts_at, good.ends_at);
+    let valid = meeting("x");
+    let (start, end) = (valid.starts_at, valid.ends_at);
     for new in [
         meeting(""),
         meeting("a\nb"),
@@ -144,14 +144,14 @@ async fn bad_input_is_refused_whole() {
         NewEvent { url: "javascript:alert(1)".into(), ..meeting("x") },
         NewEvent { url: "ftp://example.org/".into(), ..meeting("x") },
         NewEvent { url: format!("https://example.org/{}", "x".repeat(2_000)), ..meeting("x") },
-        NewEvent { starts_at: end, ends_at: begin, ..meeting("x") },
-        NewEvent { ends_at: good.starts_at + hours(24 * 367), ..good },
+        NewEvent { starts_at: end, ends_at: start, ..meeting("x") },
+        NewEvent { ends_at: valid.starts_at + hours(24 * 367), ..valid },
         NewEvent { capacity: Some(0), ..meeting("x") },
         NewEvent { capacity: Some(1_000_001), ..meeting("x") },
     ] {
         assert_eq!(code(harness.create_event(&person(1), hall.id, new.clone()).await), "invalid", "{new:?}");
     }
-    assert_eq!(harness.rows("community_event").await, 0);
+    assert_eq!(harness.count_rows("community_event").await, 0);
 
     let event = harness.create_event(&person(1), hall.id, meeting("x")).await.unwrap();
     let none = EventPatch::default;
@@ -160,16 +160,16 @@ async fn bad_input_is_refused_whole() {
         EventPatch { url: Some("//example.org".into()), ..none() },
         EventPatch { ends_at: Some(Timestamp::now()), ..none() },
         EventPatch { starts_at: Some(event.ends_at + hours(1)), ..none() },
-        places(Some(-1)),
+        capacity(Some(-1)),
     ] {
-        let refused = harness.change_event(&person(1), event.id, patch.clone(), IfMatch::default()).await;
-        assert_eq!(code(refused), "invalid", "{patch:?}");
+        let result = harness.change_event(&person(1), event.id, patch.clone(), IfMatch::default()).await;
+        assert_eq!(code(result), "invalid", "{patch:?}");
     }
     assert_eq!(harness.event(Some(person(1)), event.id).await.unwrap(), event);
 }
 
 #[tokio::test]
-async fn the_list_is_by_time() {
+async fn events_are_listed_by_time() {
     let harness = community().await;
     let hall = harness.create_group(&person(1), named("hall")).await.unwrap();
     let now = Timestamp::now();
@@ -200,10 +200,10 @@ async fn the_list_is_by_time() {
 }
 
 #[tokio::test]
-async fn for_outsiders_of_a_private_group_no_event_is_there() {
+async fn outsiders_do_not_see_events_of_a_private_group() {
     let harness = community().await;
     let den = harness.create_group(&person(1), private("den")).await.unwrap();
-    // A public event of a private group is for its members all the same.
+    // A public event of a private group is visible to members only.
     let event = harness.create_event(&person(1), den.id, meeting("feast")).await.unwrap().id;
     harness.add_member(den.id, 3).await;
     assert_eq!(titles(harness.my_events(&person(3), page()).await.unwrap().results), ["feast"]);
@@ -228,7 +228,7 @@ async fn for_outsiders_of_a_private_group_no_event_is_there() {
 }
 
 #[tokio::test]
-async fn everybody_may_come_to_what_a_public_group_holds_for_all() {
+async fn everybody_can_attend_public_events_of_public_groups() {
     let harness = community().await;
     let hall = harness.create_group(&person(1), named("hall")).await.unwrap();
     harness.add_member(hall.id, 3).await;
@@ -244,64 +244,65 @@ async fn everybody_may_come_to_what_a_public_group_holds_for_all() {
     assert_eq!(code(harness.answer_event(&person(4), members, going()).await), "event_not_found");
     assert_eq!(answer(&harness, open, 4, Answer::Going).await.status, Attendance::Going);
     answer(&harness, open, 3, Answer::Maybe).await;
-    // They come, but do not see who else does.
-    let refused = harness.attendees(&person(4), open, AttendeeFilter::default(), page()).await;
-    assert_eq!(code(refused), "not_member");
+    // They may attend, but not see the other attendees.
+    let result = harness.attendees(&person(4), open, AttendeeFilter::default(), page()).await;
+    assert_eq!(code(result), "not_member");
     let listed = harness.attendees(&person(3), open, AttendeeFilter::default(), page()).await.unwrap();
-    let listed: Vec<_> = listed.results.iter().map(|one| (one.user.as_ref().unwrap().id, one.status)).collect();
+    let listed: Vec<_> =
+        listed.results.iter().map(|attendee| (attendee.user.as_ref().unwrap().id, attendee.status)).collect();
     assert_eq!(listed, [(UserId(4), Attendance::Going), (UserId(3), Attendance::Maybe)]);
 
-    // For members alone from now on: those who are none are not counted any more.
+    // Once the event is not public any more, the RSVPs of people who are not members are deleted.
     let closed = EventPatch { is_public: Some(false), ..EventPatch::default() };
     assert_eq!(change(&harness, open, closed).await.going_count, 0);
-    assert_eq!(harness.rows("community_rsvp").await, 1);
+    assert_eq!(harness.count_rows("community_rsvp").await, 1);
 }
 
 #[tokio::test]
-async fn twenty_at_once_fill_five_places_and_the_rest_wait_in_order() {
+async fn concurrent_rsvps_fill_the_spots_and_the_waiting_list_in_order() {
     let harness = with_connections(8).await;
-    let event = in_hall(&harness, with_places(5)).await;
+    let event = in_hall(&harness, with_capacity(5)).await;
     let mut tasks = JoinSet::new();
     for user in 10..30 {
         let community = SqlCommunity::clone(&harness);
         tasks.spawn(async move { (user, community.answer_event(&person(user), event, going()).await.unwrap()) });
     }
-    let answers = tasks.join_all().await;
-    let came = answers.iter().filter(|(_, rsvp)| rsvp.status == Attendance::Going).count();
-    assert_eq!((came, counts(&harness, event).await), (5, (5, 15)));
-    let mut line: Vec<(i64, i64)> =
-        answers.iter().filter_map(|(user, rsvp)| rsvp.position.map(|position| (position, *user))).collect();
-    line.sort_unstable();
-    assert!(line.iter().map(|(position, _)| *position).eq(1..=15), "{line:?}");
-    let in_line: Vec<i64> = line.iter().map(|(_, user)| *user).collect();
-    assert_eq!(who(&harness, event, Attendance::Waiting).await, in_line);
+    let rsvps = tasks.join_all().await;
+    let going = rsvps.iter().filter(|(_, rsvp)| rsvp.status == Attendance::Going).count();
+    assert_eq!((going, counts(&harness, event).await), (5, (5, 15)));
+    let mut queue: Vec<(i64, i64)> =
+        rsvps.iter().filter_map(|(user, rsvp)| rsvp.position.map(|position| (position, *user))).collect();
+    queue.sort_unstable();
+    assert!(queue.iter().map(|(position, _)| *position).eq(1..=15), "{queue:?}");
+    let waiting: Vec<i64> = queue.iter().map(|(_, user)| *user).collect();
+    assert_eq!(users_with_status(&harness, event, Attendance::Waiting).await, waiting);
 
-    // All who came leave at once; those who have waited longest move up.
+    // All attendees withdraw at once; the first on the waiting list get the spots.
     let mut tasks = JoinSet::new();
-    for user in who(&harness, event, Attendance::Going).await {
+    for user in users_with_status(&harness, event, Attendance::Going).await {
         let community = SqlCommunity::clone(&harness);
         tasks.spawn(async move { community.withdraw_answer(&person(user), event).await.unwrap() });
     }
     tasks.join_all().await;
     assert_eq!(counts(&harness, event).await, (5, 10));
-    let mut moved = who(&harness, event, Attendance::Going).await;
-    moved.sort_unstable();
-    let mut first = in_line[..5].to_vec();
-    first.sort_unstable();
-    assert_eq!(moved, first);
-    assert_eq!(who(&harness, event, Attendance::Waiting).await, in_line[5..]);
-    harness.assert_counted().await;
+    let mut promoted = users_with_status(&harness, event, Attendance::Going).await;
+    promoted.sort_unstable();
+    let mut expected = waiting[..5].to_vec();
+    expected.sort_unstable();
+    assert_eq!(promoted, expected);
+    assert_eq!(users_with_status(&harness, event, Attendance::Waiting).await, waiting[5..]);
+    harness.assert_counters().await;
 }
 
 #[tokio::test]
-async fn whoever_has_waited_longest_gets_the_place_that_is_left() {
+async fn free_spots_go_to_the_first_on_the_waiting_list() {
     let harness = community().await;
-    let event = in_hall(&harness, with_places(2)).await;
+    let event = in_hall(&harness, with_capacity(2)).await;
     for user in 2..=6 {
         answer(&harness, event, user, Answer::Going).await;
     }
-    assert_eq!(who(&harness, event, Attendance::Waiting).await, [4, 5, 6]);
-    // Saying the same again neither counts twice nor loses a place.
+    assert_eq!(users_with_status(&harness, event, Attendance::Waiting).await, [4, 5, 6]);
+    // Repeating an answer neither counts twice nor changes the position.
     for _ in 0..2 {
         let rsvp = answer(&harness, event, 5, Answer::Going).await;
         assert_eq!(rsvp, Rsvp { status: Attendance::Waiting, position: Some(2) });
@@ -314,12 +315,12 @@ async fn whoever_has_waited_longest_gets_the_place_that_is_left() {
     harness.withdraw_answer(&person(2), event).await.unwrap();
     assert_eq!((status(&harness, event, 2).await, status(&harness, event, 4).await), (None, Some(Attendance::Going)));
     assert_eq!(counts(&harness, event).await, (2, 2));
-    // Changing one's mind is leaving too; whoever comes back stands at the end.
+    // Declining frees the spot as well; an attendee who comes back joins the end of the waiting list.
     answer(&harness, event, 3, Answer::Declined).await;
     assert_eq!(status(&harness, event, 5).await, Some(Attendance::Going));
     assert_eq!(answer(&harness, event, 3, Answer::Going).await.position, Some(2));
     answer(&harness, event, 6, Answer::Maybe).await;
-    assert_eq!(who(&harness, event, Attendance::Waiting).await, [3]);
+    assert_eq!(users_with_status(&harness, event, Attendance::Waiting).await, [3]);
     assert_eq!(counts(&harness, event).await, (2, 1));
     harness.withdraw_answer(&person(3), event).await.unwrap();
     assert_eq!(counts(&harness, event).await, (2, 0));
@@ -329,29 +330,29 @@ async fn whoever_has_waited_longest_gets_the_place_that_is_left() {
 }
 
 #[tokio::test]
-async fn with_more_places_several_move_up_and_never_fewer_than_are_taken() {
+async fn raising_the_capacity_fills_spots_and_it_cannot_drop_below_the_attendees() {
     let harness = community().await;
-    let event = in_hall(&harness, with_places(1)).await;
+    let event = in_hall(&harness, with_capacity(1)).await;
     for user in 2..=8 {
         answer(&harness, event, user, Answer::Going).await;
     }
     assert_eq!(counts(&harness, event).await, (1, 6));
-    let changed = change(&harness, event, places(Some(4))).await;
+    let changed = change(&harness, event, capacity(Some(4))).await;
     assert_eq!((changed.capacity, changed.going_count, changed.waiting_count), (Some(4), 4, 3));
-    assert_eq!(who(&harness, event, Attendance::Waiting).await, [6, 7, 8]);
+    assert_eq!(users_with_status(&harness, event, Attendance::Waiting).await, [6, 7, 8]);
 
-    let fewer = harness.change_event(&person(1), event, places(Some(3)), IfMatch::default()).await;
+    let fewer = harness.change_event(&person(1), event, capacity(Some(3)), IfMatch::default()).await;
     assert_eq!(code(fewer), "invalid");
     assert_eq!(counts(&harness, event).await, (4, 3));
     assert_eq!(change(&harness, event, EventPatch::default()).await.capacity, Some(4));
-    assert_eq!(change(&harness, event, places(None)).await.capacity, None);
+    assert_eq!(change(&harness, event, capacity(None)).await.capacity, None);
     assert_eq!(counts(&harness, event).await, (7, 0));
-    assert_eq!(change(&harness, event, places(Some(7))).await.capacity, Some(7));
+    assert_eq!(change(&harness, event, capacity(Some(7))).await.capacity, Some(7));
     assert_eq!(answer(&harness, event, 9, Answer::Going).await.position, Some(1));
 }
 
 #[tokio::test]
-async fn a_cancelled_event_takes_no_answers() {
+async fn a_cancelled_event_accepts_no_rsvps() {
     let harness = community().await;
     let event = in_hall(&harness, meeting("dinner")).await;
     answer(&harness, event, 2, Answer::Going).await;
@@ -368,7 +369,7 @@ async fn a_cancelled_event_takes_no_answers() {
 }
 
 #[tokio::test]
-async fn an_event_goes_into_calendars() {
+async fn an_event_is_exported_as_a_calendar_file() {
     let harness = community().await;
     let new = NewEvent {
         description: "one, two;\r\nEND:VEVENT".into(),
@@ -389,7 +390,7 @@ async fn an_event_goes_into_calendars() {
         "STATUS:CONFIRMED".to_owned(),
         "SEQUENCE:0".to_owned(),
     ] {
-        assert!(file.split("\r\n").any(|known| known == line), "{line}: {file}");
+        assert!(file.split("\r\n").any(|actual| actual == line), "{line}: {file}");
     }
     change(&harness, event, EventPatch::default()).await;
     let file = harness.event_calendar(Some(person(4)), event).await.unwrap();
@@ -397,24 +398,24 @@ async fn an_event_goes_into_calendars() {
 }
 
 #[tokio::test]
-async fn whoever_leaves_a_private_group_gives_their_place_back() {
+async fn leaving_a_private_group_frees_the_spot() {
     let harness = community().await;
     let den = harness.create_group(&person(1), private("den")).await.unwrap();
-    let event = harness.create_event(&person(1), den.id, with_places(1)).await.unwrap().id;
+    let event = harness.create_event(&person(1), den.id, with_capacity(1)).await.unwrap().id;
     for user in [3, 4] {
         harness.add_member(den.id, user).await;
         answer(&harness, event, user, Answer::Going).await;
     }
     assert_eq!(counts(&harness, event).await, (1, 1));
     harness.leave(&person(3), den.id).await.unwrap();
-    assert_eq!(who(&harness, event, Attendance::Going).await, [4]);
+    assert_eq!(users_with_status(&harness, event, Attendance::Going).await, [4]);
     assert_eq!(counts(&harness, event).await, (1, 0));
     harness.remove_member(&person(1), den.id, UserId(4)).await.unwrap();
     assert_eq!(counts(&harness, event).await, (0, 0));
 }
 
 #[tokio::test]
-async fn a_card_does_not_show_the_events_of_a_group() {
+async fn a_listed_group_does_not_show_its_events() {
     let harness = community().await;
     let club = harness.create_group(&person(1), listed("club")).await.unwrap();
     let event = harness.create_event(&person(1), club.id, meeting("feast")).await.unwrap().id;
@@ -425,7 +426,7 @@ async fn a_card_does_not_show_the_events_of_a_group() {
 }
 
 #[tokio::test]
-async fn where_the_settings_say_so_public_events_are_read_without_signing_in() {
+async fn anonymous_users_can_read_public_events_if_the_settings_allow_it() {
     let harness = harness::public().await;
     let open = in_hall(&harness, meeting("open")).await;
     let hall = harness.event(Some(person(1)), open).await.unwrap().group;
@@ -440,6 +441,6 @@ async fn where_the_settings_say_so_public_events_are_read_without_signing_in() {
         assert_eq!(code(harness.event(None, event).await), "event_not_found");
         assert_eq!(code(harness.event_calendar(None, event).await), "event_not_found");
     }
-    let refused = harness.group_events(None, den.id, EventFilter::default(), page()).await;
-    assert_eq!(code(refused), "group_not_found");
+    let result = harness.group_events(None, den.id, EventFilter::default(), page()).await;
+    assert_eq!(code(result), "group_not_found");
 }

@@ -10,7 +10,7 @@ async fn names(harness: &Harness, caller: &Caller, filter: GroupFilter) -> Vec<S
 }
 
 #[tokio::test]
-async fn whoever_makes_a_group_is_member_and_moderator() {
+async fn the_creator_of_a_group_is_member_and_moderator() {
     let harness = community().await;
     let group = harness.create_group(&person(1), named("  Rust People ")).await.unwrap();
     assert_eq!(
@@ -28,13 +28,13 @@ async fn whoever_makes_a_group_is_member_and_moderator() {
 #[tokio::test]
 async fn a_group_without_its_owner_is_not_stored() {
     let harness = community().await;
-    // Somebody who is gone from the user table: the membership cannot be stored, and so nothing is.
+    // A user without a row in the user table: storing the membership fails, and the group is rolled back.
     assert_eq!(code(harness.create_group(&person(99), named("x")).await), "conflict");
-    assert_eq!(harness.rows("community_group").await, 0);
+    assert_eq!(harness.count_rows("community_group").await, 0);
 }
 
 #[tokio::test]
-async fn two_groups_may_have_one_name_but_not_one_slug() {
+async fn groups_can_share_a_name_but_not_a_slug() {
     let harness = with_connections(4).await;
     let (one, two) = (person(1), person(2));
     let (first, second) =
@@ -45,7 +45,7 @@ async fn two_groups_may_have_one_name_but_not_one_slug() {
 }
 
 #[tokio::test]
-async fn bad_input_is_refused_whole() {
+async fn invalid_input_stores_nothing() {
     let harness = community().await;
     for new in [
         named(""),
@@ -59,7 +59,7 @@ async fn bad_input_is_refused_whole() {
     ] {
         assert_eq!(code(harness.create_group(&person(1), new.clone()).await), "invalid", "{new:?}");
     }
-    assert_eq!(harness.rows("community_group").await, 0);
+    assert_eq!(harness.count_rows("community_group").await, 0);
 }
 
 #[tokio::test]
@@ -77,24 +77,24 @@ async fn a_private_group_does_not_exist_for_outsiders() {
 }
 
 #[tokio::test]
-async fn without_signing_in_nothing_is_read_unless_the_settings_say_so() {
-    let closed = community().await;
-    let hall = closed.create_group(&person(1), named("hall")).await.unwrap();
-    assert_eq!(code(closed.groups(None, all(), PageQuery::new(1, 20)).await), "not_authenticated");
-    assert_eq!(code(closed.group(None, hall.id).await), "not_authenticated");
+async fn anonymous_reading_requires_the_setting() {
+    let restricted = community().await;
+    let hall = restricted.create_group(&person(1), named("hall")).await.unwrap();
+    assert_eq!(code(restricted.groups(None, all(), PageQuery::new(1, 20)).await), "not_authenticated");
+    assert_eq!(code(restricted.group(None, hall.id).await), "not_authenticated");
 
-    let open = public().await;
-    let hall = open.create_group(&person(1), named("hall")).await.unwrap();
-    let den = open.create_group(&person(1), private("den")).await.unwrap();
-    let seen = open.groups(None, all(), PageQuery::new(1, 20)).await.unwrap();
+    let public = public().await;
+    let hall = public.create_group(&person(1), named("hall")).await.unwrap();
+    let den = public.create_group(&person(1), private("den")).await.unwrap();
+    let seen = public.groups(None, all(), PageQuery::new(1, 20)).await.unwrap();
     assert_eq!((seen.count, seen.results[0].id), (1, hall.id));
-    let seen = open.group(None, hall.id).await.unwrap();
+    let seen = public.group(None, hall.id).await.unwrap();
     assert!(!seen.is_member && !seen.is_moderator && seen.member_count == Some(1));
-    assert_eq!(code(open.group(None, den.id).await), "group_not_found");
+    assert_eq!(code(public.group(None, den.id).await), "group_not_found");
 }
 
 #[tokio::test]
-async fn the_list_can_be_narrowed() {
+async fn the_list_can_be_filtered() {
     let harness = community().await;
     for (owner, name, category) in [(1, "Äpfel", "food"), (1, "Birnen", "food"), (2, "birken", "trees")] {
         let new = NewGroup { category: category.into(), ..named(name) };
@@ -112,7 +112,7 @@ async fn the_list_can_be_narrowed() {
 }
 
 #[tokio::test]
-async fn a_group_goes_with_its_moderators_and_members() {
+async fn deleting_a_group_deletes_its_memberships() {
     let harness = community().await;
     let group = harness.create_group(&person(1), named("hall")).await.unwrap();
     let other = harness.create_group(&person(2), named("other")).await.unwrap();
@@ -122,31 +122,31 @@ async fn a_group_goes_with_its_moderators_and_members() {
     let seen = harness.group(Some(person(3)), group.id).await.unwrap();
     assert_eq!((seen.member_count, seen.moderators.as_slice()), (Some(4), &[UserId(1), UserId(2)][..]));
     assert!(seen.is_member && !seen.is_moderator);
-    for refused in [2, 3, 5] {
-        let outcome = harness.delete_group(&person(refused), group.id, IfMatch::default()).await;
-        assert_eq!(code(outcome), "not_group_owner");
+    for user in [2, 3, 5] {
+        let result = harness.delete_group(&person(user), group.id, IfMatch::default()).await;
+        assert_eq!(code(result), "not_group_owner");
     }
     harness.delete_group(&person(1), group.id, IfMatch::default()).await.unwrap();
     assert_eq!(code(harness.group(Some(person(1)), group.id).await), "group_not_found");
-    assert_eq!(harness.rows("community_membership").await, 1);
+    assert_eq!(harness.count_rows("community_membership").await, 1);
     assert_eq!(code(harness.delete_group(&person(1), group.id, IfMatch::default()).await), "group_not_found");
     harness.delete_group(&staff(9), other.id, IfMatch::default()).await.unwrap();
-    assert_eq!(harness.rows("community_group").await, 0);
+    assert_eq!(harness.count_rows("community_group").await, 0);
     let next = harness.create_group(&person(1), named("hall")).await.unwrap();
-    assert!(next.id > other.id, "an id is never used again");
+    assert!(next.id > other.id, "ids are not reused");
 }
 
 #[tokio::test]
-async fn when_a_person_goes_their_groups_stay_and_their_memberships_go() {
+async fn deleting_a_user_keeps_their_groups_without_memberships() {
     let harness = community().await;
     let group = harness.create_group(&person(1), named("hall")).await.unwrap();
     harness.sql("DELETE FROM people WHERE id = 1").await.unwrap();
-    let left = harness.group(Some(person(2)), group.id).await.unwrap();
-    assert_eq!((left.creator, left.moderators), (None, Vec::new()));
+    let group = harness.group(Some(person(2)), group.id).await.unwrap();
+    assert_eq!((group.creator, group.moderators), (None, Vec::new()));
 }
 
 #[tokio::test]
-async fn the_database_itself_refuses_what_must_not_be() {
+async fn database_constraints_reject_invalid_memberships() {
     let harness = community().await;
     harness.create_group(&person(1), named("hall")).await.unwrap();
     for values in [
@@ -162,19 +162,19 @@ async fn the_database_itself_refuses_what_must_not_be() {
 }
 
 #[tokio::test]
-async fn a_list_costs_the_same_statements_whatever_its_length() {
+async fn the_number_of_queries_does_not_depend_on_the_length_of_the_list() {
     let harness = community().await;
-    let mut costs = Vec::new();
+    let mut statements = Vec::new();
     for n in 0..30 {
         harness.create_group(&person(1 + n % 9), named(&format!("group {n}"))).await.unwrap();
         if n == 1 || n == 29 {
             let before = harness.db.statements();
             harness.groups(Some(person(1)), all(), PageQuery::new(1, 100)).await.unwrap();
-            costs.push(harness.db.statements() - before);
+            statements.push(harness.db.statements() - before);
         }
     }
-    // One page, who looks after its groups and their courses; the people come from the host.
-    assert_eq!(costs, [3, 3]);
+    // The page, the moderators and the courses; people are loaded by the host.
+    assert_eq!(statements, [3, 3]);
 }
 
 #[tokio::test]

@@ -14,17 +14,17 @@ use guildhall_kernel::{
     self as kernel, Caller, Clock, HostTables, Outbox, PublicUrl, Roles, Timestamp, UserId,
     db::SqlMigration,
     file::{Files, FolderStore, UploadLimits},
+    http::PageFetcher,
     testing::{TestDb, fake_directory},
-    web::Web,
 };
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 use sea_orm_migration::MigrationTrait;
 
-/// The largest file that is taken here, in bytes.
+/// The maximum size of an uploaded file, in bytes.
 const UPLOAD_BYTES: usize = 1 << 20;
 
-/// The people of the host: ids 1 to 60, in a table that the crate has never heard of.
-fn with_people() -> Vec<Box<dyn MigrationTrait>> {
+/// Migrations with a user table of the host: ids 1 to 60.
+fn migrations_with_people() -> Vec<Box<dyn MigrationTrait>> {
     let rows: Vec<String> = (1..=60).map(|id| format!("({id}, 'person-{id}')")).collect();
     let up = format!(
         "CREATE TABLE people (id {{id}}, name text); INSERT INTO people (id, name) VALUES {};",
@@ -41,9 +41,9 @@ pub(crate) struct Harness {
     pub(crate) db: TestDb,
     pub(crate) community: SqlCommunity,
     pub(crate) files: Files,
-    /// Where files lie.
+    /// The folder of the file store.
     pub(crate) folder: tempfile::TempDir,
-    /// By how many microseconds the clock is ahead.
+    /// How many microseconds the clock is ahead of the system clock.
     ahead: Arc<AtomicI64>,
 }
 
@@ -60,15 +60,15 @@ pub(crate) async fn community() -> Harness {
 }
 
 pub(crate) async fn with_connections(connections: u32) -> Harness {
-    with(connections, Settings::default(), None).await
+    community_with(connections, Settings::default(), None).await
 }
 
 pub(crate) async fn public() -> Harness {
-    with(1, Settings { public_read: true, ..Settings::default() }, None).await
+    community_with(1, Settings { public_read: true, ..Settings::default() }, None).await
 }
 
-pub(crate) async fn with(connections: u32, settings: Settings, web: Option<Arc<dyn Web>>) -> Harness {
-    let db = TestDb::with_connections(with_people, connections).await;
+pub(crate) async fn community_with(connections: u32, settings: Settings, web: Option<Arc<dyn PageFetcher>>) -> Harness {
+    let db = TestDb::with_connections(migrations_with_people, connections).await;
     let ahead = Arc::new(AtomicI64::new(0));
     let offset = ahead.clone();
     let clock =
@@ -94,11 +94,11 @@ pub(crate) async fn with(connections: u32, settings: Settings, web: Option<Arc<d
 }
 
 impl Harness {
-    pub(crate) async fn rows(&self, table: &str) -> i64 {
-        self.number(&format!("SELECT COUNT(*) FROM {table}")).await
+    pub(crate) async fn count_rows(&self, table: &str) -> i64 {
+        self.query_i64(&format!("SELECT COUNT(*) FROM {table}")).await
     }
 
-    pub(crate) async fn number(&self, sql: &str) -> i64 {
+    pub(crate) async fn query_i64(&self, sql: &str) -> i64 {
         let query = Statement::from_string(self.db.backend(), sql);
         self.db.conn().query_one_raw(query).await.unwrap().unwrap().try_get_by_index(0).unwrap()
     }
@@ -107,12 +107,12 @@ impl Harness {
         self.db.write(|tx| async move { tx.conn().execute_unprepared(sql).await.map(|_| ()) }).await
     }
 
-    /// Lets time go by.
-    pub(crate) fn pass(&self, time: Duration) {
+    /// Advances the clock.
+    pub(crate) fn advance_clock(&self, time: Duration) {
         self.ahead.fetch_add(i64::try_from(time.as_micros()).unwrap(), Ordering::Relaxed);
     }
 
-    /// Puts somebody into a group, whatever the group says.
+    /// Adds a member, bypassing all checks.
     pub(crate) async fn add_member(&self, group: GroupId, user: i64) {
         let sql = format!(
             "INSERT INTO community_membership (group_id, user_id, role, joined_at) VALUES ({group}, {user}, 'member', 0); \
@@ -121,14 +121,14 @@ impl Harness {
         self.sql(&sql).await.unwrap();
     }
 
-    /// The same, as a moderator.
+    /// Adds a moderator, bypassing all checks.
     pub(crate) async fn add_moderator_to(&self, group: GroupId, user: i64) {
         self.add_member(group, user).await;
-        let which = format!("group_id = {group} AND user_id = {user}");
-        self.sql(&format!("UPDATE community_membership SET role = 'moderator' WHERE {which}")).await.unwrap();
+        let condition = format!("group_id = {group} AND user_id = {user}");
+        self.sql(&format!("UPDATE community_membership SET role = 'moderator' WHERE {condition}")).await.unwrap();
     }
 
-    /// How many files lie in the store.
+    /// The number of files in the store.
     pub(crate) fn stored_files(&self) -> usize {
         fn count(folder: &std::path::Path) -> usize {
             let entries = std::fs::read_dir(folder).unwrap();
@@ -142,10 +142,10 @@ impl Harness {
         count(self.folder.path())
     }
 
-    /// Every counter is what it counts.
-    pub(crate) async fn assert_counted(&self) {
+    /// Asserts that all counters are correct.
+    pub(crate) async fn assert_counters(&self) {
         let findings = self.examine(false).await.unwrap();
-        assert!(findings.iter().all(|finding| !finding.is_fault()), "{findings:?}");
+        assert!(findings.iter().all(|finding| !finding.is_error()), "{findings:?}");
     }
 
     pub(crate) async fn group_of(&self, owner: i64, new: NewGroup) -> GroupId {

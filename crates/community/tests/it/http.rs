@@ -2,8 +2,10 @@ use std::sync::Arc;
 
 use axum::{Router, body::Body, http::Request};
 use guildhall_community::{
-    CommunityState, Error, Group, GroupId, Joined, MockCourses, MockEvents, MockGroups, MockPosts, Posting, RequestId,
-    router,
+    CommunityState, Error, Group, GroupId, Joined, MockAttachments, MockBookmarks, MockComments, MockCourses,
+    MockDrafts, MockEnrolments, MockEvents, MockFeed, MockFollows, MockGroups, MockInvites, MockJoinRequests,
+    MockLessons, MockMembers, MockModeration, MockPictures, MockPolls, MockPosts, MockReactions, MockReports,
+    MockReviewQueue, MockRsvps, MockSearch, Posting, RequestId, router,
 };
 use guildhall_kernel::{
     Page, Person, Roles, Timestamp, UserId,
@@ -13,14 +15,41 @@ use serde_json::json;
 
 use crate::harness::community;
 
-async fn client(make: impl FnOnce(&mut MockGroups)) -> TestClient {
-    let mut groups = MockGroups::new();
-    make(&mut groups);
+/// The services that these tests set expectations on.
+#[derive(Default)]
+struct Mocks {
+    groups: MockGroups,
+    members: MockMembers,
+    pictures: MockPictures,
+}
+
+async fn client(expect: impl FnOnce(&mut Mocks)) -> TestClient {
+    let mut mocks = Mocks::default();
+    expect(&mut mocks);
     let state = CommunityState {
-        groups: Arc::new(groups),
+        groups: Arc::new(mocks.groups),
+        members: Arc::new(mocks.members),
+        pictures: Arc::new(mocks.pictures),
+        requests: Arc::new(MockJoinRequests::new()),
+        invites: Arc::new(MockInvites::new()),
+        moderation: Arc::new(MockModeration::new()),
         posts: Arc::new(MockPosts::new()),
+        attachments: Arc::new(MockAttachments::new()),
+        feed: Arc::new(MockFeed::new()),
+        bookmarks: Arc::new(MockBookmarks::new()),
+        reactions: Arc::new(MockReactions::new()),
+        polls: Arc::new(MockPolls::new()),
+        follows: Arc::new(MockFollows::new()),
+        comments: Arc::new(MockComments::new()),
+        drafts: Arc::new(MockDrafts::new()),
+        reports: Arc::new(MockReports::new()),
+        reviews: Arc::new(MockReviewQueue::new()),
+        search: Arc::new(MockSearch::new()),
         courses: Arc::new(MockCourses::new()),
+        lessons: Arc::new(MockLessons::new()),
+        enrolments: Arc::new(MockEnrolments::new()),
         events: Arc::new(MockEvents::new()),
+        rsvps: Arc::new(MockRsvps::new()),
         files: community().await.files,
         auth: signed_in_as(Roles::default()),
         url: "https://example.org".parse().unwrap(),
@@ -59,7 +88,7 @@ fn group() -> Group {
     }
 }
 
-fn shown() -> serde_json::Value {
+fn group_json() -> serde_json::Value {
     json!({
         "id": 3, "name": "Hall", "slug": "hall", "description": "", "category": "general", "is_private": false,
         "is_listed": false, "is_corporate_group": false, "image_url": "https://example.org/x.svg", "image_urls": null,
@@ -73,27 +102,29 @@ fn shown() -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn making_a_group_answers_201_with_it() {
-    let client = client(|community| {
-        community
+async fn creating_a_group_returns_201_and_the_group() {
+    let client = client(|mocks| {
+        mocks
+            .groups
             .expect_create_group()
             .withf(|caller, new| caller.user == UserId(7) && new.category == "general" && !new.is_private)
             .returning(|_, _| Ok(group()));
     })
     .await;
     let body = json!({"name": "Hall", "description": "", "is_private": false, "is_corporate_group": false});
-    let answer = client.with("Token 7").post("/api/community/groups/", body.clone()).await;
-    assert_eq!((answer.status.as_u16(), answer.json()), (201, shown()));
-    assert_eq!(answer.headers["etag"], "\"0\"");
+    let response = client.with("Token 7").post("/api/community/groups/", body.clone()).await;
+    assert_eq!((response.status.as_u16(), response.json()), (201, group_json()));
+    assert_eq!(response.headers["etag"], "\"0\"");
     assert_eq!(client.post("/api/community/groups/", body).await.status, 401);
     let missing = client.with("Token 7").post("/api/community/groups/", json!({})).await;
     assert_eq!(missing.json()["errors"]["name"][0], "This field is required.");
 }
 
 #[tokio::test]
-async fn the_list_is_an_envelope() {
-    let client = client(|community| {
-        community
+async fn lists_are_paginated() {
+    let client = client(|mocks| {
+        mocks
+            .groups
             .expect_groups()
             .withf(|_, filter, _| filter.joined == Some(true) && filter.category.as_deref() == Some("food"))
             .returning(|_, _, _| {
@@ -101,25 +132,28 @@ async fn the_list_is_an_envelope() {
             });
     })
     .await;
-    let answer = client.with("Bearer 7").get("/api/community/groups/?joined=true&category=food").await;
-    assert_eq!(answer.json(), json!({"count": 1, "next": null, "previous": null, "results": [shown()]}));
+    let response = client.with("Bearer 7").get("/api/community/groups/?joined=true&category=food").await;
+    assert_eq!(response.json(), json!({"count": 1, "next": null, "previous": null, "results": [group_json()]}));
     for query in ["joined=perhaps", "page=0", "search=%00"] {
-        let refused = client.with("Bearer 7").get(&format!("/api/community/groups/?{query}")).await;
-        assert_eq!(refused.status, 400, "{query}");
+        let response = client.with("Bearer 7").get(&format!("/api/community/groups/?{query}")).await;
+        assert_eq!(response.status, 400, "{query}");
     }
-    let named = client.with("Bearer 7").get("/api/community/groups/?joined=perhaps").await;
-    assert!(named.json()["errors"]["joined"].is_array(), "{}", named.text);
+    let response = client.with("Bearer 7").get("/api/community/groups/?joined=perhaps").await;
+    assert!(response.json()["errors"]["joined"].is_array(), "{}", response.text);
 }
 
 #[tokio::test]
-async fn one_group_is_read_and_removed() {
-    let client = client(|community| {
-        community.expect_group().returning(|_, id| if id.0 == 3 { Ok(group()) } else { Err(Error::GroupNotFound(id)) });
-        community.expect_delete_group().returning(|_, _, known| Ok(known.check(Timestamp::EPOCH)?));
+async fn a_group_is_read_and_deleted() {
+    let client = client(|mocks| {
+        mocks
+            .groups
+            .expect_group()
+            .returning(|_, id| if id.0 == 3 { Ok(group()) } else { Err(Error::GroupNotFound(id)) });
+        mocks.groups.expect_delete_group().returning(|_, _, known| Ok(known.check(Timestamp::EPOCH)?));
     })
     .await;
     let client = client.with("Bearer 7");
-    assert_eq!(client.get("/api/community/groups/3/").await.json(), shown());
+    assert_eq!(client.get("/api/community/groups/3/").await.json(), group_json());
     let missing = client.get("/api/community/groups/4/").await;
     assert_eq!((missing.status.as_u16(), missing.code().as_str()), (404, "group_not_found"));
     assert_eq!(client.get("/api/community/groups/x/").await.status, 404);
@@ -132,7 +166,7 @@ async fn one_group_is_read_and_removed() {
 }
 
 #[tokio::test]
-async fn the_picture_that_stands_in_is_an_image() {
+async fn the_generated_picture_is_an_svg_image() {
     let client = client(|_| ()).await;
     let picture = client.get("/api/community/pictures/RP-137.svg").await;
     assert_eq!((picture.status.as_u16(), &picture.headers["content-type"]), (200, &"image/svg+xml".parse().unwrap()));
@@ -142,30 +176,31 @@ async fn the_picture_that_stands_in_is_an_image() {
 }
 
 #[tokio::test]
-async fn what_became_of_joining_is_told_by_the_status() {
+async fn the_status_of_joining_reflects_the_outcome() {
     for (joined, status, body) in [
         (Joined::Member { new: true }, 201, json!({"status": "member"})),
         (Joined::Member { new: false }, 200, json!({"status": "member"})),
         (Joined::Requested { request_id: RequestId(4) }, 202, json!({"status": "requested", "request_id": 4})),
     ] {
-        let client = client(|groups| {
-            groups.expect_join().returning(move |_, _, _, _| Ok(joined));
-            groups.expect_leave().returning(|_, _| Ok(false));
+        let client = client(|mocks| {
+            mocks.members.expect_join().returning(move |_, _, _, _| Ok(joined));
+            mocks.members.expect_leave().returning(|_, _| Ok(false));
         });
         let client = client.await.with("Bearer 7");
-        // With a body, with an empty one, and with none.
+        // With a body, with an empty object, and without a body.
         for sent in [json!({"invite_token": "x"}), json!({}), serde_json::Value::Null] {
-            let answer = client.post("/api/community/groups/3/join/", sent).await;
-            assert_eq!((answer.status.as_u16(), answer.json()), (status, body.clone()));
+            let response = client.post("/api/community/groups/3/join/", sent).await;
+            assert_eq!((response.status.as_u16(), response.json()), (status, body.clone()));
         }
         assert_eq!(client.post("/api/community/groups/3/leave/", serde_json::Value::Null).await.status, 204);
     }
 }
 
 #[tokio::test]
-async fn a_picture_is_sent_as_a_form() {
-    let client = client(|groups| {
-        groups
+async fn a_picture_is_uploaded_as_a_form() {
+    let client = client(|mocks| {
+        mocks
+            .pictures
             .expect_set_picture()
             .withf(|_, _, _, content| content.as_ref() == b"bytes")
             .returning(|_, _, _, _| Ok(group()));

@@ -1,4 +1,4 @@
-//! The promises of the community, beside a user table that is not ours.
+//! Tests of the public API, beside a foreign user table.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod courses;

@@ -1,10 +1,11 @@
 use std::time::Duration;
 
 use guildhall_community::{
-    GroupPatch, Groups, InviteStatus, Joined, MemberFilter, MembershipFilter, NewBan, NewComment, NewGroup, NewInvite,
-    NewPost, Posts, Role, Settings,
+    Comments, Follows, GroupPatch, Groups, InviteStatus, Invites, JoinRequests, Joined, MemberFilter, Members,
+    MembershipFilter, Moderation, NewBan, NewComment, NewGroup, NewInvite, NewPost, Polls, Posts, Reactions, Role,
+    Settings,
 };
-use guildhall_kernel::{Clock, IfMatch, PageQuery, SliceQuery, UserId, UserRemoval};
+use guildhall_kernel::{Clock, CursorQuery, IfMatch, PageQuery, UserId, UserRemoval};
 use sea_orm::ConnectionTrait;
 
 use crate::harness::{
@@ -35,7 +36,7 @@ async fn members(harness: &Harness, group: guildhall_community::GroupId) -> Vec<
 }
 
 #[tokio::test]
-async fn joining_a_public_group_twice_makes_one_row() {
+async fn joining_a_public_group_is_idempotent() {
     let harness = community().await;
     let hall = harness.group_of(1, named("hall")).await;
     assert_eq!(join(&harness, 2, hall).await.unwrap(), Joined::Member { new: true });
@@ -44,11 +45,11 @@ async fn joining_a_public_group_twice_makes_one_row() {
     assert_eq!(harness.group(Some(person(3)), hall).await.unwrap().member_count, Some(2));
     assert!(harness.leave(&person(2), hall).await.unwrap());
     assert!(!harness.leave(&person(2), hall).await.unwrap());
-    harness.assert_counted().await;
+    harness.assert_counters().await;
 }
 
 #[tokio::test]
-async fn fifty_joins_at_once_make_one_row_each() {
+async fn concurrent_joins_create_one_membership_each() {
     let harness = with_connections(8).await;
     let hall = harness.group_of(1, named("hall")).await;
     let joins = (2..=51).flat_map(|user| [join(&harness, user, hall), join(&harness, user, hall)]);
@@ -56,12 +57,12 @@ async fn fifty_joins_at_once_make_one_row_each() {
     let new = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Joined::Member { new: true }))).count();
     let again = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Joined::Member { new: false }))).count();
     assert_eq!((new, again), (50, 50));
-    assert_eq!(harness.rows("community_membership").await, 51);
-    harness.assert_counted().await;
+    assert_eq!(harness.count_rows("community_membership").await, 51);
+    harness.assert_counters().await;
 }
 
 #[tokio::test]
-async fn a_full_group_takes_nobody_however_many_come_at_once() {
+async fn concurrent_joins_do_not_exceed_the_maximum_number_of_members() {
     let harness = with_connections(8).await;
     let small = harness.group_of(1, NewGroup { max_members: Some(10), ..named("small") }).await;
     let outcomes = futures_util::future::join_all((2..=40).map(|user| join(&harness, user, small))).await;
@@ -69,7 +70,7 @@ async fn a_full_group_takes_nobody_however_many_come_at_once() {
     assert_eq!(refused.len(), 30);
     assert!(refused.iter().all(|code| code == "group_full"), "{refused:?}");
     assert_eq!(members(&harness, small).await.len(), 10);
-    harness.assert_counted().await;
+    harness.assert_counters().await;
     let patch = GroupPatch { max_members: Some(Some(9)), ..GroupPatch::default() };
     assert_eq!(code(harness.change_group(&person(1), small, patch, IfMatch::default()).await), "invalid");
     let patch = GroupPatch { max_members: Some(None), ..GroupPatch::default() };
@@ -78,12 +79,14 @@ async fn a_full_group_takes_nobody_however_many_come_at_once() {
 }
 
 #[tokio::test]
-async fn into_a_private_group_one_comes_by_request_or_by_invite() {
+async fn a_private_group_is_joined_by_request_or_invite() {
     let harness = community().await;
     let den = harness.group_of(1, private("den")).await;
     let club = harness.group_of(1, listed("club")).await;
     assert_eq!(code(join(&harness, 2, den).await), "group_not_found");
-    let Joined::Requested { request_id } = join(&harness, 2, club).await.unwrap() else { panic!("let in") };
+    let Joined::Requested { request_id } = join(&harness, 2, club).await.unwrap() else {
+        panic!("joined without approval")
+    };
     assert_eq!(join(&harness, 2, club).await.unwrap(), Joined::Requested { request_id });
     assert_eq!(harness.requests(&person(1), club, page()).await.unwrap().count, 1);
     assert_eq!(code(harness.requests(&person(2), club, page()).await), "not_member");
@@ -92,19 +95,23 @@ async fn into_a_private_group_one_comes_by_request_or_by_invite() {
     assert_eq!(code(harness.decide_request(&person(1), other, request_id, true).await), "not_found");
     harness.decide_request(&person(1), club, request_id, false).await.unwrap();
     assert_eq!(code(harness.decide_request(&person(1), club, request_id, true).await), "already_decided");
-    // After a refusal one may ask again, and take it back.
-    let Joined::Requested { request_id: second } = join(&harness, 2, club).await.unwrap() else { panic!("let in") };
+    // After a denial, the user can request again and withdraw the request.
+    let Joined::Requested { request_id: second } = join(&harness, 2, club).await.unwrap() else {
+        panic!("joined without approval")
+    };
     assert_ne!(second, request_id);
     assert!(harness.leave(&person(2), club).await.unwrap());
     assert_eq!(code(harness.decide_request(&person(1), club, second, true).await), "already_decided");
-    let Joined::Requested { request_id: third } = join(&harness, 2, club).await.unwrap() else { panic!("let in") };
+    let Joined::Requested { request_id: third } = join(&harness, 2, club).await.unwrap() else {
+        panic!("joined without approval")
+    };
     harness.decide_request(&person(1), club, third, true).await.unwrap();
     assert!(harness.group(Some(person(2)), club).await.unwrap().is_member);
-    harness.assert_counted().await;
+    harness.assert_counters().await;
 }
 
 #[tokio::test]
-async fn an_invite_opens_a_group_to_whom_it_is_for_and_as_often_as_it_says() {
+async fn an_invite_admits_only_its_recipient_and_respects_its_limits() {
     let harness = community().await;
     let den = harness.group_of(1, private("den")).await;
     assert_eq!(code(harness.invite(&person(2), den, for_person(3)).await), "group_not_found");
@@ -116,10 +123,13 @@ async fn an_invite_opens_a_group_to_whom_it_is_for_and_as_often_as_it_says() {
     assert_eq!(code(harness.accept_invite(&person(4), personal.token.clone()).await), "invite_for_other");
     assert_eq!(harness.invitations(&person(3)).await.unwrap()[0].group_name, "den");
     assert!(harness.accept_invite(&person(3), personal.token.clone()).await.unwrap().is_member);
-    assert!(harness.accept_invite(&person(3), personal.token).await.unwrap().is_member, "again changes nothing");
+    assert!(
+        harness.accept_invite(&person(3), personal.token).await.unwrap().is_member,
+        "accepting twice changes nothing"
+    );
     assert!(harness.invitations(&person(3)).await.unwrap().is_empty());
 
-    // Whoever is invited by name needs no token.
+    // A user with a personal invite needs no token.
     harness.invite(&person(1), den, for_person(4)).await.unwrap();
     assert_eq!(join(&harness, 4, den).await.unwrap(), Joined::Member { new: true });
 
@@ -133,7 +143,7 @@ async fn an_invite_opens_a_group_to_whom_it_is_for_and_as_often_as_it_says() {
     assert_eq!((listed[0].status, listed[0].uses), (InviteStatus::Accepted, 2));
 
     let late = harness.invite(&person(1), den, NewInvite::default()).await.unwrap();
-    harness.pass(DAY * 8);
+    harness.advance_clock(DAY * 8);
     assert_eq!(code(harness.accept_invite(&person(7), late.token).await), "invite_spent");
     assert_eq!(harness.invites(&person(1), den, page()).await.unwrap().results[0].status, InviteStatus::Expired);
 
@@ -142,9 +152,9 @@ async fn an_invite_opens_a_group_to_whom_it_is_for_and_as_often_as_it_says() {
     assert_eq!(code(harness.accept_invite(&person(7), revoked.token).await), "invite_spent");
     assert_eq!(code(harness.accept_invite(&person(7), "nonsense".into()).await), "not_found");
     assert_eq!(members(&harness, den).await.len(), 6);
-    harness.assert_counted().await;
+    harness.assert_counters().await;
 
-    // Nothing is left by which somebody who was removed lets themselves in again.
+    // A removed member cannot use what is left of their invite to join again.
     let often = NewInvite { max_uses: Some(5), ..for_person(8) };
     harness.invite(&person(1), den, often).await.unwrap();
     join(&harness, 8, den).await.unwrap();
@@ -154,31 +164,31 @@ async fn an_invite_opens_a_group_to_whom_it_is_for_and_as_often_as_it_says() {
 }
 
 #[tokio::test]
-async fn invitations_do_not_fill_a_letter_box() {
+async fn invitations_to_one_address_are_limited() {
     let harness = community().await;
     let den = harness.group_of(1, private("den")).await;
-    let to = || NewInvite { email: Some(Some("Victim@example.org".into())), ..NewInvite::default() };
+    let invite = || NewInvite { email: Some(Some("Victim@example.org".into())), ..NewInvite::default() };
     let mut outcomes = Vec::new();
     for _ in 0..7 {
-        outcomes.push(code(harness.invite(&person(1), den, to()).await));
+        outcomes.push(code(harness.invite(&person(1), den, invite()).await));
     }
     assert_eq!(outcomes.iter().filter(|outcome| *outcome == "ok").count(), 5);
     assert_eq!(outcomes[6], "too_many_invites");
-    harness.pass(DAY * 2);
-    assert_eq!(code(harness.invite(&person(1), den, to()).await), "ok");
+    harness.advance_clock(DAY * 2);
+    assert_eq!(code(harness.invite(&person(1), den, invite()).await), "ok");
 }
 
 #[tokio::test]
-async fn a_hidden_group_does_not_show_in_the_addresses_of_others() {
+async fn a_hidden_group_does_not_affect_slugs_of_other_groups() {
     let harness = community().await;
     let hidden = harness.create_group(&person(1), private("Layoffs 2026")).await.unwrap();
-    let open = harness.create_group(&person(2), named("Layoffs 2026")).await.unwrap();
-    assert_eq!(open.slug, "layoffs-2026");
+    let public = harness.create_group(&person(2), named("Layoffs 2026")).await.unwrap();
+    assert_eq!(public.slug, "layoffs-2026");
     assert!(hidden.slug.starts_with("layoffs-2026-"));
 }
 
 #[tokio::test]
-async fn whoever_asked_can_take_it_back_although_the_group_was_hidden() {
+async fn a_request_can_be_withdrawn_after_the_group_was_hidden() {
     let harness = community().await;
     let club = harness.group_of(1, listed("club")).await;
     join(&harness, 2, club).await.unwrap();
@@ -190,7 +200,7 @@ async fn whoever_asked_can_take_it_back_although_the_group_was_hidden() {
 }
 
 #[tokio::test]
-async fn of_two_who_leave_at_once_the_second_sees_what_the_first_has_done() {
+async fn concurrent_departures_of_moderators_keep_one_owner() {
     for _ in 0..5 {
         let harness = with_connections(8).await;
         let hall = harness.group_of(1, named("hall")).await;
@@ -205,59 +215,59 @@ async fn of_two_who_leave_at_once_the_second_sees_what_the_first_has_done() {
 }
 
 #[tokio::test]
-async fn an_address_is_invited_by_a_letter_and_in_any_case() {
+async fn an_email_address_is_invited_case_insensitively() {
     let harness = community().await;
     let den = harness.group_of(1, private("den")).await;
     let to = |email: &str| NewInvite { email: Some(Some(email.into())), ..NewInvite::default() };
     let first = harness.invite(&person(1), den, to("Person-3@Example.org")).await.unwrap();
     let second = harness.invite(&person(1), den, to("person-3@example.org")).await.unwrap();
-    assert_eq!(harness.rows("kernel_outbox").await, 2);
+    assert_eq!(harness.count_rows("kernel_outbox").await, 2);
     assert_eq!(
-        harness.number("SELECT COUNT(*) FROM kernel_outbox WHERE recipient_key = 'person-3@example.org'").await,
+        harness.query_i64("SELECT COUNT(*) FROM kernel_outbox WHERE recipient_key = 'person-3@example.org'").await,
         2
     );
     assert_eq!(code(harness.accept_invite(&person(3), first.token).await), "invite_spent", "the second replaces it");
     assert_eq!(code(harness.accept_invite(&person(4), second.token.clone()).await), "invite_for_other");
     assert!(harness.accept_invite(&person(3), second.token).await.unwrap().is_member);
-    for bad in ["", "x", "a@b", "a b@example.org", "@example.org"] {
-        assert_eq!(code(harness.invite(&person(1), den, to(bad)).await), "invalid", "{bad}");
+    for invalid in ["", "x", "a@b", "a b@example.org", "@example.org"] {
+        assert_eq!(code(harness.invite(&person(1), den, to(invalid)).await), "invalid", "{invalid}");
     }
     let both = NewInvite { user_id: Some(Some(UserId(5))), ..to("a@example.org") };
     assert_eq!(code(harness.invite(&person(1), den, both).await), "invalid");
     assert_eq!(code(harness.invite(&person(1), den, for_person(999)).await), "invalid");
-    assert_eq!(code(harness.invite(&person(1), den, for_person(3)).await), "invalid", "is in it already");
+    assert_eq!(code(harness.invite(&person(1), den, for_person(3)).await), "invalid", "already a member");
 }
 
 #[tokio::test]
-async fn fault_r22_an_invitation_goes_to_the_address_as_it_was_typed() {
+async fn fault_r22_an_invitation_is_sent_to_the_address_as_entered() {
     let harness = community().await;
     let den = harness.group_of(1, private("den")).await;
     for address in ["Strauß@example.org", "info@fußball.example", "ＡＢＣ@example.org"] {
         let to = NewInvite { email: Some(Some(address.into())), ..NewInvite::default() };
         harness.invite(&person(1), den, to).await.unwrap();
         let sql = format!("SELECT COUNT(*) FROM kernel_outbox WHERE recipient = '{address}'");
-        assert_eq!(harness.number(&sql).await, 1, "{address}");
+        assert_eq!(harness.query_i64(&sql).await, 1, "{address}");
         let shown = harness.invites(&person(1), den, page()).await.unwrap();
         assert_eq!(shown.results[0].email.as_deref(), Some(address));
     }
 }
 
 #[tokio::test]
-async fn fault_t12_an_explicit_null_makes_no_link_that_anybody_can_use() {
+async fn fault_t12_an_explicit_null_does_not_create_an_open_link() {
     let harness = community().await;
     let den = harness.group_of(1, private("den")).await;
     let read = |json: &str| serde_json::from_str::<NewInvite>(json).unwrap();
-    for mistaken in [r#"{"user_id": null}"#, r#"{"email": null}"#, r#"{"user_id": null, "email": null}"#] {
-        assert_eq!(code(harness.invite(&person(1), den, read(mistaken)).await), "invalid", "{mistaken}");
+    for invalid in [r#"{"user_id": null}"#, r#"{"email": null}"#, r#"{"user_id": null, "email": null}"#] {
+        assert_eq!(code(harness.invite(&person(1), den, read(invalid)).await), "invalid", "{invalid}");
     }
-    assert_eq!(harness.rows("community_invite").await, 0);
-    for fine in ["{}", r#"{"user_id": 5}"#, r#"{"user_id": null, "email": "a@example.org"}"#] {
-        harness.invite(&person(1), den, read(fine)).await.unwrap();
+    assert_eq!(harness.count_rows("community_invite").await, 0);
+    for valid in ["{}", r#"{"user_id": 5}"#, r#"{"user_id": null, "email": "a@example.org"}"#] {
+        harness.invite(&person(1), den, read(valid)).await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn fault_t4_a_group_that_everybody_has_left_belongs_to_the_next_who_joins() {
+async fn fault_t4_the_first_to_join_a_group_without_members_becomes_owner() {
     let harness = community().await;
     let hall = harness.group_of(1, named("hall")).await;
     let owner = async || harness.group(Some(person(9)), hall).await.unwrap().owner.map(|owner| owner.id.0);
@@ -268,14 +278,14 @@ async fn fault_t4_a_group_that_everybody_has_left_belongs_to_the_next_who_joins(
     join(&harness, 1, hall).await.unwrap();
     assert_eq!(members(&harness, hall).await, [(2, Role::Owner), (1, Role::Member)]);
     assert_eq!(owner().await, Some(2));
-    // The same where the only member's account is removed.
+    // The same if the account of the only member is removed.
     let den = harness.group_of(5, named("den")).await;
     let removal = guildhall_community::Removal::new(Clock::system());
     harness
         .db
         .write(|tx| {
             let removal = removal.clone();
-            async move { removal.release(tx.conn(), UserId(5), None).await }
+            async move { removal.release(&tx, UserId(5), None).await }
         })
         .await
         .unwrap();
@@ -285,9 +295,9 @@ async fn fault_t4_a_group_that_everybody_has_left_belongs_to_the_next_who_joins(
 }
 
 #[tokio::test]
-async fn fault_14_one_person_makes_only_so_many_groups_posts_and_comments_in_a_day() {
+async fn fault_14_groups_posts_and_comments_per_day_are_limited() {
     let settings = Settings { groups_per_day: 2, posts_per_day: 2, comments_per_day: 2, ..Settings::default() };
-    let harness = crate::harness::with(1, settings, None).await;
+    let harness = crate::harness::community_with(1, settings, None).await;
     let mut outcomes = Vec::new();
     for n in 0..3 {
         outcomes.push(code(harness.create_group(&person(1), named(&format!("group {n}"))).await));
@@ -305,12 +315,12 @@ async fn fault_14_one_person_makes_only_so_many_groups_posts_and_comments_in_a_d
         assert_eq!(code(harness.create_comment(&person(1), post, comment).await), expected);
     }
     write(2).await.unwrap();
-    harness.pass(DAY + Duration::from_secs(1));
+    harness.advance_clock(DAY + Duration::from_secs(1));
     write(1).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_link_for_three_lets_three_in_however_many_come_at_once() {
+async fn concurrent_uses_of_an_invite_do_not_exceed_its_limit() {
     let harness = with_connections(8).await;
     let den = harness.group_of(1, private("den")).await;
     let link = harness.invite(&person(1), den, NewInvite { max_uses: Some(3), ..NewInvite::default() }).await.unwrap();
@@ -319,18 +329,18 @@ async fn a_link_for_three_lets_three_in_however_many_come_at_once() {
     let outcomes = futures_util::future::join_all(uses).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3);
     assert_eq!(members(&harness, den).await.len(), 4);
-    harness.assert_counted().await;
+    harness.assert_counters().await;
 }
 
 #[tokio::test]
-async fn a_group_is_never_left_without_a_moderator_while_others_are_in_it() {
+async fn a_group_with_members_always_has_a_moderator() {
     let harness = community().await;
     let hall = harness.group_of(1, named("hall")).await;
     harness.add_member(hall, 2).await;
     assert_eq!(code(harness.leave(&person(1), hall).await), "last_moderator");
     harness.add_moderator(&person(1), hall, UserId(2)).await.unwrap();
     harness.leave(&person(1), hall).await.unwrap();
-    assert_eq!(members(&harness, hall).await, [(2, Role::Owner)], "handed over to the oldest moderator");
+    assert_eq!(members(&harness, hall).await, [(2, Role::Owner)], "the longest-standing moderator becomes owner");
     join(&harness, 1, hall).await.unwrap();
     join(&harness, 3, hall).await.unwrap();
     assert_eq!(code(harness.transfer(&person(1), hall, UserId(1)).await), "not_group_owner");
@@ -340,12 +350,12 @@ async fn a_group_is_never_left_without_a_moderator_while_others_are_in_it() {
     harness.leave(&person(2), hall).await.unwrap();
     harness.leave(&person(3), hall).await.unwrap();
     harness.leave(&person(1), hall).await.unwrap();
-    assert_eq!(members(&harness, hall).await, [], "the last one may go");
-    harness.assert_counted().await;
+    assert_eq!(members(&harness, hall).await, [], "the last member can leave");
+    harness.assert_counters().await;
 }
 
 #[tokio::test]
-async fn moderators_make_moderators_and_decide_about_members_only() {
+async fn moderators_promote_members_and_act_on_members_only() {
     let harness = community().await;
     let hall = harness.group_of(1, named("hall")).await;
     for user in [2, 3, 4] {
@@ -366,34 +376,34 @@ async fn moderators_make_moderators_and_decide_about_members_only() {
     assert_eq!(code(harness.remove_member(&person(4), hall, UserId(2)).await), "not_moderator");
     assert_eq!(code(harness.remove_member(&person(9), hall, UserId(2)).await), "not_member");
     join(&harness, 3, hall).await.unwrap();
-    let log = harness.log(&person(1), hall, SliceQuery::newest(50)).await.unwrap();
+    let log = harness.log(&person(1), hall, CursorQuery::newest(50)).await.unwrap();
     let actions: Vec<&str> = log.results.iter().map(|entry| entry.action.as_str()).collect();
     assert_eq!(actions, ["removed", "unmade_moderator", "made_moderator", "made_moderator"]);
-    assert_eq!(code(harness.log(&person(3), hall, SliceQuery::newest(50)).await), "not_moderator");
-    harness.assert_counted().await;
+    assert_eq!(code(harness.log(&person(3), hall, CursorQuery::newest(50)).await), "not_moderator");
+    harness.assert_counters().await;
 }
 
 #[tokio::test]
-async fn who_is_banned_stays_out_until_the_ban_ends() {
+async fn a_banned_user_cannot_join_until_the_ban_ends() {
     let harness = community().await;
     let hall = harness.group_of(1, named("hall")).await;
     let club = harness.group_of(1, listed("club")).await;
     let den = harness.group_of(1, private("den")).await;
     harness.add_member(hall, 2).await;
     let ban = |days| NewBan { user_id: UserId(2), reason: "spam".into(), days };
-    let made = harness.ban(&person(1), hall, ban(Some(3))).await.unwrap();
-    assert!(made.until.is_some() && made.reason == "spam");
+    let created = harness.ban(&person(1), hall, ban(Some(3))).await.unwrap();
+    assert!(created.until.is_some() && created.reason == "spam");
     assert_eq!(members(&harness, hall).await, [(1, Role::Owner)]);
     assert_eq!(code(join(&harness, 2, hall).await), "banned");
     assert_eq!(code(harness.invite(&person(1), hall, for_person(2)).await), "invalid");
     let link = harness.invite(&person(1), hall, NewInvite::default()).await.unwrap();
     assert_eq!(code(harness.accept_invite(&person(2), link.token.clone()).await), "banned");
-    harness.pass(DAY * 4);
+    harness.advance_clock(DAY * 4);
     assert_eq!(join(&harness, 2, hall).await.unwrap(), Joined::Member { new: true });
 
     harness.invite(&person(1), den, for_person(2)).await.unwrap();
     harness.ban(&person(1), den, ban(None)).await.unwrap();
-    assert_eq!(code(join(&harness, 2, den).await), "group_not_found", "the invite went with the ban");
+    assert_eq!(code(join(&harness, 2, den).await), "group_not_found", "the ban has revoked the invite");
     join(&harness, 2, club).await.unwrap();
     harness.ban(&person(1), club, ban(None)).await.unwrap();
     assert_eq!(code(join(&harness, 2, club).await), "banned");
@@ -404,51 +414,58 @@ async fn who_is_banned_stays_out_until_the_ban_ends() {
     assert_eq!(code(harness.unban(&person(1), club, UserId(2)).await), "not_found");
     assert_eq!(code(harness.ban(&person(1), hall, NewBan { user_id: UserId(1), ..ban(None) }).await), "invalid");
     assert_eq!(code(harness.ban(&person(1), hall, NewBan { user_id: UserId(999), ..ban(None) }).await), "invalid");
-    harness.assert_counted().await;
+    harness.assert_counters().await;
 }
 
 #[tokio::test]
-async fn of_a_listed_group_outsiders_see_the_card_and_no_more() {
+async fn outsiders_see_only_public_details_of_a_listed_group() {
     let harness = community().await;
     let new = NewGroup { description: "books".into(), max_members: Some(9), ..listed("club") };
     let club = harness.group_of(1, new).await;
-    let card = harness.group(Some(person(2)), club).await.unwrap();
-    assert_eq!((card.name.as_str(), card.description.as_str()), ("club", "books"));
-    assert_eq!((card.member_count, card.post_count, card.max_members, card.creator), (None, None, None, None));
-    assert!(card.moderators.is_empty() && card.courses.is_empty());
+    let details = harness.group(Some(person(2)), club).await.unwrap();
+    assert_eq!((details.name.as_str(), details.description.as_str()), ("club", "books"));
+    assert_eq!(
+        (details.member_count, details.post_count, details.max_members, details.creator),
+        (None, None, None, None)
+    );
+    assert!(details.moderators.is_empty() && details.courses.is_empty());
     assert_eq!(code(harness.members(&person(2), club, MemberFilter::default(), page()).await), "not_member");
     let rows = MembershipFilter { group: Some(club), user: None };
     assert_eq!(harness.memberships(&person(2), rows.clone(), page()).await.unwrap().count, 0);
     assert_eq!(harness.memberships(&person(1), rows, page()).await.unwrap().count, 1);
-    let open = public().await;
-    let club = open.group_of(1, listed("club")).await;
-    assert_eq!(code(open.group(None, club).await), "group_not_found", "the card is for those who are signed in");
-    assert_eq!(harness.group(Some(person(1)), card.id).await.unwrap().member_count, Some(1));
+    let anonymous = public().await;
+    let club = anonymous.group_of(1, listed("club")).await;
+    assert_eq!(
+        code(anonymous.group(None, club).await),
+        "group_not_found",
+        "listed groups are visible to signed-in users only"
+    );
+    assert_eq!(harness.group(Some(person(1)), details.id).await.unwrap().member_count, Some(1));
 }
 
 #[tokio::test]
-async fn members_are_found_by_the_beginning_of_their_names() {
+async fn members_are_found_by_a_prefix_of_their_names() {
     let harness = community().await;
     let hall = harness.group_of(1, named("hall")).await;
     for user in [2, 20, 21, 30] {
         harness.add_member(hall, user).await;
     }
     let member = person(30);
-    let found = |search: &str, role| {
-        let filter = MemberFilter { search: Some(search.to_owned()), role };
+    let search = |text: &str, role| {
+        let filter = MemberFilter { search: Some(text.to_owned()), role };
         harness.members(&member, hall, filter, page())
     };
     let ids = |page: guildhall_kernel::Page<guildhall_community::Member>| -> Vec<i64> {
         page.results.into_iter().map(|member| member.user.unwrap().id.0).collect()
     };
-    assert_eq!(ids(found("PERSON-2", None).await.unwrap()), [2, 20, 21]);
-    assert_eq!(ids(found("person-3", None).await.unwrap()), [30]);
-    assert_eq!(ids(found("person", Some(Role::Owner)).await.unwrap()), [1]);
-    assert_eq!(ids(found("%", None).await.unwrap()), Vec::<i64>::new());
+    assert_eq!(ids(search("PERSON-2", None).await.unwrap()), [2, 20, 21]);
+    assert_eq!(ids(search("person-3", None).await.unwrap()), [30]);
+    assert_eq!(ids(search("person", Some(Role::Owner)).await.unwrap()), [1]);
+    assert_eq!(ids(search("%", None).await.unwrap()), Vec::<i64>::new());
 }
 
 #[tokio::test]
-async fn what_only_the_owner_decides_moderators_cannot_change() {
+async fn moderators_cannot_change_fields_reserved_to_the_owner() {
     let harness = community().await;
     let hall = harness.group_of(1, named("hall")).await;
     harness.add_moderator_to(hall, 2).await;
@@ -456,7 +473,7 @@ async fn what_only_the_owner_decides_moderators_cannot_change() {
     let rename = |name: &str| GroupPatch { name: Some(name.into()), ..GroupPatch::default() };
     let hide = GroupPatch { is_private: Some(true), ..GroupPatch::default() };
     let changed = harness.change_group(&person(2), hall, rename("Great Hall"), IfMatch::default()).await.unwrap();
-    assert_eq!((changed.name.as_str(), changed.slug.as_str()), ("Great Hall", "hall"), "an address stays");
+    assert_eq!((changed.name.as_str(), changed.slug.as_str()), ("Great Hall", "hall"), "the slug does not change");
     assert_eq!(code(harness.change_group(&person(2), hall, hide.clone(), IfMatch::default()).await), "not_group_owner");
     assert_eq!(code(harness.change_group(&person(3), hall, rename("x"), IfMatch::default()).await), "not_moderator");
     assert_eq!(code(harness.change_group(&person(9), hall, rename("x"), IfMatch::default()).await), "not_member");
@@ -471,7 +488,7 @@ async fn what_only_the_owner_decides_moderators_cannot_change() {
 }
 
 #[tokio::test]
-async fn the_moderation_log_cannot_be_changed_and_goes_with_its_group() {
+async fn the_moderation_log_is_immutable_and_deleted_with_its_group() {
     let harness = community().await;
     let hall = harness.group_of(1, named("hall")).await;
     harness.add_member(hall, 2).await;
@@ -479,13 +496,13 @@ async fn the_moderation_log_cannot_be_changed_and_goes_with_its_group() {
     assert!(harness.sql("UPDATE community_moderation SET action = 'nothing'").await.is_err());
     assert!(harness.sql("DELETE FROM community_moderation").await.is_err());
     harness.sql("DELETE FROM people WHERE id = 2").await.unwrap();
-    assert_eq!(harness.rows("community_moderation").await, 1, "it stays when the person goes");
+    assert_eq!(harness.count_rows("community_moderation").await, 1, "deleting a user keeps the log");
     harness.delete_group(&person(1), hall, IfMatch::default()).await.unwrap();
-    assert_eq!(harness.rows("community_moderation").await, 0);
+    assert_eq!(harness.count_rows("community_moderation").await, 0);
 }
 
 #[tokio::test]
-async fn when_a_person_is_removed_every_counter_still_counts() {
+async fn removing_a_user_keeps_counters_correct() {
     use guildhall_community::{NewPoll, PostId, Removal, Visibility, Vote};
 
     let harness = community().await;
@@ -494,14 +511,14 @@ async fn when_a_person_is_removed_every_counter_still_counts() {
         harness.add_member(hall, user).await;
     }
     let poll = NewPoll { options: vec!["a".into(), "b".into()], is_multiple: false, hours: None };
-    let asked = NewPost { poll: Some(poll), ..post_in(hall, "which?") };
-    let asked: PostId = harness.create_post(&person(3), asked).await.unwrap().id;
+    let poll_post = NewPost { poll: Some(poll), ..post_in(hall, "which?") };
+    let poll_post: PostId = harness.create_post(&person(3), poll_post).await.unwrap().id;
     for user in [2, 3] {
-        harness.vote(&person(user), asked, Vote { options: vec![0] }).await.unwrap();
-        harness.react(&person(user), asked, "like".into()).await.unwrap();
+        harness.vote(&person(user), poll_post, Vote { options: vec![0] }).await.unwrap();
+        harness.react(&person(user), poll_post, "like".into()).await.unwrap();
     }
     let comment = NewComment { content: "hm".into(), parent: None };
-    let comment = harness.create_comment(&person(2), asked, comment).await.unwrap().id;
+    let comment = harness.create_comment(&person(2), poll_post, comment).await.unwrap().id;
     harness.like_comment(&person(2), comment, Some(true)).await.unwrap();
     let secret = NewPost { visibility: Some(Visibility::Private), ..post_in(hall, "to myself") };
     harness.create_post(&person(2), secret).await.unwrap();
@@ -513,32 +530,35 @@ async fn when_a_person_is_removed_every_counter_still_counts() {
     harness
         .db
         .write(|tx| async move {
-            let (name, kept) = removal.export(tx.conn(), UserId(2)).await.unwrap();
+            let (name, data) = removal.export(tx.conn(), UserId(2)).await.unwrap();
             assert_eq!(name, "community");
-            assert_eq!(kept["posts"].as_array().unwrap().len(), 1);
-            removal.release(tx.conn(), UserId(2), None).await.unwrap();
+            assert_eq!(data["posts"].as_array().unwrap().len(), 1);
+            removal.release(&tx, UserId(2), None).await.unwrap();
             tx.conn().execute_unprepared("DELETE FROM people WHERE id = 2").await.map(|_| ())
         })
         .await
         .unwrap();
-    let left = harness.post(Some(person(3)), asked).await.unwrap();
-    assert_eq!(left.reactions["like"], 1);
-    assert_eq!(left.poll.unwrap().options[0].votes, 1);
-    assert_eq!(harness.rows("community_post").await, 1, "what only they could read went with them");
-    assert_eq!(harness.rows("community_follow").await, 0);
+    let post = harness.post(Some(person(3)), poll_post).await.unwrap();
+    assert_eq!(post.reactions["like"], 1);
+    assert_eq!(post.poll.unwrap().options[0].votes, 1);
+    assert_eq!(harness.count_rows("community_post").await, 1, "private posts are deleted with their author");
+    assert_eq!(harness.count_rows("community_follow").await, 0);
     let comment = harness.comment(Some(person(3)), comment).await.unwrap();
     assert_eq!((comment.author, comment.like_count, comment.content.as_str()), (None, 0, "hm"));
-    harness.assert_counted().await;
+    harness.assert_counters().await;
 }
 
 #[tokio::test]
-async fn a_wrong_counter_is_found_and_mended() {
+async fn a_wrong_counter_is_found_and_repaired() {
     let harness = community().await;
     let hall = harness.group_of(1, named("hall")).await;
     harness.sql("UPDATE community_group SET member_count = 7, post_count = 3").await.unwrap();
-    let found = harness.examine(false).await.unwrap();
-    assert!(found[0].is_fault() && found[0].message.contains("community_group.member_count in 1 rows"), "{found:?}");
-    assert!(!harness.examine(true).await.unwrap()[0].is_fault());
-    harness.assert_counted().await;
+    let findings = harness.examine(false).await.unwrap();
+    assert!(
+        findings[0].is_error() && findings[0].message.contains("community_group.member_count in 1 rows"),
+        "{findings:?}"
+    );
+    assert!(!harness.examine(true).await.unwrap()[0].is_error());
+    harness.assert_counters().await;
     assert_eq!(harness.group(Some(person(1)), hall).await.unwrap().member_count, Some(1));
 }

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{ActivityId, ActivityKind, ClientId, DealId, MemberId, OrganizationId};
 
-/// Something that happened with a client.
+/// An activity with a client.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_activity")]

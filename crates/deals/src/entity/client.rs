@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{ClientId, DeletionId, ImportId, MemberId, OrganizationId};
 
-/// A company or person that deals are made with.
+/// A client: a company or person that deals are made with.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_client")]
@@ -12,10 +12,10 @@ pub struct Model {
     pub id: ClientId,
     pub org_id: OrganizationId,
     pub name: String,
-    /// The name, folded: sorts, and finds duplicates.
+    /// The name, folded for sorting and for finding duplicates.
     pub name_key: String,
     pub email: String,
-    /// The address, folded: unique among those that are not in the trash.
+    /// The email address, folded; unique among clients that are not in the trash.
     pub email_key: Option<String>,
     pub phone: String,
     /// The digits of the phone number.
@@ -26,17 +26,17 @@ pub struct Model {
     pub notes: String,
     pub owner_id: MemberId,
     pub created_by: MemberId,
-    /// What is searched, folded.
+    /// The folded text for search.
     pub search_text: String,
     pub archived_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
-    /// With what it went into the trash.
+    /// The deletion that moved it to the trash.
     pub deletion_id: Option<DeletionId>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// The import that it came with.
+    /// The import that created it.
     pub import_id: Option<ImportId>,
-    /// JSON: what fields of the organization's own say, by their ids; empty where they say nothing.
+    /// The custom field values as a JSON object by field id, or an empty string.
     pub custom: String,
 }
 

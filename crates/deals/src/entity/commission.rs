@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{Currency, Day, DealId, MemberId, OrganizationId, PaymentId};
 
-/// What somebody earns by a payment, or no longer does. Never changed.
+/// A commission of a member on a payment; negative on a refund or reversal. Rows are never changed.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_commission")]
@@ -13,14 +13,12 @@ pub struct Model {
     pub org_id: OrganizationId,
     pub member_id: MemberId,
     pub deal_id: DealId,
-    /// The entry of the ledger that it comes from.
+    /// The ledger entry that it was computed from.
     pub payment_id: PaymentId,
-    /// In hundredths of a per cent.
+    /// The rate in basis points (hundredths of a percent).
     pub rate_bp: i64,
-    /// Less than nothing, where money went back.
     pub amount_minor: i64,
     pub currency: Currency,
-    /// A day, `2025-09-01`.
     pub earned_on: Day,
     pub created_at: Timestamp,
 }

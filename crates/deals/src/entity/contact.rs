@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{ClientId, ContactId, DeletionId, OrganizationId};
 
-/// A person at a client.
+/// A contact: a person at a client.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_contact")]
@@ -16,15 +16,15 @@ pub struct Model {
     pub last_name: String,
     pub email: String,
     pub phone: String,
-    /// What they do there.
+    /// Their job title.
     pub title: String,
     pub is_primary: bool,
     pub deleted_at: Option<Timestamp>,
-    /// With what it went into the trash.
+    /// The deletion that moved it to the trash.
     pub deletion_id: Option<DeletionId>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// What is searched, folded.
+    /// The folded text for search.
     pub search_text: String,
 }
 

@@ -2,7 +2,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::OrganizationId;
 
-/// The next number of a kind, per organization: a row, so that numbers have no gaps.
+/// The next number of a kind in an organization. A row, not a sequence, so that numbers have no gaps.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_counter")]

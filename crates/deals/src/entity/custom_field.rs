@@ -1,9 +1,9 @@
 use guildhall_kernel::Timestamp;
 use sea_orm::entity::prelude::*;
 
-use crate::{CustomFieldId, CustomKind, Customized, OrganizationId};
+use crate::{CustomFieldId, CustomFieldTarget, CustomFieldType, OrganizationId};
 
-/// A field that an organization has added to its clients or deals.
+/// A custom field of clients or deals.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_custom_field")]
@@ -11,12 +11,12 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: CustomFieldId,
     pub org_id: OrganizationId,
-    pub entity: Customized,
-    /// What programs call it.
+    pub entity: CustomFieldTarget,
+    /// The identifier in the API.
     pub key: String,
     pub name: String,
-    pub kind: CustomKind,
-    /// JSON: what may be chosen.
+    pub kind: CustomFieldType,
+    /// A JSON array of the options.
     pub options: String,
     pub is_required: bool,
     pub created_at: Timestamp,

@@ -2,7 +2,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{ClientId, CustomFieldId, DealId, OrganizationId};
 
-/// What a field of an organization's own says of one client or deal, so that lists can be narrowed by it.
+/// The value of a custom field of a client or deal, indexed for filters.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_custom_value")]
@@ -13,9 +13,9 @@ pub struct Model {
     pub field_id: CustomFieldId,
     pub client_id: Option<ClientId>,
     pub deal_id: Option<DealId>,
-    /// A text, folded, or a day.
+    /// A folded text, or a date.
     pub text_value: Option<String>,
-    /// Millionths; 0 and 1 for no and yes.
+    /// Millionths; for a boolean, 0 or 1.
     pub number_value: Option<i64>,
 }
 

@@ -6,7 +6,7 @@ use crate::{
     StageId, Verification,
 };
 
-/// Something that is being sold, or was.
+/// A deal.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_deal")]
@@ -14,9 +14,9 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: DealId,
     pub org_id: OrganizationId,
-    /// Counts from 1 in each organization, without gaps; never used again.
+    /// The number, counted from 1 in each organization without gaps, and never reused.
     pub number: i64,
-    /// The number as people write it: `DLID0001`.
+    /// The number with its prefix: `DLID0001`.
     pub code: String,
     pub title: String,
     pub description: String,
@@ -25,40 +25,39 @@ pub struct Model {
     pub pipeline_id: PipelineId,
     pub stage_id: StageId,
     pub status: DealStatus,
-    /// Its place on the board, by byte order.
+    /// The rank on the board, in byte order.
     pub position: String,
     pub owner_id: MemberId,
     pub created_by: MemberId,
     pub value_minor: i64,
     pub currency: Currency,
-    /// What was paid and stands, verified or not.
+    /// The payments that were not rejected, less refunds and reversals.
     pub received_minor: i64,
-    /// What of it is verified.
+    /// The verified part of it.
     pub verified_minor: i64,
-    /// How likely it is won, in percent.
+    /// The probability of winning, in percent.
     pub probability: i64,
     pub source: String,
-    /// A day, `2025-09-01`.
     pub expected_close_date: Option<Day>,
-    /// The same for sorting: what has no day stands last.
+    /// The expected close date for sorting; deals without one sort last.
     pub close_key: String,
     pub closed_at: Option<Timestamp>,
     pub lost_reason: String,
-    /// Has somebody verified that the deal is as it says?
+    /// Whether the details of the deal were verified.
     pub verification: Verification,
     pub verification_note: String,
     pub stage_entered_at: Timestamp,
-    /// What is searched, folded.
+    /// The folded text for search.
     pub search_text: String,
     pub archived_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
-    /// With what it went into the trash.
+    /// The deletion that moved it to the trash.
     pub deletion_id: Option<DeletionId>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// The import that it came with.
+    /// The import that created it.
     pub import_id: Option<ImportId>,
-    /// JSON: what fields of the organization's own say, by their ids; empty where they say nothing.
+    /// The custom field values as a JSON object by field id, or an empty string.
     pub custom: String,
 }
 

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{DealFileId, DealId, MemberId, OrganizationId, PaymentId};
 
-/// A file about a deal, or the receipt of a payment. When it goes a trigger removes the file.
+/// A file of a deal, or the receipt of a payment. A trigger deletes the stored file with the row.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_file")]

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{DeletedKind, DeletionId, MemberId, OrganizationId};
 
-/// What was put into the trash in one act, and comes back in one.
+/// A deletion: the objects that were moved to the trash together and are restored together.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_deletion")]
@@ -11,11 +11,11 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: DeletionId,
     pub org_id: OrganizationId,
-    /// What it was.
+    /// The kind of the deleted object.
     pub kind: DeletedKind,
-    /// What it was called.
+    /// The name of the deleted object.
     pub label: String,
-    /// None where a command did it.
+    /// `None` if a command deleted it.
     pub deleted_by: Option<MemberId>,
     pub deleted_at: Timestamp,
 }

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{DeliveryId, DeliveryStatus, OrganizationId, WebhookId};
 
-/// Something that a webhook is told.
+/// The delivery of an event to a webhook.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_delivery")]
@@ -12,10 +12,10 @@ pub struct Model {
     pub id: DeliveryId,
     pub org_id: OrganizationId,
     pub webhook_id: WebhookId,
-    /// The same however often it is sent.
+    /// The message id, the same for all attempts.
     pub message_id: String,
     pub event: String,
-    /// JSON, as it is signed.
+    /// The JSON body, exactly as signed.
     pub body: String,
     pub status: DeliveryStatus,
     pub attempts: i64,
@@ -23,7 +23,7 @@ pub struct Model {
     pub last_error: Option<String>,
     pub created_at: Timestamp,
     pub tried_at: Option<Timestamp>,
-    /// Until when it is tried.
+    /// When the attempts end.
     pub tried_until: Timestamp,
 }
 

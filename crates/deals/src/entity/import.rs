@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{ImportId, ImportKind, ImportStatus, MemberId, OrganizationId};
 
-/// A table that was read in.
+/// An import of a table.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_import")]
@@ -19,9 +19,9 @@ pub struct Model {
     pub updated: i64,
     pub skipped: i64,
     pub failed: i64,
-    /// How many rows stayed when it was taken back.
+    /// How many rows were not deleted when it was reverted.
     pub kept: i64,
-    /// A JSON array of the first faults.
+    /// A JSON array of the first errors.
     pub errors: String,
     pub created_by: MemberId,
     pub created_at: Timestamp,

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{DealId, LineId, OrganizationId};
 
-/// Something that a deal is made up of.
+/// A line item of a deal.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_line")]
@@ -14,13 +14,13 @@ pub struct Model {
     pub deal_id: DealId,
     pub position: i64,
     pub name: String,
-    /// Millionths.
+    /// In millionths.
     pub quantity_micro: i64,
-    /// What one costs, in the deal's currency.
+    /// The unit price, in the deal's currency.
     pub unit_minor: i64,
-    /// Hundredths of a per cent.
+    /// In basis points (hundredths of a percent).
     pub discount_bp: i64,
-    /// Hundredths of a per cent.
+    /// In basis points (hundredths of a percent).
     pub tax_bp: i64,
     pub total_minor: i64,
     pub created_at: Timestamp,

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{MemberId, MemberStatus, OrganizationId, RoleId, TeamId};
 
-/// That somebody is, or was, in an organization.
+/// The membership of a user in an organization.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_member")]
@@ -11,18 +11,18 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: MemberId,
     pub org_id: OrganizationId,
-    /// None once the account is gone and only the ledger remembers them.
+    /// `None` once the account is deleted; the row remains while other rows refer to it.
     pub user_id: Option<UserId>,
     pub role_id: RoleId,
     pub team_id: Option<TeamId>,
-    /// Sees the teams below their own too.
+    /// The scope `team` includes the subteams.
     pub leads_team: bool,
     pub status: MemberStatus,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// What they earn of verified money, in hundredths of a per cent.
+    /// The commission on verified payments, in basis points (hundredths of a percent).
     pub commission_bp: i64,
-    /// Who has asked them to come in; none once that account is gone.
+    /// The user who invited them, until their account is deleted.
     pub invited_by: Option<UserId>,
     #[sea_orm(belongs_to, from = "org_id", to = "id")]
     pub organization: BelongsTo<super::organization::Entity>,

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{ClientId, OrganizationId};
 
-/// That a client has become another.
+/// A client that was merged into another one.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_merged_client")]

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{Currency, OrganizationId};
 
-/// A tenant: a company or department that keeps its clients and deals apart from all others.
+/// An organization: a tenant, isolated from all others.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_organization")]
@@ -11,31 +11,31 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: OrganizationId,
     pub name: String,
-    /// The name as it is searched.
+    /// The name, folded for sorting and search.
     pub name_key: String,
     pub slug: String,
-    /// Made for a test, and cleaned away with others of the kind.
+    /// Created for a test; `guildhall cleanup-test-data` deletes it.
     pub is_test: bool,
     pub default_currency: Currency,
-    /// What numbers of new deals begin with.
+    /// The prefix of deal numbers.
     pub number_prefix: String,
-    /// How many digits they have at least.
+    /// The minimum number of digits of deal numbers.
     pub number_pad: i64,
-    /// Payments may exceed what a deal is worth.
+    /// Payments may exceed the value of a deal.
     pub takes_credit: bool,
-    /// Changes have to say which version they know.
+    /// Changes require `If-Match`.
     pub requires_if_match: bool,
-    /// Whoever records a payment does not verify it.
+    /// Members may not verify payments that they recorded themselves.
     pub four_eyes: bool,
-    /// Whoever made something sees it after it is given to others.
+    /// The creator of an object keeps access to it after it is reassigned.
     pub creator_keeps_access: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// Somebody is told what happens here.
+    /// It has webhooks.
     pub has_webhooks: bool,
-    /// IANA's name of the time zone in which its days begin.
+    /// The IANA time zone, which decides when a day begins.
     pub time_zone: String,
-    /// Deals worth more than this, or in another currency, are verified before they are won.
+    /// Deals of a higher value, or in another currency, must be verified before they can be won.
     pub approval_above_minor: Option<i64>,
 }
 

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{Currency, Day, DealId, MemberId, OrganizationId, PaymentId, PaymentKind, PaymentMethod, Verification};
 
-/// An entry in the ledger: money that came, or went back. Only what was decided about it changes.
+/// A ledger entry: a payment, refund or reversal. Only its verification and its refunds change.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_payment")]
@@ -11,30 +11,29 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: PaymentId,
     pub org_id: OrganizationId,
-    /// Counts from 1 in each organization, without gaps.
+    /// The number, counted from 1 in each organization without gaps.
     pub number: i64,
-    /// The number as people write it: `TXN-0001`.
+    /// The number with its prefix: `TXN-0001`.
     pub code: String,
     pub deal_id: DealId,
     pub kind: PaymentKind,
-    /// The payment that is taken back.
+    /// The payment that is refunded or reversed.
     pub of_id: Option<PaymentId>,
     pub amount_minor: i64,
     pub currency: Currency,
     pub method: PaymentMethod,
     pub cheque_number: Option<String>,
     pub reference: String,
-    /// A day, `2025-09-01`.
     pub received_on: Day,
     pub recorded_by: MemberId,
     pub state: Verification,
     pub decided_by: Option<MemberId>,
     pub decided_at: Option<Timestamp>,
-    /// Why it was refused or taken back.
+    /// Why it was rejected, refunded or reversed.
     pub reason: String,
-    /// How much of it went back in refunds.
+    /// The sum of its refunds.
     pub refunded_minor: i64,
-    /// A reversal has taken it back whole.
+    /// It was reversed.
     pub is_reversed: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{OrganizationId, PipelineId};
 
-/// The stages that deals go through.
+/// A pipeline: the stages that deals go through.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_pipeline")]
@@ -12,10 +12,10 @@ pub struct Model {
     pub id: PipelineId,
     pub org_id: OrganizationId,
     pub name: String,
-    /// The name, folded: unique.
+    /// The name, folded; unique.
     pub name_key: String,
     pub position: i64,
-    /// Where new deals begin. Exactly one is.
+    /// New deals begin here. Exactly one pipeline of an organization is the default.
     pub is_default: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

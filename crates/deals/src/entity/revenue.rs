@@ -2,8 +2,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{Currency, Day, OrganizationId};
 
-/// What came on a day and is verified, less what went back. Triggers keep it; `guildhall doctor` holds it against
-/// the ledger.
+/// The verified revenue of a day, less refunds and reversals. Maintained by triggers and checked by `guildhall doctor`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_revenue")]
@@ -15,7 +14,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub currency: Currency,
     pub n: i64,
-    /// The sum in two parts of which neither overflows.
+    /// The sum in two parts, neither of which overflows.
     pub hi: i64,
     pub lo: i64,
 }

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{OrganizationId, RoleId};
 
-/// What members of an organization may do.
+/// A role: the permissions of its members.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_role")]
@@ -11,12 +11,12 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: RoleId,
     pub org_id: OrganizationId,
-    /// What programs call it; only the roles that an organization begins with have one.
+    /// The identifier in the API; only preset roles have one.
     pub key: Option<String>,
     pub name: String,
-    /// The name, folded: unique.
+    /// The name, folded; unique.
     pub name_key: String,
-    /// A JSON array of the words of the catalogue.
+    /// A JSON array of permissions.
     pub permissions: String,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

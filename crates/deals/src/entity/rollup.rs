@@ -2,7 +2,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{Currency, OrganizationId, StageId};
 
-/// What the deals of a stage are worth together. Triggers keep it; `guildhall doctor` holds it against the deals.
+/// The totals of the deals of a stage. Maintained by triggers and checked by `guildhall doctor`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_rollup")]
@@ -13,16 +13,16 @@ pub struct Model {
     pub stage_id: StageId,
     #[sea_orm(primary_key, auto_increment = false)]
     pub currency: Currency,
-    /// The month in which they are expected to be won, `2025-09`; `~` where nobody has said.
+    /// The month of the expected close date, `2025-09`; `~` for deals without one.
     #[sea_orm(primary_key, auto_increment = false)]
     pub month: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub is_archived: bool,
     pub n: i64,
-    /// The sum in two parts of which neither overflows.
+    /// The sum of the values in two parts, neither of which overflows.
     pub hi: i64,
     pub lo: i64,
-    /// The sum of the values, each times its probability in per cent.
+    /// The sum of the values, each multiplied by its probability in percent.
     pub weighted_hi: i64,
     pub weighted_lo: i64,
 }

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{DealStatus, OrganizationId, PipelineId, StageId};
 
-/// A step of a pipeline.
+/// A stage of a pipeline.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_stage")]
@@ -13,15 +13,15 @@ pub struct Model {
     pub org_id: OrganizationId,
     pub pipeline_id: PipelineId,
     pub name: String,
-    /// The name, folded: unique within the pipeline.
+    /// The name, folded; unique within the pipeline.
     pub name_key: String,
     pub position: i64,
     pub kind: DealStatus,
-    /// How likely deals here are won, in percent.
+    /// The probability of winning a deal in this stage, in percent.
     pub probability: i64,
-    /// After how many days a deal has been here for too long.
+    /// The number of days after which a deal in this stage is stale.
     pub rot_days: Option<i64>,
-    /// A JSON array of the fields that a deal needs to get here.
+    /// A JSON array of the fields that a deal needs to enter the stage.
     pub required_fields: String,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{DealId, MemberId, OrganizationId, StageId};
 
-/// That a deal moved from one stage to another.
+/// The move of a deal from one stage to another.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_stage_change")]
@@ -12,10 +12,10 @@ pub struct Model {
     pub id: i64,
     pub org_id: OrganizationId,
     pub deal_id: DealId,
-    /// None for a new deal, and where the stage is gone.
+    /// `None` for a new deal, and once the stage is deleted.
     pub from_stage_id: Option<StageId>,
     pub to_stage_id: Option<StageId>,
-    /// What the stage was called then.
+    /// The name of the stage at that time.
     pub from_name: String,
     pub to_name: String,
     pub moved_by: MemberId,

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{ClientId, DealId, MemberId, OrganizationId, TaskId};
 
-/// Something to be done.
+/// A task.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_task")]
@@ -18,13 +18,13 @@ pub struct Model {
     pub assignee_id: MemberId,
     pub created_by: MemberId,
     pub due_at: Option<Timestamp>,
-    /// By when, for sorting: what has no time stands last.
+    /// The due time for sorting; tasks without one sort last.
     pub due_key: i64,
     pub done_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub remind_at: Option<Timestamp>,
-    /// The reminder is written.
+    /// The reminder was sent.
     pub is_reminded: bool,
 }
 

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{OrganizationId, TeamId};
 
-/// People who see what each other own.
+/// A team: members whose scope `team` covers what the others own.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_team")]
@@ -12,9 +12,9 @@ pub struct Model {
     pub id: TeamId,
     pub org_id: OrganizationId,
     pub name: String,
-    /// The name, folded: unique.
+    /// The name, folded; unique.
     pub name_key: String,
-    /// The team that it is part of.
+    /// The parent team.
     pub parent_id: Option<TeamId>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{MemberId, OrganizationId, Sharing, ViewId, Viewed};
 
-/// A list as somebody wants to see it again.
+/// A saved view of a list.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_view")]
@@ -15,10 +15,10 @@ pub struct Model {
     pub entity: Viewed,
     pub name: String,
     pub name_key: String,
-    /// JSON: the filters, as the list's address has them.
+    /// The filters as JSON, as in the query string of the list.
     pub filters: String,
     pub ordering: String,
-    /// JSON: the names of the columns.
+    /// A JSON array of the names of the columns.
     pub columns: String,
     pub shared: Sharing,
     pub created_at: Timestamp,

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{MemberId, OrganizationId, WebhookId};
 
-/// An address that is told what happens in an organization.
+/// A webhook of an organization.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "deals_webhook")]
@@ -12,19 +12,19 @@ pub struct Model {
     pub id: WebhookId,
     pub org_id: OrganizationId,
     pub url: String,
-    /// JSON: the names of the facts that it is told; all where there are none.
+    /// A JSON array of the subscribed events; empty for all.
     pub events: String,
     pub is_active: bool,
-    /// The key of the signatures that it knows us by.
+    /// The signing secret.
     pub secret: Vec<u8>,
-    /// The one before, by which it knows us for a while too.
+    /// The previous secret, which signs as well until it expires.
     pub old_secret: Option<Vec<u8>>,
     pub old_secret_until: Option<Timestamp>,
-    /// Since when nothing has arrived.
+    /// Since when all deliveries have failed.
     pub failing_since: Option<Timestamp>,
-    /// How often in a row nothing has arrived.
+    /// How many deliveries have failed in a row.
     pub failures: i64,
-    /// Until when nothing more is tried.
+    /// Until when deliveries are paused.
     pub paused_until: Option<Timestamp>,
     pub created_by: MemberId,
     pub created_at: Timestamp,

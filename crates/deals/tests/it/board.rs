@@ -1,28 +1,28 @@
 use guildhall_deals::{
-    DealId, DealPatch, DealStatus, Deals, Lane, Move, NewPipeline, NewStage, Pipelines, StageOrder, StagePatch,
-    StageRef,
+    BoardQuery, Boards, DealId, DealPatch, DealStatus, Deals, MoveDeal, NewPipeline, NewStage, Pipelines, StageOrder,
+    StagePatch, StageRef, Stages,
 };
 use guildhall_kernel::IfMatch;
 
-use crate::harness::{Harness, code, deals, faults, page, person, with_connections};
+use crate::harness::{Harness, code, deals, invalid_fields, page, person, with_connections};
 
 fn any() -> IfMatch {
     IfMatch::default()
 }
 
-fn to(stage: &str, after: Option<DealId>, before: Option<DealId>) -> Move {
-    Move { stage: StageRef::Name(stage.into()), after, before, lost_reason: String::new() }
+fn to(stage: &str, after: Option<DealId>, before: Option<DealId>) -> MoveDeal {
+    MoveDeal { stage: StageRef::Name(stage.into()), after, before, lost_reason: String::new() }
 }
 
 async fn order(harness: &Harness, org: guildhall_deals::OrganizationId, stage: &str) -> Vec<DealId> {
-    let pipeline = harness.pipelines(&person(1), org, page()).await.unwrap().results[0].id;
-    let board = harness.board(&person(1), org, pipeline, Lane::default()).await.unwrap();
+    let pipeline = harness.sales.pipelines(&person(1), org, page()).await.unwrap().results[0].id;
+    let board = harness.sales.board(&person(1), org, pipeline, BoardQuery::default()).await.unwrap();
     let column = board.columns.into_iter().find(|column| column.stage.name == stage).unwrap();
     column.deals.into_iter().map(|deal| deal.id).collect()
 }
 
 #[tokio::test]
-async fn cards_stay_where_people_put_them() {
+async fn moved_cards_keep_their_order() {
     let harness = deals().await;
     let org = harness.org().await;
     let client = harness.client_of(1, org, "x").await.id;
@@ -31,26 +31,26 @@ async fn cards_stay_where_people_put_them() {
         ids.push(harness.deal_of(1, org, client, "1").await.id);
     }
     let [a, b, c, d] = ids[..] else { unreachable!() };
-    let put = async |id: DealId, to| harness.move_deal(&person(1), org, id.into(), to).await;
+    let move_to = async |id: DealId, to| harness.sales.move_deal(&person(1), org, id.into(), to).await;
     assert_eq!(order(&harness, org, "lead").await, [a, b, c, d]);
-    put(d, to("lead", Some(a), Some(b))).await.unwrap();
+    move_to(d, to("lead", Some(a), Some(b))).await.unwrap();
     assert_eq!(order(&harness, org, "lead").await, [a, d, b, c]);
-    put(c, to("lead", None, Some(a))).await.unwrap();
-    put(a, to("lead", None, None)).await.unwrap();
+    move_to(c, to("lead", None, Some(a))).await.unwrap();
+    move_to(a, to("lead", None, None)).await.unwrap();
     assert_eq!(order(&harness, org, "lead").await, [c, d, b, a]);
     for _ in 0..40 {
-        put(a, to("lead", Some(c), None)).await.unwrap();
-        put(b, to("lead", Some(c), None)).await.unwrap();
+        move_to(a, to("lead", Some(c), None)).await.unwrap();
+        move_to(b, to("lead", Some(c), None)).await.unwrap();
     }
     assert_eq!(order(&harness, org, "lead").await, [c, b, a, d]);
-    assert_eq!(faults(put(a, to("lead", Some(d), Some(c))).await), ["before"]);
-    assert_eq!(faults(put(a, to("won", Some(d), None)).await), ["after"]);
-    let moved = put(a, to("won", None, None)).await.unwrap();
+    assert_eq!(invalid_fields(move_to(a, to("lead", Some(d), Some(c))).await), ["before"]);
+    assert_eq!(invalid_fields(move_to(a, to("won", Some(d), None)).await), ["after"]);
+    let moved = move_to(a, to("won", None, None)).await.unwrap();
     assert_eq!((moved.status, order(&harness, org, "won").await), (DealStatus::Won, vec![a]));
 }
 
 #[tokio::test]
-async fn there_is_room_at_both_ends_however_often_it_is_used() {
+async fn cards_can_be_moved_to_either_end_any_number_of_times() {
     let harness = deals().await;
     let org = harness.org().await;
     let client = harness.client_of(1, org, "x").await.id;
@@ -58,22 +58,22 @@ async fn there_is_room_at_both_ends_however_often_it_is_used() {
     for _ in 0..3 {
         ids.push(harness.deal_of(1, org, client, "1").await.id);
     }
-    let put = async |id: DealId, to| harness.move_deal(&person(1), org, id.into(), to).await.unwrap();
+    let move_to = async |id: DealId, to| harness.sales.move_deal(&person(1), org, id.into(), to).await.unwrap();
     for _ in 0..50 {
         let first = order(&harness, org, "lead").await;
-        put(first[2], to("lead", None, Some(first[0]))).await;
+        move_to(first[2], to("lead", None, Some(first[0]))).await;
     }
     let top = order(&harness, org, "lead").await;
-    put(top[2], to("lead", Some(top[0]), Some(top[1]))).await;
+    move_to(top[2], to("lead", Some(top[0]), Some(top[1]))).await;
     assert_eq!(order(&harness, org, "lead").await, [top[0], top[2], top[1]]);
-    // What is put behind the last one does not stay below what comes later.
-    put(top[0], to("lead", Some(top[1]), None)).await;
+    // New deals come after one that was moved to the end.
+    move_to(top[0], to("lead", Some(top[1]), None)).await;
     let new = harness.deal_of(1, org, client, "1").await.id;
     assert_eq!(order(&harness, org, "lead").await, [top[2], top[1], top[0], new]);
 }
 
 #[tokio::test]
-async fn cards_that_are_put_into_one_place_at_once_all_get_one() {
+async fn cards_moved_concurrently_get_distinct_positions() {
     let harness = with_connections(8).await;
     let org = harness.org().await;
     let client = harness.client_of(1, org, "x").await.id;
@@ -82,20 +82,22 @@ async fn cards_that_are_put_into_one_place_at_once_all_get_one() {
         ids.push(harness.deal_of(1, org, client, "1").await.id);
     }
     let (first, last) = (ids[0], ids[11]);
-    let mut at_work = tokio::task::JoinSet::new();
+    let mut tasks = tokio::task::JoinSet::new();
     for id in ids[1..11].iter().copied() {
         let deals = harness.deals.clone();
-        at_work.spawn(async move { deals.move_deal(&person(1), org, id.into(), to("lead", Some(first), None)).await });
+        tasks.spawn(
+            async move { deals.sales.move_deal(&person(1), org, id.into(), to("lead", Some(first), None)).await },
+        );
     }
-    assert!(at_work.join_all().await.iter().all(Result::is_ok));
-    let found = order(&harness, org, "lead").await;
-    assert_eq!((found.len(), found[0], found[11]), (12, first, last));
-    let places = harness.number("SELECT COUNT(DISTINCT position) FROM deals_deal").await;
-    assert_eq!(places, 12);
+    assert!(tasks.join_all().await.iter().all(Result::is_ok));
+    let moved = order(&harness, org, "lead").await;
+    assert_eq!((moved.len(), moved[0], moved[11]), (12, first, last));
+    let positions = harness.number("SELECT COUNT(DISTINCT position) FROM deals_deal").await;
+    assert_eq!(positions, 12);
 }
 
 #[tokio::test]
-async fn a_board_tells_what_each_stage_is_worth_in_each_currency() {
+async fn a_board_has_totals_by_stage_and_currency() {
     let harness = deals().await;
     let org = harness.org().await;
     let client = harness.client_of(1, org, "x").await.id;
@@ -104,9 +106,13 @@ async fn a_board_tells_what_each_stage_is_worth_in_each_currency() {
     }
     let mut yen = crate::harness::deal(client, "x", "15");
     yen.currency = guildhall_deals::Currency::from_code("JPY");
-    harness.create_deal(&person(1), org, None, yen, None).await.unwrap();
-    let pipeline = harness.pipelines(&person(1), org, page()).await.unwrap().results[0].id;
-    let board = harness.board(&person(1), org, pipeline, Lane { limit: Some(3), ..Lane::default() }).await.unwrap();
+    harness.sales.create_deal(&person(1), org, None, yen, None).await.unwrap();
+    let pipeline = harness.sales.pipelines(&person(1), org, page()).await.unwrap().results[0].id;
+    let board = harness
+        .sales
+        .board(&person(1), org, pipeline, BoardQuery { limit: Some(3), ..BoardQuery::default() })
+        .await
+        .unwrap();
     assert_eq!(
         board.columns.iter().map(|column| column.stage.name.as_str()).collect::<Vec<_>>(),
         ["lead", "qualified", "proposal", "negotiation", "won", "lost"]
@@ -118,19 +124,24 @@ async fn a_board_tells_what_each_stage_is_worth_in_each_currency() {
         .iter()
         .map(|total| (total.currency.code(), total.value.as_str(), total.weighted.as_str()))
         .collect();
-    // Ten per cent of 15 yen are 1.5, which goes to the even number.
+    // Ten percent of 15 yen is 1.5, which is rounded half to even.
     assert_eq!(totals, [("JPY", "15", "2"), ("USD", "20000000000000000.03", "2000000000000000.00")]);
-    let after = Lane { stage: Some(lead.stage.id), after: lead.next_after, ..Lane::default() };
-    let rest = harness.board(&person(1), org, pipeline, after).await.unwrap();
+    let after = BoardQuery { stage: Some(lead.stage.id), after: lead.next_after, ..BoardQuery::default() };
+    let rest = harness.sales.board(&person(1), org, pipeline, after).await.unwrap();
     assert_eq!((rest.columns.len(), rest.columns[0].deals.len(), rest.columns[0].next_after), (1, 1, None));
     assert_eq!(
-        faults(harness.board(&person(1), org, pipeline, Lane { limit: Some(0), ..Lane::default() }).await),
+        invalid_fields(
+            harness
+                .sales
+                .board(&person(1), org, pipeline, BoardQuery { limit: Some(0), ..BoardQuery::default() })
+                .await
+        ),
         ["limit"]
     );
 }
 
 #[tokio::test]
-async fn pipelines_are_made_changed_and_kept_while_deals_go_through_them() {
+async fn pipelines_and_stages_with_deals_are_not_deleted() {
     let harness = deals().await;
     let org = harness.org().await;
     harness.join(org, 2, "salesperson", None).await;
@@ -140,45 +151,58 @@ async fn pipelines_are_made_changed_and_kept_while_deals_go_through_them() {
         stages: vec![stage("Asked", None), stage("Yes", Some(DealStatus::Won)), stage("No", Some(DealStatus::Lost))],
         ..NewPipeline::default()
     };
-    assert_eq!(code(harness.create_pipeline(&person(2), org, new.clone()).await), "not_granted");
-    let made = harness.create_pipeline(&person(1), org, new.clone()).await.unwrap();
-    assert_eq!(code(harness.create_pipeline(&person(1), org, new.clone()).await), "duplicate");
+    assert_eq!(code(harness.sales.create_pipeline(&person(2), org, new.clone()).await), "not_granted");
+    let pipeline = harness.sales.create_pipeline(&person(1), org, new.clone()).await.unwrap();
+    assert_eq!(code(harness.sales.create_pipeline(&person(1), org, new.clone()).await), "duplicate");
     let open_only = NewPipeline { name: "x".into(), stages: vec![stage("a", None)], ..NewPipeline::default() };
-    assert_eq!(faults(harness.create_pipeline(&person(1), org, open_only).await), ["stages"]);
-    let needs = NewStage { required_fields: vec!["contact_id".into(), "source".into()], ..stage("Signed", None) };
-    let signed = harness.create_stage(&person(1), org, made.id, needs).await.unwrap();
+    assert_eq!(invalid_fields(harness.sales.create_pipeline(&person(1), org, open_only).await), ["stages"]);
+    let strict = NewStage { required_fields: vec!["contact_id".into(), "source".into()], ..stage("Signed", None) };
+    let signed = harness.sales.create_stage(&person(1), org, pipeline.id, strict).await.unwrap();
     let unknown = StagePatch { required_fields: Some(vec!["mood".into()]), ..StagePatch::default() };
     assert_eq!(
-        faults(harness.change_stage(&person(1), org, made.id, signed.id, unknown, any()).await),
+        invalid_fields(harness.sales.change_stage(&person(1), org, pipeline.id, signed.id, unknown, any()).await),
         ["required_fields"]
     );
     let client = harness.client_of(1, org, "x").await.id;
-    let asked = made.stages[0].id;
+    let asked = pipeline.stages[0].id;
     let mut deal = crate::harness::deal(client, "x", "1");
     deal.stage = Some(StageRef::Id(asked));
-    let deal = crate::harness::made(harness.create_deal(&person(1), org, None, deal, None).await.unwrap());
-    assert_eq!((deal.pipeline_id, deal.stage.as_str()), (made.id, "Asked"));
-    let go = DealPatch { stage: Some(StageRef::Name("signed".into())), ..DealPatch::default() };
-    assert_eq!(faults(harness.change_deal(&person(1), org, deal.id.into(), go, any()).await), ["contact_id", "source"]);
-    // Stages and pipelines with deals stay, unless it is said where those go.
-    assert_eq!(code(harness.delete_stage(&person(1), org, made.id, asked, None, any()).await), "protected");
-    let won = made.stages[1].id;
-    assert_eq!(faults(harness.delete_stage(&person(1), org, made.id, asked, Some(won), any()).await), ["move_to"]);
-    let emptied = harness.delete_stage(&person(1), org, made.id, asked, Some(signed.id), any()).await;
-    assert_eq!(faults(emptied), ["move_to"], "they lack what that stage needs");
-    let nothing = StagePatch { required_fields: Some(Vec::new()), ..StagePatch::default() };
-    let signed = harness.change_stage(&person(1), org, made.id, signed.id, nothing, any()).await.unwrap();
-    harness.delete_stage(&person(1), org, made.id, asked, Some(signed.id), any()).await.unwrap();
+    let deal = crate::harness::created(harness.sales.create_deal(&person(1), org, None, deal, None).await.unwrap());
+    assert_eq!((deal.pipeline_id, deal.stage.as_str()), (pipeline.id, "Asked"));
+    let to_signed = DealPatch { stage: Some(StageRef::Name("signed".into())), ..DealPatch::default() };
+    assert_eq!(
+        invalid_fields(harness.sales.change_deal(&person(1), org, deal.id.into(), to_signed, any()).await),
+        ["contact_id", "source"]
+    );
+    // A stage or pipeline with deals is only deleted if another stage for them is named.
+    assert_eq!(code(harness.sales.delete_stage(&person(1), org, pipeline.id, asked, None, any()).await), "protected");
+    let won = pipeline.stages[1].id;
+    assert_eq!(
+        invalid_fields(harness.sales.delete_stage(&person(1), org, pipeline.id, asked, Some(won), any()).await),
+        ["move_to"]
+    );
+    let emptied = harness.sales.delete_stage(&person(1), org, pipeline.id, asked, Some(signed.id), any()).await;
+    assert_eq!(invalid_fields(emptied), ["move_to"], "the deals lack fields that the stage requires");
+    let relaxed = StagePatch { required_fields: Some(Vec::new()), ..StagePatch::default() };
+    let signed = harness.sales.change_stage(&person(1), org, pipeline.id, signed.id, relaxed, any()).await.unwrap();
+    harness.sales.delete_stage(&person(1), org, pipeline.id, asked, Some(signed.id), any()).await.unwrap();
     let moved = harness.read(1, org, deal.id).await;
     assert_eq!((moved.stage.as_str(), moved.probability), ("Signed", signed.probability));
-    assert_eq!(faults(harness.delete_stage(&person(1), org, made.id, won, None, any()).await), ["stages"]);
-    assert_eq!(code(harness.delete_pipeline(&person(1), org, made.id, any()).await), "protected");
-    let usual = harness.pipelines(&person(1), org, page()).await.unwrap().results[0].clone();
-    assert_eq!(code(harness.delete_pipeline(&person(1), org, usual.id, any()).await), "protected");
-    let mut stages: Vec<_> = usual.stages.iter().map(|stage| stage.id).collect();
+    assert_eq!(
+        invalid_fields(harness.sales.delete_stage(&person(1), org, pipeline.id, won, None, any()).await),
+        ["stages"]
+    );
+    assert_eq!(code(harness.sales.delete_pipeline(&person(1), org, pipeline.id, any()).await), "protected");
+    let default = harness.sales.pipelines(&person(1), org, page()).await.unwrap().results[0].clone();
+    assert_eq!(code(harness.sales.delete_pipeline(&person(1), org, default.id, any()).await), "protected");
+    let mut stages: Vec<_> = default.stages.iter().map(|stage| stage.id).collect();
     stages.reverse();
-    let ordered = harness.order_stages(&person(1), org, usual.id, StageOrder { stages: stages.clone() }).await.unwrap();
+    let ordered =
+        harness.sales.order_stages(&person(1), org, default.id, StageOrder { stages: stages.clone() }).await.unwrap();
     assert_eq!(ordered.stages.iter().map(|stage| stage.id).collect::<Vec<_>>(), stages);
     stages.pop();
-    assert_eq!(faults(harness.order_stages(&person(1), org, usual.id, StageOrder { stages }).await), ["stages"]);
+    assert_eq!(
+        invalid_fields(harness.sales.order_stages(&person(1), org, default.id, StageOrder { stages }).await),
+        ["stages"]
+    );
 }

@@ -1,26 +1,42 @@
+use async_trait::async_trait;
 use guildhall_deals::{
-    Accounts, Clients, Deals, NewContact, NewOrganization, NewReversal, OrganizationId, Organizations, Payments,
-    Refusal, Which,
+    Clients, Contacts, Deals, NewContact, NewOrganization, NewReversal, OrganizationId, Organizations, Payments,
+    Refusal, Removal, Which,
 };
-use guildhall_kernel::{IfMatch, UserId};
+use guildhall_kernel::{AccountCleanup, Clock, IfMatch, UserId, UserRemoval, db::Tx};
+use sea_orm::ConnectionTrait;
 
 use crate::harness::{Harness, code, deals, page, person};
 
-/// Everything that an organization can hold.
-async fn furnished(harness: &Harness, name: &str, is_test: bool) -> OrganizationId {
+/// Deletes accounts without a membership, as the accounts crate does with the answers of `Removal`.
+struct WithoutMembership;
+
+#[async_trait]
+impl AccountCleanup for WithoutMembership {
+    async fn remove_unused(&self, tx: &Tx, user: UserId) -> guildhall_kernel::Result<bool> {
+        let is_used = Removal::new(Clock::system()).is_used(tx, user).await?;
+        if !is_used {
+            tx.execute_unprepared(&format!("DELETE FROM people WHERE id = {user}")).await?;
+        }
+        Ok(!is_used)
+    }
+}
+
+/// Creates an organization with teams, members, clients, deals and payments.
+async fn populated_org(harness: &Harness, name: &str, is_test: bool) -> OrganizationId {
     let new = NewOrganization { name: name.into(), is_test, ..NewOrganization::default() };
-    let org = harness.create_organization(&person(1), new).await.unwrap().id;
+    let org = harness.tenancy.create_organization(&person(1), new).await.unwrap().id;
     let north = harness.team_of(org, "North", None).await;
     let harbour = harness.team_of(org, "Harbour", Some(north)).await;
     harness.join(org, 2, "salesperson", Some(harbour)).await;
     let client = harness.client_of(2, org, "x").await.id;
     let contact = NewContact { first_name: "Ann".into(), ..NewContact::default() };
-    harness.create_contact(&person(2), org, client, contact).await.unwrap();
+    harness.sales.create_contact(&person(2), org, client, contact).await.unwrap();
     let deal = harness.deal_of(2, org, client, "10").await.id;
     let paid = harness.pay(2, org, deal, "5").await.id;
-    harness.reverse_payment(&person(1), org, deal.into(), paid, NewReversal::default(), None).await.unwrap();
+    harness.ledger.reverse_payment(&person(1), org, deal.into(), paid, NewReversal::default(), None).await.unwrap();
     let trashed = harness.deal_of(2, org, client, "20").await.id;
-    harness.delete_deal(&person(2), org, trashed.into(), false, IfMatch::default()).await.unwrap();
+    harness.sales.delete_deal(&person(2), org, trashed.into(), false, IfMatch::default()).await.unwrap();
     org
 }
 
@@ -34,70 +50,72 @@ async fn all_rows(harness: &Harness) -> Vec<(String, i64)> {
 }
 
 #[tokio::test]
-async fn setting_up_and_cleaning_away_three_times_comes_to_the_same() {
+async fn repeated_clean_ups_leave_no_rows() {
     let harness = deals().await;
-    let kept = furnished(&harness, "Kept", false).await;
+    let kept = populated_org(&harness, "Kept", false).await;
     let before = all_rows(&harness).await;
     let mut seen = Vec::new();
     for _ in 0..3 {
-        furnished(&harness, "Test", true).await;
-        let dry = harness.clean_up(&Which::Tests, Accounts::Stay, true, false).await.unwrap().unwrap();
-        let refused = harness.clean_up(&Which::Tests, Accounts::Stay, false, false).await.unwrap();
+        populated_org(&harness, "Test", true).await;
+        let dry = harness.tenancy.clean_up(&Which::Tests, None, true, false).await.unwrap().unwrap();
+        let refused = harness.tenancy.clean_up(&Which::Tests, None, false, false).await.unwrap();
         assert_eq!(refused, Err(Refusal::HasDeals(2)));
-        let cleaned = harness.clean_up(&Which::Tests, Accounts::Stay, false, true).await.unwrap().unwrap();
-        assert_eq!(cleaned[0].rows, dry[0].rows, "what was told is what went");
+        let cleaned = harness.tenancy.clean_up(&Which::Tests, None, false, true).await.unwrap().unwrap();
+        assert_eq!(cleaned[0].rows, dry[0].rows, "the dry run counts the same rows");
         assert_eq!(all_rows(&harness).await, before);
         seen.push(cleaned.into_iter().map(|cleaned| cleaned.rows).collect::<Vec<_>>());
     }
-    assert_eq!((seen[0] == seen[1], seen[1] == seen[2]), (true, true));
+    assert!(seen[0] == seen[1] && seen[1] == seen[2], "{seen:?}");
     assert_eq!(seen[0].len(), 1);
-    assert!(harness.clean_up(&Which::Tests, Accounts::Stay, false, true).await.unwrap().unwrap().is_empty());
-    assert!(harness.organization(&person(1), kept).await.is_ok());
+    assert!(harness.tenancy.clean_up(&Which::Tests, None, false, true).await.unwrap().unwrap().is_empty());
+    assert!(harness.tenancy.organization(&person(1), kept).await.is_ok());
 }
 
 #[tokio::test]
-async fn an_organization_is_named_without_doubt_or_nothing_happens() {
+async fn an_ambiguous_name_deletes_nothing() {
     let harness = deals().await;
-    let one = furnished(&harness, "Twin", false).await;
-    let two = furnished(&harness, "TWIN", false).await;
-    let clean = async |which: Which| harness.clean_up(&which, Accounts::Stay, false, true).await.unwrap();
-    assert_eq!(clean(Which::Named("twin".into())).await, Err(Refusal::Ambiguous(vec![one, two])));
-    assert_eq!(clean(Which::Named("nobody".into())).await, Ok(Vec::new()));
-    assert_eq!(clean(Which::Id(two)).await.unwrap()[0].id, two);
-    assert!(harness.organization(&person(1), one).await.is_ok());
-    assert_eq!(clean(Which::Named("twin".into())).await.unwrap()[0].id, one);
+    let one = populated_org(&harness, "Twin", false).await;
+    let two = populated_org(&harness, "TWIN", false).await;
+    let clean_up = async |which: Which| harness.tenancy.clean_up(&which, None, false, true).await.unwrap();
+    assert_eq!(clean_up(Which::Named("twin".into())).await, Err(Refusal::Ambiguous(vec![one, two])));
+    assert_eq!(clean_up(Which::Named("nobody".into())).await, Ok(Vec::new()));
+    assert_eq!(clean_up(Which::Id(two)).await.unwrap()[0].id, two);
+    assert!(harness.tenancy.organization(&person(1), one).await.is_ok());
+    assert_eq!(clean_up(Which::Named("twin".into())).await.unwrap()[0].id, one);
     assert!(all_rows(&harness).await.iter().all(|(_, count)| *count == 0));
 }
 
 #[tokio::test]
-async fn accounts_go_along_that_nothing_else_needs() {
+async fn unused_accounts_are_deleted_with_their_organization() {
     let harness = deals().await;
-    let org = furnished(&harness, "Test", true).await;
+    let org = populated_org(&harness, "Test", true).await;
     let elsewhere = harness.org_of(3, "Elsewhere").await;
     harness.join(org, 3, "viewer", None).await;
     harness.join(elsewhere, 1, "viewer", None).await;
-    let dry = harness.clean_up(&Which::Id(org), Accounts::All, true, true).await.unwrap().unwrap();
-    assert_eq!(dry[0].users, [UserId(2)]);
-    assert_eq!(harness.rows("people").await, 60);
-    let these = [UserId(2), UserId(3)];
-    let gone = harness.clean_up(&Which::Id(org), Accounts::These(&these), false, true).await.unwrap().unwrap();
-    assert_eq!((gone[0].users.as_slice(), harness.rows("people").await), (&[UserId(2)][..], 59));
+    let clean_up = async |dry_run| {
+        let cleaned = harness.tenancy.clean_up(&Which::Id(org), Some(&WithoutMembership), dry_run, true).await;
+        cleaned.unwrap().unwrap().remove(0).users
+    };
+    assert_eq!(clean_up(true).await, [UserId(2)], "the others are members elsewhere");
+    assert_eq!(harness.rows("people").await, 60, "a dry run changes nothing");
+    assert_eq!((clean_up(false).await, harness.rows("people").await), (vec![UserId(2)], 59));
 }
 
 #[tokio::test]
-async fn an_organization_is_removed_once_it_has_no_clients() {
+async fn an_organization_without_clients_can_be_deleted() {
     let harness = deals().await;
     let org = harness.org().await;
     harness.team_of(org, "North", None).await;
     let client = harness.client_of(1, org, "x").await.id;
-    let remove = async || harness.delete_organization(&person(1), org, IfMatch::default()).await;
-    assert_eq!(code(remove().await), "protected");
-    harness.delete_client(&person(1), org, client, false, None, IfMatch::default()).await.unwrap();
-    assert_eq!(code(remove().await), "protected", "what is in the trash counts");
-    let deletion = guildhall_deals::Trash::trash(&harness.deals, &person(1), org, page()).await.unwrap().results[0].id;
-    guildhall_deals::Trash::purge(&harness.deals, &person(1), org, deletion).await.unwrap();
+    let delete = async || harness.tenancy.delete_organization(&person(1), org, IfMatch::default()).await;
+    assert_eq!(code(delete().await), "protected");
+    harness.sales.delete_client(&person(1), org, client, false, None, IfMatch::default()).await.unwrap();
+    assert_eq!(code(delete().await), "protected", "clients in the trash count");
+    let deletion =
+        guildhall_deals::Trash::trash(&harness.deals.sales, &person(1), org, page()).await.unwrap().results[0].id;
+    guildhall_deals::Trash::purge(&harness.deals.sales, &person(1), org, deletion).await.unwrap();
     harness.join(org, 2, "admin", None).await;
-    assert_eq!(code(harness.delete_organization(&person(2), org, IfMatch::default()).await), "not_granted");
-    remove().await.unwrap();
+    assert_eq!(code(harness.tenancy.delete_organization(&person(2), org, IfMatch::default()).await), "not_granted");
+    delete().await.unwrap();
     assert!(all_rows(&harness).await.iter().all(|(_, count)| *count == 0));
 }

@@ -1,9 +1,9 @@
 use guildhall_deals::{
-    ClientPatch, Clients, ContactPatch, Deals, Filter, NewClient, NewContact, NewDeal, Organizations,
+    ClientPatch, Clients, ContactPatch, Contacts, Deals, Filter, Merges, NewClient, NewContact, NewDeal, Search,
 };
-use guildhall_kernel::{IfMatch, SliceQuery, UserId};
+use guildhall_kernel::{CursorQuery, IfMatch, UserId};
 
-use crate::harness::{code, deal, deals, faults, page, person};
+use crate::harness::{code, deal, deals, invalid_fields, page, person};
 
 fn any() -> IfMatch {
     IfMatch::default()
@@ -14,84 +14,90 @@ fn named(name: &str, email: &str) -> NewClient {
 }
 
 #[tokio::test]
-async fn a_client_is_added_found_changed_and_put_aside() {
+async fn clients_are_created_found_changed_and_archived() {
     let harness = deals().await;
     let org = harness.org().await;
     let new = NewClient { phone: "+49 (30) 123-456".into(), ..named("  Müller & Söhne  ", "Info@Mueller.example") };
-    let made = harness.create_client(&person(1), org, new).await.unwrap();
-    assert_eq!((made.name.as_str(), made.owner.as_ref().map(|owner| owner.id)), ("Müller & Söhne", Some(UserId(1))));
-    assert_eq!(Clients::client(&harness.deals, &person(1), org, made.id).await.unwrap(), made);
-    assert_eq!(code(harness.create_client(&person(1), org, named("x", "INFO@mueller.EXAMPLE")).await), "duplicate");
-    for bad in [named("", ""), named("x\ny", ""), named("x", "nobody"), named("x", "a@b@c"), named("x", "a b@c")] {
-        assert!(!faults(harness.create_client(&person(1), org, bad).await).is_empty());
+    let client = harness.sales.create_client(&person(1), org, new).await.unwrap();
+    assert_eq!(
+        (client.name.as_str(), client.owner.as_ref().map(|owner| owner.id)),
+        ("Müller & Söhne", Some(UserId(1)))
+    );
+    assert_eq!(Clients::client(&harness.deals.sales, &person(1), org, client.id).await.unwrap(), client);
+    assert_eq!(
+        code(harness.sales.create_client(&person(1), org, named("x", "INFO@mueller.EXAMPLE")).await),
+        "duplicate"
+    );
+    for invalid in [named("", ""), named("x\ny", ""), named("x", "nobody"), named("x", "a@b@c"), named("x", "a b@c")] {
+        assert!(!invalid_fields(harness.sales.create_client(&person(1), org, invalid).await).is_empty());
     }
-    let found = async |filter: &[(&str, &str)]| {
+    let count = async |filter: &[(&str, &str)]| {
         let filter = Filter::new(filter.iter().copied());
-        harness.clients(&person(1), org, filter, page()).await.unwrap().count
+        harness.sales.clients(&person(1), org, filter, page()).await.unwrap().count
     };
     for (name, value) in [("q", "MÜLLER"), ("search", "söhne"), ("q", "123-456"), ("email", "info@MUELLER.example")] {
-        assert_eq!(found(&[(name, value)]).await, 1, "{value}");
+        assert_eq!(count(&[(name, value)]).await, 1, "{value}");
     }
-    assert_eq!(found(&[("owner", "2")]).await, 0);
+    assert_eq!(count(&[("owner", "2")]).await, 0);
     let patch = ClientPatch { name: Some("Meier".into()), ..ClientPatch::default() };
-    let known = IfMatch::only(made.updated_at.into());
-    let id = made.id;
+    let known = IfMatch::only(client.updated_at.into());
+    let id = client.id;
     let deal = harness.deal_of(1, org, id, "1").await;
-    let changed = harness.change_client(&person(1), org, id, patch.clone(), known.clone()).await.unwrap();
+    let changed = harness.sales.change_client(&person(1), org, id, patch.clone(), known.clone()).await.unwrap();
     assert_eq!((changed.name.as_str(), changed.email.as_str()), ("Meier", "Info@Mueller.example"));
-    assert_eq!(code(harness.change_client(&person(1), org, id, patch, known).await), "stale");
-    assert_eq!(harness.titles(1, org, &[("q", "meier")]).await, ["Website"], "deals follow the name");
+    assert_eq!(code(harness.sales.change_client(&person(1), org, id, patch, known).await), "stale");
+    assert_eq!(harness.titles(1, org, &[("q", "meier")]).await, ["Website"], "deals are found by the new name");
     assert!(harness.titles(1, org, &[("q", "müller")]).await.is_empty());
     assert_eq!(harness.titles(1, org, &[("q", "website")]).await, ["Website"]);
     assert_eq!(harness.read(1, org, deal.id).await.client.name, "Meier");
-    let log = harness.client_changes(&person(1), org, id, SliceQuery::newest(5)).await.unwrap().results;
+    let log = harness.sales.client_changes(&person(1), org, id, CursorQuery::newest(5)).await.unwrap().results;
     assert_eq!(log[0].changes["name"], ("Müller & Söhne".into(), "Meier".into()));
-    harness.archive_client(&person(1), org, id, true).await.unwrap();
-    assert_eq!((found(&[]).await, found(&[("archived", "all")]).await), (0, 1));
+    harness.sales.archive_client(&person(1), org, id, true).await.unwrap();
+    assert_eq!((count(&[]).await, count(&[("archived", "all")]).await), (0, 1));
 }
 
 #[tokio::test]
-async fn a_client_has_people_one_of_whom_is_asked_first() {
+async fn a_client_has_one_primary_contact() {
     let harness = deals().await;
     let org = harness.org().await;
     let (one, two) = (harness.client_of(1, org, "One").await.id, harness.client_of(1, org, "Two").await.id);
     let contact = |name: &str, is_primary| NewContact { first_name: name.into(), is_primary, ..NewContact::default() };
-    let ann = harness.create_contact(&person(1), org, one, contact("Ann", true)).await.unwrap();
-    let bob = harness.create_contact(&person(1), org, one, contact("Bob", true)).await.unwrap();
-    let listed = harness.contacts(&person(1), org, one, page()).await.unwrap().results;
+    let ann = harness.sales.create_contact(&person(1), org, one, contact("Ann", true)).await.unwrap();
+    let bob = harness.sales.create_contact(&person(1), org, one, contact("Bob", true)).await.unwrap();
+    let listed = harness.sales.contacts(&person(1), org, one, page()).await.unwrap().results;
     assert_eq!(listed.iter().map(|contact| contact.is_primary).collect::<Vec<_>>(), [false, true]);
     let first = ContactPatch { is_primary: Some(true), ..ContactPatch::default() };
-    harness.change_contact(&person(1), org, one, ann.id, first, any()).await.unwrap();
-    assert!(!harness.contact(&person(1), org, one, bob.id).await.unwrap().is_primary);
-    // Through another client there is no such person.
-    assert_eq!(code(harness.contact(&person(1), org, two, ann.id).await), "not_found");
-    let wrong = NewDeal { contact_id: Some(ann.id), ..deal(two, "x", "1") };
-    assert_eq!(faults(harness.create_deal(&person(1), org, None, wrong, None).await), ["contact_id"]);
-    let right = NewDeal { contact_id: Some(ann.id), ..deal(one, "x", "1") };
-    harness.create_deal(&person(1), org, None, right, None).await.unwrap();
-    harness.delete_contact(&person(1), org, one, ann.id, any()).await.unwrap();
-    assert_eq!(harness.contacts(&person(1), org, one, page()).await.unwrap().count, 1);
+    harness.sales.change_contact(&person(1), org, one, ann.id, first, any()).await.unwrap();
+    assert!(!harness.sales.contact(&person(1), org, one, bob.id).await.unwrap().is_primary);
+    // The contact is not found under another client.
+    assert_eq!(code(harness.sales.contact(&person(1), org, two, ann.id).await), "not_found");
+    let invalid = NewDeal { contact_id: Some(ann.id), ..deal(two, "x", "1") };
+    assert_eq!(invalid_fields(harness.sales.create_deal(&person(1), org, None, invalid, None).await), ["contact_id"]);
+    let valid = NewDeal { contact_id: Some(ann.id), ..deal(one, "x", "1") };
+    harness.sales.create_deal(&person(1), org, None, valid, None).await.unwrap();
+    harness.sales.delete_contact(&person(1), org, one, ann.id, any()).await.unwrap();
+    assert_eq!(harness.sales.contacts(&person(1), org, one, page()).await.unwrap().count, 1);
 }
 
 #[tokio::test]
-async fn a_client_is_given_to_others_by_those_who_may() {
+async fn reassigning_a_client_requires_a_permission() {
     let harness = deals().await;
     let org = harness.org().await;
     harness.join(org, 2, "salesperson", None).await;
     harness.join(org, 3, "salesperson", None).await;
     let id = harness.client_of(2, org, "x").await.id;
     let to = |user| ClientPatch { owner_id: Some(UserId(user)), ..ClientPatch::default() };
-    assert_eq!(code(harness.change_client(&person(2), org, id, to(3), any()).await), "not_granted");
-    assert_eq!(faults(harness.change_client(&person(1), org, id, to(40), any()).await), ["owner_id"]);
-    harness.change_client(&person(1), org, id, to(3), any()).await.unwrap();
-    assert!(Clients::client(&harness.deals, &person(3), org, id).await.is_ok());
-    assert!(Clients::client(&harness.deals, &person(2), org, id).await.is_ok(), "whoever made it keeps seeing it");
+    assert_eq!(code(harness.sales.change_client(&person(2), org, id, to(3), any()).await), "not_granted");
+    assert_eq!(invalid_fields(harness.sales.change_client(&person(1), org, id, to(40), any()).await), ["owner_id"]);
+    harness.sales.change_client(&person(1), org, id, to(3), any()).await.unwrap();
+    assert!(Clients::client(&harness.deals.sales, &person(3), org, id).await.is_ok());
+    assert!(Clients::client(&harness.deals.sales, &person(2), org, id).await.is_ok(), "the creator keeps access");
     harness.sql("UPDATE deals_organization SET creator_keeps_access = false").await.unwrap();
-    assert_eq!(code(Clients::client(&harness.deals, &person(2), org, id).await), "client_not_found");
+    assert_eq!(code(Clients::client(&harness.deals.sales, &person(2), org, id).await), "client_not_found");
 }
 
 #[tokio::test]
-async fn something_is_found_without_knowing_what_it_is() {
+async fn search_covers_clients_contacts_and_deals() {
     let harness = deals().await;
     let org = harness.org().await;
     harness.join(org, 2, "salesperson", None).await;
@@ -106,10 +112,10 @@ async fn something_is_found_without_knowing_what_it_is() {
             phone: "0664 strass".to_owned(),
             ..NewContact::default()
         };
-        harness.create_contact(&person(user), org, client, new).await.unwrap();
+        harness.sales.create_contact(&person(user), org, client, new).await.unwrap();
     }
-    let find = async |user: i64, words: &str| {
-        let found = harness.search(&person(user), org, words.to_owned()).await.unwrap();
+    let find = async |user: i64, query: &str| {
+        let found = harness.sales.search(&person(user), org, query.to_owned()).await.unwrap();
         (
             found.clients.into_iter().map(|client| client.name).collect::<Vec<_>>().join(", "),
             found.contacts.into_iter().map(|contact| contact.first_name).collect::<Vec<_>>().join(", "),
@@ -121,16 +127,16 @@ async fn something_is_found_without_knowing_what_it_is() {
     assert_eq!(find(1, "bau strass").await, ("Straßenbau Meier".into(), String::new(), 1));
     assert_eq!(find(1, "dlid0001").await.2, 1);
     assert_eq!(find(1, "be").await.1, "Ben");
-    assert_eq!(faults(harness.search(&person(1), org, " ".into()).await), ["q"]);
-    let contacts = harness.contacts(&person(1), org, mine, page()).await.unwrap().results;
+    assert_eq!(invalid_fields(harness.sales.search(&person(1), org, " ".into()).await), ["q"]);
+    let contacts = harness.sales.contacts(&person(1), org, mine, page()).await.unwrap().results;
     let patch = ContactPatch { last_name: Some("Huber".into()), phone: Some(String::new()), ..ContactPatch::default() };
-    harness.change_contact(&person(1), org, mine, contacts[0].id, patch, IfMatch::default()).await.unwrap();
+    harness.sales.change_contact(&person(1), org, mine, contacts[0].id, patch, IfMatch::default()).await.unwrap();
     assert_eq!(find(1, "huber").await.1, "Anna");
     assert_eq!(find(1, "strass").await.1, "Ben");
 }
 
 #[tokio::test]
-async fn fault_r17_what_both_have_is_kept_when_clients_become_one() {
+async fn fault_r17_merging_keeps_the_details_of_both_clients() {
     let harness = deals().await;
     let (org, me) = (harness.org().await, &person(1));
     let full = |n: u32| NewClient {
@@ -141,12 +147,12 @@ async fn fault_r17_what_both_have_is_kept_when_clients_become_one() {
         notes: format!("Note {n}"),
         ..named(&format!("Client {n}"), &format!("{n}@example.org"))
     };
-    let kept = harness.create_client(me, org, full(1)).await.unwrap().id;
-    let gone = harness.create_client(me, org, full(2)).await.unwrap().id;
-    let merged = harness.merge_clients(me, org, kept, gone).await.unwrap();
+    let one = harness.sales.create_client(me, org, full(1)).await.unwrap().id;
+    let other = harness.sales.create_client(me, org, full(2)).await.unwrap().id;
+    let merged = harness.sales.merge_clients(me, org, one, other).await.unwrap();
     assert_eq!((merged.address.as_str(), merged.tax_id.as_str()), ("Street 1", "DE1"));
-    for said in ["Note 1", "Client 2", "2@example.org", "030 2", "https://2.example", "Street 2", "DE2", "Note 2"] {
-        assert!(merged.notes.contains(said), "{said}: {}", merged.notes);
+    for detail in ["Note 1", "Client 2", "2@example.org", "030 2", "https://2.example", "Street 2", "DE2", "Note 2"] {
+        assert!(merged.notes.contains(detail), "{detail}: {}", merged.notes);
     }
     let logged =
         "SELECT COUNT(*) FROM kernel_audit_event WHERE action = 'deals.merge_clients' AND detail LIKE '%Street 2%'";
@@ -154,29 +160,29 @@ async fn fault_r17_what_both_have_is_kept_when_clients_become_one() {
 }
 
 #[tokio::test]
-async fn fault_r20_null_clears_a_text_or_is_refused() {
+async fn fault_r20_null_clears_a_text_or_is_rejected() {
     let harness = deals().await;
     let (org, me) = (harness.org().await, &person(1));
     let new = NewClient { notes: "Notes".into(), ..named("x", "a@b.example") };
-    let id = harness.create_client(me, org, new).await.unwrap().id;
+    let id = harness.sales.create_client(me, org, new).await.unwrap().id;
     let patch = |json: serde_json::Value| serde_json::from_value::<ClientPatch>(json);
     let both = patch(serde_json::json!({"email": null, "notes": null})).unwrap();
-    let changed = harness.change_client(me, org, id, both, any()).await.unwrap();
+    let changed = harness.sales.change_client(me, org, id, both, any()).await.unwrap();
     assert_eq!((changed.email.as_str(), changed.notes.as_str(), changed.name.as_str()), ("", "", "x"));
-    let nameless = patch(serde_json::json!({"name": null})).unwrap();
-    assert_eq!(faults(harness.change_client(me, org, id, nameless, any()).await), ["name"]);
-    assert!(patch(serde_json::json!({"owner_id": null})).is_err(), "there is always an owner");
+    let without_name = patch(serde_json::json!({"name": null})).unwrap();
+    assert_eq!(invalid_fields(harness.sales.change_client(me, org, id, without_name, any()).await), ["name"]);
+    assert!(patch(serde_json::json!({"owner_id": null})).is_err(), "a client always has an owner");
     let description = serde_json::json!({"description": null, "source": null});
     let patch: guildhall_deals::DealPatch = serde_json::from_value(description).unwrap();
     assert_eq!((patch.description.as_deref(), patch.source.as_deref(), patch.title), (Some(""), Some(""), None));
 }
 
 #[tokio::test]
-async fn fault_r23_an_address_is_one_in_every_spelling_of_its_domain() {
+async fn fault_r23_the_spelling_of_a_domain_does_not_make_an_email_unique() {
     let harness = deals().await;
     let org = harness.org().await;
-    harness.create_client(&person(1), org, named("x", "info@müller.example")).await.unwrap();
-    for same in ["info@xn--mller-kva.example", "INFO@MÜLLER.example"] {
-        assert_eq!(code(harness.create_client(&person(1), org, named("y", same)).await), "duplicate", "{same}");
+    harness.sales.create_client(&person(1), org, named("x", "info@müller.example")).await.unwrap();
+    for email in ["info@xn--mller-kva.example", "INFO@MÜLLER.example"] {
+        assert_eq!(code(harness.sales.create_client(&person(1), org, named("y", email)).await), "duplicate", "{email}");
     }
 }

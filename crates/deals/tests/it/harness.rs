@@ -12,22 +12,23 @@ use async_trait::async_trait;
 use guildhall_deals::{
     Amount, Client, ClientId, Clients, Currency, Deal, DealId, Deals, Filter, Host, Invitations, Member, Members,
     NewClient, NewDeal, NewMember, NewOrganization, NewPayment, NewTeam, OrganizationId, Organizations, Payment,
-    PaymentMethod, Payments, RoleId, Settings, SqlDeals, TeamId, migrations,
+    PaymentMethod, Payments, RoleId, Settings, SqlDeals, TeamId, Teams, migrations,
 };
 use guildhall_kernel::{
     self as kernel, Caller, Clock, HostTables, Outbox, PageQuery, Roles, Timestamp, UserId,
     db::SqlMigration,
+    event::Dispatcher,
     file::{Files, FolderStore, UploadLimits},
-    idempotency::Made,
-    letter::Letterhead,
+    http::{FetchError, WebhookSender},
+    idempotency::Idempotent,
+    mail::EmailBranding,
     testing::{TestDb, fake_directory},
-    web::{Post, Unreached},
 };
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use sea_orm_migration::MigrationTrait;
 
-/// The people of the host: ids 1 to 60, in a table that the crate has never heard of.
-pub(crate) fn with_people() -> Vec<Box<dyn MigrationTrait>> {
+/// The migrations, and a user table of the host with the ids 1 to 60.
+pub(crate) fn migrations_with_people() -> Vec<Box<dyn MigrationTrait>> {
     let rows: Vec<String> = (1..=60).map(|id| format!("({id}, 'person-{id}')")).collect();
     let up = format!(
         "CREATE TABLE people (id {{id}}, name text); INSERT INTO people (id, name) VALUES {};",
@@ -40,7 +41,7 @@ pub(crate) fn with_people() -> Vec<Box<dyn MigrationTrait>> {
     all
 }
 
-/// Something that was sent: where to, with which headers, and what.
+/// A request to a webhook.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) url: String,
@@ -48,24 +49,24 @@ pub(crate) struct Sent {
     pub(crate) body: String,
 }
 
-/// Takes what webhooks are told, and answers what a test says.
+/// Records webhook requests.
 #[derive(Default)]
-pub(crate) struct Wire {
+pub(crate) struct FakeWebhookSender {
     pub(crate) sent: Mutex<Vec<Sent>>,
-    /// The statuses of the next answers; 204 where there are none.
-    pub(crate) answers: Mutex<Vec<u16>>,
+    /// The statuses of the next responses, last one first; 204 after that.
+    pub(crate) responses: Mutex<Vec<u16>>,
 }
 
 #[async_trait]
-impl Post for Wire {
-    async fn post(&self, url: &str, headers: &[(&'static str, String)], body: &str) -> Result<u16, Unreached> {
+impl WebhookSender for FakeWebhookSender {
+    async fn send(&self, url: &str, headers: &[(&'static str, String)], body: &str) -> Result<u16, FetchError> {
         let headers = headers.iter().cloned().collect();
         self.sent.lock().unwrap().push(Sent { url: url.to_owned(), headers, body: body.to_owned() });
-        Ok(self.answers.lock().unwrap().pop().unwrap_or(204))
+        Ok(self.responses.lock().unwrap().pop().unwrap_or(204))
     }
 
     fn refuses(&self, url: &str) -> Option<String> {
-        url.contains("192.168.").then(|| "the host is not of the public Internet".to_owned())
+        url.contains("192.168.").then(|| "the host is not on the public internet".to_owned())
     }
 }
 
@@ -74,10 +75,11 @@ pub(crate) struct Harness {
     pub(crate) deals: SqlDeals,
     pub(crate) files: Files,
     pub(crate) outbox: Outbox,
-    /// What webhooks are told.
-    pub(crate) wire: Arc<Wire>,
-    ahead: Arc<AtomicI64>,
-    /// Where files lie.
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) webhook_sender: Arc<FakeWebhookSender>,
+    /// How far the clock is ahead, in microseconds.
+    clock_offset: Arc<AtomicI64>,
+    /// The folder of the file store, deleted on drop.
     _folder: tempfile::TempDir,
 }
 
@@ -94,9 +96,9 @@ pub(crate) async fn deals() -> Harness {
 }
 
 pub(crate) async fn with_connections(connections: u32) -> Harness {
-    let db = TestDb::with_connections(with_people, connections).await;
-    let ahead = Arc::new(AtomicI64::new(0));
-    let offset = ahead.clone();
+    let db = TestDb::with_connections(migrations_with_people, connections).await;
+    let clock_offset = Arc::new(AtomicI64::new(0));
+    let offset = clock_offset.clone();
     let clock =
         Clock::from_fn(move || Timestamp::now() + Duration::from_micros(offset.load(Ordering::Relaxed).unsigned_abs()));
     let folder = tempfile::tempdir().unwrap();
@@ -104,18 +106,19 @@ pub(crate) async fn with_connections(connections: u32) -> Harness {
     let url = "https://example.org/api".parse().unwrap();
     let files = Files::open(db.handle(), store, clock.clone(), url, UploadLimits::up_to(1 << 20)).await.unwrap();
     let outbox = Outbox::new(db.handle(), clock.clone());
-    let wire = Arc::new(Wire::default());
+    let webhook_sender = Arc::new(FakeWebhookSender::default());
     let host = Host {
-        clock,
+        clock: clock.clone(),
         directory: Arc::new(fake_directory(1..=60)),
         files: files.clone(),
         outbox: outbox.clone(),
-        post: Some(wire.clone()),
-        letterhead: Letterhead { service: "Guildhall".to_owned(), home: "https://example.org".parse().unwrap() },
+        webhook_sender: Some(webhook_sender.clone()),
+        branding: EmailBranding { service: "Guildhall".to_owned(), home: "https://example.org".parse().unwrap() },
         settings: Settings::default(),
     };
     let deals = SqlDeals::new(db.handle(), host);
-    Harness { db, deals, files, outbox, wire, ahead, _folder: folder }
+    let dispatcher = Dispatcher::new(db.handle(), clock, vec![Arc::new(deals.webhooks.clone())]);
+    Harness { db, deals, files, outbox, dispatcher, webhook_sender, clock_offset, _folder: folder }
 }
 
 impl Harness {
@@ -132,8 +135,8 @@ impl Harness {
         self.db.write(|tx| async move { tx.conn().execute_unprepared(sql).await.map(|_| ()) }).await
     }
 
-    /// From now on no row comes into a table of which this holds: `title = 'x'`.
-    pub(crate) async fn refuse(&self, table: &str, condition: &str) {
+    /// Makes the database reject new rows that meet a condition like `title = 'x'`.
+    pub(crate) async fn reject_rows(&self, table: &str, condition: &str) {
         let sql = match self.db.backend() {
             DbBackend::Sqlite => format!(
                 "CREATE TRIGGER refused_{table} BEFORE INSERT ON {table} WHEN NEW.{condition} \
@@ -144,77 +147,78 @@ impl Harness {
         self.sql(&sql).await.unwrap();
     }
 
-    /// Lets time go by.
-    pub(crate) fn pass(&self, time: Duration) {
-        self.ahead.fetch_add(i64::try_from(time.as_micros()).unwrap(), Ordering::Relaxed);
+    /// Advances the clock.
+    pub(crate) fn advance(&self, time: Duration) {
+        self.clock_offset.fetch_add(i64::try_from(time.as_micros()).unwrap(), Ordering::Relaxed);
     }
 
-    /// Every counter is what it counts.
-    pub(crate) async fn assert_counted(&self) {
+    /// Asserts that all counters and totals match the rows.
+    pub(crate) async fn assert_consistent(&self) {
         let findings = self.examine(false).await.unwrap();
-        assert!(findings.iter().all(|finding| !finding.is_fault()), "{findings:?}");
+        assert!(findings.iter().all(|finding| !finding.is_error()), "{findings:?}");
     }
 
-    /// An organization of person 1.
+    /// Creates an organization of person 1.
     pub(crate) async fn org(&self) -> OrganizationId {
         self.org_of(1, "Acme").await
     }
 
     pub(crate) async fn org_of(&self, owner: i64, name: &str) -> OrganizationId {
         let new = NewOrganization { name: name.to_owned(), ..NewOrganization::default() };
-        self.create_organization(&person(owner), new).await.unwrap().id
+        self.tenancy.create_organization(&person(owner), new).await.unwrap().id
     }
 
     pub(crate) async fn role(&self, org: OrganizationId, key: &str) -> RoleId {
-        let roles = Members::roles(&self.deals, &person_in(self, org).await, org, page()).await.unwrap();
+        let roles =
+            guildhall_deals::Roles::roles(&self.deals.tenancy, &owner_of(self, org).await, org, page()).await.unwrap();
         roles.results.iter().find(|role| role.key.as_deref() == Some(key)).unwrap().id
     }
 
     pub(crate) async fn join(&self, org: OrganizationId, user: i64, role: &str, team: Option<TeamId>) -> Member {
         let role_id = self.role(org, role).await;
         let new = NewMember { user_id: UserId(user), role_id, team_id: team, leads_team: false };
-        self.take_in(org, new).await
+        self.add_active_member(org, new).await
     }
 
-    /// Invites somebody, who accepts.
-    pub(crate) async fn take_in(&self, org: OrganizationId, new: NewMember) -> Member {
+    /// Invites a person, who accepts.
+    pub(crate) async fn add_active_member(&self, org: OrganizationId, new: NewMember) -> Member {
         let user = new.user_id.0;
-        let invited = self.add_member(&person_in(self, org).await, org, new).await.unwrap();
-        self.accept_invitation(&person(user), invited.id).await.unwrap()
+        let invited = self.tenancy.add_member(&owner_of(self, org).await, org, new).await.unwrap();
+        self.tenancy.accept_invitation(&person(user), invited.id).await.unwrap()
     }
 
     pub(crate) async fn team_of(&self, org: OrganizationId, name: &str, parent_id: Option<TeamId>) -> TeamId {
         let new = NewTeam { name: name.to_owned(), parent_id };
-        self.create_team(&person_in(self, org).await, org, new).await.unwrap().id
+        self.tenancy.create_team(&owner_of(self, org).await, org, new).await.unwrap().id
     }
 
     pub(crate) async fn client_of(&self, user: i64, org: OrganizationId, name: &str) -> Client {
         let new = NewClient { name: name.to_owned(), ..NewClient::default() };
-        self.create_client(&person(user), org, new).await.unwrap()
+        self.sales.create_client(&person(user), org, new).await.unwrap()
     }
 
     pub(crate) async fn deal_of(&self, user: i64, org: OrganizationId, client: ClientId, value: &str) -> Deal {
-        made(self.create_deal(&person(user), org, None, deal(client, "Website", value), None).await.unwrap())
+        created(self.sales.create_deal(&person(user), org, None, deal(client, "Website", value), None).await.unwrap())
     }
 
     pub(crate) async fn pay(&self, user: i64, org: OrganizationId, deal: DealId, amount: &str) -> Payment {
-        made(self.record_payment(&person(user), org, deal.into(), payment(amount), None).await.unwrap())
+        created(self.ledger.record_payment(&person(user), org, deal.into(), payment(amount), None).await.unwrap())
     }
 
     pub(crate) async fn read(&self, user: i64, org: OrganizationId, id: DealId) -> Deal {
-        Deals::deal(&self.deals, &person(user), org, id.into(), None).await.unwrap()
+        Deals::deal(&self.deals.sales, &person(user), org, id.into(), None).await.unwrap()
     }
 
-    /// The titles of the deals that somebody sees.
+    /// The titles of the deals that a person sees.
     pub(crate) async fn titles(&self, user: i64, org: OrganizationId, filter: &[(&str, &str)]) -> Vec<String> {
         let filter = Filter::new(filter.iter().copied());
-        let found = Deals::deals(&self.deals, &person(user), org, None, filter, page()).await.unwrap();
+        let found = Deals::deals(&self.deals.sales, &person(user), org, None, filter, page()).await.unwrap();
         found.results.into_iter().map(|deal| deal.title).collect()
     }
 }
 
 /// An owner of an organization.
-async fn person_in(harness: &Harness, org: OrganizationId) -> Caller {
+async fn owner_of(harness: &Harness, org: OrganizationId) -> Caller {
     let sql = format!(
         "SELECT m.user_id FROM deals_member m JOIN deals_role r ON r.id = m.role_id \
          WHERE m.org_id = {org} AND r.key = 'owner' AND m.status = 'active' ORDER BY m.id LIMIT 1"
@@ -222,10 +226,11 @@ async fn person_in(harness: &Harness, org: OrganizationId) -> Caller {
     person(harness.number(&sql).await)
 }
 
-pub(crate) fn made<T>(made: Made<T>) -> T {
-    match made {
-        Made::New(value) => value,
-        Made::Before(answer) => panic!("made before: {answer}"),
+/// The object that a request created.
+pub(crate) fn created<T>(outcome: Idempotent<T>) -> T {
+    match outcome {
+        Idempotent::Created(value) => value,
+        Idempotent::Replayed(response) => panic!("replayed: {response}"),
     }
 }
 
@@ -273,8 +278,8 @@ pub(crate) fn code<T>(outcome: Result<T, guildhall_deals::Error>) -> String {
     }
 }
 
-/// The fields that are refused.
-pub(crate) fn faults<T>(outcome: Result<T, guildhall_deals::Error>) -> Vec<String> {
+/// The fields with errors.
+pub(crate) fn invalid_fields<T>(outcome: Result<T, guildhall_deals::Error>) -> Vec<String> {
     match outcome {
         Ok(_) => Vec::new(),
         Err(error) => kernel::Error::from(error).fields().keys().cloned().collect(),

@@ -2,39 +2,49 @@ use std::sync::Arc;
 
 use axum::{Router, body::Body, http::Request};
 use guildhall_deals::{
-    ClientId, ClientStub, Currency, Deal, DealId, DealStatus, DealsState, Error, MockClients, MockCustomFields,
-    MockDealFiles, MockDeals, MockExchange, MockInvitations, MockLines, MockMembers, MockOrganizations, MockPayments,
-    MockPipelines, MockReports, MockTrash, MockViews, MockWebhooks, MockWork, OrganizationId, PaymentStatus,
-    PipelineId, StageId, Verification, router,
+    ClientId, ClientStub, Currency, Deal, DealId, DealStatus, DealsState, Error, MockActivities, MockBoards,
+    MockClients, MockContacts, MockCustomFields, MockDealFiles, MockDeals, MockExports, MockImports, MockInvitations,
+    MockLineItems, MockMembers, MockMerges, MockOrganizations, MockPayments, MockPipelines, MockReports, MockRoles,
+    MockSavedViews, MockSearch, MockStages, MockTasks, MockTeams, MockTrash, MockWebhooks, OrganizationId,
+    PaymentStatus, PipelineId, StageId, Verification, router,
 };
 use guildhall_kernel::{
     Page, Roles, Timestamp,
-    idempotency::Made,
+    idempotency::Idempotent,
     testing::{TestClient, signed_in_as},
 };
 use serde_json::json;
 
-async fn client(make: impl FnOnce(&mut MockDeals, &mut MockOrganizations)) -> TestClient {
+async fn client(configure: impl FnOnce(&mut MockDeals, &mut MockOrganizations)) -> TestClient {
     let (mut deals, mut organizations) = (MockDeals::new(), MockOrganizations::new());
-    make(&mut deals, &mut organizations);
+    configure(&mut deals, &mut organizations);
     let state = DealsState {
         organizations: Arc::new(organizations),
         members: Arc::new(MockMembers::new()),
+        roles: Arc::new(MockRoles::new()),
+        teams: Arc::new(MockTeams::new()),
         invitations: Arc::new(MockInvitations::new()),
         clients: Arc::new(MockClients::new()),
+        merges: Arc::new(MockMerges::new()),
+        contacts: Arc::new(MockContacts::new()),
         deals: Arc::new(deals),
-        pipelines: Arc::new(MockPipelines::new()),
-        payments: Arc::new(MockPayments::new()),
-        lines: Arc::new(MockLines::new()),
+        line_items: Arc::new(MockLineItems::new()),
         deal_files: Arc::new(MockDealFiles::new()),
-        fields: Arc::new(MockCustomFields::new()),
-        views: Arc::new(MockViews::new()),
-        webhooks: Arc::new(MockWebhooks::new()),
-        work: Arc::new(MockWork::new()),
-        reports: Arc::new(MockReports::new()),
-        exchange: Arc::new(MockExchange::new()),
-        files: crate::harness::deals().await.files,
+        pipelines: Arc::new(MockPipelines::new()),
+        stages: Arc::new(MockStages::new()),
+        boards: Arc::new(MockBoards::new()),
+        activities: Arc::new(MockActivities::new()),
+        tasks: Arc::new(MockTasks::new()),
+        search: Arc::new(MockSearch::new()),
         trash: Arc::new(MockTrash::new()),
+        payments: Arc::new(MockPayments::new()),
+        custom_fields: Arc::new(MockCustomFields::new()),
+        saved_views: Arc::new(MockSavedViews::new()),
+        webhooks: Arc::new(MockWebhooks::new()),
+        reports: Arc::new(MockReports::new()),
+        imports: Arc::new(MockImports::new()),
+        exports: Arc::new(MockExports::new()),
+        files: crate::harness::deals().await.files,
         auth: signed_in_as(Roles::default()),
         url: "https://example.org".parse().unwrap(),
     };
@@ -78,7 +88,8 @@ fn deal() -> Deal {
     }
 }
 
-fn shown() -> serde_json::Value {
+/// [`deal`] as JSON.
+fn deal_json() -> serde_json::Value {
     json!({
         "id": 17, "number": "DLID0001", "deal_id": "DLID0001", "title": "Website", "description": "",
         "client": {"id": 4, "name": "Global Corp"}, "client_id": 4, "contact_id": null, "pipeline_id": 1,
@@ -92,35 +103,35 @@ fn shown() -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn adding_a_deal_answers_201_and_a_replay_says_so() {
+async fn creating_a_deal_responds_with_201_and_marks_replays() {
     let client = client(|deals, _| {
         deals
             .expect_create_deal()
             .withf(|_, org, client, _, _| *org == OrganizationId(3) && *client == Some(ClientId(4)))
-            .returning(|_, _, _, _, once| {
-                Ok(if once.is_some() { Made::Before(json!({"id": 9})) } else { Made::New(deal()) })
+            .returning(|_, _, _, _, key| {
+                Ok(if key.is_some() { Idempotent::Replayed(json!({"id": 9})) } else { Idempotent::Created(deal()) })
             });
     })
     .await;
     let body =
         json!({"title": "Website", "value": "1200.50", "currency": "EUR", "custom": {}, "client_id": 5, "unknown": 1});
     let path = "/api/crm/organizations/3/clients/4/deals/";
-    let answer = client.post(path, body.clone()).await;
-    assert_eq!((answer.status.as_u16(), answer.json()), (201, shown()));
+    let response = client.post(path, body.clone()).await;
+    assert_eq!((response.status.as_u16(), response.json()), (201, deal_json()));
     let keyed = Request::post(path)
         .header("authorization", "Bearer 7")
         .header("content-type", "application/json")
         .header("idempotency-key", "abc")
         .body(Body::from(body.to_string()));
-    let answer = client.send_raw(keyed.unwrap()).await;
-    assert_eq!((answer.status.as_u16(), answer.json()), (201, json!({"id": 9})));
-    assert_eq!(answer.headers["idempotent-replayed"], "true");
+    let response = client.send_raw(keyed.unwrap()).await;
+    assert_eq!((response.status.as_u16(), response.json()), (201, json!({"id": 9})));
+    assert_eq!(response.headers["idempotent-replayed"], "true");
     for (field, value) in
         [("value", json!(1.5)), ("value", json!(true)), ("currency", json!("XAU")), ("title", json!(3))]
     {
-        let mut bad = body.clone();
-        bad[field] = value;
-        let refused = client.post(path, bad).await;
+        let mut invalid = body.clone();
+        invalid[field] = value;
+        let refused = client.post(path, invalid).await;
         assert_eq!(refused.status, 400);
         assert!(refused.json()["errors"][field].is_array(), "{}", refused.text);
     }
@@ -129,17 +140,17 @@ async fn adding_a_deal_answers_201_and_a_replay_says_so() {
 }
 
 #[tokio::test]
-async fn a_deal_is_read_with_its_version_and_as_it_was() {
+async fn a_deal_is_read_with_its_etag_and_as_of_a_moment() {
     let client = client(|deals, _| {
-        deals.expect_deal().returning(|_, _, at, as_of| match (at.deal.0, as_of) {
+        deals.expect_deal().returning(|_, _, path, as_of| match (path.deal.0, as_of) {
             (17, None) => Ok(deal()),
             (17, Some(moment)) => Ok(Deal { created_at: moment, ..deal() }),
-            _ => Err(Error::DealNotFound(at.deal)),
+            _ => Err(Error::DealNotFound(path.deal)),
         });
     })
     .await;
-    let answer = client.get("/api/crm/organizations/3/deals/17/").await;
-    assert_eq!((answer.json(), &answer.headers["etag"]), (shown(), &"\"0\"".parse().unwrap()));
+    let response = client.get("/api/crm/organizations/3/deals/17/").await;
+    assert_eq!((response.json(), &response.headers["etag"]), (deal_json(), &"\"0\"".parse().unwrap()));
     let then = client.get("/api/crm/organizations/3/deals/17/?as_of=2025-01-04T10:30:00Z").await;
     assert_eq!(then.json()["created_at"], "2025-01-04T10:30:00.000000Z");
     assert_eq!(client.get("/api/crm/organizations/3/deals/17/?as_of=then").await.status, 400);
@@ -147,7 +158,7 @@ async fn a_deal_is_read_with_its_version_and_as_it_was() {
 }
 
 #[tokio::test]
-async fn short_paths_mean_the_only_organization_or_the_one_that_is_named() {
+async fn compatibility_routes_use_the_only_organization_or_the_header() {
     let client = client(|deals, organizations| {
         organizations.expect_only_organization().returning(|caller| match caller.user.0 {
             7 => Ok(OrganizationId(3)),
@@ -162,7 +173,7 @@ async fn short_paths_mean_the_only_organization_or_the_one_that_is_named() {
     })
     .await;
     let listed = client.get("/api/crm/clients/4/deals/").await;
-    assert_eq!((listed.json()["count"].clone(), listed.json()["results"][0].clone()), (json!(1), shown()));
+    assert_eq!((listed.json()["count"].clone(), listed.json()["results"][0].clone()), (json!(1), deal_json()));
     assert_eq!(client.with("Bearer 8").get("/api/crm/clients/4/deals/").await.code(), "organization_required");
     let named = async |org: &str| {
         let request = Request::get("/api/crm/clients/4/deals/")
@@ -177,14 +188,14 @@ async fn short_paths_mean_the_only_organization_or_the_one_that_is_named() {
 }
 
 #[tokio::test]
-async fn nothing_is_told_to_nobody() {
+async fn requests_without_a_user_and_changes_of_payments_are_rejected() {
     let client = client(|_, _| ()).await;
     for path in ["permissions/", "organizations/", "organizations/3/deals/", "clients/", "clients/4/deals/1/payments/"]
     {
         assert_eq!(client.with("Basic x").get(&format!("/api/crm/{path}")).await.status, 401, "{path}");
     }
-    let words = client.get("/api/crm/permissions/").await.json();
-    assert!(words.as_array().unwrap().iter().any(|word| word["permission"] == "deal.read:own"));
+    let catalogue = client.get("/api/crm/permissions/").await.json();
+    assert!(catalogue.as_array().unwrap().iter().any(|entry| entry["permission"] == "deal.read:own"));
     for method in ["PUT", "PATCH", "DELETE"] {
         let request = Request::builder()
             .method(method)
@@ -196,7 +207,7 @@ async fn nothing_is_told_to_nobody() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_nobody_knows_is_refused_before_anything_happens() {
+async fn unknown_parameters_are_rejected() {
     let client = client(|_, _| {}).await;
     for (path, name) in [
         ("reports/forecast/?owner=me", "owner"),
@@ -206,9 +217,9 @@ async fn a_parameter_that_nobody_knows_is_refused_before_anything_happens() {
         ("audit/?object=deal/1", "object"),
         ("deals/17/?as_off=2025-01-01T00:00:00Z", "as_off"),
     ] {
-        let answer = client.get(&format!("/api/crm/organizations/3/{path}")).await;
-        assert_eq!(answer.status, 400, "{path}");
-        assert!(answer.json()["errors"][name].is_array(), "{path}: {}", answer.json());
+        let response = client.get(&format!("/api/crm/organizations/3/{path}")).await;
+        assert_eq!(response.status, 400, "{path}");
+        assert!(response.json()["errors"][name].is_array(), "{path}: {}", response.json());
     }
     for path in ["/api/crm/organizations/3/clients/4/?purg=true", "/api/crm/clients/4/?tokn=x"] {
         let request = Request::delete(path).header("authorization", "Bearer 7").body(Body::empty());

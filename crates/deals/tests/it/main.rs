@@ -1,10 +1,11 @@
-//! The promises of organizations, clients, deals and payments, beside a user table that is not ours.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Tests of the services on a database with a foreign user table, and of the routes with mocks.
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
+mod activities;
 mod board;
 mod cleanup;
 mod clients;
-mod crossing;
+mod concurrency;
 mod custom;
 mod deals;
 mod exchange;
@@ -13,10 +14,12 @@ mod http;
 mod invitations;
 mod lines;
 mod members;
+mod merge;
 mod payments;
 mod plans;
 mod removal;
 mod reports;
+mod tasks;
 mod trash;
+mod views;
 mod webhooks;
-mod work;

@@ -1,17 +1,18 @@
-//! How the databases run what grows: nothing reads a table but by an index.
+//! Query plans: every table that grows is read by an index.
 
 use guildhall_deals::{
-    Clients, CustomFields, CustomKind, Customized, DealFiles, Deals, Filter, Lane, Lines, Members, NewCustomField,
-    Organizations, Payments, Period, Pipelines, Reports, Trash, Views, Work,
+    Activities, BoardQuery, Boards, Clients, CustomFieldTarget, CustomFieldType, CustomFields, DealFiles, Deals,
+    Filter, LineItems, Members, Merges, NewCustomField, Organizations, Payments, Period, Pipelines, Reports,
+    SavedViews, Search, Tasks, Trash,
 };
-use guildhall_kernel::{PageQuery, SliceQuery, testing::assert_plans};
+use guildhall_kernel::{CursorQuery, PageQuery, testing::assert_plans};
 
 use crate::harness::{deals, page, payment, person};
 
 const TABLES: &str = "deals_";
 
 #[tokio::test]
-async fn lists_and_acts_read_by_indexes() {
+async fn lists_and_operations_use_indexes() {
     let harness = deals().await;
     let org = harness.org().await;
     harness.join(org, 2, "salesperson", None).await;
@@ -23,7 +24,7 @@ async fn lists_and_acts_read_by_indexes() {
     let db = &harness.db;
     for user in [1, 2, 3] {
         let me = &person(user);
-        assert_plans(db, TABLES, "organizations", harness.organizations(me, page())).await.unwrap();
+        assert_plans(db, TABLES, "organizations", harness.tenancy.organizations(me, page())).await.unwrap();
         for filter in [
             vec![],
             vec![("q", "global")],
@@ -33,90 +34,95 @@ async fn lists_and_acts_read_by_indexes() {
             vec![("client_id", "1")],
             vec![("expected_close_date__lte", "2030-01-01")],
         ] {
-            let what = format!("deals of {user} by {filter:?}");
+            let query = format!("deals of {user} by {filter:?}");
             let filter = Filter::new(filter);
-            assert_plans(db, TABLES, &what, harness.deals.deals(me, org, None, filter, page())).await.unwrap();
+            assert_plans(db, TABLES, &query, harness.deals.sales.deals(me, org, None, filter, page())).await.unwrap();
         }
         for order in ["number", "-number", "-updated_at", "expected_close_date", "-id"] {
             let page = PageQuery::new(1, 20).ordered(order);
-            let list = harness.deals.deals(me, org, None, Filter::default(), page);
+            let list = harness.deals.sales.deals(me, org, None, Filter::default(), page);
             assert_plans(db, TABLES, order, list).await.unwrap();
         }
         for order in ["-id", "name", "-created_at", "updated_at"] {
             let page = PageQuery::new(1, 20).ordered(order);
-            assert_plans(db, TABLES, order, harness.clients(me, org, Filter::default(), page)).await.unwrap();
+            assert_plans(db, TABLES, order, harness.sales.clients(me, org, Filter::default(), page)).await.unwrap();
         }
-        let payments = harness.payments(me, org, None, Filter::default(), page());
+        let payments = harness.ledger.payments(me, org, None, Filter::default(), page());
         assert_plans(db, TABLES, "payments", payments).await.unwrap();
-        assert_plans(db, TABLES, "trash", harness.trash(me, org, page())).await.unwrap();
-        assert_plans(db, TABLES, "tasks", harness.tasks(me, org, Filter::default(), page())).await.unwrap();
+        assert_plans(db, TABLES, "trash", harness.sales.trash(me, org, page())).await.unwrap();
+        assert_plans(db, TABLES, "tasks", harness.sales.tasks(me, org, Filter::default(), page())).await.unwrap();
         let period = Period::default;
-        assert_plans(db, TABLES, "pipeline", harness.pipeline_report(me, org, None)).await.unwrap();
-        assert_plans(db, TABLES, "revenue", harness.revenue(me, org, period())).await.unwrap();
-        assert_plans(db, TABLES, "forecast", harness.forecast(me, org)).await.unwrap();
-        assert_plans(db, TABLES, "conversion", harness.conversion(me, org, period())).await.unwrap();
-        assert_plans(db, TABLES, "receivables", harness.receivables(me, org)).await.unwrap();
-        assert_plans(db, TABLES, "leaderboard", harness.leaderboard(me, org, period())).await.unwrap();
-        assert_plans(db, TABLES, "commission", harness.commission(me, org, period())).await.unwrap();
-        assert_plans(db, TABLES, "dashboard", harness.dashboard(me, org, period())).await.unwrap();
+        assert_plans(db, TABLES, "pipeline", harness.reports.pipeline_report(me, org, None)).await.unwrap();
+        assert_plans(db, TABLES, "revenue", harness.reports.revenue(me, org, period())).await.unwrap();
+        assert_plans(db, TABLES, "forecast", harness.reports.forecast(me, org)).await.unwrap();
+        assert_plans(db, TABLES, "conversion", harness.reports.conversion(me, org, period())).await.unwrap();
+        assert_plans(db, TABLES, "receivables", harness.reports.receivables(me, org)).await.unwrap();
+        assert_plans(db, TABLES, "leaderboard", harness.reports.leaderboard(me, org, period())).await.unwrap();
+        assert_plans(db, TABLES, "commission", harness.reports.commission(me, org, period())).await.unwrap();
+        assert_plans(db, TABLES, "dashboard", harness.reports.dashboard(me, org, period())).await.unwrap();
     }
     let me = &person(1);
     let new = NewCustomField {
-        entity: Customized::Deal,
+        entity: CustomFieldTarget::Deal,
         key: "size".to_owned(),
         name: "Size".to_owned(),
-        kind: CustomKind::Number,
+        kind: CustomFieldType::Number,
         options: Vec::new(),
         is_required: false,
     };
-    harness.create_custom_field(me, org, new).await.unwrap();
+    harness.custom.create_custom_field(me, org, new).await.unwrap();
     for filter in [("cf_size", "1"), ("cf_size__gte", "1"), ("cf_size__isnull", "false")] {
-        let list = harness.deals.deals(me, org, None, Filter::new([filter]), page());
+        let list = harness.deals.sales.deals(me, org, None, Filter::new([filter]), page());
         assert_plans(db, TABLES, filter.0, list).await.unwrap();
     }
-    assert_plans(db, TABLES, "search", harness.search(me, org, "global".to_owned())).await.unwrap();
-    assert_plans(db, TABLES, "remind", harness.remind()).await.unwrap();
-    assert_plans(db, TABLES, "lines", harness.lines(me, org, deal.into())).await.unwrap();
-    assert_plans(db, TABLES, "files", harness.files(me, org, deal.into())).await.unwrap();
-    assert_plans(db, TABLES, "views", harness.views(me, org, None, page())).await.unwrap();
-    let found = Filter::new([("q", "global")]);
-    assert_plans(db, TABLES, "clients", harness.clients(me, org, found, page())).await.unwrap();
-    let pipeline = harness.pipelines(me, org, page()).await.unwrap().results[0].id;
-    assert_plans(db, TABLES, "board", harness.board(me, org, pipeline, Lane::default())).await.unwrap();
-    assert_plans(db, TABLES, "members", harness.members(me, org, page())).await.unwrap();
+    assert_plans(db, TABLES, "search", harness.sales.search(me, org, "global".to_owned())).await.unwrap();
+    assert_plans(db, TABLES, "remind", harness.sales.remind()).await.unwrap();
+    assert_plans(db, TABLES, "lines", harness.sales.lines(me, org, deal.into())).await.unwrap();
+    assert_plans(db, TABLES, "files", harness.sales.files(me, org, deal.into())).await.unwrap();
+    assert_plans(db, TABLES, "views", harness.views.views(me, org, None, page())).await.unwrap();
+    let filter = Filter::new([("q", "global")]);
+    assert_plans(db, TABLES, "clients", harness.sales.clients(me, org, filter, page())).await.unwrap();
+    let pipeline = harness.sales.pipelines(me, org, page()).await.unwrap().results[0].id;
+    assert_plans(db, TABLES, "board", harness.sales.board(me, org, pipeline, BoardQuery::default())).await.unwrap();
+    assert_plans(db, TABLES, "members", harness.tenancy.members(me, org, page())).await.unwrap();
     let new = crate::harness::deal(client, "x", "1");
-    assert_plans(db, TABLES, "create", harness.create_deal(me, org, None, new, None)).await.unwrap();
-    let (deals, clients) = (SliceQuery::newest(5), SliceQuery::newest(5));
-    assert_plans(db, TABLES, "activities", harness.activities(me, org, deal.into(), deals)).await.unwrap();
-    assert_plans(db, TABLES, "timeline", harness.timeline(me, org, client, clients)).await.unwrap();
-    assert_plans(db, TABLES, "duplicates", harness.duplicates(me, org, client)).await.unwrap();
+    assert_plans(db, TABLES, "create", harness.sales.create_deal(me, org, None, new, None)).await.unwrap();
+    let (deals, clients) = (CursorQuery::newest(5), CursorQuery::newest(5));
+    assert_plans(db, TABLES, "activities", harness.sales.activities(me, org, deal.into(), deals)).await.unwrap();
+    assert_plans(db, TABLES, "timeline", harness.sales.timeline(me, org, client, clients)).await.unwrap();
+    assert_plans(db, TABLES, "duplicates", harness.sales.duplicates(me, org, client)).await.unwrap();
     let new = payment("1");
-    assert_plans(db, TABLES, "pay", harness.record_payment(me, org, deal.into(), new, None)).await.unwrap();
-    assert_plans(db, TABLES, "preview", harness.preview_client(me, org, client, true)).await.unwrap();
-    let member = harness.members(me, org, page()).await.unwrap().results[1].id;
-    assert_plans(db, TABLES, "remove", harness.remove_member(me, org, member, guildhall_kernel::IfMatch::default()))
-        .await
-        .unwrap();
-    let log = harness.deal_changes(me, org, deal.into(), SliceQuery::newest(20));
+    assert_plans(db, TABLES, "pay", harness.ledger.record_payment(me, org, deal.into(), new, None)).await.unwrap();
+    assert_plans(db, TABLES, "preview", harness.sales.preview_client(me, org, client, true)).await.unwrap();
+    let member = harness.tenancy.members(me, org, page()).await.unwrap().results[1].id;
+    assert_plans(
+        db,
+        TABLES,
+        "remove",
+        harness.tenancy.remove_member(me, org, member, guildhall_kernel::IfMatch::default()),
+    )
+    .await
+    .unwrap();
+    let log = harness.sales.deal_changes(me, org, deal.into(), CursorQuery::newest(20));
     assert_plans(db, "kernel_audit_event", "log", log).await.unwrap();
-    let log = harness.changes(me, org, SliceQuery::newest(20));
-    assert_plans(db, "kernel_audit_event", "log of the organization", log).await.unwrap();
+    let log = harness.tenancy.changes(me, org, CursorQuery::newest(20));
+    assert_plans(db, "kernel_audit_event", "organization log", log).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_page_costs_as_many_statements_however_long_it_is() {
+async fn the_number_of_statements_does_not_depend_on_the_length_of_a_page() {
     let harness = deals().await;
     let org = harness.org().await;
     let client = harness.client_of(1, org, "x").await.id;
-    let cost = async || {
+    let statements = async || {
         let before = harness.db.statements();
         harness.titles(1, org, &[]).await;
         harness.db.statements() - before
     };
     harness.deal_of(1, org, client, "1").await;
-    let one = cost().await;
+    let of_one_deal = statements().await;
     for _ in 0..20 {
         harness.deal_of(1, org, client, "1").await;
     }
-    assert_eq!(cost().await, one);
+    assert_eq!(statements().await, of_one_deal);
 }

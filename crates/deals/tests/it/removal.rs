@@ -4,18 +4,22 @@ use sea_orm::ConnectionTrait;
 
 use crate::harness::{Harness, code, deals, page, person};
 
-/// Removes somebody as a host does: asks, hands over, deletes.
-async fn remove(harness: &Harness, user: i64, heir: Option<i64>) -> Result<Vec<guildhall_kernel::Blocker>, String> {
+/// Deletes an account like a host: checks the blockers, releases its objects, deletes the row.
+async fn remove(
+    harness: &Harness,
+    user: i64,
+    successor: Option<i64>,
+) -> Result<Vec<guildhall_kernel::Blocker>, String> {
     let removal = &Removal::new(Clock::system());
-    let (user, heir) = (UserId(user), heir.map(UserId));
+    let (user, successor) = (UserId(user), successor.map(UserId));
     harness
         .db
         .write(|tx| async move {
-            let blockers = removal.blockers(tx.conn(), user, heir).await?;
+            let blockers = removal.blockers(&tx, user, successor).await?;
             if !blockers.is_empty() {
                 return Ok(blockers);
             }
-            removal.release(tx.conn(), user, heir).await?;
+            removal.release(&tx, user, successor).await?;
             tx.conn().execute_unprepared(&format!("DELETE FROM people WHERE id = {user}")).await?;
             Ok::<_, guildhall_deals::Error>(Vec::new())
         })
@@ -24,7 +28,7 @@ async fn remove(harness: &Harness, user: i64, heir: Option<i64>) -> Result<Vec<g
 }
 
 #[tokio::test]
-async fn whoever_made_deals_stays_until_an_heir_takes_them() {
+async fn an_account_with_deals_is_only_deleted_with_a_successor() {
     let harness = deals().await;
     let org = harness.org().await;
     harness.join(org, 2, "salesperson", None).await;
@@ -35,7 +39,7 @@ async fn whoever_made_deals_stays_until_an_heir_takes_them() {
         ids.push(harness.deal_of(2, org, client, "10").await.id);
     }
     harness.pay(2, org, ids[0], "5").await;
-    assert!(harness.sql("DELETE FROM people WHERE id = 2").await.is_err(), "the database says so too");
+    assert!(harness.sql("DELETE FROM people WHERE id = 2").await.is_err(), "the database enforces it too");
     let blockers = remove(&harness, 2, None).await.unwrap();
     assert_eq!(
         (blockers[0].model, blockers[0].count, blockers[0].examples[0].as_str()),
@@ -46,23 +50,23 @@ async fn whoever_made_deals_stays_until_an_heir_takes_them() {
     assert_eq!(remove(&harness, 2, Some(3)).await.unwrap(), []);
     let seen = harness.read(3, org, ids[0]).await;
     assert_eq!((seen.owner.unwrap().id, seen.created_by.unwrap().id), (UserId(3), UserId(3)));
-    // The ledger remembers, without the name.
-    let payments = harness.payments(&person(1), org, None, Filter::default(), page()).await.unwrap().results;
+    // The ledger keeps the payment without the name.
+    let payments = harness.ledger.payments(&person(1), org, None, Filter::default(), page()).await.unwrap().results;
     assert_eq!((payments.len(), payments[0].recorded_by.is_none()), (1, true));
-    assert_eq!(harness.members(&person(1), org, page()).await.unwrap().count, 2);
-    harness.assert_counted().await;
+    assert_eq!(harness.tenancy.members(&person(1), org, page()).await.unwrap().count, 2);
+    harness.assert_consistent().await;
 }
 
 #[tokio::test]
-async fn what_lies_in_the_trash_keeps_nobody() {
+async fn objects_in_the_trash_do_not_block_the_deletion_of_an_account() {
     let harness = deals().await;
     let org = harness.org().await;
     harness.join(org, 2, "salesperson", None).await;
     let client = harness.client_of(2, org, "x").await.id;
     let id = harness.deal_of(2, org, client, "1").await.id;
-    harness.delete_deal(&person(2), org, id.into(), false, IfMatch::default()).await.unwrap();
+    harness.sales.delete_deal(&person(2), org, id.into(), false, IfMatch::default()).await.unwrap();
     assert_eq!(remove(&harness, 2, None).await.unwrap(), []);
-    let own = harness.own_membership(&person(1), org).await.unwrap().member.id;
+    let own = harness.tenancy.own_membership(&person(1), org).await.unwrap().member.id;
     assert_eq!(
         harness.number(&format!("SELECT COUNT(*) FROM deals_deal WHERE owner_id = {own} AND created_by = {own}")).await,
         1
@@ -71,23 +75,23 @@ async fn what_lies_in_the_trash_keeps_nobody() {
 }
 
 #[tokio::test]
-async fn an_organization_keeps_its_last_owner_unless_there_is_an_heir() {
+async fn the_last_owner_is_only_deleted_with_a_successor() {
     let harness = deals().await;
     let org = harness.org().await;
     let blockers = remove(&harness, 1, None).await.unwrap();
     assert_eq!((blockers[0].model, blockers[0].examples.as_slice()), ("organization", &["Acme".to_owned()][..]));
     harness.join(org, 2, "viewer", None).await;
     assert_eq!(remove(&harness, 1, Some(2)).await.unwrap(), []);
-    assert_eq!(harness.organization(&person(2), org).await.unwrap().role, "Owner");
-    assert_eq!(code(harness.organization(&person(1), org).await), "organization_not_found");
-    // Somebody of whom there is nothing leaves nothing.
+    assert_eq!(harness.tenancy.organization(&person(2), org).await.unwrap().role, "Owner");
+    assert_eq!(code(harness.tenancy.organization(&person(1), org).await), "organization_not_found");
+    // A member without objects leaves no row.
     harness.join(org, 3, "viewer", None).await;
     assert_eq!(remove(&harness, 3, None).await.unwrap(), []);
     assert_eq!(harness.number("SELECT COUNT(*) FROM deals_member WHERE status = 'gone'").await, 0);
 }
 
 #[tokio::test]
-async fn fault_t5_a_payment_in_the_trash_does_not_hold_whoever_recorded_it() {
+async fn fault_t5_a_payment_in_the_trash_does_not_block_the_deletion_of_an_account() {
     let harness = deals().await;
     let org = harness.org().await;
     harness.join(org, 2, "admin", None).await;
@@ -96,6 +100,6 @@ async fn fault_t5_a_payment_in_the_trash_does_not_hold_whoever_recorded_it() {
     harness.pay(2, org, deal, "5").await;
     let blockers = remove(&harness, 2, None).await.unwrap();
     assert_eq!(blockers.iter().map(|blocker| blocker.model).collect::<Vec<_>>(), ["payment"]);
-    harness.delete_deal(&person(1), org, deal.into(), false, IfMatch::default()).await.unwrap();
+    harness.sales.delete_deal(&person(1), org, deal.into(), false, IfMatch::default()).await.unwrap();
     assert!(remove(&harness, 2, None).await.unwrap().is_empty());
 }

@@ -1,10 +1,9 @@
-//! One writer, many commits for the price of one.
+//! Group commit for SQLite.
 //!
-//! SQLite has one writer at a time, and a durable commit waits for the disk. So the writers stand
-//! in a fair queue; each does its work in a savepoint of one shared transaction, and whoever is
-//! through waits for the commit of that transaction. The commit itself stands in the same queue:
-//! it takes its place behind those who are waiting already, so that they share it, and ahead of
-//! whoever comes later. Alone, a writer commits at once; under load a commit carries the whole queue.
+//! SQLite has one writer at a time, and a durable commit waits for the disk. So writers wait in a fair queue, and each
+//! runs in a savepoint of one shared transaction and then waits for the commit of that transaction. The commit waits in
+//! the same queue: behind the writers that are waiting already, so that they share it, and ahead of later ones. A
+//! single writer commits immediately; under load, one commit covers the whole queue.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,42 +23,43 @@ const BUSY: u32 = 5;
 
 pub(super) struct GroupCommit {
     queue: Arc<Mutex<Batch>>,
-    due: Arc<Notify>,
+    commit_due: Arc<Notify>,
     committer: tokio::task::JoinHandle<()>,
-    /// How long a writer waits for its turn and for the lock of the database.
-    patience: Duration,
+    /// How long a writer waits for its permit and for the lock of the database.
+    acquire_timeout: Duration,
 }
 
-/// How the connection that writes is opened.
+/// Opens the connection for writing.
 pub(super) struct Connector {
     pub(super) options: ConnectOptions,
     pub(super) statements: Arc<Statements>,
 }
 
-/// What is written but not yet committed.
+/// The shared transaction and the writers in it.
 ///
-/// The parts are savepoints set in plain SQL. sqlx's own nested transactions keep a depth that a
-/// request dropped at the wrong moment unbalances, and then a rollback of one part takes all.
+/// The savepoints are set in plain SQL. sqlx's nested transactions count a depth, which becomes wrong if a request is
+/// dropped at the wrong moment; the rollback of one savepoint would then roll back the whole transaction.
 struct Batch {
     connector: Connector,
-    /// None after a failure: what state that connection is in is not worth guessing.
+    /// `None` after a failure, since the state of that connection is unknown.
     connection: Option<DatabaseConnection>,
-    /// The shared transaction, once somebody has begun to write.
+    /// The shared transaction, once a writer has begun.
     shared: Option<Arc<DatabaseTransaction>>,
-    /// A part was begun and neither kept nor taken back: its writer failed, or is gone.
-    unfinished: bool,
-    /// Those whose work is in it, waiting to hear that it is stored.
+    /// Whether a savepoint is open whose writer may have failed or been dropped.
+    has_open_savepoint: bool,
+    /// The writers that wait for the commit.
     waiting: Vec<oneshot::Sender<Result<(), DbErr>>>,
 }
 
 impl Batch {
+    /// Opens a savepoint for a writer.
     async fn begin(&mut self) -> Result<Arc<DatabaseTransaction>, DbErr> {
-        self.take_back_unfinished().await;
+        self.roll_back_open_savepoint().await;
         let shared = match &self.shared {
             Some(shared) => shared.clone(),
             None => self.begin_shared().await?,
         };
-        self.unfinished = true;
+        self.has_open_savepoint = true;
         if let Err(error) = shared.execute_unprepared("SAVEPOINT part").await {
             drop(shared);
             self.abandon();
@@ -68,18 +68,17 @@ impl Batch {
         Ok(shared)
     }
 
-    /// Begins the transaction that the parts share.
+    /// Begins the shared transaction.
     ///
-    /// SQLite refuses `BEGIN` on a connection that is within a transaction already, and the pool gives out
-    /// none that sqlx believes to be in one: then it would set a savepoint instead, whose release stores
-    /// nothing.
+    /// It must be a real one: SQLite refuses `BEGIN` on a connection with an open transaction, and the pool discards
+    /// connections on which sqlx believes a transaction to be open, where it would only set a savepoint.
     async fn begin_shared(&mut self) -> Result<Arc<DatabaseTransaction>, DbErr> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(open(self.connector.options.clone(), &self.connector.statements).await?),
+            empty => empty.insert(open(self.connector.options.clone(), &self.connector.statements).await?),
         };
-        // IMMEDIATE: a transaction that begins by reading cannot be upgraded while another
-        // process writes; it would fail at once instead of waiting.
+        // IMMEDIATE: a transaction that begins with a read cannot be upgraded while another process writes;
+        // it would fail instead of waiting.
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..Default::default()
@@ -98,111 +97,112 @@ impl Batch {
     /// Closes the connection; the next transaction begins on a new one.
     fn discard_connection(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // It waits for whoever still holds the transaction, which nobody has to wait for here.
+            // In the background, since it waits until the transaction is no longer used.
             tokio::spawn(async move { connection.close_by_ref().await });
         }
     }
 
-    /// Keeps what was written since [`begin`](Self::begin).
-    async fn keep(&mut self) -> Result<(), DbErr> {
-        let Some(shared) = &mut self.shared else { return Err(lost()) };
+    /// Releases the savepoint of the current writer.
+    async fn release_savepoint(&mut self) -> Result<(), DbErr> {
+        let Some(shared) = &mut self.shared else { return Err(rolled_back()) };
         if Arc::get_mut(shared).is_none() {
             self.abandon();
-            return Err(DbErr::Custom("a transaction was kept beyond its act".to_owned()));
+            return Err(DbErr::Custom("a transaction was used after its closure returned".to_owned()));
         }
         if let Err(error) = shared.execute_unprepared("RELEASE part").await {
             self.abandon();
             return Err(error);
         }
-        self.unfinished = false;
+        self.has_open_savepoint = false;
         Ok(())
     }
 
-    /// Takes back a part that was not kept. Where that fails, the database has ended the whole
-    /// transaction by itself (the disk is full, for instance), and everybody in it has to hear so.
-    async fn take_back_unfinished(&mut self) {
-        if !self.unfinished {
+    /// Rolls back a savepoint that was not released. If that fails, SQLite has already rolled back the whole
+    /// transaction (because the disk is full, for instance), and all its writers get an error.
+    async fn roll_back_open_savepoint(&mut self) {
+        if !self.has_open_savepoint {
             return;
         }
         let Some(shared) = &self.shared else { return self.abandon() };
         match shared.execute_unprepared("ROLLBACK TO part; RELEASE part").await {
-            Ok(_) => self.unfinished = false,
+            Ok(_) => self.has_open_savepoint = false,
             Err(_) => self.abandon(),
         }
     }
 
     async fn commit(&mut self) {
-        self.take_back_unfinished().await;
-        // If this is dropped half way, the transaction is rolled back and those who wait are told
-        // by their channel's end: nobody hears of a success that was none.
+        self.roll_back_open_savepoint().await;
+        // If this future is dropped, the transaction is rolled back and the channels of the waiting writers are closed,
+        // so none of them reports a success.
         let waiting = std::mem::take(&mut self.waiting);
         let Some(shared) = self.shared.take() else { return };
         let Ok(shared) = Arc::try_unwrap(shared) else { return self.discard_connection() };
         let outcome = shared.commit().await;
         if let Err(error) = &outcome {
-            // SQLite may have rolled back by itself, and sqlx believes that the transaction is still open.
+            // SQLite may have rolled back by itself while sqlx believes that the transaction is still open.
             tracing::error!(%error, writers = waiting.len(), "a commit failed; its connection is closed");
             self.discard_connection();
         }
-        for one in waiting {
-            let _ = one.send(outcome.clone());
+        for writer in waiting {
+            let _ = writer.send(outcome.clone());
         }
     }
 
-    /// Rolls back the whole batch and tells everybody in it.
+    /// Rolls back the whole batch. Dropping the channels reports an error to its writers.
     fn abandon(&mut self) {
         self.waiting.clear();
         self.shared = None;
-        self.unfinished = false;
+        self.has_open_savepoint = false;
         self.discard_connection();
     }
 }
 
-/// Somebody else's failure ended the transaction: nothing of it is stored, and it may be tried again.
-fn lost() -> DbErr {
+/// The error of a writer whose shared transaction was rolled back because of another writer; it may be retried.
+fn rolled_back() -> DbErr {
     DbErr::Conn(RuntimeErr::Internal("the shared transaction was rolled back".to_owned()))
 }
 
 impl GroupCommit {
-    /// Opens the connection that writes.
-    pub(super) async fn open(connector: Connector, patience: Duration) -> Result<Self, DbErr> {
+    /// Opens the connection for writing.
+    pub(super) async fn open(connector: Connector, acquire_timeout: Duration) -> Result<Self, DbErr> {
         let connection = Some(open(connector.options.clone(), &connector.statements).await?);
-        let batch = Batch { connector, connection, shared: None, unfinished: false, waiting: Vec::new() };
+        let batch = Batch { connector, connection, shared: None, has_open_savepoint: false, waiting: Vec::new() };
         let queue = Arc::new(Mutex::new(batch));
-        let due = Arc::new(Notify::new());
+        let commit_due = Arc::new(Notify::new());
         let committer = tokio::spawn({
-            let (queue, due) = (queue.clone(), due.clone());
+            let (queue, commit_due) = (queue.clone(), commit_due.clone());
             async move {
                 loop {
-                    due.notified().await;
+                    commit_due.notified().await;
                     let queue = queue.clone();
-                    // In a task of its own: should it panic, those who wait are told and the next
-                    // commit goes ahead.
+                    // In a task of its own: after a panic, the waiting writers get an error and the next commit can
+                    // still run.
                     let commit = tokio::spawn(async move { queue.lock().await.commit().await });
                     if let Err(error) = commit.await {
-                        tracing::error!(%error, "a commit broke off");
+                        tracing::error!(%error, "a commit panicked");
                     }
                 }
             }
         });
-        Ok(Self { queue, due, committer, patience })
+        Ok(Self { queue, commit_due, committer, acquire_timeout })
     }
 
-    /// Waits for this writer's turn and opens its part of the shared transaction; whoever holds that lets go
-    /// of it before the turn ends.
+    /// Waits for a permit and opens a savepoint in the shared transaction. The returned transaction must be dropped
+    /// before the permit.
     ///
     /// # Errors
-    /// A timeout where others, in this process or another, do not come to an end.
-    pub(super) async fn begin(&self) -> Result<(Arc<DatabaseTransaction>, Turn), DbErr> {
+    /// A timeout if other writers, in this process or another, do not finish.
+    pub(super) async fn begin(&self) -> Result<(Arc<DatabaseTransaction>, WritePermit), DbErr> {
         let begin = async {
-            let mut turn = Turn { batch: self.queue.clone().lock_owned().await, due: self.due.clone() };
-            let begin = async move { turn.batch.begin().await.map(|part| (part, turn)) };
-            tokio::spawn(begin).await.unwrap_or_else(|_| Err(lost()))
+            let batch = self.queue.clone().lock_owned().await;
+            let mut permit = WritePermit { batch, commit_due: self.commit_due.clone() };
+            let begin = async move { permit.batch.begin().await.map(|tx| (tx, permit)) };
+            tokio::spawn(begin).await.unwrap_or_else(|_| Err(rolled_back()))
         };
-        timeout(self.patience, begin).await.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)))
+        timeout(self.acquire_timeout, begin).await.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)))
     }
 
-    /// Commits what is pending and closes the connection.
+    /// Commits the shared transaction and closes the connection.
     pub(super) async fn close(&self) -> Result<(), DbErr> {
         let mut batch = self.queue.lock().await;
         batch.commit().await;
@@ -219,29 +219,29 @@ impl Drop for GroupCommit {
     }
 }
 
-/// The right to write, for the length of one act.
+/// The exclusive right to write, for one transaction.
 ///
-/// Whoever writes may be dropped at any moment, with the request that it serves; what begins and ends
-/// its part then still runs to its end, in a task of its own. Half a savepoint is everybody's problem.
-pub(super) struct Turn {
+/// A writer may be dropped at any time, with its request. So opening and releasing a savepoint run in tasks of their
+/// own, which are not dropped with it: a half-executed statement would break the shared transaction.
+pub(super) struct WritePermit {
     batch: OwnedMutexGuard<Batch>,
-    due: Arc<Notify>,
+    commit_due: Arc<Notify>,
 }
 
-impl Turn {
-    /// Closes this writer's part, lets the next one write, and waits until both are stored.
+impl WritePermit {
+    /// Releases the savepoint, lets the next writer begin, and waits for the shared commit.
     pub(super) async fn commit(mut self) -> Result<(), DbErr> {
-        let (stored, wait) = oneshot::channel();
-        let keep = async move { self.batch.keep().await.map(|()| self.batch.waiting.push(stored)) };
-        tokio::spawn(keep).await.unwrap_or_else(|_| Err(lost()))?;
-        wait.await.unwrap_or_else(|_| Err(lost()))
+        let (sender, committed) = oneshot::channel();
+        let release = async move { self.batch.release_savepoint().await.map(|()| self.batch.waiting.push(sender)) };
+        tokio::spawn(release).await.unwrap_or_else(|_| Err(rolled_back()))?;
+        committed.await.unwrap_or_else(|_| Err(rolled_back()))
     }
 }
 
-impl Drop for Turn {
-    /// Also after an act that failed: its part has to be taken back, others may wait for the commit,
-    /// and an open transaction keeps other processes out.
+impl Drop for WritePermit {
+    /// Requests a commit, also after a failure: the savepoint must be rolled back, other writers may wait for the
+    /// commit, and an open transaction blocks other processes.
     fn drop(&mut self) {
-        self.due.notify_one();
+        self.commit_due.notify_one();
     }
 }

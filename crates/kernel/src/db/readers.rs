@@ -1,8 +1,8 @@
-//! Connections of SQLite for reading: each statement has a deadline, and is interrupted where nobody waits for it any
-//! more. A pool of sqlx would keep a statement running, and its connection busy, until it is through.
+//! A pool of SQLite connections for reading. Each statement has a deadline and is interrupted when its caller is
+//! dropped; sqlx's own pool would let the statement run to its end and keep the connection busy.
 //!
-//! Each connection has a thread. One whose statement runs for long gives way to those that answer requests; so do the
-//! connections on which background work reads, and those for statements that took long the last time.
+//! Each connection has a thread. Its priority is lowered for background work, for statements that were long-running the
+//! last time, and when the current statement turns out to be.
 
 use std::{
     sync::{
@@ -27,74 +27,72 @@ use tokio::{
 use super::long::{LongStatements, StatementKey};
 use crate::background;
 
-/// How many steps of SQLite's machine are between two looks at the clock: some tens of microseconds.
-const STEPS: i32 = 1000;
-/// After how many looks a statement takes long, which is some milliseconds: a measure that does not depend on what else
-/// the machine does.
+/// The number of virtual machine instructions between two calls of the progress handler: some tens of microseconds.
+const PROGRESS_INSTRUCTIONS: i32 = 1000;
+/// The number of progress calls, some milliseconds, after which a statement counts as long-running. Unlike elapsed time
+/// it does not depend on the load of the machine.
 const LONG: u32 = 400;
-/// The deadline of a statement that has none, and of a connection that is idle.
+/// The deadline of an idle connection and of a statement without one.
 const NEVER: u64 = u64::MAX;
-/// The deadline of a statement that nobody waits for.
-const AT_ONCE: u64 = 0;
+/// The deadline of a statement whose caller was dropped.
+const EXPIRED: u64 = 0;
 
-static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
+/// The monotonic time in microseconds.
 fn micros() -> u64 {
-    u64::try_from(BEGINNING.elapsed().as_micros()).unwrap_or(NEVER)
+    u64::try_from(START.elapsed().as_micros()).unwrap_or(NEVER)
 }
 
-/// Two stacks of connections; the one that was used last is used next.
+/// The pool. Idle connections are stacks: the one that was used last is used next.
 #[derive(Clone)]
 pub(super) struct Readers(Arc<Shared>);
 
 struct Shared {
     options: SqliteConnectOptions,
-    /// How many are busy at most.
-    most: usize,
+    max_connections: usize,
     idle: Mutex<Idle>,
     permits: Arc<Semaphore>,
     long: LongStatements,
     /// How long one statement may run.
     limit: Option<Duration>,
-    /// How long it is waited for a connection.
-    patience: Duration,
+    acquire_timeout: Duration,
 }
 
 #[derive(Default)]
 struct Idle {
-    usual: Vec<Reader>,
-    /// Those whose thread gives way.
-    patient: Vec<Reader>,
+    normal: Vec<Reader>,
+    low_priority: Vec<Reader>,
 }
 
 impl Idle {
-    fn of(&mut self, is_patient: bool) -> &mut Vec<Reader> {
-        if is_patient { &mut self.patient } else { &mut self.usual }
+    fn stack(&mut self, is_low_priority: bool) -> &mut Vec<Reader> {
+        if is_low_priority { &mut self.low_priority } else { &mut self.normal }
     }
 }
 
 struct Reader {
     connection: SqliteConnection,
-    watch: Arc<Watch>,
+    progress: Arc<Progress>,
 }
 
-/// What is looked at while a statement runs.
-struct Watch {
-    /// When the statement has to be through, in microseconds.
+/// The state of the progress handler of a connection.
+struct Progress {
+    /// When the statement is interrupted, in microseconds.
     deadline: AtomicU64,
-    /// How many looks there were.
-    looks: AtomicU32,
-    /// After how many of them the thread gives way.
-    most_looks: AtomicU32,
-    gives_way: AtomicBool,
+    /// The number of calls during the statement.
+    calls: AtomicU32,
+    /// The number of calls after which the priority of the thread is lowered.
+    max_calls: AtomicU32,
+    is_low_priority: AtomicBool,
 }
 
-impl Watch {
-    /// May the statement run on? Called on the thread of the connection.
-    fn look(&self) -> bool {
-        let looks = self.looks.fetch_add(1, Ordering::Relaxed);
-        if looks >= self.most_looks.load(Ordering::Relaxed) && !self.gives_way.swap(true, Ordering::Relaxed) {
-            background::give_way();
+impl Progress {
+    /// The progress handler, called on the thread of the connection; returns whether the statement may go on.
+    fn on_progress(&self) -> bool {
+        let calls = self.calls.fetch_add(1, Ordering::Relaxed);
+        if calls >= self.max_calls.load(Ordering::Relaxed) && !self.is_low_priority.swap(true, Ordering::Relaxed) {
+            background::lower_priority();
         }
         let deadline = self.deadline.load(Ordering::Relaxed);
         deadline == NEVER || micros() < deadline
@@ -107,38 +105,39 @@ struct Lease {
     readers: Readers,
     permit: Option<OwnedSemaphorePermit>,
     statement: StatementKey,
-    /// The turn of a statement that takes long.
-    _turn: Option<OwnedSemaphorePermit>,
+    /// The permit of a long-running statement.
+    _long_permit: Option<OwnedSemaphorePermit>,
     is_done: bool,
 }
 
 impl Readers {
-    /// So many connections at most, opened when they are needed.
+    /// A pool whose connections are opened when needed.
     pub(super) fn new(
         options: SqliteConnectOptions,
         connections: u32,
         limit: Option<Duration>,
-        patience: Duration,
+        acquire_timeout: Duration,
     ) -> Self {
-        let most = usize::try_from(connections.max(1)).unwrap_or(1);
-        let permits = Arc::new(Semaphore::new(most));
-        let long = LongStatements::new(connections, 1, patience);
-        Self(Arc::new(Shared { options, most, idle: Mutex::default(), permits, long, limit, patience }))
+        let max_connections = usize::try_from(connections.max(1)).unwrap_or(1);
+        let permits = Arc::new(Semaphore::new(max_connections));
+        let long = LongStatements::new(connections, 1, acquire_timeout);
+        let idle = Mutex::default();
+        Self(Arc::new(Shared { options, max_connections, idle, permits, long, limit, acquire_timeout }))
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a connection for the next who reads, as long as there are not more than can be busy.
+    /// Returns a connection to the pool, unless enough are idle.
     fn put_back(&self, reader: Reader) {
         if self.0.permits.is_closed() {
             return;
         }
-        reader.watch.deadline.store(NEVER, Ordering::Relaxed);
+        reader.progress.deadline.store(NEVER, Ordering::Relaxed);
         let mut idle = self.idle();
-        let stack = idle.of(reader.watch.gives_way.load(Ordering::Relaxed));
-        if stack.len() < self.0.most {
+        let stack = idle.stack(reader.progress.is_low_priority.load(Ordering::Relaxed));
+        if stack.len() < self.0.max_connections {
             stack.push(reader);
         }
     }
@@ -149,50 +148,50 @@ impl Readers {
         if !on {
             return Err(sqlx::Error::Configuration("foreign keys are off".into()));
         }
-        let watch = Arc::new(Watch {
+        let progress = Arc::new(Progress {
             deadline: AtomicU64::new(NEVER),
-            looks: AtomicU32::new(0),
-            most_looks: AtomicU32::new(LONG),
-            gives_way: AtomicBool::new(false),
+            calls: AtomicU32::new(0),
+            max_calls: AtomicU32::new(LONG),
+            is_low_priority: AtomicBool::new(false),
         });
-        let known = watch.clone();
-        connection.lock_handle().await?.set_progress_handler(STEPS, move || known.look());
-        Ok(Reader { connection, watch })
+        let handler = progress.clone();
+        connection.lock_handle().await?.set_progress_handler(PROGRESS_INSTRUCTIONS, move || handler.on_progress());
+        Ok(Reader { connection, progress })
     }
 
-    /// Is a connection free at this moment?
+    /// Whether a connection is free.
     pub(super) fn has_free(&self) -> bool {
         self.0.permits.available_permits() > 0
     }
 
     async fn lease(&self, sql: &str) -> Result<Lease, DbErr> {
         let statement = StatementKey::of(sql);
-        // Before there is a connection, which whoever waits does not need.
-        let turn = self.0.long.turn(statement).await?;
-        let acquire = timeout(self.0.patience, self.0.permits.clone().acquire_owned());
+        // Before a connection is acquired, so that none is held while waiting.
+        let long_permit = self.0.long.acquire(statement).await?;
+        let acquire = timeout(self.0.acquire_timeout, self.0.permits.clone().acquire_owned());
         let permit = acquire.await.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
         let permit = permit.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed))?;
-        let is_patient = turn.is_some() || background::gives_way();
-        let idle = self.idle().of(is_patient).pop();
+        let is_low_priority = long_permit.is_some() || background::is_low_priority();
+        let idle = self.idle().stack(is_low_priority).pop();
         let reader = match idle {
             Some(reader) => reader,
             None => self.open().await.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?,
         };
         let limit = self.0.limit.map(|limit| u64::try_from(limit.as_micros()).unwrap_or(NEVER));
         let deadline = limit.map_or(NEVER, |limit| micros().saturating_add(limit));
-        reader.watch.deadline.store(deadline, Ordering::Relaxed);
-        reader.watch.looks.store(0, Ordering::Relaxed);
-        reader.watch.most_looks.store(if is_patient { 0 } else { LONG }, Ordering::Relaxed);
+        reader.progress.deadline.store(deadline, Ordering::Relaxed);
+        reader.progress.calls.store(0, Ordering::Relaxed);
+        reader.progress.max_calls.store(if is_low_priority { 0 } else { LONG }, Ordering::Relaxed);
         let (reader, readers, permit) = (Some(reader), self.clone(), Some(permit));
-        Ok(Lease { reader, readers, permit, statement, _turn: turn, is_done: false })
+        Ok(Lease { reader, readers, permit, statement, _long_permit: long_permit, is_done: false })
     }
 
-    /// Closes what is idle; what is busy is closed when it is through, and nothing is opened any more.
+    /// Closes the pool and its idle connections; busy ones are closed after their statement.
     pub(super) async fn close(&self) {
         self.0.permits.close();
         let idle = std::mem::take(&mut *self.idle());
-        for reader in idle.usual.into_iter().chain(idle.patient) {
-            // What cannot be closed is gone anyway.
+        for reader in idle.normal.into_iter().chain(idle.low_priority) {
+            // A connection that fails to close is broken already.
             let _ = reader.connection.close().await;
         }
     }
@@ -200,25 +199,25 @@ impl Readers {
     pub(super) async fn execute(&self, statement: &Statement) -> Result<ExecResult, DbErr> {
         let mut lease = self.lease(&statement.sql).await?;
         let outcome = lease.connection()?.execute(query(statement)).await;
-        lease.done(outcome, DbErr::Exec).map(ExecResult::from)
+        lease.finish(outcome, DbErr::Exec).map(ExecResult::from)
     }
 
     pub(super) async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let mut lease = self.lease(sql).await?;
         let outcome = lease.connection()?.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await;
-        lease.done(outcome, DbErr::Exec).map(ExecResult::from)
+        lease.finish(outcome, DbErr::Exec).map(ExecResult::from)
     }
 
     pub(super) async fn query_one(&self, statement: &Statement) -> Result<Option<QueryResult>, DbErr> {
         let mut lease = self.lease(&statement.sql).await?;
         let outcome = lease.connection()?.fetch_optional(query(statement)).await;
-        Ok(lease.done(outcome, DbErr::Query)?.map(QueryResult::from))
+        Ok(lease.finish(outcome, DbErr::Query)?.map(QueryResult::from))
     }
 
     pub(super) async fn query_all(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
         let mut lease = self.lease(&statement.sql).await?;
         let outcome = lease.connection()?.fetch_all(query(statement)).await;
-        Ok(lease.done(outcome, DbErr::Query)?.into_iter().map(QueryResult::from).collect())
+        Ok(lease.finish(outcome, DbErr::Query)?.into_iter().map(QueryResult::from).collect())
     }
 }
 
@@ -235,12 +234,12 @@ impl Lease {
         }
     }
 
-    /// The statement is through.
-    fn done<T>(mut self, outcome: Result<T, sqlx::Error>, kind: fn(RuntimeErr) -> DbErr) -> Result<T, DbErr> {
+    /// Ends the lease with the outcome of its statement.
+    fn finish<T>(mut self, outcome: Result<T, sqlx::Error>, kind: fn(RuntimeErr) -> DbErr) -> Result<T, DbErr> {
         self.is_done = true;
         outcome.map_err(|error| {
             if !matches!(error, sqlx::Error::Database(_) | sqlx::Error::RowNotFound) {
-                // What state it is in is not worth guessing.
+                // The state of the connection is unknown.
                 self.reader = None;
             }
             kind(RuntimeErr::SqlxError(error.into()))
@@ -251,14 +250,14 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(mut reader) = self.reader.take() else { return };
-        let was_long = reader.watch.looks.load(Ordering::Relaxed) >= LONG;
-        self.readers.0.long.note(self.statement, was_long);
+        let was_long = reader.progress.calls.load(Ordering::Relaxed) >= LONG;
+        self.readers.0.long.record(self.statement, was_long);
         if self.is_done {
             self.readers.put_back(reader);
             return;
         }
-        // Whoever has asked is gone. The connection is good again once its statement has ended.
-        reader.watch.deadline.store(AT_ONCE, Ordering::Relaxed);
+        // The caller was dropped: interrupt the statement, and reuse the connection after that.
+        reader.progress.deadline.store(EXPIRED, Ordering::Relaxed);
         let (readers, permit) = (self.readers.clone(), self.permit.take());
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {

@@ -2,7 +2,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{Timestamp, UserId};
 
-/// Something that happened. Never changed; the two people turn into their labels when they go.
+/// An entry of the audit log. Append-only; only the user ids become null when the users are removed.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "kernel_audit_event")]
@@ -10,10 +10,10 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
     pub at: Timestamp,
-    /// Who did it; nobody for the command line and for whoever did not show who they are.
+    /// The actor; null for the command line and for unauthenticated requests.
     pub actor_id: Option<UserId>,
     pub actor_label: String,
-    /// Whom it was done to.
+    /// The user that was acted upon.
     pub subject_id: Option<UserId>,
     pub subject_label: String,
     /// `accounts.sign_in`.
@@ -25,9 +25,9 @@ pub struct Model {
     pub request_id: Option<String>,
     /// A JSON object.
     pub detail: String,
-    /// Within what it happened, where that has a log of its own: `deals/3`.
-    pub realm: Option<String>,
-    /// What it was done to, where that is no person: `deals/deal/17`.
+    /// The scope by which the log can be filtered: `deals/3`.
+    pub scope: Option<String>,
+    /// The object that was acted upon, if it is not a user: `deals/deal/17`.
     pub object: Option<String>,
 }
 

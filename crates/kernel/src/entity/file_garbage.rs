@@ -2,16 +2,16 @@ use sea_orm::entity::prelude::*;
 
 use crate::Timestamp;
 
-/// Objects in the store that nobody keeps, or not yet.
+/// Objects in the store without a row in `kernel_file`: to be deleted, or not attached yet.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "kernel_file_garbage")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub key: String,
-    /// As in the file's row.
+    /// As in `kernel_file`.
     pub variants: String,
-    /// When they may be removed; also moved ahead while somebody does it.
+    /// When they may be deleted; postponed while a node does so.
     pub due_at: Timestamp,
 }
 

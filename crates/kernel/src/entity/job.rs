@@ -2,14 +2,14 @@ use sea_orm::entity::prelude::*;
 
 use crate::Timestamp;
 
-/// When a job that comes again is next due.
+/// The schedule of a periodic job.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "kernel_job")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
-    /// Also moved ahead while somebody does it.
+    /// The time of the next run; postponed while a node runs the job.
     pub next_at: Timestamp,
     pub last_run_at: Option<Timestamp>,
     pub last_error: Option<String>,

@@ -2,7 +2,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::Timestamp;
 
-/// A key that the installation made for itself.
+/// A generated secret of the installation.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "kernel_secret")]
@@ -13,7 +13,7 @@ pub struct Model {
     pub created_at: Timestamp,
 }
 
-/// Bytes that are never printed.
+/// Bytes whose `Debug` output is redacted.
 #[derive(Clone, PartialEq, Eq, DeriveValueType)]
 pub struct Bytes(pub Vec<u8>);
 

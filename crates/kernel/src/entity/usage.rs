@@ -2,7 +2,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{Timestamp, UserId};
 
-/// What a person has used of something that is limited.
+/// The usage of a quota by a user.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "kernel_usage")]
@@ -11,7 +11,7 @@ pub struct Model {
     pub user_id: UserId,
     #[sea_orm(primary_key, auto_increment = false)]
     pub kind: String,
-    /// When the period began.
+    /// The start of the period.
     pub since: Timestamp,
     pub amount: i64,
 }

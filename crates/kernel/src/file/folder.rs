@@ -10,16 +10,16 @@ use tokio_util::io::ReaderStream;
 
 use super::Store;
 
-/// What is read of a file at a time, in bytes.
-const CHUNK: usize = 64 * 1024;
-/// How much of a file goes to the disk at a time, in bytes. Whatever else waits for the disk waits for all that was sent
-/// there before.
-const PIECE: usize = 256 << 10;
-/// What a file is called while it is written. No object is called so: names have no underscore.
+/// How much of a file is read at a time, in bytes.
+const READ_CHUNK: usize = 64 * 1024;
+/// How much of a file is written and synced at a time, in bytes: other disk operations, such as commits of the
+/// database, wait for everything that was queued before.
+const WRITE_CHUNK: usize = 256 << 10;
+/// The suffix of a file while it is written. Names of objects have no underscore.
 const DRAFT: &str = "_draft";
 
-/// A folder of this machine as a [`Store`]; made when it is first written to, for the owner's eyes only.
-/// An object lies in a folder that is called like the first two letters of its name.
+/// A local folder as a [`Store`], created on the first write, accessible only to its owner. An object is in a subfolder
+/// named by the first two characters of its name.
 pub struct FolderStore {
     root: PathBuf,
 }
@@ -30,17 +30,17 @@ impl FolderStore {
         Self { root: path.into() }
     }
 
-    /// Where an object lies: the folder and the file.
-    fn place(&self, name: &str) -> io::Result<(PathBuf, PathBuf)> {
-        let letters = name.get(..2).filter(|letters| letters.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-        let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
-        match letters {
-            Some(letters) if name.len() <= 100 && name.bytes().all(plain) => {
-                let folder = self.root.join(letters);
+    /// The folder and the path of an object.
+    fn path(&self, name: &str) -> io::Result<(PathBuf, PathBuf)> {
+        let prefix = name.get(..2).filter(|prefix| prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
+        match prefix {
+            Some(prefix) if name.len() <= 100 && name.bytes().all(is_allowed) => {
+                let folder = self.root.join(prefix);
                 let path = folder.join(name);
                 Ok((folder, path))
             }
-            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is no name of an object"))),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is not a valid object name"))),
         }
     }
 }
@@ -48,20 +48,20 @@ impl FolderStore {
 #[async_trait]
 impl Store for FolderStore {
     async fn put(&self, name: &str, content: Bytes, _: &str) -> io::Result<()> {
-        let (folder, path) = self.place(name)?;
+        let (folder, path) = self.path(name)?;
         let root = self.root.clone();
         blocking(move || write(&root, &folder, &path, &content)).await
     }
 
     async fn get(&self, name: &str) -> io::Result<Body> {
-        let (_, path) = self.place(name)?;
+        let (_, path) = self.path(name)?;
         let file = tokio::fs::File::open(path).await?;
-        Ok(Body::from_stream(ReaderStream::with_capacity(file, CHUNK)))
+        Ok(Body::from_stream(ReaderStream::with_capacity(file, READ_CHUNK)))
     }
 
     async fn delete(&self, name: &str) -> io::Result<()> {
-        let (_, path) = self.place(name)?;
-        // A crash may have left the draft alone.
+        let (_, path) = self.path(name)?;
+        // A crash may have left a draft.
         blocking(move || remove(&draft(&path)).and_then(|()| remove(&path))).await
     }
 }
@@ -76,7 +76,7 @@ fn draft(path: &Path) -> PathBuf {
     draft.into()
 }
 
-/// Writes a file so that it is there whole or not at all, whatever happens to the machine.
+/// Writes a file atomically and durably.
 fn write(root: &Path, folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     let is_new = !folder.is_dir();
     let mut builder = fs::DirBuilder::new();
@@ -90,16 +90,16 @@ fn write(root: &Path, folder: &Path, path: &Path, content: &[u8]) -> io::Result<
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&draft)?;
-    let mut pieces = content.chunks(PIECE);
-    let written = pieces
-        .try_for_each(|piece| file.write_all(piece).and_then(|()| file.sync_data()))
+    let mut chunks = content.chunks(WRITE_CHUNK);
+    let written = chunks
+        .try_for_each(|chunk| file.write_all(chunk).and_then(|()| file.sync_data()))
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&draft, path));
     if written.is_err() {
         let _ = fs::remove_file(&draft);
     }
     written?;
-    // A file's name is part of its folder, which is stored in its own time unless asked.
+    // The name of a file is durable only once its folder is synced.
     File::open(folder)?.sync_all()?;
     if is_new { File::open(root)?.sync_all() } else { Ok(()) }
 }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_object_is_there_until_it_is_removed_and_for_the_owner_alone() {
+    async fn an_object_exists_until_it_is_deleted_and_is_private_to_the_owner() {
         let home = tempfile::tempdir().unwrap();
         let root = home.path().join("data/files");
         let store = FolderStore::new(&root);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_name_leads_out_of_the_folder() {
+    async fn no_name_escapes_the_folder() {
         let home = tempfile::tempdir().unwrap();
         let store = FolderStore::new(home.path().join("files"));
         for name in ["", "a", "../x", "..", "ab/../../x", "/etc/passwd", "ab\\x", "AB", "ab\0", "ab_draft", "äb"] {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_that_cannot_be_written_is_found_out() {
+    async fn the_check_fails_if_the_folder_is_not_writable() {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("files"), "no folder").unwrap();
         assert!(FolderStore::new(home.path().join("files")).check().await.is_err());

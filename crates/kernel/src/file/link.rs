@@ -5,35 +5,35 @@ use sha2::Sha256;
 use super::FileId;
 use crate::{Error, Result, secret::Secret};
 
-/// How much of a signature an address carries, in bytes. Nobody can try it without asking us each time.
+/// The length of a signature in a URL, in bytes. A truncated one is enough, since each guess takes a request.
 const LENGTH: usize = 16;
 
-/// What an address opens, for whom and until when, as it is written there.
+/// The signed parts of a URL.
 pub(super) struct Link<'a> {
     pub(super) id: FileId,
-    /// Empty where the file is one object.
+    /// Empty if the file is a single object.
     pub(super) variant: &'a str,
-    /// Empty where the address was made for nobody in particular.
+    /// Empty if the URL was not issued for a user.
     pub(super) viewer: &'a str,
     /// Unix seconds.
     pub(super) expires: &'a str,
     pub(super) name: &'a str,
 }
 
-/// Signs addresses, and knows its own signatures.
+/// Signs URLs and verifies the signatures.
 pub(super) struct Signer(Hmac<Sha256>);
 
 impl Signer {
     pub(super) fn new(secret: &Secret) -> Result<Self> {
-        let keyed = Hmac::<Sha256>::new_from_slice(secret);
-        keyed.map(Self).map_err(|error| Error::internal(error.to_string()))
+        let hmac = Hmac::<Sha256>::new_from_slice(secret);
+        hmac.map(Self).map_err(|error| Error::internal(error.to_string()))
     }
 
     fn code(&self, link: &Link<'_>) -> Hmac<Sha256> {
         let mut code = self.0.clone();
         code.update(&link.id.0.to_be_bytes());
         for part in [link.variant, link.viewer, link.expires, link.name] {
-            // With its length, or the end of one part could be the beginning of the next.
+            // Length-prefixed, so that the boundaries between the parts are unambiguous.
             code.update(&(part.len() as u64).to_be_bytes());
             code.update(part.as_bytes());
         }
@@ -48,16 +48,18 @@ impl Signer {
 
     pub(super) fn has_signed(&self, link: &Link<'_>, signature: &str) -> bool {
         let signature = URL_SAFE_NO_PAD.decode(signature).unwrap_or_default();
-        // A shorter one would be compared as far as it goes.
+        // A shorter one would be compared only up to its length.
         signature.len() == LENGTH && self.code(link).verify_truncated_left(&signature).is_ok()
     }
 }
 
-/// A text as one segment of a path, and as a parameter of a header (RFC 8187 §3.2.1 allows all of this).
+/// A text as one segment of a path or as a header parameter (RFC 8187 §3.2.1 allows the same characters).
 pub(super) fn percent_encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
     let bytes = text.bytes();
-    bytes.map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    let encoded =
+        bytes.map(|byte| if is_unreserved(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
+    encoded.collect()
 }
 
 #[cfg(test)]
@@ -69,12 +71,12 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_good_for_what_was_signed_and_nothing_else() {
+    fn a_signature_is_valid_only_for_the_signed_link() {
         let signer = Signer::new(&[1; 32]).unwrap();
         let signature = signer.sign(&link("small", "7"));
         assert_eq!(signature.len(), 22);
         assert!(signer.has_signed(&link("small", "7"), &signature));
-        assert!(!signer.has_signed(&link("small7", ""), &signature), "parts do not run into each other");
+        assert!(!signer.has_signed(&link("small7", ""), &signature), "the boundaries of the parts are signed");
         assert!(!signer.has_signed(&Link { id: FileId(2), ..link("small", "7") }, &signature));
         assert!(!signer.has_signed(&Link { expires: "101", ..link("small", "7") }, &signature));
         assert!(!signer.has_signed(&Link { name: "b.txt", ..link("small", "7") }, &signature));
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_beginning_of_a_signature_is_none() {
+    fn a_prefix_of_a_signature_is_invalid() {
         let signer = Signer::new(&[1; 32]).unwrap();
         let signature = signer.sign(&link("", ""));
         for length in 0..signature.len() {
@@ -92,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn any_name_is_one_segment_of_a_path() {
+    fn any_name_becomes_one_path_segment() {
         assert_eq!(percent_encoded("report-1_a~.pdf"), "report-1_a~.pdf");
         assert_eq!(percent_encoded("a/b ?#%ü"), "a%2Fb%20%3F%23%25%C3%BC");
     }

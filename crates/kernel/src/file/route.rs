@@ -1,4 +1,4 @@
-//! The route of the files, as `/files/…`.
+//! The route that serves files: `/files/…`.
 
 use axum::{
     extract::State,
@@ -7,28 +7,28 @@ use axum::{
 };
 use serde::Deserialize;
 use utoipa::{IntoParams, openapi::OpenApi};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     FileId, Files,
     link::{Link, percent_encoded},
 };
-use crate::{Error, Kind, Path, Problem, Query, Result};
+use crate::{Error, Kind, Path, Query, Result, routes};
 
-/// What a browser shows within a page. All else it saves: what people upload must never run here.
-const SHOWN: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
-/// If a browser opens it nevertheless, it may load nothing and run nothing.
+/// The media types that are displayed inline. Others are downloaded: uploaded content must never run on this origin.
+const INLINE: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
+/// If a browser displays a file nevertheless, it may not load or run anything.
 const POLICY: &str = "default-src 'none'; sandbox";
-/// As long as an address is good for at least. Whoever has it may keep it for themselves.
+/// The minimum validity of a URL. Only the client may cache the file.
 const CACHING: &str = "private, max-age=1800, immutable";
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// The route, to be nested where [`Files`] was told.
+/// The route, to be nested at the URL with which [`Files`] was opened.
 pub fn router(files: Files) -> OpenApiRouter {
     routes().with_state(files)
 }
 
-/// The description of [`router`].
+/// The API description of [`router`].
 pub fn openapi() -> OpenApi {
     routes().into_openapi()
 }
@@ -37,27 +37,23 @@ fn routes() -> OpenApiRouter<Files> {
     OpenApiRouter::new().routes(routes!(file))
 }
 
-/// What makes an address good, beside its path.
+/// The query parameters of a signed URL.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Signature {
-    /// Which variant, where there are several.
+    /// Variant, if there are several.
     v: Option<String>,
-    /// Whom the address was given to.
+    /// User for whom the URL was issued.
     u: Option<String>,
-    /// Until when it is good, in Unix seconds.
+    /// Expiry, in Unix seconds.
     e: Option<String>,
-    /// The signature of all that.
+    /// Signature.
     s: Option<String>,
 }
 
-/// A file, at an address that the API has given out. It is good for half an hour at least, without signing in.
+/// Download a file from a signed URL. The URL is valid for at least half an hour and needs no authentication.
 #[utoipa::path(get, path = "/files/{id}/{name}", tag = "files", security(()),
-    params(("id" = i64, Path), ("name" = String, Path), Signature),
-    responses(
-        (status = 200, content_type = "*/*", body = String),
-        (status = "4XX", body = Problem),
-    ),
+    responses((status = 200, content_type = "*/*", body = String)),
 )]
 async fn file(
     State(files): State<Files>,
@@ -65,7 +61,7 @@ async fn file(
     Query(signature): Query<Signature>,
 ) -> Result<Response> {
     let Signature { v, u, e, s } = signature;
-    let not_signed = "Files are read at the addresses that the API gives out.";
+    let not_signed = "Use the signed URL of the file as returned by the API.";
     let signature = s.ok_or_else(|| Error::new(Kind::Unauthenticated, "not_authenticated", not_signed))?;
     let (variant, viewer, expires) = (v.unwrap_or_default(), u.unwrap_or_default(), e.unwrap_or_default());
     let link = Link { id, variant: &variant, viewer: &viewer, expires: &expires, name: &name };
@@ -85,11 +81,11 @@ async fn file(
     Ok(response)
 }
 
-/// Shown or saved, and under which name (RFC 6266 §4.3).
+/// Inline or download, with the file name (RFC 6266 §4.3).
 fn disposition(content_type: &str, name: &str) -> HeaderValue {
-    if SHOWN.contains(&content_type) {
+    if INLINE.contains(&content_type) {
         return HeaderValue::from_static("inline");
     }
-    let saved = format!("attachment; filename*=UTF-8''{}", percent_encoded(name));
-    HeaderValue::from_str(&saved).unwrap_or(HeaderValue::from_static("attachment"))
+    let attachment = format!("attachment; filename*=UTF-8''{}", percent_encoded(name));
+    HeaderValue::from_str(&attachment).unwrap_or(HeaderValue::from_static("attachment"))
 }

@@ -5,20 +5,19 @@ use axum::body::{Body, Bytes, to_bytes};
 
 use crate::{Result, secret::random};
 
-/// Where the content of files lies: a folder, or an object store. An object never changes once it is
-/// there.
+/// A store for the content of files: a folder or an object store. Objects are immutable.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Stores an object. Its name is of lower-case letters, digits, `.` and `-`.
+    /// Stores an object. Its name consists of lower-case letters, digits, `.` and `-`.
     async fn put(&self, name: &str, content: Bytes, content_type: &str) -> io::Result<()>;
 
-    /// Reads an object as a stream; `NotFound` where there is none.
+    /// Reads an object as a stream; `NotFound` if it does not exist.
     async fn get(&self, name: &str) -> io::Result<Body>;
 
-    /// Removes an object; one that is not there is fine.
+    /// Deletes an object; succeeds if it does not exist.
     async fn delete(&self, name: &str) -> io::Result<()>;
 
-    /// Can objects be written, read and removed? Leaves none behind.
+    /// Checks that objects can be written, read and deleted, with a temporary object.
     async fn check(&self) -> io::Result<()> {
         let name = format!("00-probe-{}", random_key().map_err(io::Error::other)?);
         let content = Bytes::from(name.clone());
@@ -27,15 +26,15 @@ pub trait Store: Send + Sync + 'static {
             Ok(body) => to_bytes(body, 2 * content.len()).await.map_err(io::Error::other),
             Err(error) => Err(error),
         };
-        let removed = self.delete(&name).await;
+        let deleted = self.delete(&name).await;
         if found? != content {
-            return Err(io::Error::other("what was read is not what had been written"));
+            return Err(io::Error::other("the content read differs from the content written"));
         }
-        removed
+        deleted
     }
 }
 
-/// A name that nobody guesses and no two objects share: 32 hexadecimal digits.
+/// An unguessable, unique name: 32 hexadecimal digits.
 pub(super) fn random_key() -> Result<String> {
     Ok(random::<16>()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }

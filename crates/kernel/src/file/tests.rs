@@ -1,4 +1,4 @@
-//! What is promised of files, on a database and with a store in memory.
+//! Tests of files, on a database and with a store in memory.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ const ANNA: UserId = UserId(1);
 const MOUNT: &str = "https://example.org/api";
 const HOUR: i64 = 3600;
 
-/// A store that forgets everything, and can be out of order.
+/// A store in memory, whose operations can be made to fail.
 #[derive(Default)]
 struct Memory {
     objects: Mutex<BTreeMap<String, Bytes>>,
@@ -33,55 +33,55 @@ impl Memory {
         self.objects.lock().unwrap().keys().cloned().collect()
     }
 
-    fn works(&self) -> io::Result<()> {
-        if self.broken.load(Ordering::SeqCst) { Err(io::Error::other("out of order")) } else { Ok(()) }
+    fn fail_if_broken(&self) -> io::Result<()> {
+        if self.broken.load(Ordering::SeqCst) { Err(io::Error::other("the store is broken")) } else { Ok(()) }
     }
 }
 
 #[async_trait]
 impl Store for Memory {
     async fn put(&self, name: &str, content: Bytes, _: &str) -> io::Result<()> {
-        self.works()?;
+        self.fail_if_broken()?;
         self.objects.lock().unwrap().insert(name.to_owned(), content);
         Ok(())
     }
 
     async fn get(&self, name: &str) -> io::Result<Body> {
-        self.works()?;
+        self.fail_if_broken()?;
         let found = self.objects.lock().unwrap().get(name).cloned();
         found.map(Body::from).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     async fn delete(&self, name: &str) -> io::Result<()> {
-        self.works()?;
+        self.fail_if_broken()?;
         self.objects.lock().unwrap().remove(name);
         Ok(())
     }
 }
 
-/// Files with a clock that a test can move.
+/// Files with a clock that the test controls.
 pub(super) struct Kit {
     db: TestDb,
     store: Arc<Memory>,
-    ahead: Arc<AtomicI64>,
+    elapsed: Arc<AtomicI64>,
     pub(super) files: Files,
 }
 
 impl Kit {
     pub(super) async fn new() -> Self {
-        let db = TestDb::new(crate::migrations::beside_people).await;
-        let (store, ahead) = (Arc::new(Memory::default()), Arc::new(AtomicI64::new(0)));
-        let hands = ahead.clone();
-        // 100 seconds after a half hour has begun.
-        let now = move || Timestamp::from_unix_seconds(1_800_000_100 + hands.load(Ordering::SeqCst));
+        let db = TestDb::new(crate::migrations::with_host_table).await;
+        let (store, elapsed) = (Arc::new(Memory::default()), Arc::new(AtomicI64::new(0)));
+        let seconds = elapsed.clone();
+        // 100 seconds after the start of a half hour.
+        let now = move || Timestamp::from_unix_seconds(1_800_000_100 + seconds.load(Ordering::SeqCst));
         let mount = MOUNT.parse().unwrap();
         let limits = UploadLimits { bytes: LARGEST, quota: QUOTA, reserve: None };
         let files = Files::open(db.handle(), store.clone(), Clock::from_fn(now), mount, limits).await.unwrap();
-        Self { db, store, ahead, files }
+        Self { db, store, elapsed, files }
     }
 
-    fn wait(&self, seconds: i64) {
-        self.ahead.fetch_add(seconds, Ordering::SeqCst);
+    fn advance(&self, seconds: i64) {
+        self.elapsed.fetch_add(seconds, Ordering::SeqCst);
     }
 
     async fn keep(&self, stored: &Stored) -> Result<FileId, DbErr> {
@@ -89,7 +89,7 @@ impl Kit {
         self.db.write(|tx| async move { files.keep(tx.conn(), stored).await }).await
     }
 
-    async fn kept(&self, content: Content) -> FileId {
+    async fn put_and_keep(&self, content: Content) -> FileId {
         let stored = self.files.put(ANNA, content).await.unwrap();
         self.keep(&stored).await.unwrap()
     }
@@ -104,8 +104,8 @@ impl Kit {
     }
 }
 
-fn text(words: &'static str) -> Content {
-    Content::bytes("text/plain", Bytes::from(words))
+fn text(text: &'static str) -> Content {
+    Content::bytes("text/plain", Bytes::from(text))
 }
 
 fn picture() -> Content {
@@ -113,7 +113,7 @@ fn picture() -> Content {
 }
 
 #[tokio::test]
-async fn what_is_kept_is_read_at_its_address_until_that_expires() {
+async fn a_file_can_be_read_at_its_url_until_that_expires() {
     let kit = Kit::new().await;
     let stored = kit.files.put(ANNA, text("hello")).await.unwrap();
     assert_eq!((stored.content_type(), stored.size()), ("text/plain", 5));
@@ -132,32 +132,32 @@ async fn what_is_kept_is_read_at_its_address_until_that_expires() {
     ] {
         assert_eq!(answer.headers[name], value, "{name}");
     }
-    kit.wait(HOUR - 101);
+    kit.advance(HOUR - 101);
     assert_eq!(kit.get(&url).await.status, 200);
-    kit.wait(1);
-    let late = kit.get(&url).await;
-    assert_eq!((late.status.as_u16(), late.code().as_str()), (404, "file_not_found"));
+    kit.advance(1);
+    let expired = kit.get(&url).await;
+    assert_eq!((expired.status.as_u16(), expired.code().as_str()), (404, "file_not_found"));
 }
 
 #[tokio::test]
-async fn an_address_stays_the_same_for_a_while_and_is_good_for_half_an_hour_at_least() {
+async fn a_url_stays_the_same_for_a_while_and_is_valid_for_at_least_half_an_hour() {
     let kit = Kit::new().await;
-    let id = kit.kept(text("hello")).await;
+    let id = kit.put_and_keep(text("hello")).await;
     let url = || kit.files.url(id, None, "a", None);
     let first = url();
-    kit.wait(1699);
+    kit.advance(1699);
     let last = url();
     assert_eq!(first, last);
-    kit.wait(1);
+    kit.advance(1);
     assert_ne!(url(), first);
-    kit.wait(1799);
+    kit.advance(1799);
     assert_eq!(kit.get(&last).await.status, 200);
 }
 
 #[tokio::test]
-async fn the_sizes_of_a_picture_have_addresses_of_their_own_and_are_shown() {
+async fn the_variants_of_an_image_have_separate_urls_and_are_displayed_inline() {
     let kit = Kit::new().await;
-    let id = kit.kept(picture()).await;
+    let id = kit.put_and_keep(picture()).await;
     for (variant, content) in [("small", "tiny"), ("large", "huge and fine")] {
         let answer = kit.get(&kit.files.url(id, Some(variant), "me.png", None)).await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, content));
@@ -170,9 +170,9 @@ async fn the_sizes_of_a_picture_have_addresses_of_their_own_and_are_shown() {
 }
 
 #[tokio::test]
-async fn an_address_opens_nothing_but_what_it_was_made_for() {
+async fn a_url_is_valid_only_for_its_file_variant_and_user() {
     let kit = Kit::new().await;
-    let (one, other) = (kit.kept(picture()).await, kit.kept(picture()).await);
+    let (one, other) = (kit.put_and_keep(picture()).await, kit.put_and_keep(picture()).await);
     let url = kit.files.url(one, Some("small"), "me.png", Some(UserId(7)));
     assert_eq!(kit.get(&url).await.status, 200);
     let (signed, signature) = url.split_once("&s=").unwrap();
@@ -201,9 +201,9 @@ async fn an_address_opens_nothing_but_what_it_was_made_for() {
 }
 
 #[tokio::test]
-async fn any_name_is_given_back_as_it_was() {
+async fn any_file_name_is_preserved() {
     let kit = Kit::new().await;
-    let id = kit.kept(text("hello")).await;
+    let id = kit.put_and_keep(text("hello")).await;
     let answer = kit.get(&kit.files.url(id, None, "Grüße & 100%?/#.txt", None)).await;
     assert_eq!(answer.status, 200);
     let saved = "attachment; filename*=UTF-8''Gr%C3%BC%C3%9Fe%20%26%20100%25%3F%2F%23.txt";
@@ -216,26 +216,26 @@ async fn any_name_is_given_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_was_put_and_never_kept_goes_after_an_hour() {
+async fn unattached_content_is_deleted_after_an_hour() {
     let kit = Kit::new().await;
     let stored = kit.files.put(ANNA, picture()).await.unwrap();
-    kit.wait(HOUR - 1);
+    kit.advance(HOUR - 1);
     assert_eq!(kit.files.collect().await.unwrap(), 0);
     assert_eq!(kit.store.names().len(), 2);
-    kit.wait(1);
+    kit.advance(1);
     assert_eq!(kit.files.collect().await.unwrap(), 1);
     assert!(kit.store.names().is_empty());
-    assert!(kit.keep(&stored).await.is_err(), "there is nothing left to be kept");
+    assert!(kit.keep(&stored).await.is_err(), "the content has been deleted");
     assert_eq!(kit.rows().await, 0);
 }
 
 #[tokio::test]
-async fn what_is_kept_stays_until_its_row_is_deleted() {
+async fn a_file_is_stored_until_its_row_is_deleted() {
     let kit = Kit::new().await;
-    let id = kit.kept(picture()).await;
+    let id = kit.put_and_keep(picture()).await;
     let url = kit.files.url(id, Some("small"), "me.png", None);
-    kit.wait(HOUR);
-    kit.wait(HOUR);
+    kit.advance(HOUR);
+    kit.advance(HOUR);
     assert_eq!(kit.files.collect().await.unwrap(), 0);
     assert_eq!(kit.store.names().len(), 2);
     kit.db.write(|tx| async move { tx.conn().execute_unprepared("DELETE FROM kernel_file").await }).await.unwrap();
@@ -246,51 +246,51 @@ async fn what_is_kept_stays_until_its_row_is_deleted() {
 }
 
 #[tokio::test]
-async fn an_act_that_is_taken_back_keeps_nothing() {
+async fn a_transaction_that_rolls_back_attaches_nothing() {
     let kit = Kit::new().await;
     let stored = kit.files.put(ANNA, text("hello")).await.unwrap();
     let (files, stored) = (&kit.files, &stored);
-    let act = kit.db.write(|tx| async move {
+    let outcome = kit.db.write(|tx| async move {
         files.keep(tx.conn(), stored).await?;
         Err::<(), _>(DbErr::Custom("no".to_owned()))
     });
-    assert!(act.await.is_err());
+    assert!(outcome.await.is_err());
     assert_eq!(kit.rows().await, 0);
-    kit.wait(HOUR);
+    kit.advance(HOUR);
     assert_eq!(kit.files.collect().await.unwrap(), 1);
     assert!(kit.store.names().is_empty());
 }
 
 #[tokio::test]
-async fn what_is_being_removed_is_not_kept_any_more() {
+async fn content_that_is_being_deleted_cannot_be_attached() {
     let kit = Kit::new().await;
     let stored = kit.files.put(ANNA, text("hello")).await.unwrap();
-    kit.wait(HOUR);
+    kit.advance(HOUR);
     kit.store.broken.store(true, Ordering::SeqCst);
     assert_eq!(kit.files.collect().await.unwrap(), 0);
-    assert!(kit.keep(&stored).await.is_err(), "a part of it may be gone");
+    assert!(kit.keep(&stored).await.is_err(), "a part of it may be deleted");
 }
 
 #[tokio::test]
-async fn what_a_store_in_trouble_does_not_remove_is_tried_again() {
+async fn a_failed_deletion_is_retried() {
     let kit = Kit::new().await;
     for _ in 0..3 {
         kit.files.put(ANNA, text("hello")).await.unwrap();
     }
-    kit.wait(HOUR);
+    kit.advance(HOUR);
     kit.store.broken.store(true, Ordering::SeqCst);
     assert_eq!(kit.files.collect().await.unwrap(), 0);
     kit.store.broken.store(false, Ordering::SeqCst);
-    assert_eq!(kit.files.collect().await.unwrap(), 0, "not at once");
-    kit.wait(HOUR);
+    assert_eq!(kit.files.collect().await.unwrap(), 0, "not before the delay");
+    kit.advance(HOUR);
     assert_eq!(kit.files.collect().await.unwrap(), 3);
     assert!(kit.store.names().is_empty());
 }
 
 #[tokio::test]
-async fn a_store_out_of_order_is_unavailable_and_one_that_lost_a_file_has_none() {
+async fn a_broken_store_is_unavailable_and_a_missing_object_is_not_found() {
     let kit = Kit::new().await;
-    let id = kit.kept(text("hello")).await;
+    let id = kit.put_and_keep(text("hello")).await;
     let url = kit.files.url(id, None, "a", None);
     kit.store.broken.store(true, Ordering::SeqCst);
     assert_eq!(kit.get(&url).await.status, 503);
@@ -301,31 +301,31 @@ async fn a_store_out_of_order_is_unavailable_and_one_that_lost_a_file_has_none()
 }
 
 #[tokio::test]
-async fn an_examination_tells_whether_the_store_works_and_what_waits() {
+async fn the_doctor_reports_a_broken_store_and_pending_deletions() {
     let kit = Kit::new().await;
     kit.files.put(ANNA, text("hello")).await.unwrap();
     let found = kit.files.examine().await.unwrap();
     assert!(found.iter().all(|finding| finding.severity == Severity::Ok), "{found:?}");
-    assert_eq!(kit.store.names().len(), 1, "what it has written is gone");
-    kit.wait(HOUR);
+    assert_eq!(kit.store.names().len(), 1, "the check deletes its object");
+    kit.advance(HOUR);
     kit.store.broken.store(true, Ordering::SeqCst);
     let found = kit.files.examine().await.unwrap();
-    assert!(found[0].is_fault() && found[0].message.contains("out of order"), "{found:?}");
-    assert!(found[1].message.starts_with("1 files wait"), "{found:?}");
+    assert!(found[0].is_error() && found[0].message.contains("the store is broken"), "{found:?}");
+    assert!(found[1].message.starts_with("1 files to be deleted"), "{found:?}");
 }
 
 #[tokio::test]
-async fn another_installation_does_not_know_the_addresses_of_this_one() {
+async fn urls_of_another_installation_are_invalid() {
     let (kit, other) = (Kit::new().await, Kit::new().await);
-    let (id, same) = (kit.kept(text("hello")).await, other.kept(text("hello")).await);
-    assert_eq!(id, same);
+    let (id, same_id) = (kit.put_and_keep(text("hello")).await, other.put_and_keep(text("hello")).await);
+    assert_eq!(id, same_id);
     assert_eq!(other.get(&kit.files.url(id, None, "a", None)).await.code(), "file_not_found");
     let moved = kit.files.mounted_at("https://example.com/x".parse().unwrap());
     assert!(moved.url(id, None, "a", None).starts_with("https://example.com/x/files/"));
 }
 
 #[tokio::test]
-async fn fault_14_a_person_uploads_so_much_in_a_day_and_no_more() {
+async fn fault_14_uploads_of_one_user_are_limited_per_day() {
     let kit = Kit::new().await;
     let upload = |user, bytes: usize| {
         let files = kit.files.clone();
@@ -335,20 +335,20 @@ async fn fault_14_a_person_uploads_so_much_in_a_day_and_no_more() {
     upload(ANNA, 90_000).await.unwrap();
     let refused = upload(ANNA, 30_000).await.unwrap_err();
     assert_eq!((refused.kind(), refused.code()), (Kind::TooMany, "quota_exceeded"));
-    assert_eq!(kit.store.names().len(), 2, "nothing was stored for what was refused");
+    assert_eq!(kit.store.names().len(), 2, "a refused upload is not stored");
     kit.files.count_upload(ANNA, 20_000).await.unwrap();
     assert_eq!(kit.files.count_upload(ANNA, 1).await.unwrap_err().code(), "quota_exceeded");
     upload(UserId(2), 90_000).await.unwrap();
-    kit.wait(24 * HOUR + 1);
+    kit.advance(24 * HOUR + 1);
     upload(ANNA, 90_000).await.unwrap();
-    // Whatever a clock that was ahead has counted is of no day.
-    kit.wait(-400 * 24 * HOUR);
+    // Usage that was counted by a clock that was ahead is ignored.
+    kit.advance(-400 * 24 * HOUR);
     upload(ANNA, 190_000).await.unwrap();
     assert_eq!(upload(ANNA, 200_001).await.unwrap_err().kind(), Kind::TooMany);
 }
 
 #[tokio::test]
-async fn fault_14_uploads_leave_some_of_the_disk_free() {
+async fn fault_14_uploads_leave_a_part_of_the_disk_free() {
     let kit = Kit::new().await;
     let with_reserve = async |percent| {
         let reserve = Some(Reserve { folder: "/".into(), percent });

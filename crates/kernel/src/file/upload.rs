@@ -17,24 +17,23 @@ use futures_util::Stream;
 use super::Files;
 use crate::{Error, Kind, Result, background, extract::nul};
 
-/// How much larger than its file a form may be, in bytes.
+/// How much larger than its files a form may be, in bytes.
 pub const FORM_BYTES: usize = 64 * 1024;
-/// How many files a form may hold.
-const MOST_FILES: usize = 10;
-/// How many texts a form may hold beside its file.
-const MOST_TEXTS: usize = 20;
-/// The longest of them, in characters.
-const LONGEST_TEXT: usize = 10_000;
-/// The longest name of a file, in characters.
-const LONGEST_NAME: usize = 200;
-/// What a file is called that came without a name.
-const NAMELESS: &str = "file";
-/// What nothing is known of.
-const UNKNOWN: &str = "application/octet-stream";
+/// The maximum number of files in a form.
+const MAX_FILES: usize = 10;
+/// The maximum number of text fields in a form.
+const MAX_TEXTS: usize = 20;
+/// The longest text field, in characters.
+const MAX_TEXT: usize = 10_000;
+/// The longest file name, in characters.
+const MAX_NAME: usize = 200;
+/// The name of a file that was uploaded without one.
+const DEFAULT_NAME: &str = "file";
+/// The media type of a file that was uploaded without a valid one.
+const DEFAULT_TYPE: &str = "application/octet-stream";
 
-/// A form (`multipart/form-data`) with a file in it, and perhaps texts beside it. What cannot be read
-/// is refused with a problem document: 415, 413 for files that are larger than
-/// [`Files::upload_bytes`], 503 where there is no room for uploads, 400.
+/// A form (`multipart/form-data`) with files and text fields. Rejections are problem documents: 415, 413 for files
+/// larger than [`Files::upload_bytes`], 503 while the disk is low on space, 400 for a malformed form.
 #[derive(Debug)]
 pub struct Form {
     files: Vec<(String, Upload)>,
@@ -42,27 +41,27 @@ pub struct Form {
 }
 
 impl Form {
-    /// The file in the field of this name, with the texts beside it; of several the first.
+    /// The first file in the field with this name, with the text fields of the form.
     ///
     /// # Errors
-    /// 400 with the field, where no file was sent in it.
+    /// 400 with the field if it has no file.
     pub fn file(self, name: &str) -> Result<Upload> {
         let file = self.files.into_iter().find(|(field, _)| field == name);
-        let (_, file) = file.ok_or_else(|| Error::field(name, "Send a file in this field."))?;
+        let (_, file) = file.ok_or_else(|| Error::field(name, "Upload a file."))?;
         Ok(Upload { fields: self.fields, ..file })
     }
 }
 
-/// A file that somebody has uploaded.
+/// An uploaded file.
 #[derive(Clone, Debug)]
 pub struct Upload {
-    /// What the file is called, without folders or control characters; never empty.
+    /// The file name, without folders and control characters; never empty.
     pub name: String,
-    /// What the sender says that it is, without parameters; nothing has been looked at.
+    /// The media type that the client sent, without parameters; not verified.
     pub content_type: String,
-    /// What is in it.
+    /// The content.
     pub bytes: Bytes,
-    /// The texts beside it; of several by one name the first.
+    /// The text fields of the form; if a name is repeated, the first one.
     pub fields: BTreeMap<String, String>,
 }
 
@@ -87,9 +86,9 @@ where
         DefaultBodyLimit::max(largest.saturating_add(FORM_BYTES)).apply(&mut request);
         let expected = length(request.headers()).min(largest);
         let request =
-            request.map(|body| Body::from_stream(PieceByPiece { body: body.into_data_stream(), pause: false }));
+            request.map(|body| Body::from_stream(ChunkedBody { body: body.into_data_stream(), pause: false }));
         let form = Multipart::from_request(request, state).await.map_err(|_| unreadable())?;
-        // A body that comes in as fast as it is read would keep a thread that answers requests until it is through.
+        // A body that arrives as fast as it is read would occupy a request thread until its end.
         background::run(read(form, largest, expected)).await?
     }
 }
@@ -100,33 +99,33 @@ fn is_form(headers: &HeaderMap) -> bool {
     essence.trim().eq_ignore_ascii_case("multipart/form-data")
 }
 
-/// Reads a form whose files are about as large as expected together.
+/// Reads a form. `expected` is the expected total size of its files, for allocating memory.
 async fn read(mut form: Multipart, largest: usize, expected: usize) -> Result<Form> {
     let mut files = Vec::new();
-    let mut left = largest;
+    let mut remaining = largest;
     let mut fields = BTreeMap::new();
     let mut texts = 0;
-    while let Some(field) = form.next_field().await.map_err(refused)? {
+    while let Some(field) = form.next_field().await.map_err(form_error)? {
         let name = field.name().unwrap_or_default().to_owned();
         let Some(file_name) = field.file_name().map(plain_name) else {
             texts += 1;
-            if texts > MOST_TEXTS {
-                return Err(Error::field(name, format!("A form may hold {MOST_TEXTS} texts.")));
+            if texts > MAX_TEXTS {
+                return Err(Error::field(name, format!("A form may contain at most {MAX_TEXTS} text fields.")));
             }
             let text = read_text(field, &name).await?;
-            if let Entry::Vacant(place) = fields.entry(name) {
-                place.insert(text);
+            if let Entry::Vacant(entry) = fields.entry(name) {
+                entry.insert(text);
             }
             continue;
         };
         let content_type = plain_type(field.content_type());
-        // So a browser sends a field in which no file was chosen.
-        let unnamed = field.file_name() == Some("");
-        let bytes = read_bytes(field, left, expected.min(left)).await?.ok_or_else(too_large)?;
-        left -= bytes.len();
-        if !(unnamed && bytes.is_empty()) {
-            if files.len() == MOST_FILES {
-                return Err(Error::field(name, format!("A form may hold {MOST_FILES} files.")));
+        // Browsers send a file input without a selected file as an empty file without a name.
+        let is_unnamed = field.file_name() == Some("");
+        let bytes = read_bytes(field, remaining, expected.min(remaining)).await?.ok_or_else(too_large)?;
+        remaining -= bytes.len();
+        if !(is_unnamed && bytes.is_empty()) {
+            if files.len() == MAX_FILES {
+                return Err(Error::field(name, format!("A form may contain at most {MAX_FILES} files.")));
             }
             files.push((name, Upload { name: file_name, content_type, bytes, fields: BTreeMap::new() }));
         }
@@ -134,11 +133,11 @@ async fn read(mut form: Multipart, largest: usize, expected: usize) -> Result<Fo
     Ok(Form { files, fields })
 }
 
-/// Reads a field; none where there is more in it than it may hold. What is expected is asked of the memory at once: what
-/// grows bit by bit is copied again and again.
+/// Reads a field; `None` if it is larger than `largest`. The expected size is allocated up front, to avoid copies while
+/// the buffer grows.
 async fn read_bytes(mut field: Field<'_>, largest: usize, expected: usize) -> Result<Option<Bytes>> {
     let mut bytes: Vec<u8> = Vec::with_capacity(expected);
-    while let Some(chunk) = field.chunk().await.map_err(refused)? {
+    while let Some(chunk) = field.chunk().await.map_err(form_error)? {
         if bytes.len() + chunk.len() > largest {
             return Ok(None);
         }
@@ -147,22 +146,22 @@ async fn read_bytes(mut field: Field<'_>, largest: usize, expected: usize) -> Re
     Ok(Some(bytes.into()))
 }
 
-/// How long the body is that the headers announce.
+/// The `Content-Length`; zero if it is missing.
 fn length(headers: &HeaderMap) -> usize {
     let value = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     value.and_then(|value| value.parse().ok()).unwrap_or_default()
 }
 
-/// A body of which one piece comes at a time, and its end by itself.
+/// A body that yields one chunk per poll, and its end separately.
 ///
-/// The parser (multer 3.1) takes a form to be cut off where it finds nothing of it, looks once more and then finds all of
-/// it at once, as can happen where one thread reads the connection and another one the form.
-struct PieceByPiece {
+/// multer 3.1 reports an incomplete form if one poll returns pending and the next returns all remaining chunks and the
+/// end at once, as can happen when the connection and the form are read on different threads.
+struct ChunkedBody {
     body: BodyDataStream,
     pause: bool,
 }
 
-impl Stream for PieceByPiece {
+impl Stream for ChunkedBody {
     type Item = std::result::Result<Bytes, axum::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -171,18 +170,18 @@ impl Stream for PieceByPiece {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let piece = ready!(Pin::new(&mut self.body).poll_next(context));
+        let chunk = ready!(Pin::new(&mut self.body).poll_next(context));
         self.pause = true;
-        Poll::Ready(piece)
+        Poll::Ready(chunk)
     }
 }
 
 async fn read_text(field: Field<'_>, name: &str) -> Result<String> {
-    let too_long = || Error::field(name, format!("Ensure this field has no more than {LONGEST_TEXT} characters."));
-    // A character has four bytes at most.
-    let bytes = read_bytes(field, 4 * LONGEST_TEXT, 0).await?.ok_or_else(too_long)?;
+    let too_long = || Error::field(name, format!("Ensure this field has no more than {MAX_TEXT} characters."));
+    // A character has at most four bytes.
+    let bytes = read_bytes(field, 4 * MAX_TEXT, 0).await?.ok_or_else(too_long)?;
     let text = String::from_utf8(bytes.into()).map_err(|_| unreadable())?;
-    if text.chars().count() > LONGEST_TEXT {
+    if text.chars().count() > MAX_TEXT {
         return Err(too_long());
     }
     if text.contains('\0') {
@@ -191,7 +190,7 @@ async fn read_text(field: Field<'_>, name: &str) -> Result<String> {
     Ok(text)
 }
 
-fn refused(error: MultipartError) -> Error {
+fn form_error(error: MultipartError) -> Error {
     if error.status() == Kind::TooLarge.status() { too_large() } else { unreadable() }
 }
 
@@ -200,16 +199,16 @@ fn too_large() -> Error {
 }
 
 fn unreadable() -> Error {
-    Error::new(Kind::Invalid, "parse_error", "The form could not be read to its end.")
+    Error::new(Kind::Invalid, "parse_error", "The form is malformed or incomplete.")
 }
 
-/// The last part of a path of either kind, without what cannot be seen or turns the reading round.
+/// The file name of a path with either separator, without control characters and bidirectional formatting.
 fn plain_name(claimed: &str) -> String {
     let last = claimed.rsplit(['/', '\\']).next().unwrap_or_default();
-    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let name: String = last.chars().filter(|c| !c.is_control() && !turns(*c)).take(LONGEST_NAME).collect();
+    let is_bidi = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let name: String = last.chars().filter(|c| !c.is_control() && !is_bidi(*c)).take(MAX_NAME).collect();
     match name.trim() {
-        "" | "." | ".." => NAMELESS.to_owned(),
+        "" | "." | ".." => DEFAULT_NAME.to_owned(),
         name => name.to_owned(),
     }
 }
@@ -218,13 +217,13 @@ fn plain_name(claimed: &str) -> String {
 fn plain_type(claimed: Option<&str>) -> String {
     let essence = claimed.and_then(|claimed| claimed.split(';').next()).unwrap_or_default().trim();
     let essence = essence.to_ascii_lowercase();
-    let is_word = |word: &str| {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte);
-        !word.is_empty() && word.len() <= 100 && word.bytes().all(allowed)
+    let is_token = |token: &str| {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte);
+        !token.is_empty() && token.len() <= 100 && token.bytes().all(is_allowed)
     };
     match essence.split_once('/') {
-        Some((kind, sort)) if is_word(kind) && is_word(sort) => essence,
-        _ => UNKNOWN.to_owned(),
+        Some((main, subtype)) if is_token(main) && is_token(subtype) => essence,
+        _ => DEFAULT_TYPE.to_owned(),
     }
 }
 
@@ -233,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_the_last_part_of_a_path_and_never_empty() {
+    fn a_name_is_the_last_segment_of_a_path_and_never_empty() {
         for (claimed, plain) in [
             ("notes.txt", "notes.txt"),
             ("C:\\Users\\anna\\notes.txt", "notes.txt"),
@@ -252,11 +251,11 @@ mod tests {
     }
 
     #[test]
-    fn a_type_is_two_words_or_unknown() {
+    fn an_invalid_media_type_becomes_the_default() {
         assert_eq!(plain_type(Some("text/plain; charset=utf-8")), "text/plain");
         assert_eq!(plain_type(Some("Image/SVG+XML")), "image/svg+xml");
-        for odd in [None, Some(""), Some("text"), Some("text/"), Some("a/b/c"), Some("a b/c"), Some("ä/ö")] {
-            assert_eq!(plain_type(odd), "application/octet-stream", "{odd:?}");
+        for invalid in [None, Some(""), Some("text"), Some("text/"), Some("a/b/c"), Some("a b/c"), Some("ä/ö")] {
+            assert_eq!(plain_type(invalid), "application/octet-stream", "{invalid:?}");
         }
         assert_eq!(plain_type(Some(&format!("a/{}", "b".repeat(500)))), "application/octet-stream");
     }
@@ -275,7 +274,7 @@ mod request_tests {
         testing::{Answer, TestClient},
     };
 
-    async fn take(form: Form) -> Result<Json<Value>> {
+    async fn handler(form: Form) -> Result<Json<Value>> {
         let Upload { name, content_type, bytes, fields } = form.file("file")?;
         let bytes = String::from_utf8_lossy(&bytes).into_owned();
         Ok(Json(json!({"name": name, "type": content_type, "bytes": bytes, "fields": fields})))
@@ -288,7 +287,7 @@ mod request_tests {
 
     async fn send_as(content_type: &str, body: String) -> Answer {
         let kit = Kit::new().await;
-        let app = Router::new().route("/", post(take)).with_state(kit.files.clone());
+        let app = Router::new().route("/", post(handler)).with_state(kit.files.clone());
         let request = Request::post("/").header(header::CONTENT_TYPE, content_type).body(Body::from(body));
         TestClient::new(app).send_raw(request.unwrap()).await
     }
@@ -298,7 +297,7 @@ mod request_tests {
     }
 
     #[tokio::test]
-    async fn the_file_of_the_field_that_is_asked_for_is_taken_with_the_texts_beside_it() {
+    async fn the_first_file_of_the_field_is_returned_with_the_text_fields() {
         let answer = send(&[
             part("name=\"title\"", "Grüße"),
             part("name=\"file\"; filename=\"\"", ""),
@@ -316,21 +315,21 @@ mod request_tests {
     }
 
     #[tokio::test]
-    async fn a_form_that_comes_between_two_looks_is_read() {
+    async fn a_form_that_arrives_between_two_polls_is_read() {
         let mut whole = Some(Bytes::from(format!("{}--x--\r\n", part("name=\"file\"; filename=\"a\"", "hello"))));
-        let mut looks = 0;
-        let pieces = futures_util::stream::poll_fn(move |context| {
-            looks += 1;
-            if looks == 1 {
+        let mut polls = 0;
+        let chunks = futures_util::stream::poll_fn(move |context| {
+            polls += 1;
+            if polls == 1 {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
             Poll::Ready(whole.take().map(Ok::<_, std::convert::Infallible>))
         });
         let kit = Kit::new().await;
-        let app = Router::new().route("/", post(take)).with_state(kit.files.clone());
+        let app = Router::new().route("/", post(handler)).with_state(kit.files.clone());
         let request = Request::post("/").header(header::CONTENT_TYPE, "multipart/form-data; boundary=x");
-        let answer = TestClient::new(app).send_raw(request.body(Body::from_stream(pieces)).unwrap()).await;
+        let answer = TestClient::new(app).send_raw(request.body(Body::from_stream(chunks)).unwrap()).await;
         assert_eq!((answer.status.as_u16(), &answer.json()["bytes"]), (200, &"hello".into()), "{}", answer.text);
     }
 
@@ -341,7 +340,7 @@ mod request_tests {
         for parts in [vec![], vec![text], vec![unchosen], vec![other]] {
             let answer = send(&parts).await;
             assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "invalid"));
-            assert_eq!(answer.json()["errors"]["file"], json!(["Send a file in this field."]));
+            assert_eq!(answer.json()["errors"]["file"], json!(["Upload a file."]));
         }
     }
 
@@ -356,7 +355,7 @@ mod request_tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_form_or_a_broken_one_is_refused() {
+    async fn other_media_types_and_malformed_forms_are_refused() {
         for content_type in ["application/json", "text/plain", "multipart/mixed; boundary=x", ""] {
             let answer = send_as(content_type, "{}".to_owned()).await;
             assert_eq!((answer.status.as_u16(), answer.code().as_str()), (415, "unsupported_media_type"));
@@ -375,14 +374,14 @@ mod request_tests {
     }
 
     #[tokio::test]
-    async fn texts_are_few_and_short() {
+    async fn text_fields_are_limited_in_number_and_length() {
         let file = part("name=\"file\"; filename=\"a\"", "hello");
-        let answer = send(&[part("name=\"title\"", &"é".repeat(LONGEST_TEXT)), file.clone()]).await;
+        let answer = send(&[part("name=\"title\"", &"é".repeat(MAX_TEXT)), file.clone()]).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
-        let many: Vec<String> = (0..=MOST_TEXTS).map(|n| part(&format!("name=\"t{n}\""), "x")).collect();
+        let many: Vec<String> = (0..=MAX_TEXTS).map(|n| part(&format!("name=\"t{n}\""), "x")).collect();
         for parts in [
-            vec![part("name=\"title\"", &"é".repeat(LONGEST_TEXT + 1)), file.clone()],
-            vec![part("name=\"title\"", &"x".repeat(5 * LONGEST_TEXT)), file.clone()],
+            vec![part("name=\"title\"", &"é".repeat(MAX_TEXT + 1)), file.clone()],
+            vec![part("name=\"title\"", &"x".repeat(5 * MAX_TEXT)), file.clone()],
             many,
         ] {
             let answer = send(&parts).await;

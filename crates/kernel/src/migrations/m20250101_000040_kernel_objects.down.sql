@@ -1,3 +1,3 @@
 DROP TABLE kernel_idempotency_key;
 DROP INDEX kernel_audit_event_object;
-DROP INDEX kernel_audit_event_realm;
+DROP INDEX kernel_audit_event_scope;

@@ -1,3 +1,3 @@
 DROP TRIGGER kernel_audit_event_place_kept ON kernel_audit_event;
 ALTER TABLE kernel_audit_event DROP COLUMN object;
-ALTER TABLE kernel_audit_event DROP COLUMN realm;
+ALTER TABLE kernel_audit_event DROP COLUMN scope;

@@ -1,3 +1,3 @@
 CREATE TRIGGER kernel_audit_event_place_kept
-BEFORE UPDATE OF realm, object ON kernel_audit_event
+BEFORE UPDATE OF scope, object ON kernel_audit_event
 FOR EACH ROW EXECUTE FUNCTION kernel_append_only();

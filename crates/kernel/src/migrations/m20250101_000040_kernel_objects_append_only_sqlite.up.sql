@@ -1,5 +1,5 @@
 CREATE TRIGGER kernel_audit_event_place_kept
-BEFORE UPDATE OF realm, object ON kernel_audit_event
+BEFORE UPDATE OF scope, object ON kernel_audit_event
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;

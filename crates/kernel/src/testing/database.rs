@@ -15,14 +15,13 @@ use tokio::sync::Mutex;
 
 use crate::db::{Db, Migrations};
 
-/// Names the server for tests on PostgreSQL; without it they run on SQLite.
+/// The environment variable with the URL of a PostgreSQL server; without it, tests run on SQLite.
 const SERVER: &str = "GUILDHALL_TEST_POSTGRES";
 
-/// A database with its tables, for one test alone.
+/// A migrated database for a single test.
 ///
-/// On SQLite a file copied from a template; on PostgreSQL, where `GUILDHALL_TEST_POSTGRES` names a
-/// server (`postgres://…/postgres`), a database made from a template. Removed when dropped (SQLite)
-/// or with the server (PostgreSQL).
+/// On SQLite it is a copy of a template file, removed on drop. If `GUILDHALL_TEST_POSTGRES` is set
+/// (`postgres://…/postgres`), it is a database created from a template, removed with the server.
 pub struct TestDb {
     db: Db,
     url: String,
@@ -38,13 +37,13 @@ impl std::ops::Deref for TestDb {
 }
 
 impl TestDb {
-    /// Makes one with as few connections as there can be, so that a query that forgets the open
-    /// transaction is found out.
+    /// Creates a database with a single connection, so that on PostgreSQL a query outside of the open transaction
+    /// fails with a timeout.
     pub async fn new(migrations: Migrations) -> Self {
         Self::with_connections(migrations, 1).await
     }
 
-    /// Makes one for a test in which several act at once.
+    /// Creates a database for a test with concurrent transactions.
     pub async fn with_connections(migrations: Migrations, connections: u32) -> Self {
         let (url, folder) = match std::env::var(SERVER) {
             Ok(server) if !server.is_empty() => (postgres(&server, migrations).await, None),
@@ -57,19 +56,19 @@ impl TestDb {
         Self { db, url, _folder: folder }
     }
 
-    /// A handle that can be given away.
+    /// An owned handle.
     pub fn handle(&self) -> Db {
         self.db.clone()
     }
 
-    /// The address, for a second handle or another process.
+    /// The URL, for a second handle or another process.
     pub fn url(&self) -> &str {
         &self.url
     }
 }
 
-/// Templates are told apart by the names of their migrations, and by the test program: two of them
-/// may mean different tables by one name.
+/// Identifies a template by the names of its migrations and by the test program, since two programs may use
+/// the same names for different tables.
 fn fingerprint(migrations: Migrations) -> u64 {
     let mut hasher = DefaultHasher::new();
     std::env::current_exe().ok().hash(&mut hasher);
@@ -81,19 +80,19 @@ fn fingerprint(migrations: Migrations) -> u64 {
 
 async fn sqlite(folder: &TempDir, migrations: Migrations) -> String {
     static TEMPLATES: LazyLock<Mutex<HashMap<u64, TempDir>>> = LazyLock::new(Mutex::default);
-    let address = |path: &Path| format!("sqlite://{}?mode=rwc", path.display());
+    let url = |path: &Path| format!("sqlite://{}?mode=rwc", path.display());
 
     let mut templates = TEMPLATES.lock().await;
     let key = fingerprint(migrations);
     if let Entry::Vacant(template) = templates.entry(key) {
-        let home = template.insert(tempfile::tempdir().unwrap());
-        let db = Db::connect(&address(&home.path().join("template.db")), 1).await.unwrap();
+        let folder = template.insert(tempfile::tempdir().unwrap());
+        let db = Db::connect(&url(&folder.path().join("template.db")), 1).await.unwrap();
         db.migrate(migrations).await.unwrap();
         db.close().await.unwrap();
     }
     let copy = folder.path().join("test.db");
     std::fs::copy(templates[&key].path().join("template.db"), &copy).unwrap();
-    address(&copy)
+    url(&copy)
 }
 
 async fn postgres(server: &str, migrations: Migrations) -> String {
@@ -102,17 +101,17 @@ async fn postgres(server: &str, migrations: Migrations) -> String {
     let template = format!("template_{:x}", fingerprint(migrations));
     let run = async |sql: String| admin.execute_unprepared(&sql).await.unwrap();
 
-    let address = |name: &str| {
+    let url = |name: &str| {
         let (base, query) = server.split_once('?').unwrap_or((server, ""));
         let base = base.rsplit_once('/').map_or(base, |(base, _)| base);
         format!("{base}/{name}?{query}")
     };
     if !exists(&admin, &template).await {
-        // Several test programs run at once: one builds, under a name of its own, and renames.
+        // Several test programs run concurrently: each migrates a draft, and the first one to rename it wins.
         let draft =
             format!("draft_{:x}_{}_{}", fingerprint(migrations), process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         run(format!("CREATE DATABASE {draft}")).await;
-        let db = Db::connect(&address(&draft), 1).await.unwrap();
+        let db = Db::connect(&url(&draft), 1).await.unwrap();
         db.migrate(migrations).await.unwrap();
         db.close().await.unwrap();
         let renamed = admin.execute_unprepared(&format!("ALTER DATABASE {draft} RENAME TO {template}")).await;
@@ -123,7 +122,7 @@ async fn postgres(server: &str, migrations: Migrations) -> String {
     let name = format!("test_{}_{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     run(format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
     admin.close().await.unwrap();
-    address(&name)
+    url(&name)
 }
 
 async fn exists(admin: &DatabaseConnection, name: &str) -> bool {

@@ -5,7 +5,7 @@ use sea_orm::{ColumnTrait, ColumnType, ConnectionTrait, DbBackend, EntityTrait, 
 use super::TestDb;
 use crate::db::Migrations;
 
-/// A table as an entity sees it.
+/// The table that an entity describes.
 pub struct Table {
     name: String,
     columns: BTreeMap<String, (&'static str, bool)>,
@@ -21,7 +21,7 @@ pub fn table<E: EntityTrait>(entity: E) -> Table {
     Table { name: entity.table_name().to_owned(), columns: E::Column::iter().map(column).collect() }
 }
 
-/// The families of types that both databases keep apart.
+/// The category of a column type that both databases distinguish.
 fn kind(column: &ColumnType) -> &'static str {
     match column {
         ColumnType::BigInteger | ColumnType::Integer | ColumnType::SmallInteger => "integer",
@@ -45,32 +45,32 @@ fn declared_kind(declared: &str) -> &'static str {
     }
 }
 
-/// Holds the migrations against the entities, on the database that the tests run on.
+/// Compares the schema of the migrations with the entities, on the database under test.
 ///
-/// Every table that begins with `prefix` (or is listed) must have an entity with the same columns,
-/// types and nullability; what a database makes of other columns by itself is its own affair. Keys, indexes and checks are a snapshot, to be read by whoever reviews a change.
+/// Every table that begins with `prefix` or is listed must have an entity with the same columns, types and
+/// nullability; generated columns are ignored. Keys, indexes and checks are compared with a snapshot.
 ///
 /// # Panics
-/// When they differ.
+/// If they differ.
 pub async fn assert_no_drift(prefix: &str, entities: Vec<Table>, migrations: Migrations, snapshots: &str) {
     let db = TestDb::new(migrations).await;
     let backend = db.backend();
     let names: BTreeSet<_> = entities.iter().map(|table| table.name.clone()).collect();
-    let known = |table: &String| table.starts_with(prefix) || names.contains(table);
+    let is_included = |table: &String| table.starts_with(prefix) || names.contains(table);
 
-    let mut stored: BTreeMap<String, BTreeMap<String, (&'static str, bool)>> = BTreeMap::new();
+    let mut migrated: BTreeMap<String, BTreeMap<String, (&'static str, bool)>> = BTreeMap::new();
     for [table, column, declared, nullable] in rows(&db, columns_sql(backend)).await {
-        if known(&table) {
-            stored.entry(table).or_default().insert(column, (declared_kind(&declared), nullable == "1"));
+        if is_included(&table) {
+            migrated.entry(table).or_default().insert(column, (declared_kind(&declared), nullable == "1"));
         }
     }
     let described: BTreeMap<_, _> = entities.into_iter().map(|table| (table.name, table.columns)).collect();
-    assert_eq!(stored, described, "left: the migrated tables, right: the entities");
+    assert_eq!(migrated, described, "left: the migrated tables, right: the entities");
 
     let rules: Vec<String> = rows(&db, rules_sql(backend))
         .await
         .into_iter()
-        .filter(|[table, ..]| known(table))
+        .filter(|[table, ..]| is_included(table))
         .map(|[table, name, rule, _]| format!("{table}: {name}: {rule}"))
         .collect();
     let snapshot = format!("schema_{}", if backend == DbBackend::Sqlite { "sqlite" } else { "postgres" });

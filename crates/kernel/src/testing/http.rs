@@ -19,7 +19,7 @@ pub struct TestClient {
     authorization: Option<String>,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -31,12 +31,12 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON; `null` if it is none.
+    /// The body as JSON; `null` if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_default()
     }
 
-    /// The `code` of the problem document that the body must be.
+    /// The `code` of the problem document; panics for other bodies.
     pub fn code(&self) -> String {
         let content_type = self.headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap());
         assert_eq!(content_type, Some("application/problem+json"), "{}", self.text);
@@ -45,7 +45,7 @@ impl Answer {
 }
 
 impl TestClient {
-    /// A client of a router that nobody is signed in to.
+    /// An unauthenticated client of a router.
     pub fn new(router: Router) -> Self {
         Self { router, authorization: None }
     }
@@ -56,7 +56,7 @@ impl TestClient {
         Self { router: self.router.clone(), authorization: Some(authorization.into()) }
     }
 
-    /// Sends a request; a body that is not `Null` goes as JSON.
+    /// Sends a request, with a JSON body unless it is `Null`.
     pub async fn send(&self, method: Method, path: &str, body: Value) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(value) = &self.authorization {
@@ -70,7 +70,7 @@ impl TestClient {
         self.send_raw(request.unwrap()).await
     }
 
-    /// Sends a request as it is.
+    /// Sends a request unchanged.
     pub async fn send_raw(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
@@ -100,24 +100,23 @@ impl TestClient {
     }
 }
 
-/// An [`Auth`] for which every token names the caller: `Bearer 7` is user 7.
+/// An [`Auth`] that takes every token as the id of the user: `Bearer 7` is user 7.
 pub fn signed_in_as(roles: Roles) -> Auth {
-    struct Numbers(Roles);
+    struct TokenIsUserId(Roles);
 
     #[async_trait]
-    impl Authenticate for Numbers {
+    impl Authenticate for TokenIsUserId {
         async fn authenticate(&self, credentials: Credentials) -> Result<Caller> {
             let user = credentials.secret().parse().map(UserId);
-            let user = user.map_err(|_| Error::new(Kind::Unauthenticated, "token_not_valid", "No such person."))?;
+            let user = user.map_err(|_| Error::new(Kind::Unauthenticated, "token_not_valid", "No such user."))?;
             Ok(Caller::new(user, self.0))
         }
     }
 
-    Auth::new(Numbers(roles))
+    Auth::new(TokenIsUserId(roles))
 }
 
-/// A [`Directory`] of the people with these ids, each called `person-<id>`, with the
-/// address `person-<id>@example.org`.
+/// A [`Directory`] of users with these ids, named `person-<id>`, with the address `person-<id>@example.org`.
 pub fn fake_directory(ids: impl IntoIterator<Item = i64>) -> impl Directory {
     struct People(HashMap<UserId, Person>);
 
@@ -128,8 +127,8 @@ pub fn fake_directory(ids: impl IntoIterator<Item = i64>) -> impl Directory {
         }
 
         async fn named(&self, names: &[String]) -> Result<Vec<Person>> {
-            let named = |person: &&Person| names.iter().any(|name| name.eq_ignore_ascii_case(&person.username));
-            Ok(self.0.values().filter(named).cloned().collect())
+            let is_named = |person: &&Person| names.iter().any(|name| name.eq_ignore_ascii_case(&person.username));
+            Ok(self.0.values().filter(is_named).cloned().collect())
         }
 
         async fn addresses(&self, ids: &[UserId]) -> Result<Vec<(UserId, String)>> {

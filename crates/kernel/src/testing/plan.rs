@@ -2,28 +2,28 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement, StatementBuilder};
 
 use super::TestDb;
 
-/// How the database would run a query, as it tells people. PostgreSQL is told that sorting and
-/// reading whole tables are dear: with the few rows of a test it would prefer both.
+/// The query plan. On PostgreSQL, sorts and sequential scans are disabled, which it would prefer for the few rows
+/// of a test.
 pub async fn plan(db: &TestDb, query: &impl StatementBuilder) -> String {
     let backend = db.backend();
     explain(db, query.build(&backend)).await
 }
 
-/// The same of a statement that was run.
+/// The plan of a statement.
 pub async fn explain(db: &TestDb, statement: Statement) -> String {
     let backend = db.backend();
     let explain = if backend == DbBackend::Sqlite { "EXPLAIN QUERY PLAN" } else { "EXPLAIN" };
     let column = if backend == DbBackend::Sqlite { 3 } else { 0 };
-    let explained = Statement { sql: format!("{explain} {}", statement.sql), ..statement };
+    let statement = Statement { sql: format!("{explain} {}", statement.sql), ..statement };
     let rows = db
         .write(|tx| {
-            let explained = explained.clone();
+            let statement = statement.clone();
             async move {
                 if backend == DbBackend::Postgres {
-                    let dear = "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off";
-                    tx.conn().execute_unprepared(dear).await?;
+                    let settings = "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off";
+                    tx.conn().execute_unprepared(settings).await?;
                 }
-                tx.conn().query_all_raw(explained).await
+                tx.conn().query_all_raw(statement).await
             }
         })
         .await
@@ -32,12 +32,12 @@ pub async fn explain(db: &TestDb, statement: Statement) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Runs something, and holds the plan of every query in it against what a growing table can bear: no table is
-/// read but by an index, and an index is only walked from its end where a limit ends the walk. `tables` is how the names of growing tables begin.
+/// Runs a future and checks the plans of all its queries on tables whose names begin with `tables`: no sequential
+/// scans, and full index scans only with a limit. `description` appears in the failure.
 ///
 /// # Panics
-/// Where a query does otherwise; tells which.
-pub async fn assert_plans<T>(db: &TestDb, tables: &str, what: &str, run: impl Future<Output = T>) -> T {
+/// If a query has another plan.
+pub async fn assert_plans<T>(db: &TestDb, tables: &str, description: &str, run: impl Future<Output = T>) -> T {
     db.keep_statements();
     let value = run.await;
     let mut seen = std::collections::BTreeSet::new();
@@ -48,14 +48,14 @@ pub async fn assert_plans<T>(db: &TestDb, tables: &str, what: &str, run: impl Fu
         }
         let sql = statement.sql.clone();
         let plan = explain(db, statement).await;
-        let limited = sql.contains("LIMIT");
-        let scanned = |step: &str| {
+        let has_limit = sql.contains("LIMIT");
+        let scanned_table = |step: &str| {
             let step = step.trim_start_matches([' ', '-', '>']);
             let table = step.strip_prefix("SCAN ").or_else(|| step.strip_prefix("Seq Scan on "))?;
             table.starts_with(tables).then(|| table.to_owned())
         };
-        for table in plan.lines().filter_map(scanned) {
-            assert!(limited && table.contains(" INDEX "), "{what}: {sql}\n{plan}");
+        for table in plan.lines().filter_map(scanned_table) {
+            assert!(has_limit && table.contains(" INDEX "), "{description}: {sql}\n{plan}");
         }
     }
     value

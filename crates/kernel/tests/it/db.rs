@@ -25,7 +25,7 @@ async fn count(db: &Db) -> u64 {
 }
 
 #[tokio::test]
-async fn an_act_that_fails_leaves_nothing() {
+async fn a_failed_transaction_is_rolled_back() {
     let db = TestDb::new(migrations).await;
     let outcome = db
         .write(|tx| async move {
@@ -38,7 +38,7 @@ async fn an_act_that_fails_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn an_act_that_is_dropped_half_way_leaves_nothing_and_blocks_nobody() {
+async fn a_dropped_transaction_is_rolled_back_and_does_not_block_others() {
     let db = TestDb::new(migrations).await;
     let dropped = db.write(|tx| async move {
         add(tx.conn(), "one", None).await?;
@@ -50,12 +50,12 @@ async fn an_act_that_is_dropped_half_way_leaves_nothing_and_blocks_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_writers_each_gets_its_own_outcome() {
+async fn each_of_many_concurrent_writers_gets_its_own_outcome() {
     let db = TestDb::with_connections(migrations, 8).await;
     let tasks = (0..200).map(|i| {
         let db = db.handle();
         tokio::spawn(async move {
-            // Two of each name: one of them must lose, and take nobody with it.
+            // Two writers per name: one of them fails, without effect on others.
             let name = format!("thing {}", i / 2);
             db.write(|tx| {
                 let name = name.clone();
@@ -75,7 +75,7 @@ async fn of_many_writers_each_gets_its_own_outcome() {
 }
 
 #[tokio::test]
-async fn what_is_written_is_there_for_the_next_read() {
+async fn a_read_sees_earlier_writes() {
     let db = TestDb::new(migrations).await;
     for i in 1..=20 {
         db.write(|tx| async move { add(tx.conn(), i.to_string(), None).await }).await.unwrap();
@@ -84,14 +84,14 @@ async fn what_is_written_is_there_for_the_next_read() {
 }
 
 #[tokio::test]
-async fn foreign_keys_hold_on_every_connection() {
+async fn foreign_keys_are_enforced_on_every_connection() {
     let db = TestDb::with_connections(migrations, 4).await;
     let refused = db.write(|tx| async move { add(tx.conn(), "orphan", Some(99)).await }).await.unwrap_err();
     assert!(matches!(refused.sql_err(), Some(SqlErr::ForeignKeyConstraintViolation(_))));
 }
 
 #[tokio::test]
-async fn sqlite_stores_durably_and_reads_beside_its_writer() {
+async fn sqlite_uses_wal_with_durable_commits_and_read_only_readers() {
     let db = TestDb::new(migrations).await;
     if db.backend() != DbBackend::Sqlite {
         return;
@@ -114,12 +114,12 @@ async fn sqlite_stores_durably_and_reads_beside_its_writer() {
 }
 
 #[tokio::test]
-async fn nobody_hears_of_a_success_that_a_full_disk_took_back() {
+async fn no_write_is_acknowledged_that_a_full_disk_rolled_back() {
     let db = TestDb::with_connections(migrations, 4).await;
     if db.backend() != DbBackend::Sqlite {
         return;
     }
-    // A file that may not grow is a full disk. SQLite may roll the whole shared transaction back.
+    // A page limit simulates a full disk. SQLite may roll back the whole shared transaction.
     db.write(|tx| async move {
         let row = tx.conn().query_one_raw(Statement::from_string(DbBackend::Sqlite, "PRAGMA page_count")).await?;
         let pages: i64 = row.unwrap().try_get_by_index(0)?;
@@ -139,31 +139,31 @@ async fn nobody_hears_of_a_success_that_a_full_disk_took_back() {
             .is_ok()
         })
     });
-    let mut told = 0;
+    let mut acknowledged = 0;
     for task in tasks.collect::<Vec<_>>() {
-        told += u64::from(task.await.unwrap());
+        acknowledged += u64::from(task.await.unwrap());
     }
-    assert!(told < 60, "the disk was never full");
-    assert_eq!(count(&db).await, told, "what was told and what is stored");
-    assert_writer_is_sound(&db).await;
+    assert!(acknowledged < 60, "the disk was never full");
+    assert_eq!(count(&db).await, acknowledged);
+    assert_writer_works(&db).await;
 }
 
-/// Does the writer still begin its transactions as it should?
-async fn assert_writer_is_sound(db: &TestDb) {
+/// Checks that the writer still begins its transactions with `IMMEDIATE`.
+async fn assert_writer_works(db: &TestDb) {
     db.write(|tx| async move { tx.conn().execute_unprepared("PRAGMA max_page_count = 1000000").await }).await.unwrap();
     let other = Db::connect(db.url(), 1).await.unwrap();
-    // A second writer waits from the beginning of the first one's act, before it has written a thing.
-    let (begun, has_begun) = tokio::sync::oneshot::channel();
-    let begun = std::sync::Mutex::new(Some(begun));
-    let begun = &begun;
+    // A second writer waits from the begin of the first transaction, before that has written anything.
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let started = std::sync::Mutex::new(Some(started));
+    let started = &started;
     let first = db.write(|tx| async move {
-        let begun = begun.lock().unwrap().take();
-        begun.unwrap().send(()).unwrap();
+        let started = started.lock().unwrap().take();
+        started.unwrap().send(()).unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
         add(tx.conn(), "first", None).await
     });
     let second = async {
-        has_begun.await.unwrap();
+        has_started.await.unwrap();
         other.write(|tx| async move { Entity::find().count(tx.conn()).await }).await.unwrap()
     };
     let before = count(db).await;
@@ -172,8 +172,8 @@ async fn assert_writer_is_sound(db: &TestDb) {
     assert_eq!(seen, before + 1);
 }
 
-/// Polls a future so many times, then drops it.
-async fn polled<F: Future>(future: F, mut times: u32) -> Option<F::Output> {
+/// Polls a future up to a number of times, then drops it.
+async fn poll_times<F: Future>(future: F, mut times: u32) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
     std::future::poll_fn(|context| {
         if times == 0 {
@@ -186,38 +186,38 @@ async fn polled<F: Future>(future: F, mut times: u32) -> Option<F::Output> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn writers_that_are_dropped_anywhere_take_nothing_of_their_neighbours() {
+async fn writers_that_are_dropped_at_any_point_do_not_affect_others() {
     let db = TestDb::with_connections(migrations, 8).await;
     let tasks = (0..600_u32).map(|i| {
         let db = db.handle();
         tokio::spawn(async move {
-            let act = db.write(|tx| async move { add(tx.conn(), i.to_string(), None).await });
-            // Every third is dropped after a few polls, wherever it is then.
+            let write = db.write(|tx| async move { add(tx.conn(), i.to_string(), None).await });
+            // Every third one is dropped after a few polls.
             let polls = if i % 3 == 0 { i / 3 % 12 } else { u32::MAX };
-            polled(act, polls).await.map(|outcome| outcome.map(|()| i))
+            poll_times(write, polls).await.map(|outcome| outcome.map(|()| i))
         })
     });
-    let mut told = Vec::new();
+    let mut acknowledged = Vec::new();
     for task in tasks.collect::<Vec<_>>() {
         match task.await.unwrap() {
-            Some(Ok(i)) => told.push(i.to_string()),
-            Some(Err(error)) => panic!("a neighbour's end was this one's: {error}"),
+            Some(Ok(i)) => acknowledged.push(i.to_string()),
+            Some(Err(error)) => panic!("a writer failed because another one was dropped: {error}"),
             None => {}
         }
     }
-    assert!(told.len() >= 400);
+    assert!(acknowledged.len() >= 400);
     let stored: Vec<String> =
         Entity::find().all(db.conn()).await.unwrap().into_iter().map(|thing| thing.name).collect();
-    for name in told {
-        assert!(stored.contains(&name), "{name} was told to be stored");
+    for name in acknowledged {
+        assert!(stored.contains(&name), "{name} was acknowledged");
     }
     if db.backend() == DbBackend::Sqlite {
-        assert_writer_is_sound(&db).await;
+        assert_writer_works(&db).await;
     }
 }
 
 #[tokio::test]
-async fn postgres_runs_an_act_again_that_met_another() {
+async fn postgres_transactions_are_retried_after_a_deadlock() {
     let db = TestDb::with_connections(migrations, 4).await;
     if db.backend() != DbBackend::Postgres {
         return;
@@ -225,33 +225,33 @@ async fn postgres_runs_an_act_again_that_met_another() {
     for name in ["a", "b"] {
         db.write(|tx| async move { add(tx.conn(), name, None).await }).await.unwrap();
     }
-    // Two acts take the same two rows in opposite order: a deadlock, of which one is rolled back.
-    let (meet, runs) = (Arc::new(Barrier::new(2)), Arc::new(AtomicU32::new(0)));
-    let act = |first: &'static str, second: &'static str| {
-        let (db, meet, runs) = (db.handle(), meet.clone(), runs.clone());
+    // Two transactions update the same two rows in opposite order: a deadlock, after which one is rolled back.
+    let (barrier, runs) = (Arc::new(Barrier::new(2)), Arc::new(AtomicU32::new(0)));
+    let update_both = |first: &'static str, second: &'static str| {
+        let (db, barrier, runs) = (db.handle(), barrier.clone(), runs.clone());
         tokio::spawn(async move {
             db.write(|tx| {
-                let (meet, again) = (meet.clone(), runs.fetch_add(1, Ordering::SeqCst) >= 2);
+                let (barrier, is_retry) = (barrier.clone(), runs.fetch_add(1, Ordering::SeqCst) >= 2);
                 async move {
-                    let touch = |name| format!("UPDATE thing SET parent_id = NULL WHERE name = '{name}'");
-                    tx.conn().execute_unprepared(&touch(first)).await?;
-                    if !again {
-                        meet.wait().await;
+                    let update = |name| format!("UPDATE thing SET parent_id = NULL WHERE name = '{name}'");
+                    tx.conn().execute_unprepared(&update(first)).await?;
+                    if !is_retry {
+                        barrier.wait().await;
                     }
-                    tx.conn().execute_unprepared(&touch(second)).await.map(|_| ())
+                    tx.conn().execute_unprepared(&update(second)).await.map(|_| ())
                 }
             })
             .await
         })
     };
-    let (one, two) = (act("a", "b"), act("b", "a"));
+    let (one, two) = (update_both("a", "b"), update_both("b", "a"));
     one.await.unwrap().unwrap();
     two.await.unwrap().unwrap();
     assert_eq!(runs.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]
-async fn postgres_plans_a_statement_once_and_compiles_none() {
+async fn postgres_uses_generic_plans_without_jit() {
     let db = TestDb::new(migrations).await;
     if db.backend() != DbBackend::Postgres {
         return;
@@ -264,7 +264,7 @@ async fn postgres_plans_a_statement_once_and_compiles_none() {
 }
 
 #[tokio::test]
-async fn several_that_start_at_once_migrate_once() {
+async fn concurrent_processes_migrate_once() {
     let db = TestDb::with_connections(Vec::new, 4).await;
     let mut others = Vec::new();
     for _ in 0..4 {
@@ -279,7 +279,7 @@ async fn several_that_start_at_once_migrate_once() {
 }
 
 #[tokio::test]
-async fn migrations_go_back_and_forth() {
+async fn migrations_can_be_reverted_and_applied_again() {
     let db = TestDb::new(migrations).await;
     db.migrate_down(migrations, 1).await.unwrap();
     assert!(!db.migration_status(migrations).await.unwrap()[0].1);
@@ -297,43 +297,43 @@ async fn a_database_from_a_newer_version_is_refused() {
 }
 
 #[tokio::test]
-async fn an_address_of_no_known_kind_is_refused() {
+async fn an_unsupported_url_is_refused() {
     for url in ["mysql://x/y", "", "sqlite::memory:", "postgres://[", "data.db"] {
         assert!(Db::connect(url, 1).await.is_err(), "{url}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fault_19_whoever_waits_for_the_writer_is_refused_after_five_seconds() {
+async fn fault_19_waiting_for_the_writer_times_out_after_five_seconds() {
     let db = TestDb::with_connections(migrations, 4).await;
     if db.backend() != DbBackend::Sqlite {
         return;
     }
-    // As another process would.
+    // A second handle, like another process.
     let other = Db::connect(db.url(), 1).await.unwrap();
-    let (held, is_held) = tokio::sync::oneshot::channel();
-    let held = std::sync::Mutex::new(Some(held));
+    let (locked, is_locked) = tokio::sync::oneshot::channel();
+    let locked = std::sync::Mutex::new(Some(locked));
     let holder = tokio::spawn(async move {
-        let held = &held;
+        let locked = &locked;
         let hold = other.write(|tx| async move {
             add(tx.conn(), "other", None).await?;
-            held.lock().unwrap().take().unwrap().send(()).unwrap();
+            locked.lock().unwrap().take().unwrap().send(()).unwrap();
             std::future::pending::<Result<(), DbErr>>().await
         });
         tokio::time::timeout(Duration::from_secs(7), hold).await.unwrap_err();
     });
-    is_held.await.unwrap();
+    is_locked.await.unwrap();
     let writers: Vec<_> = (0..4)
         .map(|n| {
             let db = db.handle();
             tokio::spawn(async move {
-                let begun = std::time::Instant::now();
+                let start = std::time::Instant::now();
                 let name = format!("writer {n}");
                 let refused = db.write(|tx| {
                     let name = name.clone();
                     async move { add(tx.conn(), name, None).await }
                 });
-                (guildhall_kernel::Error::from(refused.await.unwrap_err()), begun.elapsed())
+                (guildhall_kernel::Error::from(refused.await.unwrap_err()), start.elapsed())
             })
         })
         .collect();
@@ -342,8 +342,8 @@ async fn fault_19_whoever_waits_for_the_writer_is_refused_after_five_seconds() {
         assert_eq!(error.kind(), guildhall_kernel::Kind::Unavailable, "{error}");
         assert!(waited < Duration::from_secs(6), "{waited:?}");
     }
-    let asked = tokio::time::timeout(Duration::from_millis(500), db.check_writable()).await;
-    assert!(asked.is_err(), "whoever asks whether it can be written has to wait as well");
+    let check = tokio::time::timeout(Duration::from_millis(500), db.check_writable()).await;
+    assert!(check.is_err(), "the check waits for the writer as well");
     holder.await.unwrap();
     add_one(&db, "after").await;
 }
@@ -358,7 +358,7 @@ async fn limited(db: &TestDb, limit: Option<u64>) -> Db {
     Db::connect_with(db.url(), &options).await.unwrap()
 }
 
-/// Minutes of work that yields one row at its end.
+/// A statement that runs for minutes and returns one row.
 fn slow(db: &Db) -> Statement {
     let sql = match db.backend() {
         DbBackend::Postgres => "SELECT 1 FROM pg_sleep(600)",
@@ -371,46 +371,46 @@ fn slow(db: &Db) -> Statement {
 }
 
 #[tokio::test]
-async fn fault_3_a_statement_that_runs_too_long_is_ended() {
+async fn fault_3_a_statement_that_runs_too_long_is_cancelled() {
     let db = TestDb::new(migrations).await;
     let limited = limited(&db, Some(200)).await;
     for _ in 0..3 {
         let error = limited.conn().query_one_raw(slow(&limited)).await.unwrap_err();
         assert_eq!(guildhall_kernel::Error::from(error).kind(), guildhall_kernel::Kind::Unavailable);
-        assert_eq!(count(&limited).await, 0, "the connection is good for the next");
+        assert_eq!(count(&limited).await, 0, "the connection can be reused");
     }
 }
 
 #[tokio::test]
-async fn fault_3_a_read_that_nobody_waits_for_is_ended() {
+async fn fault_3_a_read_is_cancelled_with_its_caller() {
     let db = TestDb::new(migrations).await;
     if db.backend() != DbBackend::Sqlite {
-        // PostgreSQL runs it on, until the statement limit; its pool drops the connection.
+        // PostgreSQL continues up to the statement limit; the pool drops the connection.
         return;
     }
     let limited = limited(&db, None).await;
     for _ in 0..3 {
         let read = limited.conn().query_one_raw(slow(&limited));
         assert!(tokio::time::timeout(Duration::from_millis(50), read).await.is_err());
-        // The only connection; whoever waits for it would be refused after five seconds.
+        // There is only one connection; waiting for it would time out after five seconds.
         assert_eq!(count(&limited).await, 0);
     }
 }
 
 #[tokio::test]
-async fn fault_3_who_is_asking_is_found_out_while_every_connection_is_busy() {
+async fn fault_3_authentication_works_while_all_connections_are_busy() {
     let db = TestDb::new(migrations).await;
     if db.backend() != DbBackend::Sqlite {
         return;
     }
     let limited = limited(&db, None).await;
     let busy = limited.conn().query_one_raw(slow(&limited));
-    let asking = async {
+    let identity_read = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
         Entity::find().count(limited.identity_conn()).await.unwrap()
     };
     tokio::select! {
-        _ = busy => panic!("it takes minutes"),
-        count = asking => assert_eq!(count, 0),
+        _ = busy => panic!("the statement takes minutes"),
+        count = identity_read => assert_eq!(count, 0),
     }
 }

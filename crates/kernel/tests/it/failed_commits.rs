@@ -1,5 +1,5 @@
-//! Commits that really fail: the process may not write beyond a certain size of a file (`RLIMIT_FSIZE`), which
-//! SQLite meets when it writes its log at the commit.
+//! Failing commits: the file size limit of the process (`RLIMIT_FSIZE`) makes SQLite fail when it writes the WAL at
+//! the commit.
 
 use std::{path::Path, process::Command};
 
@@ -9,18 +9,18 @@ use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, DbErr, EntityTrait, Set};
 
 use crate::things::{ActiveModel, Entity, migrations};
 
-/// Set in the process that the limit holds for: it holds for all of a process.
+/// Set in the child process that gets the limit, which applies to a whole process.
 const CHILD: &str = "GUILDHALL_TEST_FAILED_COMMITS";
 
-/// Runs a test of this binary again in a process of its own, in which a write beyond the limit is an error
-/// and not the end (`SIGXFSZ`).
-fn in_a_process_of_its_own(test: &str) {
+/// Runs a test of this binary in a child process that ignores `SIGXFSZ`, so that a write beyond the limit is an error
+/// and does not kill the process.
+fn run_in_child_process(test: &str) {
     let mut child = Command::new("sh");
     child.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
     child.args(["--exact", test, "--nocapture"]).env(CHILD, "yes");
     let output = child.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "the test has another name");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "the test was renamed");
 }
 
 fn limit_file_size(bytes: Option<u64>) {
@@ -39,7 +39,7 @@ async fn add(db: &Db, name: String) -> Result<(), DbErr> {
     .await
 }
 
-/// Many write at once; gives the names of what was acknowledged.
+/// Writes concurrently and returns the names of the acknowledged rows.
 async fn add_many(db: &Db, prefix: &str, writers: usize) -> Vec<String> {
     let writers = (0..writers).map(|writer| {
         let (db, prefix) = (db.clone(), prefix.to_owned());
@@ -62,7 +62,7 @@ async fn add_many(db: &Db, prefix: &str, writers: usize) -> Vec<String> {
     acknowledged
 }
 
-/// What a process of its own would see.
+/// The names that another process would read.
 async fn stored(url: &str) -> Vec<String> {
     let db = Db::connect(url, 1).await.unwrap();
     let names = Entity::find().all(db.conn()).await.unwrap().into_iter().map(|thing| thing.name).collect();
@@ -70,16 +70,14 @@ async fn stored(url: &str) -> Vec<String> {
     names
 }
 
-fn log_size(folder: &Path) -> u64 {
+fn wal_size(folder: &Path) -> u64 {
     std::fs::metadata(folder.join("test.db-wal")).unwrap().len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn fault_1_what_is_acknowledged_around_a_failed_commit_is_stored() {
+async fn fault_1_acknowledged_writes_survive_failed_commits() {
     if std::env::var_os(CHILD).is_none() {
-        return in_a_process_of_its_own(
-            "failed_commits::fault_1_what_is_acknowledged_around_a_failed_commit_is_stored",
-        );
+        return run_in_child_process("failed_commits::fault_1_acknowledged_writes_survive_failed_commits");
     }
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}?mode=rwc", folder.path().join("test.db").display());
@@ -88,29 +86,29 @@ async fn fault_1_what_is_acknowledged_around_a_failed_commit_is_stored() {
     let mut expected = Vec::new();
     let mut failed = 0;
     for writers in [1, 4, 9] {
-        // Each step lets another frame of the log through (a header of 24 bytes and a page), so that the commit
-        // fails at its first, its second, and so on.
+        // Each step allows one more WAL frame (a header of 24 bytes and a page), so that the commit fails at its
+        // first frame, its second, and so on.
         for frames in 0..8 {
-            limit_file_size(Some(log_size(folder.path()) + frames * 4120));
-            let full = add_many(&db, &format!("full-{writers}-{frames}"), writers).await;
+            limit_file_size(Some(wal_size(folder.path()) + frames * 4120));
+            let during = add_many(&db, &format!("during-{writers}-{frames}"), writers).await;
             let writable = db.check_writable().await;
             limit_file_size(None);
-            failed += writers * 4 - full.len();
-            assert!(frames > 0 || (full.is_empty() && writable.is_err()), "the first commit fails");
-            expected.extend(full);
-            // There is room again: everything goes well, without a restart.
+            failed += writers * 4 - during.len();
+            assert!(frames > 0 || (during.is_empty() && writable.is_err()), "the first commit fails");
+            expected.extend(during);
+            // Without the limit all writes succeed, without a restart.
             let after = add_many(&db, &format!("after-{writers}-{frames}"), writers).await;
             assert_eq!(after.len(), writers * 4);
             db.check_writable().await.unwrap();
             expected.extend(after);
             let stored = stored(&url).await;
             for name in &expected {
-                assert!(stored.contains(name), "{name:.20} was acknowledged and is not stored");
+                assert!(stored.contains(name), "{name:.20} was acknowledged but is not stored");
             }
         }
     }
     assert!(failed > 50, "{failed} failed");
     db.close().await.unwrap();
     let stored = stored(&url).await;
-    assert!(expected.iter().all(|name| stored.contains(name)), "a clean stop keeps it");
+    assert!(expected.iter().all(|name| stored.contains(name)), "all rows are stored after a clean stop");
 }

@@ -1,6 +1,6 @@
 use axum::{Router, extract::FromRef, routing::get};
 use guildhall_kernel::{
-    Db, Json, Ordering, Page, PageQuery, PublicUrl, Result, Slice, SliceQuery,
+    CursorPage, CursorQuery, Db, Json, Ordering, Page, PageQuery, PublicUrl, Result,
     testing::{TestClient, TestDb},
 };
 use sea_orm::{
@@ -17,17 +17,17 @@ struct State {
 }
 
 async fn pages(axum::extract::State(db): axum::extract::State<Db>, query: PageQuery) -> Result<Json<Value>> {
-    let ordering = Ordering { fields: &[("name", Column::Name), ("id", Column::Id)], usual: "-id", id: Column::Id };
+    let ordering = Ordering { fields: &[("name", Column::Name), ("id", Column::Id)], default: "-id", id: Column::Id };
     let page = Page::<Thing>::fetch(Entity::find(), &ordering, &query, db.conn()).await?;
     let names: Vec<_> = page.results.iter().map(|thing| thing.name.clone()).collect();
     Ok(Json(json!({"count": page.count, "capped": page.count_capped, "next": page.next,
         "previous": page.previous, "results": names})))
 }
 
-async fn slices(axum::extract::State(db): axum::extract::State<Db>, query: SliceQuery) -> Result<Json<Value>> {
-    let slice = Slice::<Thing>::fetch(Entity::find(), Column::Id, &query, db.conn()).await?;
-    let ids: Vec<_> = slice.results.iter().map(|thing| thing.id).collect();
-    Ok(Json(json!({"next": slice.next, "previous": slice.previous, "results": ids})))
+async fn cursor_pages(axum::extract::State(db): axum::extract::State<Db>, query: CursorQuery) -> Result<Json<Value>> {
+    let page = CursorPage::<Thing>::fetch(Entity::find(), Column::Id, &query, db.conn()).await?;
+    let ids: Vec<_> = page.results.iter().map(|thing| thing.id).collect();
+    Ok(Json(json!({"next": page.next, "previous": page.previous, "results": ids})))
 }
 
 async fn list_of(things: usize) -> (TestDb, TestClient) {
@@ -43,22 +43,22 @@ async fn list_of(things: usize) -> (TestDb, TestClient) {
         .unwrap();
     }
     let state = State { db: db.handle(), url: "https://example.org".parse().unwrap() };
-    let router = Router::new().route("/pages/", get(pages)).route("/slices/", get(slices)).with_state(state);
+    let router = Router::new().route("/pages/", get(pages)).route("/history/", get(cursor_pages)).with_state(state);
     (db, TestClient::new(router))
 }
 
-/// The path of an absolute URL in an answer.
+/// The path of an absolute URL in a response.
 fn path(url: &Value) -> Option<String> {
     url.as_str().map(|url| url.strip_prefix("https://example.org").unwrap().to_owned())
 }
 
 #[tokio::test]
-async fn walking_the_pages_shows_each_row_once() {
+async fn the_pages_contain_each_row_once() {
     let (_db, client) = list_of(45).await;
     let mut next = Some("/pages/?page_size=20".to_owned());
     let mut seen = Vec::new();
-    while let Some(at) = next {
-        let page = client.get(&at).await.json();
+    while let Some(url) = next {
+        let page = client.get(&url).await.json();
         assert_eq!(page["count"], 45);
         seen.extend(page["results"].as_array().unwrap().clone());
         next = path(&page["next"]);
@@ -68,7 +68,7 @@ async fn walking_the_pages_shows_each_row_once() {
 }
 
 #[tokio::test]
-async fn an_order_is_taken_from_the_query_and_an_unknown_one_refused() {
+async fn the_ordering_comes_from_the_query_and_must_be_known() {
     let (_db, client) = list_of(3).await;
     assert_eq!(client.get("/pages/?ordering=name").await.json()["results"][0], "00001");
     assert_eq!(client.get("/pages/?ordering=-name").await.json()["results"][0], "00003");
@@ -80,7 +80,7 @@ async fn an_order_is_taken_from_the_query_and_an_unknown_one_refused() {
 }
 
 #[tokio::test]
-async fn an_empty_list_is_a_page_and_one_past_the_end_is_not() {
+async fn an_empty_list_has_one_page() {
     let (_db, client) = list_of(0).await;
     let page = client.get("/pages/").await.json();
     assert_eq!(page, json!({"count": 0, "capped": false, "next": null, "previous": null, "results": []}));
@@ -88,7 +88,7 @@ async fn an_empty_list_is_a_page_and_one_past_the_end_is_not() {
 }
 
 #[tokio::test]
-async fn a_long_list_is_counted_to_ten_thousand_unless_asked() {
+async fn a_count_is_capped_unless_an_exact_one_is_requested() {
     let (_db, client) = list_of(10_050).await;
     let page = client.get("/pages/?page_size=1").await.json();
     assert_eq!((&page["count"], &page["capped"]), (&json!(10_000), &json!(true)));
@@ -102,9 +102,9 @@ async fn a_long_list_is_counted_to_ten_thousand_unless_asked() {
 }
 
 #[tokio::test]
-async fn a_cursor_reads_on_in_every_order_and_refuses_what_is_none() {
+async fn a_cursor_continues_in_every_ordering_and_invalid_ones_are_refused() {
     let (db, client) = list_of(10_020).await;
-    // Names that repeat nothing, in an order that is not the ids'.
+    // Unique names in an order other than that of the ids.
     let shuffle = "UPDATE thing SET name = 'n' || (id * 7919 % 10007) || '-' || id";
     db.write(|tx| async move { tx.conn().execute_unprepared(shuffle).await }).await.unwrap();
     for ordering in ["name", "-name", "name,-id", "-id", "id"] {
@@ -117,8 +117,8 @@ async fn a_cursor_reads_on_in_every_order_and_refuses_what_is_none() {
         assert_eq!(small["results"], json!(&rest["results"].as_array().unwrap()[..12]), "{ordering}");
         let end = client.get(&path(&small["next"]).unwrap()).await.json();
         assert_eq!(end["results"], json!(&rest["results"].as_array().unwrap()[12..]), "{ordering}");
-        let elsewhere = next.replace(&format!("ordering={}", ordering.replace(',', "%2C")), "ordering=id,name");
-        assert_eq!(client.get(&elsewhere).await.status, 400, "a cursor of another order: {elsewhere}");
+        let other_ordering = next.replace(&format!("ordering={}", ordering.replace(',', "%2C")), "ordering=id,name");
+        assert_eq!(client.get(&other_ordering).await.status, 400, "{other_ordering}");
     }
     for cursor in
         ["", "x", "e30", "eyJvcmRlciI6Ii1pZCIsImtleXMiOltdfQ", "%00", "eyJvcmRlciI6Ii1pZCIsImtleXMiOlsieCIsIngiXX0"]
@@ -128,9 +128,9 @@ async fn a_cursor_reads_on_in_every_order_and_refuses_what_is_none() {
 }
 
 #[tokio::test]
-async fn a_page_costs_the_same_statements_whatever_its_size() {
+async fn the_number_of_statements_does_not_depend_on_the_page_size() {
     let (db, client) = list_of(60).await;
-    for (path, statements) in [("/pages/?page_size=2", 2), ("/pages/?page_size=50", 2), ("/slices/?limit=50", 1)] {
+    for (path, statements) in [("/pages/?page_size=2", 2), ("/pages/?page_size=50", 2), ("/history/?limit=50", 1)] {
         let before = db.statements();
         assert_eq!(client.get(path).await.status, 200);
         assert_eq!(db.statements() - before, statements, "{path}");
@@ -138,25 +138,25 @@ async fn a_page_costs_the_same_statements_whatever_its_size() {
 }
 
 #[tokio::test]
-async fn a_history_reads_both_ways_without_gap_or_repetition() {
+async fn a_history_can_be_read_in_both_directions_without_gaps() {
     let (_db, client) = list_of(25).await;
-    let mut next = Some("/slices/?limit=10".to_owned());
+    let mut next = Some("/history/?limit=10".to_owned());
     let mut seen = Vec::new();
-    while let Some(at) = next {
-        let slice = client.get(&at).await.json();
-        seen.extend(slice["results"].as_array().unwrap().iter().map(|id| id.as_i64().unwrap()));
-        next = path(&slice["next"]);
+    while let Some(url) = next {
+        let page = client.get(&url).await.json();
+        seen.extend(page["results"].as_array().unwrap().iter().map(|id| id.as_i64().unwrap()));
+        next = path(&page["next"]);
     }
     assert_eq!(seen, (1..=25).rev().collect::<Vec<_>>());
-    let slice = client.get("/slices/?after=20").await.json();
-    assert_eq!(slice["results"], json!([21, 22, 23, 24, 25]));
-    assert_eq!(slice["next"], Value::Null);
-    let back = client.get(&path(&slice["previous"]).unwrap()).await.json();
-    assert_eq!(back["results"][0], 20);
+    let page = client.get("/history/?after=20").await.json();
+    assert_eq!(page["results"], json!([21, 22, 23, 24, 25]));
+    assert_eq!(page["next"], Value::Null);
+    let previous = client.get(&path(&page["previous"]).unwrap()).await.json();
+    assert_eq!(previous["results"][0], 20);
 }
 
 #[tokio::test]
-async fn a_short_list_is_counted_without_a_walk_over_those_of_others() {
+async fn counting_a_few_rows_uses_an_index_and_no_full_scan() {
     let (db, _client) = list_of(20_000).await;
     db.write(|tx| async move {
         let conn = tx.conn();
@@ -168,24 +168,24 @@ async fn a_short_list_is_counted_without_a_walk_over_those_of_others() {
     .await
     .unwrap();
     db.keep_statements();
-    let ordering = Ordering { fields: &[("id", Column::Id)], usual: "-id", id: Column::Id };
+    let ordering = Ordering { fields: &[("id", Column::Id)], default: "-id", id: Column::Id };
     let few = Entity::find().filter(Column::ParentId.eq(3));
     let page = Page::<Thing>::fetch(few, &ordering, &PageQuery::new(1, 20), db.conn()).await.unwrap();
     assert_eq!(page.count, 50);
-    let counting = db.keep_statements().into_iter().find(|statement| statement.sql.contains("COUNT")).unwrap();
+    let count_statement = db.keep_statements().into_iter().find(|statement| statement.sql.contains("COUNT")).unwrap();
     if db.backend() != DbBackend::Postgres {
         return;
     }
-    // As PostgreSQL plans a statement that it keeps: without knowing whose rows, and how many at most.
+    // As a prepared statement with a generic plan, which does not depend on the values.
     let plan = db.write(|tx| {
-        let counting = counting.sql.clone();
+        let count_statement = count_statement.sql.clone();
         async move {
             let conn = tx.conn();
             conn.execute_unprepared("SET LOCAL plan_cache_mode = force_generic_plan").await?;
-            conn.execute_unprepared(&format!("PREPARE counting AS {counting}")).await?;
-            let explain = Statement::from_string(DbBackend::Postgres, "EXPLAIN EXECUTE counting(1, 3, 10001)");
+            conn.execute_unprepared(&format!("PREPARE count_statement AS {count_statement}")).await?;
+            let explain = Statement::from_string(DbBackend::Postgres, "EXPLAIN EXECUTE count_statement(1, 3, 10001)");
             let rows = conn.query_all_raw(explain).await?;
-            conn.execute_unprepared("DEALLOCATE counting").await?;
+            conn.execute_unprepared("DEALLOCATE count_statement").await?;
             rows.iter().map(|row| row.try_get_by_index::<String>(0)).collect::<Result<Vec<_>, _>>()
         }
     });

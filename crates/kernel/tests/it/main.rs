@@ -1,7 +1,8 @@
-//! The kernel against real databases.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Tests of the kernel on real databases.
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod db;
+mod event;
 mod failed_commits;
 mod lists;
 mod outbox;

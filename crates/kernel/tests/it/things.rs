@@ -1,4 +1,4 @@
-//! A small table to try the kernel on.
+//! A small table for tests of the kernel.
 
 use guildhall_kernel::{Keyed, db::SqlMigration, define_id};
 use sea_orm::{DerivePartialModel, entity::prelude::*};

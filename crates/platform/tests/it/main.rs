@@ -1,4 +1,4 @@
-//! The adapters against servers that speak the protocol.
+//! Tests of the adapters against real or scripted servers.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod s3;

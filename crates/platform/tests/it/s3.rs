@@ -8,26 +8,26 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Names an object store that anybody may use, as `tests/with-s3.sh` starts one.
-const SERVER: &str = "GUILDHALL_TEST_S3";
+/// The URL of an object store that accepts any credentials; `tests/with-s3.sh` starts one.
+const SERVER_VARIABLE: &str = "GUILDHALL_TEST_S3";
 
-/// The server's host and port, where there is one.
+/// The server's host and port, if there is one.
 fn server() -> Option<String> {
-    let server = std::env::var(SERVER).unwrap_or_default();
+    let server = std::env::var(SERVER_VARIABLE).unwrap_or_default();
     if server.is_empty() {
-        eprintln!("NOT COVERED: an object store. Run this with tests/with-s3.sh.");
+        eprintln!("SKIPPED: no object store. Run the tests with tests/with-s3.sh.");
         return None;
     }
     Some(server.strip_prefix("http://").unwrap().trim_end_matches('/').to_owned())
 }
 
-async fn make_bucket(host: &str, name: &str) {
+async fn create_bucket(host: &str, name: &str) {
     let mut stream = TcpStream::connect(host).await.unwrap();
     let request = format!("PUT /{name} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.split(' ').nth(1) == Some("200"), "{answer}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    assert!(response.split(' ').nth(1) == Some("200"), "{response}");
 }
 
 async fn read(store: &S3Store, name: &str) -> io::Result<Bytes> {
@@ -36,10 +36,10 @@ async fn read(store: &S3Store, name: &str) -> io::Result<Bytes> {
 }
 
 #[tokio::test]
-async fn an_object_is_there_until_it_is_removed() {
+async fn stores_and_deletes_an_object() {
     let Some(host) = server() else { return };
     let bucket = format!("guildhall-{}", std::process::id());
-    make_bucket(&host, &bucket).await;
+    create_bucket(&host, &bucket).await;
     let store = S3Store::new(&format!("s3://key:s%2Fcret@{host}/{bucket}?tls=off")).unwrap();
     store.check().await.unwrap();
     assert_eq!(store.get("abc").await.unwrap_err().kind(), io::ErrorKind::NotFound);
@@ -48,21 +48,21 @@ async fn an_object_is_there_until_it_is_removed() {
     let content = Bytes::from(vec![7; 3 << 20]);
     store.put("abc.small", content.clone(), "image/png").await.unwrap();
     assert_eq!(read(&store, "abc.small").await.unwrap(), content);
-    let beside = S3Store::new(&format!("s3://key:s%2Fcret@{host}/{bucket}/folder/below?tls=off")).unwrap();
-    assert_eq!(beside.get("abc.small").await.unwrap_err().kind(), io::ErrorKind::NotFound);
-    beside.put("abc.small", Bytes::from("beside"), "text/plain; charset=utf-8").await.unwrap();
-    assert_eq!(read(&beside, "abc.small").await.unwrap(), "beside");
+    let other_folder = S3Store::new(&format!("s3://key:s%2Fcret@{host}/{bucket}/folder/below?tls=off")).unwrap();
+    assert_eq!(other_folder.get("abc.small").await.unwrap_err().kind(), io::ErrorKind::NotFound);
+    other_folder.put("abc.small", Bytes::from("beside"), "text/plain; charset=utf-8").await.unwrap();
+    assert_eq!(read(&other_folder, "abc.small").await.unwrap(), "beside");
     assert_eq!(read(&store, "abc.small").await.unwrap(), content);
 
     store.delete("abc.small").await.unwrap();
     assert_eq!(store.get("abc.small").await.unwrap_err().kind(), io::ErrorKind::NotFound);
-    beside.delete("abc.small").await.unwrap();
+    other_folder.delete("abc.small").await.unwrap();
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_not_there_is_found_out() {
+async fn a_missing_bucket_fails_the_check() {
     let Some(host) = server() else { return };
     let store = S3Store::new(&format!("s3://key:hunter2@{host}/guildhall-nowhere?tls=off")).unwrap();
-    let told = store.check().await.unwrap_err().to_string();
-    assert!(!told.contains("hunter2"), "{told}");
+    let message = store.check().await.unwrap_err().to_string();
+    assert!(!message.contains("hunter2"), "{message}");
 }

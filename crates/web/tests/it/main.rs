@@ -1,25 +1,25 @@
-//! The pages over a fake of the services.
+//! Tests of the pages with mocked services.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::sync::Arc;
 
 use axum::{body::Body, http::Request};
 use guildhall_accounts::{Error, MockSecurity, MockTokens};
-use guildhall_community::MockGroups;
+use guildhall_community::MockInvites;
 use guildhall_kernel::testing::{Answer, TestClient};
 use guildhall_web::{Web, router};
 
-fn client(make: impl FnOnce(&mut MockSecurity)) -> TestClient {
+fn client(set_up: impl FnOnce(&mut MockSecurity)) -> TestClient {
     let mut security = MockSecurity::new();
-    make(&mut security);
-    with(security, MockTokens::new(), MockGroups::new())
+    set_up(&mut security);
+    client_with(security, MockTokens::new(), MockInvites::new())
 }
 
-fn with(security: MockSecurity, tokens: MockTokens, groups: MockGroups) -> TestClient {
+fn client_with(security: MockSecurity, tokens: MockTokens, invites: MockInvites) -> TestClient {
     TestClient::new(router(Web {
         security: Arc::new(security),
         tokens: Arc::new(tokens),
-        groups: Arc::new(groups),
+        invites: Arc::new(invites),
         name: "Tom & Co".into(),
     }))
 }
@@ -30,13 +30,13 @@ async fn send(client: &TestClient, path: &str, form: &'static str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_link_that_is_opened_does_nothing_by_itself() {
+async fn opening_a_link_changes_nothing() {
     let client = client(|_| ());
     for path in ["/email/verify/?token=abc%22%3E", "/password/reset/?token=abc%22%3E", "/email/verify/"] {
         let page = client.get(path).await;
         assert_eq!(page.status, 200);
         assert!(page.text.contains("<form method=\"post\">") && page.text.contains("Tom &#38; Co"), "{}", page.text);
-        assert!(!page.text.contains("abc\">"), "what the link says is no HTML");
+        assert!(!page.text.contains("abc\">"), "the token is escaped");
         assert_eq!(page.headers["cache-control"], "no-store");
         assert!(page.headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
     }
@@ -44,7 +44,7 @@ async fn a_link_that_is_opened_does_nothing_by_itself() {
 }
 
 #[tokio::test]
-async fn an_address_is_confirmed_by_the_button() {
+async fn submitting_the_form_confirms_the_address() {
     let client = client(|security| {
         security.expect_confirm_email().returning(|token| match token {
             "good" => Ok(()),
@@ -55,13 +55,13 @@ async fn an_address_is_confirmed_by_the_button() {
     let page = send(&client, "/email/verify/", "token=good").await;
     assert_eq!((page.status.as_u16(), page.text.contains("Your address is confirmed")), (200, true));
     let page = send(&client, "/email/verify/", "token=used").await;
-    assert_eq!((page.status.as_u16(), page.text.contains("does not work any more")), (400, true));
+    assert_eq!((page.status.as_u16(), page.text.contains("no longer works")), (400, true));
     let page = send(&client, "/email/verify/", "token=late").await;
-    assert_eq!((page.status.as_u16(), page.text.contains("is taken")), (409, true));
+    assert_eq!((page.status.as_u16(), page.text.contains("is already in use")), (409, true));
 }
 
 #[tokio::test]
-async fn a_password_is_chosen_and_a_weak_one_told_at_its_field() {
+async fn sets_a_new_password_and_shows_errors_at_the_field() {
     let client = client(|security| {
         security.expect_reset_password().returning(|reset| match reset.new_password.as_str() {
             "weak" => Err(guildhall_kernel::Error::field("new_password", "This password is too common.").into()),
@@ -72,18 +72,18 @@ async fn a_password_is_chosen_and_a_weak_one_told_at_its_field() {
     let page = send(&client, "/password/reset/", "token=good&new_password=weak").await;
     assert_eq!(page.status, 400);
     assert!(page.text.contains("<li>This password is too common.</li>") && page.text.contains("value=\"good\""));
-    assert!(!page.text.contains("weak"), "what was typed is not sent back");
+    assert!(!page.text.contains("weak"), "the password is not sent back");
     let page = send(&client, "/password/reset/", "token=good&new_password=correct+horse+%C3%A9").await;
     assert_eq!((page.status.as_u16(), page.text.contains("Your password was changed")), (200, true));
     let page = send(&client, "/password/reset/", "token=used&new_password=x").await;
-    assert_eq!((page.status.as_u16(), page.text.contains("does not work any more")), (400, true));
+    assert_eq!((page.status.as_u16(), page.text.contains("no longer works")), (400, true));
 }
 
 #[tokio::test]
-async fn an_invitation_asks_who_accepts_and_says_what_is_wrong_at_the_field() {
+async fn an_invitation_asks_to_sign_in_and_shows_errors() {
     let mut tokens = MockTokens::new();
     tokens.expect_sign_in().returning(|_| Err(Error::InvalidCredentials));
-    let client = with(MockSecurity::new(), tokens, MockGroups::new());
+    let client = client_with(MockSecurity::new(), tokens, MockInvites::new());
     let page = client.get("/invites/abc/").await;
     assert_eq!(page.status, 200);
     assert!(page.text.contains("name=\"username\"") && !page.text.contains("abc"), "{}", page.text);

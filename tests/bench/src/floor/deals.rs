@@ -1,4 +1,4 @@
-//! Deals and what is paid for them.
+//! Deals and payments.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,17 +18,16 @@ use sha2::{Digest, Sha256};
 use sqlx::AssertSqlSafe;
 
 use super::{
-    Asked, DEEPEST_ROW, Floor, Result, Shared,
-    acts::Act,
-    agent,
-    answers::{Person, moment},
-    community::{marks, people},
+    Floor, MAX_COUNT, PageParams, Result, Shared, agent,
+    community::{people, placeholders},
     etag, now, random,
-    store::{Arg, Link, Row},
+    responses::{Person, timestamp},
+    store::{Arg, Conn, Row},
+    writes::Write,
 };
 
-/// The caller in the organization, with what their role grants.
-const ENTER: &str = "SELECT m.*, o.*, r.* FROM deals_member m LEFT JOIN deals_organization o ON m.org_id = o.id \
+/// The caller's membership, with organization and role.
+const MEMBERSHIP: &str = "SELECT m.*, o.*, r.* FROM deals_member m LEFT JOIN deals_organization o ON m.org_id = o.id \
     LEFT JOIN deals_role r ON m.role_id = r.id WHERE m.status = $1 AND m.org_id = $2 AND m.user_id = $3 LIMIT 1";
 const LOCK_MEMBER: &str = "SELECT 1 FROM deals_member WHERE status = $1 AND org_id = $2 AND user_id = $3 FOR KEY SHARE";
 const LOCK_CLIENT: &str = "SELECT 1 FROM deals_client WHERE id = $1 FOR NO KEY UPDATE";
@@ -44,11 +43,11 @@ const STAGE_CHANGE: &str = "INSERT INTO deals_stage_change \
     (org_id, deal_id, from_stage_id, to_stage_id, from_name, to_name, moved_by, moved_at) \
     VALUES ($1, $2, NULL, $3, '', $4, $5, $6)";
 const AUDIT: &str = "INSERT INTO kernel_audit_event (at, actor_id, actor_label, subject_id, subject_label, action, \
-    outcome, ip, user_agent, request_id, detail, realm, object) \
+    outcome, ip, user_agent, request_id, detail, scope, object) \
     VALUES ($1, $2, $3, NULL, '', $4, 'done', $5, $6, $7, $8, $9, $10)";
-const KEY: &str = "SELECT user_id, realm, key, fingerprint, answer, created_at FROM kernel_idempotency_key \
-    WHERE user_id = $1 AND realm = $2 AND key = $3 LIMIT 1";
-const KEEP: &str = "INSERT INTO kernel_idempotency_key (user_id, realm, key, fingerprint, answer, created_at) \
+const KEY: &str = "SELECT user_id, scope, key, fingerprint, answer, created_at FROM kernel_idempotency_key \
+    WHERE user_id = $1 AND scope = $2 AND key = $3 LIMIT 1";
+const STORE_KEY: &str = "INSERT INTO kernel_idempotency_key (user_id, scope, key, fingerprint, answer, created_at) \
     VALUES ($1, $2, $3, $4, $5, $6)";
 const RECEIVE: &str = "UPDATE deals_deal SET received_minor = received_minor + $1, updated_at = $2 \
     WHERE org_id = $3 AND id = $4 AND deleted_at IS NULL AND received_minor + $1 <= 999999999999999999 \
@@ -56,7 +55,7 @@ const RECEIVE: &str = "UPDATE deals_deal SET received_minor = received_minor + $
 const COUNT: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM deals_deal WHERE org_id = $1 AND deleted_at IS NULL \
     AND archived_at IS NULL LIMIT $2) AS listed";
 
-/// The columns that [`Deal::read`] expects, and those that the server reads beside.
+/// All columns that the server reads, in the order that [`Deal::read`] expects.
 macro_rules! deal {
     () => {
         "id, org_id, number, code, title, description, client_id, contact_id, pipeline_id, stage_id, status, \
@@ -105,9 +104,9 @@ fn money(minor: i64, currency: &str) -> String {
     if currency == "JPY" { minor.to_string() } else { format!("{}.{:02}", minor / 100, minor % 100) }
 }
 
-/// What deals name.
+/// Names and users that deals refer to, by id.
 #[derive(Default)]
-struct Named {
+struct References {
     clients: HashMap<i64, String>,
     stages: HashMap<i64, String>,
     members: HashMap<i64, Person>,
@@ -121,7 +120,7 @@ struct ClientStub {
 
 /// A deal as the caller sees it.
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the wire's names")]
+#[expect(clippy::struct_field_names, reason = "the names of JSON fields")]
 struct Deal {
     id: i64,
     number: String,
@@ -166,25 +165,25 @@ const DEAL_RECEIVED: usize = 16;
 const DEAL_VERSION: usize = 32;
 
 impl Deal {
-    fn read(row: &Row, named: &Named) -> sqlx::Result<Self> {
+    fn read(row: &Row, references: &References) -> sqlx::Result<Self> {
         let (code, currency): (String, String) = (row.get(3)?, row.get(DEAL_CURRENCY)?);
         let (value, received, verified): (i64, i64, i64) = (row.get(14)?, row.get(DEAL_RECEIVED)?, row.get(17)?);
         let (client, stage): (i64, i64) = (row.get(DEAL_CLIENT)?, row.get(DEAL_STAGE)?);
-        let when = |column: usize| -> sqlx::Result<_> { Ok(row.get::<Option<i64>>(column)?.map(moment)) };
-        let person = |column: usize| -> sqlx::Result<_> { Ok(named.members.get(&row.get(column)?).cloned()) };
+        let when = |column: usize| -> sqlx::Result<_> { Ok(row.get::<Option<i64>>(column)?.map(timestamp)) };
+        let person = |column: usize| -> sqlx::Result<_> { Ok(references.members.get(&row.get(column)?).cloned()) };
         Ok(Self {
             id: row.get(0)?,
             number: code.clone(),
             deal_id: code,
             title: row.get(4)?,
             description: row.get(5)?,
-            client: ClientStub { id: client, name: named.clients.get(&client).cloned().unwrap_or_default() },
+            client: ClientStub { id: client, name: references.clients.get(&client).cloned().unwrap_or_default() },
             client_id: client,
             contact_id: row.get(7)?,
             pipeline_id: row.get(8)?,
-            stage: named.stages.get(&stage).cloned().unwrap_or_default(),
+            stage: references.stages.get(&stage).cloned().unwrap_or_default(),
             stage_id: stage,
-            stage_entered_at: moment(row.get(26)?),
+            stage_entered_at: timestamp(row.get(26)?),
             status: row.get(10)?,
             value: money(value, &currency),
             paid_total: money(received, &currency),
@@ -207,8 +206,8 @@ impl Deal {
             created_by: person(DEAL_CREATOR)?,
             custom: HashMap::new(),
             archived_at: when(28)?,
-            created_at: moment(row.get(31)?),
-            updated_at: moment(row.get(DEAL_VERSION)?),
+            created_at: timestamp(row.get(31)?),
+            updated_at: timestamp(row.get(DEAL_VERSION)?),
         })
     }
 }
@@ -259,15 +258,15 @@ impl Payment {
             is_reversed: row.get(19)?,
             recorded_by,
             decided_by: None,
-            decided_at: row.get::<Option<i64>>(16)?.map(moment),
-            created_at: moment(row.get(20)?),
-            updated_at: moment(row.get(21)?),
+            decided_at: row.get::<Option<i64>>(16)?.map(timestamp),
+            created_at: timestamp(row.get(20)?),
+            updated_at: timestamp(row.get(21)?),
         })
     }
 }
 
-/// The deals in these rows.
-async fn show(link: &mut Link<'_>, rows: &[Row]) -> Result<Vec<Deal>> {
+/// Converts rows to deals.
+async fn load_deals(conn: &mut Conn<'_>, rows: &[Row]) -> Result<Vec<Deal>> {
     let ids = |columns: &[usize]| -> sqlx::Result<HashSet<i64>> {
         rows.iter().flat_map(|row| columns.iter().map(|column| row.get(*column))).collect()
     };
@@ -283,29 +282,32 @@ async fn show(link: &mut Link<'_>, rows: &[Row]) -> Result<Vec<Deal>> {
     .zip(&groups)
     .enumerate()
     {
-        parts.push(format!("SELECT CAST({kind} AS bigint), id, {columns} WHERE id IN ({})", marks(first, ids.len())));
+        parts.push(format!(
+            "SELECT CAST({kind} AS bigint), id, {columns} WHERE id IN ({})",
+            placeholders(first, ids.len())
+        ));
         first += ids.len();
     }
     let args: Vec<_> = groups.into_iter().flatten().map(Arg::Int).collect();
-    let mut named = Named::default();
+    let mut references = References::default();
     let mut users = HashMap::new();
-    for row in link.all(AssertSqlSafe(parts.join(" UNION ALL ")), &args).await? {
+    for row in conn.all(AssertSqlSafe(parts.join(" UNION ALL ")), &args).await? {
         let id = row.get(1)?;
         match row.get::<i64>(0)? {
-            0 => drop(named.clients.insert(id, row.get(2)?)),
-            1 => drop(named.stages.insert(id, row.get(2)?)),
+            0 => drop(references.clients.insert(id, row.get(2)?)),
+            1 => drop(references.stages.insert(id, row.get(2)?)),
             _ => drop(users.insert(id, row.get::<i64>(3)?)),
         }
     }
-    let people = people(link, users.values().copied().collect()).await?;
-    named.members = users.into_iter().filter_map(|(id, user)| Some((id, people.get(&user)?.clone()))).collect();
-    Ok(rows.iter().map(|row| Deal::read(row, &named)).collect::<sqlx::Result<_>>()?)
+    let people = people(conn, users.values().copied().collect()).await?;
+    references.members = users.into_iter().filter_map(|(id, user)| Some((id, people.get(&user)?.clone()))).collect();
+    Ok(rows.iter().map(|row| Deal::read(row, &references)).collect::<sqlx::Result<_>>()?)
 }
 
 impl Floor {
-    /// Lets the caller into an organization.
-    async fn enter(&self, link: &mut Link<'_>, org: i64, user: i64) -> Result<()> {
-        link.one(ENTER, &[ACTIVE, Arg::Int(org), Arg::Int(user)]).await?;
+    /// Fails unless the caller is a member of the organization.
+    async fn require_member(&self, conn: &mut Conn<'_>, org: i64, user: i64) -> Result<()> {
+        conn.one(MEMBERSHIP, &[ACTIVE, Arg::Int(org), Arg::Int(user)]).await?;
         Ok(())
     }
 }
@@ -314,17 +316,17 @@ pub(super) async fn deals(
     State(floor): Shared,
     headers: HeaderMap,
     Path(org): Path<i64>,
-    Query(asked): Query<Asked>,
+    Query(params): Query<PageParams>,
 ) -> Result<Response> {
     let caller = floor.caller(&headers).await?;
     let mut reader = floor.store.read().await?;
-    let mut link = reader.link();
-    floor.enter(&mut link, org, caller).await?;
-    let rows = link.all(DEALS, &[Arg::Int(org), Arg::Int(asked.size()), Arg::Int(asked.offset())]).await?;
-    let count = asked.count(rows.len(), &mut link, COUNT, &[Arg::Int(org), Arg::Int(DEEPEST_ROW + 1)]).await?;
-    let deals = show(&mut link, &rows).await?;
+    let mut conn = reader.conn();
+    floor.require_member(&mut conn, org, caller).await?;
+    let rows = conn.all(DEALS, &[Arg::Int(org), Arg::Int(params.size()), Arg::Int(params.offset())]).await?;
+    let count = params.count(rows.len(), &mut conn, COUNT, &[Arg::Int(org), Arg::Int(MAX_COUNT + 1)]).await?;
+    let deals = load_deals(&mut conn, &rows).await?;
     let url = floor.url.join(&format!("/api/crm/organizations/{org}/deals/"));
-    Ok(Json(asked.page(&url, count, deals)).into_response())
+    Ok(Json(params.page(&url, count, deals)).into_response())
 }
 
 pub(super) async fn deal(
@@ -334,16 +336,16 @@ pub(super) async fn deal(
 ) -> Result<Response> {
     let caller = floor.caller(&headers).await?;
     let mut reader = floor.store.read().await?;
-    let mut link = reader.link();
-    floor.enter(&mut link, org, caller).await?;
-    let row = link.one(DEAL, &[Arg::Int(org), Arg::Int(id)]).await?;
+    let mut conn = reader.conn();
+    floor.require_member(&mut conn, org, caller).await?;
+    let row = conn.one(DEAL, &[Arg::Int(org), Arg::Int(id)]).await?;
     let version = row.get(DEAL_VERSION)?;
-    let deal = show(&mut link, &[row]).await?.pop().context("one row is one deal")?;
+    let deal = load_deals(&mut conn, &[row]).await?.pop().context("one row must yield one deal")?;
     Ok(([etag(version)], Json(deal)).into_response())
 }
 
-/// What is known of a request that changes something.
-pub(super) struct Asker {
+/// The context of a write request.
+pub(super) struct RequestContext {
     org: i64,
     user: i64,
     ip: String,
@@ -352,52 +354,52 @@ pub(super) struct Asker {
     now: i64,
 }
 
-impl Asker {
+impl RequestContext {
     fn new(org: i64, user: i64, peer: SocketAddr, headers: &HeaderMap) -> Self {
         Self { org, user, ip: peer.ip().to_string(), agent: agent(headers), request: random(), now: now() }
     }
 
-    /// Lets whoever asks in, and keeps them in until the end.
-    async fn enter(&self, link: &mut Link<'_>) -> sqlx::Result<i64> {
+    /// Fails unless the caller is a member, and locks the membership. Returns its id.
+    async fn require_member(&self, conn: &mut Conn<'_>) -> sqlx::Result<i64> {
         let args = [ACTIVE, Arg::Int(self.org), Arg::Int(self.user)];
-        if link.is_postgres() {
-            link.all(LOCK_MEMBER, &args).await?;
+        if conn.is_postgres() {
+            conn.all(LOCK_MEMBER, &args).await?;
         }
-        link.one(ENTER, &args).await?.get(0)
+        conn.one(MEMBERSHIP, &args).await?.get(0)
     }
 
-    async fn note(&self, link: &mut Link<'_>, action: &str, detail: &str, object: &str) -> sqlx::Result<()> {
-        let (label, realm) = (format!("#{}", self.user), format!("deals/{}", self.org));
-        let object = format!("{realm}/{object}");
+    async fn audit(&self, conn: &mut Conn<'_>, action: &str, detail: &str, object: &str) -> sqlx::Result<()> {
+        let (label, scope) = (format!("#{}", self.user), format!("deals/{}", self.org));
+        let object = format!("{scope}/{object}");
         let args = [
             Arg::Int(self.now),
             Arg::Int(self.user),
             Arg::Text(&label),
             Arg::Text(action),
             Arg::Text(&self.ip),
-            Arg::Maybe(self.agent.as_deref()),
+            Arg::OptionalText(self.agent.as_deref()),
             Arg::Text(&self.request),
             Arg::Text(detail),
-            Arg::Text(&realm),
+            Arg::Text(&scope),
             Arg::Text(&object),
         ];
-        link.run(AUDIT, &args).await?;
+        conn.run(AUDIT, &args).await?;
         Ok(())
     }
 }
 
 #[derive(Deserialize)]
-pub(super) struct WantedDeal {
+pub(super) struct DealInput {
     client_id: i64,
     title: String,
     value: String,
     currency: String,
 }
 
-/// A deal that is to be added.
+/// The data to create a deal.
 pub(super) struct NewDeal {
-    asker: Asker,
-    wanted: WantedDeal,
+    context: RequestContext,
+    input: DealInput,
 }
 
 pub(super) async fn create_deal(
@@ -405,72 +407,74 @@ pub(super) async fn create_deal(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Path(org): Path<i64>,
-    Json(wanted): Json<WantedDeal>,
+    Json(input): Json<DealInput>,
 ) -> Result<Response> {
     let user = floor.caller(&headers).await?;
-    let people = people(&mut floor.store.read().await?.link(), HashSet::from([user])).await?;
-    let new = NewDeal { asker: Asker::new(org, user, peer, &headers), wanted };
-    let rows = floor.store.write(Act::CreateDeal(new)).await?;
-    let [deal, client, stage] = rows.as_slice() else { return Err(anyhow::anyhow!("a deal is three rows").into()) };
-    let person = people.get(&user).cloned().context("whoever asks is somebody")?;
-    let named = Named {
+    let people = people(&mut floor.store.read().await?.conn(), HashSet::from([user])).await?;
+    let new = NewDeal { context: RequestContext::new(org, user, peer, &headers), input };
+    let rows = floor.store.write(Write::CreateDeal(new)).await?;
+    let [deal, client, stage] = rows.as_slice() else {
+        return Err(anyhow::anyhow!("a new deal must return three rows").into());
+    };
+    let person = people.get(&user).cloned().context("the caller must exist")?;
+    let references = References {
         clients: HashMap::from([(client.get(0)?, client.get(2)?)]),
         stages: HashMap::from([(stage.get(0)?, stage.get(1)?)]),
         members: HashMap::from([(deal.get(DEAL_OWNER)?, person)]),
     };
     let version = etag(deal.get(DEAL_VERSION)?);
-    Ok((StatusCode::CREATED, [version], Json(Deal::read(deal, &named)?)).into_response())
+    Ok((StatusCode::CREATED, [version], Json(Deal::read(deal, &references)?)).into_response())
 }
 
-pub(super) async fn store_deal(link: &mut Link<'_>, new: &NewDeal) -> sqlx::Result<Vec<Row>> {
-    let (asker, wanted) = (&new.asker, &new.wanted);
-    let (org, now) = (Arg::Int(asker.org), Arg::Int(asker.now));
-    let member = asker.enter(link).await?;
-    if link.is_postgres() {
-        link.all(LOCK_CLIENT, &[Arg::Int(wanted.client_id)]).await?;
+pub(super) async fn store_deal(conn: &mut Conn<'_>, new: &NewDeal) -> sqlx::Result<Vec<Row>> {
+    let (context, input) = (&new.context, &new.input);
+    let (org, now) = (Arg::Int(context.org), Arg::Int(context.now));
+    let member = context.require_member(conn).await?;
+    if conn.is_postgres() {
+        conn.all(LOCK_CLIENT, &[Arg::Int(input.client_id)]).await?;
     }
-    let client = link.one(CLIENT, &[org, Arg::Int(wanted.client_id)]).await?;
-    let stage = link.one(FIRST_STAGE, &[org]).await?;
-    link.all(FIELDS, &[org, Arg::Text("deal")]).await?;
-    let number: i64 = link.one(NUMBER, &[org, Arg::Text("deal")]).await?.get(0)?;
+    let client = conn.one(CLIENT, &[org, Arg::Int(input.client_id)]).await?;
+    let stage = conn.one(FIRST_STAGE, &[org]).await?;
+    conn.all(FIELDS, &[org, Arg::Text("deal")]).await?;
+    let number: i64 = conn.one(NUMBER, &[org, Arg::Text("deal")]).await?.get(0)?;
     let code = format!("DLID{number:04}");
-    let position = format!("{}{number:06}", asker.now);
-    let words = format!("{} {}\n{}", wanted.title.to_lowercase(), code.to_lowercase(), client.get::<String>(3)?);
-    let value = wanted.value.replace('.', "").parse().unwrap_or_default();
+    let position = format!("{}{number:06}", context.now);
+    let search_text = format!("{} {}\n{}", input.title.to_lowercase(), code.to_lowercase(), client.get::<String>(3)?);
+    let value = input.value.replace('.', "").parse().unwrap_or_default();
     let args = [
         org,
         Arg::Int(number),
         Arg::Text(&code),
-        Arg::Text(&wanted.title),
-        Arg::Int(wanted.client_id),
+        Arg::Text(&input.title),
+        Arg::Int(input.client_id),
         Arg::Int(stage.get(2)?),
         Arg::Int(stage.get(0)?),
         Arg::Text(&position),
         Arg::Int(member),
         Arg::Int(value),
-        Arg::Text(&wanted.currency),
+        Arg::Text(&input.currency),
         Arg::Int(stage.get(4)?),
         now,
-        Arg::Text(&words),
+        Arg::Text(&search_text),
     ];
-    let deal = link.one(NEW_DEAL, &args).await?;
+    let deal = conn.one(NEW_DEAL, &args).await?;
     let (id, name): (i64, String) = (deal.get(0)?, stage.get(1)?);
     let change = [org, Arg::Int(id), Arg::Int(stage.get(0)?), Arg::Text(&name), Arg::Int(member), now];
-    link.run(STAGE_CHANGE, &change).await?;
-    asker.note(link, "deals.create_deal", r#"{"created":true}"#, &format!("deal/{id}")).await?;
+    conn.run(STAGE_CHANGE, &change).await?;
+    context.audit(conn, "deals.create_deal", r#"{"created":true}"#, &format!("deal/{id}")).await?;
     Ok(vec![deal, client, stage])
 }
 
-/// A payment as it is asked for.
+/// The input of a payment.
 #[derive(Deserialize)]
-struct WantedPayment {
+struct PaymentInput {
     amount: String,
     method: String,
 }
 
-/// A payment that is to be recorded once.
+/// The data to record a payment, with its idempotency key.
 pub(super) struct NewPayment {
-    asker: Asker,
+    context: RequestContext,
     deal: i64,
     amount: i64,
     method: String,
@@ -487,49 +491,49 @@ pub(super) async fn pay(
     body: String,
 ) -> Result<Response> {
     let user = floor.caller(&headers).await?;
-    let wanted: WantedPayment = serde_json::from_str(&body)?;
+    let input: PaymentInput = serde_json::from_str(&body)?;
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();
-    let people = people(&mut floor.store.read().await?.link(), HashSet::from([user])).await?;
+    let people = people(&mut floor.store.read().await?.conn(), HashSet::from([user])).await?;
     let recorded_by = people.get(&user).cloned();
     let new = NewPayment {
-        asker: Asker::new(org, user, peer, &headers),
+        context: RequestContext::new(org, user, peer, &headers),
         deal,
-        amount: wanted.amount.parse()?,
-        method: wanted.method,
+        amount: input.amount.parse()?,
+        method: input.method,
         key,
         fingerprint: Sha256::digest(body).to_vec(),
         recorded_by: recorded_by.clone(),
     };
-    let rows = floor.store.write(Act::Pay(new)).await?;
-    let payment = Payment::read(rows.first().context("a payment is one row")?, recorded_by)?;
+    let rows = floor.store.write(Write::Pay(new)).await?;
+    let payment = Payment::read(rows.first().context("a new payment must return one row")?, recorded_by)?;
     let version = [(header::ETAG, format!("\"{:x}\"", payment.updated_at.unix_micros()))];
     Ok((StatusCode::CREATED, version, Json(payment)).into_response())
 }
 
-pub(super) async fn store_payment(link: &mut Link<'_>, new: &NewPayment) -> sqlx::Result<Vec<Row>> {
-    let asker = &new.asker;
-    let (org, id, now) = (Arg::Int(asker.org), Arg::Int(new.deal), Arg::Int(asker.now));
-    let realm = format!("deals/{}", asker.org);
-    let (user, realm, key) = (Arg::Int(asker.user), Arg::Text(&realm), Arg::Text(&new.key));
-    if link.is_postgres() {
-        link.all(LOCK_DEAL, &[id]).await?;
+pub(super) async fn store_payment(conn: &mut Conn<'_>, new: &NewPayment) -> sqlx::Result<Vec<Row>> {
+    let context = &new.context;
+    let (org, id, now) = (Arg::Int(context.org), Arg::Int(new.deal), Arg::Int(context.now));
+    let scope = format!("deals/{}", context.org);
+    let (user, scope, key) = (Arg::Int(context.user), Arg::Text(&scope), Arg::Text(&new.key));
+    if conn.is_postgres() {
+        conn.all(LOCK_DEAL, &[id]).await?;
     }
-    let member = asker.enter(link).await?;
-    if link.is_postgres() {
-        link.one(LOCK_KEY, &[key]).await?;
+    let member = context.require_member(conn).await?;
+    if conn.is_postgres() {
+        conn.one(LOCK_KEY, &[key]).await?;
     }
-    link.all(KEY, &[user, realm, key]).await?;
-    let deal = link.one(DEAL, &[org, id]).await?;
+    conn.all(KEY, &[user, scope, key]).await?;
+    let deal = conn.one(DEAL, &[org, id]).await?;
     let currency: String = deal.get(DEAL_CURRENCY)?;
     let minor = if currency == "JPY" { new.amount } else { new.amount * 100 };
     let amount = Arg::Int(minor);
-    if link.run(RECEIVE, &[amount, now, org, id, Arg::Flag(false)]).await? != 1 {
+    if conn.run(RECEIVE, &[amount, now, org, id, Arg::Flag(false)]).await? != 1 {
         return Err(sqlx::Error::RowNotFound);
     }
     let received: i64 = deal.get(DEAL_RECEIVED)?;
     let changes = json!({"changes": {"received_minor": [received, received + minor]}, "currency": currency});
-    asker.note(link, "deals.count_payment", &changes.to_string(), &format!("deal/{}", new.deal)).await?;
-    let number: i64 = link.one(NUMBER, &[org, Arg::Text("payment")]).await?.get(0)?;
+    context.audit(conn, "deals.count_payment", &changes.to_string(), &format!("deal/{}", new.deal)).await?;
+    let number: i64 = conn.one(NUMBER, &[org, Arg::Text("payment")]).await?.get(0)?;
     let code = format!("TXN-{number:04}");
     let args = [
         org,
@@ -543,11 +547,11 @@ pub(super) async fn store_payment(link: &mut Link<'_>, new: &NewPayment) -> sqlx
         Arg::Int(member),
         now,
     ];
-    let row = link.one(NEW_PAYMENT, &args).await?;
+    let row = conn.one(NEW_PAYMENT, &args).await?;
     let object = format!("payment/{}", row.get::<i64>(0)?);
-    asker.note(link, "deals.record_payment", r#"{"created":true}"#, &object).await?;
-    let answer = Payment::read(&row, new.recorded_by.clone())?;
-    let answer = serde_json::to_string(&answer).unwrap_or_default();
-    link.run(KEEP, &[user, realm, key, Arg::Bytes(&new.fingerprint), Arg::Text(&answer), now]).await?;
+    context.audit(conn, "deals.record_payment", r#"{"created":true}"#, &object).await?;
+    let response = Payment::read(&row, new.recorded_by.clone())?;
+    let response = serde_json::to_string(&response).unwrap_or_default();
+    conn.run(STORE_KEY, &[user, scope, key, Arg::Bytes(&new.fingerprint), Arg::Text(&response), now]).await?;
     Ok(vec![row])
 }

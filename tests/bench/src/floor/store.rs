@@ -1,4 +1,4 @@
-//! SQLite and PostgreSQL through plain sqlx, with the settings that the kernel gives them.
+//! SQLite and PostgreSQL through plain sqlx, with the kernel's settings.
 
 use std::{str::FromStr, time::Duration};
 
@@ -14,22 +14,22 @@ use sqlx::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::acts::Act;
+use super::writes::Write;
 
-/// How long a statement may wait for a connection or a lock.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How many writes share a commit at most.
+/// Timeout for a connection or a lock.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum number of writes that share a commit.
 const BATCH: usize = 64;
-/// How many statements a connection keeps prepared.
-const PREPARED: usize = 256;
+/// Size of the prepared-statement cache of a connection.
+const STATEMENT_CACHE: usize = 256;
 
-/// A value to be bound.
+/// A bind value.
 #[derive(Clone, Copy)]
 pub(super) enum Arg<'a> {
     Int(i64),
     Flag(bool),
     Text(&'a str),
-    Maybe(Option<&'a str>),
+    OptionalText(Option<&'a str>),
     Bytes(&'a [u8]),
 }
 
@@ -42,7 +42,7 @@ macro_rules! query {
                 Arg::Int(value) => query.bind(value),
                 Arg::Flag(value) => query.bind(value),
                 Arg::Text(value) => query.bind(value),
-                Arg::Maybe(value) => query.bind(value),
+                Arg::OptionalText(value) => query.bind(value),
                 Arg::Bytes(value) => query.bind(value),
             };
         }
@@ -50,7 +50,7 @@ macro_rules! query {
     }};
 }
 
-/// What can be read from a row of either database.
+/// A type that can be read from a row of either database.
 pub(super) trait Readable:
     for<'r> Decode<'r, Sqlite> + for<'r> Decode<'r, Postgres> + Type<Sqlite> + Type<Postgres>
 {
@@ -79,14 +79,14 @@ impl Row {
     }
 }
 
-/// A connection to either database. They understand the same statements, but for a few.
-pub(super) enum Link<'c> {
+/// A connection to either database.
+pub(super) enum Conn<'c> {
     Sqlite(&'c mut SqliteConnection),
     Postgres(&'c mut PgConnection),
 }
 
-impl Link<'_> {
-    /// Locks rows and takes `LATERAL`, which SQLite does not.
+impl Conn<'_> {
+    /// PostgreSQL has row locks and `LATERAL`, SQLite does not.
     pub(super) fn is_postgres(&self) -> bool {
         matches!(self, Self::Postgres(_))
     }
@@ -94,52 +94,52 @@ impl Link<'_> {
     /// All rows of a query.
     pub(super) async fn all(&mut self, sql: impl SqlSafeStr, args: &[Arg<'_>]) -> sqlx::Result<Vec<Row>> {
         Ok(match self {
-            Self::Sqlite(link) => {
-                let rows = query!(Sqlite, sql, args).fetch_all(&mut **link).await?;
+            Self::Sqlite(conn) => {
+                let rows = query!(Sqlite, sql, args).fetch_all(&mut **conn).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
-            Self::Postgres(link) => {
-                let rows = query!(Postgres, sql, args).fetch_all(&mut **link).await?;
+            Self::Postgres(conn) => {
+                let rows = query!(Postgres, sql, args).fetch_all(&mut **conn).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
     }
 
-    /// The one row of a query.
+    /// The single row of a query.
     pub(super) async fn one(&mut self, sql: &'static str, args: &[Arg<'_>]) -> sqlx::Result<Row> {
         match self {
-            Self::Sqlite(link) => query!(Sqlite, sql, args).fetch_one(&mut **link).await.map(Row::Sqlite),
-            Self::Postgres(link) => query!(Postgres, sql, args).fetch_one(&mut **link).await.map(Row::Postgres),
+            Self::Sqlite(conn) => query!(Sqlite, sql, args).fetch_one(&mut **conn).await.map(Row::Sqlite),
+            Self::Postgres(conn) => query!(Postgres, sql, args).fetch_one(&mut **conn).await.map(Row::Postgres),
         }
     }
 
-    /// Runs a statement, and says how many rows it changed.
+    /// Runs a statement. Returns the number of changed rows.
     pub(super) async fn run(&mut self, sql: &'static str, args: &[Arg<'_>]) -> sqlx::Result<u64> {
         Ok(match self {
-            Self::Sqlite(link) => query!(Sqlite, sql, args).execute(&mut **link).await?.rows_affected(),
-            Self::Postgres(link) => query!(Postgres, sql, args).execute(&mut **link).await?.rows_affected(),
+            Self::Sqlite(conn) => query!(Sqlite, sql, args).execute(&mut **conn).await?.rows_affected(),
+            Self::Postgres(conn) => query!(Postgres, sql, args).execute(&mut **conn).await?.rows_affected(),
         })
     }
 }
 
-/// A connection out of the pool.
+/// A pooled connection.
 pub(super) enum Reader {
     Sqlite(PoolConnection<Sqlite>),
     Postgres(PoolConnection<Postgres>),
 }
 
 impl Reader {
-    pub(super) fn link(&mut self) -> Link<'_> {
+    pub(super) fn conn(&mut self) -> Conn<'_> {
         match self {
-            Self::Sqlite(connection) => Link::Sqlite(connection),
-            Self::Postgres(connection) => Link::Postgres(connection),
+            Self::Sqlite(connection) => Conn::Sqlite(connection),
+            Self::Postgres(connection) => Conn::Postgres(connection),
         }
     }
 }
 
-/// A database: many readers, and writes that are stored for good once they return.
+/// A database. Writes are durable when they return.
 pub(super) enum Store {
-    /// One connection writes; whoever comes while it commits shares the next commit.
+    /// A single connection writes; writes that arrive during a commit share the next one.
     Sqlite {
         readers: SqlitePool,
         writer: mpsc::Sender<Job>,
@@ -147,10 +147,10 @@ pub(super) enum Store {
     Postgres(PgPool),
 }
 
-/// A write that waits for its commit. Without one, its channel ends.
+/// A queued write. If it fails, its channel is closed.
 pub(super) struct Job {
-    act: Act,
-    stored: oneshot::Sender<Vec<Row>>,
+    write: Write,
+    done: oneshot::Sender<Vec<Row>>,
 }
 
 impl Store {
@@ -165,31 +165,31 @@ impl Store {
     async fn sqlite(url: &str, connections: u32) -> anyhow::Result<Self> {
         let options = SqliteConnectOptions::from_str(url)?
             .foreign_keys(true)
-            .busy_timeout(PATIENCE)
+            .busy_timeout(WAIT_TIMEOUT)
             .pragma("cache_size", "-16000")
             .pragma("temp_store", "MEMORY")
-            .statement_cache_capacity(PREPARED)
+            .statement_cache_capacity(STATEMENT_CACHE)
             .disable_statement_logging();
         let writer = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let writer = writer.pragma("journal_size_limit", "67108864").connect().await?;
         let reader = options.read_only(true).pragma("mmap_size", "268435456");
-        let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
+        let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(WAIT_TIMEOUT);
         let readers = pool.test_before_acquire(false).connect_with(reader).await?;
         let (sender, queue) = mpsc::channel(BATCH);
-        tokio::spawn(keep_writing(writer, queue));
+        tokio::spawn(run_writer(writer, queue));
         Ok(Self::Sqlite { readers, writer: sender })
     }
 
     async fn postgres(url: &str, connections: u32) -> anyhow::Result<Self> {
         let options = PgConnectOptions::from_str(url)?
             .options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")])
-            .statement_cache_capacity(PREPARED)
+            .statement_cache_capacity(STATEMENT_CACHE)
             .disable_statement_logging();
-        let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
+        let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(WAIT_TIMEOUT);
         Ok(Self::Postgres(pool.test_before_acquire(false).connect_with(options).await?))
     }
 
-    /// A connection to read on.
+    /// A connection for reads.
     pub(super) async fn read(&self) -> sqlx::Result<Reader> {
         Ok(match self {
             Self::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
@@ -197,17 +197,17 @@ impl Store {
         })
     }
 
-    /// Runs an act as a transaction, and returns what it read once it is stored.
-    pub(super) async fn write(&self, act: Act) -> anyhow::Result<Vec<Row>> {
+    /// Runs a write in a transaction. Returns its rows after the commit.
+    pub(super) async fn write(&self, write: Write) -> anyhow::Result<Vec<Row>> {
         match self {
             Self::Sqlite { writer, .. } => {
-                let (stored, wait) = oneshot::channel();
-                writer.send(Job { act, stored }).await.map_err(|_| anyhow!("nobody writes any more"))?;
-                wait.await.context("the write was not stored")
+                let (done, committed) = oneshot::channel();
+                writer.send(Job { write, done }).await.map_err(|_| anyhow!("the writer has stopped"))?;
+                committed.await.context("the write failed")
             }
             Self::Postgres(pool) => {
                 let mut tx = pool.begin().await?;
-                let rows = act.run(&mut Link::Postgres(&mut tx)).await?;
+                let rows = write.run(&mut Conn::Postgres(&mut tx)).await?;
                 tx.commit().await?;
                 Ok(rows)
             }
@@ -215,29 +215,29 @@ impl Store {
     }
 }
 
-/// Takes as many writes as have come, up to a limit, into one transaction.
-async fn keep_writing(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Job>) {
+/// Commits the queued writes in batches.
+async fn run_writer(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut jobs, BATCH).await > 0 {
-        match store(&mut connection, &jobs).await {
+        match commit_batch(&mut connection, &jobs).await {
             Ok(outcomes) => {
                 for (job, rows) in jobs.drain(..).zip(outcomes) {
-                    let _ = job.stored.send(rows);
+                    let _ = job.done.send(rows);
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "{} writes were not stored", jobs.len());
+                tracing::error!(%error, "{} writes failed", jobs.len());
                 jobs.clear();
             }
         }
     }
 }
 
-async fn store(connection: &mut SqliteConnection, jobs: &[Job]) -> sqlx::Result<Vec<Vec<Row>>> {
+async fn commit_batch(connection: &mut SqliteConnection, jobs: &[Job]) -> sqlx::Result<Vec<Vec<Row>>> {
     let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
     let mut outcomes = Vec::with_capacity(jobs.len());
     for job in jobs {
-        outcomes.push(job.act.run(&mut Link::Sqlite(&mut tx)).await?);
+        outcomes.push(job.write.run(&mut Conn::Sqlite(&mut tx)).await?);
     }
     tx.commit().await?;
     Ok(outcomes)

@@ -1,4 +1,4 @@
-//! Tokens that look like the server's and are as long, with a signature that is none.
+//! Tokens of the same form and length as the server's, with a dummy signature.
 
 use anyhow::Context;
 use axum::http::{HeaderMap, header};
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 const HEADER: &str = r#"{"typ":"at+jwt","alg":"EdDSA","kid":"the-floors-key-0"}"#;
-/// How long an Ed25519 signature is in base64url.
-const SIGNATURE: usize = 86;
+/// Length of an Ed25519 signature in base64url.
+const SIGNATURE_LENGTH: usize = 86;
 const ISSUER: &str = "guildhall";
-const SECONDS: i64 = 86_400;
+const LIFETIME_SECONDS: i64 = 86_400;
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Claims {
     iss: String,
@@ -30,13 +30,13 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// What the token in the header says.
+    /// The claims of the token in the `Authorization` header.
     pub(super) fn bearer(headers: &HeaderMap) -> anyhow::Result<Self> {
         let header = headers.get(header::AUTHORIZATION).context("there is no token")?.to_str()?;
         Self::read(header.strip_prefix("Bearer ").context("there is no access token")?)
     }
 
-    /// What a token says, whoever made it.
+    /// The claims of a token, without verification.
     pub(super) fn read(token: &str) -> anyhow::Result<Self> {
         let middle = token.split('.').nth(1).context("a token has three parts")?;
         Ok(serde_json::from_slice(&URL_SAFE_NO_PAD.decode(middle)?)?)
@@ -44,21 +44,21 @@ impl Claims {
 
     fn write(&self) -> anyhow::Result<String> {
         let (header, claims) = (URL_SAFE_NO_PAD.encode(HEADER), URL_SAFE_NO_PAD.encode(serde_json::to_vec(self)?));
-        Ok(format!("{header}.{claims}.{}", "A".repeat(SIGNATURE)))
+        Ok(format!("{header}.{claims}.{}", "A".repeat(SIGNATURE_LENGTH)))
     }
 }
 
-/// What tokens are made from.
+/// The data that tokens are issued from.
 pub(super) struct Subject {
     pub(super) user: i64,
     pub(super) public_id: Uuid,
     pub(super) session: i64,
     pub(super) generation: i64,
-    /// The refresh token's id.
+    /// The id of the refresh token.
     pub(super) jti: String,
 }
 
-/// An access token and the refresh token that makes the next ones.
+/// An access token and a refresh token.
 #[derive(Serialize)]
 pub(super) struct TokenPair {
     access: String,
@@ -68,7 +68,7 @@ pub(super) struct TokenPair {
 }
 
 impl TokenPair {
-    pub(super) fn mint(subject: &Subject) -> anyhow::Result<Self> {
+    pub(super) fn issue(subject: &Subject) -> anyhow::Result<Self> {
         let now = Timestamp::now().unix_seconds();
         let token = |token_type: &str, jti: &str| {
             let claims = Claims {
@@ -78,7 +78,7 @@ impl TokenPair {
                 sid: subject.session,
                 jti: jti.to_owned(),
                 iat: now,
-                exp: now + SECONDS,
+                exp: now + LIFETIME_SECONDS,
                 token_type: token_type.to_owned(),
                 user_id: subject.user,
                 generation: subject.generation,
@@ -89,7 +89,7 @@ impl TokenPair {
             access: token("access", &super::random())?,
             refresh: token("refresh", &subject.jti)?,
             token_type: "Bearer",
-            expires_in: SECONDS,
+            expires_in: LIFETIME_SECONDS,
         })
     }
 }

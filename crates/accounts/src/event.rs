@@ -1,0 +1,38 @@
+//! The events of this crate. They carry ids only: a subscriber asks for what it needs, and nothing personal is stored
+//! twice.
+
+use guildhall_kernel::{UserId, define_events};
+
+fn user(id: UserId) -> String {
+    format!("accounts/user/{id}")
+}
+
+define_events! {
+    /// An account was created: by registration, by staff or on the command line.
+    UserRegistered("accounts.user_registered", |event| user(event.user)) {
+        /// The user.
+        user: UserId,
+    }
+    /// A user signed in from a network or a device that was not known.
+    SignedInFromNewDevice("accounts.signed_in_from_new_device", |event| user(event.user)) {
+        /// The user.
+        user: UserId,
+    }
+    /// A password was changed or reset.
+    PasswordChanged("accounts.password_changed", |event| user(event.user)) {
+        /// The user.
+        user: UserId,
+    }
+    /// An account was deactivated.
+    UserDeactivated("accounts.user_deactivated", |event| user(event.user)) {
+        /// The user.
+        user: UserId,
+    }
+    /// An account was deleted, or its personal data erased.
+    UserRemoved("accounts.user_removed", |event| user(event.user)) {
+        /// The user.
+        user: UserId,
+        /// Whether the row was kept without personal data, since others reference it.
+        is_erased: bool,
+    }
+}

@@ -1,0 +1,324 @@
+//! Authorization. Every operation in an organization begins by loading the caller's [`Access`], so no query can skip
+//! the permission check.
+
+use std::collections::{HashMap, HashSet};
+
+use guildhall_kernel::{Caller, IfMatch, Timestamp, UserId};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select,
+    sea_query::{Expr, LockType},
+};
+
+use crate::{
+    ClientId, DealRef, Error, MemberId, MemberStatus, OrganizationId, Result, TeamId,
+    core::{Conn, Core, lock_as},
+    entity::{client, deal, member, organization, role, task, team},
+    permission::{Grants, OWNER, Permission, Scope},
+};
+
+/// The caller's membership, role and grants in an organization.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    pub(crate) org: organization::Model,
+    pub(crate) member: member::Model,
+    pub(crate) role: role::Model,
+    pub(crate) grants: Grants,
+    /// The members covered by the scope `team`; loaded only if a grant has that scope.
+    teammates: HashSet<MemberId>,
+}
+
+/// SQL condition on tasks: neither their deal nor their client is in the trash.
+pub(crate) const TASK_TARGET_IS_LIVE: &str = "NOT EXISTS (SELECT 1 FROM deals_deal d \
+    WHERE d.org_id = deals_task.org_id AND d.id = deals_task.deal_id AND d.deleted_at IS NOT NULL) \
+    AND NOT EXISTS (SELECT 1 FROM deals_client c \
+    WHERE c.org_id = deals_task.org_id AND c.id = deals_task.client_id AND c.deleted_at IS NOT NULL)";
+
+/// What a role grants.
+pub(crate) fn grants_of(role: &role::Model) -> Grants {
+    if role.key.as_deref() == Some(OWNER) {
+        return Grants::everything();
+    }
+    Grants::stored(&serde_json::from_str::<Vec<&str>>(&role.permissions).unwrap_or_default())
+}
+
+/// The active members of all organizations.
+pub(crate) fn active_members() -> Select<member::Entity> {
+    member::Entity::find().filter(member::COLUMN.status.eq(MemberStatus::Active))
+}
+
+impl Core {
+    /// Loads the caller's access to an organization; not found unless they are an active member.
+    pub(crate) async fn access<C: Conn>(&self, conn: &C, caller: &Caller, org: OrganizationId) -> Result<Access> {
+        if C::IS_TRANSACTION {
+            // Serializes the operation with the removal of this member.
+            let own =
+                active_members().filter(member::COLUMN.org_id.eq(org)).filter(member::COLUMN.user_id.eq(caller.user));
+            lock_as(conn, own, LockType::KeyShare).await?;
+        }
+        let row = active_members()
+            .filter(member::COLUMN.org_id.eq(org))
+            .filter(member::COLUMN.user_id.eq(caller.user))
+            .find_also_related(organization::Entity)
+            .find_also_related(role::Entity)
+            .one(conn)
+            .await?;
+        let Some((member, Some(organization), Some(role))) = row else {
+            return Err(Error::OrganizationNotFound(org));
+        };
+        let grants = grants_of(&role);
+        let teammates = if grants.has_team_scope() { teammates(conn, &member).await? } else { HashSet::new() };
+        Ok(Access { org: organization, member, role, grants, teammates })
+    }
+
+    /// Loads the caller's access to an organization and requires a permission.
+    pub(crate) async fn authorize<C: Conn>(
+        &self,
+        conn: &C,
+        caller: &Caller,
+        org: OrganizationId,
+        permission: Permission,
+    ) -> Result<Access> {
+        let access = self.access(conn, caller, org).await?;
+        access.may(permission)?;
+        Ok(access)
+    }
+}
+
+/// The members of the member's team, and of its subteams if the member leads it.
+async fn teammates(conn: &impl ConnectionTrait, member: &member::Model) -> Result<HashSet<MemberId>> {
+    let mut teammates = HashSet::from([member.id]);
+    let Some(own) = member.team_id else { return Ok(teammates) };
+    let mut teams = HashSet::from([own]);
+    if member.leads_team {
+        let all: Vec<(TeamId, Option<TeamId>)> = team::Entity::find()
+            .select_only()
+            .column(team::Column::Id)
+            .column(team::Column::ParentId)
+            .filter(team::COLUMN.org_id.eq(member.org_id))
+            .into_tuple()
+            .all(conn)
+            .await?;
+        let mut children: HashMap<TeamId, Vec<TeamId>> = HashMap::new();
+        for (id, parent) in all {
+            if let Some(parent) = parent {
+                children.entry(parent).or_default().push(id);
+            }
+        }
+        let mut queue = vec![own];
+        while let Some(next) = queue.pop() {
+            queue.extend(children.get(&next).into_iter().flatten().filter(|id| teams.insert(**id)));
+        }
+    }
+    let members = member::Entity::find()
+        .select_only()
+        .column(member::Column::Id)
+        .filter(member::COLUMN.org_id.eq(member.org_id))
+        .filter(member::COLUMN.team_id.is_in(teams));
+    teammates.extend(members.into_tuple::<MemberId>().all(conn).await?);
+    Ok(teammates)
+}
+
+/// The columns that decide which scopes cover a row.
+struct OwnerColumns<C> {
+    org: C,
+    owner: C,
+    creator: C,
+}
+
+impl Access {
+    /// The access of the creator of an organization, who has no team yet.
+    pub(crate) fn new(org: organization::Model, member: member::Model, role: role::Model) -> Self {
+        let grants = grants_of(&role);
+        Self { org, member, role, grants, teammates: HashSet::new() }
+    }
+
+    /// Requires a permission, with any scope.
+    pub(crate) fn may(&self, permission: Permission) -> Result<()> {
+        match self.grants.scope(permission) {
+            Some(_) => Ok(()),
+            None => Err(Error::NotGranted(permission.name())),
+        }
+    }
+
+    /// Requires a permission whose scope covers an object with this owner and creator.
+    pub(crate) fn may_with(&self, permission: Permission, owner: MemberId, creator: MemberId) -> Result<()> {
+        let own = owner == self.member.id || (self.org.creator_keeps_access && creator == self.member.id);
+        let is_covered = match self.grants.scope(permission) {
+            Some(Scope::All) => true,
+            Some(Scope::Team) => own || self.teammates.contains(&owner),
+            Some(Scope::Own) => own,
+            None => false,
+        };
+        if is_covered { Ok(()) } else { Err(Error::NotGranted(permission.name())) }
+    }
+
+    /// Requires a permission to reassign to another member; with the scope `team`, only to a teammate.
+    pub(crate) fn may_reassign_to(&self, permission: Permission, successor: MemberId) -> Result<()> {
+        let is_covered = match self.grants.scope(permission) {
+            Some(Scope::All) => true,
+            Some(Scope::Team) => self.teammates.contains(&successor),
+            Some(Scope::Own) => successor == self.member.id,
+            None => false,
+        };
+        if is_covered { Ok(()) } else { Err(Error::NotGranted(permission.name())) }
+    }
+
+    /// Whether new subteams would widen what the caller may see.
+    pub(crate) fn leads_with_team_scope(&self) -> bool {
+        self.member.leads_team && self.grants.has_team_scope()
+    }
+
+    pub(crate) fn is_owner(&self) -> bool {
+        self.role.key.as_deref() == Some(OWNER)
+    }
+
+    /// Condition on rows: in the organization, and covered by the scope of the permission.
+    fn in_scope<C: ColumnTrait>(&self, permission: Permission, columns: &OwnerColumns<C>) -> Condition {
+        let in_org = Condition::all().add(columns.org.eq(self.org.id));
+        let mut own = Condition::any().add(columns.owner.eq(self.member.id));
+        if self.org.creator_keeps_access {
+            own = own.add(columns.creator.eq(self.member.id));
+        }
+        match self.grants.scope(permission) {
+            Some(Scope::All) => in_org,
+            Some(Scope::Team) => in_org.add(own.add(columns.owner.is_in(self.teammates.iter().copied()))),
+            Some(Scope::Own) => in_org.add(own),
+            None => in_org.add(Expr::val(false)),
+        }
+    }
+
+    /// Requires a permission for every deal of a client, since the operation on the client includes them.
+    pub(crate) async fn may_with_deals_of(
+        &self,
+        conn: &impl ConnectionTrait,
+        client: ClientId,
+        permission: Permission,
+    ) -> Result<()> {
+        let not_covered = deal::Entity::find()
+            .filter(deal::COLUMN.org_id.eq(self.org.id))
+            .filter(deal::COLUMN.client_id.eq(client))
+            .filter(deal::COLUMN.deleted_at.is_null())
+            .filter(self.deals_in_scope(permission).not());
+        match not_covered.select_only().column(deal::Column::Id).into_tuple::<i64>().one(conn).await? {
+            Some(_) => Err(Error::NotGranted(permission.name())),
+            None => Ok(()),
+        }
+    }
+
+    /// The clients that the caller may see.
+    pub(crate) fn clients(&self) -> Select<client::Entity> {
+        let columns = OwnerColumns {
+            org: client::Column::OrgId,
+            owner: client::Column::OwnerId,
+            creator: client::Column::CreatedBy,
+        };
+        let visible = client::Entity::find().filter(self.in_scope(Permission::ClientRead, &columns));
+        visible.filter(client::COLUMN.deleted_at.is_null())
+    }
+
+    /// The deals that the caller may see.
+    pub(crate) fn deals(&self) -> Select<deal::Entity> {
+        self.deals_for(Permission::DealRead)
+    }
+
+    /// The deals that the scope of a permission covers.
+    pub(crate) fn deals_for(&self, permission: Permission) -> Select<deal::Entity> {
+        deal::Entity::find().filter(self.deals_in_scope(permission)).filter(deal::COLUMN.deleted_at.is_null())
+    }
+
+    /// Condition on deals, also of those in the trash: covered by the scope of a permission.
+    pub(crate) fn deals_in_scope(&self, permission: Permission) -> Condition {
+        let columns =
+            OwnerColumns { org: deal::Column::OrgId, owner: deal::Column::OwnerId, creator: deal::Column::CreatedBy };
+        self.in_scope(permission, &columns)
+    }
+
+    /// The tasks that the scope of a permission covers; the assignee counts as the owner.
+    pub(crate) fn tasks_for(&self, permission: Permission) -> Select<task::Entity> {
+        let columns = OwnerColumns {
+            org: task::Column::OrgId,
+            owner: task::Column::AssigneeId,
+            creator: task::Column::CreatedBy,
+        };
+        task::Entity::find().filter(self.in_scope(permission, &columns)).filter(Expr::cust(TASK_TARGET_IS_LIVE))
+    }
+
+    /// The members that the scope of a permission covers; `None` for all members.
+    pub(crate) fn members_in_scope(&self, permission: Permission) -> Option<Vec<MemberId>> {
+        match self.grants.scope(permission) {
+            Some(Scope::All) => None,
+            Some(Scope::Team) => Some(self.teammates.iter().copied().collect()),
+            Some(Scope::Own) => Some(vec![self.member.id]),
+            None => Some(Vec::new()),
+        }
+    }
+
+    /// Returns a client that the caller may see.
+    pub(crate) async fn find_client(&self, conn: &impl ConnectionTrait, id: ClientId) -> Result<client::Model> {
+        let row = self.clients().filter(client::COLUMN.id.eq(id)).one(conn).await?;
+        row.ok_or(Error::ClientNotFound(id))
+    }
+
+    /// Returns a client that the caller may see and has a permission for.
+    pub(crate) async fn client_for(
+        &self,
+        conn: &impl ConnectionTrait,
+        id: ClientId,
+        permission: Permission,
+    ) -> Result<client::Model> {
+        let row = self.find_client(conn, id).await?;
+        self.may_with(permission, row.owner_id, row.created_by)?;
+        Ok(row)
+    }
+
+    /// Returns a deal that the caller may see.
+    pub(crate) async fn find_deal(&self, conn: &impl ConnectionTrait, deal: DealRef) -> Result<deal::Model> {
+        let mut select = self.deals().filter(deal::COLUMN.id.eq(deal.deal));
+        if let Some(client) = deal.client {
+            select = select.filter(deal::COLUMN.client_id.eq(client));
+        }
+        select.one(conn).await?.ok_or(Error::DealNotFound(deal.deal))
+    }
+
+    /// Returns a deal that the caller may see and has a permission for.
+    pub(crate) async fn deal_for(
+        &self,
+        conn: &impl ConnectionTrait,
+        deal: DealRef,
+        permission: Permission,
+    ) -> Result<deal::Model> {
+        let row = self.find_deal(conn, deal).await?;
+        self.may_with(permission, row.owner_id, row.created_by)?;
+        Ok(row)
+    }
+
+    /// Returns the active member that something is reassigned to, by the account; `field` names the input in errors.
+    pub(crate) async fn successor(
+        &self,
+        conn: &impl ConnectionTrait,
+        field: &'static str,
+        user: UserId,
+    ) -> Result<member::Model> {
+        if self.member.user_id == Some(user) {
+            return Ok(self.member.clone());
+        }
+        let select =
+            || active_members().filter(member::COLUMN.org_id.eq(self.org.id)).filter(member::COLUMN.user_id.eq(user));
+        lock_as(conn, select(), LockType::KeyShare).await?;
+        let row = select().one(conn).await?;
+        row.ok_or_else(|| Error::field(field, "Not an active member of the organization."))
+    }
+
+    /// Checks `If-Match` against the current version; some organizations require the header.
+    pub(crate) fn check(&self, if_match: &IfMatch, current: Timestamp) -> Result<()> {
+        if self.org.requires_if_match && !if_match.is_given() {
+            return Err(Error::IfMatchRequired);
+        }
+        Ok(if_match.check(current)?)
+    }
+
+    /// The scope of the organization's audit log and idempotency keys.
+    pub(crate) fn scope(&self) -> String {
+        format!("deals/{}", self.org.id)
+    }
+}

@@ -1,0 +1,7 @@
+//! The service traits.
+
+mod exports;
+mod imports;
+
+pub use exports::*;
+pub use imports::*;

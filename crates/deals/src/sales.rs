@@ -1,0 +1,11 @@
+//! Sales: clients, contacts, deals, pipelines, activities and tasks.
+
+mod model;
+pub(crate) mod routes;
+mod service;
+pub(crate) mod sql;
+
+pub use model::*;
+pub(crate) use routes::routes;
+pub use service::*;
+pub use sql::SqlSales;

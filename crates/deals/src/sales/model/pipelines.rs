@@ -1,0 +1,192 @@
+use garde::Validate;
+use guildhall_kernel::{Timestamp, text};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{Currency, Deal, DealId, DealStatus, PipelineId, StageId};
+
+/// A pipeline: an ordered list of stages that deals go through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Pipeline {
+    /// The pipeline's id.
+    pub id: PipelineId,
+    /// Its name.
+    pub name: String,
+    /// Its position among the pipelines.
+    pub position: i64,
+    /// Whether new deals go into this pipeline by default.
+    pub is_default: bool,
+    /// Its stages, in order.
+    pub stages: Vec<Stage>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A pipeline to create.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
+pub struct NewPipeline {
+    /// Its name.
+    #[garde(custom(text::line(1, 100)))]
+    pub name: String,
+    /// Makes this the default pipeline for new deals, replacing the current one.
+    #[serde(default)]
+    #[garde(skip)]
+    pub is_default: bool,
+    /// Its stages, in order; the default stages if empty.
+    #[serde(default)]
+    #[garde(length(max = 50), dive)]
+    pub stages: Vec<NewStage>,
+}
+
+/// A change to a pipeline; absent fields stay as they are.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
+pub struct PipelinePatch {
+    /// Its name.
+    #[garde(custom(text::maybe(text::line(1, 100))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
+    pub name: Option<String>,
+    /// Its position among the pipelines.
+    #[garde(inner(range(min = 0, max = 1_000_000)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
+    pub position: Option<i64>,
+    /// `true` makes this the default pipeline for new deals.
+    #[garde(skip)]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
+    pub is_default: Option<bool>,
+}
+
+/// A stage of a pipeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Stage {
+    /// The stage's id.
+    pub id: StageId,
+    /// Its name.
+    pub name: String,
+    /// Its position in the pipeline.
+    pub position: i64,
+    /// The status of the deals in it.
+    pub kind: DealStatus,
+    /// Probability of winning a deal in this stage, in percent.
+    pub probability: i64,
+    /// Number of days after which a deal in this stage counts as stale.
+    pub rot_days: Option<i64>,
+    /// Fields that a deal needs to enter this stage.
+    pub required_fields: Vec<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A stage to create.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
+pub struct NewStage {
+    /// Its name.
+    #[garde(custom(text::line(1, 100)))]
+    pub name: String,
+    /// The status of the deals in it; `open` by default.
+    #[garde(skip)]
+    pub kind: Option<DealStatus>,
+    /// Probability of winning a deal in this stage, in percent.
+    #[garde(inner(range(min = 0, max = 100)))]
+    pub probability: Option<i64>,
+    /// Number of days after which a deal in this stage counts as stale.
+    #[garde(inner(range(min = 1, max = 10_000)))]
+    pub rot_days: Option<i64>,
+    /// Fields that a deal needs to enter this stage.
+    #[serde(default)]
+    #[garde(length(max = 20))]
+    pub required_fields: Vec<String>,
+}
+
+/// A change to a stage; absent fields stay as they are.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
+pub struct StagePatch {
+    /// Its name.
+    #[garde(custom(text::maybe(text::line(1, 100))))]
+    #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
+    pub name: Option<String>,
+    /// Probability of winning a deal in this stage, in percent. Deals already in it keep theirs.
+    #[garde(inner(range(min = 0, max = 100)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
+    pub probability: Option<i64>,
+    /// Number of days after which a deal in this stage counts as stale; `null` clears it.
+    #[serde(default, deserialize_with = "guildhall_kernel::present")]
+    #[garde(inner(inner(range(min = 1, max = 10_000))))]
+    pub rot_days: Option<Option<i64>>,
+    /// Fields that a deal needs to enter this stage.
+    #[garde(inner(length(max = 20)))]
+    #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
+    #[schema(nullable = false)]
+    pub required_fields: Option<Vec<String>>,
+}
+
+/// A new order of a pipeline's stages.
+#[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
+pub struct StageOrder {
+    /// All stages of the pipeline, each exactly once.
+    #[garde(length(max = 100))]
+    pub stages: Vec<StageId>,
+}
+
+/// Where to move the deals of a stage before it is deleted.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct StageRemoval {
+    /// Another stage of the same pipeline and kind.
+    pub move_to: Option<StageId>,
+}
+
+/// The total of deals in one currency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Total {
+    /// The currency.
+    pub currency: Currency,
+    /// Number of deals.
+    pub count: u64,
+    /// Their total value.
+    pub value: String,
+    /// Their total value, each deal weighted by its probability.
+    pub weighted: String,
+}
+
+/// A board: a pipeline with its deals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Board {
+    /// The pipeline.
+    pub pipeline_id: PipelineId,
+    /// Its stages, in order.
+    pub columns: Vec<BoardColumn>,
+}
+
+/// A column of a board: a stage with its deals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct BoardColumn {
+    /// The stage.
+    pub stage: Stage,
+    /// Its first deals, in order.
+    pub deals: Vec<Deal>,
+    /// Number of deals in the stage.
+    pub count: u64,
+    /// Totals per currency.
+    pub totals: Vec<Total>,
+    /// Where the next deals start: request `?stage=…&after=…`. `null` if there are no more.
+    pub next_after: Option<DealId>,
+}
+
+/// Which part of a board to read.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct BoardQuery {
+    /// Maximum number of deals per stage; 50 by default, at most 100.
+    pub limit: Option<u64>,
+    /// Only this stage.
+    pub stage: Option<StageId>,
+    /// Only deals after this one. Requires `stage`.
+    pub after: Option<DealId>,
+}

@@ -1,0 +1,158 @@
+//! Activities.
+
+use async_trait::async_trait;
+use garde::Validate;
+use guildhall_kernel::{Caller, CursorPage, CursorQuery, Timestamp};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
+    QuerySelect, QueryTrait, Select, Set,
+};
+
+use crate::{
+    Activities, Activity, ClientId, DealId, DealRef, Error, NewActivity, OrganizationId, Result, SqlSales,
+    core::{access::Access, lock},
+    entity::{activity, client, deal},
+    permission::Permission,
+};
+
+/// The sort key of a due time. Tasks without one sort last.
+pub(super) fn due_key(due: Option<Timestamp>) -> i64 {
+    due.map_or(i64::MAX, Timestamp::unix_micros)
+}
+
+impl SqlSales {
+    async fn read_activities(
+        &self,
+        select: Select<activity::Entity>,
+        cursor: &CursorQuery,
+    ) -> Result<CursorPage<Activity>> {
+        let conn = self.core.db.conn();
+        let rows = cursor.cut(select, activity::Column::Id).all(conn).await?;
+        let (rows, page) = CursorPage::of(rows, |row: &activity::Model| row.id.0, cursor).take();
+        let people = self.core.members_as_people(conn, rows.iter().map(|row| row.created_by)).await?;
+        let show = |row: activity::Model| Activity {
+            id: row.id,
+            client_id: row.client_id,
+            deal_id: row.deal_id,
+            kind: row.kind,
+            content: row.content,
+            happened_at: row.happened_at,
+            created_by: people.get(row.created_by),
+            created_at: row.created_at,
+        };
+        Ok(page.with(rows.into_iter().map(show).collect()))
+    }
+
+    async fn insert_activity(
+        &self,
+        conn: &impl ConnectionTrait,
+        (caller, access): (&Caller, &Access),
+        client: ClientId,
+        deal: Option<DealId>,
+        new: &NewActivity,
+    ) -> Result<activity::Model> {
+        let now = self.core.now();
+        let row = activity::ActiveModel {
+            id: NotSet,
+            org_id: Set(access.org.id),
+            client_id: Set(client),
+            deal_id: Set(deal),
+            kind: Set(new.kind),
+            content: Set(new.content.trim().to_owned()),
+            happened_at: Set(new.happened_at.unwrap_or(now)),
+            created_by: Set(access.member.id),
+            created_at: Set(now),
+        };
+        let row = row.insert(conn).await?;
+        let detail = vec![("client", client.0.into()), ("deal", deal.map(|deal| deal.0).into())];
+        self.core.record(conn, (caller, access), "deals.log_activity", ("activity", row.id.0), detail).await?;
+        Ok(row)
+    }
+
+    async fn show_activity(&self, row: activity::Model) -> Result<Activity> {
+        let select = activity::Entity::find_by_id(row.id);
+        let page = self.read_activities(select, &CursorQuery::newest(1)).await?;
+        page.results.into_iter().next().ok_or(Error::NotFound("activity"))
+    }
+}
+
+#[async_trait]
+impl Activities for SqlSales {
+    async fn timeline(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        client: ClientId,
+        cursor: CursorQuery,
+    ) -> Result<CursorPage<Activity>> {
+        let conn = self.core.db.conn();
+        let access = self.core.access(conn, caller, org).await?;
+        access.find_client(conn, client).await?;
+        // Without activities about deals that the caller may not see.
+        let deals = access.deals().select_only().column(deal::Column::Id).into_query();
+        let is_visible =
+            Condition::any().add(activity::COLUMN.deal_id.is_null()).add(activity::Column::DealId.in_subquery(deals));
+        let select = activity::Entity::find()
+            .filter(activity::COLUMN.org_id.eq(org))
+            .filter(activity::COLUMN.client_id.eq(client))
+            .filter(is_visible);
+        self.read_activities(select, &cursor).await
+    }
+
+    async fn activities(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        deal_ref: DealRef,
+        cursor: CursorQuery,
+    ) -> Result<CursorPage<Activity>> {
+        let conn = self.core.db.conn();
+        let access = self.core.access(conn, caller, org).await?;
+        let deal = access.find_deal(conn, deal_ref).await?;
+        let select = activity::Entity::find()
+            .filter(activity::COLUMN.org_id.eq(org))
+            .filter(activity::COLUMN.deal_id.eq(deal.id));
+        self.read_activities(select, &cursor).await
+    }
+
+    async fn log_with_client(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        client: ClientId,
+        new: NewActivity,
+    ) -> Result<Activity> {
+        new.validate()?;
+        let new = &new;
+        let row = self
+            .core
+            .write(|tx| async move {
+                lock::<client::Entity>(&tx, client).await?;
+                let access = self.core.access(&tx, caller, org).await?;
+                access.client_for(&tx, client, Permission::ClientUpdate).await?;
+                self.insert_activity(&tx, (caller, &access), client, None, new).await
+            })
+            .await?;
+        self.show_activity(row).await
+    }
+
+    async fn log_activity(
+        &self,
+        caller: &Caller,
+        org: OrganizationId,
+        deal_ref: DealRef,
+        new: NewActivity,
+    ) -> Result<Activity> {
+        new.validate()?;
+        let new = &new;
+        let row = self
+            .core
+            .write(|tx| async move {
+                let locked = self.lock_deal(&tx, caller, org, deal_ref, Permission::DealUpdate).await?;
+                let (access, deal) = (locked.access, locked.before);
+                self.insert_activity(&tx, (caller, &access), deal.client_id, Some(deal.id), new).await
+            })
+            .await?;
+        self.show_activity(row).await
+    }
+}

@@ -1,0 +1,2 @@
+DROP TABLE kernel_event_delivery;
+DROP TABLE kernel_event;

@@ -1,0 +1,178 @@
+//! Tests of the maintenance commands: doctor, keys, token prune, backup, restore.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use serde_json::{Value, json};
+
+use crate::terminal::{Terminal, client, code, text};
+
+const PASSWORD: &str = "correct horse é\n";
+
+fn create(terminal: &Terminal, name: &str, role: &[&str]) {
+    let email = format!("{name}@example.org");
+    let command = ["user", "create", "--username", name, "--email", &email, "--password-stdin"];
+    let created = terminal.run_with(&[&command[..], role].concat(), PASSWORD);
+    assert_eq!(code(&created), 0, "{}", text(&created));
+}
+
+fn findings(terminal: &Terminal, arguments: &[&str]) -> (i32, Vec<Value>) {
+    let output = terminal.run(&[&["doctor", "--json"], arguments].concat());
+    let findings: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output)));
+    (code(&output), findings.as_array().unwrap().clone())
+}
+
+fn finding_for<'a>(findings: &'a [Value], check: &str) -> &'a Value {
+    findings.iter().find(|finding| finding["check"] == check).unwrap_or_else(|| panic!("{check}: {findings:?}"))
+}
+
+async fn sign_in(url: &str, name: &str) -> Value {
+    let body = json!({"username": name, "password": PASSWORD.trim()});
+    let response = client().post(format!("{url}/api/auth/login/")).json(&body).send().await.unwrap();
+    response.json().await.unwrap()
+}
+
+async fn me(url: &str, signed_in: &Value) -> u16 {
+    let access = format!("Bearer {}", signed_in["access"].as_str().unwrap());
+    let request = client().get(format!("{url}/api/auth/me/")).header("authorization", access);
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn doctor_reports_repairs_and_changes_nothing_without_fix() {
+    let terminal = Terminal::new().await;
+    let (status, empty) = findings(&terminal, &[]);
+    let on_postgres = empty.iter().any(|finding| finding["check"] == "migrations");
+    let missing = if on_postgres { "migrations" } else { "database" };
+    assert_eq!((status, &finding_for(&empty, missing)["severity"]), (1, &json!("error")));
+    assert!(fs::read_dir(terminal.folder.path()).unwrap().next().is_none(), "doctor creates no files");
+    assert_eq!(code(&terminal.run(&["migrate"])), 0);
+    let (status, unused) = findings(&terminal, &[]);
+    assert_eq!(
+        (status, &finding_for(&unused, "signing_keys")["severity"]),
+        (1, &json!("error")),
+        "doctor creates no keys"
+    );
+    create(&terminal, "anna", &[]);
+    let (status, unhealthy) = findings(&terminal, &[]);
+    assert_eq!((status, &finding_for(&unhealthy, "superusers")["severity"]), (1, &json!("error")));
+    create(&terminal, "admin", &["--role", "superuser"]);
+    let (status, found) = findings(&terminal, &[]);
+    assert_eq!(status, 0, "{found:?}");
+    for check in ["superusers", "second_factor", "user_tokens", "mail", "public_url"] {
+        assert_eq!(finding_for(&found, check)["severity"], "note", "{check}");
+    }
+    for check in
+        ["migrations", "foreign_keys", "groups", "usernames", "signing_keys", "events", "outbox", "limits", "disk"]
+    {
+        assert_eq!(finding_for(&found, check)["severity"], "ok", "{check}");
+    }
+    let plain = terminal.run(&["doctor"]);
+    assert_eq!(code(&plain), 0);
+    assert!(text(&plain).contains("note   superusers       there is only one superuser"), "{}", text(&plain));
+
+    let database = terminal.folder.path().join("data/guildhall.db");
+    if !database.exists() {
+        return; // PostgreSQL has no database file to check
+    }
+    fs::set_permissions(&database, fs::Permissions::from_mode(0o644)).unwrap();
+    let (status, found) = findings(&terminal, &[]);
+    assert_eq!((status, &finding_for(&found, "file_modes")["severity"]), (1, &json!("error")));
+    let (status, found) = findings(&terminal, &["--fix"]);
+    assert_eq!(
+        (status, &finding_for(&found, "file_modes")["fixed"]),
+        (0, &json!(true)),
+        "a repaired finding is not an error"
+    );
+    assert_eq!(fs::metadata(&database).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(findings(&terminal, &[]).0, 0);
+}
+
+#[tokio::test]
+async fn doctor_reports_bad_settings() {
+    let mut terminal = Terminal::new().await;
+    terminal.set("GUILDHALL__LIMITS__ENABLED", "false");
+    terminal.set("GUILDHALL__SERVER__TRUSTED_PROXIES", "0.0.0.0/0");
+    terminal.set("GUILDHALL__MAIL__SMTP_URL", "smtp://127.0.0.1:9");
+    create(&terminal, "admin", &["--role", "superuser"]);
+    let (status, found) = findings(&terminal, &["--fix"]);
+    assert_eq!(status, 1);
+    for check in ["limits", "trusted_proxies", "mail"] {
+        assert_eq!(finding_for(&found, check)["severity"], "error", "{check}");
+    }
+}
+
+#[tokio::test]
+async fn keys_rotate_under_a_running_server() {
+    let terminal = Terminal::new().await;
+    create(&terminal, "anna", &[]);
+    let server = terminal.serve();
+    let old = sign_in(&server.url, "anna").await;
+    let rotated = terminal.run(&["keys", "rotate"]);
+    assert_eq!(code(&rotated), 0, "{}", text(&rotated));
+    assert_eq!(me(&server.url, &old).await, 200, "tokens signed with the old key stay valid");
+    let new = sign_in(&server.url, "anna").await;
+    assert_eq!(me(&server.url, &new).await, 200);
+    let jwks: Value =
+        client().get(format!("{}/.well-known/jwks.json", server.url)).send().await.unwrap().json().await.unwrap();
+    assert_eq!(jwks["keys"].as_array().unwrap().len(), 2);
+    let rotated = terminal.run(&["keys", "rotate", "--compromised"]);
+    assert!(text(&rotated).contains("everybody has to sign in again"));
+    assert_eq!([me(&server.url, &old).await, me(&server.url, &new).await], [401, 401]);
+    assert_eq!(me(&server.url, &sign_in(&server.url, "anna").await).await, 200);
+}
+
+#[tokio::test]
+async fn token_prune_prints_what_it_deleted() {
+    let mut terminal = Terminal::new().await;
+    terminal.set("GUILDHALL__ACCOUNTS__REFRESH_TOKEN_SECONDS", "1");
+    terminal.set("GUILDHALL__ACCOUNTS__ACCESS_TOKEN_SECONDS", "1");
+    create(&terminal, "anna", &[]);
+    let server = terminal.serve();
+    sign_in(&server.url, "anna").await;
+    let mut output = String::new();
+    while !output.contains("1 refresh tokens\n1 sessions") {
+        output = text(&terminal.run(&["token", "prune"]));
+        assert!(output.contains("refresh tokens"), "{output}");
+    }
+    assert!(text(&terminal.run(&["token", "prune"])).starts_with("0 refresh tokens\n0 sessions"));
+}
+
+#[tokio::test]
+async fn backup_works_while_the_server_runs_and_restore_when_it_is_stopped() {
+    let terminal = Terminal::new().await;
+    create(&terminal, "anna", &[]);
+    let server = terminal.serve();
+    let copy = terminal.folder.path().join("copy.db");
+    let backup = terminal.run(&["backup", "copy.db"]);
+    if !terminal.folder.path().join("data/guildhall.db").exists() {
+        assert_eq!(code(&backup), 1);
+        assert!(text(&backup).contains("pg_dump"), "{}", text(&backup));
+        assert_eq!(code(&terminal.run(&["restore", "copy.db"])), 1);
+        return;
+    }
+    assert_eq!(code(&backup), 0, "{}", text(&backup));
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600, "the copy contains secrets");
+    let again = terminal.run(&["backup", "copy.db"]);
+    assert!(code(&again) == 1 && text(&again).contains("--force"), "{}", text(&again));
+    create(&terminal, "berta", &[]);
+    let running = terminal.run(&["restore", "copy.db"]);
+    assert!(code(&running) == 1 && text(&running).contains("in use"), "{}", text(&running));
+    assert_eq!(server.stop().0, Some(0));
+
+    fs::write(terminal.folder.path().join("nonsense.db"), "this is not a database").unwrap();
+    for file in ["nonsense.db", "nowhere.db"] {
+        assert_eq!(code(&terminal.run(&["restore", file])), 1, "{file}");
+    }
+    assert!(text(&terminal.run(&["user", "list"])).contains("berta"), "the database is unchanged so far");
+    let restored = terminal.run(&["restore", "copy.db"]);
+    assert_eq!(code(&restored), 0, "{}", text(&restored));
+    let list = text(&terminal.run(&["user", "list"]));
+    assert!(list.contains("anna") && !list.contains("berta"), "{list}");
+    let previous: Vec<_> = fs::read_dir(terminal.folder.path().join("data")).unwrap().flatten().collect();
+    let previous = previous.iter().find(|entry| entry.file_name().to_string_lossy().contains(".before-")).unwrap();
+    fs::rename(previous.path(), terminal.folder.path().join("before.db")).unwrap();
+    assert_eq!(code(&terminal.run(&["restore", "before.db"])), 0);
+    assert!(text(&terminal.run(&["user", "list"])).contains("berta"), "the previous database was kept");
+    assert_eq!(code(&terminal.run(&["backup", "copy.db", "--force"])), 0);
+    assert_eq!(findings(&terminal, &[]).1.iter().filter(|finding| finding["check"] == "orphans").count(), 1);
+}
