@@ -31,7 +31,7 @@ pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHa
     let accounts = services.accounts.clone();
     let calibration: Task = Box::pin(async move {
         match accounts.calibrate().await {
-            Ok(hold) => tracing::info!(hold_ms = hold.as_secs_f64() * 1000.0, "calibrated failed sign-ins"),
+            Ok(duration) => tracing::info!(duration_ms = duration.as_secs_f64() * 1000.0, "calibrated failed sign-ins"),
             Err(error) => tracing::warn!(%error, "could not calibrate failed sign-ins; they take one second"),
         }
     });
@@ -54,7 +54,7 @@ async fn until_stopped(stop: CancellationToken, work: Task) {
 
 async fn run_jobs(jobs: Jobs) {
     loop {
-        // Leave a server that has just started to its requests first.
+        // Let a server that has just started handle requests first.
         tokio::time::sleep(POLL_INTERVAL).await;
         if let Err(error) = jobs.run_due().await {
             tracing::error!(%error, "could not run the due jobs");
@@ -66,7 +66,7 @@ async fn run_jobs(jobs: Jobs) {
 async fn fetch_previews(services: Services) {
     loop {
         // Woken by this process; another process is noticed by polling.
-        let _ = tokio::time::timeout(POLL_INTERVAL, services.community.previews_wanted()).await;
+        let _ = tokio::time::timeout(POLL_INTERVAL, services.community.wait_for_previews()).await;
         if let Err(error) = services.community.fetch_previews().await {
             tracing::error!(error = %guildhall_kernel::Error::from(error), "could not fetch link previews");
         }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guildhall_accounts::{NewUser, NewUserToken, WeakPassword};
-use guildhall_deals::{OrganizationId, Which};
+use guildhall_deals::{OrganizationId, OrganizationSelector};
 use guildhall_kernel::{AccountCleanup, PageQuery, Roles, doctor::Severity};
 
 use crate::{Server, Services, Settings, Sources, backup, doctor, document, logging};
@@ -255,7 +255,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 }
 
 /// Prints a line to standard output.
-fn say(line: impl std::fmt::Display) -> anyhow::Result<()> {
+fn print_line(line: impl std::fmt::Display) -> anyhow::Result<()> {
     match writeln!(io::stdout(), "{line}") {
         // The reader has closed the pipe, as in `guildhall user list | head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -294,23 +294,23 @@ impl Cli {
                 let new = NewUserToken { name, expires_in_days: days, ..NewUserToken::default() };
                 let outcome = services.accounts.create_token_for(&user, new).await.map_err(explained);
                 services.db.close().await?;
-                say(outcome?.token)?;
+                print_line(outcome?.token)?;
             }
             Command::Token(Token::Prune) => {
                 let services = Services::open(&load()?, true).await?;
                 let outcome = services.accounts.prune().await;
                 services.db.close().await?;
                 for (what, count) in outcome?.counts() {
-                    say(format_args!("{count} {what}"))?;
+                    print_line(format_args!("{count} {what}"))?;
                 }
             }
             Command::Keys(Keys::Rotate { compromised }) => {
                 let services = Services::open(&load()?, true).await?;
                 let outcome = services.accounts.rotate_keys(compromised).await;
                 services.db.close().await?;
-                say(format_args!("Tokens are now signed with the key {}.", outcome?))?;
+                print_line(format_args!("Tokens are now signed with the key {}.", outcome?))?;
                 if compromised {
-                    say("Tokens signed with other keys are no longer valid: everybody has to sign in again.")?;
+                    print_line("Tokens signed with other keys are no longer valid: everybody has to sign in again.")?;
                 }
             }
             Command::CleanupTestData(command) => {
@@ -322,23 +322,25 @@ impl Cli {
             Command::Doctor { fix, json } => return examine(&load()?, fix, json).await,
             Command::Backup { path, force } => {
                 let bytes = backup::backup(&load()?, &path, force).await?;
-                say(format_args!("Copied {bytes} bytes to {} and verified the copy.", path.display()))?;
+                print_line(format_args!("Copied {bytes} bytes to {} and verified the copy.", path.display()))?;
             }
             Command::Restore { path } => {
                 let previous = backup::restore(&load()?, &path).await?;
-                say(format_args!("Restored the database from {}.", path.display()))?;
+                print_line(format_args!("Restored the database from {}.", path.display()))?;
                 if let Some(previous) = previous {
-                    say(format_args!("The previous database was moved to {}.", previous.display()))?;
+                    print_line(format_args!("The previous database was moved to {}.", previous.display()))?;
                 }
-                say("Sessions and tokens revoked since the copy was made are valid again. \
-                     To end every session, run: guildhall keys rotate --compromised")?;
+                print_line(
+                    "Sessions and tokens revoked since the copy was made are valid again. \
+                     To end every session, run: guildhall keys rotate --compromised",
+                )?;
             }
             Command::Config(ConfigCommand::Check) => {
                 for (key, value) in Settings::effective(&sources).map_err(anyhow::Error::msg)? {
-                    say(format_args!("{key} = {value}"))?;
+                    print_line(format_args!("{key} = {value}"))?;
                 }
             }
-            Command::Openapi => say(document().to_pretty_json()?)?,
+            Command::Openapi => print_line(document().to_pretty_json()?)?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -347,7 +349,7 @@ impl Cli {
 async fn examine(settings: &Settings, fix: bool, json: bool) -> anyhow::Result<ExitCode> {
     let findings = doctor::run(settings, fix).await?;
     if json {
-        say(serde_json::to_string_pretty(&findings)?)?;
+        print_line(serde_json::to_string_pretty(&findings)?)?;
     } else {
         for finding in &findings {
             let label = match finding.severity {
@@ -356,7 +358,7 @@ async fn examine(settings: &Settings, fix: bool, json: bool) -> anyhow::Result<E
                 Severity::Note => "note",
                 Severity::Error => "ERROR",
             };
-            say(format_args!("{label:<6} {:<16} {}", finding.check, finding.message))?;
+            print_line(format_args!("{label:<6} {:<16} {}", finding.check, finding.message))?;
         }
     }
     let healthy = !findings.iter().any(guildhall_kernel::doctor::Finding::is_error);
@@ -364,34 +366,34 @@ async fn examine(settings: &Settings, fix: bool, json: bool) -> anyhow::Result<E
 }
 
 async fn clean_up(services: &Services, command: Cleanup) -> anyhow::Result<ExitCode> {
-    let which = match (command.org_name, command.org_id) {
-        (Some(name), _) => Which::Named(name),
-        (None, Some(id)) => Which::Id(OrganizationId(id)),
-        (None, None) => Which::Tests,
+    let selector = match (command.org_name, command.org_id) {
+        (Some(name), _) => OrganizationSelector::Named(name),
+        (None, Some(id)) => OrganizationSelector::Id(OrganizationId(id)),
+        (None, None) => OrganizationSelector::Tests,
     };
     let failed = guildhall_kernel::Error::from;
     let accounts = command.with_users.then_some(&services.accounts as &dyn AccountCleanup);
     let tenancy = &services.deals.tenancy;
-    let outcome = tenancy.clean_up(&which, accounts, command.dry_run, command.force).await.map_err(failed)?;
+    let outcome = tenancy.clean_up(&selector, accounts, command.dry_run, command.force).await.map_err(failed)?;
     let cleaned = match outcome {
         Ok(cleaned) => cleaned,
         Err(refusal) => bail!(refusal),
     };
     if command.json {
-        say(serde_json::to_string_pretty(&cleaned)?)?;
+        print_line(serde_json::to_string_pretty(&cleaned)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     if cleaned.is_empty() {
-        say("Nothing to clean up.")?;
+        print_line("Nothing to clean up.")?;
     }
     for organization in &cleaned {
         let verb = if command.dry_run { "would be deleted" } else { "was deleted" };
-        say(format_args!("{} (ID {}) {verb}:", organization.name, organization.id))?;
+        print_line(format_args!("{} (ID {}) {verb}:", organization.name, organization.id))?;
         for (table, count) in &organization.rows {
-            say(format_args!("{count:>10} {table}"))?;
+            print_line(format_args!("{count:>10} {table}"))?;
         }
         if !organization.users.is_empty() {
-            say(format_args!("{:>10} accounts", organization.users.len()))?;
+            print_line(format_args!("{:>10} accounts", organization.users.len()))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -404,17 +406,17 @@ async fn serve(settings: &Settings, migrate: bool) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let server = Server::start(settings, services).await?;
     let url = settings.public_url(server.address())?;
-    say(format_args!("Guildhall listens on http://{}, public URL {url}", server.address()))?;
-    say(format_args!("API documentation: {url}/api/docs"))?;
+    print_line(format_args!("Guildhall listens on http://{}, public URL {url}", server.address()))?;
+    print_line(format_args!("API documentation: {url}/api/docs"))?;
     if !has_superuser {
         let program = std::env::args().next().unwrap_or_else(|| "guildhall".to_owned());
-        say("There is no superuser yet. Create one in another terminal:")?;
-        say(format_args!("  {program} user create --username admin --email you@example.org --role superuser"))?;
+        print_line("There is no superuser yet. Create one in another terminal:")?;
+        print_line(format_args!("  {program} user create --username admin --email you@example.org --role superuser"))?;
     }
     match settings.mail_host() {
-        Some(host) => say(format_args!("Emails are sent through {host}."))?,
+        Some(host) => print_line(format_args!("Emails are sent through {host}."))?,
         None => {
-            say("No mail server is configured (mail.smtp_url): emails stay in the outbox.")?;
+            print_line("No mail server is configured (mail.smtp_url): emails stay in the outbox.")?;
         }
     }
     tracing::info!(address = %server.address(), "the server is ready");
@@ -461,7 +463,7 @@ async fn migrate(settings: &Settings, step: Migrate) -> anyhow::Result<ExitCode>
     let status = db.migration_status(all).await?;
     db.close().await?;
     for (name, applied) in &status {
-        say(format_args!("{} {name}", if *applied { "applied" } else { "pending" }))?;
+        print_line(format_args!("{} {name}", if *applied { "applied" } else { "pending" }))?;
     }
     let pending = matches!(step, Migrate::Status) && status.iter().any(|(_, applied)| !applied);
     Ok(if pending { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -485,7 +487,7 @@ async fn user(services: &Services, command: User) -> anyhow::Result<()> {
                 last_name: String::new(),
             };
             let account = accounts.create_user(new, roles, weak).await.map_err(explained)?;
-            say(format_args!("Created the account {} with the ID {}.", account.user.username, account.user.id))
+            print_line(format_args!("Created the account {} with the ID {}.", account.user.username, account.user.id))
         }
         User::List { page } => {
             let page = accounts.accounts(PageQuery::new(page, 100)).await?;
@@ -494,7 +496,7 @@ async fn user(services: &Services, command: User) -> anyhow::Result<()> {
                 let roles = serde_json::to_value(account.user.roles)?;
                 let roles: Vec<_> = roles.as_array().into_iter().flatten().filter_map(|role| role.as_str()).collect();
                 let user = account.user;
-                say(format_args!(
+                print_line(format_args!(
                     "{}\t{}\t{}\t{state}\t{}",
                     user.id,
                     user.username,
@@ -507,15 +509,15 @@ async fn user(services: &Services, command: User) -> anyhow::Result<()> {
         User::SetPassword { name, password } => {
             let (password, weak) = password.read()?;
             accounts.set_password(&name, &password, weak).await.map_err(explained)?;
-            say(format_args!("Changed the password of {name}."))
+            print_line(format_args!("Changed the password of {name}."))
         }
         User::Deactivate { name } => {
             accounts.set_active(&name, false).await?;
-            say(format_args!("{name} can no longer sign in."))
+            print_line(format_args!("{name} can no longer sign in."))
         }
         User::Activate { name } => {
             accounts.set_active(&name, true).await?;
-            say(format_args!("{name} can sign in again."))
+            print_line(format_args!("{name} can sign in again."))
         }
     }
 }
@@ -536,7 +538,7 @@ fn explained(error: guildhall_accounts::Error) -> anyhow::Error {
 
 impl Password {
     fn read(&self) -> anyhow::Result<(String, WeakPassword)> {
-        let weak = if self.allow_weak_password { WeakPassword::Accept } else { WeakPassword::Refuse };
+        let weak = if self.allow_weak_password { WeakPassword::Accept } else { WeakPassword::Reject };
         if self.password_stdin {
             let mut line = String::new();
             io::stdin().lock().read_line(&mut line).context("cannot read the password from standard input")?;

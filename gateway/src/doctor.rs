@@ -7,11 +7,11 @@ use std::{
 };
 
 use guildhall_accounts::SqlAccounts;
+use guildhall_files::Files;
 use guildhall_kernel::{
     Clock, Db,
     db::sqlite_file,
     doctor::{Finding, examine, examine_events, examine_outbox},
-    file::Files,
 };
 
 use crate::{Services, Settings};

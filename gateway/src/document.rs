@@ -97,7 +97,7 @@ fn merged() -> Document {
         .merge_from(health::openapi())
         .nest(mounts::WELL_KNOWN, guildhall_accounts::well_known_openapi())
         .nest(mounts::ACCOUNTS, guildhall_accounts::openapi())
-        .nest(mounts::FILES, guildhall_kernel::file::openapi())
+        .nest(mounts::FILES, guildhall_files::openapi())
         .nest(mounts::COMMUNITY, guildhall_community::openapi())
         .nest(mounts::DEALS, guildhall_deals::openapi())
 }

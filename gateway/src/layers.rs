@@ -12,7 +12,8 @@ use axum::{
     middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::{IntoResponse, Response},
 };
-use guildhall_kernel::{Error, Kind, Problem, PublicUrl, TrustedProxies, conditional, file::FORM_BYTES};
+use guildhall_files::FORM_BYTES;
+use guildhall_kernel::{Error, Kind, Problem, PublicUrl, TrustedProxies, conditional};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 use tower_http::{

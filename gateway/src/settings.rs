@@ -299,7 +299,7 @@ impl Settings {
         if let Err(error) = self.log.filter.parse::<tracing_subscriber::EnvFilter>() {
             errors.push(format!("log.filter: {error}"));
         }
-        errors.extend(self.accounts.faults());
+        errors.extend(self.accounts.errors());
         errors
     }
 

@@ -11,14 +11,14 @@ use axum::Router;
 use guildhall_accounts::{AccountsState, Host, SqlAccounts};
 use guildhall_community::{CommunityState, SqlCommunity, UserTable};
 use guildhall_deals::{DealsState, SqlDeals};
+use guildhall_files as file;
+use guildhall_files::{Files, FolderStore, Reserve, Store, UploadLimits};
 use guildhall_kernel::{
     Clock, Db, Outbox, PublicUrl, Quota,
     db::{self, sqlite_file},
     event::Dispatcher,
-    file::{self, Files, FolderStore, Reserve, Store, UploadLimits},
     http::{PageFetcher, WebhookSender},
-    mail::EmailBranding,
-    mail::Mailer,
+    mail::{EmailBranding, Mailer},
 };
 use guildhall_platform::{InvalidMailServer, PublicHttp, S3Store, SmtpMailer};
 use guildhall_web::Web as Pages;
@@ -117,13 +117,13 @@ impl Services {
         };
         let accounts = SqlAccounts::open(db.clone(), settings.accounts.clone(), host).await?;
         let mailer = mailer(settings)?;
-        let web = web();
+        let http = public_http();
         let host = guildhall_deals::Host {
             clock: clock.clone(),
             directory: Arc::new(accounts.clone()),
             files: files.clone(),
             outbox: outbox.clone(),
-            webhook_sender: web.clone().map(|web| web as Arc<dyn WebhookSender>),
+            webhook_sender: http.clone().map(|http| http as Arc<dyn WebhookSender>),
             branding: EmailBranding { service: settings.server.name.clone(), home: settings.accounts.home(&url)? },
             settings: if settings.limits.enabled {
                 settings.deals.clone()
@@ -138,7 +138,7 @@ impl Services {
             users: UserTable { name: "users", search_key: "username_key" },
             outbox: outbox.clone(),
             files: files.clone(),
-            web: web.filter(|_| settings.community.link_previews).map(|web| web as Arc<dyn PageFetcher>),
+            page_fetcher: http.filter(|_| settings.community.link_previews).map(|http| http as Arc<dyn PageFetcher>),
             name: settings.server.name.clone(),
             mount: url.join(mounts::COMMUNITY).parse()?,
             home: settings.accounts.home(&url)?,
@@ -227,9 +227,9 @@ fn store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
 }
 
 /// The HTTP client for link previews and webhooks, if it can be created.
-fn web() -> Option<Arc<PublicHttp>> {
+fn public_http() -> Option<Arc<PublicHttp>> {
     match PublicHttp::new() {
-        Ok(web) => Some(Arc::new(web)),
+        Ok(http) => Some(Arc::new(http)),
         Err(error) => {
             tracing::warn!(%error, "link previews and webhooks are disabled because TLS is not available");
             None

@@ -11,6 +11,7 @@ pub fn all() -> Vec<Box<dyn MigrationTrait>> {
     let host = HostTables { users: guildhall_accounts::USERS };
     let mut all = guildhall_accounts::migrations();
     all.extend(guildhall_kernel::migrations(&host));
+    all.extend(guildhall_files::migrations());
     all.extend(guildhall_community::migrations(&host));
     all.extend(guildhall_deals::migrations(&host));
     all.sort_by(|one, other| one.name().cmp(other.name()));

@@ -123,9 +123,9 @@ async fn deals_and_payments_have_the_expected_responses() {
         assert_eq!(server.send(request.json(&json!({}))).await.status, 405);
     }
     // The compatibility routes reach the same resources.
-    let short = format!("/api/crm/clients/{}/deals/{}/payments/", client["id"], deal["id"]);
-    assert_eq!(server.get(&short, anna).await.json()["count"], 3);
-    assert_eq!(server.post(&short, anna, json!({"amount": "1", "method": "card"})).await.status, 201);
+    let compat_path = format!("/api/crm/clients/{}/deals/{}/payments/", client["id"], deal["id"]);
+    assert_eq!(server.get(&compat_path, anna).await.json()["count"], 3);
+    assert_eq!(server.post(&compat_path, anna, json!({"amount": "1", "method": "card"})).await.status, 201);
     let elsewhere = format!("/api/crm/clients/{}/deals/{}/payments/", 999, deal["id"]);
     assert_eq!(server.get(&elsewhere, anna).await.code(), "deal_not_found");
 
@@ -295,11 +295,11 @@ async fn every_operation_has_its_path_and_error_status() {
             assert_eq!(server.send(request.json(&json!({}))).await.status, 405);
         }
     }
-    let short = format!("/api/crm/clients/{client}/deals/{id}/");
-    let listed = server.get(&format!("{short}payments/"), anna).await.json();
+    let compat_path = format!("/api/crm/clients/{client}/deals/{id}/");
+    let listed = server.get(&format!("{compat_path}payments/"), anna).await.json();
     let first = listed["results"][0]["id"].clone();
     for method in [Method::PUT, Method::PATCH, Method::DELETE] {
-        let request = server.request(method, &format!("{short}payments/{first}/")).header("authorization", anna);
+        let request = server.request(method, &format!("{compat_path}payments/{first}/")).header("authorization", anna);
         assert_eq!(server.send(request.json(&json!({}))).await.status, 405);
     }
     let change = json!({"currency": "EUR"});
@@ -318,16 +318,16 @@ async fn activities_stages_tasks_and_previews_have_their_paths() {
     let client = fixture.create("clients/", anna, json!({"name": "Global Corp"})).await["id"].clone();
     let new = json!({"client_id": client, "title": "x", "value": "1"});
     let id = fixture.create("deals/", anna, new.clone()).await["id"].clone();
-    let short = format!("/api/crm/clients/{client}/deals/{id}/");
+    let compat_path = format!("/api/crm/clients/{client}/deals/{id}/");
     // Activities, on every path.
     for path in [
         format!("{org}deals/{id}/activity/"),
         format!("{org}clients/{client}/deals/{id}/activity/"),
-        format!("{short}activity/"),
+        format!("{compat_path}activity/"),
     ] {
         assert_eq!(server.post(&path, anna, json!({"content": "Called"})).await.status, 201, "{path}");
     }
-    let activities = server.get(&format!("{short}activity/"), anna).await.json();
+    let activities = server.get(&format!("{compat_path}activity/"), anna).await.json();
     assert_eq!(activities["results"].as_array().unwrap().len(), 3);
     // Stages and tasks.
     let pipeline = server.get(&format!("{org}pipelines/"), anna).await.json()["results"][0].clone();

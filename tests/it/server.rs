@@ -134,7 +134,7 @@ impl TestServer {
             first_name: String::new(),
             last_name: String::new(),
         };
-        self.server.services().accounts.create_user(new, roles, WeakPassword::Refuse).await.unwrap();
+        self.server.services().accounts.create_user(new, roles, WeakPassword::Reject).await.unwrap();
         self.sign_in(name).await
     }
 

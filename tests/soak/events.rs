@@ -18,7 +18,7 @@ const KILLS: u32 = 10;
 /// Concurrent writers.
 const WORKERS: usize = 6;
 
-/// Creates clients until stopped, and notes the ids of those whose creation was acknowledged.
+/// Creates clients until stopped, and records the ids of those whose creation was acknowledged.
 async fn create_clients(
     installation: Arc<Installation>,
     person: Arc<Person>,

@@ -1,4 +1,4 @@
-//! The routes of earlier front ends: handlers of the other routes at a second path.
+//! Compatibility routes for older front ends: handlers of the other routes at a second path.
 
 use guildhall_kernel::{openapi::deprecate, routes_at};
 use utoipa_axum::router::OpenApiRouter;

@@ -25,7 +25,7 @@ struct Content<'a> {
 }
 
 const IGNORE_IF_NOT_YOU: &str = "If this was not you, you can ignore this email. Nothing has changed.";
-const ACT_IF_NOT_YOU: &str =
+const RESET_IF_NOT_YOU: &str =
     "If this was not you, reset your password immediately and contact the operator of the service.";
 
 impl Emails {
@@ -69,7 +69,7 @@ impl Emails {
             ),
             "This address stays in use until the new one is confirmed.".to_owned(),
             self.origin_line(),
-            ACT_IF_NOT_YOU.to_owned(),
+            RESET_IF_NOT_YOU.to_owned(),
         ];
         self.write(Content { subject: "Email address change requested".to_owned(), recipient, lines, action: None })
     }
@@ -80,7 +80,7 @@ impl Emails {
             format!("The email address of your account at {} was changed.", self.0.service),
             "You no longer receive emails at this address.".to_owned(),
             self.origin_line(),
-            ACT_IF_NOT_YOU.to_owned(),
+            RESET_IF_NOT_YOU.to_owned(),
         ];
         self.write(Content { subject: "Your email address was changed".to_owned(), recipient, lines, action: None })
     }
@@ -108,7 +108,7 @@ impl Emails {
 
     /// A security alert; `message` is a sentence.
     pub(crate) fn alert(&self, recipient: Recipient<'_>, subject: &str, message: &str) -> kernel::Result<Mail> {
-        let lines = vec![message.to_owned(), self.origin_line(), ACT_IF_NOT_YOU.to_owned()];
+        let lines = vec![message.to_owned(), self.origin_line(), RESET_IF_NOT_YOU.to_owned()];
         self.write(Content { subject: subject.to_owned(), recipient, lines, action: None })
     }
 

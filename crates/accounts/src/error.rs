@@ -34,7 +34,7 @@ pub enum Error {
     UserNotFound(UserId),
     /// No user has this username or verified email address.
     #[error("User {0:?} does not exist.")]
-    NoSuchName(String),
+    UsernameNotFound(String),
     /// No such token, or another user's.
     #[error("Token {0} does not exist.")]
     UserTokenNotFound(UserTokenId),
@@ -59,12 +59,12 @@ pub enum Error {
     /// The operation requires that the password was confirmed recently.
     #[error("Confirm your password first: POST /api/auth/step-up/.")]
     StepUpRequired,
-    /// Too many failed attempts; carries the time to wait.
+    /// Too many failed attempts; contains the time to wait.
     #[error("Too many failed attempts. Try again later.")]
     Throttled(Duration),
     /// The link or token is unknown, expired or already used.
     #[error("Invalid or expired token.")]
-    UsedToken,
+    InvalidOneTimeToken,
     /// The password is wrong.
     #[error("Wrong password.")]
     WrongPassword {
@@ -134,7 +134,7 @@ impl From<Error> for kernel::Error {
             Error::TokenReused => Self::new(Kind::Unauthenticated, "token_reused", detail),
             Error::UsernameTaken => Self::new(Kind::Conflict, "username_taken", detail),
             Error::EmailTaken => Self::new(Kind::Conflict, "email_taken", detail),
-            Error::UserNotFound(_) | Error::NoSuchName(_) => Self::new(Kind::NotFound, "user_not_found", detail),
+            Error::UserNotFound(_) | Error::UsernameNotFound(_) => Self::new(Kind::NotFound, "user_not_found", detail),
             Error::UserTokenNotFound(_) => Self::new(Kind::NotFound, "token_not_found", detail),
             Error::SessionNotFound(_) => Self::new(Kind::NotFound, "session_not_found", detail),
             Error::SecondFactorRequired { token } => Self::new(Kind::Unauthenticated, "mfa_required", detail)
@@ -145,7 +145,7 @@ impl From<Error> for kernel::Error {
             Error::NoSecondFactor => Self::new(Kind::NotFound, "no_second_factor", detail),
             Error::StepUpRequired => Self::new(Kind::Forbidden, "step_up_required", detail),
             Error::Throttled(wait) => throttled(wait),
-            Error::UsedToken => Self::field("token", detail),
+            Error::InvalidOneTimeToken => Self::field("token", detail),
             Error::WrongPassword { field } => Self::field(field, detail),
             Error::Protected(blockers) => {
                 let blockers = serde_json::to_value(blockers).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The events of this crate. They carry ids only: a subscriber asks for what it needs, and nothing personal is stored
+//! The events of this crate. They contain ids only: a subscriber asks for what it needs, and nothing personal is stored
 //! twice.
 
 use guildhall_kernel::{UserId, define_events};

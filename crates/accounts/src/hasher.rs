@@ -130,7 +130,7 @@ impl StoredHash {
     }
 }
 
-/// A place in the queue.
+/// A queued request; leaves the queue on drop.
 struct QueueEntry<'a>(&'a AtomicUsize);
 
 impl Drop for QueueEntry<'_> {

@@ -40,7 +40,7 @@ pub trait Accounts: Send + Sync + 'static {
 #[async_trait]
 pub trait Tokens: Send + Sync + 'static {
     /// Opens a session. A wrong password and an unknown user give the same error in the same time. If a
-    /// second factor is set up, the error carries the token for the second step.
+    /// second factor is set up, the error contains the token for the second step.
     async fn sign_in(&self, sign_in: SignIn) -> Result<SignedIn>;
     /// Completes a sign-in with the second factor and opens a session.
     async fn sign_in_with_second_factor(&self, second: SecondFactor) -> Result<SignedIn>;

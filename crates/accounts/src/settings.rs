@@ -115,7 +115,7 @@ impl Settings {
     }
 
     /// Validates this section. Each message begins with the key.
-    pub fn faults(&self) -> Vec<String> {
+    pub fn errors(&self) -> Vec<String> {
         let mut errors = Vec::new();
         let mut at_least = |key: &str, value: u32, min: u32| {
             if value < min {

@@ -7,10 +7,11 @@ use std::{error::Error, sync::Arc};
 
 use async_trait::async_trait;
 use guildhall_community::{CommunityState, Host, Settings, SqlCommunity, UserTable, migrations, router};
+use guildhall_files as file;
+use guildhall_files::{Files, FolderStore, UploadLimits};
 use guildhall_kernel::{
     self as kernel, Auth, Authenticate, Caller, Clock, Credentials, Db, Directory, HostTables, Kind, Outbox, Person,
     PublicUrl, Roles, UserId,
-    file::{self, Files, FolderStore, UploadLimits},
 };
 use sea_orm::ConnectionTrait;
 
@@ -46,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     .await?;
     db.migrate(|| {
         let host = HostTables { users: "people" };
-        [kernel::migrations(&host), migrations(&host)].into_iter().flatten().collect()
+        [kernel::migrations(&host), guildhall_files::migrations(), migrations(&host)].into_iter().flatten().collect()
     })
     .await?;
 
@@ -59,7 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         users: UserTable { name: "people", search_key: "name" },
         outbox: Outbox::new(db.clone(), clock),
         files: files.clone(),
-        web: None,
+        page_fetcher: None,
         name: "Readers' club".to_owned(),
         mount: url.join("/community").parse()?,
         home: url.clone(),

@@ -124,7 +124,12 @@ mod tests {
         assert_eq!(described.len(), described.iter().collect::<BTreeSet<_>>().len());
         assert_eq!(described.into_iter().collect::<BTreeSet<_>>(), tables);
         for model in admin() {
-            assert!(!model.list.is_empty() && model.strangers().is_empty(), "{}: {:?}", model.table, model.strangers());
+            assert!(
+                !model.list.is_empty() && model.unknown_columns().is_empty(),
+                "{}: {:?}",
+                model.table,
+                model.unknown_columns()
+            );
         }
     }
 }

@@ -145,7 +145,7 @@ define_events! {
         post: PostId,
         /// The group that it is in.
         group: GroupId,
-        /// The author, unless the account is gone.
+        /// The author, unless the account was deleted.
         author: Option<UserId>,
         /// The moderator who approved it.
         actor: UserId,
@@ -154,7 +154,7 @@ define_events! {
     PostDeleted("community.post_deleted", |event| post(event.post)) {
         /// The post.
         post: PostId,
-        /// The author, unless the account is gone.
+        /// The author, unless the account was deleted.
         author: Option<UserId>,
         /// The user who deleted it.
         actor: UserId,
@@ -183,7 +183,7 @@ define_events! {
         comment: CommentId,
         /// The post.
         post: PostId,
-        /// The author, unless the account is gone.
+        /// The author, unless the account was deleted.
         author: Option<UserId>,
         /// The user who deleted it.
         actor: UserId,

@@ -12,10 +12,10 @@ mod model;
 mod picture;
 mod preview;
 mod routes;
+mod search;
 mod service;
 mod settings;
 mod sql;
-mod words;
 
 pub use admin::admin;
 pub use entity::membership::Role;

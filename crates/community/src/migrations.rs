@@ -51,6 +51,7 @@ pub(crate) fn with_people_table() -> Vec<Box<dyn MigrationTrait>> {
     let people = SqlMigration::new("m20240101_000000_people", up, "DROP TABLE people;");
     let mut all: Vec<Box<dyn MigrationTrait>> = vec![Box::new(people)];
     all.extend(guildhall_kernel::migrations(&HostTables { users: "people" }));
+    all.extend(guildhall_files::migrations());
     all.extend(migrations(&HostTables { users: "people" }));
     all
 }

@@ -9,7 +9,8 @@ mod posts;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use guildhall_kernel::{Auth, PublicUrl, file::Files};
+use guildhall_files::Files;
+use guildhall_kernel::{Auth, PublicUrl};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -66,7 +67,7 @@ pub struct CommunityState {
     pub enrolments: Arc<dyn Enrolments>,
     /// Events of groups.
     pub events: Arc<dyn Events>,
-    /// Answers to events.
+    /// RSVPs to events.
     pub rsvps: Arc<dyn Rsvps>,
     /// The file store, with its limit on upload size.
     pub files: Files,

@@ -33,9 +33,8 @@ use std::{
     sync::Arc,
 };
 
-use guildhall_kernel::{
-    Caller, Clock, Db, Directory, Outbox, Person, PublicUrl, UserId, file::Files, http::PageFetcher,
-};
+use guildhall_files::Files;
+use guildhall_kernel::{Caller, Clock, Db, Directory, Outbox, Person, PublicUrl, UserId, http::PageFetcher};
 use scope::Viewer;
 use sea_orm::{
     ActiveValue::NotSet,
@@ -80,7 +79,7 @@ pub struct Host {
     /// The file store.
     pub files: Files,
     /// Fetches linked pages for previews; without it, links have no previews.
-    pub web: Option<Arc<dyn PageFetcher>>,
+    pub page_fetcher: Option<Arc<dyn PageFetcher>>,
     /// The name of the service, as shown in emails.
     pub name: String,
     /// The URL that the router is nested at.

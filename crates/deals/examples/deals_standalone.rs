@@ -8,11 +8,10 @@ use std::{error::Error, sync::Arc};
 
 use async_trait::async_trait;
 use guildhall_deals::{DealsState, Host, Settings, SqlDeals, migrations, router};
+use guildhall_files::{Files, FolderStore, UploadLimits};
 use guildhall_kernel::{
     self as kernel, Auth, Authenticate, Caller, Clock, Credentials, Db, Directory, HostTables, Kind, Outbox, Person,
-    PublicUrl, Roles, UserId,
-    file::{Files, FolderStore, UploadLimits},
-    mail::EmailBranding,
+    PublicUrl, Roles, UserId, mail::EmailBranding,
 };
 use sea_orm::ConnectionTrait;
 
@@ -48,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     .await?;
     db.migrate(|| {
         let host = HostTables { users: "people" };
-        [kernel::migrations(&host), migrations(&host)].into_iter().flatten().collect()
+        [kernel::migrations(&host), guildhall_files::migrations(), migrations(&host)].into_iter().flatten().collect()
     })
     .await?;
 

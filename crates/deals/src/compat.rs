@@ -1,5 +1,5 @@
-//! The routes of earlier front ends: deals within their client, and paths that name no organization. They are the handlers
-//! of the other routes at a second path.
+//! Compatibility routes for older front ends: deals within their client, and paths that name no organization. They are
+//! the handlers of the other routes at a second path.
 
 use guildhall_kernel::{openapi::deprecate, routes_at};
 use utoipa_axum::router::OpenApiRouter;

@@ -12,10 +12,10 @@ use std::{
     sync::Arc,
 };
 
+use guildhall_files::Files;
 use guildhall_kernel::{
     Clock, Db, Directory, Outbox, Person, Timestamp, UserId,
     db::{Failure, Tx},
-    file::Files,
     http::WebhookSender,
     mail::EmailBranding,
 };

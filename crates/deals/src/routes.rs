@@ -9,7 +9,8 @@ use axum::{
     extract::FromRef,
     response::{IntoResponse, Response},
 };
-use guildhall_kernel::{Auth, Json, PublicUrl, Tagged, Timestamp, file::Files, openapi::OperationOutput};
+use guildhall_files::Files;
+use guildhall_kernel::{Auth, Json, PublicUrl, Tagged, Timestamp, openapi::OperationOutput};
 use serde::Deserialize;
 use utoipa::{
     IntoParams,

@@ -10,6 +10,6 @@ pub(crate) use routes::routes;
 pub use service::*;
 pub use sql::SqlTenancy;
 pub use sql::{
-    cleanup::{Refusal, Which},
+    cleanup::{CleanupRefusal, OrganizationSelector},
     removal::Removal,
 };

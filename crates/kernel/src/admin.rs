@@ -99,7 +99,7 @@ impl Model {
     }
 
     /// The names in the description that are not columns of the table; for tests, which expect none.
-    pub fn strangers(&self) -> Vec<&'static str> {
+    pub fn unknown_columns(&self) -> Vec<&'static str> {
         let is_column = |name: &&'static str| self.columns.iter().any(|column| column.name == **name);
         let names = self.list.iter().chain(self.search).chain(self.filters);
         names.copied().filter(|name| !is_column(name)).collect()

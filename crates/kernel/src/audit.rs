@@ -12,7 +12,7 @@ use crate::{Caller, CursorPage, CursorQuery, Keyed, Origin, Result, Timestamp, U
 /// An audit event to be recorded. It must not contain secrets: no passwords or tokens, and no user name from a
 /// failed sign-in, which may be a password.
 #[derive(Clone, Debug)]
-pub struct Event {
+pub struct AuditEvent {
     action: &'static str,
     refused: bool,
     actor: UserRef,
@@ -36,7 +36,7 @@ impl UserRef {
     }
 }
 
-impl Event {
+impl AuditEvent {
     /// An event without an actor. The action begins with the name of its crate: `accounts.sign_in`.
     pub fn new(action: &'static str) -> Self {
         Self {

@@ -361,7 +361,7 @@ impl Db {
 
     /// Records the statements from now on, and returns those recorded so far.
     #[cfg(feature = "testing")]
-    pub fn keep_statements(&self) -> Vec<Statement> {
+    pub fn record_statements(&self) -> Vec<Statement> {
         let mut recorded = self.0.statements.recorded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         recorded.replace(Vec::new()).unwrap_or_default()
     }

@@ -4,8 +4,6 @@
 pub(crate) mod audit_event;
 pub(crate) mod event;
 pub(crate) mod event_delivery;
-pub(crate) mod file;
-pub(crate) mod file_garbage;
 pub(crate) mod idempotency_key;
 pub(crate) mod job;
 pub(crate) mod outbox;
@@ -23,8 +21,6 @@ mod tests {
             table(audit_event::Entity),
             table(event::Entity),
             table(event_delivery::Entity),
-            table(file::Entity),
-            table(file_garbage::Entity),
             table(idempotency_key::Entity),
             table(job::Entity),
             table(outbox::Entity),

@@ -149,7 +149,7 @@ fn path_of_nul(value: &Value) -> Option<String> {
 }
 
 /// The error for a NUL, with the field that contains it.
-pub(crate) fn nul(field: Option<String>) -> Error {
+pub fn nul(field: Option<String>) -> Error {
     let message = "The character U+0000 is not allowed.";
     let error = Error::new(Kind::Invalid, "nul_character", message);
     match field {

@@ -56,7 +56,7 @@ impl Counts {
 
 /// A permit for the work, until it is dropped. Move it into the work: the caller that waits for the work may be
 /// dropped before the work ends.
-pub struct Turn {
+pub struct Permit {
     _slot: Slot,
     _permit: OwnedSemaphorePermit,
 }
@@ -83,10 +83,10 @@ impl Gate {
     ///
     /// # Errors
     /// 503 `busy` if the queue is full, the user has reached the limit, or the wait takes too long.
-    pub async fn enter(&self, user: Option<UserId>) -> Result<Turn> {
+    pub async fn enter(&self, user: Option<UserId>) -> Result<Permit> {
         let slot = self.slot(user)?;
         let permit = timeout(self.limits.patience, self.permits.clone().acquire_owned()).await.map_err(|_| busy())?;
-        Ok(Turn { _slot: slot, _permit: permit.map_err(Error::internal)? })
+        Ok(Permit { _slot: slot, _permit: permit.map_err(Error::internal)? })
     }
 
     fn slot(&self, user: Option<UserId>) -> Result<Slot> {

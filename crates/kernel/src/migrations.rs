@@ -16,17 +16,6 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
         include_str!("migrations/m20250101_000010_kernel_append_only_postgres.up.sql"),
         include_str!("migrations/m20250101_000010_kernel_append_only_postgres.down.sql"),
     );
-    let files = SqlMigration::new(
-        "m20250101_000030_kernel_files",
-        include_str!("migrations/m20250101_000030_kernel_files.up.sql"),
-        include_str!("migrations/m20250101_000030_kernel_files.down.sql"),
-    )
-    .only(DbBackend::Sqlite, include_str!("migrations/m20250101_000030_kernel_files_collected_sqlite.up.sql"), "")
-    .only(
-        DbBackend::Postgres,
-        include_str!("migrations/m20250101_000030_kernel_files_collected_postgres.up.sql"),
-        include_str!("migrations/m20250101_000030_kernel_files_collected_postgres.down.sql"),
-    );
     let objects = SqlMigration::new(
         "m20250101_000040_kernel_objects",
         include_str!("migrations/m20250101_000040_kernel_objects.up.sql"),
@@ -59,7 +48,6 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
     );
     vec![
         Box::new(kernel.with("users", host.users)),
-        Box::new(files),
         Box::new(objects.with("users", host.users)),
         Box::new(channels),
         Box::new(usage.with("users", host.users)),

@@ -257,7 +257,6 @@ impl<T> OperationInput for State<T> {}
 impl<T> OperationInput for Json<T> {}
 impl<T> OperationInput for axum::Extension<T> {}
 impl<T> OperationInput for axum::Form<T> {}
-impl OperationInput for crate::file::Form {}
 
 impl<T: OperationInput> OperationInput for Option<T> {
     fn describe(operation: &mut Operation, path: &str) {

@@ -141,16 +141,22 @@ impl Outbox {
         Self { delivery_limit, ..self }
     }
 
-    /// Stores an email in the transaction that causes it. After `life` it is no longer sent, and its content is deleted
-    /// by the next [`prune`](Self::prune).
-    pub async fn enqueue_email(&self, tx: &Tx, user: Option<UserId>, mail: &Mail, life: Duration) -> Result<(), DbErr> {
+    /// Stores an email in the transaction that causes it. After `lifetime` it is no longer sent, and its content is
+    /// deleted by the next [`prune`](Self::prune).
+    pub async fn enqueue_email(
+        &self,
+        tx: &Tx,
+        user: Option<UserId>,
+        mail: &Mail,
+        lifetime: Duration,
+    ) -> Result<(), DbErr> {
         let payload = serde_json::to_string(mail).map_err(|error| DbErr::Custom(error.to_string()))?;
         let message = OutboxMessage { channel: MAIL, user, recipient: &mail.to, title: &mail.subject, payload };
-        self.enqueue(tx, message, life).await
+        self.enqueue(tx, message, lifetime).await
     }
 
     /// Stores a message for another transport, in the same way.
-    pub async fn enqueue(&self, tx: &Tx, message: OutboxMessage<'_>, life: Duration) -> Result<(), DbErr> {
+    pub async fn enqueue(&self, tx: &Tx, message: OutboxMessage<'_>, lifetime: Duration) -> Result<(), DbErr> {
         let now = self.clock.now();
         let row = outbox::ActiveModel {
             id: NotSet,
@@ -160,7 +166,7 @@ impl Outbox {
             title: Set(message.title.to_owned()),
             payload: Set(Some(message.payload)),
             created_at: Set(now),
-            expires_at: Set(now + life),
+            expires_at: Set(now + lifetime),
             attempts: Set(0),
             next_at: Set(Some(now)),
             sent_at: Set(None),

@@ -146,8 +146,8 @@ async fn count(mut rows: SelectStatement, exact: bool, conn: &impl ConnectionTra
     Ok(u64::try_from(total).unwrap_or_default())
 }
 
-/// The number of rows, counted up to [`MAX_ROWS`].
-pub(crate) async fn count_up_to<E: EntityTrait>(select: Select<E>, conn: &impl ConnectionTrait) -> Result<u64> {
+/// The number of rows, counted up to 10,000.
+pub async fn count_up_to<E: EntityTrait>(select: Select<E>, conn: &impl ConnectionTrait) -> Result<u64> {
     let mut rows = sea_orm::QueryTrait::into_query(select.select_only().expr(Expr::val(1)));
     rows.clear_order_by();
     Ok(count(rows, false, conn).await?.min(MAX_ROWS))

@@ -5,7 +5,7 @@ use axum::{
     body::{Body, Bytes},
     http::Uri,
 };
-use guildhall_kernel::file::Store;
+use guildhall_files::Store;
 use object_store::{
     Attribute, Attributes, ClientOptions, ObjectStore, ObjectStoreExt, PutOptions, PutPayload, RetryConfig,
     aws::{AmazonS3, AmazonS3Builder},

@@ -6,11 +6,8 @@ use criterion::Criterion;
 use guildhall_accounts::{Accounts, HashCost, Host, Settings, SignIn, SqlAccounts, Tokens, UserFilter};
 use guildhall_bench::fill::{PASSWORD, Volume, fill, password_hash, username};
 use guildhall_community::{GroupFilter, Groups, SqlCommunity, UserTable};
-use guildhall_kernel::{
-    Authenticate, Caller, Clock, Credentials, Db, Outbox, PageQuery, PublicUrl,
-    file::{Files, FolderStore, UploadLimits},
-    testing::TestDb,
-};
+use guildhall_files::{Files, FolderStore, UploadLimits};
+use guildhall_kernel::{Authenticate, Caller, Clock, Credentials, Db, Outbox, PageQuery, PublicUrl, testing::TestDb};
 use tokio::runtime::Runtime;
 
 /// A hash that costs almost nothing, to measure everything else.
@@ -63,7 +60,7 @@ async fn community(db: &Db, accounts: &SqlAccounts, folder: &Path) -> anyhow::Re
         users: UserTable { name: guildhall_accounts::USERS, search_key: "username_key" },
         outbox: Outbox::new(db.clone(), clock),
         files,
-        web: None,
+        page_fetcher: None,
         name: "Guildhall".to_owned(),
         mount: url()?.join("/api/community").parse()?,
         home: url()?,

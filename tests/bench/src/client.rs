@@ -118,7 +118,7 @@ struct Created {
 pub type Make = Box<dyn FnMut() -> anyhow::Result<Ask> + Send>;
 
 /// The requests of a client.
-pub enum Act {
+pub enum RequestSource {
     /// The same request each time.
     Same(Box<Ask>),
     /// A different request each time.
@@ -134,7 +134,7 @@ pub enum Act {
     },
 }
 
-impl Act {
+impl RequestSource {
     /// The same request each time.
     pub fn same(request: Ask) -> Self {
         Self::Same(Box::new(request))
@@ -154,18 +154,18 @@ impl Act {
     }
 }
 
-/// A connection that repeats an [`Act`].
+/// A connection that sends the requests of a [`RequestSource`].
 pub struct Client {
     address: SocketAddr,
     wire: Wire,
-    act: Act,
+    source: RequestSource,
     expected: StatusCode,
 }
 
 impl Client {
     /// Connects.
-    pub async fn open(address: SocketAddr, act: Act, expected: StatusCode) -> anyhow::Result<Self> {
-        Ok(Self { address, wire: Wire::open(address).await?, act, expected })
+    pub async fn open(address: SocketAddr, source: RequestSource, expected: StatusCode) -> anyhow::Result<Self> {
+        Ok(Self { address, wire: Wire::open(address).await?, source, expected })
     }
 
     /// Sends one request. Returns whether the response was the expected one; `false` if the server is overloaded.
@@ -193,18 +193,18 @@ impl Client {
 
     /// Sends one request. The body is returned if `keep_body` is set or the next request needs it.
     async fn exchange(&mut self, keep_body: bool) -> anyhow::Result<(StatusCode, Bytes)> {
-        let request = self.act.request()?;
-        match &mut self.act {
-            Act::Same(_) | Act::Each(_) if keep_body => self.wire.fetch(request).await,
-            Act::Same(_) | Act::Each(_) => Ok((self.wire.send(request).await?, Bytes::new())),
-            Act::Refresh(token) => {
+        let request = self.source.request()?;
+        match &mut self.source {
+            RequestSource::Same(_) | RequestSource::Each(_) if keep_body => self.wire.fetch(request).await,
+            RequestSource::Same(_) | RequestSource::Each(_) => Ok((self.wire.send(request).await?, Bytes::new())),
+            RequestSource::Refresh(token) => {
                 let (status, body) = self.wire.fetch(request).await?;
                 if status == self.expected {
                     *token = serde_json::from_slice::<TokenPair>(&body)?.refresh;
                 }
                 Ok((status, body))
             }
-            Act::DeleteGroup { access, .. } => {
+            RequestSource::DeleteGroup { access, .. } => {
                 let (status, body) = self.wire.fetch(request).await?;
                 if status != StatusCode::CREATED {
                     return Ok((status, body));

@@ -238,9 +238,9 @@ async fn describe(db: &Db) -> anyhow::Result<String> {
 /// The URLs of the two databases of a run.
 pub struct Databases {
     /// The one passed on the command line, or a file.
-    pub given: String,
+    pub first: String,
     /// The second one.
-    pub beside: String,
+    pub second: String,
     /// The name of the second one if it was created on a server and has to be dropped.
     created: Option<String>,
 }
@@ -251,7 +251,7 @@ impl Databases {
     pub async fn choose(url: Option<&str>, folder: &Path, suffix: &str) -> anyhow::Result<Self> {
         let Some(url) = url else {
             let file = |name: &str| format!("sqlite://{}?mode=rwc", folder.join(name).display());
-            return Ok(Self { given: file("guildhall.db"), beside: file(&format!("{suffix}.db")), created: None });
+            return Ok(Self { first: file("guildhall.db"), second: file(&format!("{suffix}.db")), created: None });
         };
         ensure!(url.starts_with("postgres"), "the URL must begin with postgres://; SQLite needs none");
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
@@ -260,13 +260,13 @@ impl Databases {
         run(url, &format!("CREATE DATABASE {}", quoted(&name)))
             .await
             .with_context(|| format!("cannot create the database {name}; if an earlier run has left it, drop it"))?;
-        Ok(Self { given: url.to_owned(), beside: format!("{server}/{name}?{query}"), created: Some(name) })
+        Ok(Self { first: url.to_owned(), second: format!("{server}/{name}?{query}"), created: Some(name) })
     }
 
     /// Drops the database that [`choose`](Self::choose) has created.
-    pub async fn tidy(&self) -> anyhow::Result<()> {
+    pub async fn drop_created(&self) -> anyhow::Result<()> {
         if let Some(name) = &self.created {
-            run(&self.given, &format!("DROP DATABASE {} WITH (FORCE)", quoted(name))).await?;
+            run(&self.first, &format!("DROP DATABASE {} WITH (FORCE)", quoted(name))).await?;
         }
         Ok(())
     }

@@ -98,8 +98,8 @@ impl Setup<'_> {
     /// Fills and measures the databases one after the other.
     pub async fn measure(&self, databases: &Databases) -> anyhow::Result<Growth> {
         let [small_volume, large_volume] = self.volumes;
-        let (database, small) = self.measure_on(&databases.beside, small_volume).await?;
-        let (_, large) = self.measure_on(&databases.given, large_volume).await?;
+        let (database, small) = self.measure_on(&databases.second, small_volume).await?;
+        let (_, large) = self.measure_on(&databases.first, large_volume).await?;
         let sides = self.scenarios.iter().zip(small.into_iter().zip(large));
         let line = |(scenario, (small, large)): (&Scenario, (Side, Side))| Line {
             scenario: *scenario,

@@ -13,7 +13,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use guildhall_accounts::HashCost;
 use guildhall_bench::{
-    client::{Act, Client, get, sign_in},
+    client::{Client, RequestSource, get, sign_in},
     fill::{self, BUSY, Databases, Volume},
     floor,
     growth::{self, Growth, Setup},
@@ -131,7 +131,7 @@ impl Run {
         databases: &Databases,
         results: anyhow::Result<T>,
     ) -> anyhow::Result<()> {
-        let cleanup = databases.tidy().await;
+        let cleanup = databases.drop_created().await;
         let results = results?;
         cleanup?;
         writeln!(io::stdout(), "{results}")?;
@@ -159,12 +159,12 @@ impl Run {
         let volume = Volume { people: self.people, groups: self.groups, posts: self.posts, deals };
         let hash = fill::password_hash(HashCost::default())?;
         let mut database = String::new();
-        for url in [&databases.beside, &databases.given] {
+        for url in [&databases.second, &databases.first] {
             process::migrate(&program, folder, url)?;
             database = fill::fill_at(url, volume, &hash).await?;
         }
-        let server = Process::server(&program, folder, &databases.given).await?;
-        let floor = Process::floor(folder, &databases.beside).await?;
+        let server = Process::server(&program, folder, &databases.first).await?;
+        let floor = Process::floor(folder, &databases.second).await?;
         let idle = server.memory()?;
         let on_server = Target::sign_in(server.address(), self.connections, volume).await?;
         let on_floor = Target::sign_in(floor.address(), self.connections, volume).await?;
@@ -196,7 +196,7 @@ impl Run {
     async fn flood(&self, server: &Process) -> anyhow::Result<Flood> {
         writeln!(io::stderr(), "flood …")?;
         let address = server.address();
-        let mut probe = vec![Client::open(address, Act::same(get("/healthz", None)?), StatusCode::OK).await?];
+        let mut probe = vec![Client::open(address, RequestSource::same(get("/healthz", None)?), StatusCode::OK).await?];
         let healthz_before = Latency::of(&load::open(&mut probe, PROBES, self.length()).await?);
         server.forget_peak();
         let before = server.memory()?;

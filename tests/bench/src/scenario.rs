@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    client::{Act, Ask, Client, Make, TokenPair, Wire, get, post, put, sign_in},
+    client::{Ask, Client, Make, RequestSource, TokenPair, Wire, get, post, put, sign_in},
     fill::{BUSY, COMMON, RARE, UNCOMMON, Volume},
     load,
     report::{Latency, Line, Side, Spread},
@@ -213,17 +213,17 @@ impl Target {
     }
 
     async fn client(&self, scenario: Scenario, person: u32, tokens: &TokenPair) -> anyhow::Result<Client> {
-        Client::open(self.address, self.act(scenario, person, tokens)?, scenario.expected()).await
+        Client::open(self.address, self.requests(scenario, person, tokens)?, scenario.expected()).await
     }
 
-    fn act(&self, scenario: Scenario, person: u32, tokens: &TokenPair) -> anyhow::Result<Act> {
+    fn requests(&self, scenario: Scenario, person: u32, tokens: &TokenPair) -> anyhow::Result<RequestSource> {
         let access = tokens.access.clone();
-        let read = |path: &str| get(path, Some(tokens.access.as_str())).map(Act::same);
+        let read = |path: &str| get(path, Some(tokens.access.as_str())).map(RequestSource::same);
         let crm = |path: &str| read(&format!("{CRM}{path}"));
         let search = |word: &str| read(&format!("/api/community/search/?q={word}&limit=20"));
         match scenario {
-            Scenario::SignIn => sign_in(person).map(Act::same),
-            Scenario::Refresh => Ok(Act::Refresh(tokens.refresh.clone())),
+            Scenario::SignIn => sign_in(person).map(RequestSource::same),
+            Scenario::Refresh => Ok(RequestSource::Refresh(tokens.refresh.clone())),
             Scenario::Me => read("/api/auth/me/"),
             Scenario::Users => read("/api/users/?page_size=20"),
             Scenario::Groups => read("/api/community/groups/?page_size=20"),
@@ -236,7 +236,7 @@ impl Target {
             Scenario::SearchCommon => search(COMMON),
             Scenario::React => react(self.volume, person, access),
             Scenario::CreatePost => Ok(create_posts(self.volume, person, access)),
-            Scenario::CreateGroup => Ok(Act::Each(new_groups(self.names.clone(), access))),
+            Scenario::CreateGroup => Ok(RequestSource::Each(new_groups(self.names.clone(), access))),
             Scenario::Deals => crm("deals/?page_size=20"),
             Scenario::DealsFiltered => crm("deals/?page_size=20&owner=me&stage=proposal"),
             Scenario::DealsByValue => crm("deals/?page_size=20&currency=EUR&ordering=-value"),
@@ -248,7 +248,7 @@ impl Target {
             Scenario::Board => crm("pipelines/1/board/"),
             Scenario::PipelineReport => crm("reports/pipeline/"),
             Scenario::Revenue => crm("reports/revenue/?from=2025-01-01&to=2026-12-31"),
-            Scenario::CreateDeal => Ok(Act::each(move || {
+            Scenario::CreateDeal => Ok(RequestSource::each(move || {
                 let body = r#"{"client_id":1,"title":"Created under load","value":"1200.50","currency":"EUR"}"#;
                 post(&format!("{CRM}deals/"), Some(&access), body.to_owned())
             })),
@@ -263,16 +263,20 @@ impl Target {
                 }))
             }
             Scenario::DeleteGroup => {
-                Ok(Act::DeleteGroup { groups: new_groups(self.names.clone(), access.clone()), access })
+                Ok(RequestSource::DeleteGroup { groups: new_groups(self.names.clone(), access.clone()), access })
             }
         }
     }
 }
 
 /// A different deal each time, skipping the trash. Each user starts at a different one.
-fn each_deal(volume: Volume, person: u32, mut ask: impl FnMut(u32) -> anyhow::Result<Ask> + Send + 'static) -> Act {
+fn each_deal(
+    volume: Volume,
+    person: u32,
+    mut ask: impl FnMut(u32) -> anyhow::Result<Ask> + Send + 'static,
+) -> RequestSource {
     let mut turn = person * 31;
-    Act::each(move || {
+    RequestSource::each(move || {
         turn = (turn + 7) % volume.deals.max(1);
         let deal = turn + 1;
         ask(if deal.is_multiple_of(20) { deal - 1 } else { deal })
@@ -280,10 +284,10 @@ fn each_deal(volume: Volume, person: u32, mut ask: impl FnMut(u32) -> anyhow::Re
 }
 
 /// A different group each time. Each user starts at a different one.
-fn read_groups(volume: Volume, person: u32, access: String) -> Act {
+fn read_groups(volume: Volume, person: u32, access: String) -> RequestSource {
     let count = volume.groups.min(GROUPS_READ);
     let mut turn = person * 31;
-    Act::each(move || {
+    RequestSource::each(move || {
         turn = (turn + 1) % count;
         get(&format!("/api/community/groups/{}/", turn + 1), Some(&access))
     })
@@ -291,7 +295,7 @@ fn read_groups(volume: Volume, person: u32, access: String) -> Act {
 
 /// Half of the posts are from the user's groups, the other half is in no group. After one round it starts again with
 /// the other reaction, so that each request is a change.
-fn react(volume: Volume, person: u32, access: String) -> anyhow::Result<Act> {
+fn react(volume: Volume, person: u32, access: String) -> anyhow::Result<RequestSource> {
     let mut posts: Vec<u32> = volume.groups_of(person).into_iter().flat_map(|group| volume.posts_of(group)).collect();
     let open: Vec<u32> = volume.open_posts().collect();
     let step = (open.len() / posts.len().max(1)).max(1);
@@ -300,7 +304,7 @@ fn react(volume: Volume, person: u32, access: String) -> anyhow::Result<Act> {
     posts.sort_unstable_by_key(|post| post.wrapping_mul(2_654_435_769));
     ensure!(!posts.is_empty(), "there are no posts");
     let mut turn = 0_usize;
-    Ok(Act::each(move || {
+    Ok(RequestSource::each(move || {
         let (index, round) = (turn % posts.len(), turn / posts.len());
         turn += 1;
         let kind = if (index + round).is_multiple_of(2) { "like" } else { "love" };
@@ -309,9 +313,9 @@ fn react(volume: Volume, person: u32, access: String) -> anyhow::Result<Act> {
 }
 
 /// Posts in each of the user's groups in turn.
-fn create_posts(volume: Volume, person: u32, access: String) -> Act {
+fn create_posts(volume: Volume, person: u32, access: String) -> RequestSource {
     let mut groups = volume.groups_of(person).into_iter().cycle();
-    Act::each(move || {
+    RequestSource::each(move || {
         let group = groups.next().unwrap_or(1);
         let body = format!(r#"{{"content":"A few words written under load.","group":{group}}}"#);
         post("/api/community/posts/", Some(&access), body)

@@ -205,7 +205,7 @@ impl SqlAccounts {
                             .await?;
                     }
                     signing_key::Entity::insert(row).exec_without_returning(conn).await?;
-                    let event = audit::Event::new("accounts.rotate_keys").with("compromised", compromised);
+                    let event = audit::AuditEvent::new("accounts.rotate_keys").with("compromised", compromised);
                     event.record(conn, now).await
                 }
             })

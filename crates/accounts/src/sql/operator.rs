@@ -18,7 +18,7 @@ const OPERATOR: &str = "operator";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeakPassword {
     /// Reject it.
-    Refuse,
+    Reject,
     /// Accept it, although it can be guessed.
     Accept,
 }
@@ -38,7 +38,7 @@ impl SqlAccounts {
             .write(|tx| {
                 let row = row.clone();
                 async move {
-                    let event = audit::Event::new("accounts.create_user").with("by", OPERATOR);
+                    let event = audit::AuditEvent::new("accounts.create_user").with("by", OPERATOR);
                     Ok::<_, Error>(self.insert_user(&tx, row, event).await?.id)
                 }
             })
@@ -77,7 +77,7 @@ impl SqlAccounts {
                 tx.emit(&PasswordChanged { user: user.id }).await?;
                 let tokens = user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(user.id));
                 tokens.exec(&tx).await?;
-                let event = audit::Event::new("accounts.change_password").about(user.id, &user.username);
+                let event = audit::AuditEvent::new("accounts.change_password").about(user.id, &user.username);
                 event.with("by", OPERATOR).record(&tx, self.0.clock.now()).await?;
                 let message = "The operator of the service set a new password for your account.";
                 self.notify(&tx, user, "Your password was changed", message).await
@@ -89,7 +89,7 @@ impl SqlAccounts {
     /// their user tokens. The last superuser cannot be deactivated.
     pub async fn set_active(&self, name: &str, active: bool) -> Result<()> {
         let id = self.find_user(name).await?.id;
-        let event = || audit::Event::new("accounts.change_account").with("by", OPERATOR);
+        let event = || audit::AuditEvent::new("accounts.change_account").with("by", OPERATOR);
         self.0
             .db
             .write(|tx| async move {
@@ -108,6 +108,6 @@ impl SqlAccounts {
 
     async fn find_user(&self, name: &str) -> Result<user::Model> {
         let user = find_by_login(self.0.db.conn(), name).await?;
-        user.ok_or_else(|| Error::NoSuchName(name.to_owned()))
+        user.ok_or_else(|| Error::UsernameNotFound(name.to_owned()))
     }
 }

@@ -110,7 +110,7 @@ impl SqlAccounts {
     ) -> Result<()> {
         let now = self.0.clock.now();
         self.0.throttle.record_failure(conn, attempt, now).await?;
-        let event = audit::Event::new(action).refused();
+        let event = audit::AuditEvent::new(action).refused();
         let event = match user {
             Some(user) => event.about(user.id, &user.username),
             None => event,

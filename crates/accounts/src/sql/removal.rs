@@ -59,7 +59,7 @@ impl SqlAccounts {
                     return Err(Error::Protected(blockers));
                 }
                 self.release(conn, id, successor).await?;
-                let event = audit::Event::new("accounts.delete_user").by(caller).about(id, &user.username);
+                let event = audit::AuditEvent::new("accounts.delete_user").by(caller).about(id, &user.username);
                 event.record(conn, now).await?;
                 self.notify_deleted(conn, &user).await?;
                 tx.emit(&UserRemoved { user: id, is_erased: false }).await?;
@@ -115,7 +115,7 @@ impl SqlAccounts {
                 user::Entity::update(row).exec_without_returning(conn).await?;
                 tx.emit(&UserRemoved { user: id, is_erased: true }).await?;
                 // Recorded without the username, which has just been erased.
-                audit::Event::new("accounts.erase_user").by(caller).about(id, "").record(conn, now).await?;
+                audit::AuditEvent::new("accounts.erase_user").by(caller).about(id, "").record(conn, now).await?;
                 Ok(())
             })
             .await?;
@@ -188,7 +188,7 @@ impl AccountCleanup for SqlAccounts {
             }
         }
         self.release(tx, id, None).await?;
-        let event = audit::Event::new("accounts.delete_unused_user").about(id, &user.username);
+        let event = audit::AuditEvent::new("accounts.delete_unused_user").about(id, &user.username);
         event.record(tx, self.0.clock.now()).await?;
         tx.emit(&UserRemoved { user: id, is_erased: false }).await?;
         user::Entity::delete_by_id(id).exec(tx).await?;

@@ -91,7 +91,7 @@ impl SqlAccounts {
                 let row = row.clone();
                 async move {
                     one_time::store(&tx, row).await?;
-                    let event = audit::Event::new("accounts.show_password").own(user.id, &user.username);
+                    let event = audit::AuditEvent::new("accounts.show_password").own(user.id, &user.username);
                     event.record(&tx, now).await
                 }
             })
@@ -211,7 +211,10 @@ impl SqlAccounts {
                 });
                 recovery_code::Entity::insert_many(rows).exec_without_returning(conn).await?;
                 self.0.throttle.reset(conn, &[Target::SecondFactor(user.id)]).await?;
-                audit::Event::new("accounts.add_second_factor").own(user.id, &user.username).record(conn, now).await?;
+                audit::AuditEvent::new("accounts.add_second_factor")
+                    .own(user.id, &user.username)
+                    .record(conn, now)
+                    .await?;
                 let message = "Signing in to your account now requires a code in addition to the password.";
                 self.notify(conn, user, "A second factor was set up", message).await?;
                 Ok::<_, Error>(true)
@@ -238,7 +241,7 @@ impl SqlAccounts {
                     .filter(recovery_code::COLUMN.user_id.eq(user.id))
                     .exec(conn)
                     .await?;
-                let event = audit::Event::new("accounts.remove_second_factor").own(user.id, &user.username);
+                let event = audit::AuditEvent::new("accounts.remove_second_factor").own(user.id, &user.username);
                 event.record(conn, now).await?;
                 let message = "Signing in to your account no longer requires a code in addition to the password.";
                 self.notify(conn, user, "Your second factor was removed", message).await

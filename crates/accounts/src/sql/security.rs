@@ -89,7 +89,7 @@ impl SqlAccounts {
                 let link = self.issue_reset_token(conn, &user).await?;
                 let mail = self.0.emails.reset_password(recipient(&user), &link)?;
                 self.0.outbox.enqueue_email(conn, Some(user.id), &mail, Purpose::ResetPassword.lifetime()).await?;
-                let event = audit::Event::new("accounts.request_reset").about(user.id, &user.username);
+                let event = audit::AuditEvent::new("accounts.request_reset").about(user.id, &user.username);
                 Ok::<_, Error>(event.record(conn, now).await?)
             })
             .await?;
@@ -132,7 +132,10 @@ impl Security for SqlAccounts {
                 self.store_password(conn, user.id, hash).await?;
                 tx.emit(&PasswordChanged { user: user.id }).await?;
                 self.0.throttle.record_success(conn, &user, now).await?;
-                audit::Event::new("accounts.change_password").own(user.id, &user.username).record(conn, now).await?;
+                audit::AuditEvent::new("accounts.change_password")
+                    .own(user.id, &user.username)
+                    .record(conn, now)
+                    .await?;
                 let message = "Your password was changed and all other sessions have ended. User tokens remain valid: \
                                revoke those that you do not recognize.";
                 self.notify(conn, &user, "Your password was changed", message).await?;
@@ -166,7 +169,7 @@ impl Security for SqlAccounts {
         let now = self.0.clock.now();
         let found = one_time::find(self.0.db.conn(), &reset.token, Purpose::ResetPassword, now).await?;
         let same_email = |(token, user): &(one_time_token::Model, user::Model)| token.email == user.email;
-        let (token, user) = found.filter(same_email).ok_or(Error::UsedToken)?;
+        let (token, user) = found.filter(same_email).ok_or(Error::InvalidOneTimeToken)?;
         self.check_password_strength(&user, &reset.new_password).await?;
         let hash = self.0.hasher.hash(&reset.new_password).await?;
         let (hash, token, user) = (hash.as_str(), &token, &user);
@@ -177,7 +180,7 @@ impl Security for SqlAccounts {
                 let current = user::Entity::find_by_id(user.id).lock_exclusive().one(conn).await?;
                 let unchanged = current.is_some_and(|row| row.auth_epoch == user.auth_epoch && row.email == user.email);
                 if !unchanged || !one_time::consume(conn, token, now).await? {
-                    return Err(Error::UsedToken);
+                    return Err(Error::InvalidOneTimeToken);
                 }
                 self.store_password(conn, user.id, hash).await?;
                 // An attacker may have created tokens while the account was compromised.
@@ -193,7 +196,10 @@ impl Security for SqlAccounts {
                 }
                 tx.emit(&PasswordChanged { user: user.id }).await?;
                 self.0.throttle.record_success(conn, user, now).await?;
-                audit::Event::new("accounts.reset_password").own(user.id, &user.username).record(conn, now).await?;
+                audit::AuditEvent::new("accounts.reset_password")
+                    .own(user.id, &user.username)
+                    .record(conn, now)
+                    .await?;
                 let message = "Your password was reset with a link from an email. All sessions have ended and all user \
                                tokens were revoked.";
                 self.notify(conn, user, "Your password was changed", message).await
@@ -236,7 +242,7 @@ impl Security for SqlAccounts {
                     let notice = self.0.emails.email_change_requested(recipient(user))?;
                     self.enqueue_alert(conn, user, &notice).await?;
                 }
-                let event = audit::Event::new("accounts.request_email_change").own(user.id, &user.username);
+                let event = audit::AuditEvent::new("accounts.request_email_change").own(user.id, &user.username);
                 Ok::<_, Error>(event.record(conn, now).await?)
             })
             .await?;
@@ -253,12 +259,12 @@ impl Security for SqlAccounts {
                     Some((token, user)) if token.email == user.email => (token, user, false),
                     _ => {
                         let found = one_time::find(conn, token, Purpose::ChangeEmail, now).await?;
-                        let (token, user) = found.ok_or(Error::UsedToken)?;
+                        let (token, user) = found.ok_or(Error::InvalidOneTimeToken)?;
                         (token, user, true)
                     }
                 };
                 if !one_time::consume(conn, &token, now).await? {
-                    return Err(Error::UsedToken);
+                    return Err(Error::InvalidOneTimeToken);
                 }
                 let row = user::ActiveModel {
                     id: Unchanged(user.id),
@@ -278,7 +284,7 @@ impl Security for SqlAccounts {
                     }
                 }
                 let action = if is_new { "accounts.change_email" } else { "accounts.verify_email" };
-                Ok(audit::Event::new(action).own(user.id, &user.username).record(conn, now).await?)
+                Ok(audit::AuditEvent::new(action).own(user.id, &user.username).record(conn, now).await?)
             })
             .await?;
         Ok(())
@@ -311,7 +317,7 @@ impl Security for SqlAccounts {
                     .exec(conn)
                     .await?;
                 self.0.throttle.record_success(conn, user, now).await?;
-                let event = audit::Event::new("accounts.step_up").own(user.id, &user.username);
+                let event = audit::AuditEvent::new("accounts.step_up").own(user.id, &user.username);
                 Ok(event.record(conn, now).await?)
             })
             .await

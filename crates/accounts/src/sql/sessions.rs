@@ -215,7 +215,7 @@ impl SqlAccounts {
         let session = NewSession { user, auth_epoch: user.auth_epoch, second_factor };
         let issued = self.open_session(tx, session).await?;
         self.0.throttle.record_success(tx, user, now).await?;
-        let event = audit::Event::new("accounts.sign_in").own(user.id, &user.username);
+        let event = audit::AuditEvent::new("accounts.sign_in").own(user.id, &user.username);
         event.with("second_factor", second_factor).record(tx, now).await?;
         Ok((issued, self.find_account(tx, user.id).await?))
     }
@@ -275,7 +275,7 @@ impl SqlAccounts {
         }
         end_sessions(conn, session::COLUMN.id.eq(session), "reuse", now).await?;
         let user = user::Entity::find_by_id(state.user_id).one(conn).await?.ok_or(ENDED)?;
-        let event = audit::Event::new("accounts.refresh").refused().about(user.id, &user.username);
+        let event = audit::AuditEvent::new("accounts.refresh").refused().about(user.id, &user.username);
         event.with("reason", "reuse").with("session", session.0).record(conn, now).await?;
         let message = "A token of one of your sessions was used twice, which can mean that it was stolen. The session \
                        has been ended.";
@@ -292,7 +292,7 @@ impl SqlAccounts {
                 let filter = filter.clone();
                 async move {
                     let ended = end_sessions(&tx, filter, reason, now).await?;
-                    let event = audit::Event::new("accounts.end_sessions").by(caller).about(caller.user, "");
+                    let event = audit::AuditEvent::new("accounts.end_sessions").by(caller).about(caller.user, "");
                     event.with("reason", reason).with("sessions", ended).record(&tx, now).await?;
                     Ok(ended)
                 }
@@ -381,7 +381,7 @@ impl Tokens for SqlAccounts {
                 let ended = end_sessions(conn, session::COLUMN.id.eq(token.claims.sid), "sign_out", now).await?;
                 // Without an ended session the user may no longer exist, and the event could not reference them.
                 if ended > 0 {
-                    audit::Event::new("accounts.sign_out").own(token.claims.user(), "").record(conn, now).await?;
+                    audit::AuditEvent::new("accounts.sign_out").own(token.claims.user(), "").record(conn, now).await?;
                 }
                 Ok(())
             })

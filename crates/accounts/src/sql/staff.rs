@@ -81,7 +81,7 @@ impl SqlAccounts {
         tx: &Tx,
         id: UserId,
         change: StatusChange,
-        event: audit::Event,
+        event: audit::AuditEvent,
     ) -> Result<()> {
         let now = self.0.clock.now();
         let others = other_superusers(tx, id).await?;
@@ -202,7 +202,7 @@ impl Staff for SqlAccounts {
                 let row = row.clone();
                 async move {
                     let conn = &tx;
-                    let event = audit::Event::new("accounts.create_user").by(caller);
+                    let event = audit::AuditEvent::new("accounts.create_user").by(caller);
                     let user = self.insert_user(conn, row, event).await?;
                     let link = self.issue_reset_token(conn, &user).await?;
                     let mail = self.0.emails.invitation(recipient(&user), &link)?;
@@ -237,7 +237,7 @@ impl Staff for SqlAccounts {
                 let before = roles_of(&user);
                 check_can_manage(caller, Some(id), before, new_roles.unwrap_or(before))?;
                 let change = StatusChange { is_active: change.is_active, roles: new_roles };
-                let event = audit::Event::new("accounts.change_account").by(caller);
+                let event = audit::AuditEvent::new("accounts.change_account").by(caller);
                 self.apply_change(conn, id, change, event).await?;
                 self.find_account(conn, id).await
             })
@@ -258,7 +258,7 @@ impl Staff for SqlAccounts {
             .write(|tx| async move {
                 let user = self.find_manageable(&tx, caller, id).await?;
                 let ended = end_sessions(&tx, session::COLUMN.user_id.eq(id), "ended_by_staff", now).await?;
-                let event = audit::Event::new("accounts.end_sessions").by(caller).about(id, &user.username);
+                let event = audit::AuditEvent::new("accounts.end_sessions").by(caller).about(id, &user.username);
                 Ok(event.with("sessions", ended).record(&tx, now).await?)
             })
             .await
@@ -275,7 +275,7 @@ impl Staff for SqlAccounts {
                 let link = self.issue_reset_token(conn, &user).await?;
                 let mail = self.0.emails.reset_password(recipient(&user), &link)?;
                 self.0.outbox.enqueue_email(conn, Some(id), &mail, Purpose::ResetPassword.lifetime()).await?;
-                let event = audit::Event::new("accounts.request_reset").by(caller).about(id, &user.username);
+                let event = audit::AuditEvent::new("accounts.request_reset").by(caller).about(id, &user.username);
                 Ok::<_, Error>(event.record(conn, now).await?)
             })
             .await?;
@@ -294,7 +294,8 @@ impl Staff for SqlAccounts {
                     return Err(Error::NoSecondFactor);
                 }
                 recovery_code::Entity::delete_many().filter(recovery_code::COLUMN.user_id.eq(id)).exec(conn).await?;
-                let event = audit::Event::new("accounts.remove_second_factor").by(caller).about(id, &user.username);
+                let event =
+                    audit::AuditEvent::new("accounts.remove_second_factor").by(caller).about(id, &user.username);
                 event.record(conn, now).await?;
                 let message = "The staff of the service removed the second factor from your account.";
                 self.notify(conn, &user, "Your second factor was removed", message).await

@@ -90,7 +90,7 @@ impl SqlAccounts {
                     read_only: Set(read_only),
                 };
                 let row = row.insert(conn).await?;
-                let event = audit::Event::new("accounts.create_user_token").own(owner, &user.username);
+                let event = audit::AuditEvent::new("accounts.create_user_token").own(owner, &user.username);
                 event.with("token", row.id.0).with("read_only", read_only).record(conn, now).await?;
                 Ok(row)
             })
@@ -118,7 +118,7 @@ impl SqlAccounts {
                 if deleted.rows_affected == 0 {
                     return Err(Error::UserTokenNotFound(id));
                 }
-                let event = audit::Event::new("accounts.revoke_user_token").by(caller).about(caller.user, "");
+                let event = audit::AuditEvent::new("accounts.revoke_user_token").by(caller).about(caller.user, "");
                 event.with("token", id.0).record(&tx, now).await?;
                 Ok(())
             })
@@ -132,7 +132,7 @@ impl SqlAccounts {
             .write(|tx| async move {
                 let delete = user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(caller.user));
                 let deleted = delete.exec(&tx).await?.rows_affected;
-                let event = audit::Event::new("accounts.revoke_user_token").by(caller).about(caller.user, "");
+                let event = audit::AuditEvent::new("accounts.revoke_user_token").by(caller).about(caller.user, "");
                 event.with("tokens", deleted).record(&tx, now).await?;
                 Ok(())
             })

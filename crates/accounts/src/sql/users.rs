@@ -114,7 +114,7 @@ impl SqlAccounts {
         &self,
         tx: &Tx,
         row: user::ActiveModel,
-        event: audit::Event,
+        event: audit::AuditEvent,
     ) -> Result<user::Model> {
         let user = row.insert(tx).await.map_err(unique_violation)?;
         event.about(user.id, &user.username).record(tx, self.0.clock.now()).await?;
@@ -176,7 +176,7 @@ impl Accounts for SqlAccounts {
             .write(|tx| {
                 let row = row.clone();
                 async move {
-                    let event = audit::Event::new("accounts.register");
+                    let event = audit::AuditEvent::new("accounts.register");
                     let user = self.insert_user(&tx, row, event).await?;
                     self.send_verification(&tx, &user).await?;
                     self.find_account(&tx, user.id).await
@@ -213,7 +213,7 @@ impl Accounts for SqlAccounts {
                     ..Default::default()
                 };
                 user::Entity::update(row).exec_without_returning(&tx).await?;
-                let event = audit::Event::new("accounts.change_me").by(caller).about(id, "");
+                let event = audit::AuditEvent::new("accounts.change_me").by(caller).about(id, "");
                 event.record(&tx, self.0.clock.now()).await?;
                 self.find_account(&tx, id).await
             })

@@ -12,7 +12,7 @@ async fn a_weak_password_is_accepted_only_on_request() {
     let harness = accounts().await;
     let superuser = Roles { superuser: true, ..Roles::default() };
     assert_eq!(
-        fields(harness.create_user(with_weak_password("admin"), superuser, WeakPassword::Refuse).await),
+        fields(harness.create_user(with_weak_password("admin"), superuser, WeakPassword::Reject).await),
         ["password"]
     );
     let admin = harness.create_user(with_weak_password("admin"), superuser, WeakPassword::Accept).await.unwrap();
@@ -23,9 +23,9 @@ async fn a_weak_password_is_accepted_only_on_request() {
 #[tokio::test]
 async fn a_verified_email_address_belongs_to_one_account() {
     let harness = accounts().await;
-    harness.create_user(new_user("anna"), Roles::default(), WeakPassword::Refuse).await.unwrap();
+    harness.create_user(new_user("anna"), Roles::default(), WeakPassword::Reject).await.unwrap();
     let duplicate = NewUser { email: "Anna@example.org".into(), ..new_user("berta") };
-    assert_eq!(code(harness.create_user(duplicate, Roles::default(), WeakPassword::Refuse).await), "email_taken");
+    assert_eq!(code(harness.create_user(duplicate, Roles::default(), WeakPassword::Reject).await), "email_taken");
 }
 
 #[tokio::test]
@@ -33,12 +33,12 @@ async fn setting_a_password_ends_all_sessions() {
     let harness = accounts().await;
     harness.register_user("anna").await;
     let tokens = harness.sign_in_as("anna").await.tokens;
-    assert_eq!(fields(harness.set_password("anna", "password", WeakPassword::Refuse).await), ["password"]);
-    harness.set_password("anna", "another horse é", WeakPassword::Refuse).await.unwrap();
+    assert_eq!(fields(harness.set_password("anna", "password", WeakPassword::Reject).await), ["password"]);
+    harness.set_password("anna", "another horse é", WeakPassword::Reject).await.unwrap();
     assert_eq!(code(harness.authenticate_bearer(&tokens.access).await), "token_not_valid");
     assert_eq!(code(harness.try_sign_in("anna", PASSWORD).await), "invalid_credentials");
     assert!(harness.try_sign_in("anna", "another horse é").await.is_ok());
-    assert_eq!(code(harness.set_password("nobody", PASSWORD, WeakPassword::Refuse).await), "user_not_found");
+    assert_eq!(code(harness.set_password("nobody", PASSWORD, WeakPassword::Reject).await), "user_not_found");
 }
 
 #[tokio::test]
@@ -46,9 +46,9 @@ async fn the_last_superuser_cannot_be_deactivated() {
     let harness = accounts().await;
     let superuser = Roles { superuser: true, ..Roles::default() };
     assert!(!harness.has_superuser().await.unwrap());
-    harness.create_user(new_user("one"), superuser, WeakPassword::Refuse).await.unwrap();
+    harness.create_user(new_user("one"), superuser, WeakPassword::Reject).await.unwrap();
     assert_eq!(code(harness.set_active("one", false).await), "last_superuser");
-    harness.create_user(new_user("two"), superuser, WeakPassword::Refuse).await.unwrap();
+    harness.create_user(new_user("two"), superuser, WeakPassword::Reject).await.unwrap();
     harness.set_active("one", false).await.unwrap();
     assert_eq!(code(harness.set_active("two", false).await), "last_superuser");
 }

@@ -66,7 +66,7 @@ async fn an_examination_changes_nothing_without_fix() {
     assert!(findings.contains(&("user_tokens", Severity::Ok, false)));
 
     let superuser = guildhall_kernel::Roles { superuser: true, ..guildhall_kernel::Roles::default() };
-    harness.create_user(new_user("boss"), superuser, guildhall_accounts::WeakPassword::Refuse).await.unwrap();
+    harness.create_user(new_user("boss"), superuser, guildhall_accounts::WeakPassword::Reject).await.unwrap();
     harness.advance(366 * 24 * 3600);
     let findings = severities(&harness, false).await;
     for check in ["expired_tokens", "user_tokens", "superusers", "second_factor", "signing_keys"] {

@@ -49,7 +49,7 @@ impl UserRemoval for Deals {
 
 async fn staff(harness: &Harness) -> Caller {
     let roles = Roles { staff: true, ..Roles::default() };
-    caller(&harness.create_user(new_user("staff"), roles, WeakPassword::Refuse).await.unwrap())
+    caller(&harness.create_user(new_user("staff"), roles, WeakPassword::Reject).await.unwrap())
 }
 
 #[tokio::test]

@@ -304,7 +304,7 @@ async fn every_rejection_takes_as_long_as_the_most_expensive_hash() {
         harness.register_user(name).await;
     }
     let staff = Roles { superuser: true, ..Roles::default() };
-    let staff = harness.create_user(new_user("staff"), staff, WeakPassword::Refuse).await.unwrap();
+    let staff = harness.create_user(new_user("staff"), staff, WeakPassword::Reject).await.unwrap();
     let erased = harness.register_user("erased").await.user.id;
     harness.erase_user(&caller(&staff), erased).await.unwrap();
     harness.set_active("inactive", false).await.unwrap();
@@ -359,7 +359,7 @@ async fn every_operation_is_recorded_in_the_audit_log() {
 
     let harness = accounts().await;
     let boss = Roles { superuser: true, ..Roles::default() };
-    let boss = caller(&harness.create_user(new_user("boss"), boss, WeakPassword::Refuse).await.unwrap());
+    let boss = caller(&harness.create_user(new_user("boss"), boss, WeakPassword::Reject).await.unwrap());
     harness.register_verified("anna").await;
     let anna = harness.session_of("anna").await;
     let proof = || PasswordProof { password: PASSWORD.into() };

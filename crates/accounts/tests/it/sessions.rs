@@ -20,7 +20,7 @@ async fn only_a_verified_email_address_can_be_used_to_sign_in() {
     let harness = accounts().await;
     harness.register_user("anna").await;
     assert_eq!(code(harness.try_sign_in("anna@example.org", PASSWORD).await), "invalid_credentials");
-    harness.create_user(new_user("berta"), Roles::default(), WeakPassword::Refuse).await.unwrap();
+    harness.create_user(new_user("berta"), Roles::default(), WeakPassword::Reject).await.unwrap();
     assert!(harness.try_sign_in("Berta@Example.org", PASSWORD).await.is_ok());
     // Using somebody else's email address as a username has no effect.
     let squatter = guildhall_accounts::NewUser {
@@ -223,7 +223,7 @@ async fn tokens_stay_invalid_after_deactivation_and_reactivation() {
 async fn tokens_of_a_deleted_user_are_invalid() {
     let harness = accounts().await;
     let staff = Roles { staff: true, ..Roles::default() };
-    let staff = caller(&harness.create_user(new_user("staff"), staff, WeakPassword::Refuse).await.unwrap());
+    let staff = caller(&harness.create_user(new_user("staff"), staff, WeakPassword::Reject).await.unwrap());
     let anna = harness.register_user("anna").await.user.id;
     let tokens = harness.sign_in_as("anna").await.tokens;
     let token = harness.exchange_for_user_token(credentials("anna", PASSWORD)).await.unwrap().token;

@@ -15,7 +15,7 @@ fn superuser() -> Roles {
 }
 
 async fn create_caller(harness: &Harness, name: &str, roles: Roles) -> Caller {
-    caller(&harness.create_user(new_user(name), roles, WeakPassword::Refuse).await.unwrap())
+    caller(&harness.create_user(new_user(name), roles, WeakPassword::Reject).await.unwrap())
 }
 
 fn roles(names: &[&str]) -> AccountChange {

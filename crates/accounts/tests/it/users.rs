@@ -43,7 +43,7 @@ async fn of_concurrent_registrations_of_one_username_one_succeeds() {
 #[tokio::test]
 async fn registering_does_not_disclose_whether_an_email_address_is_taken() {
     let harness = accounts().await;
-    let anna = harness.create_user(new_user("anna"), Roles::default(), WeakPassword::Refuse).await.unwrap();
+    let anna = harness.create_user(new_user("anna"), Roles::default(), WeakPassword::Reject).await.unwrap();
     assert!(anna.details.email_verified);
     let duplicate = NewUser { email: "ANNA@example.org".into(), ..new_user("berta") };
     let berta = harness.register(duplicate).await.unwrap();
@@ -148,7 +148,7 @@ async fn only_staff_see_email_addresses_and_deactivated_users() {
     let harness = accounts().await;
     let anna = caller(&harness.register_user("anna").await);
     let staff = Roles { staff: true, ..Roles::default() };
-    let staff = caller(&harness.create_user(new_user("staff"), staff, WeakPassword::Refuse).await.unwrap());
+    let staff = caller(&harness.create_user(new_user("staff"), staff, WeakPassword::Reject).await.unwrap());
     harness.set_active("anna", false).await.unwrap();
     let list =
         async |caller| harness.users(caller, UserFilter::default(), PageQuery::new(1, 20)).await.unwrap().results;
@@ -184,7 +184,7 @@ async fn of_two_concurrent_changes_to_one_version_one_is_rejected() {
 async fn staff_delete_users_with_their_sessions_and_tokens() {
     let harness = accounts().await;
     let staff = Roles { staff: true, ..Roles::default() };
-    let staff = caller(&harness.create_user(new_user("staff"), staff, WeakPassword::Refuse).await.unwrap());
+    let staff = caller(&harness.create_user(new_user("staff"), staff, WeakPassword::Reject).await.unwrap());
     let anna = harness.register_user("anna").await;
     harness.sign_in_as("anna").await;
     assert_eq!(code(harness.delete_user(&caller(&anna), staff.user, None).await), "not_staff");
@@ -202,7 +202,7 @@ async fn superusers_cannot_delete_each_other_concurrently() {
     let superuser = Roles { superuser: true, ..Roles::default() };
     let staff = Roles { staff: true, ..Roles::default() };
     let create = async |name: &str, roles| {
-        caller(&harness.create_user(new_user(name), roles, WeakPassword::Refuse).await.unwrap())
+        caller(&harness.create_user(new_user(name), roles, WeakPassword::Reject).await.unwrap())
     };
     let one = create("one", superuser).await;
     let two = create("two", superuser).await;

@@ -1,4 +1,5 @@
-use guildhall_kernel::{Timestamp, UserId, file::FileId};
+use guildhall_files::FileId;
+use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
 use crate::{GroupId, Posting};

@@ -11,9 +11,9 @@ ALTER TABLE community_group ADD COLUMN post_count bigint NOT NULL DEFAULT 0
     CONSTRAINT community_group_post_count_check CHECK (post_count >= 0);
 ALTER TABLE community_group ADD COLUMN search_text text NOT NULL DEFAULT '';
 ALTER TABLE community_group ADD COLUMN image_id bigint
-    CONSTRAINT community_group_image_id_fkey REFERENCES kernel_file (id) ON DELETE SET NULL;
+    CONSTRAINT community_group_image_id_fkey REFERENCES files_file (id) ON DELETE SET NULL;
 ALTER TABLE community_group ADD COLUMN banner_id bigint
-    CONSTRAINT community_group_banner_id_fkey REFERENCES kernel_file (id) ON DELETE SET NULL;
+    CONSTRAINT community_group_banner_id_fkey REFERENCES files_file (id) ON DELETE SET NULL;
 UPDATE community_group SET
     member_count = (SELECT COUNT(*) FROM community_membership m WHERE m.group_id = community_group.id),
     search_text = lower(name || ' ' || description);

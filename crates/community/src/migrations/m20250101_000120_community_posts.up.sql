@@ -44,7 +44,7 @@ CREATE TABLE community_attachment (
     post_id bigint NOT NULL
         CONSTRAINT community_attachment_post_id_fkey REFERENCES community_post (id) ON DELETE CASCADE,
     file_id bigint NOT NULL CONSTRAINT community_attachment_file_id_key UNIQUE
-        CONSTRAINT community_attachment_file_id_fkey REFERENCES kernel_file (id),
+        CONSTRAINT community_attachment_file_id_fkey REFERENCES files_file (id),
     name text NOT NULL,
     content_type text NOT NULL,
     size bigint NOT NULL,

@@ -15,9 +15,9 @@ FOR EACH ROW EXECUTE FUNCTION community_moderation_append_only();
 CREATE FUNCTION community_group_files_gone() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' THEN
-        DELETE FROM kernel_file WHERE id IN (OLD.image_id, OLD.banner_id);
+        DELETE FROM files_file WHERE id IN (OLD.image_id, OLD.banner_id);
     ELSE
-        DELETE FROM kernel_file WHERE id IN (OLD.image_id, OLD.banner_id)
+        DELETE FROM files_file WHERE id IN (OLD.image_id, OLD.banner_id)
             AND id IS DISTINCT FROM NEW.image_id AND id IS DISTINCT FROM NEW.banner_id;
     END IF;
     RETURN NULL;
@@ -32,7 +32,7 @@ FOR EACH ROW WHEN (OLD.image_id IS NOT NULL OR OLD.banner_id IS NOT NULL)
 EXECUTE FUNCTION community_group_files_gone();
 CREATE FUNCTION community_attachment_file_gone() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM kernel_file WHERE id = OLD.file_id;
+    DELETE FROM files_file WHERE id = OLD.file_id;
     RETURN NULL;
 END $$;
 CREATE TRIGGER community_attachment_file_gone

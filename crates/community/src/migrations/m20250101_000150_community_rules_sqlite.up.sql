@@ -12,24 +12,24 @@ END;
 CREATE TRIGGER community_group_files_gone
 AFTER DELETE ON community_group
 BEGIN
-    DELETE FROM kernel_file WHERE id IN (OLD.image_id, OLD.banner_id);
+    DELETE FROM files_file WHERE id IN (OLD.image_id, OLD.banner_id);
 END;
 CREATE TRIGGER community_group_image_replaced
 AFTER UPDATE OF image_id ON community_group
 WHEN OLD.image_id IS NOT NEW.image_id
 BEGIN
-    DELETE FROM kernel_file WHERE id = OLD.image_id;
+    DELETE FROM files_file WHERE id = OLD.image_id;
 END;
 CREATE TRIGGER community_group_banner_replaced
 AFTER UPDATE OF banner_id ON community_group
 WHEN OLD.banner_id IS NOT NEW.banner_id
 BEGIN
-    DELETE FROM kernel_file WHERE id = OLD.banner_id;
+    DELETE FROM files_file WHERE id = OLD.banner_id;
 END;
 CREATE TRIGGER community_attachment_file_gone
 AFTER DELETE ON community_attachment
 BEGIN
-    DELETE FROM kernel_file WHERE id = OLD.file_id;
+    DELETE FROM files_file WHERE id = OLD.file_id;
 END;
 CREATE VIRTUAL TABLE community_post_words USING fts5(
     search_text, content='community_post', content_rowid='id', detail='none', prefix='2 3', tokenize='ascii'

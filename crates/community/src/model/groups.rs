@@ -1,5 +1,6 @@
 use garde::Validate;
-use guildhall_kernel::{Person, Timestamp, UserId, file::FileId, text};
+use guildhall_files::FileId;
+use guildhall_kernel::{Person, Timestamp, UserId, text};
 use sea_orm::{DeriveActiveEnum, DerivePartialModel, EnumIter, FromQueryResult, PartialModelTrait, QuerySelect};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

@@ -161,7 +161,7 @@ fn email_address(email: &String, (): &()) -> garde::Result {
     if is_valid && !email.contains(char::is_whitespace) {
         Ok(())
     } else {
-        Err(garde::Error::new("Enter a valid email email_address."))
+        Err(garde::Error::new("Enter a valid email address."))
     }
 }
 

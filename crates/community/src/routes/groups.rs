@@ -5,9 +5,8 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use guildhall_kernel::{
-    Caller, Error, IfMatch, Json, Kind, Page, PageQuery, Path, Query, Result, Tagged, file::Form, routes,
-};
+use guildhall_files::Form;
+use guildhall_kernel::{Caller, Error, IfMatch, Json, Kind, Page, PageQuery, Path, Query, Result, Tagged, routes};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 

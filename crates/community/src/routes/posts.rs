@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
+use guildhall_files::Form;
 use guildhall_kernel::{
-    Caller, CursorPage, CursorQuery, IfMatch, Json, Page, PageQuery, Path, Query, Result, Tagged, UserId, file::Form,
-    routes,
+    Caller, CursorPage, CursorQuery, IfMatch, Json, Page, PageQuery, Path, Query, Result, Tagged, UserId, routes,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

@@ -1,7 +1,8 @@
 //! Attachments of posts.
 
 use async_trait::async_trait;
-use guildhall_kernel::{Caller, file::Upload};
+use guildhall_files::Upload;
+use guildhall_kernel::Caller;
 
 use crate::{Attachment, AttachmentId, PostId, Result};
 

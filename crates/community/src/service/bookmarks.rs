@@ -10,7 +10,7 @@ use crate::{Post, PostId, Result};
 #[async_trait]
 pub trait Bookmarks: Send + Sync + 'static {
     /// Bookmarks a post, or removes the bookmark.
-    async fn bookmark(&self, caller: &Caller, id: PostId, keep: bool) -> Result<()>;
+    async fn bookmark(&self, caller: &Caller, id: PostId, bookmarked: bool) -> Result<()>;
     /// Toggles the bookmark on a post. Returns whether the post is bookmarked now.
     async fn toggle_bookmark(&self, caller: &Caller, id: PostId) -> Result<bool>;
     /// The caller's bookmarked posts that they may still read, most recently bookmarked first.

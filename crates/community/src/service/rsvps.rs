@@ -1,11 +1,11 @@
-//! Answers to events.
+//! RSVPs to events.
 
 use async_trait::async_trait;
 use guildhall_kernel::{Caller, Page, PageQuery};
 
 use crate::{Attendee, AttendeeFilter, EventId, NewRsvp, Result, Rsvp};
 
-/// Answers to events.
+/// RSVPs to events.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait Rsvps: Send + Sync + 'static {

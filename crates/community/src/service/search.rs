@@ -10,5 +10,5 @@ use crate::{Result, SearchResults};
 #[async_trait]
 pub trait Search: Send + Sync + 'static {
     /// Searches groups, posts and people visible to the viewer.
-    async fn search(&self, viewer: Option<Caller>, words: String, limit: u64) -> Result<SearchResults>;
+    async fn search(&self, viewer: Option<Caller>, text: String, limit: u64) -> Result<SearchResults>;
 }

@@ -1,7 +1,8 @@
 //! Attachments of posts.
 
 use async_trait::async_trait;
-use guildhall_kernel::{Caller, file};
+use guildhall_files as file;
+use guildhall_kernel::Caller;
 use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, Set};
 
 use super::{

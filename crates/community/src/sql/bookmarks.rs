@@ -18,8 +18,8 @@ use crate::{
 
 #[async_trait]
 impl Bookmarks for SqlCommunity {
-    async fn bookmark(&self, caller: &Caller, id: PostId, keep: bool) -> Result<()> {
-        self.set_bookmark(caller, id, Some(keep)).await.map(|_| ())
+    async fn bookmark(&self, caller: &Caller, id: PostId, bookmarked: bool) -> Result<()> {
+        self.set_bookmark(caller, id, Some(bookmarked)).await.map(|_| ())
     }
 
     async fn toggle_bookmark(&self, caller: &Caller, id: PostId) -> Result<bool> {
@@ -33,8 +33,9 @@ impl Bookmarks for SqlCommunity {
         let readable = visible_posts(viewer).select_only().expr(Expr::val(1)).filter(of_bookmark).into_query();
         let bookmarks =
             bookmark::Entity::find().filter(bookmark::COLUMN.user_id.eq(caller.user)).filter(Expr::exists(readable));
-        let bookmarks = cursor.cut(bookmarks, bookmark::Column::Id).all(self.db.conn()).await?;
-        let (bookmarks, page) = CursorPage::of(bookmarks, |bookmark: &bookmark::Model| bookmark.id, &cursor).take();
+        let bookmarks = cursor.apply(bookmarks, bookmark::Column::Id).all(self.db.conn()).await?;
+        let (bookmarks, page) =
+            CursorPage::from_rows(bookmarks, |bookmark: &bookmark::Model| bookmark.id, &cursor).take();
         let ids: Vec<PostId> = bookmarks.iter().map(|bookmark| bookmark.post_id).collect();
         let posts = self.posts_in_order(viewer, &ids).await?;
         Ok(page.with(posts))

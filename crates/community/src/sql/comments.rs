@@ -279,8 +279,8 @@ impl Comments for SqlCommunity {
             comments = comments.filter(comment::COLUMN.parent_id.eq(parent));
         }
         let rows =
-            cursor.cut(rows_of(comments, viewer), comment::Column::Id).into_model::<CommentRow>().all(conn).await?;
-        let (rows, page) = CursorPage::of(rows, Keyed::key, &cursor).take();
+            cursor.apply(rows_of(comments, viewer), comment::Column::Id).into_model::<CommentRow>().all(conn).await?;
+        let (rows, page) = CursorPage::from_rows(rows, Keyed::key, &cursor).take();
         let comments = self.show_comments(rows).await?;
         Ok(page.with(comments))
     }

@@ -50,7 +50,7 @@ fn check_storable(new: &NewPost) -> Result<()> {
 }
 
 impl SqlCommunity {
-    pub(super) async fn keep_draft(&self, caller: &Caller, id: Option<DraftId>, new: NewPost) -> Result<Draft> {
+    pub(super) async fn store_draft(&self, caller: &Caller, id: Option<DraftId>, new: NewPost) -> Result<Draft> {
         check_storable(&new)?;
         let body = &serde_json::to_string(&new).map_err(kernel::Error::internal)?;
         let (new, now) = (&new, self.host.clock.now());
@@ -112,7 +112,7 @@ impl SqlCommunity {
 #[async_trait]
 impl Drafts for SqlCommunity {
     async fn save_draft(&self, caller: &Caller, new: NewPost) -> Result<Draft> {
-        self.keep_draft(caller, None, new).await
+        self.store_draft(caller, None, new).await
     }
 
     async fn drafts(&self, caller: &Caller, page: PageQuery) -> Result<Page<Draft>> {
@@ -128,7 +128,7 @@ impl Drafts for SqlCommunity {
     }
 
     async fn change_draft(&self, caller: &Caller, id: DraftId, new: NewPost) -> Result<Draft> {
-        self.keep_draft(caller, Some(id), new).await
+        self.store_draft(caller, Some(id), new).await
     }
 
     async fn delete_draft(&self, caller: &Caller, id: DraftId) -> Result<()> {

@@ -126,7 +126,7 @@ impl FeedRange {
     /// The ids of this part of the posts, as a subquery.
     fn ids_of(self, posts: Select<post::Entity>) -> SelectStatement {
         let posts = posts.select_only().column(post::Column::Id);
-        self.window.cut(posts, post::Column::Id, self.rows).into_query()
+        self.window.apply(posts, post::Column::Id, self.rows).into_query()
     }
 }
 
@@ -491,10 +491,10 @@ impl Feed for SqlCommunity {
         let trending = feed.kind == FeedKind::Trending;
         let range = FeedRange { window: cursor.window(), rows: cursor.rows() };
         let order_column = if trending { post::Column::Hot } else { post::Column::Id };
-        let posts = cursor.cut(feed.posts(Some(range)), order_column);
+        let posts = cursor.apply(feed.posts(Some(range)), order_column);
         let rows = rows_of(posts, viewer).into_model::<PostRow>().all(self.db.conn()).await?;
         let key = |row: &PostRow| if trending { row.hot } else { row.id.0 };
-        let (rows, page) = CursorPage::of(rows, key, &cursor).take();
+        let (rows, page) = CursorPage::from_rows(rows, key, &cursor).take();
         let posts = self.show_posts(rows, viewer).await?;
         Ok(page.with(posts))
     }

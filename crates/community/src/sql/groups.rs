@@ -29,7 +29,7 @@ use crate::{
     },
     event::{GroupChanged, GroupCreated, GroupDeleted},
     model::{GroupRow, GroupWithRole},
-    words,
+    search,
 };
 
 /// The maximum number of categories listed.
@@ -60,7 +60,7 @@ pub(super) fn new_group(
         members_invite: Set(new.members_invite),
         member_count: Set(i64::from(creator.is_some())),
         post_count: Set(0),
-        search_text: Set(words::index(&format!("{name} {}", new.description))),
+        search_text: Set(search::index(&format!("{name} {}", new.description))),
         image_id: Set(None),
         banner_id: Set(None),
         created_at: Set(now),
@@ -274,7 +274,7 @@ fn apply_patch(group: &group::Model, patch: &GroupPatch, now: kernel::Timestamp)
     let description = patch.description.as_ref().unwrap_or(&group.description);
     let is_private = patch.is_private.unwrap_or(group.is_private);
     let is_listed = is_private && patch.is_listed.unwrap_or(group.is_listed);
-    let search_text = words::index(&format!("{name} {description}"));
+    let search_text = search::index(&format!("{name} {description}"));
     group::ActiveModel {
         id: Unchanged(group.id),
         name: Set(name.to_owned()),
@@ -407,7 +407,7 @@ impl Groups for SqlCommunity {
                 let deleted = count_deletion(conn, id).await?;
                 group::Entity::delete_by_id(id).exec(conn).await?;
                 tx.emit(&GroupDeleted { group: id, actor: caller.user }).await?;
-                let event = audit::Event::new("community.delete_group").by(caller).with("group", id.0);
+                let event = audit::AuditEvent::new("community.delete_group").by(caller).with("group", id.0);
                 event.with("name", access.group.name).record(conn, self.host.clock.now()).await?;
                 Ok::<_, Error>(deleted)
             })

@@ -17,18 +17,18 @@ const LEASE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(60);
 /// How often a page is fetched before giving up.
 const MAX_ATTEMPTS: i64 = 3;
-/// How many pages are fetched at once.
+/// How many pages are fetched concurrently.
 const BATCH: u64 = 20;
 
 impl SqlCommunity {
     /// Waits until a post with links was stored.
-    pub async fn previews_wanted(&self) {
+    pub async fn wait_for_previews(&self) {
         self.wake_previews.notified().await;
     }
 
     /// Fetches the pages whose previews are due. Returns the number of attempts. Safe to run on several nodes.
     pub async fn fetch_previews(&self) -> Result<u64> {
-        let Some(web) = &self.host.web else { return Ok(0) };
+        let Some(fetcher) = &self.host.page_fetcher else { return Ok(0) };
         let mut attempts = 0;
         loop {
             let due = link_preview::Entity::find()
@@ -44,7 +44,7 @@ impl SqlCommunity {
             let fetches = due.into_iter().map(|link| async move {
                 let claimed = self.claim_link(&link).await?;
                 if claimed {
-                    self.fetch_preview(&**web, link).await?;
+                    self.fetch_preview(&**fetcher, link).await?;
                 }
                 Ok::<_, DbErr>(u64::from(claimed))
             });
@@ -69,8 +69,8 @@ impl SqlCommunity {
         Ok(claim.await?.rows_affected == 1)
     }
 
-    async fn fetch_preview(&self, web: &dyn PageFetcher, link: link_preview::Model) -> Result<(), DbErr> {
-        let (preview, next_at) = match web.fetch_page(&link.url).await {
+    async fn fetch_preview(&self, fetcher: &dyn PageFetcher, link: link_preview::Model) -> Result<(), DbErr> {
+        let (preview, next_at) = match fetcher.fetch_page(&link.url).await {
             Ok(page) => (preview::read(&page.html), None),
             Err(FetchError::Permanent(_)) => (None, None),
             Err(FetchError::Transient(_)) => (None, self.next_attempt(link.attempts)),

@@ -2,10 +2,9 @@
 
 use async_trait::async_trait;
 use axum::body::Bytes;
-use guildhall_kernel::{
-    Caller,
-    file::{self, FileId, Fit, Size},
-};
+use guildhall_files as file;
+use guildhall_files::{FileId, Fit, Size};
+use guildhall_kernel::Caller;
 use sea_orm::{
     ActiveValue::{NotSet, Unchanged},
     ConnectionTrait, EntityTrait, Set,

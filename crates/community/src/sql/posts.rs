@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Quota, Timestamp, UserId, db::Tx, file, text};
+use guildhall_files as file;
+use guildhall_kernel::{Caller, IfMatch, Quota, Timestamp, UserId, db::Tx, text};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Unchanged},
@@ -17,7 +18,7 @@ use crate::{
     event::{PostChanged, PostCreated, PostDeleted, UserMentioned},
     markdown,
     model::PostRow,
-    words,
+    search,
 };
 
 /// The maximum number of attachments of a post.
@@ -119,7 +120,7 @@ impl SqlCommunity {
             .filter_readers(tx, &prepared.mentioned, access.as_ref().map(|access| &access.group), visibility)
             .await?;
         let tags = normalize_tags(&new.tags);
-        let links = !prepared.links.is_empty() && self.host.web.is_some();
+        let links = !prepared.links.is_empty() && self.host.page_fetcher.is_some();
         let has_extras = !tags.is_empty() || !mentioned.is_empty() || new.poll.is_some() || links;
         let title = new.title.trim();
         let row = post::ActiveModel {
@@ -139,7 +140,7 @@ impl SqlCommunity {
             comment_count: Set(0),
             reactions: Set("{}".to_owned()),
             hot: Set(hot_score(now, 0, 0)),
-            search_text: Set(words::index(&format!("{title} {}", new.content))),
+            search_text: Set(search::index(&format!("{title} {}", new.content))),
             created_at: Set(now),
             updated_at: Set(now),
         };
@@ -183,7 +184,7 @@ impl SqlCommunity {
         self.show_posts(vec![row], caller.into()).await?.pop().ok_or(Error::PostNotFound(id))
     }
 
-    /// Locks a post that the caller may read, and says what they may do with it. The group is always locked before the
+    /// Locks a post that the caller may read. Returns what they may do with it. The group is always locked before the
     /// post, to avoid deadlocks.
     pub(super) async fn lock_post(
         &self,
@@ -230,7 +231,7 @@ impl SqlCommunity {
         update_post_count(tx, &post, is_approved, visibility).await?;
         let title = patch.title.as_ref().map_or(post.title.as_str(), |title| title.trim());
         let content = patch.content.as_ref().unwrap_or(&post.content);
-        let search_text = words::index(&format!("{title} {content}"));
+        let search_text = search::index(&format!("{title} {content}"));
         let mut has_extras = post.has_extras;
         if let Some(new_tags) = &patch.tags {
             let new_tags = normalize_tags(new_tags);
@@ -255,7 +256,7 @@ impl SqlCommunity {
             mention::Entity::delete_many().filter(of_post).exec(tx).await?;
             let mentioned = self.filter_readers(tx, &prepared.mentioned, group.as_ref(), visibility).await?;
             store_mentions(tx, id, None, &mentioned, now).await?;
-            let links = self.host.web.is_some() && !prepared.links.is_empty();
+            let links = self.host.page_fetcher.is_some() && !prepared.links.is_empty();
             let current = link_preview::Entity::find().filter(link_preview::COLUMN.post_id.eq(id)).all(tx).await?;
             // Pages are fetched again only if the links have changed.
             if current.iter().map(|current| &current.url).ne(&prepared.links) {

@@ -97,7 +97,7 @@ impl UserRemoval for Removal {
 
     async fn release(&self, conn: &Tx, user: UserId, successor: Option<UserId>) -> Result<()> {
         let by_user = membership::COLUMN.user_id.eq(user);
-        // Locked in the same order by everybody: of two members who leave at once, the second sees who is left.
+        // Locked in the same order by everybody: of two members who leave concurrently, the second sees who remains.
         let groups =
             membership::Entity::find().select_only().column(membership::Column::GroupId).filter(by_user.clone());
         let joined = group::Entity::find()

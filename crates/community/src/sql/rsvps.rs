@@ -1,7 +1,7 @@
 //! RSVPs to events, and waiting lists.
 //!
 //! Every change of an RSVP holds the lock of its event. This keeps the order of the waiting list, fills free spots
-//! at once, and keeps the counts exact.
+//! immediately, and keeps the counts exact.
 
 use async_trait::async_trait;
 use guildhall_kernel::{Caller, Ordering, Page, PageQuery, Timestamp, UserId};

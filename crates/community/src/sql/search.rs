@@ -17,7 +17,7 @@ use crate::{
     Error, Result, Search, SearchResults,
     entity::{group, membership, post},
     model::{GroupWithRole, PostRow},
-    words,
+    search::SearchQuery,
 };
 
 /// The maximum number of results of each kind.
@@ -26,12 +26,12 @@ const MAX_RESULTS: u64 = 100;
 /// A full-text index. It can only narrow a query that is already limited to what the viewer may see.
 pub(super) trait TextIndex: Sync {
     /// The posts that match, newest first.
-    fn posts(&self, posts: Select<post::Entity>, words: &words::Query, matching: Match) -> Select<post::Entity>;
+    fn posts(&self, posts: Select<post::Entity>, query: &SearchQuery, matching: Match) -> Select<post::Entity>;
     /// The groups that match.
-    fn groups(&self, groups: Select<group::Entity>, words: &words::Query) -> Select<group::Entity>;
+    fn groups(&self, groups: Select<group::Entity>, query: &SearchQuery) -> Select<group::Entity>;
 }
 
-/// How the last word of a query is matched.
+/// How the last term of a query is matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Match {
     /// As a whole word.
@@ -52,54 +52,54 @@ pub(super) fn text_index(backend: DbBackend) -> &'static dyn TextIndex {
 }
 
 impl TextIndex for Fts5 {
-    fn posts(&self, mut posts: Select<post::Entity>, words: &words::Query, matching: Match) -> Select<post::Entity> {
+    fn posts(&self, mut posts: Select<post::Entity>, query: &SearchQuery, matching: Match) -> Select<post::Entity> {
         let index = Alias::new("community_post_words");
         // Ordered by the rowid of the index, so that the newest matches are found without sorting all of them.
         QueryTrait::query(&mut posts)
             .join(JoinType::InnerJoin, index.clone(), Expr::cust("community_post_words.rowid = community_post.id"))
-            .and_where(Expr::cust_with_values("community_post_words MATCH ?", [words.fts5(matching == Match::Prefix)]))
+            .and_where(Expr::cust_with_values("community_post_words MATCH ?", [query.fts5(matching == Match::Prefix)]))
             .order_by((index, Alias::new("rowid")), Order::Desc);
         posts
     }
 
-    fn groups(&self, groups: Select<group::Entity>, words: &words::Query) -> Select<group::Entity> {
+    fn groups(&self, groups: Select<group::Entity>, query: &SearchQuery) -> Select<group::Entity> {
         let condition =
             "community_group.id IN (SELECT rowid FROM community_group_words WHERE community_group_words MATCH ?)";
-        groups.filter(Expr::cust_with_values(condition, [words.fts5(true)]))
+        groups.filter(Expr::cust_with_values(condition, [query.fts5(true)]))
     }
 }
 
 impl TextIndex for Tsvector {
-    // The query is part of the statement, not a bound value, so that the planner knows how rare the words are. This is
-    // safe: the words contain letters and digits only.
-    fn posts(&self, posts: Select<post::Entity>, words: &words::Query, matching: Match) -> Select<post::Entity> {
-        let condition = format!("community_post.words @@ {}", tsquery(words, matching));
+    // The query is part of the statement, not a bound value, so that the planner knows how rare the terms are. This is
+    // safe: the terms contain letters and digits only.
+    fn posts(&self, posts: Select<post::Entity>, query: &SearchQuery, matching: Match) -> Select<post::Entity> {
+        let condition = format!("community_post.words @@ {}", tsquery(query, matching));
         posts.filter(Expr::cust(condition)).order_by_desc(post::Column::Id)
     }
 
-    fn groups(&self, groups: Select<group::Entity>, words: &words::Query) -> Select<group::Entity> {
+    fn groups(&self, groups: Select<group::Entity>, query: &SearchQuery) -> Select<group::Entity> {
         // `OFFSET 0` keeps the planner from scanning all groups in order until enough match.
         let condition = format!(
             "community_group.id IN (SELECT g.id FROM community_group g WHERE g.words @@ {} OFFSET 0)",
-            tsquery(words, Match::Prefix)
+            tsquery(query, Match::Prefix)
         );
         groups.filter(Expr::cust(condition))
     }
 }
 
-fn tsquery(words: &words::Query, matching: Match) -> String {
-    let words = words.tsquery(matching == Match::Prefix).replace('\'', "''");
-    format!("to_tsquery('simple', '{words}')")
+fn tsquery(query: &SearchQuery, matching: Match) -> String {
+    let terms = query.tsquery(matching == Match::Prefix).replace('\'', "''");
+    format!("to_tsquery('simple', '{terms}')")
 }
 
-/// The groups that match; none if the query has no words.
+/// The groups that match; none if the query has no terms.
 pub(super) fn matching_groups(
     groups: Select<group::Entity>,
     search: &str,
     backend: DbBackend,
 ) -> Select<group::Entity> {
-    match words::Query::parse(search) {
-        Some(words) => text_index(backend).groups(groups, &words),
+    match SearchQuery::parse(search) {
+        Some(query) => text_index(backend).groups(groups, &query),
         None => groups.filter(Expr::val(1).eq(0)),
     }
 }
@@ -155,25 +155,24 @@ impl SqlCommunity {
 
 #[async_trait]
 impl Search for SqlCommunity {
-    async fn search(&self, viewer: Option<Caller>, words: String, limit: u64) -> Result<SearchResults> {
+    async fn search(&self, viewer: Option<Caller>, text: String, limit: u64) -> Result<SearchResults> {
         let caller = viewer;
-        let search = &words;
         let viewer = self.viewer(caller)?;
         if limit == 0 {
             return Err(Error::field("limit", "Must be a whole number of at least 1."));
         }
         let limit = limit.clamp(1, MAX_RESULTS);
-        let Some(words) = words::Query::parse(search) else {
+        let Some(query) = SearchQuery::parse(&text) else {
             return Ok(SearchResults { groups: Vec::new(), posts: Vec::new(), members: Vec::new() });
         };
         let (index, conn) = (text_index(self.db.backend()), self.db.conn());
-        let groups = index.groups(visible_groups(viewer), &words).order_by_desc(group::Column::Id).limit(limit);
+        let groups = index.groups(visible_groups(viewer), &query).order_by_desc(group::Column::Id).limit(limit);
         let groups = GroupWithRole::select_cols(groups.select_only()).expr_as(own_role(viewer.id()), "own_role");
         let groups = groups.into_model::<GroupWithRole>().all(conn).await?;
         let matching_posts =
-            |matching_posts| rows_of(index.posts(visible_posts(viewer), &words, matching_posts).limit(limit), viewer);
+            |matching| rows_of(index.posts(visible_posts(viewer), &query, matching).limit(limit), viewer);
         let mut posts = matching_posts(Match::Whole).into_model::<PostRow>().all(conn).await?;
-        // Search for a prefix only if the whole word has too few matches: a prefix search reads the matches of all
+        // Search for a prefix only if the whole term has too few matches: a prefix search reads the matches of all
         // words that begin with it.
         if (posts.len() as u64) < limit {
             posts = matching_posts(Match::Prefix).into_model::<PostRow>().all(conn).await?;
@@ -181,7 +180,7 @@ impl Search for SqlCommunity {
         Ok(SearchResults {
             groups: self.show_groups(groups, viewer).await?,
             posts: self.show_posts(posts, viewer).await?,
-            members: self.find_people(viewer, search, limit).await?,
+            members: self.find_people(viewer, &text, limit).await?,
         })
     }
 }

@@ -277,7 +277,7 @@ async fn concurrent_rsvps_fill_the_spots_and_the_waiting_list_in_order() {
     let waiting: Vec<i64> = queue.iter().map(|(_, user)| *user).collect();
     assert_eq!(users_with_status(&harness, event, Attendance::Waiting).await, waiting);
 
-    // All attendees withdraw at once; the first on the waiting list get the spots.
+    // All attendees withdraw concurrently; the first on the waiting list get the spots.
     let mut tasks = JoinSet::new();
     for user in users_with_status(&harness, event, Attendance::Going).await {
         let community = SqlCommunity::clone(&harness);

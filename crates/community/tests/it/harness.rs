@@ -10,10 +10,10 @@ use std::{
 use guildhall_community::{
     GroupFilter, GroupId, Groups, Host, NewGroup, NewPost, Settings, SqlCommunity, UserTable, migrations,
 };
+use guildhall_files::{Files, FolderStore, UploadLimits};
 use guildhall_kernel::{
     self as kernel, Caller, Clock, HostTables, Outbox, PublicUrl, Roles, Timestamp, UserId,
     db::SqlMigration,
-    file::{Files, FolderStore, UploadLimits},
     http::PageFetcher,
     testing::{TestDb, fake_directory},
 };
@@ -33,6 +33,7 @@ fn migrations_with_people() -> Vec<Box<dyn MigrationTrait>> {
     let mut all: Vec<Box<dyn MigrationTrait>> =
         vec![Box::new(SqlMigration::new("m20240101_000000_people", &up, "DROP TABLE people;"))];
     all.extend(guildhall_kernel::migrations(&HostTables { users: "people" }));
+    all.extend(guildhall_files::migrations());
     all.extend(migrations(&HostTables { users: "people" }));
     all
 }
@@ -67,7 +68,11 @@ pub(crate) async fn public() -> Harness {
     community_with(1, Settings { public_read: true, ..Settings::default() }, None).await
 }
 
-pub(crate) async fn community_with(connections: u32, settings: Settings, web: Option<Arc<dyn PageFetcher>>) -> Harness {
+pub(crate) async fn community_with(
+    connections: u32,
+    settings: Settings,
+    page_fetcher: Option<Arc<dyn PageFetcher>>,
+) -> Harness {
     let db = TestDb::with_connections(migrations_with_people, connections).await;
     let ahead = Arc::new(AtomicI64::new(0));
     let offset = ahead.clone();
@@ -84,7 +89,7 @@ pub(crate) async fn community_with(connections: u32, settings: Settings, web: Op
         users: UserTable { name: "people", search_key: "name" },
         outbox: Outbox::new(db.handle(), clock),
         files: files.clone(),
-        web,
+        page_fetcher,
         name: "Guild".to_owned(),
         mount: url("/api/community"),
         home: url(""),

@@ -7,7 +7,8 @@ use guildhall_community::{
     PictureKind, Pictures, Polls, PostCategory, PostId, PostPatch, Posting, Posts, Reactions, Reports, ReviewQueue,
     Rsvps, Search, Verdict, Visibility, Vote,
 };
-use guildhall_kernel::{CursorQuery, IfMatch, PageQuery, UserId, file::Upload};
+use guildhall_files::Upload;
+use guildhall_kernel::{CursorQuery, IfMatch, PageQuery, UserId};
 
 use crate::harness::{
     Harness, code, community, community_with, listed, named, person, post, post_in, private, public, staff,
@@ -621,11 +622,11 @@ async fn attachments_are_deleted_with_their_post() {
     harness.detach(&person(1), id, text.id).await.unwrap();
     assert_eq!(code(harness.detach(&person(1), id, text.id).await), "not_found");
     harness.files.collect().await.unwrap();
-    assert_eq!((harness.stored_files(), harness.count_rows("kernel_file").await), (2, 1));
+    assert_eq!((harness.stored_files(), harness.count_rows("files_file").await), (2, 1));
     harness.delete_post(&person(1), id, IfMatch::default()).await.unwrap();
     harness.files.collect().await.unwrap();
-    assert_eq!((harness.stored_files(), harness.count_rows("kernel_file").await), (0, 0));
-    assert_eq!(harness.count_rows("kernel_file_garbage").await, 0);
+    assert_eq!((harness.stored_files(), harness.count_rows("files_file").await), (0, 0));
+    assert_eq!(harness.count_rows("files_garbage").await, 0);
     let many = harness.create_post(&person(1), post("x")).await.unwrap().id;
     for n in 0..10 {
         harness.attach(&person(1), many, upload(&format!("{n}"), "text/plain", "x")).await.unwrap();
@@ -653,7 +654,7 @@ async fn group_pictures_are_replaced_and_removed() {
     harness.set_picture(&person(1), hall, PictureKind::Banner, png().into()).await.unwrap();
     harness.files.collect().await.unwrap();
     assert_eq!(
-        (harness.stored_files(), harness.count_rows("kernel_file").await),
+        (harness.stored_files(), harness.count_rows("files_file").await),
         (6, 2),
         "the previous picture is deleted"
     );
@@ -662,7 +663,7 @@ async fn group_pictures_are_replaced_and_removed() {
     assert!(shown.image_url.contains("/pictures/") && shown.image_urls.is_none() && shown.banner_url.is_some());
     harness.delete_group(&person(1), hall, IfMatch::default()).await.unwrap();
     harness.files.collect().await.unwrap();
-    assert_eq!((harness.stored_files(), harness.count_rows("kernel_file").await), (0, 0));
+    assert_eq!((harness.stored_files(), harness.count_rows("files_file").await), (0, 0));
 }
 
 #[tokio::test]
@@ -795,8 +796,8 @@ async fn a_group_is_deleted_completely_during_concurrent_writes() {
     assert!(remaining.values().all(|rows| *rows == 0), "{remaining:?}");
     harness.advance_clock(Duration::from_secs(7200));
     harness.files.collect().await.unwrap();
-    assert_eq!((harness.count_rows("kernel_file").await, harness.stored_files()), (0, 0));
-    assert_eq!(harness.count_rows("kernel_file_garbage").await, 0);
+    assert_eq!((harness.count_rows("files_file").await, harness.stored_files()), (0, 0));
+    assert_eq!(harness.count_rows("files_garbage").await, 0);
 }
 
 #[tokio::test]

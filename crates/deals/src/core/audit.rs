@@ -137,7 +137,7 @@ impl BulkChange<'_> {
         let rows = format!(
             "SELECT '{scope}/{kind}/' || CAST(id AS text) AS object, {changes} AS detail FROM {table} WHERE {condition}"
         );
-        let event = audit::Event::new(self.action).of(scope, "");
+        let event = audit::AuditEvent::new(self.action).of(scope, "");
         let event = match caller {
             Some(caller) => event.by(caller),
             None => event,
@@ -156,7 +156,7 @@ impl Core {
         action: &'static str,
         row: &M,
     ) -> Result<()> {
-        let event = audit::Event::new(action).by(caller).with("created", true);
+        let event = audit::AuditEvent::new(action).by(caller).with("created", true);
         event.of(access.scope(), object(access, M::KIND, row.object_id())).record(conn, changed_at(row)).await?;
         Ok(())
     }
@@ -174,7 +174,7 @@ impl Core {
         if changes.is_empty() {
             return Ok(());
         }
-        let mut event = audit::Event::new(action).by(caller).with("changes", changes.clone());
+        let mut event = audit::AuditEvent::new(action).by(caller).with("changes", changes.clone());
         if let Some(currency) = ColumnOf::<M>::iter().find(|column| column.as_str() == "currency") {
             event = event.with("currency", to_json(after.get(currency)));
         }
@@ -191,7 +191,7 @@ impl Core {
         (kind, id): (&str, i64),
         detail: Vec<(&'static str, Value)>,
     ) -> Result<()> {
-        let event = audit::Event::new(action).by(caller);
+        let event = audit::AuditEvent::new(action).by(caller);
         let event = detail.into_iter().fold(event, |event, (name, value)| event.with(name, value));
         event.of(access.scope(), object(access, kind, id)).record(conn, self.now()).await?;
         Ok(())

@@ -1,4 +1,5 @@
-use guildhall_kernel::{Timestamp, file::FileId};
+use guildhall_files::FileId;
+use guildhall_kernel::Timestamp;
 use sea_orm::entity::prelude::*;
 
 use crate::{DealFileId, DealId, MemberId, OrganizationId, PaymentId};

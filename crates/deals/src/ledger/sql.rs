@@ -311,11 +311,11 @@ impl SqlLedger {
         entry: &payment::Model,
     ) -> Result<()> {
         let select = commission::Entity::find().filter(commission::COLUMN.payment_id.eq(original.id));
-        let Some(earned) = select.one(conn).await? else { return Ok(()) };
+        let Some(commission) = select.one(conn).await? else { return Ok(()) };
         let before = original.amount_minor - original.refunded_minor;
         let after = before - entry.amount_minor;
-        let amount = commission_on(after, earned.rate_bp)? - commission_on(before, earned.rate_bp)?;
-        self.insert_commission(conn, entry, earned.member_id, earned.rate_bp, amount).await
+        let amount = commission_on(after, commission.rate_bp)? - commission_on(before, commission.rate_bp)?;
+        self.insert_commission(conn, entry, commission.member_id, commission.rate_bp, amount).await
     }
 
     async fn insert_commission(

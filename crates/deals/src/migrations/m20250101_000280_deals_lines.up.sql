@@ -26,7 +26,7 @@ CREATE TABLE deals_file (
     deal_id bigint NOT NULL,
     payment_id bigint,
     file_id bigint NOT NULL
-        CONSTRAINT deals_file_file_id_fkey REFERENCES kernel_file (id)
+        CONSTRAINT deals_file_file_id_fkey REFERENCES files_file (id)
         CONSTRAINT deals_file_file_id_key UNIQUE,
     name text NOT NULL,
     content_type text NOT NULL,

@@ -1,6 +1,6 @@
 CREATE FUNCTION deals_file_gone() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM kernel_file WHERE id = OLD.file_id;
+    DELETE FROM files_file WHERE id = OLD.file_id;
     RETURN NULL;
 END $$;
 CREATE TRIGGER deals_file_gone

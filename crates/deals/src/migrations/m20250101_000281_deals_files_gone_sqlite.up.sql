@@ -1,5 +1,5 @@
 CREATE TRIGGER deals_file_gone
 AFTER DELETE ON deals_file
 BEGIN
-    DELETE FROM kernel_file WHERE id = OLD.file_id;
+    DELETE FROM files_file WHERE id = OLD.file_id;
 END;

@@ -15,7 +15,7 @@ pub(crate) fn routes() -> OpenApiRouter<DealsState> {
 /// Filters of the list of saved views.
 #[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Of {
+struct ViewsQuery {
     /// Only views of this list.
     entity: Option<Viewed>,
 }
@@ -23,35 +23,35 @@ struct Of {
 /// List the saved views that the caller may use: their own and those shared with them.
 #[utoipa::path(get, path = "/organizations/{org}/views/", tag = "crm", responses((status = 200, body = Page<View>)))]
 async fn views(
-    State(all): State<Arc<dyn SavedViews>>,
+    State(saved_views): State<Arc<dyn SavedViews>>,
     caller: Caller,
     Path(org): Path<OrganizationId>,
-    Query(of): Query<Of>,
+    Query(query): Query<ViewsQuery>,
     page: PageQuery,
 ) -> Result<Json<Page<View>>> {
-    Ok(Json(all.views(&caller, org, of.entity, page).await?))
+    Ok(Json(saved_views.views(&caller, org, query.entity, page).await?))
 }
 
 /// Save a view. Its filters must be valid for its list.
 #[utoipa::path(post, path = "/organizations/{org}/views/", tag = "crm", responses((status = 201, body = View)))]
 async fn create_view(
-    State(all): State<Arc<dyn SavedViews>>,
+    State(saved_views): State<Arc<dyn SavedViews>>,
     caller: Caller,
     Path(org): Path<OrganizationId>,
     Json(body): Json<NewView>,
 ) -> Result<(StatusCode, Tagged<View>)> {
-    let found = all.create_view(&caller, org, body).await?;
+    let found = saved_views.create_view(&caller, org, body).await?;
     Ok((StatusCode::CREATED, Tagged(found.updated_at.into(), found)))
 }
 
 /// Get a saved view.
 #[utoipa::path(get, path = "/organizations/{org}/views/{view}/", tag = "crm", responses((status = 200, body = View)))]
 async fn view(
-    State(all): State<Arc<dyn SavedViews>>,
+    State(saved_views): State<Arc<dyn SavedViews>>,
     caller: Caller,
     Path((org, view)): Path<(OrganizationId, ViewId)>,
 ) -> Result<Tagged<View>> {
-    let found = all.view(&caller, org, view).await?;
+    let found = saved_views.view(&caller, org, view).await?;
     Ok(Tagged(found.updated_at.into(), found))
 }
 
@@ -60,24 +60,24 @@ async fn view(
     responses((status = 200, body = View)),
 )]
 async fn change_view(
-    State(all): State<Arc<dyn SavedViews>>,
+    State(saved_views): State<Arc<dyn SavedViews>>,
     caller: Caller,
     Path((org, view)): Path<(OrganizationId, ViewId)>,
     known: IfMatch,
     Json(body): Json<ViewPatch>,
 ) -> Result<Tagged<View>> {
-    let found = all.change_view(&caller, org, view, body, known).await?;
+    let found = saved_views.change_view(&caller, org, view, body, known).await?;
     Ok(Tagged(found.updated_at.into(), found))
 }
 
 /// Delete a saved view. Those with the permission to share views may delete shared views of others.
 #[utoipa::path(delete, path = "/organizations/{org}/views/{view}/", tag = "crm", responses((status = 204)))]
 async fn delete_view(
-    State(all): State<Arc<dyn SavedViews>>,
+    State(saved_views): State<Arc<dyn SavedViews>>,
     caller: Caller,
     Path((org, view)): Path<(OrganizationId, ViewId)>,
     known: IfMatch,
 ) -> Result<StatusCode> {
-    all.delete_view(&caller, org, view, known).await?;
+    saved_views.delete_view(&caller, org, view, known).await?;
     Ok(StatusCode::NO_CONTENT)
 }

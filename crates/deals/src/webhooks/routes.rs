@@ -37,12 +37,12 @@ pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     responses((status = 200, body = Page<Webhook>)),
 )]
 async fn webhooks(
-    State(all): State<Arc<dyn Webhooks>>,
+    State(webhooks): State<Arc<dyn Webhooks>>,
     caller: Caller,
     Path(org): Path<OrganizationId>,
     page: PageQuery,
 ) -> Result<Json<Page<Webhook>>> {
-    Ok(Json(all.webhooks(&caller, org, page).await?))
+    Ok(Json(webhooks.webhooks(&caller, org, page).await?))
 }
 
 /// Create a webhook, as specified by [Standard Webhooks](https://www.standardwebhooks.com).
@@ -58,12 +58,12 @@ async fn webhooks(
     responses((status = 201, body = IssuedWebhook)),
 )]
 async fn create_webhook(
-    State(all): State<Arc<dyn Webhooks>>,
+    State(webhooks): State<Arc<dyn Webhooks>>,
     caller: Caller,
     Path(org): Path<OrganizationId>,
     Json(body): Json<NewWebhook>,
 ) -> Result<(StatusCode, Tagged<IssuedWebhook>)> {
-    let found = all.create_webhook(&caller, org, body).await?;
+    let found = webhooks.create_webhook(&caller, org, body).await?;
     Ok((StatusCode::CREATED, Tagged(found.webhook.updated_at.into(), found)))
 }
 
@@ -72,11 +72,11 @@ async fn create_webhook(
     responses((status = 200, body = Webhook)),
 )]
 async fn webhook(
-    State(all): State<Arc<dyn Webhooks>>,
+    State(webhooks): State<Arc<dyn Webhooks>>,
     caller: Caller,
     Path((org, webhook)): Path<(OrganizationId, WebhookId)>,
 ) -> Result<Tagged<Webhook>> {
-    let found = all.webhook(&caller, org, webhook).await?;
+    let found = webhooks.webhook(&caller, org, webhook).await?;
     Ok(Tagged(found.updated_at.into(), found))
 }
 
@@ -85,25 +85,25 @@ async fn webhook(
     responses((status = 200, body = Webhook)),
 )]
 async fn change_webhook(
-    State(all): State<Arc<dyn Webhooks>>,
+    State(webhooks): State<Arc<dyn Webhooks>>,
     caller: Caller,
     Path((org, webhook)): Path<(OrganizationId, WebhookId)>,
     known: IfMatch,
     Json(body): Json<WebhookPatch>,
 ) -> Result<Tagged<Webhook>> {
-    let found = all.change_webhook(&caller, org, webhook, body, known).await?;
+    let found = webhooks.change_webhook(&caller, org, webhook, body, known).await?;
     Ok(Tagged(found.updated_at.into(), found))
 }
 
 /// Delete a webhook with its deliveries.
 #[utoipa::path(delete, path = "/organizations/{org}/webhooks/{webhook}/", tag = "crm", responses((status = 204)))]
 async fn delete_webhook(
-    State(all): State<Arc<dyn Webhooks>>,
+    State(webhooks): State<Arc<dyn Webhooks>>,
     caller: Caller,
     Path((org, webhook)): Path<(OrganizationId, WebhookId)>,
     known: IfMatch,
 ) -> Result<StatusCode> {
-    all.delete_webhook(&caller, org, webhook, known).await?;
+    webhooks.delete_webhook(&caller, org, webhook, known).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -112,11 +112,11 @@ async fn delete_webhook(
     responses((status = 202, body = Delivery)),
 )]
 async fn test_webhook(
-    State(all): State<Arc<dyn Webhooks>>,
+    State(webhooks): State<Arc<dyn Webhooks>>,
     caller: Caller,
     Path((org, webhook)): Path<(OrganizationId, WebhookId)>,
 ) -> Result<(StatusCode, Json<Delivery>)> {
-    Ok((StatusCode::ACCEPTED, Json(all.test_webhook(&caller, org, webhook).await?)))
+    Ok((StatusCode::ACCEPTED, Json(webhooks.test_webhook(&caller, org, webhook).await?)))
 }
 
 /// Replace the secret of a webhook. Messages are also signed with the old one for another day.
@@ -124,11 +124,11 @@ async fn test_webhook(
     responses((status = 200, body = IssuedWebhook)),
 )]
 async fn rotate_secret(
-    State(all): State<Arc<dyn Webhooks>>,
+    State(webhooks): State<Arc<dyn Webhooks>>,
     caller: Caller,
     Path((org, webhook)): Path<(OrganizationId, WebhookId)>,
 ) -> Result<Json<IssuedWebhook>> {
-    Ok(Json(all.rotate_secret(&caller, org, webhook).await?))
+    Ok(Json(webhooks.rotate_secret(&caller, org, webhook).await?))
 }
 
 /// Send a delivery again, with the same `webhook-id`.
@@ -136,11 +136,11 @@ async fn rotate_secret(
     responses((status = 202, body = Delivery)),
 )]
 async fn redeliver(
-    State(all): State<Arc<dyn Webhooks>>,
+    State(webhooks): State<Arc<dyn Webhooks>>,
     caller: Caller,
     Path((org, webhook, delivery)): Path<(OrganizationId, WebhookId, DeliveryId)>,
 ) -> Result<(StatusCode, Json<Delivery>)> {
-    Ok((StatusCode::ACCEPTED, Json(all.redeliver(&caller, org, webhook, delivery).await?)))
+    Ok((StatusCode::ACCEPTED, Json(webhooks.redeliver(&caller, org, webhook, delivery).await?)))
 }
 
 /// List the deliveries of the last thirty days, newest first.
@@ -148,10 +148,10 @@ async fn redeliver(
     responses((status = 200, body = CursorPage<Delivery>)),
 )]
 async fn deliveries(
-    State(all): State<Arc<dyn Webhooks>>,
+    State(webhooks): State<Arc<dyn Webhooks>>,
     caller: Caller,
     Path((org, webhook)): Path<(OrganizationId, WebhookId)>,
     page: CursorQuery,
 ) -> Result<Json<CursorPage<Delivery>>> {
-    Ok(Json(all.deliveries(&caller, org, webhook, page).await?))
+    Ok(Json(webhooks.deliveries(&caller, org, webhook, page).await?))
 }

@@ -628,8 +628,8 @@ impl Webhooks for SqlWebhooks {
         find(conn, &access, id).await?;
         let query =
             delivery::Entity::find().filter(delivery::COLUMN.org_id.eq(org)).filter(delivery::COLUMN.webhook_id.eq(id));
-        let rows = page.cut(query, delivery::Column::Id).all(conn).await?;
-        let (rows, page) = CursorPage::of(rows, |row: &delivery::Model| row.id.0, &page).take();
+        let rows = page.apply(query, delivery::Column::Id).all(conn).await?;
+        let (rows, page) = CursorPage::from_rows(rows, |row: &delivery::Model| row.id.0, &page).take();
         Ok(page.with(rows.into_iter().map(show_delivery).collect()))
     }
 

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use guildhall_deals::{
-    Clients, Contacts, Deals, NewContact, NewOrganization, NewReversal, OrganizationId, Organizations, Payments,
-    Refusal, Removal, Which,
+    CleanupRefusal, Clients, Contacts, Deals, NewContact, NewOrganization, NewReversal, OrganizationId,
+    OrganizationSelector, Organizations, Payments, Removal,
 };
 use guildhall_kernel::{AccountCleanup, Clock, IfMatch, UserId, UserRemoval, db::Tx};
 use sea_orm::ConnectionTrait;
@@ -57,17 +57,19 @@ async fn repeated_clean_ups_leave_no_rows() {
     let mut seen = Vec::new();
     for _ in 0..3 {
         populated_org(&harness, "Test", true).await;
-        let dry = harness.tenancy.clean_up(&Which::Tests, None, true, false).await.unwrap().unwrap();
-        let refused = harness.tenancy.clean_up(&Which::Tests, None, false, false).await.unwrap();
-        assert_eq!(refused, Err(Refusal::HasDeals(2)));
-        let cleaned = harness.tenancy.clean_up(&Which::Tests, None, false, true).await.unwrap().unwrap();
+        let dry = harness.tenancy.clean_up(&OrganizationSelector::Tests, None, true, false).await.unwrap().unwrap();
+        let refused = harness.tenancy.clean_up(&OrganizationSelector::Tests, None, false, false).await.unwrap();
+        assert_eq!(refused, Err(CleanupRefusal::HasDeals(2)));
+        let cleaned = harness.tenancy.clean_up(&OrganizationSelector::Tests, None, false, true).await.unwrap().unwrap();
         assert_eq!(cleaned[0].rows, dry[0].rows, "the dry run counts the same rows");
         assert_eq!(all_rows(&harness).await, before);
         seen.push(cleaned.into_iter().map(|cleaned| cleaned.rows).collect::<Vec<_>>());
     }
     assert!(seen[0] == seen[1] && seen[1] == seen[2], "{seen:?}");
     assert_eq!(seen[0].len(), 1);
-    assert!(harness.tenancy.clean_up(&Which::Tests, None, false, true).await.unwrap().unwrap().is_empty());
+    assert!(
+        harness.tenancy.clean_up(&OrganizationSelector::Tests, None, false, true).await.unwrap().unwrap().is_empty()
+    );
     assert!(harness.tenancy.organization(&person(1), kept).await.is_ok());
 }
 
@@ -76,12 +78,16 @@ async fn an_ambiguous_name_deletes_nothing() {
     let harness = deals().await;
     let one = populated_org(&harness, "Twin", false).await;
     let two = populated_org(&harness, "TWIN", false).await;
-    let clean_up = async |which: Which| harness.tenancy.clean_up(&which, None, false, true).await.unwrap();
-    assert_eq!(clean_up(Which::Named("twin".into())).await, Err(Refusal::Ambiguous(vec![one, two])));
-    assert_eq!(clean_up(Which::Named("nobody".into())).await, Ok(Vec::new()));
-    assert_eq!(clean_up(Which::Id(two)).await.unwrap()[0].id, two);
+    let clean_up =
+        async |selector: OrganizationSelector| harness.tenancy.clean_up(&selector, None, false, true).await.unwrap();
+    assert_eq!(
+        clean_up(OrganizationSelector::Named("twin".into())).await,
+        Err(CleanupRefusal::Ambiguous(vec![one, two]))
+    );
+    assert_eq!(clean_up(OrganizationSelector::Named("nobody".into())).await, Ok(Vec::new()));
+    assert_eq!(clean_up(OrganizationSelector::Id(two)).await.unwrap()[0].id, two);
     assert!(harness.tenancy.organization(&person(1), one).await.is_ok());
-    assert_eq!(clean_up(Which::Named("twin".into())).await.unwrap()[0].id, one);
+    assert_eq!(clean_up(OrganizationSelector::Named("twin".into())).await.unwrap()[0].id, one);
     assert!(all_rows(&harness).await.iter().all(|(_, count)| *count == 0));
 }
 
@@ -93,7 +99,8 @@ async fn unused_accounts_are_deleted_with_their_organization() {
     harness.join(org, 3, "viewer", None).await;
     harness.join(elsewhere, 1, "viewer", None).await;
     let clean_up = async |dry_run| {
-        let cleaned = harness.tenancy.clean_up(&Which::Id(org), Some(&WithoutMembership), dry_run, true).await;
+        let cleaned =
+            harness.tenancy.clean_up(&OrganizationSelector::Id(org), Some(&WithoutMembership), dry_run, true).await;
         cleaned.unwrap().unwrap().remove(0).users
     };
     assert_eq!(clean_up(true).await, [UserId(2)], "the others are members elsewhere");

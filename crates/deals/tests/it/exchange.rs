@@ -348,7 +348,7 @@ async fn reverting_an_import_keeps_deals_with_files_or_line_items() {
     let done = import(&harness, org, table(ImportKind::Deals, "title,client\na,x\nb,x\nc,x\n")).await;
     let all =
         harness.deals.sales.deals(me, org, None, Filter::default(), page().ordered("number")).await.unwrap().results;
-    let file = guildhall_kernel::file::Upload {
+    let file = guildhall_files::Upload {
         name: "offer.txt".into(),
         content_type: "text/plain".into(),
         bytes: Bytes::from_static(b"x"),

@@ -14,11 +14,11 @@ use guildhall_deals::{
     NewClient, NewDeal, NewMember, NewOrganization, NewPayment, NewTeam, OrganizationId, Organizations, Payment,
     PaymentMethod, Payments, RoleId, Settings, SqlDeals, TeamId, Teams, migrations,
 };
+use guildhall_files::{Files, FolderStore, UploadLimits};
 use guildhall_kernel::{
     self as kernel, Caller, Clock, HostTables, Outbox, PageQuery, Roles, Timestamp, UserId,
     db::SqlMigration,
     event::Dispatcher,
-    file::{Files, FolderStore, UploadLimits},
     http::{FetchError, WebhookSender},
     idempotency::Idempotent,
     mail::EmailBranding,
@@ -37,6 +37,7 @@ pub(crate) fn migrations_with_people() -> Vec<Box<dyn MigrationTrait>> {
     let mut all: Vec<Box<dyn MigrationTrait>> =
         vec![Box::new(SqlMigration::new("m20240101_000000_people", &up, "DROP TABLE people;"))];
     all.extend(guildhall_kernel::migrations(&HostTables { users: "people" }));
+    all.extend(guildhall_files::migrations());
     all.extend(migrations(&HostTables { users: "people" }));
     all
 }

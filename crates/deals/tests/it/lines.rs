@@ -2,7 +2,8 @@ use guildhall_deals::{
     Amount, DealFiles, DealId, DealPatch, Deals, Line, LineItems, LinePatch, NewLine, OrganizationId, Payments,
     Verdict, Verification,
 };
-use guildhall_kernel::{IfMatch, Timestamp, file::Upload};
+use guildhall_files::Upload;
+use guildhall_kernel::{IfMatch, Timestamp};
 
 use crate::harness::{Harness, code, deals, invalid_fields, person};
 
@@ -127,12 +128,12 @@ async fn files_belong_to_deals_and_receipts_to_payments() {
     let other = harness.deal_of(1, org, client, "7").await.id;
     assert_eq!(code(harness.sales.receipts(me, org, other.into(), payment).await), "not_found");
 
-    assert_eq!(harness.rows("kernel_file").await, 2);
+    assert_eq!(harness.rows("files_file").await, 2);
     harness.sales.remove_file(me, org, deal.into(), offer.id).await.unwrap();
-    assert_eq!(harness.rows("kernel_file").await, 1);
+    assert_eq!(harness.rows("files_file").await, 1);
     // Purging the deal deletes its files.
     Deals::delete_deal(&harness.deals.sales, me, org, deal.into(), true, IfMatch::default()).await.unwrap();
-    assert_eq!((harness.rows("deals_file").await, harness.rows("kernel_file").await), (0, 0));
+    assert_eq!((harness.rows("deals_file").await, harness.rows("files_file").await), (0, 0));
     assert_eq!(
         harness
             .ledger

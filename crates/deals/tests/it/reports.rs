@@ -154,25 +154,25 @@ async fn commissions_follow_verified_payments_exactly() {
     harness.tenancy.change_member(&person(1), org, member.id, rate, IfMatch::default()).await.unwrap();
     let client = harness.client_of(2, org, "x").await.id;
     let id = harness.deal_of(2, org, client, "100").await.id;
-    let earned = async |user| {
+    let commission = async |user| {
         let rows = harness.reports.commission(&person(user), org, Period::default()).await.unwrap();
         rows.first().map(|row| row.amount.clone())
     };
     let first = harness.pay(2, org, id, "10.01").await.id;
     let second = harness.pay(2, org, id, "20").await.id;
-    assert_eq!(earned(2).await, None, "no payment is verified");
+    assert_eq!(commission(2).await, None, "no payment is verified");
     verify(&harness, org, id, first).await;
-    assert_eq!(earned(2).await.as_deref(), Some("0.33"));
+    assert_eq!(commission(2).await.as_deref(), Some("0.33"));
     verify(&harness, org, id, second).await;
-    assert_eq!(earned(1).await.as_deref(), Some("1.00"));
+    assert_eq!(commission(1).await.as_deref(), Some("1.00"));
     for (amount, remaining) in [("0.15", "1.00"), ("0.15", "0.99"), ("9.71", "0.67")] {
         let refund = NewRefund { amount: Amount::new(amount), reason: String::new() };
         harness.ledger.refund_payment(&person(1), org, id.into(), first, refund, None).await.unwrap();
-        assert_eq!(earned(1).await.as_deref(), Some(remaining), "{amount}");
+        assert_eq!(commission(1).await.as_deref(), Some(remaining), "{amount}");
     }
     harness.ledger.reverse_payment(&person(1), org, id.into(), second, NewReversal::default(), None).await.unwrap();
-    assert_eq!(earned(1).await.as_deref(), Some("0.00"));
-    assert_eq!(earned(3).await, None, "the commissions of others are not visible");
+    assert_eq!(commission(1).await.as_deref(), Some("0.00"));
+    assert_eq!(commission(3).await, None, "the commissions of others are not visible");
     harness.assert_consistent().await;
 }
 

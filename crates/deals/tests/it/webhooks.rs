@@ -290,7 +290,7 @@ async fn a_deleted_task_and_a_reverted_import_are_sent() {
 }
 
 #[tokio::test]
-async fn an_event_carries_chosen_fields_only() {
+async fn an_event_contains_chosen_fields_only() {
     let harness = deals().await;
     let org = harness.org().await;
     hook(&harness, org, &["client.created"]).await;

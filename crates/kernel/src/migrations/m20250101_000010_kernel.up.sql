@@ -47,3 +47,4 @@ CREATE TABLE kernel_job (
     last_run_at bigint,
     last_error text
 );
+CREATE INDEX kernel_outbox_recipient ON kernel_outbox (recipient, created_at);

@@ -38,10 +38,10 @@ pub async fn explain(db: &TestDb, statement: Statement) -> String {
 /// # Panics
 /// If a query has another plan.
 pub async fn assert_plans<T>(db: &TestDb, tables: &str, description: &str, run: impl Future<Output = T>) -> T {
-    db.keep_statements();
+    db.record_statements();
     let value = run.await;
     let mut seen = std::collections::BTreeSet::new();
-    for statement in db.keep_statements() {
+    for statement in db.record_statements() {
         let query = statement.sql.trim_start();
         if !(query.starts_with("SELECT") || query.starts_with("WITH")) || !seen.insert(statement.sql.clone()) {
             continue;

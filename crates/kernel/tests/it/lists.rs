@@ -167,12 +167,12 @@ async fn counting_a_few_rows_uses_an_index_and_no_full_scan() {
     })
     .await
     .unwrap();
-    db.keep_statements();
+    db.record_statements();
     let ordering = Ordering { fields: &[("id", Column::Id)], default: "-id", id: Column::Id };
     let few = Entity::find().filter(Column::ParentId.eq(3));
     let page = Page::<Thing>::fetch(few, &ordering, &PageQuery::new(1, 20), db.conn()).await.unwrap();
     assert_eq!(page.count, 50);
-    let count_statement = db.keep_statements().into_iter().find(|statement| statement.sql.contains("COUNT")).unwrap();
+    let count_statement = db.record_statements().into_iter().find(|statement| statement.sql.contains("COUNT")).unwrap();
     if db.backend() != DbBackend::Postgres {
         return;
     }

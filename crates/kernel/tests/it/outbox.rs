@@ -273,9 +273,9 @@ async fn the_audit_log_is_append_only_and_survives_the_removal_of_users() {
     let db = TestDb::new(with_host_table).await;
     let origin = Origin { ip: "203.0.113.9".parse().ok(), user_agent: None, request_id: Some("r".into()) };
     let write = db.write(|tx| async move {
-        let event = audit::Event::new("test.thing").own(UserId(1), "anna").with("size", 3);
+        let event = audit::AuditEvent::new("test.thing").own(UserId(1), "anna").with("size", 3);
         event.record(tx.conn(), Timestamp::EPOCH).await?;
-        audit::Event::new("test.thing").refused().about(UserId(2), "").record(tx.conn(), Timestamp::EPOCH).await
+        audit::AuditEvent::new("test.thing").refused().about(UserId(2), "").record(tx.conn(), Timestamp::EPOCH).await
     });
     origin.scope(write).await.unwrap();
     let entries = audit::about(db.conn(), UserId(1), 10).await.unwrap();

@@ -1,7 +1,7 @@
 use std::io;
 
 use axum::body::{Bytes, to_bytes};
-use guildhall_kernel::file::Store;
+use guildhall_files::Store;
 use guildhall_platform::S3Store;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

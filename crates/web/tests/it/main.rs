@@ -49,7 +49,7 @@ async fn submitting_the_form_confirms_the_address() {
         security.expect_confirm_email().returning(|token| match token {
             "good" => Ok(()),
             "late" => Err(Error::EmailTaken),
-            _ => Err(Error::UsedToken),
+            _ => Err(Error::InvalidOneTimeToken),
         });
     });
     let page = send(&client, "/email/verify/", "token=good").await;
@@ -66,7 +66,7 @@ async fn sets_a_new_password_and_shows_errors_at_the_field() {
         security.expect_reset_password().returning(|reset| match reset.new_password.as_str() {
             "weak" => Err(guildhall_kernel::Error::field("new_password", "This password is too common.").into()),
             "correct horse é" if reset.token == "good" => Ok(()),
-            _ => Err(Error::UsedToken),
+            _ => Err(Error::InvalidOneTimeToken),
         });
     });
     let page = send(&client, "/password/reset/", "token=good&new_password=weak").await;

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{extract::State, response::Response};
+use guildhall_files::{Form, Upload};
 use guildhall_kernel::{
     Caller, Error, Json, Page, PageQuery, Path, Result, Tagged,
-    file::{Form, Upload},
     idempotency::{Idempotent, KeyHeader},
     routes,
 };

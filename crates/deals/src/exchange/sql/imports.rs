@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use guildhall_kernel::{
     Caller, Error as KernelError, GateLimits, Kind, Ordering, Origin, Page, PageQuery, Timestamp, audit, background,
     db::Tx,
-    gate::Turn,
+    gate::Permit,
     idempotency::{IdempotencyKey, Idempotent},
     text,
 };
@@ -332,8 +332,8 @@ impl SqlExchange {
     }
 
     /// Stores all rows of an import, or aborts it.
-    async fn run_import(self, caller: Caller, mut row: import::Model, rows: Rows, turn: Turn) -> Result<()> {
-        let _turn = turn;
+    async fn run_import(self, caller: Caller, mut row: import::Model, rows: Rows, permit: Permit) -> Result<()> {
+        let _permit = permit;
         let outcome = match self.store_rows(&caller, row.org_id, &mut row, &rows).await {
             Ok(()) => self.finish(&caller, &row).await,
             failed => failed,
@@ -385,7 +385,7 @@ impl SqlExchange {
                 execute(conn, sql, [now.into(), id.into()]).await?;
                 let scope = format!("deals/{org}");
                 let object = format!("{scope}/import/{id}");
-                let event = audit::Event::new("deals.break_off_import").with("numbers", ranges(numbers.clone()));
+                let event = audit::AuditEvent::new("deals.break_off_import").with("numbers", ranges(numbers.clone()));
                 Ok::<_, Error>(event.of(scope, object).record(conn, now).await?)
             })
             .await
@@ -624,17 +624,17 @@ impl Imports for SqlExchange {
         }
         self.core.host.files.check_room()?;
         self.core.host.files.count_upload(caller.user, new.bytes.len()).await?;
-        let turn = self.tables.enter(Some(caller.user)).await?;
+        let permit = self.tables.enter(Some(caller.user)).await?;
         let checking = {
             let (this, access, new) = (self.clone(), access.clone(), new.clone());
             async move {
                 let sheet = csv::read(&new)?;
                 let checked = this.check(&access, &new, &sheet).await?;
                 // The permit moves with the work, which goes on if the client disconnects.
-                Ok::<_, Error>((checked, sheet.rows.len() as u64, turn))
+                Ok::<_, Error>((checked, sheet.rows.len() as u64, permit))
             }
         };
-        let (checked, total, turn) = background::run_blocking(checking).await??;
+        let (checked, total, permit) = background::run_blocking(checking).await??;
         let refused = checked.failed > 0 && new.mode == ImportMode::Atomic;
         let status = match (new.dry_run, refused) {
             (true, _) => ImportStatus::Checked,
@@ -680,7 +680,7 @@ impl Imports for SqlExchange {
             return self.replay(access, row).await;
         }
         if row.status == ImportStatus::Running {
-            run_detached(self.clone().run_import(*caller, row.clone(), checked.rows, turn)).await?;
+            run_detached(self.clone().run_import(*caller, row.clone(), checked.rows, permit)).await?;
         }
         let row = self.import_row(access, row.id).await?;
         Ok(Idempotent::Created(self.show_import(access, row).await?))

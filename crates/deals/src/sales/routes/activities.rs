@@ -23,12 +23,12 @@ pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     responses((status = 200, body = CursorPage<Activity>)),
 )]
 async fn timeline(
-    State(work): State<Arc<dyn Activities>>,
+    State(activities): State<Arc<dyn Activities>>,
     caller: Caller,
     Path((org, client)): Path<(OrganizationId, ClientId)>,
-    slice: CursorQuery,
+    cursor: CursorQuery,
 ) -> Result<Json<CursorPage<Activity>>> {
-    Ok(Json(work.timeline(&caller, org, client, slice).await?))
+    Ok(Json(activities.timeline(&caller, org, client, cursor).await?))
 }
 
 /// Log an activity with a client.
@@ -36,12 +36,12 @@ async fn timeline(
     responses((status = 201, body = Activity)),
 )]
 async fn log_with_client(
-    State(work): State<Arc<dyn Activities>>,
+    State(activities): State<Arc<dyn Activities>>,
     caller: Caller,
     Path((org, client)): Path<(OrganizationId, ClientId)>,
     Json(body): Json<NewActivity>,
 ) -> Result<(StatusCode, Json<Activity>)> {
-    Ok((StatusCode::CREATED, Json(work.log_with_client(&caller, org, client, body).await?)))
+    Ok((StatusCode::CREATED, Json(activities.log_with_client(&caller, org, client, body).await?)))
 }
 
 /// List the activities about a deal, newest first.
@@ -49,12 +49,12 @@ async fn log_with_client(
     responses((status = 200, body = CursorPage<Activity>)),
 )]
 pub(crate) async fn activities(
-    State(work): State<Arc<dyn Activities>>,
+    State(activities): State<Arc<dyn Activities>>,
     caller: Caller,
     DealPath { org, deal }: DealPath,
-    slice: CursorQuery,
+    cursor: CursorQuery,
 ) -> Result<Json<CursorPage<Activity>>> {
-    Ok(Json(work.activities(&caller, org, deal, slice).await?))
+    Ok(Json(activities.activities(&caller, org, deal, cursor).await?))
 }
 
 /// Log an activity about a deal.
@@ -62,10 +62,10 @@ pub(crate) async fn activities(
     responses((status = 201, body = Activity)),
 )]
 pub(crate) async fn log_activity(
-    State(work): State<Arc<dyn Activities>>,
+    State(activities): State<Arc<dyn Activities>>,
     caller: Caller,
     DealPath { org, deal }: DealPath,
     Json(body): Json<NewActivity>,
 ) -> Result<(StatusCode, Json<Activity>)> {
-    Ok((StatusCode::CREATED, Json(work.log_activity(&caller, org, deal, body).await?)))
+    Ok((StatusCode::CREATED, Json(activities.log_activity(&caller, org, deal, body).await?)))
 }

@@ -22,7 +22,7 @@ async fn board(
     State(boards): State<Arc<dyn Boards>>,
     caller: Caller,
     Path((org, pipeline)): Path<(OrganizationId, PipelineId)>,
-    Query(lane): Query<BoardQuery>,
+    Query(query): Query<BoardQuery>,
 ) -> Result<Json<Board>> {
-    Ok(Json(boards.board(&caller, org, pipeline, lane).await?))
+    Ok(Json(boards.board(&caller, org, pipeline, query).await?))
 }

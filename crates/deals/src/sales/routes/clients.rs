@@ -158,7 +158,7 @@ async fn client_changes(
     State(clients): State<Arc<dyn Clients>>,
     caller: Caller,
     Path((org, client)): Path<(OrganizationId, ClientId)>,
-    slice: CursorQuery,
+    cursor: CursorQuery,
 ) -> Result<Json<CursorPage<Change>>> {
-    Ok(Json(clients.client_changes(&caller, org, client, slice).await?))
+    Ok(Json(clients.client_changes(&caller, org, client, cursor).await?))
 }

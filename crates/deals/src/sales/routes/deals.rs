@@ -228,9 +228,9 @@ async fn stage_changes(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
     Path((org, deal)): Path<(OrganizationId, DealId)>,
-    slice: CursorQuery,
+    cursor: CursorQuery,
 ) -> Result<Json<CursorPage<StageChange>>> {
-    Ok(Json(deals.stage_changes(&caller, org, deal.into(), slice).await?))
+    Ok(Json(deals.stage_changes(&caller, org, deal.into(), cursor).await?))
 }
 
 /// List the audit log of a deal, newest first.
@@ -241,7 +241,7 @@ async fn deal_changes(
     State(deals): State<Arc<dyn Deals>>,
     caller: Caller,
     Path((org, deal)): Path<(OrganizationId, DealId)>,
-    slice: CursorQuery,
+    cursor: CursorQuery,
 ) -> Result<Json<CursorPage<Change>>> {
-    Ok(Json(deals.deal_changes(&caller, org, deal.into(), slice).await?))
+    Ok(Json(deals.deal_changes(&caller, org, deal.into(), cursor).await?))
 }

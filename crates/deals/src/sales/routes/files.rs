@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
-use guildhall_kernel::{Caller, Json, Path, Result, file::Form, routes};
+use guildhall_files::Form;
+use guildhall_kernel::{Caller, Json, Path, Result, routes};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 

@@ -18,7 +18,7 @@ async fn search_organization(
     State(search): State<Arc<dyn Search>>,
     caller: Caller,
     Path(org): Path<OrganizationId>,
-    Query(sought): Query<SearchParams>,
+    Query(params): Query<SearchParams>,
 ) -> Result<Json<SearchHits>> {
-    Ok(Json(search.search(&caller, org, sought.q).await?))
+    Ok(Json(search.search(&caller, org, params.q).await?))
 }

@@ -1,5 +1,6 @@
 use async_trait::async_trait;
-use guildhall_kernel::{Caller, file::Upload};
+use guildhall_files::Upload;
+use guildhall_kernel::Caller;
 
 use crate::{DealFile, DealFileId, DealRef, OrganizationId, PaymentId, Result};
 

@@ -27,8 +27,8 @@ impl SqlSales {
         cursor: &CursorQuery,
     ) -> Result<CursorPage<Activity>> {
         let conn = self.core.db.conn();
-        let rows = cursor.cut(select, activity::Column::Id).all(conn).await?;
-        let (rows, page) = CursorPage::of(rows, |row: &activity::Model| row.id.0, cursor).take();
+        let rows = cursor.apply(select, activity::Column::Id).all(conn).await?;
+        let (rows, page) = CursorPage::from_rows(rows, |row: &activity::Model| row.id.0, cursor).take();
         let people = self.core.members_as_people(conn, rows.iter().map(|row| row.created_by)).await?;
         let show = |row: activity::Model| Activity {
             id: row.id,

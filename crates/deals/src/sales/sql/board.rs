@@ -85,12 +85,12 @@ impl SqlSales {
         // The time as a prefix puts the deals after all others of the stage, and keeps their order.
         let prefix = rank::last(now, 0).get(..rank::TIMESTAMP_DIGITS).unwrap_or_default().to_owned();
         // The deals stay in the stage until their move is recorded.
-        let moving = deal::Entity::find()
+        let deals = deal::Entity::find()
             .filter(deal::COLUMN.org_id.eq(access.org.id))
             .filter(deal::COLUMN.pipeline_id.eq(from.pipeline_id))
             .filter(deal::COLUMN.stage_id.eq(from.id))
             .order_by_asc(deal::Column::Id);
-        lock_as(tx, moving, LockType::NoKeyUpdate).await?;
+        lock_as(tx, deals, LockType::NoKeyUpdate).await?;
         self.check_required_fields_of_stage(tx, from, to).await?;
         let also = &[("stage_entered_at", now.unix_micros()), ("probability", to.probability)];
         let change = BulkChange {

@@ -831,8 +831,8 @@ impl Deals for SqlSales {
         let of_deal = stage_change::Entity::find()
             .filter(stage_change::COLUMN.org_id.eq(org))
             .filter(stage_change::COLUMN.deal_id.eq(row.id));
-        let rows = cursor.cut(of_deal, stage_change::Column::Id).all(conn).await?;
-        let (rows, page) = CursorPage::of(rows, |row: &stage_change::Model| row.id, &cursor).take();
+        let rows = cursor.apply(of_deal, stage_change::Column::Id).all(conn).await?;
+        let (rows, page) = CursorPage::from_rows(rows, |row: &stage_change::Model| row.id, &cursor).take();
         let people = self.core.members_as_people(conn, rows.iter().map(|row| row.moved_by)).await?;
         let show = |row: stage_change::Model| StageChange {
             id: row.id,

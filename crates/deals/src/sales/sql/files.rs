@@ -2,10 +2,8 @@
 //! their receipts.
 
 use async_trait::async_trait;
-use guildhall_kernel::{
-    Caller,
-    file::{Content, Stored, Upload},
-};
+use guildhall_files::{Content, Stored, Upload};
+use guildhall_kernel::Caller;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect, Select, Set,

@@ -105,7 +105,7 @@ async fn changes(
     State(organizations): State<Arc<dyn Organizations>>,
     caller: Caller,
     Path(org): Path<OrganizationId>,
-    slice: CursorQuery,
+    query: CursorQuery,
 ) -> Result<Json<CursorPage<Change>>> {
-    Ok(Json(organizations.changes(&caller, org, slice).await?))
+    Ok(Json(organizations.changes(&caller, org, query).await?))
 }

@@ -16,7 +16,7 @@ const ROOT: &str = "deals_organization";
 
 /// The organizations to delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum OrganizationSelector {
     /// All that were created for a test.
     Tests,
     /// The one with this name. Refused if several have it.
@@ -27,7 +27,7 @@ pub enum Which {
 
 /// Why nothing was deleted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum CleanupRefusal {
     /// Several organizations have the name.
     #[error("several organizations have this name; choose one with --org-id: {}", id_list(.0))]
     Ambiguous(Vec<OrganizationId>),
@@ -151,18 +151,18 @@ impl SqlTenancy {
     /// `accounts` also deletes the accounts of former members that nothing uses any more.
     ///
     /// # Errors
-    /// If the database fails; a [`Refusal`] if nothing is deleted for another reason.
+    /// If the database fails; a [`CleanupRefusal`] if nothing is deleted for another reason.
     pub async fn clean_up(
         &self,
-        which: &Which,
+        selector: &OrganizationSelector,
         accounts: Option<&dyn AccountCleanup>,
         dry_run: bool,
         force: bool,
-    ) -> Result<Result<Vec<CleanedUp>, Refusal>> {
+    ) -> Result<Result<Vec<CleanedUp>, CleanupRefusal>> {
         let operation = |tx: Tx| async move {
-            let orgs = self.find_organizations(&tx, which).await?;
-            if matches!(which, Which::Named(_)) && orgs.len() > 1 {
-                return Ok(Err(Refusal::Ambiguous(orgs.iter().map(|org| org.id).collect())));
+            let orgs = self.find_organizations(&tx, selector).await?;
+            if matches!(selector, OrganizationSelector::Named(_)) && orgs.len() > 1 {
+                return Ok(Err(CleanupRefusal::Ambiguous(orgs.iter().map(|org| org.id).collect())));
             }
             let mut deals = 0;
             for org in &orgs {
@@ -170,7 +170,7 @@ impl SqlTenancy {
                 deals += to_u64(scalar_i64(&tx, sql, [org.id.into()]).await?);
             }
             if deals > 0 && !force && !dry_run {
-                return Ok(Err(Refusal::HasDeals(deals)));
+                return Ok(Err(CleanupRefusal::HasDeals(deals)));
             }
             let mut members = Vec::new();
             let mut cleaned = Vec::new();
@@ -193,12 +193,16 @@ impl SqlTenancy {
         if dry_run { self.core.db.dry_run(operation).await } else { self.core.write(operation).await }
     }
 
-    async fn find_organizations(&self, conn: &impl ConnectionTrait, which: &Which) -> Result<Vec<organization::Model>> {
+    async fn find_organizations(
+        &self,
+        conn: &impl ConnectionTrait,
+        selector: &OrganizationSelector,
+    ) -> Result<Vec<organization::Model>> {
         let all = organization::Entity::find().order_by_asc(organization::Column::Id);
-        let select = match which {
-            Which::Tests => all.filter(organization::COLUMN.is_test.eq(true)),
-            Which::Named(name) => all.filter(organization::COLUMN.name_key.eq(text::fold(name.trim()))),
-            Which::Id(id) => all.filter(organization::COLUMN.id.eq(*id)),
+        let select = match selector {
+            OrganizationSelector::Tests => all.filter(organization::COLUMN.is_test.eq(true)),
+            OrganizationSelector::Named(name) => all.filter(organization::COLUMN.name_key.eq(text::fold(name.trim()))),
+            OrganizationSelector::Id(id) => all.filter(organization::COLUMN.id.eq(*id)),
         };
         Ok(select.all(conn).await?)
     }

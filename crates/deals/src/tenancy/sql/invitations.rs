@@ -142,7 +142,7 @@ impl Invitations for SqlTenancy {
                 member::Entity::delete_by_id(id).exec(conn).await?;
                 let scope = format!("deals/{org}");
                 let object = format!("{scope}/member/{id}");
-                let event = guildhall_kernel::audit::Event::new("deals.decline_invitation").by(caller);
+                let event = guildhall_kernel::audit::AuditEvent::new("deals.decline_invitation").by(caller);
                 Ok::<_, Error>(event.of(scope, object).record(conn, self.core.now()).await?)
             })
             .await

@@ -70,11 +70,11 @@ pub(crate) async fn account_blockers(
     id: MemberId,
 ) -> Result<Vec<MemberBlocker>> {
     let either = |left: Expr, right: Expr| Condition::any().add(left).add(right);
-    let theirs = either(deal::Column::CreatedBy.eq(id), deal::Column::OwnerId.eq(id));
+    let condition = either(deal::Column::CreatedBy.eq(id), deal::Column::OwnerId.eq(id));
     let mut blockers: Vec<MemberBlocker> =
-        deal_blocker(conn, live_deals(org).filter(theirs), "owner").await?.into_iter().collect();
-    let theirs = either(payment::Column::RecordedBy.eq(id), payment::Column::DecidedBy.eq(id));
-    blockers.extend(payment_blocker(conn, live_payments(org).filter(theirs), "recorded_by").await?);
+        deal_blocker(conn, live_deals(org).filter(condition), "owner").await?.into_iter().collect();
+    let condition = either(payment::Column::RecordedBy.eq(id), payment::Column::DecidedBy.eq(id));
+    blockers.extend(payment_blocker(conn, live_payments(org).filter(condition), "recorded_by").await?);
     Ok(blockers)
 }
 

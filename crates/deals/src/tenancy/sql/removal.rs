@@ -59,8 +59,8 @@ async fn memberships(
     user: UserId,
 ) -> crate::Result<Vec<(member::Model, organization::Model, role::Model)>> {
     // Wait for the user's running operations, so that their results are counted.
-    let theirs = member::Entity::find().filter(member::COLUMN.user_id.eq(user)).order_by_asc(member::Column::Id);
-    lock_as(conn, theirs, LockType::Update).await?;
+    let members = member::Entity::find().filter(member::COLUMN.user_id.eq(user)).order_by_asc(member::Column::Id);
+    lock_as(conn, members, LockType::Update).await?;
     let rows = member::Entity::find()
         .filter(member::COLUMN.user_id.eq(user))
         .find_also_related(organization::Entity)

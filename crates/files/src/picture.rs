@@ -3,13 +3,13 @@
 use std::{io::Cursor, num::NonZero, sync::LazyLock, thread::available_parallelism, time::Duration};
 
 use axum::body::Bytes;
+use guildhall_kernel::{Error, Gate, GateLimits, Result, UserId, background};
 use image::{
     DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, codecs::jpeg::JpegEncoder,
     imageops::FilterType, metadata::Orientation,
 };
 
 use super::Content;
-use crate::{Error, Gate, GateLimits, Result, UserId, background};
 
 /// The longest side of an uploaded image, in pixels.
 const MAX_SIDE: u32 = 12_000;

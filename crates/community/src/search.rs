@@ -6,11 +6,11 @@ use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 /// How much of a query is read, in characters.
 const MAX_QUERY_LENGTH: usize = 1_000;
 
-/// How many words of a query are used.
-const MAX_WORDS: usize = 8;
+/// How many terms of a query are used.
+const MAX_TERMS: usize = 8;
 
-/// How much of a word is used, in characters. PostgreSQL rejects a lexeme of 2 KiB or more.
-const MAX_WORD_LENGTH: usize = 100;
+/// How much of a term is used, in characters. PostgreSQL rejects a lexeme of 2 KiB or more.
+const MAX_TERM_LENGTH: usize = 100;
 
 /// Normalizes text for indexing: letters and digits without case and accents, and one space between words. It is
 /// applied by the program, so that every database finds the same.
@@ -80,20 +80,20 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{200C}' | '\u{200D}' | '\u{2060}')
 }
 
-/// A parsed search query. A text matches if it contains all words. The last word may be a prefix, for search as you
+/// A parsed search query. A text matches if it contains all terms. The last term may be a prefix, for search as you
 /// type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Query {
+pub(crate) struct SearchQuery {
     /// At least one. They contain letters and digits only, so they need no escaping in any query syntax.
-    words: Vec<String>,
+    terms: Vec<String>,
 }
 
-impl Query {
-    /// Parses user input; `None` if it contains no word that is significant enough to search for.
+impl SearchQuery {
+    /// Parses user input; `None` if it contains no term that is significant enough to search for.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text: String = text.chars().take(MAX_QUERY_LENGTH).collect();
         let folded = fold(&text);
-        let words: Vec<String> = folded
+        let terms: Vec<String> = folded
             .split(' ')
             .flat_map(runs)
             .filter(|word| is_significant(word))
@@ -102,31 +102,31 @@ impl Query {
                 let whole = (!is_run).then_some(word);
                 whole.into_iter().chain(is_run.then(|| pairs(word)).into_iter().flatten())
             })
-            .take(MAX_WORDS)
-            .map(|word| word.chars().take(MAX_WORD_LENGTH).collect())
+            .take(MAX_TERMS)
+            .map(|term| term.chars().take(MAX_TERM_LENGTH).collect())
             .collect();
-        (!words.is_empty()).then_some(Self { words })
+        (!terms.is_empty()).then_some(Self { terms })
     }
 
-    /// The query in the syntax of SQLite's FTS5: `"rust" "peop" *` if the last word is a prefix.
+    /// The query in the syntax of SQLite's FTS5: `"rust" "peop" *` if the last term is a prefix.
     pub(crate) fn fts5(&self, last_is_prefix: bool) -> String {
-        self.join(last_is_prefix, " ", |word, prefix| format!("\"{word}\"{}", if prefix { " *" } else { "" }))
+        self.join(last_is_prefix, " ", |term, prefix| format!("\"{term}\"{}", if prefix { " *" } else { "" }))
     }
 
     /// The query in the syntax of PostgreSQL's `to_tsquery`: `'rust' & 'peop':*`.
     pub(crate) fn tsquery(&self, last_is_prefix: bool) -> String {
-        self.join(last_is_prefix, " & ", |word, prefix| format!("'{word}'{}", if prefix { ":*" } else { "" }))
+        self.join(last_is_prefix, " & ", |term, prefix| format!("'{term}'{}", if prefix { ":*" } else { "" }))
     }
 
-    /// Joins the words. A single character of a script without spaces is always a prefix, because it has to match
+    /// Joins the terms. A single character of a script without spaces is always a prefix, because it has to match
     /// bigrams.
-    fn join(&self, last_is_prefix: bool, separator: &str, format_word: impl Fn(&str, bool) -> String) -> String {
-        let last = self.words.len() - 1;
-        let format = |(index, word): (usize, &String)| {
-            let is_single = word.starts_with(is_unspaced) && word.chars().nth(1).is_none();
-            format_word(word, is_single || (last_is_prefix && index == last))
+    fn join(&self, last_is_prefix: bool, separator: &str, format_term: impl Fn(&str, bool) -> String) -> String {
+        let last = self.terms.len() - 1;
+        let format = |(index, term): (usize, &String)| {
+            let is_single = term.starts_with(is_unspaced) && term.chars().nth(1).is_none();
+            format_term(term, is_single || (last_is_prefix && index == last))
         };
-        self.words.iter().enumerate().map(format).collect::<Vec<_>>().join(separator)
+        self.terms.iter().enumerate().map(format).collect::<Vec<_>>().join(separator)
     }
 }
 
@@ -161,11 +161,11 @@ mod tests {
     use super::*;
 
     fn fts5(text: &str) -> Option<String> {
-        Query::parse(text).map(|query| query.fts5(true))
+        SearchQuery::parse(text).map(|query| query.fts5(true))
     }
 
     fn tsquery(text: &str) -> Option<String> {
-        Query::parse(text).map(|query| query.tsquery(true))
+        SearchQuery::parse(text).map(|query| query.tsquery(true))
     }
 
     #[test]
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn all_words_must_match_and_the_last_may_be_a_prefix() {
+    fn all_terms_must_match_and_the_last_may_be_a_prefix() {
         assert_eq!(fts5("Rust Peop").unwrap(), r#""rust" "peop" *"#);
         assert_eq!(tsquery("Rust Peop").unwrap(), "'rust' & 'peop':*");
         assert_eq!(fts5("rust").unwrap(), r#""rust" *"#);
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn single_letters_are_ignored_but_ideographs_are_not() {
         for ignored in ["", " ", "a", "a b c 1", "\"", "*", "'", "()", "🦀", "- -"] {
-            assert_eq!(Query::parse(ignored), None, "{ignored}");
+            assert_eq!(SearchQuery::parse(ignored), None, "{ignored}");
         }
         assert_eq!(fts5("猫").unwrap(), r#""猫" *"#);
         assert_eq!(fts5("a 말").unwrap(), r#""말" *"#);
@@ -209,8 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn query_operators_are_treated_as_words_or_ignored() {
-        for (input, words) in [
+    fn query_operators_are_treated_as_terms_or_ignored() {
+        for (input, terms) in [
             ("NEAR(", "\"near\" *"),
             ("NEAR(ab cd, 2)", "\"near\" \"ab\" \"cd\" *"),
             ("a OR b", "\"or\" *"),
@@ -220,7 +220,7 @@ mod tests {
             ("rust -go + {x}", "\"rust\" \"go\" *"),
             ("💥boom💥", "\"boom\" *"),
         ] {
-            assert_eq!(fts5(input).unwrap(), words, "{input}");
+            assert_eq!(fts5(input).unwrap(), terms, "{input}");
         }
         assert_eq!(tsquery("'; DROP TABLE users; --").unwrap(), "'drop' & 'table' & 'users':*");
         assert_eq!(tsquery("rust:* | !go & (x)").unwrap(), "'rust' & 'go':*");
@@ -242,8 +242,8 @@ mod tests {
         ] {
             let terms = index(text);
             let terms: Vec<&str> = terms.split(' ').collect();
-            for word in &Query::parse(part).unwrap().words {
-                assert!(terms.contains(&word.as_str()), "{part} in {text}: {terms:?}");
+            for term in &SearchQuery::parse(part).unwrap().terms {
+                assert!(terms.contains(&term.as_str()), "{part} in {text}: {terms:?}");
             }
         }
     }
@@ -251,9 +251,9 @@ mod tests {
     #[test]
     fn a_long_query_is_truncated() {
         let many: String = (10..99).map(|number| format!("{number} ")).collect();
-        assert_eq!(Query::parse(&many).unwrap().words.len(), MAX_WORDS);
+        assert_eq!(SearchQuery::parse(&many).unwrap().terms.len(), MAX_TERMS);
         let long = "x".repeat(1_000_000);
-        assert_eq!(Query::parse(&long).unwrap().words, ["x".repeat(MAX_WORD_LENGTH)]);
+        assert_eq!(SearchQuery::parse(&long).unwrap().terms, ["x".repeat(MAX_TERM_LENGTH)]);
         assert_eq!(fold(&long).len(), long.len());
         assert_eq!(fold(&"e\u{301}\u{327}".repeat(200_000)).len(), 200_000);
         assert_eq!(fold(&" -".repeat(500_000)), "");
@@ -274,10 +274,10 @@ mod tests {
         }
 
         #[test]
-        fn quotes_enclose_words_and_nothing_else(text in "(?s).{0,40}") {
-            if let Some(query) = Query::parse(&text) {
-                prop_assert_eq!(query.fts5(true).matches('"').count(), 2 * query.words.len());
-                prop_assert_eq!(query.tsquery(true).matches('\'').count(), 2 * query.words.len());
+        fn quotes_enclose_terms_and_nothing_else(text in "(?s).{0,40}") {
+            if let Some(query) = SearchQuery::parse(&text) {
+                prop_assert_eq!(query.fts5(true).matches('"').count(), 2 * query.terms.len());
+                prop_assert_eq!(query.tsquery(true).matches('\'').count(), 2 * query.terms.len());
                 prop_assert!(!query.tsquery(true).contains('\\'));
             }
         }

@@ -112,7 +112,6 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[cfg(feature = "testing")]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 

@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::Response,
 };
+use guildhall_kernel::{Error, Kind, Path, Query, Result, routes};
 use serde::Deserialize;
 use utoipa::{IntoParams, openapi::OpenApi};
 use utoipa_axum::router::OpenApiRouter;
@@ -13,7 +14,6 @@ use super::{
     FileId, Files,
     link::{Link, percent_encoded},
 };
-use crate::{Error, Kind, Path, Query, Result, routes};
 
 /// The media types that are displayed inline. Others are downloaded: uploaded content must never run on this origin.
 const INLINE: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];

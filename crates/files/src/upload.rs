@@ -13,9 +13,9 @@ use axum::{
     http::{HeaderMap, header},
 };
 use futures_util::Stream;
+use guildhall_kernel::{Error, Kind, Result, background, nul, openapi::OperationInput};
 
 use super::Files;
-use crate::{Error, Kind, Result, background, extract::nul};
 
 /// How much larger than its files a form may be, in bytes.
 pub const FORM_BYTES: usize = 64 * 1024;
@@ -227,6 +227,8 @@ fn plain_type(claimed: Option<&str>) -> String {
     }
 }
 
+impl OperationInput for Form {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,17 +264,17 @@ mod tests {
 }
 
 #[cfg(test)]
-#[cfg(feature = "testing")]
 mod request_tests {
     use axum::{Router, routing::post};
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{
+    use guildhall_kernel::{
         Json,
-        file::tests::{Kit, LARGEST},
         testing::{Answer, TestClient},
     };
+
+    use crate::tests::{Kit, LARGEST};
 
     async fn handler(form: Form) -> Result<Json<Value>> {
         let Upload { name, content_type, bytes, fields } = form.file("file")?;

@@ -3,7 +3,7 @@ use std::io;
 use async_trait::async_trait;
 use axum::body::{Body, Bytes, to_bytes};
 
-use crate::{Result, secret::random};
+use guildhall_kernel::{Result, secret::random};
 
 /// A store for the content of files: a folder or an object store. Objects are immutable.
 #[async_trait]

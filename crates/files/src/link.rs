@@ -1,9 +1,9 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use guildhall_kernel::{Error, Result, secret::Secret};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::FileId;
-use crate::{Error, Result, secret::Secret};
 
 /// The length of a signature in a URL, in bytes. A truncated one is enough, since each guess takes a request.
 const LENGTH: usize = 16;

@@ -1,11 +1,13 @@
 use sea_orm::entity::prelude::*;
 
-use crate::{Timestamp, file::FileId};
+use guildhall_kernel::Timestamp;
+
+use crate::FileId;
 
 /// A file in the file store. Immutable.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "kernel_file")]
+#[sea_orm(table_name = "files_file")]
 pub struct Model {
     #[sea_orm(primary_key)]
     pub id: FileId,

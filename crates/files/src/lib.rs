@@ -1,16 +1,13 @@
-//! Uploaded files: content in a store, metadata in the database.
-//!
-//! Content is stored with [`Files::put`] before the transaction that uses it, since a store may be slow, and
-//! attached with [`Files::keep`] inside it. Content that is not attached within an hour is deleted. When the row of a
-//! file is deleted, also by a cascade or a trigger, its content is deleted later.
+#![doc = include_str!("../README.md")]
 
+mod entity;
 mod folder;
 mod link;
+mod migrations;
 mod picture;
 mod route;
 mod store;
 #[cfg(test)]
-#[cfg(feature = "testing")]
 mod tests;
 mod upload;
 
@@ -25,23 +22,21 @@ use sea_orm::{
 
 pub use folder::FolderStore;
 use link::{Link, Signer, percent_encoded};
+pub use migrations::migrations;
 pub use picture::{Fit, Size, pictures};
 pub use route::{openapi, router};
 pub use store::Store;
 pub use upload::{FORM_BYTES, Form, Upload};
 
-use crate::{
-    Clock, Db, Error, Kind, PublicUrl, Result, Timestamp, UserId, define_id,
-    doctor::Finding,
-    entity::{file, file_garbage},
-    job::Job,
-    page::count_up_to,
-    quota::Quota,
-    secret,
+use guildhall_kernel::{
+    Clock, Db, Error, Kind, PublicUrl, Quota, Result, Timestamp, UserId, count_up_to, define_id, doctor::Finding,
+    job::Job, secret,
 };
 
+use crate::entity::{file, garbage as file_garbage};
+
 /// The name of the secret that signs URLs.
-const SECRET: &str = "kernel.files";
+const SECRET: &str = "files.signing_key";
 /// How long stored content may stay unattached.
 const GRACE: Duration = Duration::from_secs(3600);
 /// The delay after a failed deletion.
@@ -239,11 +234,11 @@ impl Files {
         };
         let (row, size) = (&row, u64::try_from(stored.size).unwrap_or_default());
         let Shared { db, clock, limits, .. } = &*self.shared;
-        let noted = db.write(|tx| async move {
+        let recorded = db.write(|tx| async move {
             limits.quota.take(tx.conn(), user, size, clock.now()).await?;
             file_garbage::Entity::insert(row.clone()).exec_without_returning(tx.conn()).await.map_err(Error::from)
         });
-        noted.await?;
+        recorded.await?;
         for (variant, bytes) in content.objects {
             let name = object_name(&stored.key, variant);
             self.shared.store.put(&name, bytes, &stored.content_type).await.map_err(Error::unavailable)?;
@@ -417,7 +412,7 @@ impl Files {
 #[async_trait]
 impl Job for Files {
     fn name(&self) -> &'static str {
-        "kernel.collect_files"
+        "files.collect"
     }
 
     fn every(&self) -> Duration {

@@ -8,11 +8,15 @@ use std::{
     },
 };
 
-use super::*;
-use crate::{
+use guildhall_kernel::{
+    HostTables,
+    db::SqlMigration,
     doctor::Severity,
     testing::{Answer, TestClient, TestDb},
 };
+use sea_orm_migration::MigrationTrait;
+
+use super::*;
 
 /// The largest file that may be uploaded, in bytes.
 pub(super) const LARGEST: usize = 100_000;
@@ -20,6 +24,19 @@ const QUOTA: Quota = Quota::new("upload_bytes", 200_000, Duration::from_secs(24 
 const ANNA: UserId = UserId(1);
 const MOUNT: &str = "https://example.org/api";
 const HOUR: i64 = 3600;
+
+/// The migrations of the kernel and of this crate, after one that creates a user table of the host.
+pub(crate) fn all_migrations() -> Vec<Box<dyn MigrationTrait>> {
+    let people = SqlMigration::new(
+        "m20240101_000000_people",
+        "CREATE TABLE people (id {id}); INSERT INTO people DEFAULT VALUES; INSERT INTO people DEFAULT VALUES;",
+        "DROP TABLE people;",
+    );
+    let mut all: Vec<Box<dyn MigrationTrait>> = vec![Box::new(people)];
+    all.extend(guildhall_kernel::migrations(&HostTables { users: "people" }));
+    all.extend(crate::migrations());
+    all
+}
 
 /// A store in memory, whose operations can be made to fail.
 #[derive(Default)]
@@ -69,7 +86,7 @@ pub(super) struct Kit {
 
 impl Kit {
     pub(super) async fn new() -> Self {
-        let db = TestDb::new(crate::migrations::with_host_table).await;
+        let db = TestDb::new(all_migrations).await;
         let (store, elapsed) = (Arc::new(Memory::default()), Arc::new(AtomicI64::new(0)));
         let seconds = elapsed.clone();
         // 100 seconds after the start of a half hour.
@@ -238,7 +255,7 @@ async fn a_file_is_stored_until_its_row_is_deleted() {
     kit.advance(HOUR);
     assert_eq!(kit.files.collect().await.unwrap(), 0);
     assert_eq!(kit.store.names().len(), 2);
-    kit.db.write(|tx| async move { tx.conn().execute_unprepared("DELETE FROM kernel_file").await }).await.unwrap();
+    kit.db.write(|tx| async move { tx.conn().execute_unprepared("DELETE FROM files_file").await }).await.unwrap();
     assert_eq!(kit.get(&url).await.code(), "file_not_found");
     assert_eq!(kit.files.collect().await.unwrap(), 1);
     assert!(kit.store.names().is_empty());

@@ -119,7 +119,7 @@ pub enum Window {
 
 impl Window {
     /// Restricts a query to this window and a number of rows; `key` is the column of the key.
-    pub fn cut<E: EntityTrait>(self, select: Select<E>, key: E::Column, rows: u64) -> Select<E> {
+    pub fn apply<E: EntityTrait>(self, select: Select<E>, key: E::Column, rows: u64) -> Select<E> {
         let select = match self {
             Self::Newest => select.order_by_desc(key),
             Self::Before(end) => select.filter(key.lt(end)).order_by_desc(key),
@@ -141,8 +141,8 @@ impl CursorQuery {
     }
 
     /// Restricts a query to the rows to read; `key` is the column of the key.
-    pub fn cut<E: EntityTrait>(&self, select: Select<E>, key: E::Column) -> Select<E> {
-        self.window.cut(select, key, self.rows())
+    pub fn apply<E: EntityTrait>(&self, select: Select<E>, key: E::Column) -> Select<E> {
+        self.window.apply(select, key, self.rows())
     }
 }
 
@@ -154,14 +154,14 @@ impl<T: PartialModelTrait + Keyed> CursorPage<T> {
         query: &CursorQuery,
         conn: &impl ConnectionTrait,
     ) -> Result<Self> {
-        let rows = query.cut(select, key).into_partial_model::<T>();
-        Ok(Self::of(rows.all(conn).await?, Keyed::key, query))
+        let rows = query.apply(select, key).into_partial_model::<T>();
+        Ok(Self::from_rows(rows.all(conn).await?, Keyed::key, query))
     }
 }
 
 impl<T> CursorPage<T> {
-    /// Builds the page from rows that were read as [`CursorQuery::cut`] restricts them.
-    pub fn of(mut results: Vec<T>, key: impl Fn(&T) -> i64, query: &CursorQuery) -> Self {
+    /// Builds the page from rows that were read as [`CursorQuery::apply`] restricts them.
+    pub fn from_rows(mut results: Vec<T>, key: impl Fn(&T) -> i64, query: &CursorQuery) -> Self {
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let more = results.len() > limit;
         results.truncate(limit);

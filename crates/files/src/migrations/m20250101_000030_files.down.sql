@@ -1,0 +1,2 @@
+DROP TABLE files_garbage;
+DROP TABLE files_file;

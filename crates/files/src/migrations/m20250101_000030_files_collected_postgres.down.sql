@@ -1,0 +1,1 @@
+DROP FUNCTION files_file_collected;

@@ -1,1 +1,0 @@
-DROP FUNCTION kernel_file_collected;

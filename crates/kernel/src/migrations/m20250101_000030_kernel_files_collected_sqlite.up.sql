@@ -1,7 +1,0 @@
-CREATE TRIGGER kernel_file_collected
-AFTER DELETE ON kernel_file
-FOR EACH ROW
-BEGIN
-    INSERT INTO kernel_file_garbage (key, variants, due_at) VALUES (OLD.key, OLD.variants, 0)
-    ON CONFLICT (key) DO NOTHING;
-END;
