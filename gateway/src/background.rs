@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use guildhall_kernel::{
     Clock,
-    event::Dispatcher,
     idempotency::Pruning,
     job::{Job, Jobs},
 };
@@ -37,7 +36,8 @@ pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHa
     });
     let previews = Box::pin(fetch_previews(services.clone()));
     let webhooks = Box::pin(deliver_webhooks(services.clone()));
-    let events = Box::pin(dispatch_events(services.events.clone()));
+    let dispatcher = services.events.clone();
+    let events: Task = Box::pin(async move { dispatcher.dispatch_forever().await });
     let mut tasks =
         vec![spawn(calibration), spawn(Box::pin(run_jobs(jobs))), spawn(previews), spawn(events), spawn(webhooks)];
     if services.mailer.is_some() {
@@ -69,16 +69,6 @@ async fn fetch_previews(services: Services) {
         let _ = tokio::time::timeout(POLL_INTERVAL, services.community.wait_for_previews()).await;
         if let Err(error) = services.community.fetch_previews().await {
             tracing::error!(error = %guildhall_kernel::Error::from(error), "could not fetch link previews");
-        }
-    }
-}
-
-/// Dispatches events to their subscribers.
-async fn dispatch_events(events: Dispatcher) {
-    loop {
-        if let Err(error) = events.dispatch_forever().await {
-            tracing::error!(%error, "could not listen for events");
-            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }

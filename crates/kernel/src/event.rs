@@ -295,6 +295,7 @@ impl Dispatcher {
                 let Some(subscriber) = self.subscribers.iter().find(|known| known.name() == subscriber) else {
                     // The subscriber belongs to another version; an operator decides whether to retry.
                     self.mark_failed(event_id, &subscriber).await?;
+                    progress = true;
                     continue;
                 };
                 match self.handle(event_id, &**subscriber).await {
@@ -303,7 +304,11 @@ impl Dispatcher {
                         progress = true;
                     }
                     Ok(false) => {}
-                    Err(error) => self.store_failure(event_id, subscriber.name(), &error).await?,
+                    Err(error) => {
+                        // It is due later now, and no longer hides the events behind it.
+                        self.store_failure(event_id, subscriber.name(), &error).await?;
+                        progress = true;
+                    }
                 }
             }
             if !progress {
@@ -390,9 +395,13 @@ impl Dispatcher {
 
     /// Handles events until it is dropped: after each commit of this process that emits events, on notifications from
     /// PostgreSQL, and by polling, for retries and for other processes on the same SQLite database.
-    pub async fn dispatch_forever(&self) -> Result<()> {
+    pub async fn dispatch_forever(&self) {
         let mut stored_work = self.db.stored_work();
-        let mut listener = self.db.listen(CHANNEL).await?;
+        // Without a listener, for example behind a connection pooler, polling finds the events of other processes.
+        let mut listener = self.db.listen(CHANNEL).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot listen for events of other processes; polling instead");
+            None
+        });
         let mut interval = MIN_POLL;
         loop {
             interval = match self.dispatch().await {

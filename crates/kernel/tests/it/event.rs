@@ -303,3 +303,17 @@ async fn postgresql_notifies_other_processes_of_a_commit() {
     let notification = tokio::time::timeout(Duration::from_secs(10), listener.recv()).await;
     assert_eq!(notification.unwrap().unwrap().channel(), "guildhall_events");
 }
+
+#[tokio::test]
+async fn many_failing_events_do_not_delay_those_behind_them() {
+    let setup = setup().await;
+    let copier = Copier::new("one");
+    copier.refused.lock().unwrap().push("bad".to_owned());
+    let dispatcher = setup.dispatcher(&[&copier]);
+    for aggregate in 0..100 {
+        emit(&setup.db, &aggregate.to_string(), "bad").await;
+    }
+    emit(&setup.db, "behind", "good").await;
+    assert_eq!(dispatcher.dispatch().await.unwrap(), 1);
+    assert_eq!(setup.names().await, ["one: good"]);
+}
