@@ -10,7 +10,7 @@ use guildhall_kernel::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::Services;
+use crate::wiring::Services;
 
 /// How often the tasks poll for work that another process has created.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);

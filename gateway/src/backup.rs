@@ -10,7 +10,10 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use guildhall_kernel::{Clock, Db, Timestamp, db::sqlite_file, doctor::examine};
 
-use crate::{Services, Settings, wiring};
+use crate::{
+    settings::{Settings, sqlite_url},
+    wiring::{Services, lock_file},
+};
 
 /// Writes a consistent copy of the database to `path`, even while the server runs, and verifies it. Returns its size.
 ///
@@ -48,7 +51,7 @@ async fn copy(settings: &Settings, draft: &Path) -> anyhow::Result<()> {
 pub(crate) async fn restore(settings: &Settings, path: &Path) -> anyhow::Result<Option<PathBuf>> {
     let target = embedded(settings)?;
     ensure!(path.exists(), "there is no file {}", path.display());
-    let lock = wiring::lock_file(settings)?.context("the database is not embedded")?;
+    let lock = lock_file(settings)?.context("the database is not embedded")?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => bail!("the database is in use; stop the server first"),
@@ -80,7 +83,7 @@ async fn set_aside(target: &Path) -> anyhow::Result<Option<PathBuf>> {
     if !target.exists() {
         return Ok(None);
     }
-    let checkpointed = match Db::connect(&database_url(target), 1).await {
+    let checkpointed = match Db::connect(&sqlite_url(target, "rw"), 1).await {
         Ok(db) => db.close().await,
         Err(error) => Err(error),
     };
@@ -100,8 +103,9 @@ async fn set_aside(target: &Path) -> anyhow::Result<Option<PathBuf>> {
 
 /// Checks that the file is an intact Guildhall database and not from a newer version.
 async fn verify(path: &Path) -> anyhow::Result<()> {
-    let db =
-        Db::connect(&database_url(path), 1).await.with_context(|| format!("{} is not a database", path.display()))?;
+    let db = Db::connect(&sqlite_url(path, "rw"), 1)
+        .await
+        .with_context(|| format!("{} is not a database", path.display()))?;
     let outcome = check(&db).await;
     db.close().await?;
     outcome.with_context(|| format!("{} cannot be used", path.display()))
@@ -120,11 +124,6 @@ async fn check(db: &Db) -> anyhow::Result<()> {
 fn embedded(settings: &Settings) -> anyhow::Result<PathBuf> {
     let file = sqlite_file(&settings.database_url());
     file.context("the database is PostgreSQL; use pg_dump and pg_restore instead")
-}
-
-fn database_url(path: &Path) -> String {
-    let path = path.display().to_string().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
-    format!("sqlite://{path}?mode=rw")
 }
 
 fn private_file(path: &Path) -> anyhow::Result<File> {

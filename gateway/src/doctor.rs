@@ -14,7 +14,7 @@ use guildhall_kernel::{
     doctor::{Finding, examine, examine_events, examine_outbox},
 };
 
-use crate::{Services, Settings};
+use crate::{settings::Settings, wiring::Services};
 
 /// Less free space than this in the data folder is an error.
 const MIN_FREE_BYTES: u64 = 1 << 30;

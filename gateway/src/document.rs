@@ -1,3 +1,5 @@
+//! The OpenAPI document of the whole API.
+
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -6,7 +8,7 @@ use utoipa::{
     },
 };
 
-use crate::{health, wiring::mounts};
+use crate::{health, mounts};
 
 /// The content type of all errors (RFC 9457).
 const PROBLEM_JSON: &str = "application/problem+json";

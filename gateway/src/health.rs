@@ -1,4 +1,4 @@
-//! Health checks, metrics and the API reference.
+//! Health checks and metrics.
 
 use std::{
     sync::Arc,
@@ -8,8 +8,8 @@ use std::{
 use axum::{
     Router,
     extract::{FromRef, State},
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Redirect, Response},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use guildhall_kernel::{Auth, Caller, Db, Error, Json, Kind, Result, routes};
@@ -17,18 +17,13 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::{ToSchema, openapi::OpenApi};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::{document, metrics};
+use crate::metrics;
 
 /// A database that takes longer counts as down.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the result of a check is cached.
 const CACHE_TTL: Duration = Duration::from_secs(1);
-/// The Content-Security-Policy of the API reference: only resources of this server. Inline styles are allowed because
-/// the library uses them.
-const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-                           object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 #[derive(Clone, FromRef)]
 struct HealthState {
@@ -77,19 +72,6 @@ pub(crate) fn router(db: Db, auth: Auth, with_metrics: bool) -> Router {
 pub(crate) fn openapi() -> OpenApi {
     let router = OpenApiRouter::<HealthState>::new().routes(routes!(alive)).routes(routes!(ready));
     router.routes(routes!(metrics_for_staff)).into_openapi()
-}
-
-/// The API reference, and the redirect from `/` to it.
-pub(crate) fn pages() -> Router {
-    let config = Config::new(["/api/openapi.json"]).use_base_layout().deep_linking(true);
-    let reference = SwaggerUi::new("/api/docs").url("/api/openapi.json", document()).config(config);
-    Router::from(reference)
-        .route_layer(axum::middleware::map_response(|mut response: Response| async {
-            let policy = HeaderValue::from_static(DOCS_POLICY);
-            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-            response
-        }))
-        .route("/", get(|| async { Redirect::to("/api/docs/") }))
 }
 
 /// The process is up.

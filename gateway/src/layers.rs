@@ -27,9 +27,9 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
-    Settings,
     concurrency::{ConcurrencyLimiter, limit_concurrency},
     metrics,
+    settings::Settings,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -256,9 +256,10 @@ mod tests {
     use guildhall_kernel::Json;
 
     use super::*;
+    use crate::settings::Sources;
 
     fn settings() -> Settings {
-        Settings::load(&crate::settings::Sources::default()).unwrap()
+        Settings::load(&Sources::default()).unwrap()
     }
 
     fn app() -> Router {

@@ -12,6 +12,8 @@ mod health;
 pub mod layers;
 mod logging;
 mod metrics;
+mod mounts;
+mod reference;
 mod server;
 mod settings;
 mod wiring;

@@ -1,3 +1,5 @@
+//! Logging.
+
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};

@@ -1,3 +1,5 @@
+//! Listens, serves connections, and shuts down gracefully.
+
 use std::{
     convert::Infallible,
     net::SocketAddr,
@@ -28,9 +30,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{ServiceExt, service_fn};
 
 use crate::{
-    Services, Settings, background,
+    background,
     connection::{Activity, InFlight, Limits, RequestBody, ResponseBody, Socket, Warning, raise_file_limit},
     health, metrics,
+    settings::Settings,
+    wiring::Services,
 };
 
 /// The shortest interval between two activity checks of a connection.

@@ -1,3 +1,5 @@
+//! Composes the services, adapters and routers.
+
 use std::{
     fs::{File, TryLockError},
     num::NonZeroU32,
@@ -8,10 +10,9 @@ use std::{
 
 use anyhow::Context;
 use axum::Router;
-use guildhall_accounts::{AccountsState, Host, SqlAccounts};
+use guildhall_accounts::{AccountsState, Host, SqlAccounts, USERNAME_KEY, USERS};
 use guildhall_community::{CommunityState, SqlCommunity, UserTable};
 use guildhall_deals::{DealsState, SqlDeals};
-use guildhall_files as file;
 use guildhall_files::{Files, FolderStore, Reserve, Store, UploadLimits};
 use guildhall_kernel::{
     Clock, Db, Outbox, PublicUrl, Quota,
@@ -23,21 +24,7 @@ use guildhall_kernel::{
 use guildhall_platform::{InvalidMailServer, PublicHttp, S3Store, SmtpMailer};
 use guildhall_web::Web as Pages;
 
-use crate::{Settings, health, layers};
-
-/// Where the crates' routers are nested.
-pub(crate) mod mounts {
-    /// `/api/auth/…` and `/api/users/…`.
-    pub(crate) const ACCOUNTS: &str = "/api";
-    /// `/api/community/…`.
-    pub(crate) const COMMUNITY: &str = "/api/community";
-    /// `/api/crm/…`.
-    pub(crate) const DEALS: &str = "/api/crm";
-    /// `/api/files/…`.
-    pub(crate) const FILES: &str = "/api";
-    /// `/.well-known/…` (RFC 8615).
-    pub(crate) const WELL_KNOWN: &str = "/.well-known";
-}
+use crate::{health, layers, mounts, reference, settings::Settings};
 
 /// The services that the command line and the server share.
 #[derive(Clone)]
@@ -135,7 +122,7 @@ impl Services {
         let host = guildhall_community::Host {
             clock,
             directory: Arc::new(accounts.clone()),
-            users: UserTable { name: "users", search_key: "username_key" },
+            users: UserTable { name: USERS, search_key: USERNAME_KEY },
             outbox: outbox.clone(),
             files: files.clone(),
             page_fetcher: http.filter(|_| settings.community.link_previews).map(|http| http as Arc<dyn PageFetcher>),
@@ -181,7 +168,8 @@ impl Services {
         let deals = DealsState::new(&self.deals, auth.clone(), url.clone());
 
         let pages = Pages {
-            security: Arc::new(self.accounts.clone()),
+            email_addresses: Arc::new(self.accounts.clone()),
+            passwords: Arc::new(self.accounts.clone()),
             tokens: Arc::new(self.accounts.clone()),
             invites: community.invites.clone(),
             name: settings.server.name.as_str().into(),
@@ -189,12 +177,12 @@ impl Services {
         let routes = Router::new()
             .nest(mounts::WELL_KNOWN, guildhall_accounts::well_known(accounts.clone()).into())
             .nest(mounts::ACCOUNTS, guildhall_accounts::router(accounts).into())
-            .nest(mounts::FILES, file::router(files).into())
+            .nest(mounts::FILES, guildhall_files::router(files).into())
             .nest(mounts::COMMUNITY, guildhall_community::router(community).into())
             .nest(mounts::DEALS, guildhall_deals::router(deals).into())
             .merge(guildhall_web::router(pages))
             .merge(health::router(self.db.clone(), auth, settings.metrics.bind.is_empty()))
-            .merge(health::pages());
+            .merge(reference::router());
         Ok(layers::wrap(routes, settings, url))
     }
 }

@@ -1,65 +1,17 @@
 //! Architecture rules, checked against the manifests and sources.
 
+mod crates;
+mod files;
+mod modules;
+mod routes;
+mod sql;
+mod words;
+
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
-
-/// The workspace crates that each crate may depend on.
-const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 11] = [
-    ("guildhall-kernel", &[]),
-    ("guildhall-accounts", &["guildhall-kernel"]),
-    ("guildhall-files", &["guildhall-kernel"]),
-    ("guildhall-community", &["guildhall-kernel", "guildhall-files"]),
-    ("guildhall-deals", &["guildhall-kernel", "guildhall-files"]),
-    ("guildhall-platform", &["guildhall-kernel", "guildhall-files"]),
-    ("guildhall-web", &["guildhall-kernel", "guildhall-accounts", "guildhall-community"]),
-    (
-        "guildhall-migration",
-        &["guildhall-kernel", "guildhall-files", "guildhall-accounts", "guildhall-community", "guildhall-deals"],
-    ),
-    (
-        "guildhall-gateway",
-        &[
-            "guildhall-kernel",
-            "guildhall-files",
-            "guildhall-accounts",
-            "guildhall-community",
-            "guildhall-deals",
-            "guildhall-platform",
-            "guildhall-web",
-            "guildhall-migration",
-        ],
-    ),
-    (
-        "guildhall-bench",
-        &[
-            "guildhall-kernel",
-            "guildhall-files",
-            "guildhall-accounts",
-            "guildhall-community",
-            "guildhall-deals",
-            "guildhall-migration",
-            "guildhall-gateway",
-        ],
-    ),
-    ("guildhall-tests", &[]),
-];
-
-/// Libraries that only these crates may depend on.
-const RESTRICTED_LIBRARIES: [(&str, &[&str]); 10] = [
-    ("config", &["guildhall-gateway"]),
-    ("lettre", &["guildhall-platform"]),
-    ("object_store", &["guildhall-platform"]),
-    ("reqwest", &["guildhall-platform"]),
-    ("image", &["guildhall-files"]),
-    ("clap", &["guildhall-gateway", "guildhall-bench"]),
-    ("hyper-util", &["guildhall-gateway", "guildhall-bench"]),
-    ("sqlx", &["guildhall-kernel", "guildhall-bench"]),
-    ("jsonwebtoken", &["guildhall-accounts"]),
-    ("argon2", &["guildhall-accounts", "guildhall-bench"]),
-];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -77,10 +29,6 @@ fn manifests() -> BTreeMap<String, (PathBuf, toml::Table)> {
         .collect()
 }
 
-fn dependencies(manifest: &toml::Table) -> Vec<&String> {
-    manifest.get("dependencies").and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys).collect()
-}
-
 /// The Rust sources in a folder and its subfolders.
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
@@ -95,144 +43,64 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     files
 }
 
-#[test]
-fn crates_depend_only_on_allowed_crates() {
-    let rules = BTreeMap::from(ALLOWED_DEPENDENCIES);
-    for (name, (_, manifest)) in manifests() {
-        let allowed = rules.get(name.as_str()).unwrap_or_else(|| panic!("add the allowed dependencies of {name}"));
-        for dependency in dependencies(&manifest) {
-            let is_workspace_crate = dependency.starts_with("guildhall-");
-            assert!(
-                !is_workspace_crate || allowed.contains(&dependency.as_str()),
-                "{name} must not depend on {dependency}"
-            );
-            let restriction = RESTRICTED_LIBRARIES.iter().find(|(library, _)| library == dependency);
-            let is_allowed = restriction.is_none_or(|(_, users)| users.contains(&name.as_str()));
-            assert!(is_allowed, "{name} must not depend on {dependency} directly");
-        }
-    }
+/// A source without its comments and tests.
+struct Code {
+    /// The path below the workspace: `crates/chat/src/model.rs`.
+    path: String,
+    text: String,
 }
 
-#[test]
-fn every_crate_uses_the_workspace_lints_and_has_a_readme() {
-    for (name, (folder, manifest)) in manifests() {
-        assert_eq!(manifest["lints"]["workspace"].as_bool(), Some(true), "{name}");
-        if folder.parent().is_some_and(|parent| parent.ends_with("crates")) {
-            let readme = fs::read_to_string(folder.join("README.md")).unwrap();
-            assert!(readme.starts_with(&format!("# {name}\n")) && readme.contains("```rust"), "{name}");
-        }
-    }
-}
-
-/// The examples of all crates are built into the same folder.
-#[test]
-fn fault_t14_example_names_are_unique() {
-    let mut names = std::collections::BTreeSet::new();
-    for (_, (folder, _)) in manifests() {
-        let Ok(examples) = fs::read_dir(folder.join("examples")) else { continue };
-        for example in examples {
-            let name = example.unwrap().file_name();
-            assert!(names.insert(name.clone()), "{}", name.display());
-        }
-    }
-    assert!(names.len() >= 3);
-}
-
-#[test]
-fn every_route_is_in_the_openapi_document() {
-    for (name, (folder, _)) in manifests() {
-        // Pages are not part of the API.
-        let exempt = ["guildhall-kernel", "guildhall-web"].contains(&name.as_str());
-        if !folder.parent().is_some_and(|parent| parent.ends_with("crates")) || exempt {
-            continue;
-        }
+/// The sources of each crate that is not itself a test, by the crate's folder: `crates/chat`.
+fn code() -> BTreeMap<String, Vec<Code>> {
+    let below_root = |path: &Path| path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+    let folders = manifests().into_values().map(|(folder, _)| folder).filter(|folder| !folder.ends_with("bench"));
+    let mut crates = BTreeMap::new();
+    for folder in folders.filter(|folder| !folder.ends_with("tests")) {
+        let (mut files, mut test_modules) = (Vec::new(), Vec::new());
         for (path, source) in sources(&folder.join("src")) {
-            let source = source.split("#[cfg(test)]").next().unwrap_or_default();
-            assert!(!source.contains(".route("), "{} mounts a route without the OpenAPI router", path.display());
-            // `guildhall_kernel::routes!` describes what the extractors of a handler read, and nothing else.
-            let has_parameters = source.contains("#[utoipa::path(")
-                && source.lines().any(|line| line.trim_start().starts_with("params(") || line.contains(", params("));
-            let is_described = !source.contains("utoipa_axum::routes") && !has_parameters;
-            assert!(is_described, "{} describes parameters by hand", path.display());
+            let (text, tests) = without_tests(&source);
+            let is_root = path.ends_with("src/lib.rs") || path.ends_with("src/main.rs");
+            let modules = if is_root { path.parent().unwrap().to_owned() } else { path.with_extension("") };
+            test_modules.extend(tests.iter().map(|name| modules.join(name)));
+            files.push((path, text));
+        }
+        let is_test = |path: &Path| test_modules.iter().any(|module| path.with_extension("").starts_with(module));
+        let files = files.into_iter().filter(|(path, _)| !is_test(path));
+        crates.insert(below_root(&folder), files.map(|(path, text)| Code { path: below_root(&path), text }).collect());
+    }
+    crates
+}
+
+/// The code of a source without comments and test items, and the test modules that are files of their own. Relies on
+/// the layout of rustfmt: an item ends at a closing brace with its own indentation.
+fn without_tests(source: &str) -> (String, Vec<String>) {
+    let (mut code, mut modules) = (String::new(), Vec::new());
+    let mut lines = source.lines();
+    while let Some(line) = lines.next() {
+        let text = line.trim_start();
+        if text.starts_with("#[cfg(") && text.contains("test") {
+            let Some(first) = lines.by_ref().find(|line| !line.trim_start().starts_with("#[")) else { break };
+            if let Some((_, name)) = first.strip_suffix(';').and_then(|first| first.split_once("mod ")) {
+                modules.push(name.to_owned());
+            }
+            if !first.ends_with([';', ',', '}']) {
+                let end = format!("{}}}", &line[..line.len() - text.len()]);
+                lines.by_ref().find(|line| line.starts_with(&end));
+            }
+        } else if !text.starts_with("//") {
+            code.push_str(line);
+            code.push('\n');
         }
     }
+    (code, modules)
 }
 
 #[test]
-fn migrations_are_sql_without_deferred_keys_or_database_time() {
-    for (_, (folder, _)) in manifests() {
-        let Ok(migrations) = fs::read_dir(folder.join("src/migrations")) else { continue };
-        for migration in migrations {
-            let path = migration.unwrap().path();
-            assert_eq!(path.extension().unwrap(), "sql", "{}: migrations must be SQL", path.display());
-            let sql = fs::read_to_string(&path).unwrap();
-            assert!(
-                !sql.to_uppercase().contains("DEFERR"),
-                "{}: a deferred key can fail a commit that other transactions share",
-                path.display()
-            );
-            assert!(
-                !sql.to_uppercase().contains("CURRENT_TIMESTAMP"),
-                "{}: timestamps must be set by the program",
-                path.display()
-            );
-        }
-    }
-}
-
-#[test]
-fn there_are_no_todos_or_ignored_tests() {
-    for (_, (folder, _)) in manifests() {
-        for (path, source) in sources(&folder) {
-            for marker in
-                [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("unimplemented", "!("), concat!("#[ig", "nore")]
-            {
-                assert!(!source.contains(marker), "{}: {marker}", path.display());
-            }
-        }
-    }
-}
-
-/// Words that the project does not use, since the field has others for what they would mean.
-const AVOIDED_WORDS: &[&str] = &[
-    "letterhead",
-    "parcel",
-    "heir",
-    "heirs",
-    "unreached",
-    "rehearse",
-    "upkeep",
-    "mend",
-    "mended",
-    "expel",
-    "keep_out",
-    "let_back",
-    "let_through",
-    "let_go",
-    "step_down",
-    "noughts",
-    "whence",
-    "unprinted",
-    "minted",
-    "stranger",
-    "strangers",
-    "sought",
-    "told_of",
-    "as_before",
-];
-
-#[test]
-fn the_vocabulary_is_that_of_the_field() {
-    for folder in ["crates", "gateway", "migration", "tests", "docs", "config"] {
-        for (path, text) in sources(&root().join(folder)) {
-            if path.ends_with("architecture.rs") {
-                continue;
-            }
-            let text = text.to_lowercase();
-            let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
-            for word in words {
-                assert!(!AVOIDED_WORDS.contains(&word), "{}: {word}", path.display());
-            }
-        }
-    }
+fn tests_are_not_code() {
+    let source = "mod a;\n#[cfg(test)]\nmod testing;\n// A comment.\nimpl A {\n    #[cfg(test)]\n    fn b() {\n        \
+        c();\n    }\n}\n#[cfg(test)]\nmod tests {\n    fn d() {}\n}\nfn e() {}\n";
+    assert_eq!(without_tests(source), ("mod a;\nimpl A {\n}\nfn e() {}\n".to_owned(), vec!["testing".to_owned()]));
+    let code = code();
+    assert!(code["crates/kernel"].iter().any(|file| file.path == "crates/kernel/src/db/tx.rs"));
+    assert!(code.values().flatten().all(|file| !file.path.contains("/testing")));
 }

@@ -56,7 +56,7 @@ pub(crate) fn settings(database: &str, more: &[(&str, &str)]) -> Settings {
 
 impl TestServer {
     pub(crate) async fn start() -> Self {
-        Self::start_with(&[]).await
+        Box::pin(Self::start_with(&[])).await
     }
 
     pub(crate) async fn start_with(more: &[(&str, &str)]) -> Self {

@@ -3,7 +3,7 @@
 use guildhall_kernel::{openapi::deprecate, routes_at};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::routes::{AccountsState, auth};
+use crate::{routes::tokens, state::AccountsState};
 
 /// The id of the operation at its compatibility path.
 fn compat(operation: &str) -> String {
@@ -12,8 +12,8 @@ fn compat(operation: &str) -> String {
 
 pub(crate) fn routes() -> OpenApiRouter<AccountsState> {
     let mut routes = OpenApiRouter::new()
-        .routes(routes_at!("/auth/token/refresh/", compat; auth::refresh))
-        .routes(routes_at!("/auth/token/blacklist/", compat; auth::sign_out));
+        .routes(routes_at!("/auth/token/refresh/", compat; tokens::refresh))
+        .routes(routes_at!("/auth/token/blacklist/", compat; tokens::sign_out));
     deprecate(&mut routes.get_openapi_mut().paths);
     routes
 }

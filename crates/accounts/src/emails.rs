@@ -2,9 +2,9 @@
 
 use guildhall_kernel::{
     self as kernel, Origin,
-    mail::Mail,
-    mail::{Action, EmailBranding, EmailTemplate},
+    mail::{Action, EmailBranding, EmailTemplate, Mail},
 };
+use secrecy::ExposeSecret;
 
 use crate::one_time::OneTimeToken;
 
@@ -123,8 +123,9 @@ impl Emails {
     }
 
     fn action(&self, label: &'static str, page: &str, link: &OneTimeToken) -> Action {
-        let url = self.0.home.join(&format!("/{page}/?token={}", link.token));
-        Action { label, url, token: link.token.clone(), until: link.expires_at.for_people() }
+        let token = link.token.expose_secret();
+        let url = self.0.home.join(&format!("/{page}/?token={token}"));
+        Action { label, url, token: token.to_owned(), until: link.expires_at.for_people() }
     }
 
     fn write(&self, content: Content<'_>) -> kernel::Result<Mail> {
@@ -145,7 +146,7 @@ mod tests {
     }
 
     fn link() -> OneTimeToken {
-        OneTimeToken { token: "abc-DEF".to_owned(), expires_at: Timestamp::EPOCH }
+        OneTimeToken { token: "abc-DEF".into(), expires_at: Timestamp::EPOCH }
     }
 
     #[test]

@@ -15,8 +15,28 @@ pub(crate) mod user_token;
 #[cfg(test)]
 mod tests {
     use guildhall_kernel::testing::{assert_no_drift, table};
+    use sea_orm::{EntityName, IdenStatic, Set};
 
     use super::*;
+
+    #[test]
+    fn debug_output_contains_no_secrets() {
+        let user = user::ActiveModel {
+            password_hash: Set(Some(user::PasswordHash("$argon2id$secret".to_owned()))),
+            ..Default::default()
+        };
+        let key = signing_key::ActiveModel { seed: Set(signing_key::Seed(vec![201; 32])), ..Default::default() };
+        let totp = totp::ActiveModel { secret: Set(signing_key::Seed(vec![201; 20])), ..Default::default() };
+        let text = format!("{user:?} {key:?} {totp:?}");
+        assert!(text.contains("PasswordHash(…)") && text.contains("Seed(…)"), "{text}");
+        assert!(!text.contains("argon2id") && !text.contains("201"), "{text}");
+    }
+
+    #[test]
+    fn the_exported_names_are_those_of_the_entity() {
+        assert_eq!(user::Entity.table_name(), crate::USERS);
+        assert_eq!(user::Column::UsernameKey.as_str(), crate::USERNAME_KEY);
+    }
 
     #[tokio::test]
     async fn the_migrations_match_the_entities() {

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-use guildhall_kernel::{self as kernel, Blocker, Kind, SessionId, UserId, db::Failure};
+use guildhall_kernel::{self as kernel, Blocker, Kind, SessionId, UserId};
 use sea_orm::DbErr;
+use secrecy::{ExposeSecret, SecretString};
 
-use crate::{UserTokenId, throttle::throttled};
+use crate::{id::UserTokenId, throttle::throttled};
 
 /// The errors of this crate's services.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +46,7 @@ pub enum Error {
     #[error("A second factor is required.")]
     SecondFactorRequired {
         /// The token for the second step.
-        token: SecretText,
+        token: SecretString,
     },
     /// The code is wrong or has already been used.
     #[error("The code is wrong or has already been used.")]
@@ -94,33 +95,14 @@ pub enum Error {
     Database(#[from] DbErr),
 }
 
-/// A secret to be sent to a client; redacted in debug output.
-#[derive(Clone)]
-pub struct SecretText(pub String);
-
-impl std::fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("…")
-    }
-}
-
 /// The result of this crate's services.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-impl From<garde::Report> for Error {
-    fn from(report: garde::Report) -> Self {
-        Self::Kernel(report.into())
-    }
-}
+kernel::domain_error!(Error);
 
-impl Failure for Error {
-    fn database(&self) -> Option<&DbErr> {
-        match self {
-            Self::Database(cause) => Some(cause),
-            Self::Kernel(error) => error.database(),
-            _ => None,
-        }
-    }
+impl Error {
+    /// The session of a token has ended.
+    pub(crate) const SESSION_ENDED: Self = Self::TokenNotValid("The session has ended.");
 }
 
 impl From<Error> for kernel::Error {
@@ -138,7 +120,7 @@ impl From<Error> for kernel::Error {
             Error::UserTokenNotFound(_) => Self::new(Kind::NotFound, "token_not_found", detail),
             Error::SessionNotFound(_) => Self::new(Kind::NotFound, "session_not_found", detail),
             Error::SecondFactorRequired { token } => Self::new(Kind::Unauthenticated, "mfa_required", detail)
-                .with("mfa_token", token.0)
+                .with("mfa_token", token.expose_secret())
                 .with("methods", vec!["totp", "recovery_code"]),
             Error::WrongCode => Self::field("code", detail),
             Error::SecondFactorExists => Self::new(Kind::Conflict, "second_factor_exists", detail),
@@ -158,5 +140,20 @@ impl From<Error> for kernel::Error {
             Error::Kernel(error) => error,
             Error::Database(cause) => cause.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_does_not_contain_the_token_for_the_second_step() {
+        let error = Error::SecondFactorRequired { token: "abc-DEF".into() };
+        let text = format!("{error:?} {error}");
+        assert!(text.contains("SecondFactorRequired") && !text.contains("abc-DEF"), "{text}");
+        let problem = kernel::Error::from(error);
+        assert_eq!(problem.extension("mfa_token"), Some(&"abc-DEF".into()));
+        assert!(!format!("{problem:?} {problem}").contains("abc-DEF"));
     }
 }

@@ -1,28 +1,30 @@
 //! Password hashing and verification, with limits on concurrency, memory and timing differences.
 
+#[cfg(feature = "legacy-hashes")]
+mod legacy;
+mod queue;
+mod stored;
+
 use std::{
     collections::{HashMap, HashSet},
-    num::NonZero,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    thread::available_parallelism,
     time::{Duration, Instant},
 };
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
-use guildhall_kernel::{self as kernel, Kind, background};
+use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
+use guildhall_kernel as kernel;
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::{legacy::LegacyHash, password::MAX_BYTES};
+use crate::password::MAX_BYTES;
+use queue::{MEMORY_MIB, Permit, Queue};
+use stored::StoredHash;
 
-/// The total memory of all running hashes, in MiB.
-const MEMORY_MIB: u32 = 128;
-/// The queue's capacity: on two cores about half a second of work at the default cost.
-const MAX_QUEUE: usize = 32;
+pub(crate) use queue::busy;
+
 /// A rejection takes this many times as long as the most expensive check.
 const MARGIN: f64 = 1.25;
 /// The maximum duration of a rejection on idle cores, and its duration until the hasher is calibrated.
@@ -71,18 +73,14 @@ pub(crate) struct PasswordCheck {
     _permit: Option<Permit>,
 }
 
-/// Hashes and checks passwords. At most one hash per core runs at a time, since more would share the
-/// same cores, and no more than fit into a memory budget. When the queue is full, requests are rejected
-/// immediately, so that a flood of sign-ins cannot pile up.
+/// Hashes and checks passwords in a queue.
 #[derive(Clone)]
 pub(crate) struct Hasher(Arc<Inner>);
 
 struct Inner {
     argon2: Argon2<'static>,
     cost: HashCost,
-    cores: Arc<Semaphore>,
-    memory: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    queue: Queue,
     /// A hash that is checked for users who do not exist, so that this takes as long.
     decoy: String,
     /// The duration of a rejection from when its permit was acquired, in microseconds.
@@ -91,83 +89,15 @@ struct Inner {
     idle_times: RwLock<HashMap<String, Duration>>,
 }
 
-/// A stored password hash.
-enum StoredHash {
-    Native(String),
-    Legacy(LegacyHash),
-}
-
-impl StoredHash {
-    fn parse(hash: &str) -> Option<Self> {
-        if hash.starts_with("$argon2") {
-            return Some(Self::Native(hash.to_owned()));
-        }
-        LegacyHash::parse(hash).map(Self::Legacy)
-    }
-
-    /// The cost parameters of a native hash: `m=19456,t=2,p=1`.
-    fn params(phc: &str) -> &str {
-        phc.split('$').nth(3).unwrap_or_default()
-    }
-
-    /// The memory needed to check it, in KiB.
-    fn memory_kib(&self) -> u32 {
-        match self {
-            Self::Native(phc) => {
-                let memory = Self::params(phc).split(',').find_map(|part| part.strip_prefix("m=")?.parse().ok());
-                memory.unwrap_or(MEMORY_MIB * 1024)
-            }
-            Self::Legacy(legacy) => legacy.memory_kib(),
-        }
-    }
-
-    /// What determines how long a check takes.
-    fn cost(&self) -> String {
-        match self {
-            Self::Native(phc) => Self::params(phc).to_owned(),
-            Self::Legacy(legacy) => format!("{:?}", legacy.cost()),
-        }
-    }
-}
-
-/// A queued request; leaves the queue on drop.
-struct QueueEntry<'a>(&'a AtomicUsize);
-
-impl Drop for QueueEntry<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// Permission to use a core and some memory.
-struct Permit {
-    _memory: OwnedSemaphorePermit,
-    _core: OwnedSemaphorePermit,
-}
-
-impl Permit {
-    /// Runs the work on a blocking thread and returns the permit. The work owns the permit meanwhile, since
-    /// the request that waits for it may be cancelled.
-    async fn run<T: Send + 'static>(
-        self,
-        work: impl FnOnce() -> kernel::Result<T> + Send + 'static,
-    ) -> kernel::Result<(T, Self)> {
-        background::run_blocking(async move { work().map(|outcome| (outcome, self)) }).await?
-    }
-}
-
 impl Hasher {
     pub(crate) fn new(cost: HashCost) -> kernel::Result<Self> {
         let params = cost.params().map_err(internal)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let decoy = argon2.hash_password(b"nobody has this one").map_err(internal)?.to_string();
-        let cores = available_parallelism().map_or(1, NonZero::get);
         Ok(Self(Arc::new(Inner {
             argon2,
             cost,
-            cores: Arc::new(Semaphore::new(cores)),
-            memory: Arc::new(Semaphore::new(MEMORY_MIB as usize)),
-            waiting: AtomicUsize::new(0),
+            queue: Queue::new(),
             decoy,
             rejection_time: AtomicU64::new(micros(MAX_REJECTION_TIME)),
             idle_times: RwLock::default(),
@@ -204,11 +134,11 @@ impl Hasher {
         let (hasher, password) = (self.clone(), password.to_owned());
         let work = move || {
             let started = Instant::now();
-            let is_correct = hasher.verify(&stored, &password) && is_usable;
+            let is_correct = stored.matches(&hasher.0.argon2, &password) && is_usable;
             let slowdown = hasher.slowdown(&stored, started.elapsed());
             Ok((is_correct, is_correct && !hasher.is_current(&stored), started, slowdown))
         };
-        let permit = self.acquire(memory_kib).await?;
+        let permit = self.0.queue.acquire(memory_kib).await?;
         precondition.await?;
         let ((is_correct, outdated, started, slowdown), permit) = permit.run(work).await?;
         Ok(PasswordCheck { is_correct, outdated, started, slowdown, _permit: Some(permit) })
@@ -235,7 +165,7 @@ impl Hasher {
         let mut longest = Duration::ZERO;
         for sample in samples {
             let (hasher, cost) = (self.clone(), sample.cost());
-            let work = move || Ok(time(|| hasher.verify(&sample, "a password")));
+            let work = move || Ok(time(|| sample.matches(&hasher.0.argon2, "a password")));
             let elapsed = self.run(MEMORY_MIB * 1024, work).await?;
             self.0.idle_times.write().unwrap_or_else(PoisonError::into_inner).insert(cost, elapsed);
             longest = longest.max(elapsed);
@@ -254,21 +184,7 @@ impl Hasher {
         memory_kib: u32,
         work: impl FnOnce() -> kernel::Result<T> + Send + 'static,
     ) -> kernel::Result<T> {
-        Ok(self.acquire(memory_kib).await?.run(work).await?.0)
-    }
-
-    /// Waits for a core and the memory.
-    async fn acquire(&self, memory_kib: u32) -> kernel::Result<Permit> {
-        let inner = &*self.0;
-        let entry = QueueEntry(&inner.waiting);
-        if inner.waiting.fetch_add(1, Ordering::AcqRel) >= MAX_QUEUE {
-            return Err(busy());
-        }
-        let mib = memory_kib.div_ceil(1024).clamp(1, MEMORY_MIB);
-        let memory = inner.memory.clone().acquire_many_owned(mib).await.map_err(kernel::Error::internal)?;
-        let core = inner.cores.clone().acquire_owned().await.map_err(kernel::Error::internal)?;
-        drop(entry);
-        Ok(Permit { _memory: memory, _core: core })
+        self.0.queue.run(memory_kib, work).await
     }
 
     /// How many times longer a check took than on idle cores; at least 1.
@@ -277,29 +193,12 @@ impl Hasher {
         idle.filter(|idle| !idle.is_zero()).map_or(1.0, |idle| elapsed.div_duration_f64(idle).max(1.0))
     }
 
-    /// Whether the password matches the hash.
-    fn verify(&self, stored: &StoredHash, password: &str) -> bool {
-        match stored {
-            StoredHash::Native(phc) => {
-                self.0.argon2.verify_password(normalize(password).as_bytes(), phc.as_str()).is_ok()
-            }
-            // Not normalized, since Django hashes the password as it was typed.
-            StoredHash::Legacy(legacy) => legacy.matches(password.as_bytes()),
-        }
-    }
-
     /// Whether the hash has the algorithm and cost that new hashes get.
     fn is_current(&self, stored: &StoredHash) -> bool {
         let HashCost { memory_kib, passes, lanes } = self.0.cost;
         let prefix = format!("$argon2id$v=19$m={memory_kib},t={passes},p={lanes}$");
-        matches!(stored, StoredHash::Native(phc) if phc.starts_with(&prefix))
+        stored.starts_with(&prefix)
     }
-}
-
-/// 503 if the queue is full.
-pub(crate) fn busy() -> kernel::Error {
-    let detail = "Too many sign-ins at the moment. Try again shortly.";
-    kernel::Error::new(Kind::Unavailable, "auth_busy", detail).retry_after(Duration::from_secs(1))
 }
 
 fn time(work: impl FnOnce() -> bool) -> Duration {
@@ -323,7 +222,9 @@ fn normalize(password: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use guildhall_kernel::Kind;
+
+    use super::{queue::CAPACITY, *};
 
     fn hasher() -> Hasher {
         Hasher::new(HashCost { memory_kib: 64, passes: 1, lanes: 1 }).unwrap()
@@ -358,14 +259,14 @@ mod tests {
         assert!(result.is_correct && result.outdated);
         assert!(!check(&new, "wrong", Some(&hash)).await.unwrap().outdated);
         let django = "pbkdf2_sha256$1$salt$UxR0ZpP9LObaAGFUkWNVQ9sHHnuk1jYFNyOjrHiUFXM=";
-        assert!(LegacyHash::parse(django).is_some());
+        assert!(StoredHash::parse(django).is_some());
         assert!(!check(&old, "x", Some(django)).await.unwrap().is_correct);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_full_queue_rejects_requests_immediately() {
         let hasher = hasher();
-        let cores = hasher.0.cores.available_permits();
+        let cores = hasher.0.queue.cores.available_permits();
         let (release, wait) = std::sync::mpsc::channel::<()>();
         let wait = Arc::new(std::sync::Mutex::new(wait));
         let occupy = |wait: Arc<std::sync::Mutex<std::sync::mpsc::Receiver<()>>>| {
@@ -378,8 +279,8 @@ mod tests {
                 hasher.run(1, work).await
             })
         };
-        let tasks: Vec<_> = (0..cores + MAX_QUEUE).map(|_| occupy(wait.clone())).collect();
-        while hasher.0.waiting.load(Ordering::SeqCst) < MAX_QUEUE {
+        let tasks: Vec<_> = (0..cores + CAPACITY).map(|_| occupy(wait.clone())).collect();
+        while hasher.0.queue.waiting.load(Ordering::SeqCst) < CAPACITY {
             tokio::task::yield_now().await;
         }
         let error = check(&hasher, "x", None).await.err().unwrap();
@@ -389,17 +290,7 @@ mod tests {
             task.await.unwrap().unwrap();
         }
         assert!(check(&hasher, "x", None).await.is_ok());
-        assert_eq!(hasher.0.waiting.load(Ordering::SeqCst), 0);
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn work_waits_for_its_memory() {
-        let hasher = hasher();
-        let used = hasher.0.memory.clone().acquire_many_owned(MEMORY_MIB - 10).await.unwrap();
-        let blocked = tokio::time::timeout(Duration::from_millis(50), hasher.run(100 * 1024, || Ok(()))).await;
-        assert!(blocked.is_err(), "exceeds the free memory");
-        drop(used);
-        hasher.run(300 * 1024, || Ok(())).await.unwrap();
+        assert_eq!(hasher.0.queue.waiting.load(Ordering::SeqCst), 0);
     }
 
     #[tokio::test]

@@ -1,128 +1,26 @@
 //! Signing and verification of access and refresh tokens.
 
+mod claims;
+mod ed25519;
+mod keys;
+
 use std::{collections::HashMap, time::Duration};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ed25519_dalek::SigningKey;
-use guildhall_kernel::{self as kernel, SessionId, Timestamp, UserId};
+use guildhall_kernel::{self as kernel, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
 use quick_cache::sync::Cache;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use utoipa::ToSchema;
-use uuid::Uuid;
 
-use crate::{Error, ed25519, secret};
+use crate::Error;
 
-/// How far in the future `iat` may be, for clocks that differ between nodes.
-const SKEW_SECONDS: i64 = 60;
+pub(crate) use claims::{Claims, Subject, TokenType};
+pub use keys::{Jwk, Jwks};
+pub(crate) use keys::{Key, public_key};
+
 const INVALID: Error = Error::TokenNotValid("Token is invalid.");
 
 /// How many verified tokens are cached.
 const CACHE_SIZE: usize = 10_000;
-
-/// The two kinds of token of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum TokenType {
-    Access,
-    Refresh,
-}
-
-impl TokenType {
-    /// The header's `typ` (RFC 9068 §2.1 for access tokens).
-    fn typ(self) -> &'static str {
-        match self {
-            Self::Access => "at+jwt",
-            Self::Refresh => "rt+jwt",
-        }
-    }
-}
-
-/// The claims of a token. Every claim has one type and none is optional, so that a list instead of a
-/// string, a fraction instead of an integer or a duplicate claim makes the token invalid.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Claims {
-    iss: String,
-    aud: String,
-    /// The user's public id; a string, as RFC 7519 §4.1.2 requires.
-    sub: String,
-    pub(crate) sid: SessionId,
-    pub(crate) jti: String,
-    iat: i64,
-    exp: i64,
-    token_type: TokenType,
-    user_id: i64,
-    /// The number of refreshes in the session before the token was issued.
-    #[serde(rename = "gen")]
-    pub(crate) generation: i64,
-}
-
-impl Claims {
-    pub(crate) fn user(&self) -> UserId {
-        UserId(self.user_id)
-    }
-}
-
-/// What a token is issued for.
-pub(crate) struct Subject {
-    pub(crate) user: UserId,
-    pub(crate) public_id: Uuid,
-    pub(crate) session: SessionId,
-    pub(crate) generation: i64,
-}
-
-/// A current or retired signing key.
-pub(crate) struct Key {
-    pub(crate) kid: String,
-    /// Deleted once the key is no longer needed to sign.
-    pub(crate) seed: Option<[u8; 32]>,
-    pub(crate) public: [u8; 32],
-}
-
-impl Key {
-    /// Generates a key; its id is a prefix of the hash of its public key.
-    pub(crate) fn generate() -> kernel::Result<Self> {
-        let seed = secret::random::<32>()?;
-        let public = public_key(&seed);
-        let kid = URL_SAFE_NO_PAD.encode(&Sha256::digest(public)[..12]);
-        Ok(Self { kid, seed: Some(seed), public })
-    }
-}
-
-/// Derives the public key.
-pub(crate) fn public_key(seed: &[u8; 32]) -> [u8; 32] {
-    SigningKey::from_bytes(seed).verifying_key().to_bytes()
-}
-
-/// A public key (RFC 8037 §2).
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Jwk {
-    /// The key type.
-    #[schema(example = "OKP")]
-    kty: &'static str,
-    /// The curve.
-    #[schema(example = "Ed25519")]
-    crv: &'static str,
-    /// The intended use: signatures.
-    #[serde(rename = "use")]
-    #[schema(example = "sig")]
-    usage: &'static str,
-    /// The algorithm.
-    #[schema(example = "EdDSA")]
-    alg: &'static str,
-    /// The key id, as in the header of a token.
-    kid: String,
-    /// The public key, base64url.
-    x: String,
-}
-
-/// The public keys, for services that verify tokens themselves (RFC 7517 §5).
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Jwks {
-    /// The keys of all tokens that are currently valid.
-    keys: Vec<Jwk>,
-}
 
 /// Signs and verifies tokens with a fixed set of keys.
 pub(crate) struct TokenCodec {
@@ -172,14 +70,6 @@ impl TokenCodec {
     /// Tokens with a lifetime of more than `max_lifetime` are rejected.
     pub(crate) fn new(keys: &[Key], issuer: &str, max_lifetime: Duration) -> Self {
         ed25519::install();
-        let jwk = |key: &Key| Jwk {
-            kty: "OKP",
-            crv: "Ed25519",
-            usage: "sig",
-            alg: "EdDSA",
-            kid: key.kid.clone(),
-            x: URL_SAFE_NO_PAD.encode(key.public),
-        };
         let signing_key = |key: &Key| Some((key.kid.clone(), EncodingKey::from_ed_der(&key.seed?)));
         let verifying_key = |key: &Key| (key.kid.clone(), DecodingKey::from_ed_der(&key.public));
         let mut validation = Validation::new(Algorithm::EdDSA);
@@ -194,7 +84,7 @@ impl TokenCodec {
             max_lifetime,
             signing_keys: keys.iter().filter_map(signing_key).collect(),
             verifying_keys: keys.iter().map(verifying_key).collect(),
-            jwks: Jwks { keys: keys.iter().map(jwk).collect() },
+            jwks: Jwks::new(keys),
             validation,
             verified: Cache::new(CACHE_SIZE),
         }
@@ -202,7 +92,7 @@ impl TokenCodec {
 
     /// The public keys whose ids satisfy `is_valid`.
     pub(crate) fn jwks(&self, is_valid: impl Fn(&str) -> bool) -> Jwks {
-        Jwks { keys: self.jwks.keys.iter().filter(|key| is_valid(&key.kid)).cloned().collect() }
+        self.jwks.filter(is_valid)
     }
 
     /// Whether the key with this id is loaded and can sign.
@@ -223,18 +113,7 @@ impl TokenCodec {
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(token_type.typ().to_owned());
         header.kid = Some(kid.to_owned());
-        let claims = Claims {
-            iss: self.issuer.clone(),
-            aud: self.issuer.clone(),
-            sub: subject.public_id.to_string(),
-            sid: subject.session,
-            jti: jti.to_owned(),
-            iat: issued.unix_seconds(),
-            exp: expires.unix_seconds(),
-            token_type,
-            user_id: subject.user.0,
-            generation: subject.generation,
-        };
+        let claims = Claims::new(&self.issuer, token_type, subject, jti, issued, expires);
         let key = self.signing_keys.get(kid).ok_or_else(|| kernel::Error::internal("the signing key is not loaded"))?;
         encode(&header, &claims, key).map_err(|error| kernel::Error::internal(error).into())
     }
@@ -248,14 +127,10 @@ impl TokenCodec {
     ) -> Result<VerifiedToken, TokenError> {
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let verified = self.verified.get_or_insert_with(&hash, || self.verify_signature(token))?;
-        let claims = &verified.claims;
-        let lifetime = claims.exp.saturating_sub(claims.iat);
-        let is_plausible = claims.iat <= now.unix_seconds() + SKEW_SECONDS
-            && u64::try_from(lifetime).is_ok_and(|lifetime| lifetime <= self.max_lifetime.as_secs());
-        if !is_plausible {
+        if !verified.claims.is_plausible(now, self.max_lifetime) {
             return Err(INVALID.into());
         }
-        if claims.token_type != token_type {
+        if verified.claims.token_type != token_type {
             return Err(Error::TokenNotValid("Token has wrong type.").into());
         }
         Ok(verified)
@@ -289,7 +164,7 @@ impl TokenCodec {
         now: Timestamp,
     ) -> Result<VerifiedToken, TokenError> {
         let verified = self.verify_allow_expired(token, token_type, now)?;
-        if verified.claims.exp <= now.unix_seconds() {
+        if verified.claims.is_expired(now) {
             return Err(Error::TokenExpired.into());
         }
         Ok(verified)
@@ -298,8 +173,12 @@ impl TokenCodec {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    use ed25519_dalek::SigningKey;
+    use guildhall_kernel::{SessionId, UserId};
     use serde_json::{Value, json};
     use signature::Signer;
+    use uuid::Uuid;
 
     use super::*;
 

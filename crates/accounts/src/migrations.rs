@@ -1,20 +1,10 @@
-use guildhall_kernel::db::SqlMigration;
+use guildhall_kernel::migration;
 use sea_orm_migration::MigrationTrait;
 
 /// The migrations of this crate, including the user table. Run them together with the
 /// [kernel's](guildhall_kernel::migrations).
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    let tables = SqlMigration::new(
-        "m20250101_000000_accounts",
-        include_str!("migrations/m20250101_000000_accounts.up.sql"),
-        include_str!("migrations/m20250101_000000_accounts.down.sql"),
-    );
-    let security = SqlMigration::new(
-        "m20250101_000020_accounts_security",
-        include_str!("migrations/m20250101_000020_accounts_security.up.sql"),
-        include_str!("migrations/m20250101_000020_accounts_security.down.sql"),
-    );
-    vec![Box::new(tables), Box::new(security)]
+    vec![Box::new(migration!("m20250101_000000_accounts")), Box::new(migration!("m20250101_000020_accounts_security"))]
 }
 
 /// The migrations of this crate and the kernel.

@@ -1,29 +1,34 @@
 //! The implementation of the services on a database.
 
+mod accounts;
 mod authenticate;
+mod credentials;
+mod directory;
 mod doctor;
+mod email_addresses;
+mod issued_tokens;
 mod keys;
+mod one_time;
 mod operator;
 mod passwords;
 mod prune;
-mod removal;
-mod second_factor;
-mod security;
+mod removals;
+mod second_factors;
 mod sessions;
 mod staff;
+mod throttle;
+mod tokens;
 mod user_tokens;
-mod users;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use guildhall_kernel::{
     self as kernel, Clock, Db, Gate, GateLimits, Outbox, PublicUrl, UserId, UserRemoval,
-    db::Tx,
+    db::{self, Tx},
     mail::{EmailBranding, Mail, address_key},
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, PartialModelTrait, QueryFilter, QuerySelect,
-    QueryTrait, Select, Statement,
+    ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, ExprTrait},
 };
 
@@ -42,14 +47,19 @@ use crate::{
 use keys::Keyring;
 
 /// How long delivery of a security alert is attempted.
-const ALERT_LIFETIME: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
+const ALERT_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The name of the secret that throttle counters are hashed with.
 const THROTTLE_SECRET: &str = "accounts.throttle";
 
+/// An [`AccountRow`] by its id. Constant text, since it runs too often to be built each time.
+const ACCOUNT: &str = "SELECT id AS user_id, username AS user_username, display_name AS user_display_name, \
+     first_name AS user_first_name, last_name AS user_last_name, is_teacher AS user_is_teacher, \
+     is_staff AS user_is_staff, is_superuser AS user_is_superuser, created_at AS user_created_at, \
+     email, email_verified_at, is_active, last_login, updated_at FROM users WHERE id = $1";
+
 /// Limits on concurrent registrations.
-const REGISTRATIONS: GateLimits =
-    GateLimits { at_once: 1, queue: 32, per_person: 1, patience: std::time::Duration::from_secs(5) };
+const REGISTRATIONS: GateLimits = GateLimits { at_once: 1, queue: 32, per_person: 1, patience: Duration::from_secs(5) };
 
 /// The environment of the services.
 #[derive(Clone)]
@@ -77,8 +87,7 @@ impl Host {
     }
 }
 
-/// Accounts and tokens on a database: implements [`Accounts`](crate::Accounts),
-/// [`Tokens`](crate::Tokens), [`Security`](crate::Security), [`Staff`](crate::Staff),
+/// Accounts and tokens on a database: implements all service traits of this crate,
 /// [`Authenticate`](kernel::Authenticate), [`Directory`](kernel::Directory), [`AccountCleanup`](kernel::AccountCleanup)
 /// and [`Job`](kernel::job::Job).
 #[derive(Clone)]
@@ -96,8 +105,6 @@ struct Inner {
     removals: Vec<Arc<dyn UserRemoval>>,
     /// Registrations hash passwords too; without this limit they could fill the hasher's queue and block sign-ins.
     registrations: Gate,
-    /// The query for an account by its id; built once, since it runs very often.
-    account_sql: String,
 }
 
 impl SqlAccounts {
@@ -110,8 +117,6 @@ impl SqlAccounts {
         let home = settings.home(&host.url)?;
         let emails = Emails(EmailBranding { service: host.name, home });
         let Host { clock, outbox, removals, .. } = host;
-        let query = AccountRow::select_cols(user::Entity::find().select_only()).filter(user::Column::Id.eq(0));
-        let account_sql = query.build(db.backend()).sql;
         Ok(Self(Arc::new(Inner {
             db,
             settings,
@@ -123,7 +128,6 @@ impl SqlAccounts {
             emails,
             removals,
             registrations: Gate::new(REGISTRATIONS),
-            account_sql,
         })))
     }
 
@@ -134,9 +138,7 @@ impl SqlAccounts {
 
     /// An account as its owner sees it.
     async fn find_account(&self, conn: &impl ConnectionTrait, id: UserId) -> Result<Account> {
-        let sql = self.0.account_sql.as_str();
-        let statement = Statement::from_sql_and_values(self.0.db.backend(), sql, [id.into()]);
-        let found = AccountRow::find_by_statement(statement).one(conn).await?;
+        let found = db::row::<AccountRow>(conn, ACCOUNT, [id.into()]).await?;
         Ok(found.ok_or(Error::UserNotFound(id))?.into())
     }
 
@@ -185,8 +187,6 @@ fn superusers() -> Select<user::Entity> {
 /// Counts the active superusers other than `except`. Locks all superusers until the transaction ends, so
 /// that two of them cannot remove each other concurrently. (SQLite has only one writer anyway.)
 async fn other_superusers(conn: &impl ConnectionTrait, except: UserId) -> Result<usize> {
-    use sea_orm::QueryOrder;
-
     let superusers = superusers()
         .select_only()
         .column(user::Column::Id)
@@ -205,7 +205,7 @@ mod tests {
         Caller, Roles, UserId,
         testing::{TestDb, plan},
     };
-    use sea_orm::QueryOrder;
+    use sea_orm::{ColumnTrait, QueryTrait};
 
     use super::*;
     use crate::{
@@ -217,7 +217,7 @@ mod tests {
     async fn no_query_scans_or_sorts_a_whole_table() {
         let db = TestDb::new(crate::migrations::with_kernel).await;
         let caller = Caller::new(UserId(1), Roles::default());
-        let users = || users::visible_to(&caller).limit(20);
+        let users = || accounts::visible_to(&caller).limit(20);
         let host = Host::new(&db, "https://example.org".parse().unwrap());
         let accounts = SqlAccounts::open(db.handle(), Settings::default(), host).await.unwrap();
         let newest =

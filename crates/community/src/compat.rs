@@ -9,11 +9,17 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    Bookmarks, Comment, CommentId, Comments, Group, GroupId, Invites, Joined, Members, Post, PostId, Reactions,
-    routes::{
-        CommunityState,
-        people::{self, UserRef},
+    feed::Bookmarks,
+    groups::{
+        Group, Invites, Joined, Members,
+        routes::{
+            invites,
+            members::{self, UserRef},
+        },
     },
+    id::{CommentId, GroupId, PostId},
+    posts::{Comment, Comments, Post, Reactions},
+    state::CommunityState,
 };
 
 /// The token of an invite.
@@ -50,9 +56,9 @@ fn compat(operation: &str) -> String {
 pub(crate) fn routes() -> OpenApiRouter<CommunityState> {
     let mut routes = OpenApiRouter::new()
         .routes(routes!(compat_toggle_bookmark))
-        .routes(routes_at!("/groups/{id}/add_moderator/", compat; people::add_moderator))
-        .routes(routes_at!("/groups/{id}/create_invite/", compat; people::invite))
-        .routes(routes_at!("/groups/{id}/list_invites/", compat; people::invites))
+        .routes(routes_at!("/groups/{id}/add_moderator/", compat; members::add_moderator))
+        .routes(routes_at!("/groups/{id}/create_invite/", compat; invites::invite))
+        .routes(routes_at!("/groups/{id}/list_invites/", compat; invites::invites))
         .routes(routes!(compat_remove_moderator))
         .routes(routes!(compat_remove_member))
         .routes(routes!(compat_revoke_invite))

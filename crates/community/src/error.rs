@@ -1,7 +1,7 @@
-use guildhall_kernel::{self as kernel, Kind, db::Failure};
+use guildhall_kernel::{self as kernel, Kind};
 use sea_orm::DbErr;
 
-use crate::{CommentId, CourseId, EventId, GroupId, PostId};
+use crate::id::{CommentId, CourseId, EventId, GroupId, PostId};
 
 /// The errors of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -101,28 +101,7 @@ pub enum Error {
 /// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-impl Error {
-    /// A validation error of one input field.
-    pub(crate) fn field(name: &'static str, message: impl Into<String>) -> Self {
-        Self::Kernel(kernel::Error::field(name, message))
-    }
-}
-
-impl From<garde::Report> for Error {
-    fn from(report: garde::Report) -> Self {
-        Self::Kernel(report.into())
-    }
-}
-
-impl Failure for Error {
-    fn database(&self) -> Option<&DbErr> {
-        match self {
-            Self::Database(cause) => Some(cause),
-            Self::Kernel(error) => error.database(),
-            _ => None,
-        }
-    }
-}
+kernel::domain_error!(Error);
 
 impl From<Error> for kernel::Error {
     fn from(error: Error) -> Self {

@@ -2,7 +2,10 @@
 
 use guildhall_kernel::{UserId, define_events};
 
-use crate::{CommentId, GroupId, InviteId, PostId, ReportId, RequestId, Role};
+use crate::{
+    entity::membership::Role,
+    id::{CommentId, GroupId, InviteId, PostId, ReportId, RequestId},
+};
 
 fn group(id: GroupId) -> String {
     format!("community/group/{id}")

@@ -1,39 +1,48 @@
 #![doc = include_str!("../README.md")]
 
 mod admin;
-mod calendar;
 mod compat;
+mod core;
+mod courses;
 mod entity;
 mod error;
 pub mod event;
+mod events;
+mod feed;
+mod groups;
+mod id;
 mod markdown;
 mod migrations;
-mod model;
-mod picture;
-mod preview;
+mod moderation;
+mod posts;
+mod removal;
 mod routes;
 mod search;
-mod service;
 mod settings;
 mod sql;
+mod state;
 
 pub use admin::admin;
-pub use entity::membership::Role;
-pub use error::{Error, Result};
-pub use migrations::migrations;
-pub(crate) use model::InviteState;
-pub use model::{
-    Answer, Attachment, AttachmentId, Attendance, Attendee, AttendeeFilter, Ban, CategoryCount, Comment, CommentId,
-    CommentPatch, Course, CourseFilter, CourseId, CourseIds, CoursePatch, Deletion, Draft, DraftId, Enrolment, Event,
-    EventFilter, EventId, EventPatch, FeedFilter, FeedType, Follow, Group, GroupFilter, GroupId, GroupPatch,
-    Invitation, Invite, InviteId, InviteStatus, IssuedInvite, JoinRequest, Joined, Learner, Lesson, LessonId,
-    LessonPatch, LessonSummary, LinkPreview, LogEntry, Member, MemberFilter, Membership, MembershipFilter, NewBan,
-    NewComment, NewCourse, NewEvent, NewGroup, NewInvite, NewLesson, NewPoll, NewPost, NewReport, NewRsvp, NewSection,
-    PictureKind, PictureUrls, Poll, PollOption, Post, PostCategory, PostId, PostPatch, Posting, Report, ReportId,
-    ReportStatus, RequestId, RequestStatus, Rsvp, SearchResults, Section, SectionId, SectionPatch, Verdict, Visibility,
-    Vote, When,
+pub use core::{Host, UserTable};
+pub use courses::*;
+pub use entity::{
+    group::Posting,
+    join_request::RequestStatus,
+    membership::Role,
+    post::{PostCategory, Visibility},
+    report::ReportStatus,
+    rsvp::Attendance,
 };
-pub use routes::{CommunityState, openapi, router};
-pub use service::*;
+pub use error::{Error, Result};
+pub use events::*;
+pub use feed::*;
+pub use groups::*;
+pub use id::*;
+pub use migrations::migrations;
+pub use moderation::*;
+pub use posts::*;
+pub use removal::Removal;
+pub use routes::{openapi, router};
 pub use settings::Settings;
-pub use sql::{Host, Removal, SqlCommunity, UserTable};
+pub use sql::SqlCommunity;
+pub use state::CommunityState;

@@ -106,34 +106,13 @@ pub fn admin() -> Vec<Model> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use guildhall_kernel::testing::TestDb;
-    use sea_orm::{ConnectionTrait, DbBackend, Statement};
+    use guildhall_kernel::testing::assert_tables_described;
 
     use super::*;
     use crate::migrations::with_host_users;
 
     #[tokio::test]
     async fn every_table_is_described_once_and_with_known_columns() {
-        let db = TestDb::new(with_host_users).await;
-        let sql = if db.backend() == DbBackend::Sqlite {
-            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name LIKE 'deals%'"
-        } else {
-            "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'deals%'"
-        };
-        let rows = db.conn().query_all_raw(Statement::from_string(db.backend(), sql)).await.unwrap();
-        let tables: BTreeSet<String> = rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect();
-        let described: Vec<String> = admin().into_iter().map(|model| model.table).collect();
-        assert_eq!(described.len(), described.iter().collect::<BTreeSet<_>>().len());
-        assert_eq!(described.into_iter().collect::<BTreeSet<_>>(), tables);
-        for model in admin() {
-            assert!(
-                !model.list.is_empty() && model.unknown_columns().is_empty(),
-                "{}: {:?}",
-                model.table,
-                model.unknown_columns()
-            );
-        }
+        assert_tables_described("deals_", with_host_users, admin()).await;
     }
 }

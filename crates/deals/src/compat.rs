@@ -6,8 +6,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     ledger::routes as ledger,
-    routes::DealsState,
     sales::routes::{activities, clients, deals, files},
+    state::DealsState,
 };
 
 /// The id of an operation on a deal within its client.

@@ -1,4 +1,4 @@
-use guildhall_kernel::{self as kernel, Kind, db::Failure};
+use guildhall_kernel::{self as kernel, Kind};
 use sea_orm::{DbErr, SqlErr};
 use serde_json::json;
 
@@ -76,11 +76,6 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An invalid input field.
-    pub(crate) fn field(name: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Kernel(kernel::Error::field(name, message))
-    }
-
     /// The unique constraint that was violated: its name on PostgreSQL, a message with its columns on SQLite.
     pub(crate) fn violated_constraint(&self) -> Option<String> {
         match self {
@@ -101,21 +96,7 @@ impl Error {
     }
 }
 
-impl From<garde::Report> for Error {
-    fn from(report: garde::Report) -> Self {
-        Self::Kernel(report.into())
-    }
-}
-
-impl Failure for Error {
-    fn database(&self) -> Option<&DbErr> {
-        match self {
-            Self::Database(cause) => Some(cause),
-            Self::Kernel(error) => error.database(),
-            _ => None,
-        }
-    }
-}
+kernel::domain_error!(Error);
 
 impl From<Error> for kernel::Error {
     fn from(error: Error) -> Self {

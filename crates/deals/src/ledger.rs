@@ -1,10 +1,10 @@
 //! The ledger: payments, refunds and reversals.
 
-mod doctor;
 mod model;
 pub(crate) mod routes;
 mod service;
 pub(crate) mod sql;
+pub(crate) mod sums;
 
 pub use model::*;
 pub(crate) use routes::routes;

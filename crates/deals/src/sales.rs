@@ -8,4 +8,4 @@ pub(crate) mod sql;
 pub use model::*;
 pub(crate) use routes::routes;
 pub use service::*;
-pub use sql::SqlSales;
+pub use sql::{SqlClients, SqlPipelines, SqlSales, SqlTasks};

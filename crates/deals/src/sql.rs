@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use guildhall_kernel::{Db, doctor::Finding, job::Job};
+use guildhall_kernel::{Db, job::Job};
 
 use crate::{
-    Host, Result, SqlCustomFields, SqlExchange, SqlLedger, SqlReports, SqlSales, SqlSavedViews, SqlTenancy,
-    SqlWebhooks, core::Core,
+    Host, SqlClients, SqlCustomFields, SqlExchange, SqlLedger, SqlPipelines, SqlReports, SqlSales, SqlSavedViews,
+    SqlTasks, SqlTenancy, SqlWebhooks, core::Core,
 };
 
 /// The SQL services, one for each area.
@@ -14,7 +14,13 @@ use crate::{
 pub struct SqlDeals {
     /// Organizations and their members.
     pub tenancy: SqlTenancy,
-    /// Clients, deals, tasks and activities.
+    /// Clients and contacts.
+    pub clients: SqlClients,
+    /// Pipelines, stages and boards.
+    pub pipelines: SqlPipelines,
+    /// Tasks and activities.
+    pub tasks: SqlTasks,
+    /// Deals, line items, files, the search and the trash.
     pub sales: SqlSales,
     /// Payments.
     pub ledger: SqlLedger,
@@ -34,29 +40,33 @@ impl SqlDeals {
     /// Creates the services on a database that has been migrated.
     pub fn new(db: Db, host: Host) -> Self {
         let core = Core::new(db, host);
+        let clients = SqlClients { core: core.clone() };
         let sales = SqlSales { core: core.clone() };
+        let tasks = SqlTasks { core: core.clone() };
         let ledger = SqlLedger { core: core.clone() };
         Self {
             tenancy: SqlTenancy { core: core.clone() },
             custom: SqlCustomFields { core: core.clone() },
-            views: SqlSavedViews { core: core.clone(), sales: sales.clone(), ledger: ledger.clone() },
+            pipelines: SqlPipelines { core: core.clone() },
+            views: SqlSavedViews {
+                core: core.clone(),
+                clients: clients.clone(),
+                sales: sales.clone(),
+                tasks: tasks.clone(),
+                ledger: ledger.clone(),
+            },
             reports: SqlReports { core: core.clone() },
-            exchange: SqlExchange::new(core.clone(), sales.clone()),
+            exchange: SqlExchange::new(core.clone()),
             webhooks: SqlWebhooks { core },
+            clients,
             sales,
+            tasks,
             ledger,
         }
     }
 
     /// The maintenance jobs.
     pub fn jobs(&self) -> Vec<Arc<dyn Job>> {
-        vec![Arc::new(self.sales.clone()), Arc::new(self.exchange.clone()), Arc::new(self.webhooks.clone())]
-    }
-
-    /// Compares counters and stored totals with the rows that they count; `fix` repairs them.
-    pub async fn examine(&self, fix: bool) -> Result<Vec<Finding>> {
-        let mut findings = self.reports.core.examine_rollups(fix).await?;
-        findings.extend(self.ledger.examine(fix).await?);
-        Ok(findings)
+        vec![Arc::new(self.tasks.clone()), Arc::new(self.exchange.clone()), Arc::new(self.webhooks.clone())]
     }
 }

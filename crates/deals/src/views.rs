@@ -3,7 +3,7 @@
 mod model;
 mod routes;
 mod service;
-pub(crate) mod sql;
+mod sql;
 
 pub use model::*;
 pub(crate) use routes::routes;

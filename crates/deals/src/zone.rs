@@ -55,7 +55,7 @@ impl organization::Model {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Currency, OrganizationId};
+    use crate::{Currency, OrganizationId, Overpayment};
 
     fn org_in(zone: &str) -> organization::Model {
         organization::Model {
@@ -67,7 +67,7 @@ mod tests {
             default_currency: Currency::from_code("EUR").unwrap(),
             number_prefix: String::new(),
             number_pad: 4,
-            takes_credit: false,
+            overpayment: Overpayment::Reject,
             requires_if_match: false,
             four_eyes: false,
             creator_keeps_access: true,

@@ -14,6 +14,6 @@ mod tests {
     async fn the_migrations_match_the_entities() {
         let tables = vec![table(file::Entity), table(garbage::Entity)];
         let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
-        assert_no_drift("files_", tables, crate::tests::all_migrations, snapshots).await;
+        assert_no_drift("files_", tables, crate::testing::all_migrations, snapshots).await;
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use axum::body::{Body, Bytes};
 use tokio_util::io::ReaderStream;
 
-use super::Store;
+use crate::store::Store;
 
 /// How much of a file is read at a time, in bytes.
 const READ_CHUNK: usize = 64 * 1024;

@@ -3,28 +3,28 @@ use guildhall_kernel::{Error, Result, secret::Secret};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::FileId;
+use crate::id::FileId;
 
 /// The length of a signature in a URL, in bytes. A truncated one is enough, since each guess takes a request.
 const LENGTH: usize = 16;
 
 /// The signed parts of a URL.
-pub(super) struct Link<'a> {
-    pub(super) id: FileId,
+pub(crate) struct Link<'a> {
+    pub(crate) id: FileId,
     /// Empty if the file is a single object.
-    pub(super) variant: &'a str,
+    pub(crate) variant: &'a str,
     /// Empty if the URL was not issued for a user.
-    pub(super) viewer: &'a str,
+    pub(crate) viewer: &'a str,
     /// Unix seconds.
-    pub(super) expires: &'a str,
-    pub(super) name: &'a str,
+    pub(crate) expires: &'a str,
+    pub(crate) name: &'a str,
 }
 
 /// Signs URLs and verifies the signatures.
-pub(super) struct Signer(Hmac<Sha256>);
+pub(crate) struct Signer(Hmac<Sha256>);
 
 impl Signer {
-    pub(super) fn new(secret: &Secret) -> Result<Self> {
+    pub(crate) fn new(secret: &Secret) -> Result<Self> {
         let hmac = Hmac::<Sha256>::new_from_slice(secret);
         hmac.map(Self).map_err(|error| Error::internal(error.to_string()))
     }
@@ -40,13 +40,13 @@ impl Signer {
         code
     }
 
-    pub(super) fn sign(&self, link: &Link<'_>) -> String {
+    pub(crate) fn sign(&self, link: &Link<'_>) -> String {
         let mut signature = self.code(link).finalize().into_bytes().to_vec();
         signature.truncate(LENGTH);
         URL_SAFE_NO_PAD.encode(signature)
     }
 
-    pub(super) fn has_signed(&self, link: &Link<'_>, signature: &str) -> bool {
+    pub(crate) fn has_signed(&self, link: &Link<'_>, signature: &str) -> bool {
         let signature = URL_SAFE_NO_PAD.decode(signature).unwrap_or_default();
         // A shorter one would be compared only up to its length.
         signature.len() == LENGTH && self.code(link).verify_truncated_left(&signature).is_ok()
@@ -54,7 +54,7 @@ impl Signer {
 }
 
 /// A text as one segment of a path or as a header parameter (RFC 8187 §3.2.1 allows the same characters).
-pub(super) fn percent_encoded(text: &str) -> String {
+pub(crate) fn percent_encoded(text: &str) -> String {
     let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
     let bytes = text.bytes();
     let encoded =

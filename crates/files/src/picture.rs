@@ -9,7 +9,7 @@ use image::{
     imageops::FilterType, metadata::Orientation,
 };
 
-use super::Content;
+use crate::content::Content;
 
 /// The longest side of an uploaded image, in pixels.
 const MAX_SIDE: u32 = 12_000;
@@ -193,9 +193,9 @@ fn encode(picture: &DynamicImage) -> Result<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use image::{ImageEncoder, Rgb, RgbImage, Rgba, RgbaImage};
-
     use std::sync::atomic::{AtomicI64, Ordering};
+
+    use image::{ImageEncoder, Rgb, RgbImage, Rgba, RgbaImage};
 
     use super::*;
 

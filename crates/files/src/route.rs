@@ -10,8 +10,9 @@ use serde::Deserialize;
 use utoipa::{IntoParams, openapi::OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{
-    FileId, Files,
+use crate::{
+    files::Files,
+    id::FileId,
     link::{Link, percent_encoded},
 };
 
@@ -88,4 +89,68 @@ fn disposition(content_type: &str, name: &str) -> HeaderValue {
     }
     let attachment = format!("attachment; filename*=UTF-8''{}", percent_encoded(name));
     HeaderValue::from_str(&attachment).unwrap_or(HeaderValue::from_static("attachment"))
+}
+
+#[cfg(test)]
+mod tests {
+    use guildhall_kernel::UserId;
+
+    use crate::testing::{ANNA, HOUR, Kit, MOUNT, picture, text};
+
+    #[tokio::test]
+    async fn a_file_can_be_read_at_its_url_until_that_expires() {
+        let kit = Kit::new().await;
+        let stored = kit.files.store(ANNA, text("hello")).await.unwrap();
+        assert_eq!((stored.content_type(), stored.size()), ("text/plain", 5));
+        let id = kit.attach(&stored).await.unwrap();
+        let url = kit.files.url(id, None, "notes.txt", Some(UserId(7)));
+        assert!(url.starts_with(&format!("{MOUNT}/files/{id}/notes.txt?u=7&e=1800003600&s=")), "{url}");
+        let answer = kit.get(&url).await;
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "hello"));
+        for (name, value) in [
+            ("content-type", "text/plain"),
+            ("content-length", "5"),
+            ("content-disposition", "attachment; filename*=UTF-8''notes.txt"),
+            ("cache-control", "private, max-age=1800, immutable"),
+            ("content-security-policy", "default-src 'none'; sandbox"),
+            ("cross-origin-resource-policy", "cross-origin"),
+        ] {
+            assert_eq!(answer.headers[name], value, "{name}");
+        }
+        kit.advance(HOUR - 101);
+        assert_eq!(kit.get(&url).await.status, 200);
+        kit.advance(1);
+        let expired = kit.get(&url).await;
+        assert_eq!((expired.status.as_u16(), expired.code().as_str()), (404, "file_not_found"));
+    }
+
+    #[tokio::test]
+    async fn the_variants_of_an_image_have_separate_urls_and_are_displayed_inline() {
+        let kit = Kit::new().await;
+        let id = kit.add(picture()).await;
+        for (variant, content) in [("small", "tiny"), ("large", "huge and fine")] {
+            let answer = kit.get(&kit.files.url(id, Some(variant), "me.png", None)).await;
+            assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, content));
+            assert_eq!(answer.headers["content-type"], "image/png");
+            assert_eq!(answer.headers["content-disposition"], "inline");
+        }
+        for variant in [None, Some("medium")] {
+            assert_eq!(kit.get(&kit.files.url(id, variant, "me.png", None)).await.code(), "file_not_found");
+        }
+    }
+
+    #[tokio::test]
+    async fn any_file_name_is_preserved() {
+        let kit = Kit::new().await;
+        let id = kit.add(text("hello")).await;
+        let answer = kit.get(&kit.files.url(id, None, "Grüße & 100%?/#.txt", None)).await;
+        assert_eq!(answer.status, 200);
+        let saved = "attachment; filename*=UTF-8''Gr%C3%BC%C3%9Fe%20%26%20100%25%3F%2F%23.txt";
+        assert_eq!(answer.headers["content-disposition"], saved);
+        for name in ["", ".", ".."] {
+            let url = kit.files.url(id, None, name, None);
+            assert!(url.contains("/file?"), "{url}");
+            assert_eq!(kit.get(&url).await.status, 200);
+        }
+    }
 }

@@ -2,7 +2,6 @@ use std::io;
 
 use async_trait::async_trait;
 use axum::body::{Body, Bytes, to_bytes};
-
 use guildhall_kernel::{Result, secret::random};
 
 /// A store for the content of files: a folder or an object store. Objects are immutable.
@@ -35,6 +34,11 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// An unguessable, unique name: 32 hexadecimal digits.
-pub(super) fn random_key() -> Result<String> {
+pub(crate) fn random_key() -> Result<String> {
     Ok(random::<16>()?.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The name of an object in the store.
+pub(crate) fn object_name(key: &str, variant: &str) -> String {
+    if variant.is_empty() { key.to_owned() } else { format!("{key}.{variant}") }
 }

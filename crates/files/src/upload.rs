@@ -15,7 +15,7 @@ use axum::{
 use futures_util::Stream;
 use guildhall_kernel::{Error, Kind, Result, background, nul, openapi::OperationInput};
 
-use super::Files;
+use crate::files::Files;
 
 /// How much larger than its files a form may be, in bytes.
 pub const FORM_BYTES: usize = 64 * 1024;
@@ -266,15 +266,14 @@ mod tests {
 #[cfg(test)]
 mod request_tests {
     use axum::{Router, routing::post};
-    use serde_json::{Value, json};
-
-    use super::*;
     use guildhall_kernel::{
         Json,
         testing::{Answer, TestClient},
     };
+    use serde_json::{Value, json};
 
-    use crate::tests::{Kit, LARGEST};
+    use super::*;
+    use crate::testing::{Kit, LARGEST};
 
     async fn handler(form: Form) -> Result<Json<Value>> {
         let Upload { name, content_type, bytes, fields } = form.file("file")?;

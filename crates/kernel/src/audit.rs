@@ -1,8 +1,9 @@
 //! The audit log: an append-only record of who did what, when and from where.
 
 use sea_orm::{
-    ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set,
+    ActiveValue::NotSet,
+    ColumnTrait, ConnectionTrait, DbErr, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    sea_query::{Expr, ExprTrait, Query, SelectStatement},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -101,37 +102,33 @@ impl AuditEvent {
         self,
         conn: &impl ConnectionTrait,
         now: Timestamp,
-        rows: &str,
-        mut values: Vec<sea_orm::Value>,
+        rows: SelectStatement,
     ) -> Result<u64, DbErr> {
+        use audit_event::Column;
+
         let origin = Origin::current();
-        let query_values = values.len();
-        let event_values: [sea_orm::Value; 11] = [
-            now.into(),
-            self.actor.id.into(),
-            self.actor.label.into(),
-            self.subject.id.into(),
-            self.subject.label.into(),
-            self.action.into(),
-            if self.refused { "refused" } else { "done" }.into(),
-            origin.ip.map(|ip| ip.to_string()).into(),
-            origin.user_agent.clone().into(),
-            origin.request_id.clone().into(),
-            self.scope.into(),
+        let text = |value: Option<String>| Expr::val(value).cast_as("text");
+        let values = [
+            (Column::At, Expr::val(now).cast_as("bigint")),
+            (Column::ActorId, Expr::val(self.actor.id).cast_as("bigint")),
+            (Column::ActorLabel, text(Some(self.actor.label))),
+            (Column::SubjectId, Expr::val(self.subject.id).cast_as("bigint")),
+            (Column::SubjectLabel, text(Some(self.subject.label))),
+            (Column::Action, text(Some(self.action.into()))),
+            (Column::Outcome, text(Some(if self.refused { "refused" } else { "done" }.to_owned()))),
+            (Column::Ip, text(origin.ip.map(|ip| ip.to_string()))),
+            (Column::UserAgent, text(origin.user_agent.clone())),
+            (Column::RequestId, text(origin.request_id.clone())),
+            (Column::Scope, text(self.scope)),
+            (Column::Object, Expr::col("object")),
+            (Column::Detail, Expr::col("detail").cast_as("text")),
         ];
-        // PostgreSQL cannot infer the type of a parameter in a SELECT list.
-        let types = ["bigint", "bigint", "text", "bigint", "text", "text", "text", "text", "text", "text", "text"];
-        let placeholders: Vec<String> =
-            (query_values + 1..).zip(types).map(|(number, ty)| format!("CAST(${number} AS {ty})")).collect();
-        values.extend(event_values);
-        let sql = format!(
-            "INSERT INTO kernel_audit_event (at, actor_id, actor_label, subject_id, subject_label, action, outcome, \
-             ip, user_agent, request_id, scope, object, detail) \
-             SELECT {}, changed.object, changed.detail FROM ({rows}) AS changed",
-            placeholders.join(", ")
-        );
-        let statement = sea_orm::Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
-        Ok(conn.execute_raw(statement).await?.rows_affected())
+        let (columns, values): (Vec<_>, Vec<_>) = values.into_iter().unzip();
+        let entries = Query::select().exprs(values).from_subquery(rows, "changed").take();
+        let mut insert = Query::insert();
+        insert.into_table(audit_event::Entity).columns(columns);
+        insert.select_from(entries).map_err(|error| DbErr::Custom(error.to_string()))?;
+        Ok(conn.execute(&insert).await?.rows_affected())
     }
 
     /// Records the event, in the transaction of the operation.

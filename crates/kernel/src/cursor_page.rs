@@ -8,7 +8,7 @@ use sea_orm::{
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{Error, PublicUrl, Result, page::Links};
+use crate::{Error, PublicUrl, Result, links::Links};
 
 const DEFAULT_LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 100;
@@ -179,13 +179,13 @@ impl<T> CursorPage<T> {
         Self { next, previous, results }
     }
 
-    /// Splits the page into its results and an empty page, to be filled by [`with`](Self::with).
-    pub fn take(mut self) -> (Vec<T>, Self) {
+    /// Splits the page into its results and an empty page, to be filled by [`with_results`](Self::with_results).
+    pub fn split(mut self) -> (Vec<T>, Self) {
         (std::mem::take(&mut self.results), self)
     }
 
     /// The same page with other results.
-    pub fn with<U>(self, results: Vec<U>) -> CursorPage<U> {
+    pub fn with_results<U>(self, results: Vec<U>) -> CursorPage<U> {
         CursorPage { next: self.next, previous: self.previous, results }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, FromQueryResult,
+    sea_query::{Alias, Expr, ExprTrait, Query},
+};
 use serde::Serialize;
 
-use crate::{Db, Outbox, Result, Timestamp, event::Dispatcher};
+use crate::{Db, Outbox, Result, Timestamp, db, event::Dispatcher};
 
 /// The largest difference between the clocks of the database and of this machine.
 const MAX_SKEW: Duration = Duration::from_secs(5);
@@ -65,10 +68,6 @@ impl Finding {
     }
 }
 
-async fn rows(db: &Db, sql: &str) -> Result<Vec<QueryResult>, DbErr> {
-    db.conn().query_all_raw(Statement::from_string(db.backend(), sql)).await
-}
-
 /// Checks the database itself; `fix` repairs what is safe to repair.
 pub async fn examine(db: &Db, now: Timestamp, fix: bool) -> Result<Vec<Finding>> {
     match db.backend() {
@@ -106,9 +105,8 @@ pub async fn examine_events(events: &Dispatcher, fix: bool) -> Result<Finding> {
 
 /// Whether SQLite enforces foreign keys on the connections of the pool.
 async fn key_enforcement(db: &Db) -> Result<Finding> {
-    let on = rows(db, "PRAGMA foreign_keys").await?;
-    let on: i64 = on.first().map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
-    Ok(if on == 1 {
+    let on = db::scalar::<i64>(db.conn(), "PRAGMA foreign_keys", []).await?;
+    Ok(if on == Some(1) {
         Finding::ok("foreign_keys", "foreign keys are enforced")
     } else {
         Finding::error("foreign_keys", "foreign keys are not enforced")
@@ -117,11 +115,8 @@ async fn key_enforcement(db: &Db) -> Result<Finding> {
 
 /// Checks for rows that violate a foreign key.
 async fn orphans(db: &Db) -> Result<Finding> {
-    let tables = rows(db, "SELECT \"table\", COUNT(*) FROM pragma_foreign_key_check GROUP BY \"table\"").await?;
-    let mut violations = Vec::new();
-    for row in &tables {
-        violations.push(format!("{} in {}", row.try_get_by_index::<i64>(1)?, row.try_get_by_index::<String>(0)?));
-    }
+    let tables = "SELECT COUNT(*) || ' in ' || \"table\" FROM pragma_foreign_key_check GROUP BY \"table\"";
+    let violations = db::scalars::<String>(db.conn(), tables, []).await?;
     Ok(if violations.is_empty() {
         Finding::ok("orphans", "no row references a missing row")
     } else {
@@ -130,8 +125,7 @@ async fn orphans(db: &Db) -> Result<Finding> {
 }
 
 async fn integrity(db: &Db) -> Result<Finding> {
-    let result = rows(db, "PRAGMA quick_check(1)").await?;
-    let message: String = result.first().map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+    let message: String = db::scalar(db.conn(), "PRAGMA quick_check(1)", []).await?.unwrap_or_default();
     Ok(if message == "ok" {
         Finding::ok("integrity", "the database file is intact")
     } else {
@@ -141,12 +135,9 @@ async fn integrity(db: &Db) -> Result<Finding> {
 
 /// PostgreSQL enforces foreign keys, except for existing rows if a key was added as `NOT VALID`.
 async fn unvalidated_keys(db: &Db) -> Result<Finding> {
-    let sql = "SELECT conrelid::regclass::text || '.' || conname FROM pg_constraint \
-               WHERE contype = 'f' AND NOT convalidated AND connamespace = current_schema()::regnamespace LIMIT 20";
-    let mut keys = Vec::new();
-    for row in rows(db, sql).await? {
-        keys.push(row.try_get_by_index::<String>(0)?);
-    }
+    let keys = "SELECT conrelid::regclass::text || '.' || conname FROM pg_constraint \
+                WHERE contype = 'f' AND NOT convalidated AND connamespace = current_schema()::regnamespace LIMIT 20";
+    let keys = db::scalars::<String>(db.conn(), keys, []).await?;
     Ok(if keys.is_empty() {
         Finding::ok("foreign_keys", "foreign keys are enforced and validated")
     } else {
@@ -155,45 +146,55 @@ async fn unvalidated_keys(db: &Db) -> Result<Finding> {
 }
 
 async fn clock(db: &Db, now: Timestamp) -> Result<Finding> {
-    let result = rows(db, "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint").await?;
-    let database_micros: i64 = result.first().map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+    let clock = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint";
+    let database_micros: i64 = db::scalar(db.conn(), clock, []).await?.unwrap_or_default();
     let skew = Duration::from_micros(database_micros.abs_diff(now.unix_micros()));
     let message = format!("the clock of the database differs by {:.1} s", skew.as_secs_f64());
     Ok(if skew > MAX_SKEW { Finding::error("clock", message) } else { Finding::ok("clock", message) })
 }
 
+/// A column with a sequence for its values.
+#[derive(FromQueryResult)]
+struct SequenceColumn {
+    table: String,
+    column: String,
+    sequence: String,
+    last_value: i64,
+}
+
+const SEQUENCE_COLUMNS: &str = "SELECT s.*, COALESCE(pg_sequence_last_value(s.sequence::regclass), 0) AS last_value \
+    FROM (SELECT c.table_name::text AS \"table\", c.column_name::text AS \"column\", \
+          pg_get_serial_sequence(quote_ident(c.table_name), c.column_name) AS sequence \
+          FROM information_schema.columns c \
+          WHERE c.table_schema = current_schema() AND c.is_identity = 'YES') s";
+
+/// Moves a sequence to a value, but never back.
+const ADVANCE_SEQUENCE: &str = "SELECT setval($1::text::regclass, GREATEST($2, nextval($1::text::regclass)))";
+
 /// Checks for sequences behind the ids of their table, as after an import of rows: they would yield an id twice.
 async fn sequences(db: &Db, fix: bool) -> Result<Finding> {
-    let sql = "SELECT c.table_name::text, c.column_name::text, \
-                      pg_get_serial_sequence(quote_ident(c.table_name), c.column_name) \
-               FROM information_schema.columns c \
-               WHERE c.table_schema = current_schema() AND c.is_identity = 'YES'";
     let mut behind = Vec::new();
-    for row in rows(db, sql).await? {
-        let [table, column, sequence]: [String; 3] =
-            [row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?];
-        let sql = format!(
-            "SELECT COALESCE((SELECT MAX(\"{column}\") FROM \"{table}\"), 0) > \
-             CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {sequence}"
-        );
-        let result = rows(db, &sql).await?;
-        if result.first().map(|row| row.try_get_by_index::<bool>(0)).transpose()?.unwrap_or_default() {
-            behind.push((table, column, sequence));
+    for column in db::rows::<SequenceColumn>(db.conn(), SEQUENCE_COLUMNS, []).await? {
+        let largest = Expr::col(Alias::new(&column.column)).max();
+        let query = Query::select().expr_as(largest, "largest").from(Alias::new(&column.table)).take();
+        let row = db.conn().query_one(&query).await?;
+        let largest: Option<i64> = row.map(|row| row.try_get("", "largest")).transpose()?.flatten();
+        if let Some(largest) = largest.filter(|largest| *largest > column.last_value) {
+            behind.push((column, largest));
         }
     }
     if behind.is_empty() {
         return Ok(Finding::ok("sequences", "all sequences are ahead of the stored ids"));
     }
-    let tables: Vec<&str> = behind.iter().map(|(table, ..)| table.as_str()).collect();
+    let tables: Vec<&str> = behind.iter().map(|(column, _)| column.table.as_str()).collect();
     let finding = Finding::error("sequences", format!("sequences are behind the stored ids: {}", tables.join(", ")));
     if !fix {
         return Ok(finding);
     }
     let behind = &behind;
     db.write(|tx| async move {
-        for (table, column, sequence) in behind {
-            let sql = format!("SELECT setval('{sequence}', (SELECT MAX(\"{column}\") FROM \"{table}\"))");
-            tx.conn().execute_unprepared(&sql).await?;
+        for (column, largest) in behind {
+            db::execute(&tx, ADVANCE_SEQUENCE, [column.sequence.clone().into(), (*largest).into()]).await?;
         }
         Ok::<_, DbErr>(())
     })

@@ -9,12 +9,12 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Set, Statement};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Set};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{Caller, Clock, Db, Error, Json, Kind, Result, Tagged, Timestamp, entity::idempotency_key, job::Job};
+use crate::{Caller, Clock, Db, Error, Json, Kind, Result, Tagged, Timestamp, db, entity::idempotency_key, job::Job};
 
 /// How long a key is stored.
 const RETENTION: Duration = Duration::from_secs(24 * 3600);
@@ -63,9 +63,7 @@ impl IdempotencyKey {
         if conn.get_database_backend() == DbBackend::Postgres {
             let lock = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 4711042))";
             let name = format!("{}/{scope}/{}", caller.user, self.key);
-            let lock = Statement::from_sql_and_values(DbBackend::Postgres, lock, [name.into()]);
-            let row = conn.query_one_raw(lock).await?;
-            if !row.map(|row| row.try_get_by_index::<bool>(0)).transpose()?.unwrap_or_default() {
+            if !db::scalar::<bool>(conn, lock, [name.into()]).await?.unwrap_or_default() {
                 let detail = "A request with this Idempotency-Key is still running.";
                 return Err(Error::new(Kind::Conflict, "idempotency_in_progress", detail));
             }
@@ -166,7 +164,7 @@ impl Job for Pruning {
         "kernel.idempotency"
     }
 
-    fn every(&self) -> Duration {
+    fn interval(&self) -> Duration {
         Duration::from_secs(3600)
     }
 

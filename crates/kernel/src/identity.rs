@@ -1,6 +1,12 @@
 //! The identity of callers, shared by all domains, and the ports for authentication and user lookup.
 
-use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use axum::{
@@ -265,6 +271,17 @@ pub trait Directory: Send + Sync + 'static {
     async fn has_address(&self, user: UserId, email: &str) -> Result<bool> {
         let _ = (user, email);
         Ok(false)
+    }
+}
+
+impl dyn Directory {
+    /// The existing users with these ids, in one query; none for no ids.
+    pub async fn people_by_id(&self, ids: impl IntoIterator<Item = UserId>) -> Result<HashMap<UserId, Person>> {
+        let ids: Vec<UserId> = ids.into_iter().collect::<HashSet<_>>().into_iter().collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        Ok(self.people(&ids).await?.into_iter().map(|person| (person.id, person)).collect())
     }
 }
 

@@ -22,7 +22,7 @@ pub trait Job: Send + Sync + 'static {
     /// The name: `accounts.prune`. Stored, so it never changes.
     fn name(&self) -> &'static str;
     /// The interval.
-    fn every(&self) -> Duration;
+    fn interval(&self) -> Duration;
     /// Runs the job once.
     async fn run(&self) -> Result<()>;
 }
@@ -59,7 +59,7 @@ impl Jobs {
     async fn run_if_due(&self, job: &dyn Job, row: Option<&job::Model>) -> Result<bool> {
         let now = self.clock.now();
         // A time beyond the longest delay was written by a clock that was ahead.
-        let max_delay = LEASE.max(job.every());
+        let max_delay = LEASE.max(job.interval());
         let is_due = row.is_none_or(|row| row.next_at <= now || row.next_at > now + max_delay);
         if !is_due || !self.lease(job.name(), row, now).await? {
             return Ok(false);
@@ -100,7 +100,7 @@ impl Jobs {
     }
 
     async fn store_outcome(&self, job: &dyn Job, outcome: Result<()>) -> Result<(), DbErr> {
-        let delay = if outcome.is_ok() { job.every() } else { RETRY_DELAY.min(job.every()) };
+        let delay = if outcome.is_ok() { job.interval() } else { RETRY_DELAY.min(job.interval()) };
         let (name, next_at) = (job.name(), self.clock.now() + delay);
         let error = outcome.err().map(|error| error.to_string());
         let error = &error;

@@ -20,6 +20,7 @@ mod id;
 pub mod idempotency;
 pub mod identity;
 pub mod job;
+mod links;
 pub mod mail;
 mod migrations;
 pub mod openapi;
@@ -53,6 +54,7 @@ pub use url::PublicUrl;
 
 #[doc(hidden)]
 pub mod __private {
+    pub use garde;
     pub use sea_orm;
     pub use serde;
     pub use utoipa;

@@ -1,5 +1,5 @@
 use axum::{
-    extract::{FromRef, FromRequestParts, OriginalUri},
+    extract::{FromRef, FromRequestParts},
     http::request::Parts,
 };
 use sea_orm::{
@@ -10,8 +10,9 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    Error, FieldErrors, Kind, PublicUrl, Result,
+    Error, Kind, PublicUrl, Result,
     cursor::{Cursor, RowWithKeys},
+    links::Links,
 };
 
 const DEFAULT_SIZE: u64 = 20;
@@ -36,13 +37,13 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Splits the page into its results and an empty page, to be filled by [`with`](Self::with).
-    pub fn take(mut self) -> (Vec<T>, Self) {
+    /// Splits the page into its results and an empty page, to be filled by [`with_results`](Self::with_results).
+    pub fn split(mut self) -> (Vec<T>, Self) {
         (std::mem::take(&mut self.results), self)
     }
 
     /// The same page with converted results.
-    pub fn with<U>(self, convert: impl FnOnce(Vec<T>) -> Vec<U>) -> Page<U> {
+    pub fn with_results<U>(self, convert: impl FnOnce(Vec<T>) -> Vec<U>) -> Page<U> {
         Page {
             count: self.count,
             count_capped: self.count_capped,
@@ -302,63 +303,6 @@ impl<C: ColumnTrait> Ordering<'_, C> {
         let last = columns.last().map_or(Order::Asc, |(_, direction)| direction.clone());
         columns.push((self.id, last));
         Ok(columns)
-    }
-}
-
-/// The URL of the requested list, to build links to its other pages.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Links {
-    path: String,
-    pairs: Vec<(String, String)>,
-}
-
-impl Links {
-    pub(crate) fn new(parts: &Parts, url: &PublicUrl) -> Self {
-        // A nested router strips its prefix from the request's URI.
-        let original = parts.extensions.get::<OriginalUri>().map(|OriginalUri(uri)| uri);
-        let uri = original.unwrap_or(&parts.uri);
-        let query = uri.query().unwrap_or_default();
-        let mut path = uri.path().to_owned();
-        if !path.ends_with('/') {
-            path.push('/');
-        }
-        Self { path: url.join(&path), pairs: form_urlencoded::parse(query.as_bytes()).into_owned().collect() }
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    /// A positive integer; one that does not fit is read as the largest.
-    pub(crate) fn number(&self, name: &str, default: u64) -> Result<u64> {
-        let Some(text) = self.get(name) else {
-            return Ok(default);
-        };
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        match text.parse::<u64>() {
-            Ok(number) if digits && number > 0 => Ok(number),
-            Err(_) if digits => Ok(u64::MAX),
-            _ => Err(Error::invalid(FieldErrors::from([(
-                name.to_owned(),
-                vec!["Must be a positive integer.".to_owned()],
-            )]))),
-        }
-    }
-
-    /// The URL with some parameters replaced (`Some`) or removed (`None`).
-    pub(crate) fn with(&self, changes: &[(&str, Option<String>)]) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        for (key, value) in &self.pairs {
-            if !changes.iter().any(|(changed, _)| changed == key) {
-                query.append_pair(key, value);
-            }
-        }
-        for (key, value) in changes {
-            if let Some(value) = value {
-                query.append_pair(key, value);
-            }
-        }
-        format!("{}?{}", self.path, query.finish())
     }
 }
 

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Statement};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
 
-use crate::{Error, Kind, Result, Timestamp, UserId, entity::usage};
+use crate::{Error, Kind, Result, Timestamp, UserId, db, entity::usage};
 
 /// Adds to the usage of the current period if it stays within the limit; starts a new period if the old one is over. A
 /// period that starts in the future was written by a clock that was ahead, and counts as over.
@@ -44,7 +44,7 @@ impl Quota {
     ///
     /// # Errors
     /// 429 `quota_exceeded` with the time until the period ends, if not enough is left.
-    pub async fn take(&self, conn: &impl ConnectionTrait, user: UserId, amount: u64, now: Timestamp) -> Result<()> {
+    pub async fn consume(&self, conn: &impl ConnectionTrait, user: UserId, amount: u64, now: Timestamp) -> Result<()> {
         let Some(limit) = self.limit else { return Ok(()) };
         if amount <= limit {
             let oldest_start = now - self.period;
@@ -57,9 +57,7 @@ impl Quota {
                 oldest_start.into(),
                 signed(limit).into(),
             ];
-            let consumed =
-                conn.execute_raw(Statement::from_sql_and_values(conn.get_database_backend(), CONSUME, values));
-            if consumed.await?.rows_affected() == 1 {
+            if db::execute(conn, CONSUME, values).await? == 1 {
                 return Ok(());
             }
         }

@@ -1,12 +1,16 @@
 //! Test support: a database for each test, requests without a socket, and schema checks.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic fails the test")]
 
+mod clock;
 mod database;
 mod drift;
 mod http;
 mod plan;
+mod tables;
 
+pub use clock::TestClock;
 pub use database::TestDb;
 pub use drift::{Table, assert_no_drift, table};
 pub use http::{Answer, TestClient, fake_directory, signed_in_as};
 pub use plan::{assert_plans, explain, plan};
+pub use tables::{PEOPLE, assert_tables_described, migrations_with_people};

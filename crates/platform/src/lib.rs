@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod address;
+mod error;
 mod http;
 mod s3;
 mod smtp;

@@ -9,6 +9,8 @@ use lettre::{
 };
 use tokio::time::timeout;
 
+use crate::error::message_of;
+
 /// The timeout of lettre, which covers connecting only.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// For the whole SMTP session.
@@ -80,15 +82,7 @@ fn timed_out() -> DeliveryError {
 }
 
 fn delivery_error(error: &smtp::Error) -> DeliveryError {
-    let mut message = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(next) = cause {
-        let text = next.to_string();
-        if !message.contains(&text) {
-            message = format!("{message}: {text}");
-        }
-        cause = next.source();
-    }
+    let message = message_of(error);
     // Reply codes 53x are authentication failures: the operator can fix the credentials, and the email can be sent.
     let permanent = error.is_permanent() && error.status().is_none_or(|code| u16::from(code) / 10 != 53);
     if permanent { DeliveryError::Permanent(message) } else { DeliveryError::Transient(message) }

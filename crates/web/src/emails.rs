@@ -9,7 +9,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use guildhall_accounts::{PasswordReset, Security};
+use guildhall_accounts::{EmailAddresses, PasswordReset, Passwords};
 use guildhall_kernel::{Error, Query};
 use serde::Deserialize;
 
@@ -59,10 +59,10 @@ pub(crate) async fn confirm_form(State(name): State<Arc<str>>, Query(link): Quer
 
 pub(crate) async fn confirm(
     State(name): State<Arc<str>>,
-    State(security): State<Arc<dyn Security>>,
+    State(addresses): State<Arc<dyn EmailAddresses>>,
     Form(link): Form<Link>,
 ) -> Response {
-    match security.confirm_email(&link.token).await.map_err(Error::from) {
+    match addresses.confirm_email(&link.token).await.map_err(Error::from) {
         Ok(()) => done(&name, "Your address is confirmed", "You can now sign in with it."),
         Err(error) => refused(&name, error),
     }
@@ -74,11 +74,11 @@ pub(crate) async fn password_form(State(name): State<Arc<str>>, Query(link): Que
 
 pub(crate) async fn reset(
     State(name): State<Arc<str>>,
-    State(security): State<Arc<dyn Security>>,
+    State(passwords): State<Arc<dyn Passwords>>,
     Form(form): Form<NewPassword>,
 ) -> Response {
     let NewPassword { token, new_password } = form;
-    match security.reset_password(PasswordReset { token: token.clone(), new_password }).await.map_err(Error::from) {
+    match passwords.reset_password(PasswordReset { token: token.clone(), new_password }).await.map_err(Error::from) {
         Ok(()) => done(
             &name,
             "Your password was changed",

@@ -7,14 +7,16 @@ mod page;
 use std::sync::Arc;
 
 use axum::{Router, extract::FromRef, http::header, routing::get};
-use guildhall_accounts::{Security, Tokens};
+use guildhall_accounts::{EmailAddresses, Passwords, Tokens};
 use guildhall_community::Invites;
 
 /// The services that the pages use.
 #[derive(Clone, FromRef)]
 pub struct Web {
-    /// Confirms addresses and resets passwords.
-    pub security: Arc<dyn Security>,
+    /// Confirms email addresses.
+    pub email_addresses: Arc<dyn EmailAddresses>,
+    /// Resets passwords.
+    pub passwords: Arc<dyn Passwords>,
     /// Signs users in and out.
     pub tokens: Arc<dyn Tokens>,
     /// Accepts invitations.

@@ -3,7 +3,9 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use criterion::Criterion;
-use guildhall_accounts::{Accounts, HashCost, Host, Settings, SignIn, SqlAccounts, Tokens, UserFilter};
+use guildhall_accounts::{
+    Accounts, HashCost, Host, Settings, SignIn, SqlAccounts, Tokens, USERNAME_KEY, USERS, UserFilter, UserTokens,
+};
 use guildhall_bench::fill::{PASSWORD, Volume, fill, password_hash, username};
 use guildhall_community::{GroupFilter, Groups, SqlCommunity, UserTable};
 use guildhall_files::{Files, FolderStore, UploadLimits};
@@ -57,7 +59,7 @@ async fn community(db: &Db, accounts: &SqlAccounts, folder: &Path) -> anyhow::Re
     let host = guildhall_community::Host {
         clock: clock.clone(),
         directory: Arc::new(accounts.clone()),
-        users: UserTable { name: guildhall_accounts::USERS, search_key: "username_key" },
+        users: UserTable { name: USERS, search_key: USERNAME_KEY },
         outbox: Outbox::new(db.clone(), clock),
         files,
         page_fetcher: None,
@@ -118,7 +120,7 @@ fn lists(
     for (name, number) in [("first page", 1), ("last page", u64::from(ROWS) / PAGE_SIZE)] {
         let page = PageQuery::new(number, PAGE_SIZE);
         let people = || accounts.users(caller, UserFilter::default(), page.clone());
-        let groups = || community.groups(Some(*caller), GroupFilter::default(), page.clone());
+        let groups = || community.groups.groups(Some(*caller), GroupFilter::default(), page.clone());
         runtime.block_on(people())?;
         runtime.block_on(groups())?;
         group.bench_function(format!("people, {name}"), |bencher| bencher.to_async(runtime).iter(people));

@@ -62,7 +62,7 @@ pub async fn fill(url: &str, people: u32, deals: u32) -> anyhow::Result<()> {
         services.deals.tenancy.add_member(&owner, org, new).await?;
     }
     let new = NewClient { name: "Client 1".to_owned(), ..NewClient::default() };
-    services.deals.sales.create_client(&owner, org, new).await?;
+    services.deals.clients.create_client(&owner, org, new).await?;
     services.db.close().await?;
     let db = Db::connect(url, 1).await?;
     fill_with_sql(&db, i64::from(deals)).await?;

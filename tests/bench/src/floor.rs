@@ -5,6 +5,8 @@
 
 mod community;
 mod deals;
+mod organization;
+mod payments;
 mod responses;
 mod statements;
 mod store;
@@ -140,7 +142,7 @@ fn routes(floor: Floor) -> Router {
         .route("/api/community/search/", get(community::search))
         .route("/api/crm/organizations/{org}/deals/", get(deals::deals).post(deals::create_deal))
         .route("/api/crm/organizations/{org}/deals/{id}/", get(deals::deal))
-        .route("/api/crm/organizations/{org}/deals/{id}/payments/", post(deals::pay))
+        .route("/api/crm/organizations/{org}/deals/{id}/payments/", post(payments::pay))
         .with_state(Arc::new(floor))
 }
 

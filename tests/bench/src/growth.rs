@@ -12,9 +12,11 @@ use serde::Serialize;
 
 use crate::{
     fill::{self, Databases, Volume},
+    measure::{self, Plan},
     process::{self, Process},
     report::{self, Side},
-    scenario::{self, Plan, Scenario, Target},
+    scenario::Scenario,
+    target::Target,
 };
 
 /// The small database.
@@ -130,7 +132,7 @@ impl Setup<'_> {
         let mut sides = Vec::new();
         for scenario in self.scenarios {
             writeln!(io::stderr(), "{} …", scenario.name())?;
-            let side = scenario::measure_alone(*scenario, &target, self.plan).await;
+            let side = measure::alone(*scenario, &target, self.plan).await;
             sides.push(side.with_context(|| format!("{}, {volume}", scenario.name()))?);
         }
         Ok((database, sides))

@@ -18,9 +18,11 @@ use guildhall_bench::{
     floor,
     growth::{self, Growth, Setup},
     load,
+    measure::{self, Plan},
     process::{self, Process},
     report::{self, Flood, Latency, Report},
-    scenario::{self, Plan, Scenario, Target},
+    scenario::Scenario,
+    target::Target,
 };
 use hyper::StatusCode;
 use serde::Serialize;
@@ -172,7 +174,7 @@ impl Run {
         let mut lines = Vec::new();
         for scenario in self.scenarios(&Scenario::ALL) {
             writeln!(io::stderr(), "{} …", scenario.name())?;
-            lines.push(scenario::measure(scenario, &on_server, &on_floor, self.plan()).await?);
+            lines.push(measure::with_floor(scenario, &on_server, &on_floor, self.plan()).await?);
         }
         let loaded = server.memory()?;
         drop(floor);

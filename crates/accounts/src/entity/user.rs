@@ -1,4 +1,4 @@
-use guildhall_kernel::{Timestamp, UserId};
+use guildhall_kernel::{Roles, Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
 /// A user. Other tables reference this one.
@@ -23,7 +23,7 @@ pub struct Model {
     /// When the email address was verified. Only one account per address can have it verified.
     pub email_verified_at: Option<Timestamp>,
     /// In PHC format, or an imported Django hash; `NULL` disables sign-in with a password.
-    pub password_hash: Option<String>,
+    pub password_hash: Option<PasswordHash>,
     pub is_active: bool,
     pub is_teacher: bool,
     pub is_staff: bool,
@@ -35,6 +35,22 @@ pub struct Model {
     pub updated_at: Timestamp,
     /// When the personal data was erased; only the row itself remains.
     pub erased_at: Option<Timestamp>,
+}
+
+/// The hash of a password; redacted in debug output.
+#[derive(Clone, PartialEq, Eq, DeriveValueType)]
+pub struct PasswordHash(pub String);
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+impl Model {
+    pub(crate) fn roles(&self) -> Roles {
+        Roles { teacher: self.is_teacher, staff: self.is_staff, superuser: self.is_superuser }
+    }
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,7 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-use crate::UserTokenId;
+use crate::id::UserTokenId;
 
 /// A long-lived token of a user, for programs.
 #[sea_orm::model]

@@ -7,10 +7,9 @@ use guildhall_kernel::{
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use super::AccountsState;
-use crate::{Account, AccountChange, AccountFilter, NewAccount, Session, Staff};
+use crate::{Account, AccountChange, AccountFilter, NewAccount, Session, Staff, state::AccountsState};
 
-pub(super) fn router() -> OpenApiRouter<AccountsState> {
+pub(super) fn routes() -> OpenApiRouter<AccountsState> {
     OpenApiRouter::new()
         .routes(routes!(all_accounts, create_account))
         .routes(routes!(account, change_account))

@@ -1,87 +1,122 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
-use guildhall_kernel::{Caller, CursorPage, CursorQuery, Json, Path, Result, SessionId, routes};
+use guildhall_kernel::{Caller, Json, Problem, Result, routes};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::AccountsState;
-use crate::{IssuedToken, IssuedUserToken, NewUserToken, Session, SignIn, Ticket, Tokens, UserToken, UserTokenId};
+use crate::{Jwks, SecondFactor, SignIn, SignedIn, Ticket, TokenPair, Tokens, state::AccountsState};
 
-pub(super) fn router() -> OpenApiRouter<AccountsState> {
+pub(super) fn routes() -> OpenApiRouter<AccountsState> {
     OpenApiRouter::new()
-        .routes(routes!(sessions))
-        .routes(routes!(end_session))
-        .routes(routes!(exchange_for_user_token))
-        .routes(routes!(user_tokens, create_user_token))
-        .routes(routes!(revoke_user_token))
+        .routes(routes!(sign_in))
+        .routes(routes!(sign_in_with_second_factor))
+        .routes(routes!(refresh))
+        .routes(routes!(sign_out))
+        .routes(routes!(verify))
         .routes(routes!(socket_ticket))
 }
 
-/// List the caller's sessions, newest first.
-#[utoipa::path(get, path = "/auth/sessions/", tag = "tokens", responses((status = 200, body = CursorPage<Session>)))]
-async fn sessions(
-    State(tokens): State<Arc<dyn Tokens>>,
-    caller: Caller,
-    query: CursorQuery,
-) -> Result<Json<CursorPage<Session>>> {
-    Ok(Json(tokens.sessions(&caller, query).await?))
+/// The public keys.
+pub(super) fn well_known() -> OpenApiRouter<AccountsState> {
+    OpenApiRouter::new().routes(routes!(jwks))
 }
 
-/// End one of the caller's sessions.
-#[utoipa::path(delete, path = "/auth/sessions/{id}/", tag = "tokens", responses((status = 204)))]
-async fn end_session(
-    State(tokens): State<Arc<dyn Tokens>>,
-    caller: Caller,
-    Path(id): Path<SessionId>,
-) -> Result<StatusCode> {
-    tokens.end_session(&caller, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+/// A refresh token.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct RefreshToken {
+    /// The refresh token.
+    refresh: String,
 }
 
-/// Exchange a username and password for a user token.
-#[utoipa::path(post, path = "/auth/token/", tag = "tokens", security(()),
-    responses((status = 200, body = IssuedToken)),
+/// An access or refresh token.
+#[derive(Deserialize, ToSchema)]
+struct AnyToken {
+    /// The token.
+    token: String,
+}
+
+/// An empty object.
+#[derive(Serialize, ToSchema)]
+struct Nothing {}
+
+/// Sign in with a username or a verified email address.
+#[utoipa::path(post, path = "/auth/login/", tag = "tokens", security(()),
+    responses(
+        (status = 200, body = SignedIn),
+        (
+            status = 401,
+            description = "`invalid_credentials`, or `mfa_required` with `mfa_token` and `methods`",
+            body = Problem,
+        ),
+        (status = 429, description = "`throttled`: too many failures, with `Retry-After`", body = Problem),
+        (
+            status = 503,
+            description = "`auth_busy`: too many sign-ins at the same time, with `Retry-After`",
+            body = Problem,
+        ),
+    ),
 )]
-async fn exchange_for_user_token(
-    State(tokens): State<Arc<dyn Tokens>>,
-    Json(sign_in): Json<SignIn>,
-) -> Result<Json<IssuedToken>> {
-    Ok(Json(tokens.exchange_for_user_token(sign_in).await?))
+async fn sign_in(State(tokens): State<Arc<dyn Tokens>>, Json(sign_in): Json<SignIn>) -> Result<Json<SignedIn>> {
+    Ok(Json(tokens.sign_in(sign_in).await?))
 }
 
-/// List the caller's user tokens, newest first.
-#[utoipa::path(get, path = "/auth/tokens/", tag = "tokens", responses((status = 200, body = CursorPage<UserToken>)))]
-async fn user_tokens(
+/// Complete a sign-in with the second factor.
+#[utoipa::path(post, path = "/auth/login/mfa/", tag = "tokens", security(()),
+    responses(
+        (status = 200, body = SignedIn),
+        (status = 429, description = "`throttled`: too many failures, with `Retry-After`", body = Problem),
+    ),
+)]
+async fn sign_in_with_second_factor(
     State(tokens): State<Arc<dyn Tokens>>,
-    caller: Caller,
-    query: CursorQuery,
-) -> Result<Json<CursorPage<UserToken>>> {
-    Ok(Json(tokens.user_tokens(&caller, query).await?))
+    Json(second): Json<SecondFactor>,
+) -> Result<Json<SignedIn>> {
+    Ok(Json(tokens.sign_in_with_second_factor(second).await?))
 }
 
-/// Create a named user token. It is shown only once. If there are more than 20, the oldest is deleted.
-#[utoipa::path(post, path = "/auth/tokens/", tag = "tokens", responses((status = 201, body = IssuedUserToken)))]
-async fn create_user_token(
+/// Exchange a refresh token for a new pair of tokens.
+#[utoipa::path(post, path = "/auth/refresh/", tag = "tokens", security(()),
+    responses(
+        (status = 200, body = TokenPair),
+        (status = 401, description = "`token_not_valid`, `token_expired`, `token_reused`", body = Problem),
+    ),
+)]
+pub(crate) async fn refresh(
     State(tokens): State<Arc<dyn Tokens>>,
-    caller: Caller,
-    Json(new): Json<NewUserToken>,
-) -> Result<(StatusCode, Json<IssuedUserToken>)> {
-    Ok((StatusCode::CREATED, Json(tokens.create_user_token(&caller, new).await?)))
+    Json(body): Json<RefreshToken>,
+) -> Result<Json<TokenPair>> {
+    Ok(Json(tokens.refresh(&body.refresh).await?))
 }
 
-/// Revoke a user token.
-#[utoipa::path(delete, path = "/auth/tokens/{id}/", tag = "tokens", responses((status = 204)))]
-async fn revoke_user_token(
+/// Sign out. Ends the session of a refresh token; its access token becomes invalid too.
+#[utoipa::path(post, path = "/auth/logout/", tag = "tokens", security(()), responses((status = 204)))]
+pub(crate) async fn sign_out(
     State(tokens): State<Arc<dyn Tokens>>,
-    caller: Caller,
-    Path(id): Path<UserTokenId>,
+    Json(body): Json<RefreshToken>,
 ) -> Result<StatusCode> {
-    tokens.revoke_user_token(&caller, id).await?;
+    tokens.sign_out(&body.refresh).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Check that a token is currently valid.
+#[utoipa::path(post, path = "/auth/verify/", tag = "tokens", security(()), responses((status = 200, body = Nothing)))]
+async fn verify(State(tokens): State<Arc<dyn Tokens>>, Json(body): Json<AnyToken>) -> Result<Json<Nothing>> {
+    tokens.verify(&body.token).await?;
+    Ok(Json(Nothing {}))
 }
 
 /// Issue a ticket for one WebSocket, for `?ticket=`. It is single-use and short-lived.
 #[utoipa::path(post, path = "/auth/ws-ticket/", tag = "tokens", responses((status = 200, body = Ticket)))]
 async fn socket_ticket(State(tokens): State<Arc<dyn Tokens>>, caller: Caller) -> Result<Json<Ticket>> {
     Ok(Json(tokens.socket_ticket(&caller).await?))
+}
+
+/// Get the public keys that verify tokens.
+#[utoipa::path(get, path = "/jwks.json", tag = "tokens", security(()),
+    responses((status = 200, body = Jwks), (status = "5XX", body = Problem)),
+)]
+async fn jwks(State(tokens): State<Arc<dyn Tokens>>) -> Result<Json<Jwks>> {
+    Ok(Json(tokens.jwks().await?))
 }

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use guildhall_kernel::{self as kernel, Authenticate, Caller, Credentials, Roles, SessionId, Timestamp, UserId};
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, Statement, Value, sea_query::Expr};
+use guildhall_kernel::{self as kernel, Authenticate, Caller, Credentials, Roles, SessionId, Timestamp, UserId, db};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, sea_query::Expr};
 
-use super::SqlAccounts;
+use super::{SqlAccounts, one_time};
 use crate::{
     Error, Result, UserTokenId,
     entity::{session, user_token},
     jwt::{TokenType, VerifiedToken},
-    one_time::{self, Purpose},
+    one_time::Purpose,
     secret,
 };
 
@@ -67,29 +67,18 @@ struct UserTokenRow {
 }
 
 impl SqlAccounts {
-    async fn find<T: FromQueryResult>(
-        &self,
-        sql: &str,
-        values: impl IntoIterator<Item = Value>,
-    ) -> Result<Option<T>, DbErr> {
-        let conn = self.0.db.identity_conn();
-        let query = Statement::from_sql_and_values(self.0.db.backend(), sql, values);
-        T::find_by_statement(query).one(conn).await
-    }
-
     async fn by_access_token(&self, token: &str) -> Result<Caller> {
         let now = self.0.clock.now();
         let VerifiedToken { claims, kid } = self.verify_token(token, TokenType::Access).await?;
         let values = [claims.sid.into(), kid.into(), now.into()];
-        let row: Option<SessionRow> = self.find(BY_SESSION, values).await?;
-        let ended = Error::TokenNotValid("The session has ended.");
+        let row = db::row::<SessionRow>(self.0.db.identity_conn(), BY_SESSION, values).await?;
         let is_valid = |row: &SessionRow| row.is_well_signed && row.owner.user_id == claims.user();
         let Some(row) = row.filter(is_valid) else {
-            return Err(ended);
+            return Err(Error::SESSION_ENDED);
         };
         let caller = row.owner.to_caller()?;
         if !row.is_open || row.owner.expires_at <= now {
-            return Err(ended);
+            return Err(Error::SESSION_ENDED);
         }
         if row.seen_generation < claims.generation {
             self.record_generation(claims.sid, claims.generation).await;
@@ -116,7 +105,8 @@ impl SqlAccounts {
         if secret::is_mistyped(token) {
             return Err(unknown());
         }
-        let row: Option<UserTokenRow> = self.find(BY_USER_TOKEN, [secret::fingerprint(token).into()]).await?;
+        let conn = self.0.db.identity_conn();
+        let row = db::row::<UserTokenRow>(conn, BY_USER_TOKEN, [secret::fingerprint(token).into()]).await?;
         let row = row.ok_or_else(unknown)?;
         let now = self.0.clock.now();
         if row.owner.expires_at <= now {
@@ -148,8 +138,7 @@ impl SqlAccounts {
                 if !is_alive || !one_time::consume(conn, &token, now).await? {
                     return Err(invalid());
                 }
-                let roles = Roles { teacher: user.is_teacher, staff: user.is_staff, superuser: user.is_superuser };
-                Ok(Caller { session: token.session_id, ..Caller::new(user.id, roles) })
+                Ok(Caller { session: token.session_id, ..Caller::new(user.id, user.roles()) })
             })
             .await
     }

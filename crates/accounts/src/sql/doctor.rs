@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use guildhall_kernel::{UserId, doctor::Finding};
+use guildhall_kernel::{UserId, db, doctor::Finding};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
-    sea_query::{Expr, ExprTrait},
+    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait, Query},
 };
 
 use super::{SqlAccounts, superusers};
@@ -56,11 +56,9 @@ impl SqlAccounts {
         ])
     }
 
-    async fn count(&self, sql: &str) -> Result<i64> {
-        let values: [Value; 1] = [self.0.clock.now().into()];
-        let query = Statement::from_sql_and_values(self.0.db.backend(), sql, values);
-        let row = self.0.db.conn().query_one_raw(query).await?;
-        Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default())
+    async fn count(&self, sql: &'static str) -> Result<i64> {
+        let count = db::scalar(self.0.db.conn(), sql, [self.0.clock.now().into()]).await?;
+        Ok(count.unwrap_or_default())
     }
 
     async fn expired(&self, fix: bool) -> Result<Finding> {
@@ -114,7 +112,7 @@ impl SqlAccounts {
     }
 
     async fn second_factors(&self) -> Result<Finding> {
-        let confirmed = sea_orm::sea_query::Query::select()
+        let confirmed = Query::select()
             .column(totp::Column::UserId)
             .from(totp::Entity)
             .and_where(Expr::col(totp::Column::ConfirmedAt).is_not_null())

@@ -16,7 +16,7 @@ use sea_orm::{
 
 use super::SqlAccounts;
 use crate::{
-    Jwks, Result, Settings,
+    Result, Settings,
     entity::signing_key::{self, Seed},
     jwt::{Key, TokenCodec, TokenError, TokenType, VerifiedToken, public_key},
 };
@@ -170,13 +170,6 @@ impl SqlAccounts {
     pub(super) async fn codec_with(&self, kid: &str) -> Result<Arc<TokenCodec>> {
         let codec = self.0.keys.codec();
         if codec.can_sign(kid) { Ok(codec) } else { self.reload_keys().await }
-    }
-
-    pub(super) async fn current_jwks(&self) -> Result<Jwks> {
-        let states = KeyStates::find(self.0.db.conn()).await?;
-        let now = self.0.clock.now();
-        let codec = self.codec_with(states.active()?).await?;
-        Ok(codec.jwks(|kid| states.is_valid(kid, now)))
     }
 
     /// Creates a new signing key and retires the current one, whose tokens remain valid until they expire.

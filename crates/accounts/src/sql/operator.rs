@@ -1,6 +1,6 @@
 //! Operations for the command line, which has no caller.
 
-use guildhall_kernel::{self as kernel, Ordering, Page, PageQuery, Roles, audit};
+use guildhall_kernel::{self as kernel, Ordering, Page, PageQuery, Roles, UserId, audit};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 
 use super::{SqlAccounts, find_by_login, staff::StatusChange, superusers};
@@ -50,7 +50,13 @@ impl SqlAccounts {
     pub async fn accounts(&self, page: PageQuery) -> Result<Page<Account>> {
         let ordering = Ordering { fields: &[("id", user::Column::Id)], default: "id", id: user::Column::Id };
         let page = Page::<AccountRow>::fetch(user::Entity::find(), &ordering, &page, self.0.db.conn()).await?;
-        Ok(page.with(|rows| rows.into_iter().map(Account::from).collect()))
+        Ok(page.with_results(|rows| rows.into_iter().map(Account::from).collect()))
+    }
+
+    /// The roles of a user.
+    pub async fn roles_of(&self, id: UserId) -> Result<Roles> {
+        let user = user::Entity::find_by_id(id).one(self.0.db.conn()).await?.ok_or(Error::UserNotFound(id))?;
+        Ok(user.roles())
     }
 
     /// Whether there is an active superuser.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use guildhall_kernel::{self as kernel, SessionId, job::Job};
+use guildhall_kernel::{self as kernel, SessionId, db, job::Job};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
+    ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, ExprTrait, Query},
 };
 
@@ -135,19 +135,12 @@ impl SqlAccounts {
         }
     }
 
-    async fn delete_batches(&self, sql: &str, before: kernel::Timestamp) -> Result<u64, DbErr> {
+    async fn delete_batches(&self, sql: &'static str, before: kernel::Timestamp) -> Result<u64, DbErr> {
         let mut total = 0;
         loop {
-            let values: [Value; 2] = [before.into(), BATCH.into()];
-            let statement = Statement::from_sql_and_values(self.0.db.backend(), sql, values);
-            let deleted = self
-                .0
-                .db
-                .write(|tx| {
-                    let statement = statement.clone();
-                    async move { Ok::<_, DbErr>(tx.execute_raw(statement).await?.rows_affected()) }
-                })
-                .await?;
+            let delete =
+                self.0.db.write(|tx| async move { db::execute(&tx, sql, [before.into(), BATCH.into()]).await });
+            let deleted = delete.await?;
             total += deleted;
             if deleted < BATCH.unsigned_abs() {
                 return Ok(total);
@@ -162,7 +155,7 @@ impl Job for SqlAccounts {
         "accounts.prune"
     }
 
-    fn every(&self) -> Duration {
+    fn interval(&self) -> Duration {
         Duration::from_secs(3600)
     }
 

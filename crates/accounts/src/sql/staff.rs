@@ -1,23 +1,24 @@
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
-    self as kernel, Caller, CursorPage, CursorQuery, IfMatch, Ordering, Page, PageQuery, Roles, UserId, audit, db::Tx,
-    mail::address_key, text,
+    self as kernel, Caller, CursorPage, CursorQuery, IfMatch, Ordering, Page, PageQuery, Roles, UserId, audit,
+    db::{self, Tx},
+    mail::address_key,
+    text,
 };
 use sea_orm::{
-    ActiveValue::Unchanged,
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select, Set,
     sea_query::{Expr, ExprTrait},
 };
 
-use super::{SqlAccounts, other_superusers, recipient, sessions::end_sessions, users, verified};
+use super::{SqlAccounts, accounts, other_superusers, recipient, sessions::end_sessions, verified};
 use crate::{
     Account, AccountChange, AccountFilter, Error, NewAccount, NewUser, Result, Session, Staff,
     entity::{recovery_code, session, totp, user, user_token},
     event::UserDeactivated,
-    model::{AccountRow, roles},
+    model::{AccountRow, SessionRow, roles},
     names,
-    one_time::{self, NewOneTimeToken, Purpose},
+    one_time::Purpose,
 };
 
 /// A change to the status and roles of a user.
@@ -27,10 +28,6 @@ pub(super) struct StatusChange {
     pub(super) roles: Option<Roles>,
 }
 
-fn roles_of(user: &user::Model) -> Roles {
-    Roles { teacher: user.is_teacher, staff: user.is_staff, superuser: user.is_superuser }
-}
-
 /// Only a superuser can grant or revoke `staff` and `superuser`, or manage other users who have them.
 fn check_can_manage(caller: &Caller, user: Option<UserId>, before: Roles, after: Roles) -> Result<()> {
     let changes_privileges = (before.staff, before.superuser) != (after.staff, after.superuser);
@@ -38,7 +35,7 @@ fn check_can_manage(caller: &Caller, user: Option<UserId>, before: Roles, after:
     if (changes_privileges || is_privileged) && !caller.roles.superuser { Err(Error::NotSuperuser) } else { Ok(()) }
 }
 
-fn require_staff(caller: &Caller) -> Result<()> {
+pub(super) fn require_staff(caller: &Caller) -> Result<()> {
     if caller.roles.is_staff() { Ok(()) } else { Err(Error::NotStaff) }
 }
 
@@ -87,7 +84,7 @@ impl SqlAccounts {
         let others = other_superusers(tx, id).await?;
         let user = user::Entity::find_by_id(id).lock_exclusive().one(tx).await?;
         let user = user.filter(|user| user.erased_at.is_none()).ok_or(Error::UserNotFound(id))?;
-        let before = roles_of(&user);
+        let before = user.roles();
         let after = change.roles.unwrap_or(before);
         let active = change.is_active.unwrap_or(user.is_active);
         if before.superuser && user.is_active && !(after.superuser && active) && others == 0 {
@@ -97,17 +94,16 @@ impl SqlAccounts {
             return Ok(());
         }
         let status_changed = active != user.is_active;
-        let row = user::ActiveModel {
-            id: Unchanged(id),
-            is_active: Set(active),
-            is_teacher: Set(after.teacher),
-            is_staff: Set(after.staff),
-            is_superuser: Set(after.superuser),
-            auth_epoch: Set(user.auth_epoch + i64::from(status_changed)),
-            updated_at: Set(now),
-            ..Default::default()
+        let changed = user::Model {
+            is_active: active,
+            is_teacher: after.teacher,
+            is_staff: after.staff,
+            is_superuser: after.superuser,
+            auth_epoch: user.auth_epoch + i64::from(status_changed),
+            updated_at: now,
+            ..user.clone()
         };
-        user::Entity::update(row).exec_without_returning(tx).await?;
+        db::store_changes(tx, &user, &changed).await?;
         if status_changed && !active {
             tx.emit(&UserDeactivated { user: id }).await?;
             end_sessions(tx, session::COLUMN.user_id.eq(id), "deactivated", now).await?;
@@ -124,29 +120,11 @@ impl SqlAccounts {
         Ok(event.record(tx, now).await?)
     }
 
-    /// Issues a password reset token, to be sent by email.
-    pub(super) async fn issue_reset_token(
-        &self,
-        conn: &impl ConnectionTrait,
-        user: &user::Model,
-    ) -> Result<one_time::OneTimeToken> {
-        let token = NewOneTimeToken {
-            purpose: Purpose::ResetPassword,
-            user: user.id,
-            auth_epoch: user.auth_epoch,
-            email: &user.email,
-            session: None,
-        };
-        let (token, row) = token.generate(self.0.clock.now())?;
-        one_time::store(conn, row).await?;
-        Ok(token)
-    }
-
     /// Loads a user whom the caller can manage.
     async fn find_manageable(&self, conn: &impl ConnectionTrait, caller: &Caller, id: UserId) -> Result<user::Model> {
         let found = user::Entity::find_by_id(id).one(conn).await?;
         let user = found.filter(|user| user.erased_at.is_none()).ok_or(Error::UserNotFound(id))?;
-        check_can_manage(caller, Some(id), roles_of(&user), roles_of(&user))?;
+        check_can_manage(caller, Some(id), user.roles(), user.roles())?;
         Ok(user)
     }
 }
@@ -170,13 +148,13 @@ impl Staff for SqlAccounts {
             id: user::Column::Id,
         };
         let page = Page::<AccountRow>::fetch(matching(&filter)?, &ordering, &page, self.0.db.conn()).await?;
-        Ok(page.with(|rows| rows.into_iter().map(Account::from).collect()))
+        Ok(page.with_results(|rows| rows.into_iter().map(Account::from).collect()))
     }
 
     async fn account(&self, caller: &Caller, id: UserId) -> Result<Account> {
         require_staff(caller)?;
-        let accounts = user::Entity::find().filter(user::COLUMN.erased_at.is_null());
-        Ok(users::find::<AccountRow>(self.0.db.conn(), accounts, id).await?.into())
+        let remaining = user::Entity::find().filter(user::COLUMN.erased_at.is_null());
+        Ok(accounts::find::<AccountRow>(self.0.db.conn(), remaining, id).await?.into())
     }
 
     async fn create_account(&self, caller: &Caller, new: NewAccount) -> Result<Account> {
@@ -234,7 +212,7 @@ impl Staff for SqlAccounts {
                 let user = user::Entity::find_by_id(id).lock_exclusive().one(conn).await?;
                 let user = user.ok_or(Error::UserNotFound(id))?;
                 if_match.check(user.updated_at)?;
-                let before = roles_of(&user);
+                let before = user.roles();
                 check_can_manage(caller, Some(id), before, new_roles.unwrap_or(before))?;
                 let change = StatusChange { is_active: change.is_active, roles: new_roles };
                 let event = audit::AuditEvent::new("accounts.change_account").by(caller);
@@ -247,7 +225,8 @@ impl Staff for SqlAccounts {
 
     async fn sessions_of(&self, caller: &Caller, id: UserId, query: CursorQuery) -> Result<CursorPage<Session>> {
         self.account(caller, id).await?;
-        self.list_sessions(id, caller.session, query).await
+        let rows = CursorPage::fetch(self.live_sessions(id), session::Column::Id, &query, self.0.db.conn()).await?;
+        Ok(rows.map(|row: SessionRow| row.into_session(caller.session)))
     }
 
     async fn end_sessions_of(&self, caller: &Caller, id: UserId) -> Result<()> {
@@ -272,6 +251,14 @@ impl Staff for SqlAccounts {
             .write(|tx| async move {
                 let conn = &tx;
                 let user = self.find_manageable(conn, caller, id).await?;
+                if !user.is_active {
+                    return Ok(());
+                }
+                if let Some(wait) =
+                    self.0.throttle.count_email(conn, Purpose::ResetPassword, &user.email_key, now).await?
+                {
+                    return Err(Error::Throttled(wait));
+                }
                 let link = self.issue_reset_token(conn, &user).await?;
                 let mail = self.0.emails.reset_password(recipient(&user), &link)?;
                 self.0.outbox.enqueue_email(conn, Some(id), &mail, Purpose::ResetPassword.lifetime()).await?;

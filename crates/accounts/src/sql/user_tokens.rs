@@ -1,13 +1,16 @@
 use std::time::Duration;
 
-use guildhall_kernel::{self as kernel, Caller, CursorPage, CursorQuery, UserId, audit};
+use async_trait::async_trait;
+use garde::Validate;
+use guildhall_kernel::{self as kernel, Caller, CursorPage, CursorQuery, Timestamp, UserId, audit};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set,
 };
 
 use super::SqlAccounts;
 use crate::{
-    Error, IssuedUserToken, NewUserToken, Result, Scope, UserToken, UserTokenId,
+    Error, IssuedToken, IssuedUserToken, NewUserToken, Result, Scope, SignIn, UserToken, UserTokenId, UserTokens,
     entity::{user, user_token},
     model::UserTokenRow,
     secret,
@@ -97,16 +100,47 @@ impl SqlAccounts {
             .await?;
         Ok(IssuedUserToken { token, shown: row.into() })
     }
+}
 
-    pub(super) async fn list_user_tokens(&self, owner: UserId, query: CursorQuery) -> Result<CursorPage<UserToken>> {
+/// Revokes all user tokens of the caller, and records it in the audit log.
+pub(super) async fn delete_user_tokens_of(conn: &impl ConnectionTrait, caller: &Caller, now: Timestamp) -> Result<()> {
+    let delete = user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(caller.user));
+    let deleted = delete.exec(conn).await?.rows_affected;
+    let event = audit::AuditEvent::new("accounts.revoke_user_token").by(caller).about(caller.user, "");
+    Ok(event.with("tokens", deleted).record(conn, now).await?)
+}
+
+#[async_trait]
+impl UserTokens for SqlAccounts {
+    async fn exchange_for_user_token(&self, sign_in: SignIn) -> Result<IssuedToken> {
+        sign_in.validate()?;
+        let user = self.check_credentials(&sign_in.username, &sign_in.password).await?;
+        self.require_second_factor(&user).await?;
+        let issued = self.issue_user_token(user.id, Some(&user), NewUserToken::default()).await?;
+        Ok(IssuedToken { token: issued.token, expires_at: issued.shown.expires_at })
+    }
+
+    async fn create_user_token(&self, caller: &Caller, new: NewUserToken) -> Result<IssuedUserToken> {
+        new.validate()?;
+        let confirmed = if let Some(password) = &new.password {
+            self.forbid_mfa_bypass(caller).await?;
+            Some(self.confirm_password(caller, password, "password").await?)
+        } else {
+            self.require_recent_password(caller).await?;
+            None
+        };
+        self.issue_user_token(caller.user, confirmed.as_ref(), new).await
+    }
+
+    async fn user_tokens(&self, caller: &Caller, query: CursorQuery) -> Result<CursorPage<UserToken>> {
         let live = user_token::Entity::find()
-            .filter(user_token::COLUMN.user_id.eq(owner))
+            .filter(user_token::COLUMN.user_id.eq(caller.user))
             .filter(user_token::COLUMN.expires_at.gt(self.0.clock.now()));
         let rows = CursorPage::fetch(live, user_token::Column::Id, &query, self.0.db.conn()).await?;
         Ok(rows.map(|row: UserTokenRow| row.into()))
     }
 
-    pub(super) async fn delete_user_token(&self, caller: &Caller, id: UserTokenId) -> Result<()> {
+    async fn revoke_user_token(&self, caller: &Caller, id: UserTokenId) -> Result<()> {
         let now = self.0.clock.now();
         self.0
             .db
@@ -120,20 +154,6 @@ impl SqlAccounts {
                 }
                 let event = audit::AuditEvent::new("accounts.revoke_user_token").by(caller).about(caller.user, "");
                 event.with("token", id.0).record(&tx, now).await?;
-                Ok(())
-            })
-            .await
-    }
-
-    pub(super) async fn delete_user_tokens_of(&self, caller: &Caller) -> Result<()> {
-        let now = self.0.clock.now();
-        self.0
-            .db
-            .write(|tx| async move {
-                let delete = user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(caller.user));
-                let deleted = delete.exec(&tx).await?.rows_affected;
-                let event = audit::AuditEvent::new("accounts.revoke_user_token").by(caller).about(caller.user, "");
-                event.with("tokens", deleted).record(&tx, now).await?;
                 Ok(())
             })
             .await

@@ -1,27 +1,20 @@
-use std::{
-    ops::Deref,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use guildhall_accounts::{
-    Account, AccountLimits, Accounts, Error, HashCost, Host, NewUser, Result, Settings, SignIn, SignedIn, SqlAccounts,
-    Tokens, USERS, migrations,
+    Account, AccountLimits, Accounts, EmailAddresses, Error, HashCost, Host, NewUser, PasswordReset, Passwords,
+    ResetRequest, Result, Settings, SignIn, SignedIn, SqlAccounts, Tokens, USERS, migrations,
 };
 use guildhall_kernel::{
-    self as kernel, Authenticate, Caller, Clock, Credentials, HostTables, Origin, Outbox, Timestamp, UserRemoval,
+    self as kernel, Authenticate, Caller, Credentials, HostTables, Origin, Outbox, UserRemoval,
     mail::{DeliveryError, Mail, Mailer},
-    testing::TestDb,
+    testing::{TestClock, TestDb},
 };
-use sea_orm::{ConnectionTrait, Statement};
 use sea_orm_migration::MigrationTrait;
 use tokio::sync::Mutex;
 
 pub(crate) const PASSWORD: &str = "correct horse é";
+pub(crate) const NEW_PASSWORD: &str = "another horse é";
 
 fn all_migrations() -> Vec<Box<dyn MigrationTrait>> {
     let mut all = migrations();
@@ -35,7 +28,7 @@ pub(crate) struct Harness {
     pub db: TestDb,
     pub accounts: SqlAccounts,
     pub outbox: Outbox,
-    offset: Arc<AtomicI64>,
+    clock: TestClock,
 }
 
 impl Deref for Harness {
@@ -70,17 +63,12 @@ async fn build(connections: u32, removals: Vec<Arc<dyn UserRemoval>>) -> Harness
 
 async fn build_with(connections: u32, removals: Vec<Arc<dyn UserRemoval>>, limits: AccountLimits) -> Harness {
     let db = TestDb::with_connections(all_migrations, connections).await;
-    let offset = Arc::new(AtomicI64::new(0));
-    let seconds = offset.clone();
-    let clock = Clock::from_fn(move || {
-        let seconds = u64::try_from(seconds.load(Ordering::SeqCst)).unwrap();
-        Timestamp::now() + Duration::from_secs(seconds)
-    });
-    let outbox = Outbox::new(db.handle(), clock.clone());
+    let clock = TestClock::default();
+    let outbox = Outbox::new(db.handle(), clock.clock());
     let url = "https://guild.example.org".parse().unwrap();
-    let host = Host { clock, outbox: outbox.clone(), removals, ..Host::new(&db, url) };
+    let host = Host { clock: clock.clock(), outbox: outbox.clone(), removals, ..Host::new(&db, url) };
     let accounts = open(&db, host, limits).await;
-    Harness { db, accounts, outbox, offset }
+    Harness { db, accounts, outbox, clock }
 }
 
 async fn open(db: &TestDb, host: Host, limits: AccountLimits) -> SqlAccounts {
@@ -132,14 +120,23 @@ pub(crate) fn credentials(name: &str, password: &str) -> SignIn {
     SignIn { username: name.to_owned(), password: password.to_owned() }
 }
 
+/// Requests a password reset for an email address.
+pub(crate) async fn request_reset(harness: &Harness, email: &str) {
+    harness.request_reset(ResetRequest { email: email.into() }).await.unwrap();
+}
+
+pub(crate) fn reset(token: &str, password: &str) -> PasswordReset {
+    PasswordReset { token: token.into(), new_password: password.into() }
+}
+
 pub(crate) fn caller(account: &Account) -> Caller {
     Caller::new(account.user.id, account.user.roles)
 }
 
 impl Harness {
     /// Advances the clock.
-    pub(crate) fn advance(&self, seconds: i64) {
-        self.offset.fetch_add(seconds, Ordering::SeqCst);
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
     }
 
     pub(crate) async fn register_user(&self, name: &str) -> Account {
@@ -177,8 +174,6 @@ impl Harness {
 
     /// Registers a user and verifies their email address.
     pub(crate) async fn register_verified(&self, name: &str) -> Account {
-        use guildhall_accounts::Security;
-
         let account = self.register_user(name).await;
         let emails = self.emails().await;
         self.confirm_email(&token_in(emails.last().unwrap())).await.unwrap();
@@ -187,39 +182,23 @@ impl Harness {
 
     /// The service in another process on the same database.
     pub(crate) async fn second_node(&self) -> SqlAccounts {
+        self.second_node_with(&self.clock).await
+    }
+
+    /// The service in another process, with a clock of its own.
+    pub(crate) async fn second_node_with(&self, clock: &TestClock) -> SqlAccounts {
         let url = "https://guild.example.org".parse().unwrap();
-        let offset = self.offset.clone();
-        let clock = Clock::from_fn(move || {
-            let seconds = u64::try_from(offset.load(Ordering::SeqCst)).unwrap();
-            Timestamp::now() + Duration::from_secs(seconds)
-        });
-        open(&self.db, Host { clock, ..Host::new(&self.db, url) }, AccountLimits::default()).await
+        let host = Host { clock: clock.clock(), ..Host::new(&self.db, url) };
+        open(&self.db, host, AccountLimits::default()).await
     }
 
     /// Action and outcome of the audit events, oldest first.
     pub(crate) async fn audit_log(&self) -> Vec<String> {
-        self.texts("SELECT action || ' ' || outcome FROM kernel_audit_event ORDER BY id").await
-    }
-
-    /// The first column of a query result.
-    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
-        let rows = self.db.conn().query_all_raw(Statement::from_string(self.db.backend(), sql)).await.unwrap();
-        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
-    }
-
-    pub(crate) async fn sql(&self, sql: &str) {
-        self.db.write(|tx| async move { tx.conn().execute_unprepared(sql).await.map(|_| ()) }).await.unwrap();
+        self.db.query_texts("SELECT action || ' ' || outcome FROM kernel_audit_event ORDER BY id").await
     }
 
     pub(crate) async fn account_exists(&self, id: kernel::UserId) -> bool {
-        !self.texts(&format!("SELECT username FROM users WHERE id = {id}")).await.is_empty()
-    }
-
-    /// The number of rows in a table.
-    pub(crate) async fn rows(&self, table: &str) -> i64 {
-        let sql = format!("SELECT COUNT(*) FROM {table}");
-        let row = self.db.conn().query_one_raw(Statement::from_string(self.db.backend(), sql)).await;
-        row.unwrap().unwrap().try_get_by_index(0).unwrap()
+        self.db.count_rows(&format!("users WHERE id = {id}")).await == 1
     }
 }
 

@@ -1,9 +1,9 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, http::Request};
 use guildhall_accounts::{
-    AccountsState, Error, IssuedToken, MockAccounts, MockSecurity, MockStaff, MockTokens, SignedIn, TokenPair,
-    UserTokenId, router,
+    AccountsState, Error, IssuedToken, MockAccounts, MockEmailAddresses, MockPasswords, MockRemovals,
+    MockSecondFactors, MockSessions, MockStaff, MockTokens, MockUserTokens, SignedIn, TokenPair, UserTokenId, router,
 };
 use guildhall_kernel::{
     CursorPage, Kind, Roles, Timestamp, UserId,
@@ -11,28 +11,32 @@ use guildhall_kernel::{
 };
 use serde_json::json;
 
-fn client(accounts: MockAccounts, tokens: MockTokens) -> TestClient {
+/// The services that these tests set expectations on.
+#[derive(Default)]
+struct Mocks {
+    accounts: MockAccounts,
+    tokens: MockTokens,
+    user_tokens: MockUserTokens,
+    staff: MockStaff,
+}
+
+fn client(expect: impl FnOnce(&mut Mocks)) -> TestClient {
+    let mut mocks = Mocks::default();
+    expect(&mut mocks);
     let state = AccountsState {
-        accounts: Arc::new(accounts),
-        tokens: Arc::new(tokens),
-        security: Arc::new(MockSecurity::new()),
-        staff: Arc::new(MockStaff::new()),
+        accounts: Arc::new(mocks.accounts),
+        removals: Arc::new(MockRemovals::new()),
+        tokens: Arc::new(mocks.tokens),
+        sessions: Arc::new(MockSessions::new()),
+        user_tokens: Arc::new(mocks.user_tokens),
+        passwords: Arc::new(MockPasswords::new()),
+        email_addresses: Arc::new(MockEmailAddresses::new()),
+        second_factors: Arc::new(MockSecondFactors::new()),
+        staff: Arc::new(mocks.staff),
         auth: signed_in_as(Roles::default()),
         url: "https://example.org".parse().unwrap(),
     };
     TestClient::new(Router::new().nest("/api", router(state).into()))
-}
-
-fn tokens(expect: impl FnOnce(&mut MockTokens)) -> TestClient {
-    let mut tokens = MockTokens::new();
-    expect(&mut tokens);
-    client(MockAccounts::new(), tokens)
-}
-
-fn accounts(expect: impl FnOnce(&mut MockAccounts)) -> TestClient {
-    let mut accounts = MockAccounts::new();
-    expect(&mut accounts);
-    client(accounts, MockTokens::new())
 }
 
 fn account() -> guildhall_accounts::Account {
@@ -71,8 +75,9 @@ fn me() -> serde_json::Value {
 
 #[tokio::test]
 async fn signing_in_returns_the_tokens_and_the_user() {
-    let client = tokens(|tokens| {
-        tokens
+    let client = client(|mocks| {
+        mocks
+            .tokens
             .expect_sign_in()
             .withf(|sign_in| sign_in.username == "anna")
             .returning(|_| Ok(SignedIn { tokens: pair(), user: account() }));
@@ -88,8 +93,8 @@ async fn signing_in_returns_the_tokens_and_the_user() {
 
 #[tokio::test]
 async fn an_error_is_a_problem_with_its_code() {
-    let client = tokens(|tokens| {
-        tokens.expect_sign_in().returning(|_| Err(Error::InvalidCredentials));
+    let client = client(|mocks| {
+        mocks.tokens.expect_sign_in().returning(|_| Err(Error::InvalidCredentials));
     });
     let response = client.post("/api/auth/login/", json!({"username": "anna", "password": "x"})).await;
     assert_eq!((response.status.as_u16(), response.code().as_str()), (401, "invalid_credentials"));
@@ -99,7 +104,7 @@ async fn an_error_is_a_problem_with_its_code() {
 
 #[tokio::test]
 async fn an_invalid_body_does_not_reach_the_service() {
-    let client = tokens(|_| ());
+    let client = client(|_| ());
     let missing = client.post("/api/auth/login/", json!({"username": "anna"})).await;
     assert_eq!(
         (missing.status.as_u16(), missing.json()["errors"]["password"][0].as_str()),
@@ -121,9 +126,9 @@ async fn an_invalid_body_does_not_reach_the_service() {
 
 #[tokio::test]
 async fn refreshing_and_signing_out_have_an_alias_each() {
-    let client = tokens(|tokens| {
-        tokens.expect_refresh().times(2).withf(|token| token == "r").returning(|_| Ok(pair()));
-        tokens.expect_sign_out().times(2).withf(|token| token == "r").returning(|_| Ok(()));
+    let client = client(|mocks| {
+        mocks.tokens.expect_refresh().times(2).withf(|token| token == "r").returning(|_| Ok(pair()));
+        mocks.tokens.expect_sign_out().times(2).withf(|token| token == "r").returning(|_| Ok(()));
     });
     for path in ["/api/auth/refresh/", "/api/auth/token/refresh/"] {
         let response = client.post(path, json!({"refresh": "r"})).await;
@@ -137,8 +142,11 @@ async fn refreshing_and_signing_out_have_an_alias_each() {
 
 #[tokio::test]
 async fn verifying_returns_an_empty_object() {
-    let client = tokens(|tokens| {
-        tokens.expect_verify().returning(|token| if token == "valid" { Ok(()) } else { Err(Error::TokenExpired) });
+    let client = client(|mocks| {
+        mocks
+            .tokens
+            .expect_verify()
+            .returning(|token| if token == "valid" { Ok(()) } else { Err(Error::TokenExpired) });
     });
     let valid = client.post("/api/auth/verify/", json!({"token": "valid"})).await;
     assert_eq!((valid.status.as_u16(), valid.json()), (200, json!({})));
@@ -148,9 +156,9 @@ async fn verifying_returns_an_empty_object() {
 
 #[tokio::test]
 async fn registering_returns_201_with_the_account() {
-    let client = accounts(|accounts| {
-        accounts.expect_register().times(1).returning(|_| Ok(account()));
-        accounts.expect_register().returning(|_| Err(Error::UsernameTaken));
+    let client = client(|mocks| {
+        mocks.accounts.expect_register().times(1).returning(|_| Ok(account()));
+        mocks.accounts.expect_register().returning(|_| Err(Error::UsernameTaken));
     });
     let body = json!({"username": "anna", "email": "a@example.org", "password": "x", "is_superuser": true, "id": 1});
     let response = client.post("/api/auth/register/", body.clone()).await;
@@ -161,9 +169,9 @@ async fn registering_returns_201_with_the_account() {
 
 #[tokio::test]
 async fn the_signed_in_user_has_an_etag() {
-    let client = accounts(|accounts| {
-        accounts.expect_me().withf(|caller| caller.user == UserId(7)).returning(|_| Ok(account()));
-        accounts.expect_change_me().returning(|_, _, if_match| {
+    let client = client(|mocks| {
+        mocks.accounts.expect_me().withf(|caller| caller.user == UserId(7)).returning(|_| Ok(account()));
+        mocks.accounts.expect_change_me().returning(|_, _, if_match| {
             if_match.check(Timestamp::EPOCH)?;
             Ok(account())
         });
@@ -184,7 +192,7 @@ async fn the_signed_in_user_has_an_etag() {
 
 #[tokio::test]
 async fn routes_require_credentials() {
-    let client = client(MockAccounts::new(), MockTokens::new());
+    let client = client(|_| ());
     for path in ["/api/auth/me/", "/api/auth/tokens/", "/api/users/", "/api/users/7/"] {
         let response = client.get(path).await;
         assert_eq!(
@@ -203,14 +211,17 @@ async fn routes_require_credentials() {
 
 #[tokio::test]
 async fn user_tokens_are_issued_listed_and_revoked() {
-    let client = tokens(|tokens| {
-        tokens
+    let client = client(|mocks| {
+        mocks
+            .user_tokens
             .expect_exchange_for_user_token()
             .returning(|_| Ok(IssuedToken { token: "ght_x".into(), expires_at: Timestamp::EPOCH }));
-        tokens
+        mocks
+            .user_tokens
             .expect_user_tokens()
             .returning(|_, _| Ok(CursorPage { next: None, previous: None, results: Vec::new() }));
-        tokens
+        mocks
+            .user_tokens
             .expect_revoke_user_token()
             .returning(|_, id| if id.0 == 3 { Ok(()) } else { Err(Error::UserTokenNotFound(id)) });
     });
@@ -223,4 +234,14 @@ async fn user_tokens_are_issued_listed_and_revoked() {
     for id in [UserTokenId(4).to_string(), "x".into(), "99999999999999999999".into(), "%00".into()] {
         assert_eq!(client.delete(&format!("/api/auth/tokens/{id}/")).await.status, 404, "{id}");
     }
+}
+
+#[tokio::test]
+async fn a_throttled_email_is_429_with_the_time_to_wait() {
+    let client = client(|mocks| {
+        mocks.staff.expect_send_reset().returning(|_, _| Err(Error::Throttled(Duration::from_secs(90))));
+    });
+    let response = client.with("Bearer 7").post("/api/admin/users/8/send-reset/", json!(null)).await;
+    assert_eq!((response.status.as_u16(), response.code().as_str()), (429, "throttled"));
+    assert_eq!(response.headers["retry-after"], "90");
 }

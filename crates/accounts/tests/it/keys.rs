@@ -77,7 +77,7 @@ async fn pruning_deletes_the_seed_of_a_retired_key_and_later_the_key() {
     harness.rotate_keys(false).await.unwrap();
     let seed_lengths = async || {
         let sql = "SELECT CAST(length(seed) AS text) FROM accounts_signing_key ORDER BY id";
-        harness.texts(sql).await
+        harness.db.query_texts(sql).await
     };
     assert_eq!(seed_lengths().await, ["32", "32"]);
     harness.prune().await.unwrap();

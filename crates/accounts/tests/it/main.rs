@@ -1,16 +1,20 @@
 //! Integration tests of accounts and tokens, on the database that the run is configured for.
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
+mod accounts;
+mod audit;
+mod credentials;
+mod email_addresses;
 mod harness;
 mod http;
 mod keys;
 mod operator;
+mod passwords;
 mod prune;
-mod removal;
-mod second_factor;
-mod security;
+mod removals;
+mod second_factors;
 mod sessions;
 mod staff;
 mod throttle;
+mod tokens;
 mod user_tokens;
-mod users;

@@ -1,4 +1,4 @@
-use guildhall_accounts::{Pruned, Tokens};
+use guildhall_accounts::{Pruned, Tokens, UserTokens};
 use guildhall_kernel::doctor::{Finding, Severity};
 
 use crate::harness::{Harness, PASSWORD, accounts, code, credentials, new_user};
@@ -26,7 +26,7 @@ async fn expired_rows_are_deleted_once() {
     harness.advance(366 * 24 * 3600);
     let pruned = harness.prune().await.unwrap();
     assert_eq!((pruned.refresh_tokens, pruned.sessions, pruned.user_tokens, pruned.networks), (2, 1, 1, 1));
-    assert_eq!(harness.rows("accounts_session").await, 0);
+    assert_eq!(harness.db.count_rows("accounts_session").await, 0);
     assert_eq!(harness.prune().await.unwrap(), Pruned::default());
 }
 
@@ -42,11 +42,11 @@ async fn many_rows_are_deleted_in_batches() {
          SELECT s.id, {anna}, i, 'jti' || i, 'k', 0, 1, 1 FROM n, accounts_session s"
     );
     // Both databases accept WITH before INSERT.
-    harness.sql(&fill).await;
+    harness.db.sql(&fill).await.unwrap();
     let before = harness.db.statements();
     assert_eq!(harness.prune().await.unwrap().refresh_tokens, 1600);
     assert!(harness.db.statements() - before < 20);
-    assert_eq!(harness.rows("accounts_refresh_token").await, 1);
+    assert_eq!(harness.db.count_rows("accounts_refresh_token").await, 1);
 }
 
 async fn severities(harness: &Harness, fix: bool) -> Vec<(&'static str, Severity, bool)> {
@@ -72,13 +72,13 @@ async fn an_examination_changes_nothing_without_fix() {
     for check in ["expired_tokens", "user_tokens", "superusers", "second_factor", "signing_keys"] {
         assert!(findings.contains(&(check, Severity::Note, false)), "{check}: {findings:?}");
     }
-    assert_eq!(harness.rows("accounts_user_token").await, 1, "only reported");
+    assert_eq!(harness.db.count_rows("accounts_user_token").await, 1, "only reported");
     assert!(severities(&harness, true).await.contains(&("expired_tokens", Severity::Note, true)));
-    assert_eq!(harness.rows("accounts_user_token").await, 0);
-    assert_eq!(harness.rows("accounts_refresh_token").await, 0);
+    assert_eq!(harness.db.count_rows("accounts_user_token").await, 0);
+    assert_eq!(harness.db.count_rows("accounts_refresh_token").await, 0);
 
-    harness.sql("UPDATE users SET username_key = 'x' WHERE username = 'anna'").await;
-    harness.sql("UPDATE users SET password_hash = 'bcrypt$x' WHERE username = 'boss'").await;
+    harness.db.sql("UPDATE users SET username_key = 'x' WHERE username = 'anna'").await.unwrap();
+    harness.db.sql("UPDATE users SET password_hash = 'bcrypt$x' WHERE username = 'boss'").await.unwrap();
     let findings = severities(&harness, true).await;
     assert!(findings.contains(&("usernames", Severity::Error, false)));
     assert!(findings.contains(&("password_hashes", Severity::Note, false)));

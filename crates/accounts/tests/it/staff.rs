@@ -1,10 +1,10 @@
 use guildhall_accounts::{
-    Account, AccountChange, AccountFilter, Accounts, Error, NewAccount, PasswordReset, Security, Staff, TotpCode,
-    WeakPassword,
+    Account, AccountChange, AccountFilter, Error, NewAccount, PasswordReset, Passwords, Removals, SecondFactors, Staff,
+    TotpCode, WeakPassword,
 };
 use guildhall_kernel::{Caller, CursorQuery, IfMatch, PageQuery, Roles};
 
-use crate::harness::{Harness, PASSWORD, accounts, caller, code, fields, new_user, token_in};
+use crate::harness::{Harness, PASSWORD, accounts, caller, code, fields, new_user, request_reset, token_in};
 
 fn staff() -> Roles {
     Roles { staff: true, ..Roles::default() }
@@ -133,7 +133,8 @@ async fn only_a_superuser_manages_privileged_roles_and_users() {
     assert_eq!(code(harness.delete_user(&staff, colleague.user, None).await), "not_superuser");
     assert!(change(&harness, &boss, &anna, roles(&["staff"])).await.unwrap().user.roles.staff);
     assert_eq!(fields(change(&harness, &boss, &anna, roles(&["king"])).await), ["roles"]);
-    let logged = harness.texts("SELECT detail FROM kernel_audit_event WHERE action = 'accounts.change_account'").await;
+    let logged =
+        harness.db.query_texts("SELECT detail FROM kernel_audit_event WHERE action = 'accounts.change_account'").await;
     assert!(logged[1].contains(r#""roles":["staff"]"#) && logged[1].contains(r#""roles_before":["teacher"]"#));
 }
 
@@ -201,6 +202,42 @@ async fn staff_end_sessions_and_send_reset_links() {
 }
 
 #[tokio::test]
+async fn staff_send_no_reset_link_to_a_deactivated_user() {
+    let harness = accounts().await;
+    let staff = create_caller(&harness, "staff", staff()).await;
+    let anna = harness.register_verified("anna").await.user.id;
+    harness.set_active("anna", false).await.unwrap();
+    harness.emails().await;
+    harness.send_reset(&staff, anna).await.unwrap();
+    assert!(harness.emails().await.is_empty());
+    assert_eq!(harness.db.count_rows("accounts_one_time_token WHERE purpose = 'reset_password'").await, 0);
+    assert!(!harness.audit_log().await.contains(&"accounts.request_reset done".to_owned()));
+}
+
+#[tokio::test]
+async fn staff_cannot_flood_a_mailbox_with_reset_links() {
+    let harness = accounts().await;
+    let staff = create_caller(&harness, "staff", staff()).await;
+    let anna = harness.register_verified("anna").await.user.id;
+    let berta = harness.register_verified("berta").await.user.id;
+    let wait = async || match harness.send_reset(&staff, anna).await {
+        Err(Error::Throttled(wait)) => wait.as_secs_f64().ceil(),
+        other => panic!("{other:?}"),
+    };
+    harness.send_reset(&staff, anna).await.unwrap();
+    harness.advance(20);
+    assert!((30.0..=40.0).contains(&wait().await), "the first pause is a minute");
+    assert_eq!(harness.emails().await.len(), 1);
+    assert_eq!(harness.db.count_rows("accounts_one_time_token WHERE purpose = 'reset_password'").await, 1);
+    harness.send_reset(&staff, berta).await.unwrap();
+    assert_eq!(harness.emails().await.len(), 1, "the limit is per address");
+    harness.advance(40);
+    request_reset(&harness, "anna@example.org").await;
+    assert_eq!(harness.emails().await.len(), 1);
+    assert!((290.0..=300.0).contains(&wait().await), "what users request themselves is counted too");
+}
+
+#[tokio::test]
 async fn staff_remove_a_lost_second_factor() {
     let harness = accounts().await;
     let staff = create_caller(&harness, "staff", staff()).await;
@@ -208,7 +245,7 @@ async fn staff_remove_a_lost_second_factor() {
     let anna = harness.session_of("anna").await;
     harness.set_up_totp(&anna).await.unwrap();
     assert_eq!(fields(harness.confirm_totp(&anna, TotpCode { code: "1".into() }).await), ["code"]);
-    harness.sql("UPDATE accounts_totp SET confirmed_at = 1").await;
+    harness.db.sql("UPDATE accounts_totp SET confirmed_at = 1").await.unwrap();
     assert_eq!(code(harness.try_sign_in("anna", PASSWORD).await), "mfa_required");
     harness.emails().await;
     harness.remove_second_factor(&staff, anna.user).await.unwrap();

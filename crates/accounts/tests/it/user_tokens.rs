@@ -1,4 +1,4 @@
-use guildhall_accounts::{NewUserToken, PasswordProof, Scope, Security, Tokens};
+use guildhall_accounts::{NewUserToken, PasswordProof, Passwords, Scope, UserTokens};
 use guildhall_kernel::CursorQuery;
 
 use crate::harness::{PASSWORD, accounts, caller, code, credentials, fields, with_connections};
@@ -66,7 +66,7 @@ async fn above_twenty_tokens_the_oldest_is_deleted() {
     for task in tasks.collect::<Vec<_>>() {
         task.await.unwrap();
     }
-    assert_eq!(harness.rows("accounts_user_token").await, 20);
+    assert_eq!(harness.db.count_rows("accounts_user_token").await, 20);
     assert_eq!(code(harness.authenticate_token(&first).await), "token_not_valid");
 }
 

@@ -2,7 +2,7 @@ use guildhall_files::FileId;
 use guildhall_kernel::Timestamp;
 use sea_orm::entity::prelude::*;
 
-use crate::{AttachmentId, PostId};
+use crate::id::{AttachmentId, PostId};
 
 /// A file attached to a post.
 #[sea_orm::model]

@@ -1,7 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-use crate::GroupId;
+use crate::id::GroupId;
 
 /// A ban of a user from a group.
 #[sea_orm::model]

@@ -1,7 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-use crate::PostId;
+use crate::id::PostId;
 
 /// A post that a user has bookmarked.
 #[sea_orm::model]

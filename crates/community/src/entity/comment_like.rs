@@ -1,7 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-use crate::CommentId;
+use crate::id::CommentId;
 
 /// A like of a comment.
 #[sea_orm::model]

@@ -1,7 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-use crate::{DraftId, GroupId};
+use crate::id::{DraftId, GroupId};
 
 /// A draft of a post, visible to its author only.
 #[sea_orm::model]

@@ -1,7 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-use crate::CourseId;
+use crate::id::CourseId;
 
 /// A user's enrolment in a course.
 #[sea_orm::model]

@@ -1,7 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-use crate::{EventId, GroupId};
+use crate::id::{EventId, GroupId};
 
 /// An event of a group.
 #[sea_orm::model]

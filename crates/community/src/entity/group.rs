@@ -1,8 +1,10 @@
 use guildhall_files::FileId;
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use crate::{GroupId, Posting};
+use crate::id::GroupId;
 
 /// A group.
 #[sea_orm::model]
@@ -37,6 +39,18 @@ pub struct Model {
     pub search_text: String,
     pub image_id: Option<FileId>,
     pub banner_id: Option<FileId>,
+}
+
+/// Who may post in a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum Posting {
+    /// All members.
+    #[default]
+    Members,
+    /// Only moderators and the owner, as for announcements.
+    Moderators,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

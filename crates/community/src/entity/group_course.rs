@@ -1,6 +1,6 @@
 use sea_orm::entity::prelude::*;
 
-use crate::{CourseId, GroupId};
+use crate::id::{CourseId, GroupId};
 
 /// A link between a group and a course.
 #[sea_orm::model]

@@ -1,7 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-use crate::{GroupId, InviteId, InviteState};
+use crate::id::{GroupId, InviteId};
 
 /// An invite to a group.
 #[sea_orm::model]
@@ -23,6 +23,18 @@ pub struct Model {
     pub expires_at: Timestamp,
     /// The email address as entered, for sending; `email_key` is for comparison only.
     pub email: Option<String>,
+}
+
+/// The stored status of an invite. Expiry is not stored; it follows from `expires_at`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum InviteState {
+    /// Can be used until it expires.
+    Pending,
+    /// Has been used as often as allowed.
+    Accepted,
+    /// Revoked by a moderator.
+    Revoked,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

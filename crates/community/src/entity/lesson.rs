@@ -1,7 +1,7 @@
 use guildhall_kernel::Timestamp;
 use sea_orm::entity::prelude::*;
 
-use crate::{CourseId, LessonId, SectionId};
+use crate::id::{CourseId, LessonId, SectionId};
 
 /// A lesson of a course.
 #[sea_orm::model]

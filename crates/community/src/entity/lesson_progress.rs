@@ -1,7 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-use crate::{CourseId, LessonId};
+use crate::id::{CourseId, LessonId};
 
 /// A lesson that a user has completed.
 #[sea_orm::model]

@@ -1,7 +1,7 @@
 use guildhall_kernel::Timestamp;
 use sea_orm::entity::prelude::*;
 
-use crate::PostId;
+use crate::id::PostId;
 
 /// The preview of a page that a post links to.
 #[sea_orm::model]

@@ -3,7 +3,7 @@ use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::GroupId;
+use crate::id::GroupId;
 
 /// A user's membership in a group.
 #[sea_orm::model]

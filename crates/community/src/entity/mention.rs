@@ -1,7 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-use crate::{CommentId, PostId};
+use crate::id::{CommentId, PostId};
 
 /// A mention of a user in a post or a comment.
 #[sea_orm::model]

@@ -1,7 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-use crate::GroupId;
+use crate::id::GroupId;
 
 /// An entry of the moderation log. Never changed, and deleted only with its group.
 #[sea_orm::model]

@@ -1,7 +1,7 @@
 use guildhall_kernel::Timestamp;
 use sea_orm::entity::prelude::*;
 
-use crate::PostId;
+use crate::id::PostId;
 
 /// A poll of a post.
 #[sea_orm::model]

@@ -1,6 +1,6 @@
 use sea_orm::entity::prelude::*;
 
-use crate::PostId;
+use crate::id::PostId;
 
 /// An option of a poll.
 #[sea_orm::model]

@@ -1,7 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-use crate::PostId;
+use crate::id::PostId;
 
 /// A vote for an option of a poll.
 #[sea_orm::model]

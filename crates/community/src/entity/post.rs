@@ -1,7 +1,9 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use crate::{GroupId, PostCategory, PostId, Visibility};
+use crate::id::{GroupId, PostId};
 
 /// A post.
 #[sea_orm::model]
@@ -28,6 +30,40 @@ pub struct Model {
     pub search_text: String,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+/// Who may read a post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum Visibility {
+    /// The members of its group.
+    GroupOnly,
+    /// Everybody who may read its group.
+    #[serde(alias = "public_global")]
+    Public,
+    /// Only its author.
+    Private,
+}
+
+/// The category of a post.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum PostCategory {
+    /// No special category.
+    #[default]
+    General,
+    /// An announcement.
+    Announcement,
+    /// About an event.
+    Event,
+    /// A job offer.
+    JobPosting,
+    /// A useful resource.
+    Resource,
+    /// A question.
+    Question,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,6 +1,6 @@
 use sea_orm::entity::prelude::*;
 
-use crate::PostId;
+use crate::id::PostId;
 
 /// A tag of a post.
 #[sea_orm::model]

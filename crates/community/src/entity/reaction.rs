@@ -1,7 +1,7 @@
 use guildhall_kernel::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-use crate::PostId;
+use crate::id::PostId;
 
 /// A user's reaction to a post.
 #[sea_orm::model]

@@ -1,6 +1,6 @@
 use sea_orm::entity::prelude::*;
 
-use crate::{CourseId, SectionId};
+use crate::id::{CourseId, SectionId};
 
 /// A section of a course.
 #[sea_orm::model]

@@ -1,165 +1,17 @@
-use super::*;
+//! Tests of rendering.
+
+mod samples;
+
+use samples::{ATTACKS, PIECES};
+
+use super::{
+    parser::MAX_COLUMNS,
+    references::{MAX_LINKS, MAX_MENTIONS},
+    rendering::MAX_DEPTH,
+    *,
+};
 
 const REL: &str = "rel=\"nofollow noopener noreferrer ugc\"";
-
-/// Pieces that random texts are assembled from.
-const PIECES: &[&str] = &[
-    "a",
-    "word ",
-    " ",
-    "  \n",
-    "\n",
-    "\n\n",
-    "\t",
-    "    ",
-    "# ",
-    "###### ",
-    "> ",
-    "- ",
-    "1. ",
-    "0) ",
-    "- [x] ",
-    "* * *",
-    "---",
-    "===",
-    "```",
-    "```js\n",
-    "`",
-    "~~~",
-    "~~",
-    "*",
-    "**",
-    "_",
-    "__",
-    "[",
-    "]",
-    "(",
-    ")",
-    "![",
-    "](",
-    "][",
-    "[a]: ",
-    "http://a.example",
-    "https://b.example/?q=1&r=\"",
-    "javascript:alert(1)",
-    "data:text/html,",
-    "mailto:a@b.example",
-    "//evil.example",
-    "<",
-    ">",
-    "<http://c.example>",
-    "<script>",
-    "</script>",
-    "<img src=x onerror=alert(1)>",
-    "<svg/onload=",
-    "<!--",
-    "-->",
-    "<![CDATA[",
-    "<?",
-    "</p>",
-    "<pre>",
-    "<div>\n",
-    "&",
-    "&lt;",
-    "&#106;",
-    "&Tab;",
-    "&quot;",
-    "&nbsp;",
-    "\\",
-    "\"",
-    "'",
-    "|",
-    "|---|\n",
-    "| a | b |\n",
-    "@anna",
-    "\u{0}",
-    "\r",
-    "\u{a0}",
-    "é猫",
-];
-
-/// Known attacks against sanitizers.
-const ATTACKS: &[&str] = &[
-    "<script>alert(1)</script>",
-    "<SCRIPT SRC=//evil.example/x.js></SCRIPT>",
-    "<scr<script>ipt>alert(1)</scr</script>ipt>",
-    "a <img src=x onerror=alert(1)> b",
-    "<img src=\"x\" onerror=\"alert(1)\">",
-    "<svg onload=alert(1)>",
-    "<svg><script>alert(1)</script></svg>",
-    "<svg><style><img src=x onerror=alert(1)></style></svg>",
-    "<math><mtext><table><mglyph><style><!--</style><img title=\"--&gt;&lt;img src=1 onerror=alert(1)&gt;\">",
-    "<iframe src=\"javascript:alert(1)\"></iframe>",
-    "<iframe srcdoc=\"<script>alert(1)</script>\">",
-    "<object data=\"javascript:alert(1)\">",
-    "<a href=\"javascript:alert(1)\">x</a>",
-    "<a href=\"https://a.example\" onclick=\"alert(1)\">x</a>",
-    "<form action=javascript:alert(1)><input type=submit autofocus onfocus=alert(1)>",
-    "<details open ontoggle=alert(1)>",
-    "<body onload=alert(1)>",
-    "<style>@import 'javascript:alert(1)'</style>",
-    "<p style=\"background:url(javascript:alert(1))\" class=x id=y>z</p>",
-    "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
-    "<textarea><script>alert(1)</script>",
-    "<!--><script>alert(1)</script>-->",
-    "<![CDATA[<script>alert(1)</script>]]>",
-    "<?php <script>alert(1)</script> ?>",
-    "&lt;script&gt;alert(1)&lt;/script&gt;",
-    "&#60;img src=x onerror=alert(1)&#62;",
-    "[x](javascript:alert(1))",
-    "[x](JaVaScRiPt:alert(1))",
-    "[x]( javascript:alert(1) )",
-    "[x](<javascript:alert(1)>)",
-    "[x](<java\tscript:alert(1)>)",
-    "[x](java&Tab;script:alert(1))",
-    "[x](java&#9;script:alert(1))",
-    "[x](java&NewLine;script:alert(1))",
-    "[x](&#1;javascript:alert(1))",
-    "[x](&#x6A;&#x61;vascript:alert(1))",
-    "[x](&#106;avascript&colon;alert(1))",
-    "[x](javascript&#58;alert(1))",
-    "[x](java\\script:alert(1))",
-    "[x](\u{1}javascript:alert(1))",
-    "[x](\u{feff}javascript:alert(1))",
-    "[x](javascript://a.example/%0aalert(1))",
-    "[x](vbscript:msgbox(1))",
-    "[x](data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==)",
-    "[x](DATA:text/html,<script>alert(1)</script>)",
-    "[x](blob:https://a.example/1)",
-    "[x](view-source:javascript:alert(1))",
-    "[x](file:///etc/passwd)",
-    "[x][y]\n\n[y]: javascript:alert(1)",
-    "[y]\n\n[y]: <data:text/html,x> \"t\"",
-    "<javascript:alert(1)>",
-    "<vbscript:x>",
-    "<data:text/html,x>",
-    "![x](javascript:alert(1))",
-    "![x\" onerror=\"alert(1)](https://a.example/x.png)",
-    "[![x](javascript:alert(1))](javascript:alert(2))",
-    "[a [b](https://a.example) c](javascript:alert(1))",
-    "[a <https://a.example> c](https://b.example)",
-    "![a [b](javascript:alert(1)) ![c](https://a.example)](https://b.example)",
-    "[x](https://a.example/\"onmouseover=alert(1)//)",
-    "[x](https://a.example/ \"\\\" onmouseover=alert(1) x=\")",
-    "[x](https://a.example/'onmouseover=alert(1)//)",
-    "[x](https://a.example/><script>alert(1)</script>)",
-    "[x](<https://a.example/\"><script>alert(1)</script>>)",
-    "[x](mailto:\"><script>alert(1)</script>)",
-    "[x](<mailto:a@b.example?subject=\"><img src=x onerror=alert(1)>>)",
-    "https://a.example/\"onmouseover=\"alert(1)",
-    "https://a.example/'onmouseover='alert(1)",
-    "https://a.example/<script>alert(1)</script>",
-    "http://javascript:alert(1)",
-    "```\" onclick=\"alert(1)\nx\n```",
-    "```x\"><script>alert(1)</script>\nx\n```",
-    "```html\n<script>alert(1)</script>\n```",
-    "`<script>alert(1)</script>`",
-    "# x {#y .z onclick=alert(1)}",
-    "| <script>alert(1)</script> | b |\n|---|---|\n| <img src=x onerror=alert(1)> | [x](javascript:alert(1)) |",
-    "- [x] <input type=checkbox onclick=alert(1)>",
-    "[^1]\n\n[^1]: <script>alert(1)</script>",
-    "\u{0}<scr\u{0}ipt>alert(1)</scr\u{0}ipt>",
-];
 
 fn link(url: &str, text: &str) -> String {
     format!("<a href=\"{url}\" {REL}>{text}</a>")
@@ -374,39 +226,6 @@ fn hostile_texts_are_rendered_in_linear_time() {
         let references = find_references(&text);
         assert!(references.mentions.len() <= MAX_MENTIONS && references.links.len() <= MAX_LINKS);
     }
-}
-
-#[test]
-fn mentions_are_found_in_text_but_not_in_code_or_urls() {
-    for (text, names) in [
-        ("@anna and @bo.b. @ANNA!", vec!["anna", "bo.b"]),
-        ("(@anna), **@bo** and [@cy](https://a.example)", vec!["anna", "bo", "cy"]),
-        ("@Jürgen @李雷 @анна @e\u{301}va", vec!["Jürgen", "李雷", "анна", "e\u{301}va"]),
-        ("@a+b-c_d- @_x @1", vec!["a+b-c_d", "_x", "1"]),
-        ("@anna's @bo, @cy: @di-", vec!["anna", "bo", "cy", "di"]),
-        ("anna@a.example <bo@a.example> @cy@a.example @@di a.example/@ed", vec![]),
-        ("https://a.example/@anna <https://a.example/@bo> @ @. @-x", vec![]),
-        ("`@anna`\n\n    @bo\n\n```\n@cy\n```", vec![]),
-    ] {
-        assert_eq!(find_references(text).mentions, names, "{text}");
-    }
-    let many: String = (0..60).map(|number| format!("@a{number} ")).collect();
-    assert_eq!(find_references(&many).mentions.len(), MAX_MENTIONS);
-    assert!(find_references(&format!("@{}", "a".repeat(MAX_NAME_LENGTH + 1))).mentions.is_empty());
-}
-
-#[test]
-fn links_are_found_once_and_in_order() {
-    let text = "https://a.example/1 [x](http://b.example) <https://c.example> https://A.example/1\n\n\
-                [y]\n\n[y]: https://d.example/";
-    let links = ["https://a.example/1", "http://b.example/", "https://c.example/", "https://d.example/"];
-    assert_eq!(find_references(text).links, links);
-    let none = "`https://a.example` [x](mailto:a@b.example) <a@b.example> [x](/y) \
-                ![x](https://a.example/x.png) ftp://a.example";
-    assert!(find_references(none).links.is_empty(), "{:?}", find_references(none));
-    assert_eq!(find_references("[https://a.example](https://b.example)").links, ["https://b.example/"]);
-    let many: String = (0..9).map(|number| format!("https://a.example/{number} ")).collect();
-    assert_eq!(find_references(&many).links.len(), MAX_LINKS);
 }
 
 #[test]

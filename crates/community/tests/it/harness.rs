@@ -1,40 +1,26 @@
-use std::{
-    ops::Deref,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+//! The community beside a foreign user table.
+
+use std::{ops::Deref, sync::Arc};
 
 use guildhall_community::{
     GroupFilter, GroupId, Groups, Host, NewGroup, NewPost, Settings, SqlCommunity, UserTable, migrations,
 };
 use guildhall_files::{Files, FolderStore, UploadLimits};
 use guildhall_kernel::{
-    self as kernel, Caller, Clock, HostTables, Outbox, PublicUrl, Roles, Timestamp, UserId,
-    db::SqlMigration,
+    self as kernel, Caller, Outbox, PublicUrl, Roles, UserId,
     http::PageFetcher,
-    testing::{TestDb, fake_directory},
+    testing::{PEOPLE, TestClock, TestDb, fake_directory, migrations_with_people},
 };
-use sea_orm::{ConnectionTrait, DbErr, Statement};
 use sea_orm_migration::MigrationTrait;
 
 /// The maximum size of an uploaded file, in bytes.
 const UPLOAD_BYTES: usize = 1 << 20;
 
 /// Migrations with a user table of the host: ids 1 to 60.
-fn migrations_with_people() -> Vec<Box<dyn MigrationTrait>> {
-    let rows: Vec<String> = (1..=60).map(|id| format!("({id}, 'person-{id}')")).collect();
-    let up = format!(
-        "CREATE TABLE people (id {{id}}, name text); INSERT INTO people (id, name) VALUES {};",
-        rows.join(", ")
-    );
-    let mut all: Vec<Box<dyn MigrationTrait>> =
-        vec![Box::new(SqlMigration::new("m20240101_000000_people", &up, "DROP TABLE people;"))];
-    all.extend(guildhall_kernel::migrations(&HostTables { users: "people" }));
+fn all_migrations() -> Vec<Box<dyn MigrationTrait>> {
+    let mut all = migrations_with_people(60);
     all.extend(guildhall_files::migrations());
-    all.extend(migrations(&HostTables { users: "people" }));
+    all.extend(migrations(&PEOPLE));
     all
 }
 
@@ -44,8 +30,7 @@ pub(crate) struct Harness {
     pub(crate) files: Files,
     /// The folder of the file store.
     pub(crate) folder: tempfile::TempDir,
-    /// How many microseconds the clock is ahead of the system clock.
-    ahead: Arc<AtomicI64>,
+    pub(crate) clock: TestClock,
 }
 
 impl Deref for Harness {
@@ -73,11 +58,9 @@ pub(crate) async fn community_with(
     settings: Settings,
     page_fetcher: Option<Arc<dyn PageFetcher>>,
 ) -> Harness {
-    let db = TestDb::with_connections(migrations_with_people, connections).await;
-    let ahead = Arc::new(AtomicI64::new(0));
-    let offset = ahead.clone();
-    let clock =
-        Clock::from_fn(move || Timestamp::now() + Duration::from_micros(offset.load(Ordering::Relaxed).unsigned_abs()));
+    let db = TestDb::with_connections(all_migrations, connections).await;
+    let test_clock = TestClock::default();
+    let clock = test_clock.clock();
     let url = |path: &str| -> PublicUrl { format!("https://example.org{path}").parse().unwrap() };
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(FolderStore::new(folder.path()));
@@ -95,42 +78,24 @@ pub(crate) async fn community_with(
         home: url(""),
     };
     let community = SqlCommunity::new(db.handle(), settings, host);
-    Harness { db, community, files, folder, ahead }
+    Harness { db, community, files, folder, clock: test_clock }
 }
 
 impl Harness {
-    pub(crate) async fn count_rows(&self, table: &str) -> i64 {
-        self.query_i64(&format!("SELECT COUNT(*) FROM {table}")).await
-    }
-
-    pub(crate) async fn query_i64(&self, sql: &str) -> i64 {
-        let query = Statement::from_string(self.db.backend(), sql);
-        self.db.conn().query_one_raw(query).await.unwrap().unwrap().try_get_by_index(0).unwrap()
-    }
-
-    pub(crate) async fn sql(&self, sql: &str) -> Result<(), DbErr> {
-        self.db.write(|tx| async move { tx.conn().execute_unprepared(sql).await.map(|_| ()) }).await
-    }
-
-    /// Advances the clock.
-    pub(crate) fn advance_clock(&self, time: Duration) {
-        self.ahead.fetch_add(i64::try_from(time.as_micros()).unwrap(), Ordering::Relaxed);
-    }
-
     /// Adds a member, bypassing all checks.
     pub(crate) async fn add_member(&self, group: GroupId, user: i64) {
         let sql = format!(
             "INSERT INTO community_membership (group_id, user_id, role, joined_at) VALUES ({group}, {user}, 'member', 0); \
              UPDATE community_group SET member_count = member_count + 1 WHERE id = {group};"
         );
-        self.sql(&sql).await.unwrap();
+        self.db.sql(&sql).await.unwrap();
     }
 
     /// Adds a moderator, bypassing all checks.
     pub(crate) async fn add_moderator_to(&self, group: GroupId, user: i64) {
         self.add_member(group, user).await;
         let condition = format!("group_id = {group} AND user_id = {user}");
-        self.sql(&format!("UPDATE community_membership SET role = 'moderator' WHERE {condition}")).await.unwrap();
+        self.db.sql(&format!("UPDATE community_membership SET role = 'moderator' WHERE {condition}")).await.unwrap();
     }
 
     /// The number of files in the store.
@@ -154,7 +119,7 @@ impl Harness {
     }
 
     pub(crate) async fn group_of(&self, owner: i64, new: NewGroup) -> GroupId {
-        self.create_group(&person(owner), new).await.unwrap().id
+        self.groups.create_group(&person(owner), new).await.unwrap().id
     }
 }
 

@@ -3,15 +3,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use guildhall_kernel::{Caller, IfMatch, Timestamp, UserId};
+use guildhall_kernel::{Caller, IfMatch, Timestamp, UserId, db};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, LockType},
 };
 
 use crate::{
     ClientId, DealRef, Error, MemberId, MemberStatus, OrganizationId, Result, TeamId,
-    core::{Conn, Core, lock_as},
+    core::{Conn, Core},
     entity::{client, deal, member, organization, role, task, team},
     permission::{Grants, OWNER, Permission, Scope},
 };
@@ -33,12 +33,20 @@ pub(crate) const TASK_TARGET_IS_LIVE: &str = "NOT EXISTS (SELECT 1 FROM deals_de
     AND NOT EXISTS (SELECT 1 FROM deals_client c \
     WHERE c.org_id = deals_task.org_id AND c.id = deals_task.client_id AND c.deleted_at IS NOT NULL)";
 
+/// The error of a successor or owner who is not in the organization.
+pub(crate) const NOT_ACTIVE: &str = "Not an active member of the organization.";
+
 /// What a role grants.
 pub(crate) fn grants_of(role: &role::Model) -> Grants {
     if role.key.as_deref() == Some(OWNER) {
         return Grants::everything();
     }
     Grants::stored(&serde_json::from_str::<Vec<&str>>(&role.permissions).unwrap_or_default())
+}
+
+/// The scope of an organization's audit log and idempotency keys.
+pub(crate) fn scope_of(org: OrganizationId) -> String {
+    format!("deals/{org}")
 }
 
 /// The active members of all organizations.
@@ -53,7 +61,7 @@ impl Core {
             // Serializes the operation with the removal of this member.
             let own =
                 active_members().filter(member::COLUMN.org_id.eq(org)).filter(member::COLUMN.user_id.eq(caller.user));
-            lock_as(conn, own, LockType::KeyShare).await?;
+            db::lock_rows(conn, own, LockType::KeyShare).await?;
         }
         let row = active_members()
             .filter(member::COLUMN.org_id.eq(org))
@@ -304,9 +312,26 @@ impl Access {
         }
         let select =
             || active_members().filter(member::COLUMN.org_id.eq(self.org.id)).filter(member::COLUMN.user_id.eq(user));
-        lock_as(conn, select(), LockType::KeyShare).await?;
+        db::lock_rows(conn, select(), LockType::KeyShare).await?;
         let row = select().one(conn).await?;
-        row.ok_or_else(|| Error::field(field, "Not an active member of the organization."))
+        row.ok_or_else(|| Error::field(field, NOT_ACTIVE))
+    }
+
+    /// Those of these members who are active. They cannot be removed until the transaction ends.
+    pub(crate) async fn lock_active(
+        &self,
+        conn: &impl ConnectionTrait,
+        ids: impl IntoIterator<Item = MemberId>,
+    ) -> Result<HashSet<MemberId>> {
+        let ids: HashSet<MemberId> = ids.into_iter().collect();
+        if ids.is_empty() {
+            return Ok(ids);
+        }
+        let active =
+            active_members().filter(member::COLUMN.org_id.eq(self.org.id)).filter(member::COLUMN.id.is_in(ids));
+        db::lock_rows(conn, active.clone().order_by_asc(member::Column::Id), LockType::KeyShare).await?;
+        let active = active.select_only().column(member::Column::Id).into_tuple().all(conn).await?;
+        Ok(active.into_iter().collect())
     }
 
     /// Checks `If-Match` against the current version; some organizations require the header.
@@ -319,6 +344,6 @@ impl Access {
 
     /// The scope of the organization's audit log and idempotency keys.
     pub(crate) fn scope(&self) -> String {
-        format!("deals/{}", self.org.id)
+        scope_of(self.org.id)
     }
 }

@@ -3,8 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use guildhall_kernel::{Caller, CursorPage, CursorQuery, Timestamp, audit};
-use sea_orm::{ConnectionTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, sea_query::ArrayType};
+use guildhall_kernel::{Caller, CursorPage, CursorQuery, Timestamp, audit, db};
+use sea_orm::{
+    Condition, ConnectionTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, QueryFilter,
+    sea_query::{ArrayType, BinOper, Expr, ExprTrait, Query},
+};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -98,52 +101,67 @@ pub(crate) fn object(access: &Access, kind: &str, id: i64) -> String {
     format!("{}/{kind}/{id}", access.scope())
 }
 
-/// A change of one column in many rows that a single statement is about to make.
-pub(crate) struct BulkChange<'a> {
+/// One change of a column in many rows, with an audit entry for each row.
+pub(crate) struct BulkChange<E: EntityTrait> {
     /// The action of the audit entries.
     pub(crate) action: &'static str,
-    pub(crate) table: &'static str,
-    /// The object kind of a row in the audit log.
+    /// The object kind in the audit log: `deal`.
     pub(crate) kind: &'static str,
     /// The column to change, a number.
-    pub(crate) column: &'static str,
+    pub(crate) column: E::Column,
     /// Its new value.
     pub(crate) value: i64,
-    /// Other columns that change with it, with their new values.
-    pub(crate) also: &'a [(&'static str, i64)],
-    /// The SQL condition that selects the rows, with parameters `$1` and so on.
-    pub(crate) condition: &'a str,
-    /// The parameters of the condition.
-    pub(crate) parameters: Vec<sea_orm::Value>,
+    /// Other columns that change with it.
+    pub(crate) also: Vec<(E::Column, i64)>,
+    /// The rows; it must contain the organization.
+    pub(crate) condition: Condition,
 }
 
-impl BulkChange<'_> {
-    /// Records one audit entry per row. Run it before the update, since it reads the old values.
-    pub(crate) async fn record(
+impl<E: EntityTrait> BulkChange<E> {
+    /// Records the audit entries and updates the rows (also `updated_at`, where the table has it). Returns the number
+    /// of rows.
+    pub(crate) async fn apply(
         self,
         conn: &impl ConnectionTrait,
         org: OrganizationId,
         caller: Option<&Caller>,
         now: Timestamp,
-    ) -> Result<()> {
-        let Self { table, kind, column, value, condition, .. } = self;
+    ) -> Result<u64> {
+        let Self { action, kind, column, value, also, condition } = self;
+        let backend = conn.get_database_backend();
+        let values: Vec<(E::Column, i64)> = std::iter::once((column, value)).chain(also).collect();
+
+        // The entries first, since they contain the old values.
         let scope = format!("deals/{org}");
-        let change = |column: &str, value: i64| {
-            format!("'\"{column}\":[' || COALESCE(CAST({column} AS text), 'null') || ',{value}]'")
+        let object = Expr::val(format!("{scope}/{kind}/"))
+            .cast_as("text")
+            .binary(BinOper::Custom("||"), Expr::col("id").cast_as("text"));
+        let change = |(column, value): &(E::Column, i64)| {
+            let pair = [Expr::col(*column), Expr::val(*value).cast_as("bigint")];
+            (column.as_str(), db::json_array(backend, pair))
         };
-        let also: String =
-            self.also.iter().map(|(column, value)| format!(" || ',' || {}", change(column, *value))).collect();
-        let changes = format!("'{{\"changes\":{{' || {}{also} || '}}}}'", change(column, value));
-        let rows = format!(
-            "SELECT '{scope}/{kind}/' || CAST(id AS text) AS object, {changes} AS detail FROM {table} WHERE {condition}"
-        );
-        let event = audit::AuditEvent::new(self.action).of(scope, "");
+        let changes = db::json_object(backend, values.iter().map(change));
+        let rows = Query::select()
+            .expr_as(object, "object")
+            .expr_as(db::json_object(backend, [("changes", changes)]), "detail")
+            .from(E::default())
+            .cond_where(condition.clone())
+            .take();
+        let event = audit::AuditEvent::new(action).of(scope, "");
         let event = match caller {
             Some(caller) => event.by(caller),
             None => event,
         };
-        event.record_each(conn, now, &rows, self.parameters).await?;
-        Ok(())
+        event.record_each(conn, now, rows).await?;
+
+        let mut update = E::update_many().filter(condition);
+        for (column, value) in values {
+            update = update.col_expr(column, Expr::val(value));
+        }
+        if let Some(updated_at) = E::Column::iter().find(|column| column.as_str() == "updated_at") {
+            update = update.col_expr(updated_at, Expr::val(now));
+        }
+        Ok(update.exec(conn).await?.rows_affected)
     }
 }
 
@@ -246,7 +264,7 @@ impl Core {
         access: &Access,
         entries: CursorPage<audit::Entry>,
     ) -> Result<CursorPage<Change>> {
-        let (entries, page) = entries.take();
+        let (entries, page) = entries.split();
         let people = self.people(entries.iter().filter_map(|entry| entry.actor_id)).await?;
         let has_custom_fields = |entry: &audit::Entry| entry.detail["changes"].get("custom").is_some();
         let keys = if entries.iter().any(has_custom_fields) {
@@ -263,7 +281,7 @@ impl Core {
             changes: wire_changes(&entry.detail, &keys),
             action: entry.action,
         };
-        Ok(page.with(entries.into_iter().map(show).collect()))
+        Ok(page.with_results(entries.into_iter().map(show).collect()))
     }
 }
 

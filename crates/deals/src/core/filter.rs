@@ -4,7 +4,7 @@
 use guildhall_kernel::{self as kernel, Timestamp, text};
 use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, Select, Value,
-    sea_query::{Alias, Expr, ExprTrait, LikeExpr},
+    sea_query::{Alias, Expr, ExprTrait, LikeExpr, Query, extension::sqlite::SqliteExpr},
 };
 use serde::Deserialize;
 use utoipa::{
@@ -205,24 +205,23 @@ impl Filter {
 }
 
 /// Condition on rows whose search text contains all terms of a query. Terms of three characters and more use a trigram
-/// index.
+/// index. On SQLite, that index is a table of its own.
 pub(crate) fn search_condition(table: &'static str, query: &str, backend: DbBackend) -> Condition {
     let mut condition = Condition::all();
     for term in text::fold(query).split_whitespace().take(MAX_TERMS) {
         let end = term.char_indices().nth(MAX_TERM_LENGTH).map_or(term.len(), |(index, _)| index);
         let term = &term[..end];
-        let escaped = term.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         let is_indexed = term.chars().count() >= 3;
         condition = condition.add(if backend == DbBackend::Sqlite && is_indexed {
+            let index = Alias::new(format!("{table}_words"));
             // A quoted phrase, in which FTS operators have no meaning.
             let phrase = format!("\"{}\"", term.replace('"', "\"\""));
-            Expr::cust_with_values(
-                format!("{table}.id IN (SELECT rowid FROM {table}_words WHERE {table}_words MATCH ?)"),
-                [phrase],
-            )
+            let rows =
+                Query::select().column("rowid").from(index.clone()).and_where(Expr::col(index).matches(phrase)).take();
+            Expr::col((table, "id")).in_subquery(rows)
         } else {
-            let column = Expr::col((Alias::new(table), Alias::new("search_text")));
-            column.like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
+            let escaped = term.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            Expr::col((table, "search_text")).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
         });
     }
     condition

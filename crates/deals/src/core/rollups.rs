@@ -4,9 +4,9 @@
 
 use std::collections::HashMap;
 
-use guildhall_kernel::doctor::Finding;
+use guildhall_kernel::db;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select, Statement,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select,
     sea_query::{Expr, Func},
 };
 
@@ -15,30 +15,11 @@ use crate::{
     core::{
         Core,
         access::Access,
-        execute,
         sums::{MonthSum, Span, Sum},
     },
     entity::{revenue, rollup},
     permission::{Permission, Scope},
 };
-
-/// The correct totals of the stages.
-const STAGE_TOTALS: &str = "SELECT org_id, stage_id, currency, substr(close_key, 1, 7) AS month, \
-     archived_at IS NOT NULL AS is_archived, COUNT(*) AS n, \
-     CAST(SUM(value_minor / 1000000000) AS bigint) AS hi, CAST(SUM(value_minor % 1000000000) AS bigint) AS lo, \
-     CAST(SUM((value_minor / 1000000000) * probability) AS bigint) AS weighted_hi, \
-     CAST(SUM((value_minor % 1000000000) * probability) AS bigint) AS weighted_lo \
-     FROM deals_deal WHERE deleted_at IS NULL \
-     GROUP BY org_id, stage_id, currency, substr(close_key, 1, 7), archived_at IS NOT NULL";
-/// The correct revenue of the days. Refunds and reversals of payments that were not verified do not count.
-const REVENUE: &str = "SELECT p.org_id, p.received_on AS day, p.currency, SUM(1) AS n, \
-     CAST(SUM((p.amount_minor / 1000000000) * CASE WHEN p.kind = 'payment' THEN 1 ELSE -1 END) AS bigint) AS hi, \
-     CAST(SUM((p.amount_minor % 1000000000) * CASE WHEN p.kind = 'payment' THEN 1 ELSE -1 END) AS bigint) AS lo \
-     FROM deals_payment p \
-     JOIN deals_deal d ON d.org_id = p.org_id AND d.id = p.deal_id AND d.deleted_at IS NULL \
-     LEFT JOIN deals_payment o ON o.org_id = p.org_id AND o.id = p.of_id \
-     WHERE p.state = 'verified' AND (o.id IS NULL OR o.state = 'verified') \
-     GROUP BY p.org_id, p.received_on, p.currency";
 
 /// Whether the caller has all of these permissions for the whole organization.
 pub(crate) fn sees_all(access: &Access, permissions: &[Permission]) -> bool {
@@ -47,17 +28,17 @@ pub(crate) fn sees_all(access: &Access, permissions: &[Permission]) -> bool {
 
 /// The stored totals of stages, to be grouped.
 fn stage_totals(access: &Access) -> Select<rollup::Entity> {
-    let sum = |column: &str| Expr::cust(format!("CAST(SUM({column}) AS bigint)"));
+    let sum = |column: rollup::Column| db::cast_sum(Expr::col(column));
     rollup::Entity::find()
         .filter(rollup::COLUMN.org_id.eq(access.org.id))
         .filter(rollup::COLUMN.n.gt(0))
         .select_only()
         .column(rollup::Column::Currency)
-        .expr_as(sum("n"), "n")
-        .expr_as(sum("hi"), "hi")
-        .expr_as(sum("lo"), "lo")
-        .expr_as(sum("weighted_hi"), "weighted_hi")
-        .expr_as(sum("weighted_lo"), "weighted_lo")
+        .expr_as(sum(rollup::Column::N), "n")
+        .expr_as(sum(rollup::Column::Hi), "hi")
+        .expr_as(sum(rollup::Column::Lo), "lo")
+        .expr_as(sum(rollup::Column::WeightedHi), "weighted_hi")
+        .expr_as(sum(rollup::Column::WeightedLo), "weighted_lo")
 }
 
 impl Core {
@@ -124,7 +105,7 @@ impl Core {
         span: &Span,
     ) -> Result<Vec<MonthSum>> {
         let month = || Expr::cust("substr(day, 1, 7)");
-        let sum = |column: &str| Expr::cust(format!("CAST(SUM({column}) AS bigint)"));
+        let sum = |column: revenue::Column| db::cast_sum(Expr::col(column));
         let select = revenue::Entity::find()
             .filter(revenue::COLUMN.org_id.eq(access.org.id))
             .filter(revenue::COLUMN.day.gte(span.from.clone()))
@@ -133,47 +114,13 @@ impl Core {
             .select_only()
             .expr_as(month(), "month")
             .column(revenue::Column::Currency)
-            .expr_as(sum("n"), "n")
-            .expr_as(sum("hi"), "hi")
-            .expr_as(sum("lo"), "lo")
+            .expr_as(sum(revenue::Column::N), "n")
+            .expr_as(sum(revenue::Column::Hi), "hi")
+            .expr_as(sum(revenue::Column::Lo), "lo")
             .expr_as(Expr::cust("CAST(0 AS bigint)"), "weighted_hi")
             .expr_as(Expr::cust("CAST(0 AS bigint)"), "weighted_lo")
             .group_by(month())
             .group_by(revenue::Column::Currency);
         Ok(select.into_model::<MonthSum>().all(conn).await?)
-    }
-
-    /// Compares the stored totals with the rows that they summarize; `fix` recomputes them.
-    pub(crate) async fn examine_rollups(&self, fix: bool) -> Result<Vec<Finding>> {
-        let mut findings = Vec::new();
-        for (check, table, expected, what) in [
-            ("deals_rollups", "deals_rollup", STAGE_TOTALS, "stage totals"),
-            ("deals_revenue", "deals_revenue", REVENUE, "daily revenues"),
-        ] {
-            let stored = format!("SELECT * FROM {table} WHERE n <> 0");
-            let sql = format!(
-                "SELECT COUNT(*) FROM (SELECT * FROM ({stored}) a EXCEPT SELECT * FROM ({expected}) b \
-                 UNION ALL SELECT * FROM (SELECT * FROM ({expected}) c EXCEPT SELECT * FROM ({stored}) d) e) differing"
-            );
-            let row = self.db.conn().query_one_raw(Statement::from_string(self.db.backend(), sql)).await?;
-            let count: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
-            if count == 0 {
-                findings.push(Finding::ok(check, format!("the {what} match their rows")));
-                continue;
-            }
-            let finding = Finding::error(check, format!("{count} {what} do not match their rows"));
-            if !fix {
-                findings.push(finding);
-                continue;
-            }
-            let (delete, insert) = (&format!("DELETE FROM {table}"), &format!("INSERT INTO {table} {expected}"));
-            self.write(|tx| async move {
-                execute(&tx, delete.as_str(), []).await?;
-                execute(&tx, insert.as_str(), []).await
-            })
-            .await?;
-            findings.push(finding.fixed());
-        }
-        Ok(findings)
     }
 }

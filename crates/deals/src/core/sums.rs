@@ -3,14 +3,15 @@
 
 use std::collections::HashMap;
 
-use guildhall_kernel::Timestamp;
+use guildhall_kernel::{Timestamp, db};
 use sea_orm::{
     ConnectionTrait, FromQueryResult, QueryOrder, QuerySelect, Select,
-    sea_query::{Expr, Func},
+    sea_query::{Expr, ExprTrait, Func},
 };
 
 use crate::{
     Currency, Day, Result, StageId, Total,
+    core::to_u64,
     entity::deal,
     money::{PART, divide_half_even},
 };
@@ -36,7 +37,7 @@ impl Sum {
     pub(crate) fn show(&self) -> Total {
         let weighted = divide_half_even(join_parts(self.weighted_hi, self.weighted_lo), 100);
         Total {
-            count: u64::try_from(self.n).unwrap_or_default(),
+            count: to_u64(self.n),
             value: self.currency.format(join_parts(self.hi, self.lo)),
             weighted: self.currency.format(weighted),
             currency: self.currency.clone(),
@@ -44,14 +45,19 @@ impl Sum {
     }
 }
 
-/// The columns of a sum of deals, in two parts, and of the sum weighted by probability.
+/// The columns of a sum, in two parts.
+pub(crate) fn parts_of_sum(terms: impl Into<Expr>) -> [(Expr, &'static str); 2] {
+    let terms = terms.into();
+    [(db::cast_sum(terms.clone().div(PART)), "hi"), (db::cast_sum(terms.modulo(PART)), "lo")]
+}
+
+/// The columns of the sum of the values of deals, in two parts, and of that sum weighted by probability.
 pub(crate) fn sum_columns() -> [(Expr, &'static str); 4] {
-    [
-        (Expr::cust("CAST(SUM(value_minor / 1000000000) AS bigint)"), "hi"),
-        (Expr::cust("CAST(SUM(value_minor % 1000000000) AS bigint)"), "lo"),
-        (Expr::cust("CAST(SUM((value_minor / 1000000000) * probability) AS bigint)"), "weighted_hi"),
-        (Expr::cust("CAST(SUM((value_minor % 1000000000) * probability) AS bigint)"), "weighted_lo"),
-    ]
+    let (value, probability) = (|| Expr::col(deal::Column::ValueMinor), || Expr::col(deal::Column::Probability));
+    let [hi, lo] = parts_of_sum(value());
+    let weighted_hi = db::cast_sum(value().div(PART).mul(probability()));
+    let weighted_lo = db::cast_sum(value().modulo(PART).mul(probability()));
+    [hi, lo, (weighted_hi, "weighted_hi"), (weighted_lo, "weighted_lo")]
 }
 
 /// A sum of one month, in two parts.

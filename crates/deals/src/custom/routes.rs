@@ -7,7 +7,7 @@ use guildhall_kernel::{Caller, IfMatch, Json, Page, PageQuery, Path, Result, Tag
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    CustomField, CustomFieldId, CustomFieldPatch, CustomFields, NewCustomField, OrganizationId, routes::DealsState,
+    CustomField, CustomFieldId, CustomFieldPatch, CustomFields, NewCustomField, OrganizationId, state::DealsState,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {

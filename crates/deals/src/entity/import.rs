@@ -19,7 +19,7 @@ pub struct Model {
     pub updated: i64,
     pub skipped: i64,
     pub failed: i64,
-    /// How many rows were not deleted when it was reverted.
+    /// How many rows were not deleted when it was reverted; -1 while it is being reverted.
     pub kept: i64,
     /// A JSON array of the first errors.
     pub errors: String,

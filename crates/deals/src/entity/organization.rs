@@ -1,7 +1,21 @@
 use guildhall_kernel::Timestamp;
 use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Currency, OrganizationId};
+
+/// How payments above the value of a deal are handled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum Overpayment {
+    /// They are refused.
+    #[default]
+    Reject,
+    /// They are accepted as the client's credit.
+    Credit,
+}
 
 /// An organization: a tenant, isolated from all others.
 #[sea_orm::model]
@@ -21,8 +35,8 @@ pub struct Model {
     pub number_prefix: String,
     /// The minimum number of digits of deal numbers.
     pub number_pad: i64,
-    /// Payments may exceed the value of a deal.
-    pub takes_credit: bool,
+    /// What happens to payments above the value of a deal.
+    pub overpayment: Overpayment,
     /// Changes require `If-Match`.
     pub requires_if_match: bool,
     /// Members may not verify payments that they recorded themselves.

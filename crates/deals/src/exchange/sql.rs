@@ -8,20 +8,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use guildhall_kernel::{Gate, job::Job};
 
-use crate::{SqlSales, core::Core};
+use crate::core::Core;
 
 /// Imports and exports, on a database.
 #[derive(Clone)]
 pub struct SqlExchange {
     core: Core,
-    sales: SqlSales,
     /// Limits how many tables are parsed concurrently, since that takes much memory.
     tables: Gate,
 }
 
 impl SqlExchange {
-    pub(crate) fn new(core: Core, sales: SqlSales) -> Self {
-        Self { core, sales, tables: Gate::new(imports::TABLES) }
+    pub(crate) fn new(core: Core) -> Self {
+        Self { core, tables: Gate::new(imports::TABLES) }
     }
 }
 
@@ -32,7 +31,7 @@ impl Job for SqlExchange {
         "deals.imports"
     }
 
-    fn every(&self) -> Duration {
+    fn interval(&self) -> Duration {
         Duration::from_secs(60)
     }
 

@@ -12,10 +12,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     Filter, NewPayment, NewRefund, NewReversal, OrganizationId, Payment, Payments, Verdict, Verification,
-    routes::{
-        DealsState,
-        target::{DealPath, PaymentPath},
-    },
+    extract::target::{DealPath, PaymentPath},
+    state::DealsState,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {

@@ -8,7 +8,8 @@ CREATE TABLE deals_organization (
         CONSTRAINT deals_organization_default_currency_check CHECK (length(default_currency) = 3),
     number_prefix text NOT NULL,
     number_pad bigint NOT NULL CONSTRAINT deals_organization_number_pad_check CHECK (number_pad BETWEEN 1 AND 12),
-    takes_credit boolean NOT NULL,
+    overpayment text NOT NULL
+        CONSTRAINT deals_organization_overpayment_check CHECK (overpayment IN ('reject', 'credit')),
     requires_if_match boolean NOT NULL,
     four_eyes boolean NOT NULL,
     creator_keeps_access boolean NOT NULL,

@@ -24,6 +24,7 @@ CREATE TABLE deals_webhook (
     CONSTRAINT deals_webhook_old_secret_check CHECK ((old_secret IS NULL) = (old_secret_until IS NULL))
 );
 CREATE INDEX deals_webhook_created_by ON deals_webhook (org_id, created_by);
+CREATE INDEX deals_webhook_failing_since ON deals_webhook (failing_since) WHERE failing_since IS NOT NULL;
 
 CREATE TABLE deals_delivery (
     id {id},

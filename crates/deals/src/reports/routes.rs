@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     CommissionTotal, Conversion, Dashboard, LeaderboardEntry, MonthAmount, OrganizationId, Period, PipelineFilter,
-    PipelineReport, Receivable, Reports, routes::DealsState,
+    PipelineReport, Receivable, Reports, state::DealsState,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {

@@ -1,29 +1,34 @@
 //! Reports on a database: sums per currency, computed in two parts so that they never overflow. They use the same
 //! conditions as the lists.
 
+mod deals;
+mod members;
+mod revenue;
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use deals::{PERMISSIONS, deals_with_payments, reported_deal_ids, reported_deals};
 use guildhall_kernel::{Caller, Person, Timestamp};
+use members::MemberSum;
+use revenue::sort_by_month;
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    Select,
-    sea_query::{Expr, ExprTrait, Func, SelectStatement, SimpleExpr},
+    ColumnTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{CaseStatement, Expr, ExprTrait, Func},
 };
 
 use crate::{
-    CommissionTotal, Conversion, Currency, Dashboard, DealStatus, Error, LeaderboardEntry, MemberId, MonthAmount,
-    OrganizationId, Period, PipelineId, PipelineReport, Receivable, Reports, Result, StageEntered, StageId,
-    StageTotals, Total, Verification,
+    CommissionTotal, Conversion, Currency, Dashboard, DealStatus, Error, LeaderboardEntry, MonthAmount, OrganizationId,
+    Period, PipelineId, PipelineReport, Receivable, Reports, Result, StageEntered, StageTotals,
     core::{
         Core,
         access::{Access, TASK_TARGET_IS_LIVE},
         rollups::sees_all,
-        scalar_i64,
-        sums::{self, MonthSum, Span, Sum, join_parts, sum_columns},
+        sums::{self, MonthSum, Span, join_parts, parts_of_sum, sum_columns},
         to_u64,
     },
-    entity::{commission, deal, organization, payment, pipeline, stage, stage_change},
+    entity::{commission, deal, organization, payment, pipeline, stage, stage_change, task},
+    ledger::sql::IS_WAITING,
     money::divide_half_even,
     permission::Permission,
     sales::sql::pipelines::{self, stages_of},
@@ -33,16 +38,6 @@ use crate::{
 const MAX_ROWS: u64 = 1000;
 /// A day in microseconds.
 const DAY: i64 = 86_400_000_000;
-
-/// The sum of a member, in one currency.
-#[derive(Debug, FromQueryResult)]
-struct MemberSum {
-    member: MemberId,
-    currency: Currency,
-    n: i64,
-    hi: i64,
-    lo: i64,
-}
 
 /// Reports, on a database.
 #[derive(Clone)]
@@ -70,139 +65,6 @@ impl SqlReports {
     async fn reporting(&self, caller: &Caller, org: OrganizationId) -> Result<Access> {
         self.core.authorize(self.core.db.conn(), caller, org, Permission::ReportRead).await
     }
-
-    /// The totals of deals, per currency.
-    async fn totals(&self, deals: Select<deal::Entity>) -> Result<Vec<Total>> {
-        let mut select = deals
-            .select_only()
-            .expr_as(Func::min(Expr::col(deal::Column::StageId)), "stage_id")
-            .column(deal::Column::Currency)
-            .expr_as(Func::count(Expr::col(deal::Column::Id)), "n");
-        for (expr, name) in sum_columns() {
-            select = select.expr_as(expr, name);
-        }
-        let sums = select.group_by(deal::Column::Currency).order_by_asc(deal::Column::Currency);
-        Ok(sums.into_model::<Sum>().all(self.core.db.conn()).await?.iter().map(Sum::show).collect())
-    }
-
-    /// The verified revenue of a period.
-    async fn revenue_of(&self, access: &Access, span: &Span) -> Result<Vec<MonthAmount>> {
-        let conn = self.core.db.conn();
-        let entries = payment::Entity::find()
-            .filter(payment::COLUMN.org_id.eq(access.org.id))
-            .filter(payment::COLUMN.state.eq(Verification::Verified))
-            .filter(payment::COLUMN.received_on.gte(span.from.clone()))
-            .filter(payment::COLUMN.received_on.lte(span.to.clone()))
-            .filter(payment::Column::DealId.in_subquery(deals_with_payments(access)))
-            // Refunds and reversals of payments that were never verified do not count.
-            .filter(Expr::cust(
-                "(deals_payment.of_id IS NULL OR EXISTS (SELECT 1 FROM deals_payment o \
-                 WHERE o.org_id = deals_payment.org_id AND o.id = deals_payment.of_id AND o.state = 'verified'))",
-            ));
-        let sign = "CASE WHEN kind = 'payment' THEN 1 ELSE -1 END";
-        let part =
-            |operator: &str| Expr::cust(format!("CAST(SUM((amount_minor {operator} 1000000000) * {sign}) AS bigint)"));
-        let sums = entries
-            .select_only()
-            .expr_as(Expr::cust("substr(received_on, 1, 7)"), "month")
-            .column(payment::Column::Currency)
-            .expr_as(Func::count(Expr::col(payment::Column::Id)), "n")
-            .expr_as(part("/"), "hi")
-            .expr_as(part("%"), "lo")
-            .expr_as(Expr::cust("CAST(0 AS bigint)"), "weighted_hi")
-            .expr_as(Expr::cust("CAST(0 AS bigint)"), "weighted_lo")
-            .group_by(Expr::cust("substr(received_on, 1, 7)"))
-            .group_by(payment::Column::Currency)
-            .order_by_asc(Expr::cust("substr(received_on, 1, 7)"))
-            .order_by_asc(payment::Column::Currency)
-            .limit(MAX_ROWS);
-        let sums = if sees_all(access, &[Permission::DealRead, Permission::ReportRead, Permission::PaymentRead]) {
-            self.core.rollup_revenue(conn, access, span).await?
-        } else {
-            sums.into_model::<MonthSum>().all(conn).await?
-        };
-        let show = |sum: MonthSum| {
-            let amount = sum.currency.format(join_parts(sum.hi, sum.lo));
-            MonthAmount {
-                month: sum.month,
-                count: to_u64(sum.n),
-                weighted: amount.clone(),
-                amount,
-                currency: sum.currency,
-            }
-        };
-        Ok(sort_by_month(sums.into_iter().map(show).collect()))
-    }
-
-    /// The stages of open deals.
-    async fn open_stages(&self, org: OrganizationId) -> Result<Vec<StageId>> {
-        let open = stage::Entity::find()
-            .select_only()
-            .column(stage::Column::Id)
-            .filter(stage::COLUMN.org_id.eq(org))
-            .filter(stage::COLUMN.kind.eq(DealStatus::Open));
-        Ok(open.into_tuple().all(self.core.db.conn()).await?)
-    }
-
-    /// The totals of open deals, per currency.
-    async fn open_totals(&self, access: &Access) -> Result<Vec<Total>> {
-        if sees_all(access, &PERMISSIONS) {
-            let stages = self.open_stages(access.org.id).await?;
-            return self.core.rollup_totals(self.core.db.conn(), access, stages).await;
-        }
-        self.totals(reported_deals(access).filter(deal::COLUMN.status.eq(DealStatus::Open))).await
-    }
-
-    /// Sorts sums by currency and descending amount, and adds the people.
-    async fn rank_members(&self, mut sums: Vec<MemberSum>) -> Result<Vec<(MemberSum, Option<Person>)>> {
-        let members: Vec<MemberId> = sums.iter().map(|sum| sum.member).collect();
-        let people = self.core.members_as_people(self.core.db.conn(), members).await?;
-        sums.sort_by(|one, other| {
-            let amount = |sum: &MemberSum| std::cmp::Reverse(join_parts(sum.hi, sum.lo));
-            (&one.currency, amount(one), one.member).cmp(&(&other.currency, amount(other), other.member))
-        });
-        let with_person = |sum: MemberSum| {
-            let person = people.get(sum.member);
-            (sum, person)
-        };
-        Ok(sums.into_iter().map(with_person).collect())
-    }
-}
-
-/// The permissions that determine the deals of a report.
-const PERMISSIONS: [Permission; 2] = [Permission::DealRead, Permission::ReportRead];
-
-/// Sorts by month and currency; amounts without a month come last.
-fn sort_by_month(mut months: Vec<MonthAmount>) -> Vec<MonthAmount> {
-    months.sort_by(|one, other| {
-        let key = |month: &MonthAmount| (month.month.is_none(), month.month.clone(), month.currency.clone());
-        key(one).cmp(&key(other))
-    });
-    months
-}
-
-/// The deals of the caller's reports: those in the scope of both permissions.
-fn reported_deals(access: &Access) -> Select<deal::Entity> {
-    access.deals().filter(access.deals_in_scope(Permission::ReportRead))
-}
-
-/// The ids of [`reported_deals`].
-fn reported_deal_ids(access: &Access) -> SelectStatement {
-    reported_deals(access).select_only().column(deal::Column::Id).into_query()
-}
-
-/// The ids of the reported deals whose payments the caller may see.
-fn deals_with_payments(access: &Access) -> SelectStatement {
-    let deals = reported_deals(access).filter(access.deals_in_scope(Permission::PaymentRead));
-    deals.select_only().column(deal::Column::Id).into_query()
-}
-
-/// The sum of an SQL expression, in two parts.
-fn sum_of(expr: &str) -> [(SimpleExpr, &'static str); 2] {
-    [
-        (Expr::cust(format!("CAST(SUM({expr} / 1000000000) AS bigint)")), "hi"),
-        (Expr::cust(format!("CAST(SUM({expr} % 1000000000) AS bigint)")), "lo"),
-    ]
 }
 
 #[async_trait]
@@ -349,27 +211,24 @@ impl Reports for SqlReports {
         }
         let access = self.reporting(caller, org).await?;
         access.may(Permission::PaymentRead)?;
-        let days = |count: i64| self.core.now().unix_micros() - count * DAY;
-        let age = format!(
-            "CASE WHEN closed_at >= {} THEN 0 WHEN closed_at >= {} THEN 1 WHEN closed_at >= {} THEN 2 ELSE 3 END",
-            days(31),
-            days(61),
-            days(91)
-        );
+        let now = self.core.now().unix_micros();
+        let since = |days: i64| Expr::col(deal::Column::ClosedAt).gte(Timestamp::from_unix_micros(now - days * DAY));
+        let age = CaseStatement::new().case(since(31), 0).case(since(61), 1).case(since(91), 2).finally(3);
+        let balance = Expr::col(deal::Column::ValueMinor).sub(Expr::col(deal::Column::ReceivedMinor));
         let mut select = reported_deals(&access)
             .filter(access.deals_in_scope(Permission::PaymentRead))
             .filter(deal::COLUMN.status.eq(DealStatus::Won))
             .filter(Expr::col(deal::Column::ValueMinor).gt(Expr::col(deal::Column::ReceivedMinor)))
             .select_only()
             .column(deal::Column::Currency)
-            .expr_as(Expr::cust(age.clone()), "age")
+            .expr_as(age, "age")
             .expr_as(Func::count(Expr::col(deal::Column::Id)), "n");
-        for (expr, name) in sum_of("(value_minor - received_minor)") {
+        for (expr, name) in parts_of_sum(balance) {
             select = select.expr_as(expr, name);
         }
         let sums = select
             .group_by(deal::Column::Currency)
-            .group_by(Expr::cust(age))
+            .group_by(Expr::col("age"))
             .into_model::<Aged>()
             .all(self.core.db.conn())
             .await?;
@@ -404,7 +263,7 @@ impl Reports for SqlReports {
             .column_as(deal::Column::OwnerId, "member")
             .column(deal::Column::Currency)
             .expr_as(Func::count(Expr::col(deal::Column::Id)), "n");
-        for (expr, name) in sum_of("value_minor") {
+        for (expr, name) in parts_of_sum(Expr::col(deal::Column::ValueMinor)) {
             select = select.expr_as(expr, name);
         }
         let sums = select.group_by(deal::Column::OwnerId).group_by(deal::Column::Currency).limit(MAX_ROWS);
@@ -440,7 +299,7 @@ impl Reports for SqlReports {
             .column_as(commission::Column::MemberId, "member")
             .column(commission::Column::Currency)
             .expr_as(Func::count(Expr::col(commission::Column::Id)), "n");
-        for (expr, name) in sum_of("amount_minor") {
+        for (expr, name) in parts_of_sum(Expr::col(commission::Column::AmountMinor)) {
             select = select.expr_as(expr, name);
         }
         let sums = select.group_by(commission::Column::MemberId).group_by(commission::Column::Currency).limit(MAX_ROWS);
@@ -470,17 +329,19 @@ impl Reports for SqlReports {
         let payments_pending = if sees_payments {
             let pending = payment::Entity::find()
                 .filter(payment::COLUMN.org_id.eq(org))
-                .filter(Expr::cust("deals_payment.state = 'pending' AND NOT deals_payment.is_reversed"))
+                .filter(Expr::cust(IS_WAITING))
                 .filter(payment::Column::DealId.in_subquery(deals_with_payments(&access)));
             pending.count(conn).await?
         } else {
             0
         };
-        let sql = format!(
-            "SELECT COUNT(*) FROM deals_task WHERE org_id = $1 AND assignee_id = $2 AND due_key < $3 \
-             AND done_at IS NULL AND {TASK_TARGET_IS_LIVE}"
-        );
-        let late = scalar_i64(conn, sql, [org.into(), access.member.id.into(), self.core.now().into()]).await?;
-        Ok(Dashboard { open, won, revenue, payments_pending, tasks_late: to_u64(late) })
+        let late = task::Entity::find()
+            .filter(task::COLUMN.org_id.eq(org))
+            .filter(task::COLUMN.assignee_id.eq(access.member.id))
+            .filter(task::COLUMN.due_key.lt(self.core.now().unix_micros()))
+            .filter(task::COLUMN.done_at.is_null())
+            .filter(Expr::cust(TASK_TARGET_IS_LIVE));
+        let tasks_late = late.count(conn).await?;
+        Ok(Dashboard { open, won, revenue, payments_pending, tasks_late })
     }
 }

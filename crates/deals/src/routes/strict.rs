@@ -18,8 +18,8 @@ use utoipa::openapi::{
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use super::DealsState;
 use crate::core::FILTER;
+use crate::state::DealsState;
 
 /// The names of the query parameters of an operation.
 type Names = BTreeSet<String>;

@@ -16,7 +16,7 @@ mod trash;
 
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::routes::DealsState;
+use crate::state::DealsState;
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new()

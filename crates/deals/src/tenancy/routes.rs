@@ -8,7 +8,7 @@ mod teams;
 
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::routes::DealsState;
+use crate::state::DealsState;
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new()

@@ -1,9 +1,11 @@
 //! The services on a database.
 
+mod blockers;
 pub(crate) mod cleanup;
 pub(crate) mod invitations;
 pub(crate) mod members;
 pub(crate) mod organizations;
+mod reassign;
 pub(crate) mod removal;
 pub(crate) mod roles;
 pub(crate) mod teams;

@@ -6,7 +6,7 @@ use axum::{extract::State, http::StatusCode};
 use guildhall_kernel::{Caller, IfMatch, Json, Page, PageQuery, Path, Query, Result, Tagged, routes};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{NewView, OrganizationId, SavedViews, View, ViewId, ViewPatch, Viewed, routes::DealsState};
+use crate::{NewView, OrganizationId, SavedViews, View, ViewId, ViewPatch, Viewed, state::DealsState};
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new().routes(routes!(views, create_view)).routes(routes!(view, change_view, delete_view))

@@ -1,50 +1,29 @@
 //! Saved views of lists.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, text};
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
-    QuerySelect, QueryTrait, Select,
-};
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, db, text};
+use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use serde_json::Value;
 
 use crate::{
-    Clients, Deals, Error, Filter, NewView, OrganizationId, Payments, Result, SavedViews, Sharing, SqlLedger, SqlSales,
-    Tasks, View, ViewId, ViewPatch, Viewed,
-    core::{Core, access::Access, lock, store},
-    entity::{member, view},
+    Clients, Deals, Error, Filter, NewView, OrganizationId, Payments, Result, SavedViews, Sharing, SqlClients,
+    SqlLedger, SqlSales, SqlTasks, Tasks, View, ViewId, ViewPatch, Viewed,
+    core::{
+        Core,
+        access::Access,
+        views::{filters_of, find_view, visible_views},
+    },
+    entity::view,
     permission::Permission,
+    sales::sql::stages::lookup::find_stages,
 };
 
 const NAME_TAKEN: &str = "You already have a view with this name.";
 
-/// The views that the caller may use.
-fn visible_views(access: &Access) -> Select<view::Entity> {
-    let mut is_visible = Condition::any()
-        .add(view::COLUMN.member_id.eq(access.member.id))
-        .add(view::COLUMN.shared.eq(Sharing::Organization));
-    if let Some(team) = access.member.team_id {
-        let teammates = member::Entity::find()
-            .select_only()
-            .column(member::Column::Id)
-            .filter(member::COLUMN.org_id.eq(access.org.id))
-            .filter(member::COLUMN.team_id.eq(team));
-        let is_of_team = view::Column::MemberId.in_subquery(teammates.into_query());
-        is_visible = is_visible.add(Condition::all().add(view::COLUMN.shared.eq(Sharing::Team)).add(is_of_team));
-    }
-    view::Entity::find().filter(view::COLUMN.org_id.eq(access.org.id)).filter(is_visible)
-}
-
-async fn find(conn: &impl ConnectionTrait, access: &Access, id: ViewId) -> Result<view::Model> {
-    visible_views(access).filter(view::COLUMN.id.eq(id)).one(conn).await?.ok_or(Error::NotFound("view"))
-}
-
 /// A view that the caller may change.
 async fn find_editable(conn: &impl ConnectionTrait, access: &Access, id: ViewId) -> Result<view::Model> {
-    let row = find(conn, access, id).await?;
+    let row = find_view(conn, access, id).await?;
     // Members who may share views may also clean up the shared views of others.
     if row.member_id != access.member.id {
         access.may(Permission::ViewShare)?;
@@ -52,31 +31,13 @@ async fn find_editable(conn: &impl ConnectionTrait, access: &Access, id: ViewId)
     Ok(row)
 }
 
-fn filters_of(row: &view::Model) -> BTreeMap<String, String> {
-    serde_json::from_str(&row.filters).unwrap_or_default()
-}
-
-/// Applies the saved view of `?view=` to the filters and ordering of a list. Those of the request take precedence.
-pub(crate) async fn apply_view(
-    conn: &impl ConnectionTrait,
-    access: &Access,
-    list: Viewed,
-    filter: Filter,
-    page: PageQuery,
-) -> Result<(Filter, PageQuery)> {
-    let Some(id) = filter.number("view")? else { return Ok((filter, page)) };
-    let row = find(conn, access, ViewId(id)).await?;
-    if row.entity != list {
-        return Err(Error::NotFound("view"));
-    }
-    Ok((filter.with_defaults("view", filters_of(&row)), page.or_ordered(&row.ordering)))
-}
-
 /// Saved views of lists, on a database.
 #[derive(Clone)]
 pub struct SqlSavedViews {
     pub(crate) core: Core,
+    pub(crate) clients: SqlClients,
     pub(crate) sales: SqlSales,
+    pub(crate) tasks: SqlTasks,
     pub(crate) ledger: SqlLedger,
 }
 
@@ -107,7 +68,7 @@ impl SqlSavedViews {
     async fn check_filters(&self, caller: &Caller, access: &Access, row: &mut view::Model) -> Result<()> {
         let mut filters = filters_of(row);
         if let Some(stage) = filters.get_mut("stage").filter(|_| row.entity == Viewed::Deals) {
-            let ids = self.sales.find_stages(self.core.db.conn(), access, stage).await?;
+            let ids = find_stages(self.core.db.conn(), access, stage).await?;
             *stage = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
             row.filters = serde_json::json!(filters).to_string();
         }
@@ -118,10 +79,10 @@ impl SqlSavedViews {
         let page = PageQuery::new(1, 1).ordered(row.ordering.clone());
         let org = access.org.id;
         match row.entity {
-            Viewed::Clients => Clients::clients(&self.sales, caller, org, filter, page).await.map(|_| ()),
+            Viewed::Clients => Clients::clients(&self.clients, caller, org, filter, page).await.map(|_| ()),
             Viewed::Deals => Deals::deals(&self.sales, caller, org, None, filter, page).await.map(|_| ()),
             Viewed::Payments => Payments::payments(&self.ledger, caller, org, None, filter, page).await.map(|_| ()),
-            Viewed::Tasks => Tasks::tasks(&self.sales, caller, org, filter, page).await.map(|_| ()),
+            Viewed::Tasks => Tasks::tasks(&self.tasks, caller, org, filter, page).await.map(|_| ()),
         }
     }
 }
@@ -143,9 +104,9 @@ impl SavedViews for SqlSavedViews {
         }
         let ordering = Ordering { fields: &[("id", view::Column::Id)], default: "id", id: view::Column::Id };
         let page = Page::<view::Model>::fetch(select, &ordering, &page, conn).await?;
-        let (rows, page) = page.take();
+        let (rows, page) = page.split();
         let views = self.show_views(rows).await?;
-        Ok(page.with(|_| views))
+        Ok(page.with_results(|_| views))
     }
 
     async fn create_view(&self, caller: &Caller, org: OrganizationId, new: NewView) -> Result<View> {
@@ -170,6 +131,7 @@ impl SavedViews for SqlSavedViews {
         let row = &row;
         let row = self
             .core
+            .db
             .write(|tx| async move {
                 let access = self.core.access(&tx, caller, org).await?;
                 if row.shared != Sharing::Private {
@@ -186,7 +148,7 @@ impl SavedViews for SqlSavedViews {
 
     async fn view(&self, caller: &Caller, org: OrganizationId, id: ViewId) -> Result<View> {
         let access = self.core.access(self.core.db.conn(), caller, org).await?;
-        self.show_view(find(self.core.db.conn(), &access, id).await?).await
+        self.show_view(find_view(self.core.db.conn(), &access, id).await?).await
     }
 
     async fn change_view(
@@ -214,7 +176,9 @@ impl SavedViews for SqlSavedViews {
             if let Some(columns) = &patch.columns {
                 after.columns = Value::from(columns.clone()).to_string();
             }
-            after.shared = patch.shared.unwrap_or(after.shared);
+            if let Some(shared) = patch.shared {
+                after.shared = shared;
+            }
             after
         };
         let mut checked = apply(&find_editable(self.core.db.conn(), &access, id).await?);
@@ -222,9 +186,10 @@ impl SavedViews for SqlSavedViews {
         let (known, apply, checked, patch) = (&known, &apply, &checked, &patch);
         let row = self
             .core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<view::Entity>(conn, id).await?;
+                db::lock::<view::Entity>(conn, id).await?;
                 let access = self.core.access(conn, caller, org).await?;
                 let before = find_editable(conn, &access, id).await?;
                 access.check(known, before.updated_at)?;
@@ -236,7 +201,7 @@ impl SavedViews for SqlSavedViews {
                     access.may(Permission::ViewShare)?;
                 }
                 after.updated_at = self.core.now();
-                store(conn, &before, &after).await?;
+                db::store_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_view", &before, &after).await?;
                 Ok::<_, Error>(after)
             })
@@ -248,9 +213,10 @@ impl SavedViews for SqlSavedViews {
     async fn delete_view(&self, caller: &Caller, org: OrganizationId, id: ViewId, known: IfMatch) -> Result<()> {
         let known = &known;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<view::Entity>(conn, id).await?;
+                db::lock::<view::Entity>(conn, id).await?;
                 let access = self.core.access(conn, caller, org).await?;
                 let row = find_editable(conn, &access, id).await?;
                 access.check(known, row.updated_at)?;

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     Delivery, DeliveryId, IssuedWebhook, NewWebhook, OrganizationId, Webhook, WebhookId, WebhookPatch, Webhooks,
-    event::EVENTS, routes::DealsState,
+    event::EVENTS, state::DealsState,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {

@@ -31,7 +31,7 @@ async fn populated_org(harness: &Harness, name: &str, is_test: bool) -> Organiza
     harness.join(org, 2, "salesperson", Some(harbour)).await;
     let client = harness.client_of(2, org, "x").await.id;
     let contact = NewContact { first_name: "Ann".into(), ..NewContact::default() };
-    harness.sales.create_contact(&person(2), org, client, contact).await.unwrap();
+    harness.clients.create_contact(&person(2), org, client, contact).await.unwrap();
     let deal = harness.deal_of(2, org, client, "10").await.id;
     let paid = harness.pay(2, org, deal, "5").await.id;
     harness.ledger.reverse_payment(&person(1), org, deal.into(), paid, NewReversal::default(), None).await.unwrap();
@@ -44,7 +44,7 @@ async fn populated_org(harness: &Harness, name: &str, is_test: bool) -> Organiza
 async fn all_rows(harness: &Harness) -> Vec<(String, i64)> {
     let mut counts = Vec::new();
     for model in guildhall_deals::admin() {
-        counts.push((model.table.clone(), harness.rows(&model.table).await));
+        counts.push((model.table.clone(), harness.db.count_rows(&model.table).await));
     }
     counts
 }
@@ -104,8 +104,8 @@ async fn unused_accounts_are_deleted_with_their_organization() {
         cleaned.unwrap().unwrap().remove(0).users
     };
     assert_eq!(clean_up(true).await, [UserId(2)], "the others are members elsewhere");
-    assert_eq!(harness.rows("people").await, 60, "a dry run changes nothing");
-    assert_eq!((clean_up(false).await, harness.rows("people").await), (vec![UserId(2)], 59));
+    assert_eq!(harness.db.count_rows("people").await, 60, "a dry run changes nothing");
+    assert_eq!((clean_up(false).await, harness.db.count_rows("people").await), (vec![UserId(2)], 59));
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn an_organization_without_clients_can_be_deleted() {
     let client = harness.client_of(1, org, "x").await.id;
     let delete = async || harness.tenancy.delete_organization(&person(1), org, IfMatch::default()).await;
     assert_eq!(code(delete().await), "protected");
-    harness.sales.delete_client(&person(1), org, client, false, None, IfMatch::default()).await.unwrap();
+    harness.clients.delete_client(&person(1), org, client, false, None, IfMatch::default()).await.unwrap();
     assert_eq!(code(delete().await), "protected", "clients in the trash count");
     let deletion =
         guildhall_deals::Trash::trash(&harness.deals.sales, &person(1), org, page()).await.unwrap().results[0].id;

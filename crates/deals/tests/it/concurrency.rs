@@ -53,7 +53,7 @@ async fn create_deals(
 
 async fn assert_exist(harness: &Harness, created: &[Option<DealId>]) {
     for id in created.iter().flatten() {
-        assert_eq!(harness.number(&format!("SELECT COUNT(*) FROM deals_deal WHERE id = {id}")).await, 1, "{id}");
+        assert_eq!(harness.db.query_i64(&format!("SELECT COUNT(*) FROM deals_deal WHERE id = {id}")).await, 1, "{id}");
     }
 }
 
@@ -66,16 +66,16 @@ async fn merging_includes_deals_created_concurrently() {
         let merged = harness.client_of(1, org, "Gone").await.id;
         let tasks = create_deals(&harness.deals, 1, org, merged).await;
         harness
-            .sales
+            .tasks
             .log_with_client(&person(1), org, merged, NewActivity { content: "x".into(), ..NewActivity::default() })
             .await
             .ok();
-        harness.sales.merge_clients(&person(1), org, kept, merged).await.unwrap();
+        harness.clients.merge_clients(&person(1), org, kept, merged).await.unwrap();
         let created = tasks.join_all().await;
         assert_exist(&harness, &created).await;
         let count = created.iter().flatten().count();
         let sql = format!("SELECT COUNT(*) FROM deals_deal WHERE client_id = {kept}");
-        assert_eq!(usize::try_from(harness.number(&sql).await).unwrap(), count);
+        assert_eq!(usize::try_from(harness.db.query_i64(&sql).await).unwrap(), count);
     }
 }
 
@@ -91,13 +91,13 @@ async fn no_deal_is_created_for_a_client_in_the_trash() {
         let tasks = create_deals(&harness.deals, 1, org, client).await;
         let deals = harness.deals.clone();
         let restoring = tokio::spawn(async move { code(deals.sales.restore(&person(1), org, deletion).await) });
-        harness.sales.delete_client(&person(1), org, client, false, None, any()).await.unwrap();
+        harness.clients.delete_client(&person(1), org, client, false, None, any()).await.unwrap();
         assert_exist(&harness, &tasks.join_all().await).await;
         let restored = restoring.await.unwrap();
         assert!(["ok", "illegal_transition"].contains(&restored.as_str()), "{restored}");
         let live = "SELECT COUNT(*) FROM deals_deal d JOIN deals_client c ON c.id = d.client_id \
                     WHERE d.deleted_at IS NULL AND c.deleted_at IS NOT NULL";
-        assert_eq!(harness.number(live).await, 0);
+        assert_eq!(harness.db.query_i64(live).await, 0);
     }
 }
 
@@ -116,7 +116,7 @@ async fn a_member_who_creates_deals_concurrently_is_not_removed() {
         assert_eq!(removed == "protected", created.iter().any(Option::is_some));
         let orphans =
             "SELECT COUNT(*) FROM deals_deal d JOIN deals_member m ON m.id = d.owner_id WHERE m.status = 'gone'";
-        assert_eq!(harness.number(orphans).await, 0);
+        assert_eq!(harness.db.query_i64(orphans).await, 0);
     }
 }
 
@@ -129,7 +129,7 @@ async fn an_organization_with_concurrently_created_clients_is_not_deleted() {
         for n in 0..8 {
             let deals = harness.deals.clone();
             let new = NewClient { name: format!("client {n}"), ..NewClient::default() };
-            tasks.spawn(async move { code(deals.sales.create_client(&person(1), org, new).await) });
+            tasks.spawn(async move { code(deals.clients.create_client(&person(1), org, new).await) });
         }
         tokio::task::yield_now().await;
         let deleted = code(harness.tenancy.delete_organization(&person(1), org, any()).await);
@@ -138,7 +138,7 @@ async fn an_organization_with_concurrently_created_clients_is_not_deleted() {
         assert!(outcomes.iter().all(|code| code == "ok" || CONFLICTS.contains(&code.as_str())), "{outcomes:?}");
         assert_eq!(deleted == "ok", count == 0, "{deleted} {outcomes:?}");
         let sql = format!("SELECT COUNT(*) FROM deals_client WHERE org_id = {org}");
-        assert_eq!(usize::try_from(harness.number(&sql).await).unwrap(), count);
+        assert_eq!(usize::try_from(harness.db.query_i64(&sql).await).unwrap(), count);
     }
 }
 
@@ -147,7 +147,7 @@ async fn deleting_a_stage_moves_deals_created_concurrently() {
     let harness = with_connections(8).await;
     let org = harness.org().await;
     let client = harness.client_of(1, org, "x").await.id;
-    let pipeline = harness.sales.pipelines(&person(1), org, page()).await.unwrap().results[0].clone();
+    let pipeline = harness.pipelines.pipelines(&person(1), org, page()).await.unwrap().results[0].clone();
     let (first, second) = (pipeline.stages[0].id, pipeline.stages[1].id);
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..12 {
@@ -157,10 +157,10 @@ async fn deleting_a_stage_moves_deals_created_concurrently() {
         tasks.spawn(async move { code(deals.sales.create_deal(&person(1), org, None, new, None).await) });
     }
     tokio::task::yield_now().await;
-    harness.sales.delete_stage(&person(1), org, pipeline.id, first, Some(second), any()).await.unwrap();
+    harness.pipelines.delete_stage(&person(1), org, pipeline.id, first, Some(second), any()).await.unwrap();
     let outcomes = tasks.join_all().await;
     assert!(outcomes.iter().all(|code| code == "ok" || CONFLICTS.contains(&code.as_str())), "{outcomes:?}");
     let count = outcomes.iter().filter(|code| *code == "ok").count();
     let sql = format!("SELECT COUNT(*) FROM deals_deal WHERE stage_id = {second}");
-    assert_eq!(usize::try_from(harness.number(&sql).await).unwrap(), count);
+    assert_eq!(usize::try_from(harness.db.query_i64(&sql).await).unwrap(), count);
 }

@@ -107,7 +107,7 @@ async fn custom_values_are_audited_and_deleted_with_their_field() {
     let size = fields.iter().find(|field| field.key == "size").unwrap();
     harness.custom.delete_custom_field(me, org, size.id, IfMatch::default()).await.unwrap();
     assert_eq!(harness.read(1, org, before.id).await.custom, values(json!({})));
-    assert_eq!(harness.rows("deals_custom_value").await, 0);
+    assert_eq!(harness.db.count_rows("deals_custom_value").await, 0);
     // A new field with the same key does not have the old values.
     add(&harness, org, field(CustomFieldTarget::Deal, "size", CustomFieldType::Text)).await;
     assert_eq!(harness.read(1, org, before.id).await.custom, values(json!({})));
@@ -139,13 +139,13 @@ async fn custom_fields_have_unique_keys_and_require_a_permission() {
     let required = CustomFieldPatch { is_required: Some(true), ..CustomFieldPatch::default() };
     harness.custom.change_custom_field(me, org, region.id, required, IfMatch::default()).await.unwrap();
     let new = NewClient { name: "x".to_owned(), ..NewClient::default() };
-    assert_eq!(invalid_fields(harness.sales.create_client(me, org, new.clone()).await), ["custom.region"]);
+    assert_eq!(invalid_fields(harness.clients.create_client(me, org, new.clone()).await), ["custom.region"]);
     let new = NewClient { custom: values(json!({"region": "South"})), ..new };
-    let client = harness.sales.create_client(me, org, new).await.unwrap();
+    let client = harness.clients.create_client(me, org, new).await.unwrap();
     assert_eq!(client.custom, values(json!({"region": "South"})));
     let cleared = ClientPatch { custom: Some(values(json!({"region": null}))), ..ClientPatch::default() };
     assert_eq!(
-        invalid_fields(harness.sales.change_client(me, org, client.id, cleared, IfMatch::default()).await),
+        invalid_fields(harness.clients.change_client(me, org, client.id, cleared, IfMatch::default()).await),
         ["custom.region"]
     );
     let other = harness.org_of(3, "Other").await;
@@ -161,14 +161,14 @@ async fn merging_fills_empty_custom_fields() {
     }
     let named =
         |name: &str, custom: Value| NewClient { name: name.to_owned(), custom: values(custom), ..NewClient::default() };
-    let one = harness.sales.create_client(me, org, named("one", json!({"a": "mine"}))).await.unwrap().id;
+    let one = harness.clients.create_client(me, org, named("one", json!({"a": "mine"}))).await.unwrap().id;
     let other =
-        harness.sales.create_client(me, org, named("other", json!({"a": "theirs", "b": "more"}))).await.unwrap().id;
-    let merged = harness.sales.merge_clients(me, org, one, other).await.unwrap();
+        harness.clients.create_client(me, org, named("other", json!({"a": "theirs", "b": "more"}))).await.unwrap().id;
+    let merged = harness.clients.merge_clients(me, org, one, other).await.unwrap();
     assert_eq!(merged.custom, values(json!({"a": "mine", "b": "more"})));
     let count = async |name: &str, value: &str| {
         let filter = Filter::new([(name, value)]);
-        harness.sales.clients(me, org, filter, page()).await.unwrap().results.len()
+        harness.clients.clients(me, org, filter, page()).await.unwrap().results.len()
     };
     assert_eq!((count("cf_b", "more").await, count("cf_a", "mine").await, count("cf_a", "theirs").await), (1, 1, 0));
 }

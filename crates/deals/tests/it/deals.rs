@@ -49,7 +49,7 @@ async fn deals_are_numbered_from_one_in_each_organization() {
     );
     assert_eq!(harness.deal_of(1, here, client, "1").await.number, "DLID0003");
     // Numbers are sorted as numbers, not as text.
-    harness.sql("UPDATE deals_counter SET next = 9999 WHERE kind = 'deal'").await.unwrap();
+    harness.db.sql("UPDATE deals_counter SET next = 9999 WHERE kind = 'deal'").await.unwrap();
     for number in ["DLID9999", "DLID10000", "DLID10001"] {
         assert_eq!(harness.deal_of(1, here, client, "1").await.number, number);
     }
@@ -153,7 +153,7 @@ async fn changes_are_conditional_audited_and_readable_as_of_a_moment() {
     let client = harness.client_of(1, org, "x").await.id;
     let before = harness.deal_of(1, org, client, "10").await;
     let moment = before.updated_at;
-    harness.advance(Duration::from_secs(60));
+    harness.clock.advance(Duration::from_secs(60));
     let patch = DealPatch { title: Some("Shop".into()), value: Some(Amount::new("12.50")), ..DealPatch::default() };
     let at = before.id.into();
     let known = IfMatch::only(before.updated_at.into());
@@ -296,7 +296,7 @@ async fn a_repeated_request_with_the_same_idempotency_key_is_replayed() {
     assert_eq!(response, serde_json::to_value(&first).unwrap());
     assert_eq!(code(create(1, "b").await), "idempotency_key_reused");
     assert_eq!(created(create(2, "b").await.unwrap()).number, "DLID0002");
-    harness.advance(Duration::from_secs(25 * 3600));
+    harness.clock.advance(Duration::from_secs(25 * 3600));
     assert_eq!(created(create(1, "b").await.unwrap()).number, "DLID0003");
     // Rejected requests are not stored.
     let pay = async || {
@@ -326,16 +326,16 @@ async fn bulk_operations_are_audited_per_row() {
     let client = harness.client_of(2, org, "x").await.id;
     let id = harness.deal_of(2, org, client, "1").await.id;
     let before = harness.read(1, org, id).await.updated_at;
-    harness.advance(std::time::Duration::from_secs(1));
+    harness.clock.advance(std::time::Duration::from_secs(1));
     let reassign = Reassign { to_user_id: UserId(1), include_creator: true };
     harness.tenancy.reassign(me, org, other.id, reassign).await.unwrap();
-    harness.advance(std::time::Duration::from_secs(1));
+    harness.clock.advance(std::time::Duration::from_secs(1));
     let kept = harness.client_of(1, org, "y").await.id;
-    harness.sales.merge_clients(me, org, kept, client).await.unwrap();
-    harness.advance(std::time::Duration::from_secs(1));
-    let pipeline = harness.sales.pipelines(me, org, page()).await.unwrap().results.remove(0);
+    harness.clients.merge_clients(me, org, kept, client).await.unwrap();
+    harness.clock.advance(std::time::Duration::from_secs(1));
+    let pipeline = harness.pipelines.pipelines(me, org, page()).await.unwrap().results.remove(0);
     let (lead, next) = (pipeline.stages[0].id, pipeline.stages[1].id);
-    harness.sales.delete_stage(me, org, pipeline.id, lead, Some(next), IfMatch::default()).await.unwrap();
+    harness.pipelines.delete_stage(me, org, pipeline.id, lead, Some(next), IfMatch::default()).await.unwrap();
 
     let now = harness.read(1, org, id).await;
     assert_eq!((now.owner.unwrap().id, now.client_id, now.stage_id), (UserId(1), kept, next));
@@ -369,9 +369,9 @@ async fn a_change_rolls_back_if_it_cannot_be_audited() {
     let patch = DealPatch { title: Some("Shop".into()), ..DealPatch::default() };
     assert!(harness.sales.change_deal(me, org, id.into(), patch, IfMatch::default()).await.is_err());
     assert_eq!(harness.read(1, org, id).await.title, "Website");
-    let log = harness.rows("kernel_audit_event").await;
+    let log = harness.db.count_rows("kernel_audit_event").await;
     assert_eq!(code(harness.ledger.record_payment(me, org, id.into(), payment("11"), None).await), "overpayment");
-    assert_eq!(harness.rows("kernel_audit_event").await, log, "a rejected request is not audited");
+    assert_eq!(harness.db.count_rows("kernel_audit_event").await, log, "a rejected request is not audited");
 }
 
 #[tokio::test]
@@ -380,13 +380,13 @@ async fn every_change_is_audited() {
     let (org, me) = (harness.org().await, &person(1));
     let client = harness.client_of(1, org, "x").await.id;
     let first = NewContact { first_name: "Ann".into(), is_primary: true, ..NewContact::default() };
-    let ann = harness.sales.create_contact(me, org, client, first.clone()).await.unwrap().id;
-    harness.sales.create_contact(me, org, client, NewContact { first_name: "Bob".into(), ..first }).await.unwrap();
+    let ann = harness.clients.create_contact(me, org, client, first.clone()).await.unwrap().id;
+    harness.clients.create_contact(me, org, client, NewContact { first_name: "Bob".into(), ..first }).await.unwrap();
     let id = harness.deal_of(1, org, client, "10").await.id;
     let paid = harness.pay(1, org, id, "5").await.id;
     harness.ledger.reverse_payment(me, org, id.into(), paid, NewReversal::default(), None).await.unwrap();
     let note = NewActivity { content: "Called".into(), ..NewActivity::default() };
-    harness.sales.log_activity(me, org, id.into(), note).await.unwrap();
+    harness.tasks.log_activity(me, org, id.into(), note).await.unwrap();
     let view = NewView {
         entity: Viewed::Deals,
         name: "Mine".into(),
@@ -433,10 +433,10 @@ async fn fault_r19_a_view_shows_the_same_deals_after_a_stage_was_renamed() {
     let patched = harness.views.create_view(me, org, view("won")).await.unwrap();
     let patch = ViewPatch { filters: Some([("stage".to_owned(), "LEAD".to_owned())].into()), ..ViewPatch::default() };
     harness.views.change_view(me, org, patched.id, patch, IfMatch::default()).await.unwrap();
-    let pipeline = harness.sales.pipelines(me, org, page()).await.unwrap().results.remove(0);
+    let pipeline = harness.pipelines.pipelines(me, org, page()).await.unwrap().results.remove(0);
     let stage = pipeline.stages.iter().find(|stage| stage.name == "lead").unwrap().id;
     let rename = StagePatch { name: Some("Fresh".into()), ..StagePatch::default() };
-    harness.sales.change_stage(me, org, pipeline.id, stage, rename, IfMatch::default()).await.unwrap();
+    harness.pipelines.change_stage(me, org, pipeline.id, stage, rename, IfMatch::default()).await.unwrap();
     for id in [created.id, patched.id] {
         assert_eq!(harness.titles(1, org, &[("view", &id.to_string())]).await.len(), 1);
     }

@@ -1,11 +1,7 @@
 use std::{
     collections::BTreeMap,
     ops::Deref,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex},
 };
 
 use async_trait::async_trait;
@@ -16,29 +12,21 @@ use guildhall_deals::{
 };
 use guildhall_files::{Files, FolderStore, UploadLimits};
 use guildhall_kernel::{
-    self as kernel, Caller, Clock, HostTables, Outbox, PageQuery, Roles, Timestamp, UserId,
-    db::SqlMigration,
+    self as kernel, Caller, Outbox, PageQuery, Roles, UserId,
     event::Dispatcher,
     http::{FetchError, WebhookSender},
     idempotency::Idempotent,
     mail::EmailBranding,
-    testing::{TestDb, fake_directory},
+    testing::{PEOPLE, TestClock, TestDb, fake_directory, migrations_with_people},
 };
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use sea_orm::DbBackend;
 use sea_orm_migration::MigrationTrait;
 
 /// The migrations, and a user table of the host with the ids 1 to 60.
-pub(crate) fn migrations_with_people() -> Vec<Box<dyn MigrationTrait>> {
-    let rows: Vec<String> = (1..=60).map(|id| format!("({id}, 'person-{id}')")).collect();
-    let up = format!(
-        "CREATE TABLE people (id {{id}}, name text); INSERT INTO people (id, name) VALUES {};",
-        rows.join(", ")
-    );
-    let mut all: Vec<Box<dyn MigrationTrait>> =
-        vec![Box::new(SqlMigration::new("m20240101_000000_people", &up, "DROP TABLE people;"))];
-    all.extend(guildhall_kernel::migrations(&HostTables { users: "people" }));
+fn all_migrations() -> Vec<Box<dyn MigrationTrait>> {
+    let mut all = migrations_with_people(60);
     all.extend(guildhall_files::migrations());
-    all.extend(migrations(&HostTables { users: "people" }));
+    all.extend(migrations(&PEOPLE));
     all
 }
 
@@ -78,8 +66,7 @@ pub(crate) struct Harness {
     pub(crate) outbox: Outbox,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) webhook_sender: Arc<FakeWebhookSender>,
-    /// How far the clock is ahead, in microseconds.
-    clock_offset: Arc<AtomicI64>,
+    pub(crate) clock: TestClock,
     /// The folder of the file store, deleted on drop.
     _folder: tempfile::TempDir,
 }
@@ -97,11 +84,9 @@ pub(crate) async fn deals() -> Harness {
 }
 
 pub(crate) async fn with_connections(connections: u32) -> Harness {
-    let db = TestDb::with_connections(migrations_with_people, connections).await;
-    let clock_offset = Arc::new(AtomicI64::new(0));
-    let offset = clock_offset.clone();
-    let clock =
-        Clock::from_fn(move || Timestamp::now() + Duration::from_micros(offset.load(Ordering::Relaxed).unsigned_abs()));
+    let db = TestDb::with_connections(all_migrations, connections).await;
+    let test_clock = TestClock::default();
+    let clock = test_clock.clock();
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(FolderStore::new(folder.path()));
     let url = "https://example.org/api".parse().unwrap();
@@ -119,23 +104,10 @@ pub(crate) async fn with_connections(connections: u32) -> Harness {
     };
     let deals = SqlDeals::new(db.handle(), host);
     let dispatcher = Dispatcher::new(db.handle(), clock, vec![Arc::new(deals.webhooks.clone())]);
-    Harness { db, deals, files, outbox, dispatcher, webhook_sender, clock_offset, _folder: folder }
+    Harness { db, deals, files, outbox, dispatcher, webhook_sender, clock: test_clock, _folder: folder }
 }
 
 impl Harness {
-    pub(crate) async fn rows(&self, table: &str) -> i64 {
-        self.number(&format!("SELECT COUNT(*) FROM {table}")).await
-    }
-
-    pub(crate) async fn number(&self, sql: &str) -> i64 {
-        let query = Statement::from_string(self.db.backend(), sql);
-        self.db.conn().query_one_raw(query).await.unwrap().unwrap().try_get_by_index(0).unwrap()
-    }
-
-    pub(crate) async fn sql(&self, sql: &str) -> Result<(), DbErr> {
-        self.db.write(|tx| async move { tx.conn().execute_unprepared(sql).await.map(|_| ()) }).await
-    }
-
     /// Makes the database reject new rows that meet a condition like `title = 'x'`.
     pub(crate) async fn reject_rows(&self, table: &str, condition: &str) {
         let sql = match self.db.backend() {
@@ -145,12 +117,7 @@ impl Harness {
             ),
             _ => format!("ALTER TABLE {table} ADD CONSTRAINT refused CHECK (NOT ({condition})) NOT VALID"),
         };
-        self.sql(&sql).await.unwrap();
-    }
-
-    /// Advances the clock.
-    pub(crate) fn advance(&self, time: Duration) {
-        self.clock_offset.fetch_add(i64::try_from(time.as_micros()).unwrap(), Ordering::Relaxed);
+        self.db.sql(&sql).await.unwrap();
     }
 
     /// Asserts that all counters and totals match the rows.
@@ -195,7 +162,7 @@ impl Harness {
 
     pub(crate) async fn client_of(&self, user: i64, org: OrganizationId, name: &str) -> Client {
         let new = NewClient { name: name.to_owned(), ..NewClient::default() };
-        self.sales.create_client(&person(user), org, new).await.unwrap()
+        self.clients.create_client(&person(user), org, new).await.unwrap()
     }
 
     pub(crate) async fn deal_of(&self, user: i64, org: OrganizationId, client: ClientId, value: &str) -> Deal {
@@ -224,7 +191,7 @@ async fn owner_of(harness: &Harness, org: OrganizationId) -> Caller {
         "SELECT m.user_id FROM deals_member m JOIN deals_role r ON r.id = m.role_id \
          WHERE m.org_id = {org} AND r.key = 'owner' AND m.status = 'active' ORDER BY m.id LIMIT 1"
     );
-    person(harness.number(&sql).await)
+    person(harness.db.query_i64(&sql).await)
 }
 
 /// The object that a request created.

@@ -45,7 +45,7 @@ async fn fault_5_an_invited_person_is_not_a_member_before_accepting() {
         !invalid_fields(harness.sales.create_deal(&person(1), org, None, theirs, None).await.map(|_| ())).is_empty()
     );
     let task = NewTask { title: "x".into(), assignee_id: Some(UserId(2)), ..NewTask::default() };
-    assert!(!invalid_fields(harness.sales.create_task(&person(1), org, task).await).is_empty());
+    assert!(!invalid_fields(harness.tasks.create_task(&person(1), org, task).await).is_empty());
     // Nobody else can accept for them.
     let patch = MemberPatch { status: Some(MemberStatus::Active), ..MemberPatch::default() };
     let changed = harness.tenancy.change_member(&person(1), org, invited.id, patch, IfMatch::default()).await;
@@ -103,14 +103,14 @@ async fn fault_5_a_member_can_leave_and_their_deals_go_to_the_owner() {
     let removal = &Removal::new(Clock::system());
     let blockers = harness.db.write(|tx| async move { removal.blockers(&tx, UserId(2), None).await }).await;
     assert!(blockers.unwrap().is_empty());
-    assert!(harness.sales.clients(&person(1), org, Filter::default(), page()).await.is_ok());
+    assert!(harness.clients.clients(&person(1), org, Filter::default(), page()).await.is_ok());
 }
 
 #[tokio::test]
 async fn fault_5_invitation_and_reminder_emails_are_limited() {
     let harness = deals().await;
     let emails = async |subject: &str| {
-        harness.number(&format!("SELECT COUNT(*) FROM kernel_outbox WHERE title LIKE '{subject}%'")).await
+        harness.db.query_i64(&format!("SELECT COUNT(*) FROM kernel_outbox WHERE title LIKE '{subject}%'")).await
     };
     for n in 0..7 {
         let org = harness.org_of(1, &format!("Org {n}")).await;
@@ -124,13 +124,13 @@ async fn fault_5_invitation_and_reminder_emails_are_limited() {
         let title = format!("Your account will be closed {n}");
         let remind_at = Some(serde_json::from_value("2020-01-01T00:00:00Z".into()).unwrap());
         let task = NewTask { title, assignee_id: Some(UserId(3)), remind_at, ..NewTask::default() };
-        harness.sales.create_task(&person(1), org, task).await.unwrap();
+        harness.tasks.create_task(&person(1), org, task).await.unwrap();
     }
-    harness.sales.remind().await.unwrap();
+    harness.tasks.remind().await.unwrap();
     let sent = emails("Reminder").await;
     assert!(sent <= 20, "{sent} reminders");
-    harness.advance(Duration::from_secs(25 * 3600));
-    assert_eq!(harness.sales.remind().await.unwrap(), 0, "suppressed reminders are not sent later");
+    harness.clock.advance(Duration::from_secs(25 * 3600));
+    assert_eq!(harness.tasks.remind().await.unwrap(), 0, "suppressed reminders are not sent later");
 }
 
 #[tokio::test]
@@ -142,6 +142,6 @@ async fn fault_14_organizations_per_person_and_day_are_limited() {
     let new = || NewOrganization { name: "One more".into(), ..NewOrganization::default() };
     assert_eq!(code(harness.tenancy.create_organization(&person(1), new()).await), "quota_exceeded");
     harness.tenancy.create_organization(&person(2), new()).await.unwrap();
-    harness.advance(Duration::from_secs(25 * 3600));
+    harness.clock.advance(Duration::from_secs(25 * 3600));
     harness.tenancy.create_organization(&person(1), new()).await.unwrap();
 }

@@ -88,7 +88,7 @@ async fn line_items_require_the_permissions_of_their_deal() {
         let refused = harness.sales.add_line(&person(1), org, deal.into(), line("x", quantity, price)).await;
         assert_eq!(invalid_fields(refused), [field]);
     }
-    assert_eq!(harness.rows("deals_line").await, 1);
+    assert_eq!(harness.db.count_rows("deals_line").await, 1);
 }
 
 fn upload(name: &str, bytes: &'static [u8]) -> Upload {
@@ -128,12 +128,12 @@ async fn files_belong_to_deals_and_receipts_to_payments() {
     let other = harness.deal_of(1, org, client, "7").await.id;
     assert_eq!(code(harness.sales.receipts(me, org, other.into(), payment).await), "not_found");
 
-    assert_eq!(harness.rows("files_file").await, 2);
+    assert_eq!(harness.db.count_rows("files_file").await, 2);
     harness.sales.remove_file(me, org, deal.into(), offer.id).await.unwrap();
-    assert_eq!(harness.rows("files_file").await, 1);
+    assert_eq!(harness.db.count_rows("files_file").await, 1);
     // Purging the deal deletes its files.
     Deals::delete_deal(&harness.deals.sales, me, org, deal.into(), true, IfMatch::default()).await.unwrap();
-    assert_eq!((harness.rows("deals_file").await, harness.rows("files_file").await), (0, 0));
+    assert_eq!((harness.db.count_rows("deals_file").await, harness.db.count_rows("files_file").await), (0, 0));
     assert_eq!(
         harness
             .ledger

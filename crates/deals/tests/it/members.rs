@@ -132,7 +132,7 @@ async fn members_see_the_scope_of_their_role() {
         harness.deal_of(user, org, client, "1").await;
     }
     let seen = async |user| {
-        let clients = harness.sales.clients(&person(user), org, Filter::default(), page()).await.unwrap();
+        let clients = harness.clients.clients(&person(user), org, Filter::default(), page()).await.unwrap();
         (clients.count, harness.titles(user, org, &[]).await.len())
     };
     assert_eq!((seen(2).await, seen(4).await), ((1, 1), (1, 1)));
@@ -141,10 +141,10 @@ async fn members_see_the_scope_of_their_role() {
     harness.tenancy.change_member(&person(1), org, manager.id, leads, any()).await.unwrap();
     assert_eq!(seen(5).await, (2, 2), "with the subteams, as its leader");
     assert_eq!((seen(1).await, seen(6).await), ((3, 3), (3, 3)));
-    let all = harness.sales.clients(&person(1), org, Filter::default(), page()).await.unwrap().results;
+    let all = harness.clients.clients(&person(1), org, Filter::default(), page()).await.unwrap().results;
     let theirs = all.iter().find(|client| client.name == "client of 2").unwrap().id;
-    assert_eq!(code(Clients::client(&harness.deals.sales, &person(4), org, theirs).await), "client_not_found");
-    assert_eq!(code(harness.sales.delete_client(&person(6), org, theirs, false, None, any()).await), "not_granted");
+    assert_eq!(code(Clients::client(&harness.deals.clients, &person(4), org, theirs).await), "client_not_found");
+    assert_eq!(code(harness.clients.delete_client(&person(6), org, theirs, false, None, any()).await), "not_granted");
     // A team cannot be its own ancestor.
     let cyclic = TeamPatch { parent_id: Some(Some(harbour)), ..TeamPatch::default() };
     assert_eq!(invalid_fields(harness.tenancy.change_team(&person(1), org, north, cyclic, any()).await), ["parent_id"]);
@@ -234,6 +234,6 @@ async fn nobody_raises_their_own_rights_or_takes_over_from_superiors() {
     let to = Reassign { to_user_id: UserId(1), include_creator: true };
     harness.tenancy.reassign(&person(1), org, former, to).await.unwrap();
     harness.tenancy.remove_member(&person(1), org, former, any()).await.unwrap();
-    assert_eq!(harness.number("SELECT COUNT(*) FROM deals_member WHERE status = 'gone'").await, 1);
+    assert_eq!(harness.db.query_i64("SELECT COUNT(*) FROM deals_member WHERE status = 'gone'").await, 1);
     harness.tenancy.delete_role(&person(1), org, role_id, any()).await.unwrap();
 }

@@ -1,13 +1,14 @@
 use guildhall_deals::{
-    Amount, Currency, Day, DealId, Filter, NewPayment, NewRefund, NewReversal, OrganizationPatch, Organizations,
-    Overpayment, PaymentId, PaymentKind, PaymentMethod, PaymentStatus, Payments, Verdict, Verification,
+    Amount, Currency, Day, DealId, Deals, Filter, NewDeal, NewPayment, NewRefund, NewReversal, OrganizationPatch,
+    Organizations, Overpayment, PaymentId, PaymentKind, PaymentMethod, PaymentStatus, Payments, Period, Reports,
+    Verdict, Verification,
 };
 use guildhall_kernel::{
     Error, IfMatch,
     idempotency::{IdempotencyKey, Idempotent},
 };
 
-use crate::harness::{Harness, code, created, deals, invalid_fields, page, payment, person, with_connections};
+use crate::harness::{Harness, code, created, deal, deals, invalid_fields, page, payment, person, with_connections};
 
 async fn with_deal(value: &str) -> (Harness, guildhall_deals::OrganizationId, DealId) {
     let harness = deals().await;
@@ -41,7 +42,7 @@ async fn payments_do_not_exceed_the_value_of_their_deal() {
     }
     let other = NewPayment { currency: Currency::from_code("EUR"), ..payment("1") };
     assert_eq!(code(record(other).await), "currency_mismatch");
-    assert_eq!(harness.rows("deals_payment").await, 2);
+    assert_eq!(harness.db.count_rows("deals_payment").await, 2);
     let credit = OrganizationPatch { overpayment: Some(Overpayment::Credit), ..OrganizationPatch::default() };
     harness.tenancy.change_organization(&person(1), org, credit, IfMatch::default()).await.unwrap();
     harness.pay(1, org, deal, "5").await;
@@ -153,8 +154,62 @@ async fn payments_are_only_undone_by_reversals_and_refunds() {
         "UPDATE deals_deal SET received_minor = -1",
         "UPDATE deals_deal SET verified_minor = received_minor + 1",
     ] {
-        assert!(harness.sql(sql).await.is_err(), "{sql}");
+        assert!(harness.db.sql(sql).await.is_err(), "{sql}");
     }
+}
+
+/// The totals that the program stores, the revenue that triggers store, and the SQL of the checks follow one rule.
+#[tokio::test]
+async fn every_kind_of_entry_counts_alike_in_totals_and_revenue() {
+    let harness = deals().await;
+    let (org, me) = (harness.org().await, &person(1));
+    let client = harness.client_of(1, org, "x").await.id;
+    for currency in ["USD", "JPY"] {
+        let new = NewDeal { currency: Currency::from_code(currency), ..deal(client, "x", "100") };
+        let deal = created(harness.sales.create_deal(me, org, None, new, None).await.unwrap()).id;
+        let decide = async |id, verification| {
+            let verdict = Verdict::default();
+            harness.ledger.decide_payment(me, org, deal.into(), id, verification, verdict).await.unwrap();
+            harness.assert_consistent().await;
+        };
+        let reverse = async |id| {
+            harness.ledger.reverse_payment(me, org, deal.into(), id, NewReversal::default(), None).await.unwrap();
+            harness.assert_consistent().await;
+        };
+        let mut paid = Vec::new();
+        for amount in ["1", "2", "4", "8", "16"] {
+            paid.push(harness.pay(1, org, deal, amount).await.id);
+            harness.assert_consistent().await;
+        }
+        decide(paid[0], Verification::Rejected).await;
+        reverse(paid[1]).await;
+        decide(paid[2], Verification::Verified).await;
+        reverse(paid[2]).await;
+        decide(paid[3], Verification::Verified).await;
+        let refund = NewRefund { amount: Amount::new("3"), reason: String::new() };
+        harness.ledger.refund_payment(me, org, deal.into(), paid[3], refund, None).await.unwrap();
+        harness.assert_consistent().await;
+        let seen = harness.read(1, org, deal).await;
+        let [verified, received] = if currency == "JPY" { ["5", "21"] } else { ["5.00", "21.00"] };
+        assert_eq!((seen.verified_total.as_str(), seen.paid_total.as_str()), (verified, received));
+        let revenue = harness.reports.revenue(me, org, Period::default()).await.unwrap();
+        let revenue = revenue.iter().find(|row| row.currency.code() == currency).unwrap();
+        assert_eq!(revenue.amount, verified);
+    }
+    // Differences are found and repaired.
+    for (sql, errors) in [
+        ("UPDATE deals_revenue SET lo = lo + 1", 1),
+        ("UPDATE deals_deal SET received_minor = received_minor + 1", 1),
+        ("UPDATE deals_deal SET verified_minor = verified_minor - 1", 1),
+        ("UPDATE deals_counter SET next = 1", 2),
+    ] {
+        harness.db.sql(sql).await.unwrap();
+        let findings = harness.examine(false).await.unwrap();
+        assert_eq!(findings.iter().filter(|finding| finding.is_error()).count(), errors, "{sql}");
+        harness.examine(true).await.unwrap();
+        harness.assert_consistent().await;
+    }
+    assert_eq!(harness.pay(1, org, DealId(1), "1").await.transaction_id, "TXN-0017");
 }
 
 #[tokio::test]
@@ -201,7 +256,7 @@ async fn concurrent_requests_with_one_idempotency_key_record_one_payment() {
     assert_eq!(outcomes.iter().filter(|outcome| *outcome == "new").count(), 1, "{outcomes:?}");
     let expected = ["new", "replayed", "idempotency_in_progress"];
     assert!(outcomes.iter().all(|outcome| expected.contains(&outcome.as_str())), "{outcomes:?}");
-    assert_eq!(harness.rows("deals_payment").await, 1);
+    assert_eq!(harness.db.count_rows("deals_payment").await, 1);
 }
 
 #[tokio::test]

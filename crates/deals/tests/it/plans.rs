@@ -45,12 +45,12 @@ async fn lists_and_operations_use_indexes() {
         }
         for order in ["-id", "name", "-created_at", "updated_at"] {
             let page = PageQuery::new(1, 20).ordered(order);
-            assert_plans(db, TABLES, order, harness.sales.clients(me, org, Filter::default(), page)).await.unwrap();
+            assert_plans(db, TABLES, order, harness.clients.clients(me, org, Filter::default(), page)).await.unwrap();
         }
         let payments = harness.ledger.payments(me, org, None, Filter::default(), page());
         assert_plans(db, TABLES, "payments", payments).await.unwrap();
         assert_plans(db, TABLES, "trash", harness.sales.trash(me, org, page())).await.unwrap();
-        assert_plans(db, TABLES, "tasks", harness.sales.tasks(me, org, Filter::default(), page())).await.unwrap();
+        assert_plans(db, TABLES, "tasks", harness.tasks.tasks(me, org, Filter::default(), page())).await.unwrap();
         let period = Period::default;
         assert_plans(db, TABLES, "pipeline", harness.reports.pipeline_report(me, org, None)).await.unwrap();
         assert_plans(db, TABLES, "revenue", harness.reports.revenue(me, org, period())).await.unwrap();
@@ -76,24 +76,24 @@ async fn lists_and_operations_use_indexes() {
         assert_plans(db, TABLES, filter.0, list).await.unwrap();
     }
     assert_plans(db, TABLES, "search", harness.sales.search(me, org, "global".to_owned())).await.unwrap();
-    assert_plans(db, TABLES, "remind", harness.sales.remind()).await.unwrap();
+    assert_plans(db, TABLES, "remind", harness.tasks.remind()).await.unwrap();
     assert_plans(db, TABLES, "lines", harness.sales.lines(me, org, deal.into())).await.unwrap();
     assert_plans(db, TABLES, "files", harness.sales.files(me, org, deal.into())).await.unwrap();
     assert_plans(db, TABLES, "views", harness.views.views(me, org, None, page())).await.unwrap();
     let filter = Filter::new([("q", "global")]);
-    assert_plans(db, TABLES, "clients", harness.sales.clients(me, org, filter, page())).await.unwrap();
-    let pipeline = harness.sales.pipelines(me, org, page()).await.unwrap().results[0].id;
-    assert_plans(db, TABLES, "board", harness.sales.board(me, org, pipeline, BoardQuery::default())).await.unwrap();
+    assert_plans(db, TABLES, "clients", harness.clients.clients(me, org, filter, page())).await.unwrap();
+    let pipeline = harness.pipelines.pipelines(me, org, page()).await.unwrap().results[0].id;
+    assert_plans(db, TABLES, "board", harness.pipelines.board(me, org, pipeline, BoardQuery::default())).await.unwrap();
     assert_plans(db, TABLES, "members", harness.tenancy.members(me, org, page())).await.unwrap();
     let new = crate::harness::deal(client, "x", "1");
     assert_plans(db, TABLES, "create", harness.sales.create_deal(me, org, None, new, None)).await.unwrap();
     let (deals, clients) = (CursorQuery::newest(5), CursorQuery::newest(5));
-    assert_plans(db, TABLES, "activities", harness.sales.activities(me, org, deal.into(), deals)).await.unwrap();
-    assert_plans(db, TABLES, "timeline", harness.sales.timeline(me, org, client, clients)).await.unwrap();
-    assert_plans(db, TABLES, "duplicates", harness.sales.duplicates(me, org, client)).await.unwrap();
+    assert_plans(db, TABLES, "activities", harness.tasks.activities(me, org, deal.into(), deals)).await.unwrap();
+    assert_plans(db, TABLES, "timeline", harness.tasks.timeline(me, org, client, clients)).await.unwrap();
+    assert_plans(db, TABLES, "duplicates", harness.clients.duplicates(me, org, client)).await.unwrap();
     let new = payment("1");
     assert_plans(db, TABLES, "pay", harness.ledger.record_payment(me, org, deal.into(), new, None)).await.unwrap();
-    assert_plans(db, TABLES, "preview", harness.sales.preview_client(me, org, client, true)).await.unwrap();
+    assert_plans(db, TABLES, "preview", harness.clients.preview_client(me, org, client, true)).await.unwrap();
     let member = harness.tenancy.members(me, org, page()).await.unwrap().results[1].id;
     assert_plans(
         db,

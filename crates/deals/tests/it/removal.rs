@@ -39,7 +39,7 @@ async fn an_account_with_deals_is_only_deleted_with_a_successor() {
         ids.push(harness.deal_of(2, org, client, "10").await.id);
     }
     harness.pay(2, org, ids[0], "5").await;
-    assert!(harness.sql("DELETE FROM people WHERE id = 2").await.is_err(), "the database enforces it too");
+    assert!(harness.db.sql("DELETE FROM people WHERE id = 2").await.is_err(), "the database enforces it too");
     let blockers = remove(&harness, 2, None).await.unwrap();
     assert_eq!(
         (blockers[0].model, blockers[0].count, blockers[0].examples[0].as_str()),
@@ -68,10 +68,13 @@ async fn objects_in_the_trash_do_not_block_the_deletion_of_an_account() {
     assert_eq!(remove(&harness, 2, None).await.unwrap(), []);
     let own = harness.tenancy.own_membership(&person(1), org).await.unwrap().member.id;
     assert_eq!(
-        harness.number(&format!("SELECT COUNT(*) FROM deals_deal WHERE owner_id = {own} AND created_by = {own}")).await,
+        harness
+            .db
+            .query_i64(&format!("SELECT COUNT(*) FROM deals_deal WHERE owner_id = {own} AND created_by = {own}"))
+            .await,
         1
     );
-    assert_eq!(harness.number(&format!("SELECT COUNT(*) FROM deals_client WHERE owner_id = {own}")).await, 1);
+    assert_eq!(harness.db.query_i64(&format!("SELECT COUNT(*) FROM deals_client WHERE owner_id = {own}")).await, 1);
 }
 
 #[tokio::test]
@@ -87,7 +90,7 @@ async fn the_last_owner_is_only_deleted_with_a_successor() {
     // A member without objects leaves no row.
     harness.join(org, 3, "viewer", None).await;
     assert_eq!(remove(&harness, 3, None).await.unwrap(), []);
-    assert_eq!(harness.number("SELECT COUNT(*) FROM deals_member WHERE status = 'gone'").await, 0);
+    assert_eq!(harness.db.query_i64("SELECT COUNT(*) FROM deals_member WHERE status = 'gone'").await, 0);
 }
 
 #[tokio::test]

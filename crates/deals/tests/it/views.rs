@@ -52,7 +52,7 @@ async fn views_are_visible_to_those_they_are_shared_with() {
     // Other parameters override the filters of the view.
     assert_eq!(harness.titles(1, org, &[("view", &id), ("status", "open")]).await, ["new"]);
     assert_eq!(harness.titles(1, org, &[("view", &id), ("q", "newer")]).await, ["newer"]);
-    let clients = harness.sales.clients(&person(1), org, Filter::new([("view", id)]), page()).await;
+    let clients = harness.clients.clients(&person(1), org, Filter::new([("view", id)]), page()).await;
     assert_eq!(code(clients), "not_found");
 }
 
@@ -93,5 +93,5 @@ async fn views_belong_to_their_creator_and_accept_only_valid_filters() {
     };
     assert_eq!(code(harness.views.create_view(&person(2), org, duplicate).await), "duplicate");
     harness.views.delete_view(&person(2), org, mine.id, IfMatch::default()).await.unwrap();
-    assert_eq!(harness.rows("deals_view").await, 1);
+    assert_eq!(harness.db.count_rows("deals_view").await, 1);
 }

@@ -101,9 +101,9 @@ async fn failed_deliveries_are_retried_with_the_same_id() {
         (DeliveryStatus::Pending, 1, Some(500))
     );
     assert!(deliver(&harness).await.is_empty(), "not before the pause has ended");
-    harness.advance(Duration::from_secs(20));
+    harness.clock.advance(Duration::from_secs(20));
     let second = deliver(&harness).await;
-    harness.advance(Duration::from_secs(60));
+    harness.clock.advance(Duration::from_secs(60));
     let third = deliver(&harness).await;
     for retry in [&second[0], &third[0]] {
         assert_eq!((&retry.headers["webhook-id"], &retry.body), (&first[0].headers["webhook-id"], &first[0].body));
@@ -127,7 +127,7 @@ async fn messages_are_signed_with_both_secrets_for_a_day() {
     harness.client_of(1, org, "x").await;
     let deliveries = deliver(&harness).await;
     assert!(is_signed(&deliveries[0], &old.secret) && is_signed(&deliveries[0], &new.secret));
-    harness.advance(DAY + Duration::from_secs(1));
+    harness.clock.advance(DAY + Duration::from_secs(1));
     harness.client_of(1, org, "y").await;
     let deliveries = deliver(&harness).await;
     assert!(!is_signed(&deliveries[0], &old.secret) && is_signed(&deliveries[0], &new.secret));
@@ -167,18 +167,18 @@ async fn a_webhook_requires_full_access_and_a_public_url() {
     harness.webhooks.change_webhook(me, org, issued.webhook.id, inactive, IfMatch::default()).await.unwrap();
     harness.client_of(1, org, "x").await;
     harness.dispatcher.dispatch().await.unwrap();
-    assert_eq!(harness.rows("deals_delivery").await, 0);
+    assert_eq!(harness.db.count_rows("deals_delivery").await, 0);
     // The webhook of a deactivated member receives no events.
     harness.join(org, 4, "admin", None).await;
     let new = NewWebhook { url: "https://example.org/".to_owned(), events: Vec::new() };
     harness.webhooks.create_webhook(&person(4), org, new).await.unwrap();
     harness.client_of(1, org, "y").await;
     harness.dispatcher.dispatch().await.unwrap();
-    assert_eq!(harness.rows("deals_delivery").await, 1);
-    harness.sql("UPDATE deals_member SET status = 'deactivated' WHERE user_id = 4").await.unwrap();
+    assert_eq!(harness.db.count_rows("deals_delivery").await, 1);
+    harness.db.sql("UPDATE deals_member SET status = 'deactivated' WHERE user_id = 4").await.unwrap();
     harness.client_of(1, org, "z").await;
     harness.dispatcher.dispatch().await.unwrap();
-    assert_eq!(harness.rows("deals_delivery").await, 1);
+    assert_eq!(harness.db.count_rows("deals_delivery").await, 1);
     harness.webhooks.delete_webhook(me, org, issued.webhook.id, IfMatch::default()).await.unwrap();
     assert_eq!(code(harness.webhooks.webhook(me, org, WebhookId(1)).await), "not_found");
 }
@@ -199,19 +199,19 @@ async fn a_gone_or_failing_webhook_is_deactivated() {
     *harness.webhook_sender.responses.lock().unwrap() = vec![500];
     harness.client_of(1, org, "y").await;
     deliver(&harness).await;
-    harness.advance(4 * DAY);
+    harness.clock.advance(4 * DAY);
     harness.deals.webhooks.run().await.unwrap();
     assert!(harness.webhooks.webhook(me, org, failing).await.unwrap().is_active);
     let deliveries = harness.webhooks.deliveries(me, org, failing, CursorQuery::newest(10)).await.unwrap().results;
     assert_eq!(deliveries[0].status, DeliveryStatus::Failed, "the outbox has given up");
-    harness.advance(2 * DAY);
+    harness.clock.advance(2 * DAY);
     harness.deals.webhooks.run().await.unwrap();
     assert!(!harness.webhooks.webhook(me, org, failing).await.unwrap().is_active);
-    harness.advance(30 * DAY);
+    harness.clock.advance(30 * DAY);
     harness.deals.webhooks.run().await.unwrap();
-    assert_eq!(harness.rows("deals_delivery").await, 0);
+    assert_eq!(harness.db.count_rows("deals_delivery").await, 0);
     // Without active webhooks, events are not stored.
-    assert_eq!(harness.number("SELECT COUNT(*) FROM deals_organization WHERE has_webhooks").await, 0);
+    assert_eq!(harness.db.query_i64("SELECT COUNT(*) FROM deals_organization WHERE has_webhooks").await, 0);
 }
 
 #[tokio::test]
@@ -227,7 +227,7 @@ async fn a_failing_webhook_is_paused() {
     // After the first failure the others were not attempted.
     assert_eq!(harness.webhook_sender.responses.lock().unwrap().len(), 2);
     harness.webhook_sender.responses.lock().unwrap().clear();
-    harness.advance(Duration::from_secs(120));
+    harness.clock.advance(Duration::from_secs(120));
     assert_eq!(deliver(&harness).await.len(), 3);
 }
 
@@ -240,14 +240,14 @@ async fn a_bulk_operation_sends_one_event() {
     for _ in 0..3 {
         harness.deal_of(2, org, client, "1").await;
     }
-    let pipeline = harness.sales.pipelines(me, org, page()).await.unwrap().results.remove(0);
+    let pipeline = harness.pipelines.pipelines(me, org, page()).await.unwrap().results.remove(0);
     hook(&harness, org, &[]).await;
 
     let to_me = Reassign { to_user_id: UserId(1), include_creator: false };
     harness.tenancy.reassign(me, org, colleague.id, to_me).await.unwrap();
     let stages = &pipeline.stages;
     let (first, second) = (stages[0].id, stages[1].id);
-    harness.sales.delete_stage(me, org, pipeline.id, first, Some(second), IfMatch::default()).await.unwrap();
+    harness.pipelines.delete_stage(me, org, pipeline.id, first, Some(second), IfMatch::default()).await.unwrap();
     let mut sent = deliver(&harness).await;
     sent.sort_by_key(|sent| types(std::slice::from_ref(sent)));
     assert_eq!(types(&sent), ["member.reassigned", "stage.emptied"]);
@@ -267,8 +267,8 @@ async fn a_deleted_task_and_a_reverted_import_are_sent() {
     let (org, me) = (harness.org().await, &person(1));
     hook(&harness, org, &["task.deleted", "import.finished", "import.reverted"]).await;
     let task = NewTask { title: "Call back".to_owned(), ..NewTask::default() };
-    let task = harness.sales.create_task(me, org, task).await.unwrap().id;
-    harness.sales.delete_task(me, org, task, IfMatch::default()).await.unwrap();
+    let task = harness.tasks.create_task(me, org, task).await.unwrap().id;
+    harness.tasks.delete_task(me, org, task, IfMatch::default()).await.unwrap();
     let import = NewImport {
         kind: ImportKind::Clients,
         file_name: "clients.csv".to_owned(),

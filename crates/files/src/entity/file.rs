@@ -1,8 +1,7 @@
+use guildhall_kernel::Timestamp;
 use sea_orm::entity::prelude::*;
 
-use guildhall_kernel::Timestamp;
-
-use crate::FileId;
+use crate::id::FileId;
 
 /// A file in the file store. Immutable.
 #[sea_orm::model]

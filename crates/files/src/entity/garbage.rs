@@ -1,6 +1,5 @@
-use sea_orm::entity::prelude::*;
-
 use guildhall_kernel::Timestamp;
+use sea_orm::entity::prelude::*;
 
 /// Objects in the store without a row in `files_file`: to be deleted, or not attached yet.
 #[sea_orm::model]

@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Statements, open, sqlite_code};
+use super::{conn::Statements, options::open, sqlite_code};
 
 /// SQLite's primary result code for a lock that another process holds.
 const BUSY: u32 = 5;

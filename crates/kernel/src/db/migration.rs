@@ -1,8 +1,10 @@
-//! Migrations in SQL that works on both databases.
+//! Schema migrations, in SQL that works on both databases.
 
 use async_trait::async_trait;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
-use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, TransactionTrait};
+use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTraitSelf, SchemaManager, seaql_migrations};
+
+use super::{Db, Writer};
 
 /// A schema migration with its reverse.
 ///
@@ -72,6 +74,39 @@ impl SqlMigration {
     }
 }
 
+/// The [`SqlMigration`] of this name, from the SQL files `migrations/<name>.up.sql` and `.down.sql` beside the file of the
+/// caller. With `per_backend`, only the SQL for one of the databases: `<name>_sqlite.up.sql`, `<name>_postgres.up.sql`
+/// and their reverses; with `and_per_backend`, both.
+#[macro_export]
+macro_rules! migration {
+    ($name:literal) => {
+        $crate::db::SqlMigration::new(
+            $name,
+            include_str!(concat!("migrations/", $name, ".up.sql")),
+            include_str!(concat!("migrations/", $name, ".down.sql")),
+        )
+    };
+    ($name:literal, per_backend) => {
+        $crate::migration!(@per_backend $crate::db::SqlMigration::new($name, "", ""), $name)
+    };
+    ($name:literal, and_per_backend) => {
+        $crate::migration!(@per_backend $crate::migration!($name), $name)
+    };
+    (@per_backend $migration:expr, $name:literal) => {
+        $migration
+            .only(
+                $crate::__private::sea_orm::DbBackend::Sqlite,
+                include_str!(concat!("migrations/", $name, "_sqlite.up.sql")),
+                include_str!(concat!("migrations/", $name, "_sqlite.down.sql")),
+            )
+            .only(
+                $crate::__private::sea_orm::DbBackend::Postgres,
+                include_str!(concat!("migrations/", $name, "_postgres.up.sql")),
+                include_str!(concat!("migrations/", $name, "_postgres.down.sql")),
+            )
+    };
+}
+
 impl MigrationName for SqlMigration {
     fn name(&self) -> &str {
         self.name
@@ -98,5 +133,95 @@ impl MigrationTrait for SqlMigration {
 
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
+    }
+}
+
+impl Db {
+    /// Applies all pending migrations in one transaction.
+    ///
+    /// Several processes may start at the same time: one migrates, the others wait for it and find nothing to do. A
+    /// database with an unknown migration was migrated by a newer version and is refused.
+    pub async fn migrate(&self, migrations: Migrations) -> Result<(), DbErr> {
+        self.with_migrator(migrations, async |migrator, tx| {
+            let pending = migrator.get_pending_migrations(tx).await?.len();
+            migrator.up(tx, None).await?;
+            if pending > 0 {
+                tracing::info!(migrations = pending, "migrations were applied");
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Reverts the last `steps` migrations.
+    pub async fn migrate_down(&self, migrations: Migrations, steps: u32) -> Result<(), DbErr> {
+        self.with_migrator(migrations, async |migrator, tx| migrator.down(tx, Some(steps)).await).await
+    }
+
+    /// Reverts all migrations and applies them again; all data is lost.
+    pub async fn migrate_fresh(&self, migrations: Migrations) -> Result<(), DbErr> {
+        self.with_migrator(migrations, async |migrator, tx| {
+            migrator.down(tx, None).await?;
+            migrator.up(tx, None).await
+        })
+        .await
+    }
+
+    async fn with_migrator<F>(&self, migrations: Migrations, work: F) -> Result<(), DbErr>
+    where
+        F: AsyncFnOnce(&Migrator, &DatabaseTransaction) -> Result<(), DbErr>,
+    {
+        let migrator = Migrator(migrations);
+        match &self.0.writer {
+            Writer::Postgres => {
+                let tx = self.0.pool.begin().await?;
+                // The lock id is arbitrary, but the same for every process.
+                tx.execute_unprepared("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(4711042)").await?;
+                work(&migrator, &tx).await?;
+                tx.commit().await
+            }
+            Writer::Sqlite(writer) => {
+                let (tx, permit) = writer.begin().await?;
+                let outcome = work(&migrator, &tx).await;
+                drop(tx);
+                outcome?;
+                permit.commit().await
+            }
+        }
+    }
+
+    /// The known migrations and whether each has been applied. Unknown migrations of a newer version are ignored.
+    pub async fn migration_status(&self, migrations: Migrations) -> Result<Vec<(String, bool)>, DbErr> {
+        let applied = if SchemaManager::new(&self.0.pool).has_table("seaql_migrations").await? {
+            seaql_migrations::Entity::find().all(self.conn()).await?
+        } else {
+            Vec::new()
+        };
+        let is_applied = |name: &str| applied.iter().any(|row| row.version == name);
+        Ok(migrations().iter().map(|known| (known.name().to_owned(), is_applied(known.name()))).collect())
+    }
+
+    /// Refuses a database with an unknown migration: it was migrated by a newer version.
+    pub async fn check_version(&self, migrations: Migrations) -> Result<(), DbErr> {
+        if !SchemaManager::new(&self.0.pool).has_table("seaql_migrations").await? {
+            return Ok(());
+        }
+        let known = migrations();
+        let applied = seaql_migrations::Entity::find().all(self.conn()).await?;
+        match applied.iter().find(|row| known.iter().all(|known| known.name() != row.version)) {
+            Some(newer) => Err(DbErr::Custom(format!("the database belongs to a newer version ({})", newer.version))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Returns the migrations of a crate or of the whole product.
+pub type Migrations = fn() -> Vec<Box<dyn MigrationTrait>>;
+
+struct Migrator(Migrations);
+
+impl MigratorTraitSelf for Migrator {
+    fn migrations(&self) -> Vec<Box<dyn MigrationTrait>> {
+        (self.0)()
     }
 }

@@ -1,6 +1,11 @@
 use sea_orm::entity::prelude::*;
 
-use crate::{Timestamp, event::EventId};
+use crate::{Timestamp, define_id};
+
+define_id!(
+    /// An event. The ids of the events of one aggregate ascend.
+    EventId
+);
 
 /// An event, until all its subscribers have handled it.
 #[sea_orm::model]

@@ -1,6 +1,7 @@
 use sea_orm::entity::prelude::*;
 
-use crate::{Timestamp, event::EventId};
+use super::event::EventId;
+use crate::Timestamp;
 
 /// A pending or failed delivery of an event to a subscriber.
 #[sea_orm::model]

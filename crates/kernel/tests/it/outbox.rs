@@ -211,7 +211,7 @@ impl Job for CountingJob {
         "test.count"
     }
 
-    fn every(&self) -> Duration {
+    fn interval(&self) -> Duration {
         Duration::from_secs(3600)
     }
 
@@ -396,7 +396,7 @@ impl Job for StalledJob {
         "test.hang"
     }
 
-    fn every(&self) -> Duration {
+    fn interval(&self) -> Duration {
         Duration::from_secs(3600)
     }
 

@@ -4,22 +4,27 @@
 use std::sync::Arc;
 
 use axum::{body::Body, http::Request};
-use guildhall_accounts::{Error, MockSecurity, MockTokens};
+use guildhall_accounts::{Error, MockEmailAddresses, MockPasswords, MockTokens};
 use guildhall_community::MockInvites;
 use guildhall_kernel::testing::{Answer, TestClient};
 use guildhall_web::{Web, router};
 
-fn client(set_up: impl FnOnce(&mut MockSecurity)) -> TestClient {
-    let mut security = MockSecurity::new();
-    set_up(&mut security);
-    client_with(security, MockTokens::new(), MockInvites::new())
+/// The services that these tests set expectations on.
+#[derive(Default)]
+struct Mocks {
+    email_addresses: MockEmailAddresses,
+    passwords: MockPasswords,
+    tokens: MockTokens,
 }
 
-fn client_with(security: MockSecurity, tokens: MockTokens, invites: MockInvites) -> TestClient {
+fn client(expect: impl FnOnce(&mut Mocks)) -> TestClient {
+    let mut mocks = Mocks::default();
+    expect(&mut mocks);
     TestClient::new(router(Web {
-        security: Arc::new(security),
-        tokens: Arc::new(tokens),
-        invites: Arc::new(invites),
+        email_addresses: Arc::new(mocks.email_addresses),
+        passwords: Arc::new(mocks.passwords),
+        tokens: Arc::new(mocks.tokens),
+        invites: Arc::new(MockInvites::new()),
         name: "Tom & Co".into(),
     }))
 }
@@ -45,8 +50,8 @@ async fn opening_a_link_changes_nothing() {
 
 #[tokio::test]
 async fn submitting_the_form_confirms_the_address() {
-    let client = client(|security| {
-        security.expect_confirm_email().returning(|token| match token {
+    let client = client(|mocks| {
+        mocks.email_addresses.expect_confirm_email().returning(|token| match token {
             "good" => Ok(()),
             "late" => Err(Error::EmailTaken),
             _ => Err(Error::InvalidOneTimeToken),
@@ -62,8 +67,8 @@ async fn submitting_the_form_confirms_the_address() {
 
 #[tokio::test]
 async fn sets_a_new_password_and_shows_errors_at_the_field() {
-    let client = client(|security| {
-        security.expect_reset_password().returning(|reset| match reset.new_password.as_str() {
+    let client = client(|mocks| {
+        mocks.passwords.expect_reset_password().returning(|reset| match reset.new_password.as_str() {
             "weak" => Err(guildhall_kernel::Error::field("new_password", "This password is too common.").into()),
             "correct horse é" if reset.token == "good" => Ok(()),
             _ => Err(Error::InvalidOneTimeToken),
@@ -81,9 +86,9 @@ async fn sets_a_new_password_and_shows_errors_at_the_field() {
 
 #[tokio::test]
 async fn an_invitation_asks_to_sign_in_and_shows_errors() {
-    let mut tokens = MockTokens::new();
-    tokens.expect_sign_in().returning(|_| Err(Error::InvalidCredentials));
-    let client = client_with(MockSecurity::new(), tokens, MockInvites::new());
+    let client = client(|mocks| {
+        mocks.tokens.expect_sign_in().returning(|_| Err(Error::InvalidCredentials));
+    });
     let page = client.get("/invites/abc/").await;
     assert_eq!(page.status, 200);
     assert!(page.text.contains("name=\"username\"") && !page.text.contains("abc"), "{}", page.text);

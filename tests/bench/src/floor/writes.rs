@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    deals, responses, statements,
+    deals, payments, responses, statements,
     store::{Arg, Conn, Row},
 };
 
@@ -28,7 +28,7 @@ pub(super) enum Write {
     CreatePost(NewPost),
     React(Reaction),
     CreateDeal(deals::NewDeal),
-    Pay(deals::NewPayment),
+    Pay(payments::NewPayment),
 }
 
 /// A session with its first refresh token.
@@ -99,7 +99,7 @@ impl Write {
             Self::CreatePost(new) => create_post(conn, new).await,
             Self::React(reaction) => react(conn, reaction).await,
             Self::CreateDeal(new) => deals::store_deal(conn, new).await,
-            Self::Pay(new) => deals::store_payment(conn, new).await,
+            Self::Pay(new) => payments::store_payment(conn, new).await,
         }
     }
 }

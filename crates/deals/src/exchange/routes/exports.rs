@@ -7,7 +7,7 @@ use guildhall_kernel::{Caller, Path, Query, Result, routes};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::download;
-use crate::{Exports, Filter, Format, OrganizationId, routes::DealsState};
+use crate::{Exports, Filter, Format, OrganizationId, state::DealsState};
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new()

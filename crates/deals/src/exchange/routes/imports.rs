@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::download;
-use crate::{Format, Import, ImportForm, ImportId, Imports, NewImport, OrganizationId, routes::DealsState};
+use crate::{Format, Import, ImportForm, ImportId, Imports, NewImport, OrganizationId, state::DealsState};
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new()

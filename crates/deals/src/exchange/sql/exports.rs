@@ -8,8 +8,9 @@ use guildhall_kernel::{Caller, PageQuery, background};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use crate::{
-    Client, ClientId, CustomFieldTarget, Deal, Exports, Filter, Format, ImportError, OrganizationId, PipelineId,
-    Result, SqlExchange, Table, Viewed,
+    Client, ClientId, CustomFieldTarget, Deal, Exports, Filter, Format, OrganizationId, PipelineId, Result,
+    SqlExchange, Table, Viewed,
+    core::views::apply_view,
     custom::sql::{self as custom, fields_of},
     entity::{client, custom_field, deal, pipeline},
     exchange::table::{
@@ -17,7 +18,6 @@ use crate::{
         xlsx::{self, Rows},
     },
     permission::Permission,
-    views::sql::apply_view,
 };
 
 /// How many rows are read at a time.
@@ -73,7 +73,7 @@ impl SqlExchange {
         let last = rows.last().map(|row| row.number).filter(|_| rows.len() as u64 == CHUNK);
         let owners: HashMap<_, _> = rows.iter().map(|row| (row.id, row.owner_id)).collect();
         let people = self.core.members_as_people(conn, owners.values().copied().collect::<Vec<_>>()).await?;
-        let deals = self.sales.show_deals(conn, rows).await?;
+        let deals = self.core.show_deals(conn, rows).await?;
         let row = |deal: Deal| {
             let owner = owners.get(&deal.id).and_then(|id| people.get(*id)).map(|person| person.username);
             let mut cells = vec![
@@ -110,7 +110,7 @@ impl SqlExchange {
         let conn = self.core.db.conn();
         let rows = query.order_by_asc(client::Column::Id).limit(CHUNK).all(conn).await?;
         let last = rows.last().map(|row| row.id).filter(|_| rows.len() as u64 == CHUNK);
-        let clients = self.sales.show_clients(rows).await?;
+        let clients = self.core.show_clients(rows).await?;
         let row = |client: Client| {
             let mut cells = vec![
                 client.name,
@@ -128,20 +128,38 @@ impl SqlExchange {
         };
         Ok((clients.into_iter().map(row).collect(), last))
     }
+}
 
-    pub(crate) async fn table_of_deals(
+/// Encodes rows in a format.
+///
+/// The first chunk is read before the response begins, so that a failure becomes an error and not a truncated table.
+async fn table(mut rows: Rows, format: Format) -> Result<Table> {
+    let first = rows.next().await.transpose()?;
+    let rows = stream::iter(first.map(Ok)).chain(rows).boxed();
+    match format {
+        Format::Csv => {
+            let write = async |rows: guildhall_kernel::Result<_>| background::run(async { csv::write(rows?) }).await?;
+            Ok(Box::pin(rows.then(write)))
+        }
+        Format::Xlsx => xlsx::write(rows).await,
+    }
+}
+
+#[async_trait]
+impl Exports for SqlExchange {
+    async fn export_deals(
         &self,
         caller: &Caller,
         org: OrganizationId,
-        filter: &Filter,
+        filter: Filter,
         format: Format,
     ) -> Result<Table> {
         let conn = self.core.db.conn();
         let access = self.core.authorize(conn, caller, org, Permission::ExportRun).await?;
         filter.reject_paging()?;
         let page = PageQuery::new(1, 1);
-        let (filter, _) = apply_view(conn, &access, Viewed::Deals, filter.clone(), page).await?;
-        let query = self.sales.filtered_deals(conn, &access, None, &filter).await?;
+        let (filter, _) = apply_view(conn, &access, Viewed::Deals, filter, page).await?;
+        let query = self.core.filtered_deals(conn, &access, None, &filter).await?;
         let fields = Arc::new(fields_of(conn, org, CustomFieldTarget::Deal).await?);
         let pipelines: HashMap<PipelineId, String> = pipeline::Entity::find()
             .select_only()
@@ -176,19 +194,19 @@ impl SqlExchange {
         table(chunks.boxed(), format).await
     }
 
-    pub(crate) async fn table_of_clients(
+    async fn export_clients(
         &self,
         caller: &Caller,
         org: OrganizationId,
-        filter: &Filter,
+        filter: Filter,
         format: Format,
     ) -> Result<Table> {
         let conn = self.core.db.conn();
         let access = self.core.authorize(conn, caller, org, Permission::ExportRun).await?;
         filter.reject_paging()?;
         let page = PageQuery::new(1, 1);
-        let (filter, _) = apply_view(conn, &access, Viewed::Clients, filter.clone(), page).await?;
-        let query = self.sales.filtered_clients(conn, &access, &filter).await?;
+        let (filter, _) = apply_view(conn, &access, Viewed::Clients, filter, page).await?;
+        let query = self.core.filtered_clients(conn, &access, &filter).await?;
         let fields = Arc::new(fields_of(conn, org, CustomFieldTarget::Client).await?);
         let this = self.clone();
         let chunks = stream::try_unfold(Some(None::<ClientId>), move |after| {
@@ -209,61 +227,5 @@ impl SqlExchange {
             }
         });
         table(chunks.boxed(), format).await
-    }
-}
-
-/// Encodes rows in a format.
-///
-/// The first chunk is read before the response begins, so that a failure becomes an error and not a truncated table.
-async fn table(mut rows: Rows, format: Format) -> Result<Table> {
-    let first = rows.next().await.transpose()?;
-    let rows = stream::iter(first.map(Ok)).chain(rows).boxed();
-    match format {
-        Format::Csv => {
-            let write = async |rows: guildhall_kernel::Result<_>| background::run(async { csv::write(rows?) }).await?;
-            Ok(Box::pin(rows.then(write)))
-        }
-        Format::Xlsx => xlsx::write(rows).await,
-    }
-}
-
-/// Import errors as a table.
-pub(crate) fn table_of_errors(errors: &[ImportError]) -> Table {
-    let headings = vec!["line", "column", "field", "value", "code", "message"];
-    let headings = headings.into_iter().map(str::to_owned).collect();
-    let row = |error: &ImportError| {
-        vec![
-            error.line.to_string(),
-            error.column.clone(),
-            error.field.clone(),
-            error.value.clone(),
-            error.code.clone(),
-            error.message.clone(),
-        ]
-    };
-    let bytes = csv::write(std::iter::once(headings).chain(errors.iter().map(row)));
-    Box::pin(stream::iter([bytes]))
-}
-
-#[async_trait]
-impl Exports for SqlExchange {
-    async fn export_deals(
-        &self,
-        caller: &Caller,
-        org: OrganizationId,
-        filter: Filter,
-        format: Format,
-    ) -> Result<Table> {
-        self.table_of_deals(caller, org, &filter, format).await
-    }
-
-    async fn export_clients(
-        &self,
-        caller: &Caller,
-        org: OrganizationId,
-        filter: Filter,
-        format: Format,
-    ) -> Result<Table> {
-        self.table_of_clients(caller, org, &filter, format).await
     }
 }

@@ -7,6 +7,11 @@ use utoipa::ToSchema;
 
 use crate::ClientId;
 
+/// The maximum length of a client's name, in characters.
+pub(crate) const MAX_CLIENT_NAME: usize = 200;
+/// The maximum length of a client's notes, in characters.
+pub(crate) const MAX_CLIENT_NOTES: usize = 10_000;
+
 /// A client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Client {
@@ -53,7 +58,7 @@ pub struct ClientStub {
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct NewClient {
     /// Its name.
-    #[garde(custom(text::line(1, 200)))]
+    #[garde(custom(text::line(1, MAX_CLIENT_NAME)))]
     pub name: String,
     /// Its email address, unique in the organization.
     #[serde(default)]
@@ -77,7 +82,7 @@ pub struct NewClient {
     pub tax_id: String,
     /// Notes.
     #[serde(default)]
-    #[garde(custom(text::block(0, 10_000)))]
+    #[garde(custom(text::block(0, MAX_CLIENT_NOTES)))]
     pub notes: String,
     /// The user ID of the responsible member, who must be active; the caller by default.
     #[garde(skip)]
@@ -92,7 +97,7 @@ pub struct NewClient {
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct ClientPatch {
     /// Its name.
-    #[garde(custom(text::maybe(text::line(1, 200))))]
+    #[garde(custom(text::maybe(text::line(1, MAX_CLIENT_NAME))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub name: Option<String>,
     /// Its email address.
@@ -116,7 +121,7 @@ pub struct ClientPatch {
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub tax_id: Option<String>,
     /// Notes.
-    #[garde(custom(text::maybe(text::block(0, 10_000))))]
+    #[garde(custom(text::maybe(text::block(0, MAX_CLIENT_NOTES))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub notes: Option<String>,
     /// The user ID of the responsible member, who must be active.
@@ -139,20 +144,4 @@ pub(crate) fn email_address<T: AsRef<str> + ?Sized>(value: &T, (): &()) -> garde
             !local.is_empty() && !domain.is_empty() && !domain.contains('@') && !value.contains(char::is_whitespace)
         });
     if is_valid { Ok(()) } else { Err(garde::Error::new("Enter a valid email address.")) }
-}
-
-/// A possible duplicate of a client.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Duplicate {
-    /// The client.
-    pub client: Client,
-    /// What the two have in common: `name`, `email` or `phone`.
-    pub same: Vec<&'static str>,
-}
-
-/// The client to merge into another.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-pub struct MergeClients {
-    /// The client that is merged and removed.
-    pub client_id: ClientId,
 }

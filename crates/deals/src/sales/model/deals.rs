@@ -8,6 +8,17 @@ use utoipa::ToSchema;
 
 use crate::{Amount, ClientId, ClientStub, ContactId, Currency, Day, DealId, PipelineId, StageId};
 
+/// The maximum length of a deal's title, in characters.
+pub(crate) const MAX_DEAL_TITLE: usize = 200;
+/// The maximum length of a deal's description, in characters.
+pub(crate) const MAX_DEAL_DESCRIPTION: usize = 10_000;
+/// The maximum length of a deal's source, in characters.
+pub(crate) const MAX_DEAL_SOURCE: usize = 100;
+/// The maximum length of the reason for a loss, a reopening or a verification, in characters.
+pub(crate) const MAX_REASON: usize = 500;
+/// The maximum probability, in percent.
+pub(crate) const MAX_PROBABILITY: i64 = 100;
+
 /// A reference to a deal, by its id and optionally by its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DealRef {
@@ -152,11 +163,11 @@ pub struct NewDeal {
     #[garde(skip)]
     pub client_id: Option<ClientId>,
     /// Its title.
-    #[garde(custom(text::line(1, 200)))]
+    #[garde(custom(text::line(1, MAX_DEAL_TITLE)))]
     pub title: String,
     /// Its description.
     #[serde(default)]
-    #[garde(custom(text::block(0, 10_000)))]
+    #[garde(custom(text::block(0, MAX_DEAL_DESCRIPTION)))]
     pub description: String,
     /// Its value; 0 by default.
     #[garde(skip)]
@@ -174,11 +185,11 @@ pub struct NewDeal {
     #[garde(skip)]
     pub contact_id: Option<ContactId>,
     /// Probability of winning it, in percent; that of the stage by default.
-    #[garde(inner(range(min = 0, max = 100)))]
+    #[garde(inner(range(min = 0, max = MAX_PROBABILITY)))]
     pub probability: Option<i64>,
     /// Where it came from, such as a campaign.
     #[serde(default)]
-    #[garde(custom(text::line(0, 100)))]
+    #[garde(custom(text::line(0, MAX_DEAL_SOURCE)))]
     pub source: String,
     /// Expected close date.
     #[garde(skip)]
@@ -196,11 +207,11 @@ pub struct NewDeal {
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct DealPatch {
     /// Its title.
-    #[garde(custom(text::maybe(text::line(1, 200))))]
+    #[garde(custom(text::maybe(text::line(1, MAX_DEAL_TITLE))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub title: Option<String>,
     /// Its description.
-    #[garde(custom(text::maybe(text::block(0, 10_000))))]
+    #[garde(custom(text::maybe(text::block(0, MAX_DEAL_DESCRIPTION))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub description: Option<String>,
     /// Its value; not less than what has been paid, unless overpayments are allowed.
@@ -223,12 +234,12 @@ pub struct DealPatch {
     #[garde(skip)]
     pub contact_id: Option<Option<ContactId>>,
     /// Probability of winning it, in percent.
-    #[garde(inner(range(min = 0, max = 100)))]
+    #[garde(inner(range(min = 0, max = MAX_PROBABILITY)))]
     #[serde(default, deserialize_with = "guildhall_kernel::not_null")]
     #[schema(nullable = false)]
     pub probability: Option<i64>,
     /// Where it came from, such as a campaign.
-    #[garde(custom(text::maybe(text::line(0, 100))))]
+    #[garde(custom(text::maybe(text::line(0, MAX_DEAL_SOURCE))))]
     #[serde(default, deserialize_with = "guildhall_kernel::text_or_null")]
     pub source: Option<String>,
     /// Expected close date; `null` clears it.
@@ -261,7 +272,7 @@ pub struct MoveDeal {
     pub before: Option<DealId>,
     /// Why it was lost; stored only if the kind of the stage is `lost`.
     #[serde(default)]
-    #[garde(custom(text::line(0, 500)))]
+    #[garde(custom(text::line(0, MAX_REASON)))]
     pub lost_reason: String,
 }
 
@@ -270,7 +281,7 @@ pub struct MoveDeal {
 pub struct CloseDeal {
     /// The reason.
     #[serde(default)]
-    #[garde(custom(text::line(0, 500)))]
+    #[garde(custom(text::line(0, MAX_REASON)))]
     pub reason: String,
 }
 
@@ -280,7 +291,7 @@ pub struct CloseDeal {
 pub struct Verdict {
     /// The reason.
     #[serde(default)]
-    #[garde(custom(text::line(0, 500)))]
+    #[garde(custom(text::line(0, MAX_REASON)))]
     pub reason: String,
 }
 

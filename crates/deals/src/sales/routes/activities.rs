@@ -7,8 +7,7 @@ use guildhall_kernel::{Caller, CursorPage, CursorQuery, Json, Path, Result, rout
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    Activities, Activity, ClientId, NewActivity, OrganizationId,
-    routes::{DealsState, target::DealPath},
+    Activities, Activity, ClientId, NewActivity, OrganizationId, extract::target::DealPath, state::DealsState,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {

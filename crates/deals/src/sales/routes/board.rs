@@ -6,7 +6,7 @@ use axum::extract::State;
 use guildhall_kernel::{Caller, Json, Path, Query, Result, routes};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Board, BoardQuery, Boards, OrganizationId, PipelineId, routes::DealsState};
+use crate::{Board, BoardQuery, Boards, OrganizationId, PipelineId, state::DealsState};
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new().routes(routes!(board))

@@ -12,10 +12,11 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     Change, Client, ClientId, ClientPatch, Clients, DeletionPreview, Filter, NewClient, OrganizationId,
-    routes::{
-        DealsState, Removal,
+    extract::{
+        Removal,
         target::{ClientPath, OrganizationPath},
     },
+    state::DealsState,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {

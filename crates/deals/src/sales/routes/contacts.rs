@@ -6,7 +6,7 @@ use axum::{extract::State, http::StatusCode};
 use guildhall_kernel::{Caller, IfMatch, Json, Page, PageQuery, Path, Result, Tagged, routes};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{ClientId, Contact, ContactId, ContactPatch, Contacts, NewContact, OrganizationId, routes::DealsState};
+use crate::{ClientId, Contact, ContactId, ContactPatch, Contacts, NewContact, OrganizationId, state::DealsState};
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new().routes(routes!(contacts, create_contact)).routes(routes!(

@@ -13,10 +13,11 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     Change, CloseDeal, Deal, DealId, DealPatch, DealStatus, Deals, Filter, MoveDeal, NewDeal, OrganizationId,
     StageChange, Verdict, Verification,
-    routes::{
-        DealAt, DealsState, Moment, Removal,
+    extract::{
+        DealAt, Moment, Removal,
         target::{DealPath, DealsPath},
     },
+    state::DealsState,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {

@@ -8,10 +8,7 @@ use guildhall_kernel::{Caller, Json, Path, Result, routes};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{
-    DealFile, DealFileId, DealFiles, DealId, OrganizationId,
-    routes::{DealsState, target::PaymentPath},
-};
+use crate::{DealFile, DealFileId, DealFiles, DealId, OrganizationId, extract::target::PaymentPath, state::DealsState};
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new()

@@ -6,7 +6,7 @@ use axum::{extract::State, http::StatusCode};
 use guildhall_kernel::{Caller, IfMatch, Json, Path, Result, Tagged, routes};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{DealId, Line, LineId, LineItems, LinePatch, NewLine, OrganizationId, routes::DealsState};
+use crate::{DealId, Line, LineId, LineItems, LinePatch, NewLine, OrganizationId, state::DealsState};
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new().routes(routes!(lines, add_line)).routes(routes!(change_line, remove_line))

@@ -6,7 +6,7 @@ use axum::extract::State;
 use guildhall_kernel::{Caller, Json, Path, Result, Tagged, routes};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Client, ClientId, Duplicate, MergeClients, Merges, OrganizationId, routes::DealsState};
+use crate::{Client, ClientId, Duplicate, MergeClients, Merges, OrganizationId, state::DealsState};
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new().routes(routes!(duplicates)).routes(routes!(merge_clients))

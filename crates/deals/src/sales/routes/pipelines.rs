@@ -6,7 +6,7 @@ use axum::{extract::State, http::StatusCode};
 use guildhall_kernel::{Caller, IfMatch, Json, Page, PageQuery, Path, Result, Tagged, routes};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{NewPipeline, OrganizationId, Pipeline, PipelineId, PipelinePatch, Pipelines, routes::DealsState};
+use crate::{NewPipeline, OrganizationId, Pipeline, PipelineId, PipelinePatch, Pipelines, state::DealsState};
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new().routes(routes!(pipelines, create_pipeline)).routes(routes!(

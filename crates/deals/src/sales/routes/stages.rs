@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     NewStage, OrganizationId, Pipeline, PipelineId, Stage, StageId, StageOrder, StagePatch, StageRemoval, Stages,
-    routes::DealsState,
+    state::DealsState,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {

@@ -6,7 +6,7 @@ use axum::{extract::State, http::StatusCode};
 use guildhall_kernel::{Caller, IfMatch, Json, Page, PageQuery, Path, Query, Result, Tagged, routes};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Filter, NewTask, OrganizationId, Task, TaskId, TaskPatch, Tasks, routes::DealsState};
+use crate::{Filter, NewTask, OrganizationId, Task, TaskId, TaskPatch, Tasks, state::DealsState};
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new()

@@ -6,7 +6,7 @@ use axum::{extract::State, http::StatusCode};
 use guildhall_kernel::{Caller, Json, Page, PageQuery, Path, Result, routes};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Deletion, DeletionId, OrganizationId, Trash, routes::DealsState};
+use crate::{Deletion, DeletionId, OrganizationId, Trash, state::DealsState};
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new().routes(routes!(trash)).routes(routes!(restore)).routes(routes!(purge))

@@ -2,25 +2,20 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, CursorPage, CursorQuery, Timestamp};
+use guildhall_kernel::{Caller, CursorPage, CursorQuery, db};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
     QuerySelect, QueryTrait, Select, Set,
 };
 
 use crate::{
-    Activities, Activity, ClientId, DealId, DealRef, Error, NewActivity, OrganizationId, Result, SqlSales,
-    core::{access::Access, lock},
+    Activities, Activity, ClientId, DealId, DealRef, Error, NewActivity, OrganizationId, Result, SqlTasks,
+    core::access::Access,
     entity::{activity, client, deal},
     permission::Permission,
 };
 
-/// The sort key of a due time. Tasks without one sort last.
-pub(super) fn due_key(due: Option<Timestamp>) -> i64 {
-    due.map_or(i64::MAX, Timestamp::unix_micros)
-}
-
-impl SqlSales {
+impl SqlTasks {
     async fn read_activities(
         &self,
         select: Select<activity::Entity>,
@@ -28,7 +23,7 @@ impl SqlSales {
     ) -> Result<CursorPage<Activity>> {
         let conn = self.core.db.conn();
         let rows = cursor.apply(select, activity::Column::Id).all(conn).await?;
-        let (rows, page) = CursorPage::from_rows(rows, |row: &activity::Model| row.id.0, cursor).take();
+        let (rows, page) = CursorPage::from_rows(rows, |row: &activity::Model| row.id.0, cursor).split();
         let people = self.core.members_as_people(conn, rows.iter().map(|row| row.created_by)).await?;
         let show = |row: activity::Model| Activity {
             id: row.id,
@@ -40,7 +35,7 @@ impl SqlSales {
             created_by: people.get(row.created_by),
             created_at: row.created_at,
         };
-        Ok(page.with(rows.into_iter().map(show).collect()))
+        Ok(page.with_results(rows.into_iter().map(show).collect()))
     }
 
     async fn insert_activity(
@@ -77,7 +72,7 @@ impl SqlSales {
 }
 
 #[async_trait]
-impl Activities for SqlSales {
+impl Activities for SqlTasks {
     async fn timeline(
         &self,
         caller: &Caller,
@@ -126,8 +121,9 @@ impl Activities for SqlSales {
         let new = &new;
         let row = self
             .core
+            .db
             .write(|tx| async move {
-                lock::<client::Entity>(&tx, client).await?;
+                db::lock::<client::Entity>(&tx, client).await?;
                 let access = self.core.access(&tx, caller, org).await?;
                 access.client_for(&tx, client, Permission::ClientUpdate).await?;
                 self.insert_activity(&tx, (caller, &access), client, None, new).await
@@ -147,8 +143,9 @@ impl Activities for SqlSales {
         let new = &new;
         let row = self
             .core
+            .db
             .write(|tx| async move {
-                let locked = self.lock_deal(&tx, caller, org, deal_ref, Permission::DealUpdate).await?;
+                let locked = self.core.lock_deal(&tx, caller, org, deal_ref, Permission::DealUpdate).await?;
                 let (access, deal) = (locked.access, locked.before);
                 self.insert_activity(&tx, (caller, &access), deal.client_id, Some(deal.id), new).await
             })

@@ -2,15 +2,14 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, text};
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select, Set,
-};
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, db};
+use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select};
 
+use super::search_text;
 use crate::{
     ClientId, Contact, ContactId, ContactPatch, Contacts, DeletedKind, Error, NewContact, OrganizationId, Result,
-    SqlSales,
-    core::{access::Access, execute, lock, store},
+    SqlClients,
+    core::access::Access,
     entity::{client, contact},
     permission::Permission,
 };
@@ -37,11 +36,6 @@ fn contacts_of(access: &Access, client: ClientId) -> Select<contact::Entity> {
         .filter(contact::COLUMN.deleted_at.is_null())
 }
 
-/// The text that is searched.
-fn search_text(first_name: &str, last_name: &str, email: &str, phone: &str) -> String {
-    text::fold(&[first_name, last_name, email, phone].map(str::trim).join(" "))
-}
-
 /// A contact of a client.
 pub(crate) async fn find(
     conn: &impl ConnectionTrait,
@@ -53,7 +47,7 @@ pub(crate) async fn find(
     found.ok_or(Error::NotFound("contact"))
 }
 
-impl SqlSales {
+impl SqlClients {
     /// Removes the mark from the primary contacts of a client, also from those in the trash.
     pub(crate) async fn demote_primary(
         &self,
@@ -67,7 +61,7 @@ impl SqlSales {
             .filter(contact::COLUMN.is_primary.eq(true));
         for before in primary.all(conn).await? {
             let after = contact::Model { is_primary: false, updated_at: self.core.now(), ..before.clone() };
-            store(conn, &before, &after).await?;
+            db::store_changes(conn, &before, &after).await?;
             self.core.record_changed(conn, (caller, access), "deals.change_contact", &before, &after).await?;
         }
         Ok(())
@@ -75,7 +69,7 @@ impl SqlSales {
 }
 
 #[async_trait]
-impl Contacts for SqlSales {
+impl Contacts for SqlClients {
     async fn contacts(
         &self,
         caller: &Caller,
@@ -88,7 +82,7 @@ impl Contacts for SqlSales {
         access.find_client(conn, client).await?;
         let ordering = Ordering { fields: &[("id", contact::Column::Id)], default: "id", id: contact::Column::Id };
         let page = Page::<contact::Model>::fetch(contacts_of(&access, client), &ordering, &page, conn).await?;
-        Ok(page.with(|rows| rows.into_iter().map(show).collect()))
+        Ok(page.with_results(|rows| rows.into_iter().map(show).collect()))
     }
 
     async fn create_contact(
@@ -101,32 +95,34 @@ impl Contacts for SqlSales {
         new.validate()?;
         let new = &new;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<client::Entity>(conn, client).await?;
+                db::lock::<client::Entity>(conn, client).await?;
                 let access = self.core.access(conn, caller, org).await?;
                 access.client_for(conn, client, Permission::ClientUpdate).await?;
                 if new.is_primary {
                     self.demote_primary(conn, (caller, &access), client).await?;
                 }
                 let now = self.core.now();
-                let row = contact::ActiveModel {
-                    id: NotSet,
-                    org_id: Set(org),
-                    client_id: Set(client),
-                    first_name: Set(new.first_name.trim().to_owned()),
-                    last_name: Set(new.last_name.trim().to_owned()),
-                    email: Set(new.email.trim().to_owned()),
-                    phone: Set(new.phone.trim().to_owned()),
-                    title: Set(new.title.trim().to_owned()),
-                    is_primary: Set(new.is_primary),
-                    deleted_at: Set(None),
-                    deletion_id: Set(None),
-                    created_at: Set(now),
-                    updated_at: Set(now),
-                    search_text: Set(search_text(&new.first_name, &new.last_name, &new.email, &new.phone)),
+                let mut row = contact::Model {
+                    id: ContactId(0),
+                    org_id: org,
+                    client_id: client,
+                    first_name: new.first_name.trim().to_owned(),
+                    last_name: new.last_name.trim().to_owned(),
+                    email: new.email.trim().to_owned(),
+                    phone: new.phone.trim().to_owned(),
+                    title: new.title.trim().to_owned(),
+                    is_primary: new.is_primary,
+                    deleted_at: None,
+                    deletion_id: None,
+                    created_at: now,
+                    updated_at: now,
+                    search_text: String::new(),
                 };
-                let row = row.insert(conn).await?;
+                row.search_text = search_text::of_contact(&row);
+                let row = contact::ActiveModel { id: NotSet, ..row.into() }.reset_all().insert(conn).await?;
                 self.core.record_created(conn, (caller, &access), "deals.create_contact", &row).await?;
                 Ok(show(row))
             })
@@ -152,9 +148,10 @@ impl Contacts for SqlSales {
         patch.validate()?;
         let (patch, known) = (&patch, &known);
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<client::Entity>(conn, client).await?;
+                db::lock::<client::Entity>(conn, client).await?;
                 let access = self.core.access(conn, caller, org).await?;
                 access.client_for(conn, client, Permission::ClientUpdate).await?;
                 let before = find(conn, &access, client, id).await?;
@@ -175,9 +172,9 @@ impl Contacts for SqlSales {
                     self.demote_primary(conn, (caller, &access), client).await?;
                 }
                 after.is_primary = patch.is_primary.unwrap_or(after.is_primary);
-                after.search_text = search_text(&after.first_name, &after.last_name, &after.email, &after.phone);
+                after.search_text = search_text::of_contact(&after);
                 after.updated_at = self.core.now();
-                store(conn, &before, &after).await?;
+                db::store_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_contact", &before, &after).await?;
                 Ok(show(after))
             })
@@ -194,18 +191,20 @@ impl Contacts for SqlSales {
     ) -> Result<()> {
         let known = &known;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<client::Entity>(conn, client).await?;
+                db::lock::<client::Entity>(conn, client).await?;
                 let access = self.core.access(conn, caller, org).await?;
                 access.client_for(conn, client, Permission::ClientUpdate).await?;
                 let row = find(conn, &access, client, id).await?;
                 access.check(known, row.updated_at)?;
                 let name = format!("{} {}", row.first_name, row.last_name);
-                let deletion = self.create_deletion(conn, &access, DeletedKind::Contact, name.trim()).await?;
-                let sql = "UPDATE deals_contact SET deleted_at = $1, deletion_id = $2, updated_at = $1 \
-                       WHERE org_id = $3 AND id = $4";
-                execute(conn, sql, [self.core.now().into(), deletion.into(), org.into(), id.into()]).await?;
+                let deletion = self.core.create_deletion(conn, &access, DeletedKind::Contact, name.trim()).await?;
+                let now = self.core.now();
+                let (deleted_at, deletion_id) = (Some(now), Some(deletion));
+                let after = contact::Model { deleted_at, deletion_id, updated_at: now, ..row.clone() };
+                db::store_changes(conn, &row, &after).await?;
                 let detail = vec![("name", name.into())];
                 self.core.record(conn, (caller, &access), "deals.delete_contact", ("contact", id.0), detail).await
             })

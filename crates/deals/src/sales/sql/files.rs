@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use guildhall_files::{Content, Stored, Upload};
-use guildhall_kernel::Caller;
+use guildhall_kernel::{Caller, db};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect, Select, Set,
@@ -11,7 +11,7 @@ use sea_orm::{
 
 use crate::{
     DealFile, DealFileId, DealFiles, DealRef, Error, OrganizationId, PaymentId, Result, SqlSales,
-    core::{access::Access, lock},
+    core::access::Access,
     entity::{deal, deal_file},
     ledger::sql::find_payment,
     permission::Permission,
@@ -120,19 +120,20 @@ impl SqlSales {
             Some(_) => receipt_type(&upload.bytes)?.to_owned(),
             None => upload.content_type,
         };
-        let stored = self.core.host.files.put(caller.user, Content::bytes(content_type, upload.bytes)).await?;
+        let stored = self.core.host.files.store(caller.user, Content::bytes(content_type, upload.bytes)).await?;
         let (stored, name): (&Stored, &str) = (&stored, &upload.name);
         let row = self
             .core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<deal::Entity>(conn, target.deal_ref.deal).await?;
+                db::lock::<deal::Entity>(conn, target.deal_ref.deal).await?;
                 let access = self.core.access(conn, caller, org).await?;
                 let deal = find(conn, &access, target, permission).await?;
                 if files_of(&deal, target.payment).count(conn).await? >= max_files {
                     return Err(Error::field("file", format!("At most {max_files} files are allowed.")));
                 }
-                let file_id = self.core.host.files.keep(conn, stored).await?;
+                let file_id = self.core.host.files.attach(conn, stored).await?;
                 let row = deal_file::ActiveModel {
                     id: NotSet,
                     org_id: Set(org),
@@ -174,9 +175,10 @@ impl DealFiles for SqlSales {
 
     async fn remove_file(&self, caller: &Caller, org: OrganizationId, deal_ref: DealRef, id: DealFileId) -> Result<()> {
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                let locked = self.lock_deal(conn, caller, org, deal_ref, Permission::DealUpdate).await?;
+                let locked = self.core.lock_deal(conn, caller, org, deal_ref, Permission::DealUpdate).await?;
                 let row = files_of(&locked.before, None).filter(deal_file::COLUMN.id.eq(id)).one(conn).await?;
                 let row = row.ok_or(Error::NotFound("file"))?;
                 deal_file::Entity::delete_by_id(id).exec(conn).await?;

@@ -2,16 +2,18 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, db::Tx};
+use guildhall_kernel::{
+    Caller, IfMatch,
+    db::{self, Tx},
+};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect,
 };
 
-use super::deals::DealChange;
+use super::deal_change::DealChange;
 use crate::{
     Amount, Currency, DealRef, Error, Line, LineId, LineItems, LinePatch, NewLine, OrganizationId, Result, SqlSales,
-    core::{scalar_i64, store},
     entity::{deal, line},
     money::{LIMIT, divide_half_even, format_fixed_point},
     permission::Permission,
@@ -100,10 +102,13 @@ async fn lines_of(conn: &impl ConnectionTrait, deal: &deal::Model) -> Result<Vec
 }
 
 /// Whether a deal has line items.
-pub(crate) async fn has_lines(conn: &impl ConnectionTrait, deal: &deal::Model) -> Result<bool> {
-    let sql = "SELECT CAST(CASE WHEN EXISTS (SELECT 1 FROM deals_line WHERE org_id = $1 AND deal_id = $2) \
-               THEN 1 ELSE 0 END AS bigint)";
-    Ok(scalar_i64(conn, sql, [deal.org_id.into(), deal.id.into()]).await? > 0)
+pub(super) async fn has_lines(conn: &impl ConnectionTrait, deal: &deal::Model) -> Result<bool> {
+    let first = line::Entity::find()
+        .select_only()
+        .column(line::Column::Id)
+        .filter(line::COLUMN.org_id.eq(deal.org_id))
+        .filter(line::COLUMN.deal_id.eq(deal.id));
+    Ok(first.into_tuple::<LineId>().one(conn).await?.is_some())
 }
 
 fn find(lines: &[line::Model], id: LineId) -> Result<&line::Model> {
@@ -121,7 +126,7 @@ impl SqlSales {
         let sum = i64::try_from(sum).ok().filter(|sum| *sum < LIMIT);
         change.after.value_minor = sum.ok_or_else(|| Error::field("unit_price", TOO_LARGE))?;
         change.apply_value_change()?;
-        self.store_deal(tx, caller, change, "deals.add_up_lines").await?;
+        self.core.store_deal(tx, caller, change, "deals.add_up_lines").await?;
         Ok(())
     }
 }
@@ -145,9 +150,10 @@ impl LineItems for SqlSales {
             tax: new.tax,
         };
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                let change = self.lock_deal(conn, caller, org, deal_ref, Permission::DealUpdate).await?;
+                let change = self.core.lock_deal(conn, caller, org, deal_ref, Permission::DealUpdate).await?;
                 let deal = &change.before;
                 let others = lines_of(conn, deal).await?;
                 if others.len() >= MAX_LINES {
@@ -190,9 +196,10 @@ impl LineItems for SqlSales {
         patch.validate()?;
         let (patch, known) = (&patch, &known);
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                let change = self.lock_deal(conn, caller, org, deal_ref, Permission::DealUpdate).await?;
+                let change = self.core.lock_deal(conn, caller, org, deal_ref, Permission::DealUpdate).await?;
                 let lines = lines_of(conn, &change.before).await?;
                 let before = find(&lines, id)?;
                 change.access.check(known, before.updated_at)?;
@@ -200,7 +207,7 @@ impl LineItems for SqlSales {
                 let currency = change.before.currency.clone();
                 apply_patch(&mut after, patch, &currency)?;
                 after.updated_at = self.core.now();
-                store(conn, before, &after).await?;
+                db::store_changes(conn, before, &after).await?;
                 self.core.record_changed(conn, (caller, &change.access), "deals.change_line", before, &after).await?;
                 self.update_value(conn, caller, change).await?;
                 Ok(show(after, &currency))
@@ -218,9 +225,10 @@ impl LineItems for SqlSales {
     ) -> Result<()> {
         let known = &known;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                let change = self.lock_deal(conn, caller, org, deal_ref, Permission::DealUpdate).await?;
+                let change = self.core.lock_deal(conn, caller, org, deal_ref, Permission::DealUpdate).await?;
                 let lines = lines_of(conn, &change.before).await?;
                 let row = find(&lines, id)?;
                 change.access.check(known, row.updated_at)?;

@@ -4,23 +4,28 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Timestamp, text};
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Timestamp, db, text};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Set,
 };
 
+use super::stage_requirements::{check_requirable, required_fields};
 use crate::{
     DealStatus, Error, MemberBlocker, NewPipeline, NewStage, OrganizationId, Pipeline, PipelineId, PipelinePatch,
-    Pipelines, Result, SqlSales, Stage,
-    core::{access::Access, execute, lock, lock_to_remove, scalar_i64, store, to_u64},
+    Pipelines, Result, SqlPipelines, Stage,
+    core::{access::Access, to_u64},
     entity::{organization, pipeline, stage},
     permission::Permission,
 };
 
 pub(super) const NAME_TAKEN: &str = "This name is already in use.";
-/// The fields of a deal that a stage can require.
-const REQUIRABLE_FIELDS: [&str; 5] = ["value", "contact_id", "expected_close_date", "description", "source"];
 const MAX_STAGES: usize = 50;
+
+const CLEAR_DEFAULT: &str =
+    "UPDATE deals_pipeline SET is_default = false, updated_at = $2 WHERE org_id = $1 AND is_default";
+const NEXT_POSITION: &str = "SELECT COALESCE(MAX(position), -1) + 1 FROM deals_pipeline WHERE org_id = $1";
+/// The number of deals in a pipeline.
+const DEALS: &str = "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND pipeline_id = $2";
 
 /// The stages of a pipeline that is created without any: name, kind and probability.
 const DEFAULT_STAGES: [(&str, DealStatus, i64); 6] = [
@@ -79,11 +84,6 @@ pub(super) fn new_stage(
     }
 }
 
-/// The fields that a deal needs to enter a stage.
-pub(crate) fn required_fields(row: &stage::Model) -> Vec<String> {
-    serde_json::from_str(&row.required_fields).unwrap_or_default()
-}
-
 pub(crate) fn show_stage(row: stage::Model) -> Stage {
     Stage {
         id: row.id,
@@ -95,13 +95,6 @@ pub(crate) fn show_stage(row: stage::Model) -> Stage {
         rot_days: row.rot_days,
         created_at: row.created_at,
         updated_at: row.updated_at,
-    }
-}
-
-pub(super) fn check_requirable(fields: &[String]) -> Result<()> {
-    match fields.iter().find(|field| !REQUIRABLE_FIELDS.contains(&field.as_str())) {
-        Some(_) => Err(Error::field("required_fields", format!("Choose from: {}.", REQUIRABLE_FIELDS.join(", ")))),
-        None => Ok(()),
     }
 }
 
@@ -144,14 +137,13 @@ pub(super) fn show(row: pipeline::Model, stages: Vec<stage::Model>) -> Pipeline 
 
 /// Removes the mark from the default pipeline, so that another one can become the default.
 async fn clear_default(conn: &impl ConnectionTrait, org: OrganizationId, now: Timestamp) -> Result<()> {
-    lock::<organization::Entity>(conn, org).await?;
-    let sql = "UPDATE deals_pipeline SET is_default = false, updated_at = $2 WHERE org_id = $1 AND is_default";
-    execute(conn, sql, [org.into(), now.into()]).await?;
+    db::lock::<organization::Entity>(conn, org).await?;
+    db::execute(conn, CLEAR_DEFAULT, [org.into(), now.into()]).await?;
     Ok(())
 }
 
 #[async_trait]
-impl Pipelines for SqlSales {
+impl Pipelines for SqlPipelines {
     async fn pipelines(&self, caller: &Caller, org: OrganizationId, page: PageQuery) -> Result<Page<Pipeline>> {
         let conn = self.core.db.conn();
         let access = self.core.access(conn, caller, org).await?;
@@ -168,7 +160,7 @@ impl Pipelines for SqlSales {
         for stage in stages.order_by_asc(stage::Column::Position).all(conn).await? {
             by_pipeline.entry(stage.pipeline_id).or_default().push(stage);
         }
-        Ok(page.with(|rows| {
+        Ok(page.with_results(|rows| {
             let mut show = |row: pipeline::Model| {
                 let stages = by_pipeline.remove(&row.id).unwrap_or_default();
                 show(row, stages)
@@ -187,6 +179,7 @@ impl Pipelines for SqlSales {
         }
         let new = &new;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
                 let access = self.core.authorize(conn, caller, org, Permission::PipelineManage).await?;
@@ -195,13 +188,13 @@ impl Pipelines for SqlSales {
                 }
                 let now = self.core.now();
                 let name = new.name.trim();
-                let next = "SELECT COALESCE(MAX(position), -1) + 1 FROM deals_pipeline WHERE org_id = $1";
+                let position: Option<i64> = db::scalar(conn, NEXT_POSITION, [org.into()]).await?;
                 let row = pipeline::ActiveModel {
                     id: NotSet,
                     org_id: Set(org),
                     name: Set(name.to_owned()),
                     name_key: Set(text::fold(name)),
-                    position: Set(scalar_i64(conn, next, [org.into()]).await?),
+                    position: Set(position.unwrap_or_default()),
                     is_default: Set(new.is_default),
                     created_at: Set(now),
                     updated_at: Set(now),
@@ -244,9 +237,10 @@ impl Pipelines for SqlSales {
         }
         let (patch, known) = (&patch, &known);
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<pipeline::Entity>(conn, id).await?;
+                db::lock::<pipeline::Entity>(conn, id).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::PipelineManage).await?;
                 let before = find(conn, &access, id).await?;
                 access.check(known, before.updated_at)?;
@@ -261,7 +255,7 @@ impl Pipelines for SqlSales {
                     after.is_default = true;
                 }
                 after.updated_at = self.core.now();
-                store(conn, &before, &after).await?;
+                db::store_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_pipeline", &before, &after).await?;
                 let stages = stages_of(conn, id).await?;
                 Ok(show(after, stages))
@@ -279,9 +273,10 @@ impl Pipelines for SqlSales {
     ) -> Result<()> {
         let known = &known;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock_to_remove::<pipeline::Entity>(conn, id).await?;
+                db::lock_to_remove::<pipeline::Entity>(conn, id).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::PipelineManage).await?;
                 let row = find(conn, &access, id).await?;
                 access.check(known, row.updated_at)?;
@@ -289,11 +284,10 @@ impl Pipelines for SqlSales {
                     let detail = "This is the default pipeline. Make another one the default first.";
                     return Err(Error::Protected(detail, Vec::new(), &["change_pipeline"]));
                 }
-                let sql = "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND pipeline_id = $2";
-                let deals = to_u64(scalar_i64(conn, sql, [org.into(), id.into()]).await?);
+                let deals: i64 = db::scalar(conn, DEALS, [org.into(), id.into()]).await?.unwrap_or_default();
                 if deals > 0 {
-                    let blocker =
-                        MemberBlocker { model: "deal", relation: "pipeline", count: deals, examples: Vec::new() };
+                    let count = to_u64(deals);
+                    let blocker = MemberBlocker { model: "deal", relation: "pipeline", count, examples: Vec::new() };
                     return Err(Error::Protected("This pipeline has deals.", vec![blocker], &["move_deal"]));
                 }
                 pipeline::Entity::delete_by_id(id).exec(conn).await?;

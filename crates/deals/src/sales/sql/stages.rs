@@ -1,39 +1,34 @@
 //! Stages of pipelines.
 
+pub(crate) mod lookup;
+
+mod empty;
+
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, text};
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use guildhall_kernel::{Caller, IfMatch, db, text};
+use sea_orm::{ActiveModelTrait, EntityTrait};
 
-use super::pipelines::{NAME_TAKEN, check_requirable, check_stage_kinds, find, new_stage, show, show_stage, stages_of};
+use self::lookup::find_stage;
+use super::{
+    pipelines::{NAME_TAKEN, check_stage_kinds, find, new_stage, show, show_stage, stages_of},
+    stage_requirements::check_requirable,
+};
 use crate::{
-    DealStatus, Error, MemberBlocker, NewStage, OrganizationId, Pipeline, PipelineId, Result, SqlSales, Stage, StageId,
-    StageOrder, StagePatch, Stages,
-    core::{access::Access, execute, lock, lock_to_remove, scalar_i64, store, to_u64},
+    DealStatus, Error, MemberBlocker, NewStage, OrganizationId, Pipeline, PipelineId, Result, SqlPipelines, Stage,
+    StageId, StageOrder, StagePatch, Stages,
+    core::to_u64,
     entity::{pipeline, stage},
     permission::Permission,
 };
 
-impl SqlSales {
-    /// A stage of a pipeline.
-    pub(crate) async fn find_stage(
-        &self,
-        conn: &impl ConnectionTrait,
-        access: &Access,
-        pipeline: PipelineId,
-        id: StageId,
-    ) -> Result<stage::Model> {
-        let found = stage::Entity::find_by_id(id)
-            .filter(stage::COLUMN.org_id.eq(access.org.id))
-            .filter(stage::COLUMN.pipeline_id.eq(pipeline))
-            .one(conn)
-            .await?;
-        found.ok_or(Error::NotFound("stage"))
-    }
-}
+/// The number of deals in a stage.
+const DEALS: &str = "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND pipeline_id = $2 AND stage_id = $3";
+const SET_POSITION: &str = "UPDATE deals_stage SET position = $1, updated_at = $4 WHERE org_id = $2 AND id = $3";
+const TOUCH_PIPELINE: &str = "UPDATE deals_pipeline SET updated_at = $1 WHERE org_id = $2 AND id = $3";
 
 #[async_trait]
-impl Stages for SqlSales {
+impl Stages for SqlPipelines {
     async fn create_stage(
         &self,
         caller: &Caller,
@@ -45,9 +40,10 @@ impl Stages for SqlSales {
         check_requirable(&new.required_fields)?;
         let new = &new;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<pipeline::Entity>(conn, pipeline).await?;
+                db::lock::<pipeline::Entity>(conn, pipeline).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::PipelineManage).await?;
                 find(conn, &access, pipeline).await?;
                 let stages = stages_of(conn, pipeline).await?;
@@ -75,11 +71,12 @@ impl Stages for SqlSales {
         check_requirable(patch.required_fields.as_deref().unwrap_or_default())?;
         let (patch, known) = (&patch, &known);
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<pipeline::Entity>(conn, pipeline).await?;
+                db::lock::<pipeline::Entity>(conn, pipeline).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::PipelineManage).await?;
-                let before = self.find_stage(conn, &access, pipeline, id).await?;
+                let before = find_stage(conn, &access, pipeline, id).await?;
                 access.check(known, before.updated_at)?;
                 let mut after = before.clone();
                 if let Some(name) = &patch.name {
@@ -92,7 +89,7 @@ impl Stages for SqlSales {
                     after.required_fields = serde_json::Value::from(fields.clone()).to_string();
                 }
                 after.updated_at = self.core.now();
-                store(conn, &before, &after).await?;
+                db::store_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_stage", &before, &after).await?;
                 Ok(show_stage(after))
             })
@@ -111,18 +108,19 @@ impl Stages for SqlSales {
     ) -> Result<()> {
         let known = &known;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<pipeline::Entity>(conn, pipeline).await?;
+                db::lock::<pipeline::Entity>(conn, pipeline).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::PipelineManage).await?;
                 // Waits for deals that are being moved into the stage, so that they are counted.
-                lock_to_remove::<stage::Entity>(conn, id).await?;
-                let row = self.find_stage(conn, &access, pipeline, id).await?;
+                db::lock_to_remove::<stage::Entity>(conn, id).await?;
+                let row = find_stage(conn, &access, pipeline, id).await?;
                 access.check(known, row.updated_at)?;
                 let stages = stages_of(conn, pipeline).await?;
                 check_stage_kinds(stages.iter().filter(|stage| stage.id != id).map(|stage| stage.kind))?;
-                let sql = "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1 AND pipeline_id = $2 AND stage_id = $3";
-                let deals = to_u64(scalar_i64(conn, sql, [org.into(), pipeline.into(), id.into()]).await?);
+                let deals: Option<i64> = db::scalar(conn, DEALS, [org.into(), pipeline.into(), id.into()]).await?;
+                let deals = to_u64(deals.unwrap_or_default());
                 match move_to {
                     Some(target) => {
                         let is_target =
@@ -156,9 +154,10 @@ impl Stages for SqlSales {
         order.validate()?;
         let order = &order.stages;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<pipeline::Entity>(conn, pipeline).await?;
+                db::lock::<pipeline::Entity>(conn, pipeline).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::PipelineManage).await?;
                 let row = find(conn, &access, pipeline).await?;
                 let stages = stages_of(conn, pipeline).await?;
@@ -170,11 +169,14 @@ impl Stages for SqlSales {
                     return Err(Error::field("stages", "Must contain each stage of the pipeline exactly once."));
                 }
                 for (position, id) in (0_i64..).zip(order) {
-                    let sql = "UPDATE deals_stage SET position = $1, updated_at = $4 WHERE org_id = $2 AND id = $3";
-                    execute(conn, sql, [position.into(), org.into(), (*id).into(), self.core.now().into()]).await?;
+                    db::execute(
+                        conn,
+                        SET_POSITION,
+                        [position.into(), org.into(), (*id).into(), self.core.now().into()],
+                    )
+                    .await?;
                 }
-                let sql = "UPDATE deals_pipeline SET updated_at = $1 WHERE org_id = $2 AND id = $3";
-                execute(conn, sql, [self.core.now().into(), org.into(), pipeline.into()]).await?;
+                db::execute(conn, TOUCH_PIPELINE, [self.core.now().into(), org.into(), pipeline.into()]).await?;
                 let row = find(conn, &access, row.id).await?;
                 let detail = vec![("stages", order.iter().map(|id| id.0).collect::<Vec<_>>().into())];
                 let actor = (caller, &access);

@@ -2,20 +2,24 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery};
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Timestamp, db};
 use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
 
-use super::activities::due_key;
+use super::list_filters;
 use crate::{
-    Error, Filter, NewTask, OrganizationId, Result, SqlSales, Task, TaskId, TaskPatch, Tasks, Viewed,
-    core::{Field, ValueKind, access::Access, as_field, lock, store},
+    Error, Filter, NewTask, OrganizationId, Result, SqlTasks, Task, TaskId, TaskPatch, Tasks, Viewed,
+    core::{Field, ValueKind, access::Access, as_field, views::apply_view},
     entity::{client, deal, task},
     event::{self, TaskCreated, TaskData, TaskDeleted},
     permission::Permission,
-    views::sql::apply_view,
 };
 
-impl SqlSales {
+/// The sort key of a due time. Tasks without one sort last.
+fn due_key(due: Option<Timestamp>) -> i64 {
+    due.map_or(i64::MAX, Timestamp::unix_micros)
+}
+
+impl SqlTasks {
     async fn show_tasks(&self, rows: Vec<task::Model>) -> Result<Vec<Task>> {
         let members: Vec<_> = rows.iter().flat_map(|row| [row.assignee_id, row.created_by]).collect();
         let people = self.core.members_as_people(self.core.db.conn(), members).await?;
@@ -58,7 +62,7 @@ impl SqlSales {
 }
 
 #[async_trait]
-impl Tasks for SqlSales {
+impl Tasks for SqlTasks {
     async fn tasks(&self, caller: &Caller, org: OrganizationId, filter: Filter, page: PageQuery) -> Result<Page<Task>> {
         let conn = self.core.db.conn();
         let access = self.core.authorize(conn, caller, org, Permission::TaskRead).await?;
@@ -77,7 +81,7 @@ impl Tasks for SqlSales {
             "all" => select,
             _ => return Err(Error::field("done", "Choose from: false, true, all.")),
         };
-        if let Some(assignee) = self.owner_filter(conn, &access, &filter).await? {
+        if let Some(assignee) = list_filters::owner(conn, &access, &filter).await? {
             select = select.filter(task::COLUMN.assignee_id.eq(assignee));
         }
         let ordering = Ordering {
@@ -86,9 +90,9 @@ impl Tasks for SqlSales {
             id: task::Column::Id,
         };
         let page = Page::<task::Model>::fetch(select, &ordering, &page, conn).await?;
-        let (rows, page) = page.take();
+        let (rows, page) = page.split();
         let tasks = self.show_tasks(rows).await?;
-        Ok(page.with(|_| tasks))
+        Ok(page.with_results(|_| tasks))
     }
 
     async fn create_task(&self, caller: &Caller, org: OrganizationId, new: NewTask) -> Result<Task> {
@@ -96,12 +100,13 @@ impl Tasks for SqlSales {
         let new = &new;
         let row = self
             .core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
                 let access = self.core.authorize(conn, caller, org, Permission::TaskUpdate).await?;
                 let deal = match new.deal_id {
                     Some(id) => {
-                        lock::<deal::Entity>(conn, id).await?;
+                        db::lock::<deal::Entity>(conn, id).await?;
                         let found = access.find_deal(conn, id.into()).await;
                         Some(found.map_err(as_field("deal_id", "There is no such deal."))?)
                     }
@@ -113,7 +118,7 @@ impl Tasks for SqlSales {
                     }
                     (_, Some(deal)) => Some(deal.client_id),
                     (Some(id), None) => {
-                        lock::<client::Entity>(conn, id).await?;
+                        db::lock::<client::Entity>(conn, id).await?;
                         let found = access.find_client(conn, id).await;
                         Some(found.map_err(as_field("client_id", "There is no such client."))?.id)
                     }
@@ -170,9 +175,10 @@ impl Tasks for SqlSales {
         let (patch, known) = (&patch, &known);
         let row = self
             .core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<task::Entity>(conn, id).await?;
+                db::lock::<task::Entity>(conn, id).await?;
                 let access = self.core.access(conn, caller, org).await?;
                 let before = self.task_for(conn, &access, id, Permission::TaskUpdate).await?;
                 access.check(known, before.updated_at)?;
@@ -201,7 +207,7 @@ impl Tasks for SqlSales {
                     after.done_at = is_done.then(|| self.core.now());
                 }
                 after.updated_at = self.core.now();
-                store(conn, &before, &after).await?;
+                db::store_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_task", &before, &after).await?;
                 event::task_updated(&tx, &before, &after).await?;
                 Ok::<_, Error>(after)
@@ -213,9 +219,10 @@ impl Tasks for SqlSales {
     async fn delete_task(&self, caller: &Caller, org: OrganizationId, id: TaskId, known: IfMatch) -> Result<()> {
         let known = &known;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<task::Entity>(conn, id).await?;
+                db::lock::<task::Entity>(conn, id).await?;
                 let access = self.core.access(conn, caller, org).await?;
                 let row = self.task_for(conn, &access, id, Permission::TaskUpdate).await?;
                 access.check(known, row.updated_at)?;

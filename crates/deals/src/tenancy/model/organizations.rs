@@ -3,7 +3,7 @@ use guildhall_kernel::{Timestamp, text};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Amount, Currency, OrganizationId, zone::is_zone};
+use crate::{Amount, Currency, OrganizationId, Overpayment, zone::is_zone};
 
 /// An organization, as its members see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -43,17 +43,6 @@ pub struct Organization {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-}
-
-/// How payments above the value of a deal are handled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Overpayment {
-    /// They are refused.
-    #[default]
-    Reject,
-    /// They are accepted as the client's credit.
-    Credit,
 }
 
 /// A new organization.

@@ -6,7 +6,7 @@ use axum::{extract::State, http::StatusCode};
 use guildhall_kernel::{Caller, Json, Page, PageQuery, Path, Result, routes};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Invitation, Invitations, Member, MemberId, OrganizationId, routes::DealsState};
+use crate::{Invitation, Invitations, Member, MemberId, OrganizationId, state::DealsState};
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new()

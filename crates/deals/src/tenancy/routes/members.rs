@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     Member, MemberId, MemberPatch, MemberStatus, Members, NewMember, OrganizationId, Reassign, Reassigned,
-    routes::DealsState,
+    state::DealsState,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {

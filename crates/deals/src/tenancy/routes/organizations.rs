@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     CatalogueEntry, Change, NewOrganization, Organization, OrganizationId, OrganizationPatch, Organizations,
-    OwnMembership, catalogue, routes::DealsState,
+    OwnMembership, catalogue, state::DealsState,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {

@@ -6,7 +6,7 @@ use axum::{extract::State, http::StatusCode};
 use guildhall_kernel::{Caller, IfMatch, Json, Page, PageQuery, Path, Result, Tagged, routes};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{NewRole, OrganizationId, Role, RoleId, RolePatch, Roles, routes::DealsState};
+use crate::{NewRole, OrganizationId, Role, RoleId, RolePatch, Roles, state::DealsState};
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new().routes(routes!(roles, create_role)).routes(routes!(role, change_role, delete_role))

@@ -6,7 +6,7 @@ use axum::{extract::State, http::StatusCode};
 use guildhall_kernel::{Caller, IfMatch, Json, Page, PageQuery, Path, Result, Tagged, routes};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{NewTeam, OrganizationId, Team, TeamId, TeamPatch, Teams, routes::DealsState};
+use crate::{NewTeam, OrganizationId, Team, TeamId, TeamPatch, Teams, state::DealsState};
 
 pub(crate) fn routes() -> OpenApiRouter<DealsState> {
     OpenApiRouter::new().routes(routes!(teams, create_team)).routes(routes!(team, change_team, delete_team))

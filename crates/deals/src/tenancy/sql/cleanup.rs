@@ -1,18 +1,49 @@
-//! The deletion of whole organizations. The order of the tables is derived from their foreign keys.
-
-use std::collections::BTreeSet;
+//! The deletion of whole organizations.
 
 use guildhall_kernel::{AccountCleanup, UserId, db::Tx, text};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait, Query},
+};
 
 use crate::{
     CleanedUp, Error, OrganizationId, Result, SqlTenancy,
-    core::{execute, scalar_i64, to_u64},
-    entity::{member, organization},
+    entity::{deal, member, organization},
 };
 
 /// The table that all others of an organization refer to.
 const ROOT: &str = "deals_organization";
+/// The tables with rows of an organization. A table that refers to another one comes before it.
+const TABLES: [&str; 26] = [
+    "deals_counter",
+    "deals_view",
+    "deals_delivery",
+    "deals_webhook",
+    "deals_task",
+    "deals_activity",
+    "deals_file",
+    "deals_line",
+    "deals_custom_value",
+    "deals_custom_field",
+    "deals_stage_change",
+    "deals_commission",
+    "deals_revenue",
+    "deals_payment",
+    "deals_rollup",
+    "deals_deal",
+    "deals_stage",
+    "deals_pipeline",
+    "deals_contact",
+    "deals_merged_client",
+    "deals_client",
+    "deals_deletion",
+    "deals_import",
+    "deals_member",
+    "deals_role",
+    "deals_team",
+];
+/// The columns in which rows of a table refer to other rows of it.
+const SELF_REFERENCES: [(&str, &str); 2] = [("deals_payment", "of_id"), ("deals_team", "parent_id")];
 
 /// The organizations to delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,79 +71,6 @@ fn id_list(ids: &[OrganizationId]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// A foreign key between tables of an organization.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct ForeignKey {
-    table: String,
-    column: String,
-    target: String,
-}
-
-/// The tables with rows of an organization and the foreign keys between them, from the schema. In a key over several
-/// columns, `org_id` is left out and the other one identifies the row.
-async fn schema(conn: &impl ConnectionTrait) -> Result<(BTreeSet<String>, BTreeSet<ForeignKey>)> {
-    let sql = match conn.get_database_backend() {
-        DbBackend::Sqlite => {
-            "SELECT t.name FROM pragma_table_list t, pragma_table_info(t.name) c \
-             WHERE t.schema = 'main' AND t.type = 'table' AND t.name LIKE 'deals\\_%' ESCAPE '\\' \
-             AND c.name = 'org_id'"
-        }
-        _ => {
-            "SELECT table_name::text FROM information_schema.columns \
-             WHERE table_schema = current_schema() AND table_name LIKE 'deals\\_%' AND column_name = 'org_id'"
-        }
-    };
-    let mut tables = BTreeSet::new();
-    for row in conn.query_all_raw(Statement::from_string(conn.get_database_backend(), sql)).await? {
-        tables.insert(row.try_get_by_index::<String>(0)?);
-    }
-    let is_internal =
-        |key: &ForeignKey| key.column != "org_id" && tables.contains(&key.table) && tables.contains(&key.target);
-    let keys = all_keys(conn).await?.into_iter().filter(is_internal).collect();
-    Ok((tables, keys))
-}
-
-/// All foreign keys of the database, one entry per column.
-async fn all_keys(conn: &impl ConnectionTrait) -> Result<Vec<ForeignKey>> {
-    let sql = match conn.get_database_backend() {
-        DbBackend::Sqlite => {
-            "SELECT t.name, k.\"from\", k.\"table\" FROM pragma_table_list t, pragma_foreign_key_list(t.name) k \
-             WHERE t.schema = 'main' AND t.type = 'table'"
-        }
-        _ => {
-            "SELECT c.conrelid::regclass::text, a.attname::text, c.confrelid::regclass::text \
-             FROM pg_constraint c CROSS JOIN LATERAL unnest(c.conkey) AS k (number) \
-             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number \
-             WHERE c.contype = 'f' AND c.connamespace = current_schema()::regnamespace"
-        }
-    };
-    let mut keys = Vec::new();
-    for row in conn.query_all_raw(Statement::from_string(conn.get_database_backend(), sql)).await? {
-        let [table, column, target]: [String; 3] =
-            [row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?];
-        keys.push(ForeignKey { table, column, target });
-    }
-    Ok(keys)
-}
-
-/// Sorts the tables so that each comes before those that it refers to.
-fn deletion_order(tables: &BTreeSet<String>, keys: &BTreeSet<ForeignKey>) -> Result<Vec<String>> {
-    let mut remaining = tables.clone();
-    let mut ordered = Vec::new();
-    while !remaining.is_empty() {
-        let is_referenced = |table: &String| {
-            keys.iter().any(|key| key.target == *table && key.table != *table && remaining.contains(&key.table))
-        };
-        let Some(next) = remaining.iter().find(|table| !is_referenced(table)).cloned() else {
-            let cycle = remaining.into_iter().collect::<Vec<_>>().join(", ");
-            return Err(guildhall_kernel::Error::internal(format!("cyclic foreign keys between: {cycle}")).into());
-        };
-        remaining.remove(&next);
-        ordered.push(next);
-    }
-    Ok(ordered)
-}
-
 impl SqlTenancy {
     /// Deletes an organization and everything in it. Returns the number of deleted rows per table.
     pub(crate) async fn delete_all(
@@ -120,28 +78,31 @@ impl SqlTenancy {
         conn: &impl ConnectionTrait,
         org: OrganizationId,
     ) -> Result<Vec<(String, u64)>> {
-        let (tables, keys) = schema(conn).await?;
         let mut counts = Vec::new();
-        for table in deletion_order(&tables, &keys)? {
-            let self_references: Vec<&ForeignKey> =
-                keys.iter().filter(|key| key.table == table && key.target == table).collect();
-            // Rows that other rows of the table refer to are deleted in a later pass.
-            let conditions = self_references.iter().map(|key| {
-                let column = &key.column;
-                format!(" AND NOT EXISTS (SELECT 1 FROM {table} c WHERE c.org_id = $1 AND c.{column} = {table}.id)")
-            });
-            let sql = format!("DELETE FROM {table} WHERE org_id = $1{}", conditions.collect::<String>());
+        for table in TABLES {
+            let mut rows = Query::delete().from_table(table).and_where(Expr::col("org_id").eq(org)).take();
+            let reference = SELF_REFERENCES.iter().find(|(own, _)| *own == table);
+            if let Some((_, column)) = reference {
+                // Rows that other rows refer to are deleted in a later pass.
+                let referenced = Query::select()
+                    .column(*column)
+                    .from(table)
+                    .and_where(Expr::col("org_id").eq(org))
+                    .and_where(Expr::col(*column).is_not_null())
+                    .take();
+                rows.and_where(Expr::col("id").not_in_subquery(referenced));
+            }
             let mut count = 0;
             loop {
-                let deleted = execute(conn, sql.as_str(), [org.into()]).await?;
+                let deleted = conn.execute(&rows).await?.rows_affected();
                 count += deleted;
-                if deleted == 0 || self_references.is_empty() {
+                if deleted == 0 || reference.is_none() {
                     break;
                 }
             }
-            counts.push((table, count));
+            counts.push((table.to_owned(), count));
         }
-        let deleted = execute(conn, "DELETE FROM deals_organization WHERE id = $1", [org.into()]).await?;
+        let deleted = organization::Entity::delete_by_id(org).exec(conn).await?.rows_affected;
         counts.push((ROOT.to_owned(), deleted));
         counts.retain(|(_, count)| *count > 0);
         Ok(counts)
@@ -166,8 +127,7 @@ impl SqlTenancy {
             }
             let mut deals = 0;
             for org in &orgs {
-                let sql = "SELECT COUNT(*) FROM deals_deal WHERE org_id = $1";
-                deals += to_u64(scalar_i64(&tx, sql, [org.id.into()]).await?);
+                deals += deal::Entity::find().filter(deal::COLUMN.org_id.eq(org.id)).count(&tx).await?;
             }
             if deals > 0 && !force && !dry_run {
                 return Ok(Err(CleanupRefusal::HasDeals(deals)));
@@ -190,7 +150,7 @@ impl SqlTenancy {
             }
             Ok::<_, Error>(Ok(cleaned))
         };
-        if dry_run { self.core.db.dry_run(operation).await } else { self.core.write(operation).await }
+        if dry_run { self.core.db.dry_run(operation).await } else { self.core.db.write(operation).await }
     }
 
     async fn find_organizations(
@@ -220,18 +180,55 @@ impl SqlTenancy {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeSet;
 
-    fn key(table: &str, target: &str) -> ForeignKey {
-        ForeignKey { table: table.into(), column: "x_id".into(), target: target.into() }
+    use guildhall_kernel::{
+        db::{self, Sql},
+        testing::TestDb,
+    };
+    use sea_orm::FromQueryResult;
+
+    use super::*;
+    use crate::migrations::with_host_users;
+
+    /// The foreign keys between tables, one row per column.
+    const KEYS: Sql = Sql::per_backend(
+        "SELECT t.name AS \"own\", k.\"from\" AS \"column\", k.\"table\" AS \"target\" \
+         FROM pragma_table_list t, pragma_foreign_key_list(t.name) k WHERE t.schema = 'main' AND t.type = 'table'",
+        "SELECT c.conrelid::regclass::text AS \"own\", a.attname::text AS \"column\", \
+         c.confrelid::regclass::text AS \"target\" \
+         FROM pg_constraint c CROSS JOIN LATERAL unnest(c.conkey) AS k (number) \
+         JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number \
+         WHERE c.contype = 'f' AND c.connamespace = current_schema()::regnamespace",
+    );
+
+    #[derive(FromQueryResult)]
+    struct ForeignKey {
+        own: String,
+        column: String,
+        target: String,
     }
 
     #[test]
-    fn referencing_tables_come_first() {
-        let tables = ["a", "b", "c"].map(str::to_owned).into();
-        let keys = [key("a", "b"), key("b", "c"), key("b", "b")].into();
-        assert_eq!(deletion_order(&tables, &keys).unwrap(), ["a", "b", "c"]);
-        let cycle = [key("a", "b"), key("b", "a")].into();
-        assert!(deletion_order(&tables, &cycle).is_err());
+    fn every_table_is_listed() {
+        let described: BTreeSet<String> = crate::admin().into_iter().map(|model| model.table).collect();
+        let listed: BTreeSet<String> = TABLES.into_iter().chain([ROOT]).map(str::to_owned).collect();
+        assert_eq!(listed, described);
+    }
+
+    #[tokio::test]
+    async fn referencing_tables_come_first() {
+        let db = TestDb::new(with_host_users).await;
+        let position = |name: &str| TABLES.iter().position(|table| *table == name);
+        let mut self_references = BTreeSet::new();
+        for ForeignKey { own, column, target } in db::rows(db.conn(), KEYS, []).await.unwrap() {
+            let (Some(from), Some(to)) = (position(&own), position(&target)) else { continue };
+            assert!(from <= to, "{own}.{column} refers to {target}");
+            if from == to && column != "org_id" {
+                self_references.insert((own, column));
+            }
+        }
+        let listed = SELF_REFERENCES.map(|(table, column)| (table.to_owned(), column.to_owned()));
+        assert_eq!(self_references, listed.into());
     }
 }

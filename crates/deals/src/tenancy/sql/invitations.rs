@@ -5,17 +5,21 @@ use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 use guildhall_kernel::{
-    Caller, Ordering, Page, PageQuery, Quota, UserId, db::Tx, mail::EmailTemplate, outbox::Unsolicited,
+    Caller, Ordering, Page, PageQuery, Quota, UserId,
+    audit::AuditEvent,
+    db::{self, Tx},
+    mail::EmailTemplate,
+    outbox::Unsolicited,
 };
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select};
 
 use crate::{
     Error, Invitation, Invitations, Member, MemberId, MemberStatus, OrganizationId, OrganizationStub, Result, RoleStub,
     SqlTenancy,
-    core::{access::Access, lock, lock_to_remove, store},
+    core::access::Access,
     entity::{member, organization, role},
     permission::OWNER,
-    tenancy::sql::members::other_owners,
+    tenancy::sql::members::has_other_owner,
 };
 
 /// How many invitations one user may send per day.
@@ -62,7 +66,7 @@ impl SqlTenancy {
         (caller, access): (&Caller, &Access),
         invitee: &Invitee,
     ) -> Result<()> {
-        QUOTA.take(tx, caller.user, 1, self.core.now()).await?;
+        QUOTA.consume(tx, caller.user, 1, self.core.now()).await?;
         let Some(email) = &invitee.email else { return Ok(()) };
         if !self.core.host.outbox.may_email(tx, Unsolicited::Invitation, email).await? {
             return Ok(());
@@ -89,7 +93,7 @@ impl Invitations for SqlTenancy {
         let conn = self.core.db.conn();
         let ordering = Ordering { fields: &[("id", member::Column::Id)], default: "-id", id: member::Column::Id };
         let page = Page::<member::Model>::fetch(pending_invitations(caller.user), &ordering, &page, conn).await?;
-        let (rows, page) = page.take();
+        let (rows, page) = page.split();
         let orgs = organization::Entity::find()
             .filter(organization::COLUMN.id.is_in(rows.iter().map(|row| row.org_id)))
             .all(conn)
@@ -108,21 +112,22 @@ impl Invitations for SqlTenancy {
                 created_at: row.created_at,
             })
         };
-        Ok(page.with(|_| rows.into_iter().filter_map(show).collect()))
+        Ok(page.with_results(|_| rows.into_iter().filter_map(show).collect()))
     }
 
     async fn accept_invitation(&self, caller: &Caller, id: MemberId) -> Result<Member> {
         let (access, row, role) = self
             .core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
                 let org = find(conn, caller, id).await?.org_id;
-                lock::<organization::Entity>(conn, org).await?;
+                db::lock::<organization::Entity>(conn, org).await?;
                 // Read again under the lock: it may have been withdrawn.
                 let before = find(conn, caller, id).await?;
                 let now = self.core.now();
                 let after = member::Model { status: MemberStatus::Active, updated_at: now, ..before.clone() };
-                store(conn, &before, &after).await?;
+                db::store_changes(conn, &before, &after).await?;
                 let access = self.core.access(conn, caller, org).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.accept_invitation", &before, &after).await?;
                 let role = access.role.clone();
@@ -134,15 +139,16 @@ impl Invitations for SqlTenancy {
 
     async fn decline_invitation(&self, caller: &Caller, id: MemberId) -> Result<()> {
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
                 let org = find(conn, caller, id).await?.org_id;
-                lock::<organization::Entity>(conn, org).await?;
+                db::lock::<organization::Entity>(conn, org).await?;
                 find(conn, caller, id).await?;
                 member::Entity::delete_by_id(id).exec(conn).await?;
                 let scope = format!("deals/{org}");
                 let object = format!("{scope}/member/{id}");
-                let event = guildhall_kernel::audit::AuditEvent::new("deals.decline_invitation").by(caller);
+                let event = AuditEvent::new("deals.decline_invitation").by(caller);
                 Ok::<_, Error>(event.of(scope, object).record(conn, self.core.now()).await?)
             })
             .await
@@ -150,15 +156,16 @@ impl Invitations for SqlTenancy {
 
     async fn leave_organization(&self, caller: &Caller, org: OrganizationId) -> Result<()> {
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<organization::Entity>(conn, org).await?;
+                db::lock::<organization::Entity>(conn, org).await?;
                 let id = self.core.access(conn, caller, org).await?.member.id;
                 // Wait for the member's running operations, so that their results are reassigned too.
-                lock_to_remove::<member::Entity>(conn, id).await?;
+                db::lock_to_remove::<member::Entity>(conn, id).await?;
                 let access = self.core.access(conn, caller, org).await?;
                 let is_owner = access.role.key.as_deref() == Some(OWNER);
-                if is_owner && other_owners(conn, org, id).await? == 0 {
+                if is_owner && !has_other_owner(conn, org, id).await? {
                     return Err(Error::LastOwner);
                 }
                 let detail = vec![("user_id", caller.user.0.into())];

@@ -4,30 +4,24 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Timestamp, db::Tx};
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Set, sea_query::Expr,
-};
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, db};
+use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
 
 use crate::{
-    Error, Member, MemberBlocker, MemberId, MemberPatch, MemberStatus, Members, NewMember, OrganizationId, Reassign,
-    Reassigned, Result, RoleId, RoleStub, SqlTenancy,
+    Error, Member, MemberId, MemberPatch, MemberStatus, Members, NewMember, OrganizationId, Reassign, Reassigned,
+    Result, RoleId, RoleStub, SqlTenancy,
     core::{
-        access::{Access, active_members, grants_of},
+        access::{Access, grants_of},
         as_field,
-        audit::BulkChange,
-        execute, lock, lock_to_remove, scalar_i64, store,
     },
-    entity::{deal, member, organization, payment, role},
-    event::MemberReassigned,
+    entity::{member, organization, role},
     permission::{OWNER, Permission},
-    sales::sql::clients,
-    tenancy::sql::{roles, teams},
+    tenancy::sql::{blockers::removal_blockers, reassign::Reassignment, roles, teams},
 };
 
-/// How many examples a blocker has.
-const EXAMPLES: u64 = 5;
+/// How many active owners there are other than a member.
+const OTHER_OWNERS: &str = "SELECT COUNT(*) FROM deals_member m JOIN deals_role r ON r.id = m.role_id \
+    WHERE m.org_id = $1 AND m.status = 'active' AND m.id <> $2 AND r.key = 'owner'";
 
 /// Returns a member of the organization with their role.
 async fn find(conn: &impl ConnectionTrait, access: &Access, id: MemberId) -> Result<(member::Model, role::Model)> {
@@ -43,128 +37,14 @@ async fn find(conn: &impl ConnectionTrait, access: &Access, id: MemberId) -> Res
     }
 }
 
-/// Counts the active owners other than a member.
-pub(crate) async fn other_owners(conn: &impl ConnectionTrait, org: OrganizationId, member: MemberId) -> Result<i64> {
-    let sql = "SELECT COUNT(*) FROM deals_member m JOIN deals_role r ON r.id = m.role_id \
-               WHERE m.org_id = $1 AND m.status = 'active' AND m.id <> $2 AND r.key = 'owner'";
-    scalar_i64(conn, sql, [org.into(), member.into()]).await
-}
-
-/// What prevents the removal of a member, by relation. Payments do not: they keep a reference to the former member.
-async fn removal_blockers(
+/// Whether the organization has an active owner other than a member.
+pub(crate) async fn has_other_owner(
     conn: &impl ConnectionTrait,
     org: OrganizationId,
-    id: MemberId,
-) -> Result<Vec<MemberBlocker>> {
-    let mut blockers = Vec::new();
-    for (relation, column) in [("created_by", deal::Column::CreatedBy), ("owner", deal::Column::OwnerId)] {
-        blockers.extend(deal_blocker(conn, live_deals(org).filter(column.eq(id)), relation).await?);
-    }
-    Ok(blockers)
-}
-
-/// What prevents the deletion of a member's account. Each deal and payment counts once.
-pub(crate) async fn account_blockers(
-    conn: &impl ConnectionTrait,
-    org: OrganizationId,
-    id: MemberId,
-) -> Result<Vec<MemberBlocker>> {
-    let either = |left: Expr, right: Expr| Condition::any().add(left).add(right);
-    let condition = either(deal::Column::CreatedBy.eq(id), deal::Column::OwnerId.eq(id));
-    let mut blockers: Vec<MemberBlocker> =
-        deal_blocker(conn, live_deals(org).filter(condition), "owner").await?.into_iter().collect();
-    let condition = either(payment::Column::RecordedBy.eq(id), payment::Column::DecidedBy.eq(id));
-    blockers.extend(payment_blocker(conn, live_payments(org).filter(condition), "recorded_by").await?);
-    Ok(blockers)
-}
-
-fn live_deals(org: OrganizationId) -> Select<deal::Entity> {
-    deal::Entity::find().filter(deal::COLUMN.org_id.eq(org)).filter(deal::COLUMN.deleted_at.is_null())
-}
-
-/// The payments of deals that are not in the trash.
-fn live_payments(org: OrganizationId) -> Select<payment::Entity> {
-    let live = live_deals(org).select_only().column(deal::Column::Id).into_query();
-    payment::Entity::find().filter(payment::COLUMN.org_id.eq(org)).filter(payment::Column::DealId.in_subquery(live))
-}
-
-/// Counts payments; the examples are numbers such as `TXN-0001`.
-async fn payment_blocker(
-    conn: &impl ConnectionTrait,
-    payments: Select<payment::Entity>,
-    relation: &'static str,
-) -> Result<Option<MemberBlocker>> {
-    let first = payments.clone().select_only().column(payment::Column::Code).order_by_asc(payment::Column::Number);
-    let examples: Vec<String> = first.limit(EXAMPLES).into_tuple().all(conn).await?;
-    if examples.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(MemberBlocker { model: "payment", relation, count: payments.count(conn).await?, examples }))
-}
-
-/// Counts deals; the examples are such as `DLID0001 - Global Corp`.
-async fn deal_blocker(
-    conn: &impl ConnectionTrait,
-    deals: Select<deal::Entity>,
-    relation: &'static str,
-) -> Result<Option<MemberBlocker>> {
-    let first = deals.clone().order_by_asc(deal::Column::Number).limit(EXAMPLES).all(conn).await?;
-    if first.is_empty() {
-        return Ok(None);
-    }
-    let names = clients::names(conn, first.iter().map(|deal| deal.client_id)).await?;
-    let example = |deal: &deal::Model| match names.get(&deal.client_id) {
-        Some(client) => format!("{} - {client}", deal.code),
-        None => deal.code.clone(),
-    };
-    let examples = first.iter().map(example).collect();
-    Ok(Some(MemberBlocker { model: "deal", relation, count: deals.count(conn).await?, examples }))
-}
-
-/// Reassigns the clients, deals and tasks of a member, including those in the trash.
-pub(crate) async fn reassign_objects(
-    tx: &Tx,
-    org: OrganizationId,
-    from: MemberId,
-    to: MemberId,
-    include_creator: bool,
-    (caller, now): (Option<&Caller>, Timestamp),
-) -> Result<Reassigned> {
-    let mut reassigned = Reassigned::default();
-    for is_owner in [true, false] {
-        if !is_owner && !include_creator {
-            continue;
-        }
-        for (table, kind, owner) in [
-            ("deals_task", "task", "assignee_id"),
-            ("deals_client", "client", "owner_id"),
-            ("deals_deal", "deal", "owner_id"),
-        ] {
-            let column = if is_owner { owner } else { "created_by" };
-            let condition = &format!("org_id = $1 AND {column} = $2");
-            let change = BulkChange {
-                action: "deals.reassign",
-                table,
-                kind,
-                column,
-                value: to.0,
-                also: &[],
-                condition,
-                parameters: vec![org.into(), from.into()],
-            };
-            change.record(tx, org, caller, now).await?;
-            let sql = format!("UPDATE {table} SET {column} = $3, updated_at = $4 WHERE {condition}");
-            let rows = execute(tx, sql, [org.into(), from.into(), to.into(), now.into()]).await?;
-            match kind {
-                "client" if is_owner => reassigned.clients += rows,
-                "deal" if is_owner => reassigned.deals += rows,
-                _ => {}
-            }
-        }
-    }
-    let Reassigned { clients, deals } = reassigned;
-    tx.emit(&MemberReassigned { organization_id: org, id: from, to, clients, deals }).await?;
-    Ok(reassigned)
+    member: MemberId,
+) -> Result<bool> {
+    let owners: Option<i64> = db::scalar(conn, OTHER_OWNERS, [org.into(), member.into()]).await?;
+    Ok(owners.is_some_and(|owners| owners > 0))
 }
 
 impl SqlTenancy {
@@ -236,10 +116,10 @@ impl Members for SqlTenancy {
         let page = Page::<member::Model>::fetch(select, &ordering, &page, conn).await?;
         let roles = role::Entity::find().filter(role::COLUMN.org_id.eq(access.org.id)).all(conn).await?;
         let roles: HashMap<RoleId, role::Model> = roles.into_iter().map(|role| (role.id, role)).collect();
-        let (rows, page) = page.take();
+        let (rows, page) = page.split();
         let rows = rows.into_iter().map(|row| (row.clone(), roles.get(&row.role_id).cloned())).collect();
         let members = self.show_members(&access, rows).await?;
-        Ok(page.with(|_| members))
+        Ok(page.with_results(|_| members))
     }
 
     async fn add_member(&self, caller: &Caller, org: OrganizationId, new: NewMember) -> Result<Member> {
@@ -250,9 +130,10 @@ impl Members for SqlTenancy {
         let status = if caller.roles.is_staff() { MemberStatus::Active } else { MemberStatus::Invited };
         let (access, row, role) = self
             .core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<organization::Entity>(conn, org).await?;
+                db::lock::<organization::Entity>(conn, org).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::MemberInvite).await?;
                 let role = assignable_role(conn, &access, new.role_id).await?;
                 if let Some(team) = new.team_id {
@@ -306,9 +187,10 @@ impl Members for SqlTenancy {
         let (patch, known) = (&patch, &known);
         let (access, row, role) = self
             .core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<organization::Entity>(conn, org).await?;
+                db::lock::<organization::Entity>(conn, org).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::MemberRead).await?;
                 let (before, old_role) = find(conn, &access, id).await?;
                 let changes_team = patch.team_id.is_some() || patch.leads_team.is_some();
@@ -347,11 +229,11 @@ impl Members for SqlTenancy {
                 after.commission_bp = patch.commission_bp.unwrap_or(after.commission_bp);
                 let stays_owner = role.key.as_deref() == Some(OWNER) && after.status == MemberStatus::Active;
                 let was_owner = old_role.key.as_deref() == Some(OWNER) && before.status == MemberStatus::Active;
-                if was_owner && !stays_owner && other_owners(conn, org, id).await? == 0 {
+                if was_owner && !stays_owner && !has_other_owner(conn, org, id).await? {
                     return Err(Error::LastOwner);
                 }
                 after.updated_at = self.core.now();
-                store(conn, &before, &after).await?;
+                db::store_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_member", &before, &after).await?;
                 Ok::<_, Error>((access, after, role))
             })
@@ -362,17 +244,18 @@ impl Members for SqlTenancy {
     async fn remove_member(&self, caller: &Caller, org: OrganizationId, id: MemberId, known: IfMatch) -> Result<()> {
         let known = &known;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<organization::Entity>(conn, org).await?;
+                db::lock::<organization::Entity>(conn, org).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::MemberDelete).await?;
                 // Wait for the member's running operations, so that their results are counted.
-                lock_to_remove::<member::Entity>(conn, id).await?;
+                db::lock_to_remove::<member::Entity>(conn, id).await?;
                 let (row, role) = find(conn, &access, id).await?;
                 access.check(known, row.updated_at)?;
                 require_rank(&access, &role)?;
                 let is_owner = role.key.as_deref() == Some(OWNER) && row.status == MemberStatus::Active;
-                if is_owner && other_owners(conn, org, id).await? == 0 {
+                if is_owner && !has_other_owner(conn, org, id).await? {
                     return Err(Error::LastOwner);
                 }
                 let blockers = removal_blockers(conn, org, id).await?;
@@ -397,9 +280,10 @@ impl Members for SqlTenancy {
         reassign.validate()?;
         let reassign = &reassign;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<organization::Entity>(conn, org).await?;
+                db::lock::<organization::Entity>(conn, org).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::MemberDelete).await?;
                 let (row, role) = find(conn, &access, id).await?;
                 require_rank(&access, &role)?;
@@ -409,15 +293,9 @@ impl Members for SqlTenancy {
                 if successor.id == row.id {
                     return Err(Error::field("to_user_id", "Must be another member."));
                 }
-                let reassigned = reassign_objects(
-                    &tx,
-                    org,
-                    row.id,
-                    successor.id,
-                    reassign.include_creator,
-                    (Some(caller), self.core.now()),
-                )
-                .await?;
+                let change =
+                    Reassignment { org, from: row.id, to: successor.id, caller: Some(caller), now: self.core.now() };
+                let reassigned = change.apply(&tx, reassign.include_creator).await?;
                 let detail = vec![
                     ("to", successor.id.0.into()),
                     ("clients", reassigned.clients.into()),
@@ -428,27 +306,4 @@ impl Members for SqlTenancy {
             })
             .await
     }
-}
-
-/// Returns the active member who takes over from a leaving one: an owner if there is one, else an admin, else the
-/// longest-standing member.
-pub(crate) async fn default_successor(
-    conn: &impl ConnectionTrait,
-    org: OrganizationId,
-    leaving: MemberId,
-) -> Result<Option<member::Model>> {
-    let others = active_members()
-        .filter(member::COLUMN.org_id.eq(org))
-        .filter(member::COLUMN.id.ne(leaving))
-        .find_also_related(role::Entity)
-        .order_by_asc(member::Column::Id)
-        .limit(1000)
-        .all(conn)
-        .await?;
-    let rank = |role: &Option<role::Model>| match role.as_ref().and_then(|role| role.key.as_deref()) {
-        Some(OWNER) => 0,
-        Some("admin") => 1,
-        _ => 2,
-    };
-    Ok(others.into_iter().min_by_key(|(member, role)| (rank(role), member.id)).map(|(member, _)| member))
 }

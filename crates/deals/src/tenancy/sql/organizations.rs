@@ -5,20 +5,17 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
-    Caller, CursorPage, CursorQuery, IfMatch, Ordering, Page, PageQuery, Quota, Timestamp, audit, text,
+    Caller, CursorPage, CursorQuery, IfMatch, Ordering, Page, PageQuery, Quota, Timestamp, audit, db, text,
 };
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DerivePartialModel, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Set,
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DerivePartialModel, EntityTrait,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
 };
 
 use crate::{
     Change, Currency, Error, MemberBlocker, MemberStatus, NewOrganization, Organization, OrganizationId,
     OrganizationPatch, Organizations, Overpayment, OwnMembership, Result, SqlTenancy,
-    core::{
-        access::{Access, active_members},
-        lock, lock_to_remove, scalar_i64, store, to_u64,
-    },
+    core::access::{Access, active_members},
     entity::{client, counter, member, organization, pipeline, role},
     permission::{Grants, OWNER, PRESETS, Permission},
     sales::sql::pipelines::default_stages,
@@ -37,7 +34,7 @@ fn show(row: organization::Model, role: String) -> Organization {
         role,
         number_prefix: row.number_prefix,
         number_pad: row.number_pad,
-        overpayment: if row.takes_credit { Overpayment::Credit } else { Overpayment::Reject },
+        overpayment: row.overpayment,
         requires_if_match: row.requires_if_match,
         four_eyes: row.four_eyes,
         creator_keeps_access: row.creator_keeps_access,
@@ -132,7 +129,7 @@ impl SqlTenancy {
             }),
             number_prefix: Set("DLID".to_owned()),
             number_pad: Set(4),
-            takes_credit: Set(false),
+            overpayment: Set(Overpayment::Reject),
             requires_if_match: Set(false),
             four_eyes: Set(false),
             creator_keeps_access: Set(true),
@@ -143,10 +140,11 @@ impl SqlTenancy {
             approval_above_minor: Set(None),
         };
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
                 let quota = Quota::per_day("organizations", self.core.host.settings.organizations_per_day.into());
-                quota.take(conn, caller.user, 1, now).await?;
+                quota.consume(conn, caller.user, 1, now).await?;
                 let org = row.clone().insert(conn).await?;
                 let (member, role) = create_defaults(conn, org.id, caller, now).await?;
                 let access = Access::new(org, member, role);
@@ -190,7 +188,7 @@ impl Organizations for SqlTenancy {
             .await?;
         let mut organizations: HashMap<_, _> =
             rows.into_iter().filter_map(|(_, org, role)| Some((org.as_ref()?.id, show(org?, role?.name)))).collect();
-        Ok(page.with(|keys| keys.into_iter().filter_map(|key| organizations.remove(&key.id)).collect()))
+        Ok(page.with_results(|keys| keys.into_iter().filter_map(|key| organizations.remove(&key.id)).collect()))
     }
 
     async fn only_organization(&self, caller: &Caller) -> Result<OrganizationId> {
@@ -219,9 +217,10 @@ impl Organizations for SqlTenancy {
         patch.validate()?;
         let (patch, known) = (&patch, &known);
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<organization::Entity>(conn, org).await?;
+                db::lock::<organization::Entity>(conn, org).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::OrganizationUpdate).await?;
                 access.check(known, access.org.updated_at)?;
                 if patch.is_test.is_some() {
@@ -262,13 +261,12 @@ impl Organizations for SqlTenancy {
                 }
                 after.is_test = patch.is_test.unwrap_or(after.is_test);
                 after.number_pad = patch.number_pad.unwrap_or(after.number_pad);
-                after.takes_credit =
-                    patch.overpayment.map_or(after.takes_credit, |overpayment| overpayment == Overpayment::Credit);
+                after.overpayment = patch.overpayment.unwrap_or(after.overpayment);
                 after.requires_if_match = patch.requires_if_match.unwrap_or(after.requires_if_match);
                 after.four_eyes = patch.four_eyes.unwrap_or(after.four_eyes);
                 after.creator_keeps_access = patch.creator_keeps_access.unwrap_or(after.creator_keeps_access);
                 after.updated_at = self.core.now();
-                store(conn, &before, &after).await?;
+                db::store_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_organization", &before, &after).await?;
                 Ok(show(after, access.role.name))
             })
@@ -278,22 +276,17 @@ impl Organizations for SqlTenancy {
     async fn delete_organization(&self, caller: &Caller, org: OrganizationId, known: IfMatch) -> Result<()> {
         let known = &known;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock_to_remove::<organization::Entity>(conn, org).await?;
+                db::lock_to_remove::<organization::Entity>(conn, org).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::OrganizationDelete).await?;
                 access.check(known, access.org.updated_at)?;
-                let clients =
-                    scalar_i64(conn, "SELECT COUNT(*) FROM deals_client WHERE org_id = $1", [org.into()]).await?;
-                if clients > 0 {
-                    let names = client::Entity::find()
-                        .select_only()
-                        .column(client::Column::Name)
-                        .filter(client::COLUMN.org_id.eq(org))
-                        .order_by_asc(client::Column::Id)
-                        .limit(5);
-                    let examples = names.into_tuple().all(conn).await?;
-                    let count = to_u64(clients);
+                let clients = client::Entity::find().filter(client::COLUMN.org_id.eq(org));
+                let count = clients.clone().count(conn).await?;
+                if count > 0 {
+                    let names = clients.select_only().column(client::Column::Name).order_by_asc(client::Column::Id);
+                    let examples = names.limit(5).into_tuple().all(conn).await?;
                     let blocker = MemberBlocker { model: "client", relation: "organization", count, examples };
                     let detail = "The organization still has clients, perhaps in the trash.";
                     return Err(Error::Protected(detail, vec![blocker], &["purge"]));

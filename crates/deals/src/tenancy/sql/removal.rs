@@ -1,7 +1,10 @@
 //! The removal of a member, and of all memberships of a user whose account is deleted.
 
 use async_trait::async_trait;
-use guildhall_kernel::{Blocker, Clock, Error as KernelError, Result, UserId, UserRemoval, db::Tx};
+use guildhall_kernel::{
+    Blocker, Clock, Error as KernelError, Result, UserId, UserRemoval,
+    db::{self, Tx},
+};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::LockType,
@@ -10,14 +13,16 @@ use serde_json::json;
 
 use crate::{
     MemberStatus, SqlTenancy,
-    core::{access::active_members, execute, lock, lock_as, scalar_i64},
+    core::access::active_members,
     entity::{member, organization, role},
     permission::OWNER,
-    tenancy::sql::members::{account_blockers, default_successor, other_owners, reassign_objects},
+    tenancy::sql::{
+        blockers::{EXAMPLES, account_blockers},
+        members::has_other_owner,
+        reassign::{Reassignment, default_successor},
+    },
 };
 
-/// How many examples a blocker has.
-const EXAMPLES: usize = 5;
 /// How many organizations an export contains at most.
 const MAX_EXPORTED: u64 = 1000;
 
@@ -45,8 +50,8 @@ impl Blockers {
         match self.0.iter_mut().find(|blocker| blocker.model == model) {
             Some(blocker) => {
                 blocker.count += count;
-                let room = EXAMPLES.saturating_sub(blocker.examples.len());
-                blocker.examples.extend(examples.into_iter().take(room));
+                blocker.examples.extend(examples);
+                blocker.examples.truncate(EXAMPLES);
             }
             None => self.0.push(Blocker { model, count, examples }),
         }
@@ -60,7 +65,7 @@ async fn memberships(
 ) -> crate::Result<Vec<(member::Model, organization::Model, role::Model)>> {
     // Wait for the user's running operations, so that their results are counted.
     let members = member::Entity::find().filter(member::COLUMN.user_id.eq(user)).order_by_asc(member::Column::Id);
-    lock_as(conn, members, LockType::Update).await?;
+    db::lock_rows(conn, members, LockType::Update).await?;
     let rows = member::Entity::find()
         .filter(member::COLUMN.user_id.eq(user))
         .find_also_related(organization::Entity)
@@ -70,7 +75,7 @@ async fn memberships(
     let mut memberships = Vec::new();
     for (member, org, role) in rows {
         if let (Some(org), Some(role)) = (org, role) {
-            lock::<organization::Entity>(conn, org.id).await?;
+            db::lock::<organization::Entity>(conn, org.id).await?;
             memberships.push((member, org, role));
         }
     }
@@ -97,7 +102,7 @@ impl UserRemoval for Removal {
             let member_blockers = account_blockers(conn, org.id, member.id).await?;
             let is_last_owner = role.key.as_deref() == Some(OWNER)
                 && member.status == MemberStatus::Active
-                && other_owners(conn, org.id, member.id).await? == 0;
+                && !has_other_owner(conn, org.id, member.id).await?;
             match successor {
                 _ if member_blockers.is_empty() && !is_last_owner => {}
                 Some(successor) => {
@@ -136,12 +141,13 @@ impl UserRemoval for Removal {
                 None => default_successor(conn, org.id, member.id).await?,
             };
             if let Some(successor) = &successor {
-                reassign_objects(conn, org.id, member.id, successor.id, true, (None, self.clock.now())).await?;
+                let now = self.clock.now();
+                let change = Reassignment { org: org.id, from: member.id, to: successor.id, caller: None, now };
+                change.apply(conn, true).await?;
                 let was_owner = role.key.as_deref() == Some(OWNER) && member.status == MemberStatus::Active;
-                if was_owner && other_owners(conn, org.id, member.id).await? == 0 {
-                    let sql = "UPDATE deals_member SET role_id = $1, updated_at = $2 WHERE org_id = $3 AND id = $4";
-                    let values = [role.id.into(), self.clock.now().into(), org.id.into(), successor.id.into()];
-                    execute(conn, sql, values).await?;
+                if was_owner && !has_other_owner(conn, org.id, member.id).await? {
+                    let owner = member::Model { role_id: role.id, updated_at: now, ..successor.clone() };
+                    db::store_changes(conn, successor, &owner).await?;
                 }
             }
             delete_or_anonymize(conn, &member, &self.clock).await?;
@@ -168,32 +174,41 @@ impl UserRemoval for Removal {
     }
 }
 
+/// Whether records refer to a member: 1 or 0.
+const IS_REFERENCED: &str = "SELECT CAST(CASE WHEN \
+    EXISTS (SELECT 1 FROM deals_payment WHERE org_id = $1 AND recorded_by = $2) \
+    OR EXISTS (SELECT 1 FROM deals_payment WHERE org_id = $1 AND decided_by = $2) \
+    OR EXISTS (SELECT 1 FROM deals_stage_change WHERE org_id = $1 AND moved_by = $2) \
+    OR EXISTS (SELECT 1 FROM deals_deletion WHERE org_id = $1 AND deleted_by = $2) \
+    OR EXISTS (SELECT 1 FROM deals_commission WHERE org_id = $1 AND member_id = $2) \
+    OR EXISTS (SELECT 1 FROM deals_import WHERE org_id = $1 AND created_by = $2) \
+    OR EXISTS (SELECT 1 FROM deals_file WHERE org_id = $1 AND added_by = $2) \
+    OR EXISTS (SELECT 1 FROM deals_webhook WHERE org_id = $1 AND created_by = $2) \
+    OR EXISTS (SELECT 1 FROM deals_activity WHERE org_id = $1 AND created_by = $2) \
+    OR EXISTS (SELECT 1 FROM deals_task WHERE org_id = $1 AND (assignee_id = $2 OR created_by = $2)) \
+    OR EXISTS (SELECT 1 FROM deals_client WHERE org_id = $1 AND (owner_id = $2 OR created_by = $2)) \
+    OR EXISTS (SELECT 1 FROM deals_deal WHERE org_id = $1 AND (owner_id = $2 OR created_by = $2)) \
+    THEN 1 ELSE 0 END AS bigint)";
+/// The saved views that only the member sees.
+const DELETE_PRIVATE_VIEWS: &str = "DELETE FROM deals_view WHERE org_id = $1 AND member_id = $2 AND shared = 'private'";
+
 /// Deletes a member row, or removes the user from it if records refer to it.
 async fn delete_or_anonymize(conn: &impl ConnectionTrait, row: &member::Model, clock: &Clock) -> crate::Result<()> {
-    let is_referenced = "SELECT CAST(CASE WHEN \
-         EXISTS (SELECT 1 FROM deals_payment WHERE org_id = $1 AND recorded_by = $2) \
-         OR EXISTS (SELECT 1 FROM deals_payment WHERE org_id = $1 AND decided_by = $2) \
-         OR EXISTS (SELECT 1 FROM deals_stage_change WHERE org_id = $1 AND moved_by = $2) \
-         OR EXISTS (SELECT 1 FROM deals_deletion WHERE org_id = $1 AND deleted_by = $2) \
-         OR EXISTS (SELECT 1 FROM deals_commission WHERE org_id = $1 AND member_id = $2) \
-         OR EXISTS (SELECT 1 FROM deals_import WHERE org_id = $1 AND created_by = $2) \
-         OR EXISTS (SELECT 1 FROM deals_file WHERE org_id = $1 AND added_by = $2) \
-         OR EXISTS (SELECT 1 FROM deals_webhook WHERE org_id = $1 AND created_by = $2) \
-         OR EXISTS (SELECT 1 FROM deals_activity WHERE org_id = $1 AND created_by = $2) \
-         OR EXISTS (SELECT 1 FROM deals_task WHERE org_id = $1 AND (assignee_id = $2 OR created_by = $2)) \
-         OR EXISTS (SELECT 1 FROM deals_client WHERE org_id = $1 AND (owner_id = $2 OR created_by = $2)) \
-         OR EXISTS (SELECT 1 FROM deals_deal WHERE org_id = $1 AND (owner_id = $2 OR created_by = $2)) \
-         THEN 1 ELSE 0 END AS bigint)";
     let key = [sea_orm::Value::from(row.org_id), row.id.into()];
-    if scalar_i64(conn, is_referenced, key.clone()).await? == 0 {
-        execute(conn, "DELETE FROM deals_member WHERE org_id = $1 AND id = $2", key).await?;
+    if db::scalar::<i64>(conn, IS_REFERENCED, key.clone()).await? == Some(0) {
+        member::Entity::delete_by_id(row.id).exec(conn).await?;
         return Ok(());
     }
-    let private_views = "DELETE FROM deals_view WHERE org_id = $1 AND member_id = $2 AND shared = 'private'";
-    execute(conn, private_views, key).await?;
-    let sql = "UPDATE deals_member SET user_id = NULL, status = 'gone', team_id = NULL, leads_team = false, \
-               updated_at = $3 WHERE org_id = $1 AND id = $2";
-    execute(conn, sql, [row.org_id.into(), row.id.into(), clock.now().into()]).await?;
+    db::execute(conn, DELETE_PRIVATE_VIEWS, key).await?;
+    let former = member::Model {
+        user_id: None,
+        status: MemberStatus::Gone,
+        team_id: None,
+        leads_team: false,
+        updated_at: clock.now(),
+        ..row.clone()
+    };
+    db::store_changes(conn, row, &former).await?;
     Ok(())
 }
 
@@ -201,7 +216,9 @@ impl SqlTenancy {
     /// Ends a membership without blockers. What the member owns is reassigned to an owner.
     pub(crate) async fn end_membership(&self, tx: &Tx, row: &member::Model) -> crate::Result<()> {
         if let Some(successor) = default_successor(tx, row.org_id, row.id).await? {
-            reassign_objects(tx, row.org_id, row.id, successor.id, true, (None, self.core.now())).await?;
+            let (org, now) = (row.org_id, self.core.now());
+            let change = Reassignment { org, from: row.id, to: successor.id, caller: None, now };
+            change.apply(tx, true).await?;
         }
         delete_or_anonymize(tx, row, &self.core.host.clock).await
     }

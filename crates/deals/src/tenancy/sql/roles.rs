@@ -2,20 +2,21 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, text};
-use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, db, text};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Set,
+};
 
 use crate::{
     Error, MemberBlocker, NewRole, OrganizationId, Result, Role, RoleId, RolePatch, Roles, SqlTenancy,
-    core::{
-        access::{Access, grants_of},
-        execute, lock, scalar_i64, store, to_u64,
-    },
-    entity::{organization, role},
+    core::access::{Access, grants_of},
+    entity::{member, organization, role},
     permission::{Grants, OWNER, Permission},
 };
 
 const TAKEN: &str = "A role with this name already exists.";
+const REPLACE_ROLE: &str =
+    "UPDATE deals_member SET role_id = $3 WHERE org_id = $1 AND role_id = $2 AND status = 'gone'";
 
 pub(crate) fn show(row: role::Model) -> Role {
     Role {
@@ -72,16 +73,17 @@ impl Roles for SqlTenancy {
             id: role::Column::Id,
         };
         let page = Page::<role::Model>::fetch(select, &ordering, &page, self.core.db.conn()).await?;
-        Ok(page.with(|rows| rows.into_iter().map(show).collect()))
+        Ok(page.with_results(|rows| rows.into_iter().map(show).collect()))
     }
 
     async fn create_role(&self, caller: &Caller, org: OrganizationId, new: NewRole) -> Result<Role> {
         new.validate()?;
         let new = &new;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<organization::Entity>(conn, org).await?;
+                db::lock::<organization::Entity>(conn, org).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::RoleManage).await?;
                 let grants = parse_grants(&access, &new.permissions)?;
                 let now = self.core.now();
@@ -120,9 +122,10 @@ impl Roles for SqlTenancy {
         patch.validate()?;
         let (patch, known) = (&patch, &known);
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<organization::Entity>(conn, org).await?;
+                db::lock::<organization::Entity>(conn, org).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::RoleManage).await?;
                 let before = find_changeable(conn, &access, id).await?;
                 access.check(known, before.updated_at)?;
@@ -136,7 +139,7 @@ impl Roles for SqlTenancy {
                     after.permissions = serde_json::Value::from(grants.names()).to_string();
                 }
                 after.updated_at = self.core.now();
-                store(conn, &before, &after).await?;
+                db::store_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_role", &before, &after).await?;
                 Ok(show(after))
             })
@@ -147,19 +150,19 @@ impl Roles for SqlTenancy {
     async fn delete_role(&self, caller: &Caller, org: OrganizationId, id: RoleId, known: IfMatch) -> Result<()> {
         let known = &known;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<organization::Entity>(conn, org).await?;
+                db::lock::<organization::Entity>(conn, org).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::RoleManage).await?;
                 let row = find_changeable(conn, &access, id).await?;
                 access.check(known, row.updated_at)?;
                 // Former members need no role, but the column is required: give them any other.
-                let sql = "UPDATE deals_member SET role_id = $3 WHERE org_id = $1 AND role_id = $2 AND status = 'gone'";
-                execute(conn, sql, [org.into(), id.into(), access.role.id.into()]).await?;
-                let sql = "SELECT COUNT(*) FROM deals_member WHERE org_id = $1 AND role_id = $2";
-                let members = scalar_i64(conn, sql, [org.into(), id.into()]).await?;
-                if members > 0 {
-                    let count = to_u64(members);
+                db::execute(conn, REPLACE_ROLE, [org.into(), id.into(), access.role.id.into()]).await?;
+                let members =
+                    member::Entity::find().filter(member::COLUMN.org_id.eq(org)).filter(member::COLUMN.role_id.eq(id));
+                let count = members.count(conn).await?;
+                if count > 0 {
                     let blocker = MemberBlocker { model: "member", relation: "role", count, examples: Vec::new() };
                     return Err(Error::Protected("Members have this role.", vec![blocker], &["change_member"]));
                 }

@@ -4,19 +4,21 @@ use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, text};
-use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
+use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, db, text};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Set,
+};
 
 use crate::{
     Error, MemberBlocker, NewTeam, OrganizationId, Result, SqlTenancy, Team, TeamId, TeamPatch, Teams,
-    core::{access::Access, lock, scalar_i64, store, to_u64},
-    entity::{organization, team},
+    core::access::Access,
+    entity::{member, organization, team},
     permission::Permission,
 };
 
 const TAKEN: &str = "A team with this name already exists.";
 /// How many teams an organization may have: all are loaded to find the subteams of one.
-const MAX_TEAMS: i64 = 500;
+const MAX_TEAMS: u64 = 500;
 
 fn show(row: team::Model) -> Team {
     Team {
@@ -68,18 +70,19 @@ impl Teams for SqlTenancy {
             id: team::Column::Id,
         };
         let page = Page::<team::Model>::fetch(select, &ordering, &page, self.core.db.conn()).await?;
-        Ok(page.with(|rows| rows.into_iter().map(show).collect()))
+        Ok(page.with_results(|rows| rows.into_iter().map(show).collect()))
     }
 
     async fn create_team(&self, caller: &Caller, org: OrganizationId, new: NewTeam) -> Result<Team> {
         new.validate()?;
         let new = &new;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<organization::Entity>(conn, org).await?;
+                db::lock::<organization::Entity>(conn, org).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::TeamManage).await?;
-                let count = scalar_i64(conn, "SELECT COUNT(*) FROM deals_team WHERE org_id = $1", [org.into()]).await?;
+                let count = team::Entity::find().filter(team::COLUMN.org_id.eq(org)).count(conn).await?;
                 if count >= MAX_TEAMS {
                     return Err(Error::field("name", format!("An organization can have at most {MAX_TEAMS} teams.")));
                 }
@@ -121,9 +124,10 @@ impl Teams for SqlTenancy {
         patch.validate()?;
         let (patch, known) = (&patch, &known);
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<organization::Entity>(conn, org).await?;
+                db::lock::<organization::Entity>(conn, org).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::TeamManage).await?;
                 let before = find(conn, &access, id).await?;
                 access.check(known, before.updated_at)?;
@@ -139,7 +143,7 @@ impl Teams for SqlTenancy {
                     after.parent_id = parent;
                 }
                 after.updated_at = self.core.now();
-                store(conn, &before, &after).await?;
+                db::store_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_team", &before, &after).await?;
                 Ok(show(after))
             })
@@ -150,22 +154,21 @@ impl Teams for SqlTenancy {
     async fn delete_team(&self, caller: &Caller, org: OrganizationId, id: TeamId, known: IfMatch) -> Result<()> {
         let known = &known;
         self.core
+            .db
             .write(|tx| async move {
                 let conn = &tx;
-                lock::<organization::Entity>(conn, org).await?;
+                db::lock::<organization::Entity>(conn, org).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::TeamManage).await?;
                 let row = find(conn, &access, id).await?;
                 access.check(known, row.updated_at)?;
-                let mut blockers = Vec::new();
-                for (model, relation, sql) in [
-                    ("member", "team", "SELECT COUNT(*) FROM deals_member WHERE org_id = $1 AND team_id = $2"),
-                    ("team", "parent", "SELECT COUNT(*) FROM deals_team WHERE org_id = $1 AND parent_id = $2"),
-                ] {
-                    let count = to_u64(scalar_i64(conn, sql, [org.into(), id.into()]).await?);
-                    if count > 0 {
-                        blockers.push(MemberBlocker { model, relation, count, examples: Vec::new() });
-                    }
-                }
+                let members =
+                    member::Entity::find().filter(member::COLUMN.org_id.eq(org)).filter(member::COLUMN.team_id.eq(id));
+                let subteams =
+                    team::Entity::find().filter(team::COLUMN.org_id.eq(org)).filter(team::COLUMN.parent_id.eq(id));
+                let counts =
+                    [("member", "team", members.count(conn).await?), ("team", "parent", subteams.count(conn).await?)];
+                let blocker = |(model, relation, count)| MemberBlocker { model, relation, count, examples: Vec::new() };
+                let blockers: Vec<_> = counts.into_iter().filter(|(_, _, count)| *count > 0).map(blocker).collect();
                 if !blockers.is_empty() {
                     return Err(Error::Protected(
                         "The team has members or subteams.",

@@ -1,0 +1,56 @@
+use async_trait::async_trait;
+use guildhall_kernel::{self as kernel, Directory, Person, UserId, mail::address_key};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+
+use super::{SqlAccounts, verified};
+use crate::{User, entity::user, model::UserRow, names};
+
+#[async_trait]
+impl Directory for SqlAccounts {
+    async fn people(&self, ids: &[UserId]) -> kernel::Result<Vec<Person>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = user::Entity::find()
+            .filter(user::COLUMN.id.is_in(ids.iter().copied()))
+            .filter(user::COLUMN.erased_at.is_null())
+            .into_partial_model::<UserRow>()
+            .all(self.0.db.conn())
+            .await?;
+        Ok(rows.into_iter().map(|row| User::from(row).into()).collect())
+    }
+
+    async fn named(&self, names: &[String]) -> kernel::Result<Vec<Person>> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = user::Entity::find()
+            .filter(user::COLUMN.username_key.is_in(names.iter().map(|name| names::key(name))))
+            .filter(user::COLUMN.erased_at.is_null())
+            .filter(user::COLUMN.is_active.eq(true))
+            .into_partial_model::<UserRow>()
+            .all(self.0.db.conn())
+            .await?;
+        Ok(rows.into_iter().map(|row| User::from(row).into()).collect())
+    }
+
+    async fn addresses(&self, ids: &[UserId]) -> kernel::Result<Vec<(UserId, String)>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let verified = user::Entity::find()
+            .select_only()
+            .column(user::Column::Id)
+            .column(user::Column::Email)
+            .filter(user::COLUMN.id.is_in(ids.iter().copied()))
+            .filter(user::COLUMN.email_verified_at.is_not_null())
+            .filter(user::COLUMN.erased_at.is_null())
+            .filter(user::COLUMN.is_active.eq(true));
+        Ok(verified.into_tuple().all(self.0.db.conn()).await?)
+    }
+
+    async fn has_address(&self, user: UserId, email: &str) -> kernel::Result<bool> {
+        let owner = verified(&address_key(email)).filter(user::COLUMN.id.eq(user));
+        Ok(owner.one(self.0.db.conn()).await?.is_some())
+    }
+}

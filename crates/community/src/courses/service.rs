@@ -1,0 +1,9 @@
+//! The service traits.
+
+mod courses;
+mod enrolments;
+mod lessons;
+
+pub use courses::*;
+pub use enrolments::*;
+pub use lessons::*;

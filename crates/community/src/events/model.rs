@@ -1,0 +1,7 @@
+//! The types.
+
+mod events;
+mod rsvps;
+
+pub use events::*;
+pub use rsvps::*;

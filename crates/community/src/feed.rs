@@ -1,0 +1,11 @@
+//! Reading: feeds, bookmarks, follows and the search.
+
+mod model;
+pub(crate) mod routes;
+mod service;
+pub(crate) mod sql;
+
+pub use model::*;
+pub(crate) use routes::routes;
+pub use service::*;
+pub use sql::SqlFeed;

@@ -1,0 +1,12 @@
+//! Groups and their members.
+
+mod fallback_picture;
+mod model;
+pub(crate) mod routes;
+mod service;
+pub(crate) mod sql;
+
+pub use model::*;
+pub(crate) use routes::routes;
+pub use service::*;
+pub use sql::SqlGroups;

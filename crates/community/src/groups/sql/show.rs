@@ -1,0 +1,221 @@
+//! Groups as the viewer sees them.
+
+use std::collections::HashMap;
+
+use guildhall_files::FileId;
+use guildhall_kernel::{Person, Timestamp, UserId};
+use sea_orm::{
+    ColumnTrait, DerivePartialModel, EntityTrait, FromQueryResult, PartialModelTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select,
+    sea_query::{Expr, ExprTrait},
+};
+
+use super::SqlGroups;
+use crate::{
+    core::{
+        access::own_role,
+        scope::{Viewer, visible_courses, visible_groups},
+    },
+    entity::{
+        course,
+        group::{self, Posting},
+        group_course,
+        membership::{self, Role},
+    },
+    error::{Error, Result},
+    groups::Group,
+    id::GroupId,
+};
+
+/// The columns of [`Group`].
+#[derive(Clone, Debug, DerivePartialModel)]
+#[sea_orm(entity = "group::Entity")]
+pub(crate) struct GroupRow {
+    pub(crate) id: GroupId,
+    pub(crate) name: String,
+    pub(crate) slug: String,
+    pub(crate) description: String,
+    pub(crate) category: String,
+    pub(crate) is_private: bool,
+    pub(crate) is_listed: bool,
+    pub(crate) is_corporate_group: bool,
+    pub(crate) creator_id: Option<UserId>,
+    pub(crate) max_members: Option<i64>,
+    pub(crate) posting: Posting,
+    pub(crate) approves_posts: bool,
+    pub(crate) members_invite: bool,
+    pub(crate) member_count: i64,
+    pub(crate) post_count: i64,
+    pub(crate) image_id: Option<FileId>,
+    pub(crate) banner_id: Option<FileId>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl From<group::Model> for GroupRow {
+    fn from(row: group::Model) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            slug: row.slug,
+            description: row.description,
+            category: row.category,
+            is_private: row.is_private,
+            is_listed: row.is_listed,
+            is_corporate_group: row.is_corporate_group,
+            creator_id: row.creator_id,
+            max_members: row.max_members,
+            posting: row.posting,
+            approves_posts: row.approves_posts,
+            members_invite: row.members_invite,
+            member_count: row.member_count,
+            post_count: row.post_count,
+            image_id: row.image_id,
+            banner_id: row.banner_id,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// A group with the viewer's role in it.
+#[derive(Clone, Debug, FromQueryResult)]
+pub(crate) struct GroupWithRole {
+    #[sea_orm(nested)]
+    pub(crate) row: GroupRow,
+    pub(crate) own_role: Option<Role>,
+}
+
+impl PartialModelTrait for GroupWithRole {
+    fn select_cols_nested<S: QuerySelect>(select: S, prefix: Option<&str>, alias: Option<&'static str>) -> S {
+        GroupRow::select_cols_nested(select, prefix, alias)
+    }
+}
+
+/// The columns of groups, with the viewer's role in each.
+pub(crate) fn rows_of(groups: Select<group::Entity>, viewer: Viewer) -> Select<group::Entity> {
+    with_own_role(GroupWithRole::select_cols(groups.select_only()), viewer)
+}
+
+/// Adds the viewer's role to each group.
+pub(super) fn with_own_role(groups: Select<group::Entity>, viewer: Viewer) -> Select<group::Entity> {
+    groups.expr_as(own_role(viewer.id()), "own_role")
+}
+
+/// The moderators of a group.
+pub(super) struct Moderators {
+    pub(super) owner: Option<UserId>,
+    /// Includes the owner.
+    pub(super) all: Vec<UserId>,
+}
+
+/// The memberships of moderators and owners of these groups.
+fn moderators_of(groups: &[GroupId]) -> Select<membership::Entity> {
+    let of_groups = membership::COLUMN.group_id.is_in(groups.iter().copied());
+    // Worded like the predicate of the partial index; a bound value would keep the planner from using it.
+    membership::Entity::find().filter(of_groups).filter(Expr::cust("community_membership.role <> 'member'"))
+}
+
+/// The links of these groups to courses visible to the viewer.
+fn courses_of(groups: &[GroupId], viewer: Viewer) -> Select<group_course::Entity> {
+    let visible = visible_courses(viewer)
+        .select_only()
+        .expr(Expr::val(1))
+        .filter(
+            Expr::col((course::Entity, course::Column::Id))
+                .eq(Expr::col((group_course::Entity, group_course::Column::CourseId))),
+        )
+        .into_query();
+    group_course::Entity::find()
+        .filter(group_course::COLUMN.group_id.is_in(groups.iter().copied()))
+        .filter(Expr::exists(visible))
+        .order_by_asc(group_course::Column::Position)
+}
+
+impl SqlGroups {
+    /// The groups as the viewer sees them. The number of queries does not depend on the number of groups.
+    pub(crate) async fn show_groups(&self, rows: Vec<GroupWithRole>, viewer: Viewer) -> Result<Vec<Group>> {
+        let readable: Vec<&GroupWithRole> = rows.iter().filter(|group| can_read(group, viewer)).collect();
+        let ids: Vec<GroupId> = readable.iter().map(|group| group.row.id).collect();
+        let mut moderators: HashMap<GroupId, Vec<UserId>> = HashMap::new();
+        let mut owners: HashMap<GroupId, UserId> = HashMap::new();
+        let mut courses: HashMap<GroupId, Vec<i64>> = HashMap::new();
+        if !ids.is_empty() {
+            for moderator in moderators_of(&ids).all(self.core.db.conn()).await? {
+                moderators.entry(moderator.group_id).or_default().push(moderator.user_id);
+                if moderator.role == Role::Owner {
+                    owners.insert(moderator.group_id, moderator.user_id);
+                }
+            }
+            for course in courses_of(&ids, viewer).all(self.core.db.conn()).await? {
+                courses.entry(course.group_id).or_default().push(course.course_id.0);
+            }
+        }
+        let creators = readable.iter().filter_map(|group| group.row.creator_id);
+        let people = self.core.people(creators.chain(owners.values().copied())).await?;
+        let show = |group: GroupWithRole| {
+            let group_moderators = Moderators {
+                owner: owners.get(&group.row.id).copied(),
+                all: moderators.remove(&group.row.id).unwrap_or_default(),
+            };
+            let courses = courses.remove(&group.row.id).unwrap_or_default();
+            self.show_group(group, group_moderators, courses, &people, viewer)
+        };
+        Ok(rows.into_iter().map(show).collect())
+    }
+
+    /// A group as the viewer sees it.
+    pub(super) async fn find_group(&self, viewer: Viewer, id: GroupId) -> Result<Group> {
+        let query = rows_of(visible_groups(viewer).filter(group::COLUMN.id.eq(id)), viewer);
+        let row = query.into_model::<GroupWithRole>().one(self.core.db.conn()).await?;
+        let row = row.ok_or(Error::GroupNotFound(id))?;
+        self.show_groups(vec![row], viewer).await?.pop().ok_or(Error::GroupNotFound(id))
+    }
+
+    pub(super) fn show_group(
+        &self,
+        group: GroupWithRole,
+        Moderators { owner, all: mut moderators }: Moderators,
+        courses: Vec<i64>,
+        people: &HashMap<UserId, Person>,
+        viewer: Viewer,
+    ) -> Group {
+        let readable = can_read(&group, viewer);
+        let GroupWithRole { row, own_role } = group;
+        moderators.sort_unstable();
+        let (image, banner) = self.picture_urls(&row, viewer);
+        Group {
+            image_url: image.as_ref().map_or_else(|| self.fallback_url(&row), |image| image.medium.clone()),
+            image_urls: image,
+            banner_url: banner.as_ref().map(|banner| banner.large.clone()),
+            banner_urls: banner,
+            creator: row.creator_id.filter(|_| readable).and_then(|id| people.get(&id)).cloned(),
+            owner: owner.filter(|_| readable).and_then(|id| people.get(&id)).cloned(),
+            is_member: own_role.is_some(),
+            is_moderator: own_role.is_some_and(|role| role != Role::Member),
+            moderators,
+            courses,
+            member_count: readable.then_some(row.member_count),
+            post_count: readable.then_some(row.post_count),
+            max_members: row.max_members.filter(|_| readable),
+            id: row.id,
+            name: row.name,
+            slug: row.slug,
+            description: row.description,
+            category: row.category,
+            is_private: row.is_private,
+            is_listed: row.is_listed,
+            is_corporate_group: row.is_corporate_group,
+            posting: row.posting,
+            approves_posts: row.approves_posts,
+            members_invite: row.members_invite,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// Whether the viewer sees more than the public details of a listed group.
+fn can_read(group: &GroupWithRole, viewer: Viewer) -> bool {
+    !group.row.is_private || group.own_role.is_some() || matches!(viewer, Viewer::Staff(_))
+}

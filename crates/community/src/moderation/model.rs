@@ -1,0 +1,7 @@
+//! The types.
+
+mod moderation;
+mod reports;
+
+pub use moderation::*;
+pub use reports::*;

@@ -1,0 +1,12 @@
+//! Posts, and what belongs to them.
+
+mod model;
+mod preview;
+pub(crate) mod routes;
+mod service;
+pub(crate) mod sql;
+
+pub use model::*;
+pub(crate) use routes::routes;
+pub use service::*;
+pub use sql::SqlPosts;

@@ -1,0 +1,80 @@
+//! Changes of a deal, by its own operations and by those of its line items, files and activities.
+
+use guildhall_kernel::{
+    Caller,
+    db::{self, Tx},
+};
+
+use super::stage_requirements::needs_approval;
+use crate::{
+    DealRef, DealStatus, Error, OrganizationId, Result, Verification,
+    core::{Conn, Core, access::Access},
+    entity::deal,
+    event,
+    ledger::sums::is_overpaid,
+    permission::Permission,
+};
+
+/// A change of a locked deal in progress: the caller's access, and the row before and after.
+pub(crate) struct DealChange {
+    pub(crate) access: Access,
+    pub(crate) before: deal::Model,
+    pub(crate) after: deal::Model,
+}
+
+impl DealChange {
+    /// Checks a change of value or currency, and resets the verification.
+    pub(super) fn apply_value_change(&mut self) -> Result<()> {
+        let Self { access, before, after } = self;
+        if after.value_minor == before.value_minor && after.currency == before.currency {
+            return Ok(());
+        }
+        if is_overpaid(&access.org, after) {
+            let paid = after.currency.format(i128::from(after.received_minor));
+            return Err(Error::field("value", format!("Value must be at least {paid}, which has already been paid.")));
+        }
+        // A verification does not cover the new value.
+        after.verification = Verification::Pending;
+        after.verification_note.clear();
+        // Otherwise a deal could be won first and raised above the limit afterwards.
+        if after.status == DealStatus::Won && needs_approval(&access.org, after) {
+            return Err(Error::ApprovalRequired);
+        }
+        Ok(())
+    }
+}
+
+impl Core {
+    /// Locks a deal until the transaction ends, for an operation that needs this permission.
+    pub(super) async fn lock_deal<C: Conn>(
+        &self,
+        conn: &C,
+        caller: &Caller,
+        org: OrganizationId,
+        deal_ref: DealRef,
+        permission: Permission,
+    ) -> Result<DealChange> {
+        db::lock::<deal::Entity>(conn, deal_ref.deal).await?;
+        let access = self.access(conn, caller, org).await?;
+        let before = access.deal_for(conn, deal_ref, permission).await?;
+        Ok(DealChange { access, after: before.clone(), before })
+    }
+
+    /// Stores a changed deal, records the change in the audit log and emits an event. Does nothing if nothing changed.
+    pub(super) async fn store_deal(
+        &self,
+        tx: &Tx,
+        caller: &Caller,
+        change: DealChange,
+        action: &'static str,
+    ) -> Result<deal::Model> {
+        let DealChange { access, before, mut after } = change;
+        if after != before {
+            after.updated_at = self.now();
+            db::store_changes(tx, &before, &after).await?;
+            self.record_changed(tx, (caller, &access), action, &before, &after).await?;
+            event::deal_updated(tx, &before, &after).await?;
+        }
+        Ok(after)
+    }
+}

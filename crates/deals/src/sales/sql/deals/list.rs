@@ -1,0 +1,65 @@
+//! Filters of the list of deals.
+
+use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, Select};
+
+use crate::{
+    ClientId, CustomFieldTarget, Filter, Result,
+    core::{Core, Field, ValueKind, access::Access},
+    custom::sql as custom,
+    entity::deal,
+    permission::Permission,
+    sales::sql::{list_filters, stages::lookup::find_stages},
+};
+
+const FIELDS: [Field<deal::Column>; 14] = [
+    Field { name: "id", column: deal::Column::Id, kind: ValueKind::Number },
+    Field { name: "client_id", column: deal::Column::ClientId, kind: ValueKind::Number },
+    Field { name: "contact_id", column: deal::Column::ContactId, kind: ValueKind::Number },
+    Field { name: "pipeline_id", column: deal::Column::PipelineId, kind: ValueKind::Number },
+    Field { name: "stage_id", column: deal::Column::StageId, kind: ValueKind::Number },
+    Field { name: "status", column: deal::Column::Status, kind: ValueKind::OneOf(&["open", "won", "lost"]) },
+    Field {
+        name: "verification_status",
+        column: deal::Column::Verification,
+        kind: ValueKind::OneOf(&["pending", "verified", "rejected"]),
+    },
+    Field { name: "currency", column: deal::Column::Currency, kind: ValueKind::Currency },
+    Field { name: "value", column: deal::Column::ValueMinor, kind: ValueKind::Money },
+    Field { name: "probability", column: deal::Column::Probability, kind: ValueKind::Number },
+    Field { name: "expected_close_date", column: deal::Column::ExpectedCloseDate, kind: ValueKind::Day },
+    Field { name: "closed_at", column: deal::Column::ClosedAt, kind: ValueKind::Timestamp },
+    Field { name: "created_at", column: deal::Column::CreatedAt, kind: ValueKind::Timestamp },
+    Field { name: "updated_at", column: deal::Column::UpdatedAt, kind: ValueKind::Timestamp },
+];
+
+impl Core {
+    /// The deals that the caller may see and that match a filter.
+    pub(crate) async fn filtered_deals(
+        &self,
+        conn: &impl ConnectionTrait,
+        access: &Access,
+        client: Option<ClientId>,
+        filter: &Filter,
+    ) -> Result<Select<deal::Entity>> {
+        access.may(Permission::DealRead)?;
+        let mut select = access.deals();
+        if let Some(client) = client {
+            access.find_client(conn, client).await?;
+            select = select.filter(deal::COLUMN.client_id.eq(client));
+        }
+        let condition = filter.condition(&FIELDS, &["q", "search", "owner", "archived", "stage", custom::PREFIX])?;
+        let custom = custom::condition(conn, access, CustomFieldTarget::Deal, deal::Column::Id, filter).await?;
+        select = filter.archived(select.filter(condition).filter(custom), deal::Column::ArchivedAt)?;
+        if let Some(query) = list_filters::query(filter) {
+            select = self.apply_search(select, deal::Column::Id, "deals_deal", query).await?;
+        }
+        if let Some(owner) = list_filters::owner(conn, access, filter).await? {
+            select = select.filter(deal::COLUMN.owner_id.eq(owner));
+        }
+        if let Some(stages) = filter.get("stage") {
+            let stages = find_stages(conn, access, stages).await?;
+            select = select.filter(deal::COLUMN.stage_id.is_in(stages));
+        }
+        Ok(select)
+    }
+}

@@ -1,0 +1,1 @@
+-- SQLite drops triggers with their tables.

@@ -1,0 +1,79 @@
+//! `guildhall serve`.
+
+use std::{io, path::PathBuf};
+
+use anyhow::bail;
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::print_line;
+use crate::{logging, server::Server, settings::Settings, wiring::Services};
+
+#[derive(Args)]
+pub(super) struct Command {
+    /// Address and port to listen on (`server.bind`)
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) bind: Option<String>,
+    /// Do not apply pending migrations
+    #[arg(long)]
+    no_migrate: bool,
+}
+
+impl Command {
+    /// `missing_file` is the settings file that does not exist, if any.
+    pub(super) async fn run(self, settings: &Settings, missing_file: Option<PathBuf>) -> anyhow::Result<()> {
+        logging::start(&settings.log)?;
+        if let Some(file) = missing_file {
+            tracing::warn!(file = %file.display(), "the file that GUILDHALL_ENV names does not exist");
+        }
+        let services = Services::open_to_serve(settings, !self.no_migrate).await?;
+        let has_superuser = services.accounts.has_superuser().await?;
+        // Installed before anybody can know that the server is running.
+        let mut signals = Signals::listen()?;
+        let server = Server::start(settings, services).await?;
+        print_startup_messages(settings, &server, has_superuser)?;
+        tracing::info!(address = %server.address(), "the server is ready");
+        signals.received().await;
+        tracing::info!("the server is shutting down");
+        tokio::select! {
+            stopped = server.stop() => stopped?,
+            () = signals.received() => bail!("aborted by a second signal"),
+        }
+        tracing::info!("the server has stopped");
+        Ok(())
+    }
+}
+
+fn print_startup_messages(settings: &Settings, server: &Server, has_superuser: bool) -> anyhow::Result<()> {
+    let url = settings.public_url(server.address())?;
+    print_line(format_args!("Guildhall listens on http://{}, public URL {url}", server.address()))?;
+    print_line(format_args!("API documentation: {url}/api/docs"))?;
+    if !has_superuser {
+        let program = std::env::args().next().unwrap_or_else(|| "guildhall".to_owned());
+        print_line("There is no superuser yet. Create one in another terminal:")?;
+        print_line(format_args!("  {program} user create --username admin --email you@example.org --role superuser"))?;
+    }
+    match settings.mail_host() {
+        Some(host) => print_line(format_args!("Emails are sent through {host}.")),
+        None => print_line("No mail server is configured (mail.smtp_url): emails stay in the outbox."),
+    }
+}
+
+/// The signals that stop the server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

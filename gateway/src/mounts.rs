@@ -1,0 +1,12 @@
+//! Where the routers of the crates are nested.
+
+/// `/api/auth/…` and `/api/users/…`.
+pub(crate) const ACCOUNTS: &str = "/api";
+/// `/api/community/…`.
+pub(crate) const COMMUNITY: &str = "/api/community";
+/// `/api/crm/…`.
+pub(crate) const DEALS: &str = "/api/crm";
+/// `/api/files/…`.
+pub(crate) const FILES: &str = "/api";
+/// `/.well-known/…` (RFC 8615).
+pub(crate) const WELL_KNOWN: &str = "/.well-known";

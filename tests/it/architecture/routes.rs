@@ -1,0 +1,23 @@
+//! Routes and their description.
+
+use super::code;
+
+/// Their routes are pages or extractors, which are not part of the API.
+const WITHOUT_API: [&str; 2] = ["crates/kernel", "crates/web"];
+
+#[test]
+fn every_route_is_in_the_openapi_document() {
+    for (folder, files) in code() {
+        if !folder.starts_with("crates/") || WITHOUT_API.contains(&folder.as_str()) {
+            continue;
+        }
+        for file in files {
+            assert!(!file.text.contains(".route("), "{} mounts a route without the OpenAPI router", file.path);
+            // `guildhall_kernel::routes!` describes what the extractors of a handler read, and nothing else.
+            let has_parameters = file.text.contains("#[utoipa::path(")
+                && file.text.lines().any(|line| line.trim_start().starts_with("params(") || line.contains(", params("));
+            let is_described = !file.text.contains("utoipa_axum::routes") && !has_parameters;
+            assert!(is_described, "{} describes parameters by hand", file.path);
+        }
+    }
+}
