@@ -11,6 +11,7 @@ mod fuzz;
 mod hostile;
 mod operations;
 mod outsider;
+mod prepared;
 mod reference;
 mod server;
 mod stories;

@@ -71,6 +71,11 @@ impl TestServer {
         Self { server, url, client: Client::new(), db, events, _folder: folder }
     }
 
+    /// The services of the server.
+    pub(crate) fn services(&self) -> &Services {
+        self.server.services()
+    }
+
     /// Waits until every event has been handled, here or in the background.
     pub(crate) async fn handle_events(&self) {
         let pending = "SELECT COUNT(*) FROM kernel_event_delivery WHERE next_at IS NOT NULL";

@@ -4,7 +4,11 @@ use sea_orm_migration::MigrationTrait;
 /// The migrations of this crate, including the user table. Run them together with the
 /// [kernel's](guildhall_kernel::migrations).
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(migration!("m20250101_000000_accounts")), Box::new(migration!("m20250101_000020_accounts_security"))]
+    vec![
+        Box::new(migration!("m20250101_000000_accounts")),
+        Box::new(migration!("m20250101_000020_accounts_security")),
+        Box::new(migration!("m20250101_000090_accounts_versions", per_backend)),
+    ]
 }
 
 /// The migrations of this crate and the kernel.

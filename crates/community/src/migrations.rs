@@ -12,6 +12,7 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
         Box::new(migration!("m20250101_000140_community_events").with("users", host.users)),
         Box::new(migration!("m20250101_000150_community_rules", per_backend)),
         Box::new(migration!("m20250101_000160_community_invite_email")),
+        Box::new(migration!("m20250101_000170_community_versions", per_backend)),
     ]
 }
 

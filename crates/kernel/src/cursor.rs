@@ -1,7 +1,6 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sea_orm::{
-    ColumnTrait, ColumnType, Condition, DbErr, EntityTrait, FromQueryResult, Order, QueryFilter, QueryResult,
-    QuerySelect, Select, Value,
+    ColumnTrait, ColumnType, Condition, DbErr, EntityTrait, Order, QueryFilter, QueryResult, QuerySelect, Select, Value,
 };
 use serde::{Deserialize, Serialize};
 
@@ -78,37 +77,25 @@ impl Cursor {
     }
 }
 
-/// A row together with its sort keys.
-pub(crate) struct RowWithKeys<T> {
-    pub(crate) item: T,
-    keys: Vec<Key>,
-}
-
 /// Prefix of the column aliases of the sort keys.
 const KEY_ALIAS: &str = "sorted_by_";
 
-impl<T> RowWithKeys<T> {
-    /// Adds the sort keys to the selected columns.
-    pub(crate) fn select_keys<E: EntityTrait>(select: Select<E>, columns: &[(E::Column, Order)]) -> Select<E> {
-        columns
-            .iter()
-            .enumerate()
-            .fold(select, |select, (index, (column, _))| select.column_as(*column, format!("{KEY_ALIAS}{index}")))
-    }
-
-    /// The position of this row.
-    pub(crate) fn cursor(&self, order: &str) -> Cursor {
-        Cursor { order: order.to_owned(), keys: self.keys.clone() }
-    }
+/// Adds the sort keys to the selected columns.
+pub(crate) fn select_keys<E: EntityTrait>(select: Select<E>, columns: &[(E::Column, Order)]) -> Select<E> {
+    columns
+        .iter()
+        .enumerate()
+        .fold(select, |select, (index, (column, _))| select.column_as(*column, format!("{KEY_ALIAS}{index}")))
 }
 
-impl<T: FromQueryResult> FromQueryResult for RowWithKeys<T> {
-    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+impl Cursor {
+    /// The position of a row with this many sort keys.
+    pub(crate) fn of(row: &QueryResult, order: &str, keys: usize) -> Result<Self, DbErr> {
         let key = |index: usize| {
             let alias = format!("{KEY_ALIAS}{index}");
-            let number = row.try_get::<i64>(prefix, &alias).map(Key::Number);
-            number.or_else(|_| row.try_get(prefix, &alias).map(Key::Text)).ok()
+            let number = row.try_get::<i64>("", &alias).map(Key::Number);
+            number.or_else(|_| row.try_get("", &alias).map(Key::Text))
         };
-        Ok(Self { item: T::from_query_result(row, prefix)?, keys: (0..).map_while(key).collect() })
+        Ok(Self { order: order.to_owned(), keys: (0..keys).map(key).collect::<Result<_, _>>()? })
     }
 }

@@ -4,6 +4,7 @@
 //! the two databases is used.
 
 mod conn;
+mod counts;
 mod group_commit;
 mod long;
 mod migration;
@@ -42,6 +43,7 @@ use sqlx::{
 use tokio::sync::watch;
 
 pub use conn::Conn;
+pub(crate) use counts::KeptCount;
 pub use migration::{Migrations, SqlMigration};
 pub use options::Options;
 pub use row::{lock, lock_rows, lock_to_remove, store_changes};
@@ -93,7 +95,8 @@ impl Db {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let pool = open(postgres_options(url, options)?, &statements).await?;
             let long = Arc::new(LongStatements::new(connections, LONG_EXECUTIONS, ACQUIRE_TIMEOUT));
-            let reader = Conn { target: Target::Postgres(pool.clone(), long), statements: statements.clone() };
+            let target = Target::Postgres(pool.clone(), long);
+            let reader = Conn { target, statements: statements.clone(), kept_counts: Arc::default() };
             let (reserve, writer) = (reader.clone(), Writer::Postgres);
             return Ok(Self(Arc::new(Inner {
                 pool,
@@ -118,10 +121,11 @@ impl Db {
         let connector = Connector { options: sqlite_options(url, 1, false)?, statements: statements.clone() };
         let writer = Writer::Sqlite(GroupCommit::open(connector, ACQUIRE_TIMEOUT).await?);
         let pool = open(sqlite_options(url, 2, true)?, &statements).await?;
+        let kept_counts = Arc::<counts::KeptCounts>::default();
         let readers = |connections| {
             let connect = connect_options(SqliteConnectOptions::from_str(url).map_err(invalid_url)?, true);
             let target = Target::Sqlite(Readers::new(connect, connections, options.statement_limit, ACQUIRE_TIMEOUT));
-            Ok::<_, DbErr>(Conn { target, statements: statements.clone() })
+            Ok::<_, DbErr>(Conn { target, statements: statements.clone(), kept_counts: kept_counts.clone() })
         };
         let (reader, reserve) = (readers(connections)?, readers(1)?);
         let (event_store, stored_work) = (RwLock::default(), watch::Sender::default());
@@ -191,6 +195,25 @@ impl Db {
     pub fn record_statements(&self) -> Vec<Statement> {
         let mut recorded = self.0.statements.recorded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         recorded.replace(Vec::new()).unwrap_or_default()
+    }
+
+    /// The prepared statements of all connections; `None` unless SQLite was compiled with `SQLITE_ENABLE_STMTVTAB`.
+    #[cfg(feature = "testing")]
+    pub async fn prepared_statements(&self) -> Result<Option<Vec<PreparedStatement>>, DbErr> {
+        use sea_orm::FromQueryResult;
+
+        const IS_COMPILED: &str = "SELECT sqlite_compileoption_used('ENABLE_STMTVTAB')";
+        let Target::Sqlite(readers) = &self.0.reader.target else { return Ok(None) };
+        if scalar::<i64>(self.conn(), IS_COMPILED, []).await? != Some(1) {
+            return Ok(None);
+        }
+        let mut prepared = readers.prepared().await?;
+        let written = self.write(|tx| async move {
+            let rows = tx.query_all_raw(Statement::from_string(DbBackend::Sqlite, PREPARED)).await?;
+            rows.iter().map(|row| PreparedStatement::from_query_result(row, "")).collect::<Result<Vec<_>, DbErr>>()
+        });
+        prepared.extend(written.await?);
+        Ok(Some(prepared))
     }
 
     /// Runs a closure in a transaction. The transaction is committed when this returns `Ok`, and rolled back when
@@ -317,6 +340,21 @@ impl Db {
         }
         Ok(())
     }
+}
+
+#[cfg(feature = "testing")]
+const PREPARED: &str = "SELECT sql, run AS runs, reprep AS planned_again FROM sqlite_stmt";
+
+/// A statement that an SQLite connection has prepared.
+#[cfg(feature = "testing")]
+#[derive(Clone, Debug, sea_orm::FromQueryResult)]
+pub struct PreparedStatement {
+    /// The text.
+    pub sql: String,
+    /// How often it was executed.
+    pub runs: i64,
+    /// How often SQLite has planned it again.
+    pub planned_again: i64,
 }
 
 /// The file of an SQLite database; `None` for other URLs.

@@ -8,6 +8,7 @@ pub(crate) mod idempotency_key;
 pub(crate) mod job;
 pub(crate) mod outbox;
 pub(crate) mod secret;
+pub(crate) mod table_version;
 pub(crate) mod usage;
 
 #[cfg(all(test, feature = "testing"))]
@@ -25,6 +26,7 @@ mod tests {
             table(job::Entity),
             table(outbox::Entity),
             table(secret::Entity),
+            table(table_version::Entity),
             table(usage::Entity),
         ];
         let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");

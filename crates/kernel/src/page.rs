@@ -3,7 +3,8 @@ use axum::{
     http::request::Parts,
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, Order, PartialModelTrait, QueryOrder, QuerySelect, Select,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, Order, PartialModelTrait, QueryOrder, QueryResult,
+    QuerySelect, Select, Statement,
     sea_query::{Alias, Asterisk, Expr, Func, Query, SelectStatement},
 };
 use serde::Serialize;
@@ -11,7 +12,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Error, Kind, PublicUrl, Result,
-    cursor::{Cursor, RowWithKeys},
+    cursor::{Cursor, select_keys},
+    db::{Conn, KeptCount},
     links::Links,
 };
 
@@ -61,7 +63,7 @@ impl<T: PartialModelTrait> Page<T> {
         select: Select<E>,
         ordering: &Ordering<'_, E::Column>,
         query: &PageQuery,
-        conn: &impl ConnectionTrait,
+        conn: &Conn,
     ) -> Result<Self> {
         Self::fetch_with(select, |rows| rows, ordering, query, conn).await
     }
@@ -72,7 +74,7 @@ impl<T: PartialModelTrait> Page<T> {
         more: impl FnOnce(Select<E>) -> Select<E>,
         ordering: &Ordering<'_, E::Column>,
         query: &PageQuery,
-        conn: &impl ConnectionTrait,
+        conn: &Conn,
     ) -> Result<Self> {
         let mut counted = sea_orm::QueryTrait::into_query(select.clone().select_only().expr(Expr::val(1)));
         counted.clear_order_by();
@@ -92,13 +94,13 @@ impl<T: PartialModelTrait> Page<T> {
         more: impl FnOnce(Select<E>) -> Select<E>,
         ordering: &Ordering<'_, E::Column>,
         query: &PageQuery,
-        conn: &impl ConnectionTrait,
+        conn: &Conn,
     ) -> Result<Self> {
         let order = query.ordering.as_deref().filter(|order| !order.is_empty()).unwrap_or(ordering.default);
         let columns = ordering.columns(order)?;
         let offset = (query.page - 1) * query.size;
         let mut rows = more(T::select_cols(select.select_only()));
-        rows = RowWithKeys::<T>::select_keys(rows, &columns);
+        rows = select_keys(rows, &columns);
         for (column, direction) in &columns {
             rows = rows.order_by(*column, direction.clone());
         }
@@ -106,7 +108,12 @@ impl<T: PartialModelTrait> Page<T> {
             Some(cursor) => Cursor::decode(cursor, order)?.after(rows, &columns)?.limit(query.size + 1),
             None => rows.offset(offset).limit(query.size),
         };
-        let mut found = rows.into_model::<RowWithKeys<T>>().all(conn).await?;
+        let count = conn.get_database_backend().build(&count_statement(counted, query.exact));
+        let kept = conn.keep_count(&count).await?;
+        if let Some(kept) = &kept {
+            rows = rows.expr_as(kept.version(), VERSION);
+        }
+        let mut found = conn.query_all(&sea_orm::QueryTrait::into_query(rows)).await?;
         let more_after_cursor = query.cursor.is_some() && found.len() as u64 > query.size;
         found.truncate(usize::try_from(query.size).unwrap_or(usize::MAX));
         let shown = found.len() as u64;
@@ -114,13 +121,14 @@ impl<T: PartialModelTrait> Page<T> {
             return Err(Error::new(Kind::NotFound, "page_not_found", "Page not found."));
         }
         let is_last_page = query.cursor.is_none() && shown < query.size;
-        let total = if is_last_page { offset + shown } else { count(counted, query.exact, conn).await? };
+        let total = if is_last_page { offset + shown } else { total(count, kept, found.first(), conn).await? };
         let capped = !query.exact && total > MAX_ROWS;
         let in_pages = query.cursor.is_none() && offset + shown < total;
         let next = if in_pages && offset + shown < MAX_ROWS {
             Some(query.url_of_page(query.page + 1))
         } else if in_pages || more_after_cursor {
-            found.last().map(|last| query.url_of_cursor(&last.cursor(order)))
+            let cursor = found.last().map(|last| Cursor::of(last, order, columns.len())).transpose()?;
+            cursor.map(|cursor| query.url_of_cursor(&cursor))
         } else {
             None
         };
@@ -129,21 +137,40 @@ impl<T: PartialModelTrait> Page<T> {
             count_capped: capped,
             next,
             previous: (query.page > 1).then(|| query.url_of_page(query.page - 1)),
-            results: found.into_iter().map(|row| row.item).collect(),
+            results: found.iter().map(|row| T::from_query_result(row, "")).collect::<Result<_, DbErr>>()?,
         })
     }
 }
 
-async fn count(mut rows: SelectStatement, exact: bool, conn: &impl ConnectionTrait) -> Result<u64> {
+/// The alias of the version of the listed tables.
+const VERSION: &str = "counted_at";
+
+fn count_statement(mut rows: SelectStatement, exact: bool) -> SelectStatement {
     if !exact {
         rows.limit(MAX_ROWS + 1);
     }
-    let count = Query::select()
+    Query::select()
         .expr_as(Func::count(Expr::col(Asterisk)), Alias::new("n"))
         .from_subquery(rows, Alias::new("listed"))
-        .to_owned();
-    let row = conn.query_one(&count).await?;
+        .take()
+}
+
+/// The number of rows of a list: the kept count, or else the result of the statement.
+async fn total(count: Statement, kept: Option<KeptCount>, first: Option<&QueryResult>, conn: &Conn) -> Result<u64> {
+    let kept = match (kept, first) {
+        (Some(kept), Some(row)) => Some((kept, row.try_get::<i64>("", VERSION)?)),
+        _ => None,
+    };
+    if let Some((kept, version)) = &kept
+        && let Some(total) = conn.kept_counts().get(kept, *version)
+    {
+        return Ok(u64::try_from(total).unwrap_or_default());
+    }
+    let row = conn.query_one_raw(count).await?;
     let total: i64 = row.map(|row| row.try_get("", "n")).transpose()?.unwrap_or_default();
+    if let Some((kept, version)) = kept {
+        conn.kept_counts().insert(kept, version, total);
+    }
     Ok(u64::try_from(total).unwrap_or_default())
 }
 
@@ -151,7 +178,9 @@ async fn count(mut rows: SelectStatement, exact: bool, conn: &impl ConnectionTra
 pub async fn count_up_to<E: EntityTrait>(select: Select<E>, conn: &impl ConnectionTrait) -> Result<u64> {
     let mut rows = sea_orm::QueryTrait::into_query(select.select_only().expr(Expr::val(1)));
     rows.clear_order_by();
-    Ok(count(rows, false, conn).await?.min(MAX_ROWS))
+    let row = conn.query_one(&count_statement(rows, false)).await?;
+    let total: i64 = row.map(|row| row.try_get("", "n")).transpose()?.unwrap_or_default();
+    Ok(u64::try_from(total).unwrap_or_default().min(MAX_ROWS))
 }
 
 /// The requested page of a list: `?page=` or `?cursor=`, `?page_size=`, `?ordering=`, `?count=exact`.

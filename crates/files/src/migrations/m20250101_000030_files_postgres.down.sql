@@ -1,1 +1,1 @@
-DROP FUNCTION files_file_collected;
+DROP FUNCTION files_file_collected CASCADE;

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
 use super::{
+    counts::{KeptCount, KeptCounts},
     long::{LongStatements, StatementKey},
     readers::Readers,
 };
@@ -18,12 +19,28 @@ use super::{
 pub struct Conn {
     pub(super) target: Target,
     pub(super) statements: Arc<Statements>,
+    pub(super) kept_counts: Arc<KeptCounts>,
 }
 
 #[derive(Clone)]
 pub(super) enum Target {
     Sqlite(Readers),
     Postgres(DatabaseConnection, Arc<LongStatements>),
+}
+
+impl Conn {
+    /// Prepares to keep the result of a counting statement; `None` if it cannot be kept.
+    pub(crate) async fn keep_count(&self, statement: &Statement) -> Result<Option<KeptCount>, DbErr> {
+        match &self.target {
+            Target::Sqlite(readers) => self.kept_counts.prepare(readers, statement).await,
+            Target::Postgres(..) => Ok(None),
+        }
+    }
+
+    /// The counts that were kept.
+    pub(crate) fn kept_counts(&self) -> &KeptCounts {
+        &self.kept_counts
+    }
 }
 
 #[async_trait]
@@ -81,6 +98,9 @@ impl ConnectionTrait for Conn {
         }
     }
 }
+
+/// The statements that begin and end the part of a writer in a group commit.
+pub(super) const SAVEPOINTS: [&str; 2] = ["SAVEPOINT part", "RELEASE part"];
 
 /// Statistics of the executed statements.
 #[derive(Default)]

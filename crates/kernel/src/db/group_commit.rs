@@ -5,31 +5,46 @@
 //! the same queue: behind the writers that are waiting already, so that they share it, and ahead of later ones. A
 //! single writer commits immediately; under load, one commit covers the whole queue.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use sea_orm::{
-    ConnAcquireErr, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnAcquireErr, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::{
     sync::{Mutex, Notify, OwnedMutexGuard, oneshot},
     time::timeout,
 };
 
-use super::{conn::Statements, options::open, sqlite_code};
+use super::{
+    conn::{SAVEPOINTS, Statements},
+    options::open,
+    sqlite_code,
+};
 
 /// SQLite's primary result code for a lock that another process holds.
 const BUSY: u32 = 5;
+
+/// How often the write-ahead log is copied into the database file.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) struct GroupCommit {
     queue: Arc<Mutex<Batch>>,
     commit_due: Arc<Notify>,
     committer: tokio::task::JoinHandle<()>,
+    checkpointer: Checkpointer,
     /// How long a writer waits for its permit and for the lock of the database.
     acquire_timeout: Duration,
 }
 
 /// Opens the connection for writing.
+#[derive(Clone)]
 pub(super) struct Connector {
     pub(super) options: ConnectOptions,
     pub(super) statements: Arc<Statements>,
@@ -49,6 +64,8 @@ struct Batch {
     has_open_savepoint: bool,
     /// The writers that wait for the commit.
     waiting: Vec<oneshot::Sender<Result<(), DbErr>>>,
+    /// Whether something was committed since the last checkpoint.
+    has_committed: Arc<AtomicBool>,
 }
 
 impl Batch {
@@ -60,7 +77,7 @@ impl Batch {
             None => self.begin_shared().await?,
         };
         self.has_open_savepoint = true;
-        if let Err(error) = shared.execute_unprepared("SAVEPOINT part").await {
+        if let Err(error) = shared.execute_raw(statement(SAVEPOINTS[0])).await {
             drop(shared);
             self.abandon();
             return Err(error);
@@ -109,7 +126,7 @@ impl Batch {
             self.abandon();
             return Err(DbErr::Custom("a transaction was used after its closure returned".to_owned()));
         }
-        if let Err(error) = shared.execute_unprepared("RELEASE part").await {
+        if let Err(error) = shared.execute_raw(statement(SAVEPOINTS[1])).await {
             self.abandon();
             return Err(error);
         }
@@ -138,6 +155,7 @@ impl Batch {
         let Some(shared) = self.shared.take() else { return };
         let Ok(shared) = Arc::try_unwrap(shared) else { return self.discard_connection() };
         let outcome = shared.commit().await;
+        self.has_committed.store(true, Ordering::Relaxed);
         if let Err(error) = &outcome {
             // SQLite may have rolled back by itself while sqlx believes that the transaction is still open.
             tracing::error!(%error, writers = waiting.len(), "a commit failed; its connection is closed");
@@ -157,6 +175,11 @@ impl Batch {
     }
 }
 
+/// A statement that is prepared once per connection.
+fn statement(sql: &'static str) -> Statement {
+    Statement::from_string(DbBackend::Sqlite, sql)
+}
+
 /// The error of a writer whose shared transaction was rolled back because of another writer; it may be retried.
 fn rolled_back() -> DbErr {
     DbErr::Conn(RuntimeErr::Internal("the shared transaction was rolled back".to_owned()))
@@ -166,7 +189,10 @@ impl GroupCommit {
     /// Opens the connection for writing.
     pub(super) async fn open(connector: Connector, acquire_timeout: Duration) -> Result<Self, DbErr> {
         let connection = Some(open(connector.options.clone(), &connector.statements).await?);
-        let batch = Batch { connector, connection, shared: None, has_open_savepoint: false, waiting: Vec::new() };
+        let has_committed = Arc::<AtomicBool>::default();
+        let checkpointer = Checkpointer::start(connector.clone(), has_committed.clone());
+        let (waiting, has_open_savepoint) = (Vec::new(), false);
+        let batch = Batch { connector, connection, shared: None, has_open_savepoint, waiting, has_committed };
         let queue = Arc::new(Mutex::new(batch));
         let commit_due = Arc::new(Notify::new());
         let committer = tokio::spawn({
@@ -184,7 +210,7 @@ impl GroupCommit {
                 }
             }
         });
-        Ok(Self { queue, commit_due, committer, acquire_timeout })
+        Ok(Self { queue, commit_due, committer, checkpointer, acquire_timeout })
     }
 
     /// Waits for a permit and opens a savepoint in the shared transaction. The returned transaction must be dropped
@@ -204,6 +230,7 @@ impl GroupCommit {
 
     /// Commits the shared transaction and closes the connection.
     pub(super) async fn close(&self) -> Result<(), DbErr> {
+        self.checkpointer.stop().await;
         let mut batch = self.queue.lock().await;
         batch.commit().await;
         match batch.connection.take() {
@@ -216,7 +243,62 @@ impl GroupCommit {
 impl Drop for GroupCommit {
     fn drop(&mut self) {
         self.committer.abort();
+        self.checkpointer.stop.notify_one();
     }
+}
+
+/// Copies the write-ahead log into the database file in the background, so that no commit has to. A commit still does
+/// if the log has become large (`wal_autocheckpoint`).
+struct Checkpointer {
+    stop: Arc<Notify>,
+    task: Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+impl Checkpointer {
+    fn start(connector: Connector, has_committed: Arc<AtomicBool>) -> Self {
+        let stop = Arc::new(Notify::new());
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            let mut connection = None;
+            loop {
+                tokio::select! {
+                    () = stopped.notified() => break,
+                    () = tokio::time::sleep(CHECKPOINT_INTERVAL) => {}
+                }
+                if !has_committed.swap(false, Ordering::Relaxed) {
+                    continue;
+                }
+                if let Err(error) = checkpoint(&mut connection, &connector).await {
+                    tracing::warn!(%error, "the write-ahead log could not be copied into the database file");
+                    connection = None;
+                }
+            }
+            if let Some(connection) = connection {
+                // A connection that fails to close is broken already.
+                let _ = connection.close_by_ref().await;
+            }
+        });
+        Self { stop, task: Mutex::new(Some(task)) }
+    }
+
+    /// Waits for a running checkpoint, and closes the connection.
+    async fn stop(&self) {
+        self.stop.notify_one();
+        if let Some(task) = self.task.lock().await.take() {
+            // It cannot be cancelled, and a panic is no reason not to close.
+            let _ = task.await;
+        }
+    }
+}
+
+async fn checkpoint(connection: &mut Option<DatabaseConnection>, connector: &Connector) -> Result<(), DbErr> {
+    let connection = match connection {
+        Some(connection) => connection,
+        // Its statements do not count as those of requests.
+        empty => empty.insert(open(connector.options.clone(), &Arc::default()).await?),
+    };
+    // Passive: it copies what no reader needs any more and waits for nobody.
+    connection.execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await.map(|_| ())
 }
 
 /// The exclusive right to write, for one transaction.

@@ -35,7 +35,8 @@ impl SqlMigration {
         self
     }
 
-    /// Adds SQL for one of the two databases, for triggers for instance. It runs after the shared SQL, up and down.
+    /// Adds SQL for one of the two databases, for triggers for instance. It runs after the shared SQL on
+    /// the way up, and before it on the way down.
     #[must_use]
     pub fn only(mut self, backend: DbBackend, up: &str, down: &str) -> Self {
         self.only.push((backend, up.to_owned(), down.to_owned()));
@@ -124,11 +125,10 @@ impl MigrationTrait for SqlMigration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        self.run(manager, &self.down).await?;
         for (_, _, down) in self.only_for(manager) {
             self.run(manager, down).await?;
         }
-        Ok(())
+        self.run(manager, &self.down).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

@@ -9,7 +9,7 @@ use sqlx::{
 };
 use sqlx_core::transaction::TransactionManager;
 
-use super::conn::Statements;
+use super::conn::{SAVEPOINTS, Statements};
 
 /// How long a statement may wait for a connection or a lock before it fails.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,7 +44,12 @@ pub(super) fn create_private_file(url: &str) -> Result<(), DbErr> {
 pub(super) async fn open(options: ConnectOptions, statements: &Arc<Statements>) -> Result<DatabaseConnection, DbErr> {
     let mut connection = Database::connect(options).await?;
     let statements = statements.clone();
-    connection.set_metric_callback(move |metric| statements.record(metric.statement));
+    connection.set_metric_callback(move |metric| {
+        // Savepoints replace BEGIN and COMMIT, which do not count either.
+        if !SAVEPOINTS.contains(&metric.statement.sql.as_str()) {
+            statements.record(metric.statement);
+        }
+    });
     Ok(connection)
 }
 
@@ -96,6 +101,7 @@ pub(super) fn connect_options(sqlite: SqliteConnectOptions, read_only: bool) -> 
     sqlite
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", "10000")
         .pragma("journal_size_limit", "67108864")
 }
 

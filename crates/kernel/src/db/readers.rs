@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(feature = "testing")]
+use sea_orm::FromQueryResult;
 use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use sea_query_sqlx::SqlxValues;
 use sqlx::{
@@ -194,6 +196,21 @@ impl Readers {
             // A connection that fails to close is broken already.
             let _ = reader.connection.close().await;
         }
+    }
+
+    /// The prepared statements of the idle connections.
+    #[cfg(feature = "testing")]
+    pub(super) async fn prepared(&self) -> Result<Vec<super::PreparedStatement>, DbErr> {
+        let idle = std::mem::take(&mut *self.idle());
+        let mut prepared = Vec::new();
+        for mut reader in idle.normal.into_iter().chain(idle.low_priority) {
+            let rows = reader.connection.fetch_all(sqlx::query(super::PREPARED)).await;
+            self.put_back(reader);
+            for row in rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))? {
+                prepared.push(super::PreparedStatement::from_query_result(&QueryResult::from(row), "")?);
+            }
+        }
+        Ok(prepared)
     }
 
     pub(super) async fn execute(&self, statement: &Statement) -> Result<ExecResult, DbErr> {

@@ -1,1 +1,1 @@
-DROP FUNCTION kernel_append_only;
+DROP FUNCTION kernel_append_only CASCADE;

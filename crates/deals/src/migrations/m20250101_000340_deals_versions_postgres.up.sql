@@ -1,0 +1,1 @@
+-- On PostgreSQL the triggers would make all writers of a table wait for each other.
