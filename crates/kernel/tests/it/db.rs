@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use guildhall_kernel::{Db, testing::TestDb};
+use guildhall_kernel::{Db, db::sqlite_file, testing::TestDb};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ConnectionTrait, DbBackend, DbErr, EntityTrait, PaginatorTrait, Set, SqlErr,
     Statement,
@@ -22,6 +22,29 @@ async fn add(conn: &impl ConnectionTrait, name: impl Into<String>, parent: Optio
 
 async fn count(db: &Db) -> u64 {
     Entity::find().count(db.conn()).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_log_is_copied_into_the_file_in_the_background() {
+    let db = TestDb::new(migrations).await;
+    let Some(file) = sqlite_file(db.url()) else { return };
+    let size = || std::fs::metadata(&file).unwrap().len();
+    let before = size();
+    // Far less than what makes a commit copy it.
+    db.write(|tx| async move {
+        for number in 0..100 {
+            add(tx.conn(), format!("{number} {}", "x".repeat(4000)), None).await?;
+        }
+        Ok::<_, DbErr>(())
+    })
+    .await
+    .unwrap();
+    let grown = async {
+        while size() == before {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), grown).await.unwrap();
 }
 
 #[tokio::test]
