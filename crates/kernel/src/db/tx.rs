@@ -8,7 +8,7 @@ use std::sync::{
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
-/// An error type of [`Db::write`], which retries some database errors.
+/// An error type of [`Db::write`](super::Db::write), which retries some database errors.
 pub trait Failure: From<DbErr> {
     /// The database error that caused this one, if any.
     fn database(&self) -> Option<&DbErr>;
@@ -38,7 +38,7 @@ pub(crate) struct NewEvent<'a> {
     pub(crate) payload: &'a (dyn Fn() -> Result<String, DbErr> + Sync),
 }
 
-/// An open transaction, passed to the closure of [`Db::write`].
+/// An open transaction, passed to the closure of [`Db::write`](super::Db::write).
 pub struct Tx {
     pub(super) conn: Arc<DatabaseTransaction>,
     pub(super) event_store: Option<Arc<dyn EventStore>>,
