@@ -54,8 +54,12 @@ async fn server_with_content() -> (TestServer, String, Vec<String>) {
     (server, anna, paths)
 }
 
+/// The prepared statements; `None` on PostgreSQL, and in a build without the flags of `.cargo/config.toml`.
 async fn prepared(server: &TestServer) -> Option<Vec<PreparedStatement>> {
-    server.services().db.prepared_statements().await.unwrap()
+    let prepared = server.services().db.prepared_statements().await.unwrap();
+    let is_expected = option_env!("LIBSQLITE3_FLAGS").is_some() && server.db.backend() == DbBackend::Sqlite;
+    assert_eq!(prepared.is_some(), is_expected, "SQLite was compiled with other flags");
+    prepared
 }
 
 #[tokio::test]

@@ -18,8 +18,9 @@ use super::readers::Readers;
 use crate::entity::table_version;
 
 /// The maximum number of kept counts, and of texts whose tables are known.
-const MAX_KEPT: usize = 10_000;
-/// A count whose statement and values are longer is not kept, in bytes.
+const MAX_KEPT: usize = 2000;
+/// A count whose statement and values are longer is not kept, in bytes. With [`MAX_KEPT`] it bounds the memory to some
+/// 16 MiB, whatever clients filter by.
 const MAX_KEY: usize = 4096;
 
 const VERSIONED: &str = "SELECT name FROM kernel_table_version";
@@ -66,6 +67,9 @@ impl KeptCount {
 impl KeptCounts {
     /// Prepares to keep the result of a counting statement; `None` if it reads a table without a version.
     pub(super) async fn prepare(&self, readers: &Readers, statement: &Statement) -> Result<Option<KeptCount>, DbErr> {
+        if statement.sql.len() > MAX_KEY {
+            return Ok(None);
+        }
         let tables = if let Some(tables) = self.tables_of.get(&statement.sql) {
             tables
         } else {
