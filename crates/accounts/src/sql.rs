@@ -11,6 +11,7 @@ mod keys;
 mod one_time;
 mod operator;
 mod passwords;
+mod people;
 mod prune;
 mod removals;
 mod second_factors;
@@ -19,6 +20,7 @@ mod staff;
 mod throttle;
 mod tokens;
 mod user_tokens;
+mod user_tx;
 
 use std::{sync::Arc, time::Duration};
 
@@ -45,6 +47,7 @@ use crate::{
     throttle::Throttle,
 };
 use keys::Keyring;
+use people::KeptPeople;
 
 /// How long delivery of a security alert is attempted.
 const ALERT_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -99,6 +102,7 @@ struct Inner {
     clock: Clock,
     hasher: Hasher,
     keys: Keyring,
+    people: KeptPeople,
     throttle: Throttle,
     outbox: Outbox,
     emails: Emails,
@@ -123,6 +127,7 @@ impl SqlAccounts {
             clock,
             hasher,
             keys,
+            people: KeptPeople::default(),
             throttle,
             outbox,
             emails,

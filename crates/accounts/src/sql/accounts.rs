@@ -1,10 +1,7 @@
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
-    self as kernel, Caller, IfMatch, Ordering, Page, PageQuery, UserId, audit,
-    db::{self, Tx},
-    mail::address_key,
-    text,
+    self as kernel, Caller, IfMatch, Ordering, Page, PageQuery, UserId, audit, db::Tx, mail::address_key, text,
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PartialModelTrait,
@@ -144,28 +141,27 @@ impl Accounts for SqlAccounts {
         patch.validate()?;
         let (id, now) = (caller.user, self.0.clock.now());
         let (patch, if_match) = (&patch, &if_match);
-        self.0
-            .db
-            .write(|tx| async move {
-                // Locked, so that of two concurrent changes to one version the second fails.
-                let before = user::Entity::find_by_id(id).lock_exclusive().one(&tx).await?;
-                let before = before.ok_or(Error::UserNotFound(id))?;
-                if_match.check(before.updated_at)?;
-                let mut after = user::Model { updated_at: now, ..before.clone() };
-                if let Some(name) = &patch.display_name {
-                    name.trim().clone_into(&mut after.display_name);
-                }
-                if let Some(name) = &patch.first_name {
-                    name.trim().clone_into(&mut after.first_name);
-                }
-                if let Some(name) = &patch.last_name {
-                    name.trim().clone_into(&mut after.last_name);
-                }
-                db::store_changes(&tx, &before, &after).await?;
-                audit::AuditEvent::new("accounts.change_me").by(caller).about(id, "").record(&tx, now).await?;
-                self.find_account(&tx, id).await
-            })
-            .await
+        self.write_users(|tx| async move {
+            let conn: &Tx = &tx;
+            // Locked, so that of two concurrent changes to one version the second fails.
+            let before = user::Entity::find_by_id(id).lock_exclusive().one(conn).await?;
+            let before = before.ok_or(Error::UserNotFound(id))?;
+            if_match.check(before.updated_at)?;
+            let mut after = user::Model { updated_at: now, ..before.clone() };
+            if let Some(name) = &patch.display_name {
+                name.trim().clone_into(&mut after.display_name);
+            }
+            if let Some(name) = &patch.first_name {
+                name.trim().clone_into(&mut after.first_name);
+            }
+            if let Some(name) = &patch.last_name {
+                name.trim().clone_into(&mut after.last_name);
+            }
+            tx.store_user(&before, &after).await?;
+            audit::AuditEvent::new("accounts.change_me").by(caller).about(id, "").record(conn, now).await?;
+            self.find_account(conn, id).await
+        })
+        .await
     }
 
     async fn users(&self, caller: &Caller, filter: UserFilter, page: PageQuery) -> Result<Page<DirectoryEntry>> {

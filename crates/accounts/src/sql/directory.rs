@@ -8,16 +8,22 @@ use crate::{User, entity::user, model::UserRow, names};
 #[async_trait]
 impl Directory for SqlAccounts {
     async fn people(&self, ids: &[UserId]) -> kernel::Result<Vec<Person>> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
+        let now = self.0.clock.now();
+        let (mut people, missing) = self.0.people.find(ids, now);
+        if missing.is_empty() {
+            return Ok(people);
         }
+        let read = self.0.people.begin_read(now);
         let rows = user::Entity::find()
-            .filter(user::COLUMN.id.is_in(ids.iter().copied()))
+            .filter(user::COLUMN.id.is_in(missing))
             .filter(user::COLUMN.erased_at.is_null())
             .into_partial_model::<UserRow>()
             .all(self.0.db.conn())
             .await?;
-        Ok(rows.into_iter().map(|row| User::from(row).into()).collect())
+        let found: Vec<Person> = rows.into_iter().map(|row| User::from(row).into()).collect();
+        self.0.people.keep(&read, &found);
+        people.extend(found);
+        Ok(people)
     }
 
     async fn named(&self, names: &[String]) -> kernel::Result<Vec<Person>> {

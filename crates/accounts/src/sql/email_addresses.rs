@@ -1,10 +1,6 @@
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{
-    Caller, audit,
-    db::{self, Tx},
-    mail::address_key,
-};
+use guildhall_kernel::{Caller, audit, db::Tx, mail::address_key};
 use sea_orm::EntityTrait;
 
 use super::{
@@ -88,41 +84,39 @@ impl EmailAddresses for SqlAccounts {
 
     async fn confirm_email(&self, token: &str) -> Result<()> {
         let now = self.0.clock.now();
-        self.0
-            .db
-            .write(|tx| async move {
-                let conn = &tx;
-                let (token, user, is_new) = match one_time::find(conn, token, Purpose::VerifyEmail, now).await? {
-                    Some((token, user)) if token.email == user.email => (token, user, false),
-                    _ => {
-                        let found = one_time::find(conn, token, Purpose::ChangeEmail, now).await?;
-                        let (token, user) = found.ok_or(Error::InvalidOneTimeToken)?;
-                        (token, user, true)
-                    }
-                };
-                if !one_time::consume(conn, &token, now).await? {
-                    return Err(Error::InvalidOneTimeToken);
+        self.write_users(|tx| async move {
+            let conn: &Tx = &tx;
+            let (token, user, is_new) = match one_time::find(conn, token, Purpose::VerifyEmail, now).await? {
+                Some((token, user)) if token.email == user.email => (token, user, false),
+                _ => {
+                    let found = one_time::find(conn, token, Purpose::ChangeEmail, now).await?;
+                    let (token, user) = found.ok_or(Error::InvalidOneTimeToken)?;
+                    (token, user, true)
                 }
-                let after = user::Model {
-                    email_key: address_key(&token.email),
-                    email: token.email.clone(),
-                    email_verified_at: Some(now),
-                    updated_at: now,
-                    ..user.clone()
-                };
-                db::store_changes(conn, &user, &after).await.map_err(accounts::unique_violation)?;
-                if is_new {
-                    // Links that were sent to the old email address must no longer work.
-                    one_time::revoke(conn, user.id, &one_time::BY_EMAIL).await?;
-                    if user.email_verified_at.is_some() && user.email != token.email {
-                        let mail = self.0.emails.email_changed(recipient(&user))?;
-                        self.enqueue_alert(conn, &user, &mail).await?;
-                    }
+            };
+            if !one_time::consume(conn, &token, now).await? {
+                return Err(Error::InvalidOneTimeToken);
+            }
+            let after = user::Model {
+                email_key: address_key(&token.email),
+                email: token.email.clone(),
+                email_verified_at: Some(now),
+                updated_at: now,
+                ..user.clone()
+            };
+            tx.store_user(&user, &after).await.map_err(accounts::unique_violation)?;
+            if is_new {
+                // Links that were sent to the old email address must no longer work.
+                one_time::revoke(conn, user.id, &one_time::BY_EMAIL).await?;
+                if user.email_verified_at.is_some() && user.email != token.email {
+                    let mail = self.0.emails.email_changed(recipient(&user))?;
+                    self.enqueue_alert(conn, &user, &mail).await?;
                 }
-                let action = if is_new { "accounts.change_email" } else { "accounts.verify_email" };
-                Ok(audit::AuditEvent::new(action).own(user.id, &user.username).record(conn, now).await?)
-            })
-            .await?;
+            }
+            let action = if is_new { "accounts.change_email" } else { "accounts.verify_email" };
+            Ok(audit::AuditEvent::new(action).own(user.id, &user.username).record(conn, now).await?)
+        })
+        .await?;
         Ok(())
     }
 

@@ -96,14 +96,12 @@ impl SqlAccounts {
     pub async fn set_active(&self, name: &str, active: bool) -> Result<()> {
         let id = self.find_user(name).await?.id;
         let event = || audit::AuditEvent::new("accounts.change_account").with("by", OPERATOR);
-        self.0
-            .db
-            .write(|tx| async move {
-                let change = StatusChange { is_active: Some(active), roles: None };
-                self.apply_change(&tx, id, change, event()).await?;
-                Ok(())
-            })
-            .await
+        self.write_users(|tx| async move {
+            let change = StatusChange { is_active: Some(active), roles: None };
+            self.apply_change(&tx, id, change, event()).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Creates a user token for a user.

@@ -2,10 +2,7 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{
-    self as kernel, AccountCleanup, Caller, UserId, audit,
-    db::{self, Tx},
-};
+use guildhall_kernel::{self as kernel, AccountCleanup, Caller, UserId, audit, db::Tx};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::{Map, Value, json};
 
@@ -38,36 +35,32 @@ impl SqlAccounts {
     /// Deletes a user, unless a domain reports blockers.
     async fn delete(&self, caller: &Caller, id: UserId, successor: Option<UserId>) -> Result<()> {
         let now = self.0.clock.now();
-        self.0
-            .db
-            .write(|tx| async move {
-                let conn = &tx;
-                let user = find_deletable(conn, caller, id).await?;
-                if let Some(successor) = successor {
-                    let is_active = user::Entity::find_by_id(successor)
-                        .one(conn)
-                        .await?
-                        .is_some_and(|successor| successor.is_active);
-                    if !is_active || successor == id {
-                        return Err(Error::InvalidSuccessor);
-                    }
+        self.write_users(|tx| async move {
+            let conn: &Tx = &tx;
+            let user = find_deletable(conn, caller, id).await?;
+            if let Some(successor) = successor {
+                let is_active =
+                    user::Entity::find_by_id(successor).one(conn).await?.is_some_and(|successor| successor.is_active);
+                if !is_active || successor == id {
+                    return Err(Error::InvalidSuccessor);
                 }
-                let mut blockers = Vec::new();
-                for domain in &self.0.removals {
-                    blockers.extend(domain.blockers(conn, id, successor).await?);
-                }
-                if !blockers.is_empty() {
-                    return Err(Error::Protected(blockers));
-                }
-                self.release(conn, id, successor).await?;
-                let event = audit::AuditEvent::new("accounts.delete_user").by(caller).about(id, &user.username);
-                event.record(conn, now).await?;
-                self.notify_deleted(conn, &user).await?;
-                tx.emit(&UserRemoved { user: id, is_erased: false }).await?;
-                user::Entity::delete_by_id(id).exec(conn).await?;
-                Ok(())
-            })
-            .await?;
+            }
+            let mut blockers = Vec::new();
+            for domain in &self.0.removals {
+                blockers.extend(domain.blockers(conn, id, successor).await?);
+            }
+            if !blockers.is_empty() {
+                return Err(Error::Protected(blockers));
+            }
+            self.release(conn, id, successor).await?;
+            let event = audit::AuditEvent::new("accounts.delete_user").by(caller).about(id, &user.username);
+            event.record(conn, now).await?;
+            self.notify_deleted(conn, &user).await?;
+            tx.emit(&UserRemoved { user: id, is_erased: false }).await?;
+            tx.delete_user(id).await?;
+            Ok(())
+        })
+        .await?;
         Ok(())
     }
 
@@ -141,54 +134,52 @@ impl Removals for SqlAccounts {
     async fn erase_user(&self, caller: &Caller, id: UserId) -> Result<()> {
         require_staff(caller)?;
         let now = self.0.clock.now();
-        self.0
-            .db
-            .write(|tx| async move {
-                let conn = &tx;
-                let user = find_deletable(conn, caller, id).await?;
-                if user.erased_at.is_some() {
-                    return Ok::<_, Error>(());
-                }
-                self.release(conn, id, None).await?;
-                self.0.outbox.delete_of(conn, id).await?;
-                self.notify_deleted(conn, &user).await?;
-                session::Entity::delete_many().filter(session::COLUMN.user_id.eq(id)).exec(conn).await?;
-                user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(id)).exec(conn).await?;
-                one_time_token::Entity::delete_many().filter(one_time_token::COLUMN.user_id.eq(id)).exec(conn).await?;
-                totp::Entity::delete_by_id(id).exec(conn).await?;
-                recovery_code::Entity::delete_many().filter(recovery_code::COLUMN.user_id.eq(id)).exec(conn).await?;
-                known_network::Entity::delete_many().filter(known_network::COLUMN.user_id.eq(id)).exec(conn).await?;
-                let name = names::erased(id);
-                // Every column is listed, so that a new one cannot be forgotten.
-                let erased = user::Model {
-                    id,
-                    public_id: user.public_id,
-                    username_key: names::key(&name),
-                    username: name,
-                    display_name: String::new(),
-                    first_name: String::new(),
-                    last_name: String::new(),
-                    email: String::new(),
-                    email_key: String::new(),
-                    email_verified_at: None,
-                    password_hash: None,
-                    is_active: false,
-                    is_teacher: false,
-                    is_staff: false,
-                    is_superuser: false,
-                    auth_epoch: user.auth_epoch + 1,
-                    last_login: None,
-                    created_at: user.created_at,
-                    updated_at: now,
-                    erased_at: Some(now),
-                };
-                db::store_changes(conn, &user, &erased).await?;
-                tx.emit(&UserRemoved { user: id, is_erased: true }).await?;
-                // Recorded without the username, which has just been erased.
-                audit::AuditEvent::new("accounts.erase_user").by(caller).about(id, "").record(conn, now).await?;
-                Ok(())
-            })
-            .await?;
+        self.write_users(|tx| async move {
+            let conn: &Tx = &tx;
+            let user = find_deletable(conn, caller, id).await?;
+            if user.erased_at.is_some() {
+                return Ok::<_, Error>(());
+            }
+            self.release(conn, id, None).await?;
+            self.0.outbox.delete_of(conn, id).await?;
+            self.notify_deleted(conn, &user).await?;
+            session::Entity::delete_many().filter(session::COLUMN.user_id.eq(id)).exec(conn).await?;
+            user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(id)).exec(conn).await?;
+            one_time_token::Entity::delete_many().filter(one_time_token::COLUMN.user_id.eq(id)).exec(conn).await?;
+            totp::Entity::delete_by_id(id).exec(conn).await?;
+            recovery_code::Entity::delete_many().filter(recovery_code::COLUMN.user_id.eq(id)).exec(conn).await?;
+            known_network::Entity::delete_many().filter(known_network::COLUMN.user_id.eq(id)).exec(conn).await?;
+            let name = names::erased(id);
+            // Every column is listed, so that a new one cannot be forgotten.
+            let erased = user::Model {
+                id,
+                public_id: user.public_id,
+                username_key: names::key(&name),
+                username: name,
+                display_name: String::new(),
+                first_name: String::new(),
+                last_name: String::new(),
+                email: String::new(),
+                email_key: String::new(),
+                email_verified_at: None,
+                password_hash: None,
+                is_active: false,
+                is_teacher: false,
+                is_staff: false,
+                is_superuser: false,
+                auth_epoch: user.auth_epoch + 1,
+                last_login: None,
+                created_at: user.created_at,
+                updated_at: now,
+                erased_at: Some(now),
+            };
+            tx.store_user(&user, &erased).await?;
+            tx.emit(&UserRemoved { user: id, is_erased: true }).await?;
+            // Recorded without the username, which has just been erased.
+            audit::AuditEvent::new("accounts.erase_user").by(caller).about(id, "").record(conn, now).await?;
+            Ok(())
+        })
+        .await?;
         Ok(())
     }
 }
@@ -209,7 +200,7 @@ impl AccountCleanup for SqlAccounts {
         let event = audit::AuditEvent::new("accounts.delete_unused_user").about(id, &user.username);
         event.record(tx, self.0.clock.now()).await?;
         tx.emit(&UserRemoved { user: id, is_erased: false }).await?;
-        user::Entity::delete_by_id(id).exec(tx).await?;
+        self.delete_user_within(tx, id).await?;
         Ok(true)
     }
 }

@@ -1,17 +1,15 @@
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
-    self as kernel, Caller, CursorPage, CursorQuery, IfMatch, Ordering, Page, PageQuery, Roles, UserId, audit,
-    db::{self, Tx},
-    mail::address_key,
-    text,
+    self as kernel, Caller, CursorPage, CursorQuery, IfMatch, Ordering, Page, PageQuery, Roles, UserId, audit, db::Tx,
+    mail::address_key, text,
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select, Set,
     sea_query::{Expr, ExprTrait},
 };
 
-use super::{SqlAccounts, accounts, other_superusers, recipient, sessions::end_sessions, verified};
+use super::{SqlAccounts, accounts, other_superusers, recipient, sessions::end_sessions, user_tx::UserTx, verified};
 use crate::{
     Account, AccountChange, AccountFilter, Error, NewAccount, NewUser, Result, Session, Staff,
     entity::{recovery_code, session, totp, user, user_token},
@@ -75,14 +73,15 @@ impl SqlAccounts {
     /// all sessions and revokes all user tokens. The last superuser cannot be demoted or deactivated.
     pub(super) async fn apply_change(
         &self,
-        tx: &Tx,
+        tx: &UserTx,
         id: UserId,
         change: StatusChange,
         event: audit::AuditEvent,
     ) -> Result<()> {
         let now = self.0.clock.now();
-        let others = other_superusers(tx, id).await?;
-        let user = user::Entity::find_by_id(id).lock_exclusive().one(tx).await?;
+        let conn: &Tx = tx;
+        let others = other_superusers(conn, id).await?;
+        let user = user::Entity::find_by_id(id).lock_exclusive().one(conn).await?;
         let user = user.filter(|user| user.erased_at.is_none()).ok_or(Error::UserNotFound(id))?;
         let before = user.roles();
         let after = change.roles.unwrap_or(before);
@@ -103,11 +102,11 @@ impl SqlAccounts {
             updated_at: now,
             ..user.clone()
         };
-        db::store_changes(tx, &user, &changed).await?;
+        tx.store_user(&user, &changed).await?;
         if status_changed && !active {
             tx.emit(&UserDeactivated { user: id }).await?;
-            end_sessions(tx, session::COLUMN.user_id.eq(id), "deactivated", now).await?;
-            user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(id)).exec(tx).await?;
+            end_sessions(conn, session::COLUMN.user_id.eq(id), "deactivated", now).await?;
+            user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(id)).exec(conn).await?;
         }
         let mut event = event.about(id, &user.username);
         if status_changed {
@@ -117,7 +116,7 @@ impl SqlAccounts {
             let json = |roles: Roles| serde_json::to_value(roles).unwrap_or_default();
             event = event.with("roles_before", json(before)).with("roles", json(after));
         }
-        Ok(event.record(tx, now).await?)
+        Ok(event.record(conn, now).await?)
     }
 
     /// Loads a user whom the caller can manage.
@@ -203,10 +202,8 @@ impl Staff for SqlAccounts {
         let new_roles = change.roles.as_deref().map(roles).transpose()?;
         let if_match = &if_match;
         let account = self
-            .0
-            .db
-            .write(|tx| async move {
-                let conn = &tx;
+            .write_users(|tx| async move {
+                let conn: &Tx = &tx;
                 // Every operation locks the superusers first, then the user, so that they cannot deadlock.
                 other_superusers(conn, id).await?;
                 let user = user::Entity::find_by_id(id).lock_exclusive().one(conn).await?;
@@ -216,7 +213,7 @@ impl Staff for SqlAccounts {
                 check_can_manage(caller, Some(id), before, new_roles.unwrap_or(before))?;
                 let change = StatusChange { is_active: change.is_active, roles: new_roles };
                 let event = audit::AuditEvent::new("accounts.change_account").by(caller);
-                self.apply_change(conn, id, change, event).await?;
+                self.apply_change(&tx, id, change, event).await?;
                 self.find_account(conn, id).await
             })
             .await?;

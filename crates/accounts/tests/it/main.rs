@@ -10,6 +10,7 @@ mod http;
 mod keys;
 mod operator;
 mod passwords;
+mod people;
 mod prune;
 mod removals;
 mod second_factors;
