@@ -182,7 +182,7 @@ async fn fault_1_the_server_is_not_ready_if_the_database_cannot_be_written() {
         let locked = &locked;
         other
             .write(|tx| async move {
-                tx.conn().execute_unprepared("PRAGMA user_version = 1").await?;
+                tx.execute_unprepared("PRAGMA user_version = 1").await?;
                 locked.lock().unwrap().take().unwrap().send(()).unwrap();
                 std::future::pending::<Result<(), DbErr>>().await
             })

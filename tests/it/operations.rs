@@ -19,7 +19,7 @@ async fn readyz_reports_the_state_of_the_server() {
     assert_eq!(ready.json(), json!({"status": "ok", "parts": {"database": "ok", "migrations": "ok"}}));
 
     let delete = "DELETE FROM seaql_migrations WHERE version LIKE '%community_groups'";
-    server.db.write(|tx| async move { tx.conn().execute_unprepared(delete).await }).await.unwrap();
+    server.db.write(|tx| async move { tx.execute_unprepared(delete).await }).await.unwrap();
     // The result is cached for a second.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let ready = server.get("/readyz", "").await;

@@ -145,7 +145,7 @@ impl TestServer {
 
     /// Runs an SQL statement.
     pub(crate) async fn sql(&self, sql: &str) {
-        self.db.write(|tx| async move { tx.conn().execute_unprepared(sql).await.map(|_| ()) }).await.unwrap();
+        self.db.write(|tx| async move { tx.execute_unprepared(sql).await.map(|_| ()) }).await.unwrap();
     }
 
     /// The rows of an SQL query.

@@ -151,16 +151,16 @@ async fn a_request_costs_a_fixed_number_of_statements() {
     };
     // Counts are kept on SQLite.
     let count = u64::from(db.backend() != DbBackend::Sqlite);
-    // Authentication and the data; lists also count and load users.
+    // Authentication and the data; lists also count. The users in them are kept in memory.
     for (path, statements) in [
         ("/api/auth/me/", 2),
         ("/api/auth/tokens/", 2),
         ("/api/users/1/", 2),
         ("/api/users/?page_size=2", 2 + count),
         ("/api/users/?page_size=20", 2 + count),
-        ("/api/community/groups/1/", 5),
-        ("/api/community/groups/?page_size=2", 5 + count),
-        ("/api/community/groups/?page_size=20", 5 + count),
+        ("/api/community/groups/1/", 4),
+        ("/api/community/groups/?page_size=2", 4 + count),
+        ("/api/community/groups/?page_size=20", 4 + count),
         ("/healthz", 0),
         ("/.well-known/jwks.json", 1),
     ] {
@@ -168,6 +168,7 @@ async fn a_request_costs_a_fixed_number_of_statements() {
     }
     let before = db.statements();
     assert_eq!(server.post(GROUP, &anna, group("one more")).await.status, 201);
-    // Authentication, the daily quota, the group, the membership, the creator's name.
-    assert_eq!(db.statements() - before, 5);
+    // Authentication, the daily quota, the group, the membership, and the creator's name unless it is kept.
+    let statements = db.statements() - before;
+    assert!((4..=5).contains(&statements), "{statements}");
 }

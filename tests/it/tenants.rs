@@ -227,7 +227,7 @@ async fn an_organization_is_invisible_to_outsiders_and_its_ids_are_unusable_else
     let update = format!("UPDATE deals_deal SET client_id = {} WHERE id = {}", foreign["client"], own["deal"]);
     let outcome = server.db.write(|tx| {
         let update = update.clone();
-        async move { sea_orm::ConnectionTrait::execute_unprepared(tx.conn(), &update).await.map(|_| ()) }
+        async move { sea_orm::ConnectionTrait::execute_unprepared(&tx, &update).await.map(|_| ()) }
     });
     assert!(outcome.await.is_err());
 }

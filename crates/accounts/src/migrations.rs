@@ -19,3 +19,14 @@ pub(crate) fn with_kernel() -> Vec<Box<dyn MigrationTrait>> {
     all.sort_by(|a, b| a.name().cmp(b.name()));
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use guildhall_kernel::testing::assert_versioned;
+
+    #[tokio::test]
+    async fn kept_counts_notice_changes_of_all_columns_that_lists_are_filtered_by() {
+        let except = ["public_id", "password_hash", "auth_epoch", "last_login", "created_at", "updated_at"];
+        assert_versioned(crate::USERS, &except, super::with_kernel).await;
+    }
+}

@@ -101,15 +101,21 @@ impl Throttle {
 
     /// An attempt from the network of the current request; `user` is the account that the target belongs to, if any.
     pub(crate) fn attempt(&self, target: Target<'_>, user: Option<UserId>) -> Attempt {
-        let origin = Origin::current().network();
-        let account = target.account();
-        let buckets = [
-            self.bucket(&["pair", &account, &origin]),
-            self.bucket(&["network", &origin]),
-            self.bucket(&["account", &account]),
-        ];
+        let [pair, account] = self.own_buckets(target);
+        let buckets = [pair, self.bucket(&["network", &Origin::current().network()]), account];
         let is_signed_in = matches!(target, Target::User(_));
-        Attempt { user, is_signed_in, network: self.bucket(&["known", &origin]), buckets }
+        Attempt { user, is_signed_in, network: self.network(), buckets }
+    }
+
+    /// The counters of a target that a success resets: from the network of the current request, and overall.
+    pub(crate) fn own_buckets(&self, target: Target<'_>) -> [Vec<u8>; 2] {
+        let account = target.account();
+        [self.bucket(&["pair", &account, &Origin::current().network()]), self.bucket(&["account", &account])]
+    }
+
+    /// The network of the current request, as it is stored with the users that are known there.
+    pub(crate) fn network(&self) -> Vec<u8> {
+        self.bucket(&["known", &Origin::current().network()])
     }
 
     /// How long the attempt has to wait because of this counter.

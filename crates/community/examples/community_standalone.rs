@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     db.write(|tx| async move {
         let people = "CREATE TABLE people (id integer PRIMARY KEY, name text); \
                       INSERT INTO people VALUES (1, 'anna'), (2, 'ben');";
-        tx.conn().execute_unprepared(people).await
+        tx.execute_unprepared(people).await
     })
     .await?;
     db.migrate(|| {

@@ -15,7 +15,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use guildhall_files::Files;
 use guildhall_kernel::{
     Clock, Db, Directory, Outbox, Person, PublicUrl, Timestamp, UserId,
-    db::{Failure, Tx},
+    db::{Failure, Pipeline, Tx},
     http::PageFetcher,
 };
 use tokio::sync::Notify;
@@ -79,6 +79,11 @@ impl Core {
         Fut: Future<Output = Result<T, E>>,
     {
         self.db.write(operation).await
+    }
+
+    /// The connections for reads that do not depend on each other.
+    pub(crate) fn pipeline(&self) -> Pipeline<'_> {
+        self.db.conn().pipeline()
     }
 
     pub(crate) fn now(&self) -> Timestamp {

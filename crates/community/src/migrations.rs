@@ -24,3 +24,18 @@ pub(crate) fn with_people_table() -> Vec<Box<dyn MigrationTrait>> {
     all.extend(migrations(&guildhall_kernel::testing::PEOPLE));
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use guildhall_kernel::testing::assert_versioned;
+
+    use super::with_people_table;
+
+    #[tokio::test]
+    async fn kept_counts_notice_changes_of_all_columns_that_lists_are_filtered_by() {
+        let except = ["updated_at", "post_count", "image_id", "banner_id"];
+        assert_versioned("community_group", &except, with_people_table).await;
+        let except = ["content_html", "comment_count", "reactions", "hot", "updated_at"];
+        assert_versioned("community_post", &except, with_people_table).await;
+    }
+}

@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use guildhall_kernel::{
     Blocker, Clock, Result, Timestamp, UserId, UserRemoval,
-    db::{self, Tx},
+    db::{self, Snapshot, Tx},
 };
 use sea_orm::{
     ActiveValue::NotSet,
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 use serde_json::json;
@@ -145,7 +145,7 @@ impl UserRemoval for Removal {
         Ok(())
     }
 
-    async fn export(&self, conn: &DatabaseTransaction, user: UserId) -> Result<(&'static str, serde_json::Value)> {
+    async fn export(&self, conn: &Snapshot, user: UserId) -> Result<(&'static str, serde_json::Value)> {
         let groups: Vec<(GroupId, String, Role, Timestamp)> = membership::Entity::find()
             .select_only()
             .column(membership::Column::GroupId)
@@ -247,7 +247,7 @@ async fn delete_personal_data(conn: &Tx, user: UserId, now: Timestamp) -> Result
     let groups: Vec<Option<GroupId>> = db::scalars(conn, delete, [user.into()]).await?;
     recount_posts(conn, &groups.into_iter().flatten().collect::<Vec<_>>()).await?;
     for statement in DELETE_PERSONAL_ROWS {
-        db::execute(conn, statement, [user.into()]).await?;
+        db::execute(&conn.deferred(), statement, [user.into()]).await?;
     }
     Ok(())
 }

@@ -4,7 +4,9 @@ pub(crate) mod access;
 pub(crate) mod audit;
 mod changes;
 mod filter;
+pub(crate) mod objects;
 pub(crate) mod rollups;
+pub(crate) mod store;
 pub(crate) mod sums;
 pub(crate) mod views;
 
@@ -16,7 +18,7 @@ use std::{
 use guildhall_files::Files;
 use guildhall_kernel::{
     Clock, Db, Directory, Outbox, Person, Timestamp, UserId,
-    db::{self, Tx},
+    db::{self, Pipeline, Tx},
     http::WebhookSender,
     mail::EmailBranding,
 };
@@ -86,8 +88,31 @@ impl Core {
             .into_tuple()
             .all(conn)
             .await?;
-        let people = self.people(members.iter().filter_map(|(_, user)| *user)).await?;
-        let person = |(id, user): (MemberId, Option<UserId>)| Some((id, people.get(&user?)?.clone()));
+        self.accounts_as_people(members.into_iter().filter_map(|(id, user)| Some((id, user?)))).await
+    }
+
+    /// Looks up members in the directory, in two queries; in one if they are all the caller.
+    pub(crate) async fn colleagues_as_people(
+        &self,
+        conn: &impl ConnectionTrait,
+        own: &member::Model,
+        ids: impl IntoIterator<Item = MemberId>,
+    ) -> Result<People> {
+        let ids: HashSet<MemberId> = ids.into_iter().collect();
+        match own.user_id {
+            Some(user) if ids == HashSet::from([own.id]) => self.accounts_as_people([(own.id, user)]).await,
+            _ => self.members_as_people(conn, ids).await,
+        }
+    }
+
+    /// Looks up members whose accounts are known in the directory, in one query.
+    pub(crate) async fn accounts_as_people(
+        &self,
+        members: impl IntoIterator<Item = (MemberId, UserId)>,
+    ) -> Result<People> {
+        let members: HashMap<MemberId, UserId> = members.into_iter().collect();
+        let people = self.people(members.values().copied()).await?;
+        let person = |(id, user): (MemberId, UserId)| Some((id, people.get(&user)?.clone()));
         Ok(People(members.into_iter().filter_map(person).collect()))
     }
 }
@@ -117,14 +142,25 @@ pub(crate) fn as_field(field: &'static str, message: &'static str) -> impl Fn(Er
 /// A connection that knows at compile time whether it is a transaction.
 pub(crate) trait Conn: ConnectionTrait {
     const IS_TRANSACTION: bool;
+
+    /// The same connection for independent statements of joined futures.
+    fn pipeline(&self) -> Pipeline<'_>;
 }
 
-impl Conn for guildhall_kernel::db::Conn {
+impl Conn for db::Conn {
     const IS_TRANSACTION: bool = false;
+
+    fn pipeline(&self) -> Pipeline<'_> {
+        self.pipeline()
+    }
 }
 
 impl Conn for Tx {
     const IS_TRANSACTION: bool = true;
+
+    fn pipeline(&self) -> Pipeline<'_> {
+        self.pipeline()
+    }
 }
 
 /// Converts a count of the database.
@@ -133,7 +169,8 @@ pub(crate) fn to_u64(count: i64) -> u64 {
 }
 
 /// Takes consecutive numbers of a counter; returns the first one. Concurrent transactions wait for each other, and a
-/// rollback returns the numbers, so numbers have no gaps. Call it late in a transaction to keep the wait short.
+/// rollback returns the numbers, so numbers have no gaps. Call it late in a transaction to keep the wait short, and last
+/// among joined statements: PostgreSQL executes them in order.
 pub(crate) async fn take_numbers(
     conn: &impl ConnectionTrait,
     org: OrganizationId,

@@ -85,7 +85,7 @@ impl Files {
     /// 429 `quota_exceeded` if the quota is used up.
     pub async fn count_upload(&self, user: UserId, bytes: usize) -> Result<()> {
         let Shared { db, clock, limits, .. } = &*self.shared;
-        db.write(|tx| async move { limits.quota.consume(tx.conn(), user, bytes as u64, clock.now()).await }).await
+        db.write(|tx| async move { limits.quota.consume(&tx, user, bytes as u64, clock.now()).await }).await
     }
 
     /// Stores uploaded content, to be attached with [`attach`](Self::attach) within an hour. Call it before the
@@ -109,8 +109,8 @@ impl Files {
         let (row, size) = (&row, u64::try_from(stored.size).unwrap_or_default());
         let Shared { db, clock, limits, .. } = &*self.shared;
         let recorded = db.write(|tx| async move {
-            limits.quota.consume(tx.conn(), user, size, clock.now()).await?;
-            garbage_row::Entity::insert(row.clone()).exec_without_returning(tx.conn()).await.map_err(Error::from)
+            limits.quota.consume(&tx, user, size, clock.now()).await?;
+            garbage_row::Entity::insert(row.clone()).exec_without_returning(&tx).await.map_err(Error::from)
         });
         recorded.await?;
         for (variant, bytes) in content.objects {
@@ -152,7 +152,7 @@ mod tests {
         let stored = kit.files.store(ANNA, text("hello")).await.unwrap();
         let (files, stored) = (&kit.files, &stored);
         let outcome = kit.db.write(|tx| async move {
-            files.attach(tx.conn(), stored).await?;
+            files.attach(&tx, stored).await?;
             Err::<(), _>(DbErr::Custom("no".to_owned()))
         });
         assert!(outcome.await.is_err());

@@ -113,7 +113,7 @@ impl Kit {
 
     pub(crate) async fn attach(&self, stored: &Stored) -> Result<FileId, DbErr> {
         let files = &self.files;
-        self.db.write(|tx| async move { files.attach(tx.conn(), stored).await }).await
+        self.db.write(|tx| async move { files.attach(&tx, stored).await }).await
     }
 
     /// Stores and attaches content.

@@ -8,7 +8,7 @@ use sea_orm::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{Caller, CursorPage, CursorQuery, Keyed, Origin, Result, Timestamp, UserId, entity::audit_event};
+use crate::{Caller, CursorPage, CursorQuery, Keyed, Origin, Result, Timestamp, UserId, db::Tx, entity::audit_event};
 
 /// An audit event to be recorded. It must not contain secrets: no passwords or tokens, and no user name from a
 /// failed sign-in, which may be a password.
@@ -132,7 +132,7 @@ impl AuditEvent {
     }
 
     /// Records the event, in the transaction of the operation.
-    pub async fn record(self, conn: &impl ConnectionTrait, now: Timestamp) -> Result<(), DbErr> {
+    pub async fn record(self, tx: &Tx, now: Timestamp) -> Result<(), DbErr> {
         let origin = Origin::current();
         let row = audit_event::ActiveModel {
             id: NotSet,
@@ -150,7 +150,7 @@ impl AuditEvent {
             scope: Set(self.scope),
             object: Set(self.object),
         };
-        audit_event::Entity::insert(row).exec_without_returning(conn).await.map(|_| ())
+        audit_event::Entity::insert(row).exec_without_returning(&tx.deferred()).await.map(|_| ())
     }
 }
 

@@ -3,16 +3,25 @@
 //! Reads go to [`Db::conn`], writes through [`Db::write`]. Code above this module rarely depends on which of
 //! the two databases is used.
 
+mod checkpoint;
 mod conn;
 mod counts;
+mod failure;
 mod group_commit;
+#[cfg(feature = "testing")]
+mod inspect;
 mod long;
 mod migration;
 mod options;
+mod pipeline;
 mod readers;
 mod row;
+mod script;
+mod snapshot;
 mod sql;
+mod statistics;
 mod tx;
+mod write_session;
 
 use std::{
     future::Future,
@@ -25,31 +34,40 @@ use std::{
     time::Duration,
 };
 
-use conn::{Statements, Target};
-use group_commit::{Connector, GroupCommit};
+use conn::Target;
+use group_commit::GroupCommit;
 use long::LongStatements;
 use options::{
     ACQUIRE_TIMEOUT, LONG_EXECUTIONS, connect_options, create_private_file, invalid_url, open, postgres_options,
-    sqlite_options,
 };
 use readers::Readers;
+use script::Script;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, Statement, TransactionTrait,
+    AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, IsolationLevel, RuntimeErr, Statement,
+    TransactionTrait,
 };
 use sqlx::{
     postgres::{PgListener, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteError},
 };
+use statistics::Statements;
 use tokio::sync::watch;
 
 pub use conn::Conn;
 pub(crate) use counts::KeptCount;
+pub use failure::Failure;
+#[cfg(feature = "testing")]
+pub use inspect::PreparedStatement;
 pub use migration::{Migrations, SqlMigration};
 pub use options::Options;
+pub use pipeline::Pipeline;
 pub use row::{lock, lock_rows, lock_to_remove, store_changes};
+pub use snapshot::Snapshot;
+use snapshot::SnapshotTarget;
 pub use sql::{Sql, cast_sum, execute, json_array, json_object, row, rows, scalar, scalars};
+use tx::TxTarget;
+pub use tx::{Deferred, Tx};
 pub(crate) use tx::{EventStore, NewEvent};
-pub use tx::{Failure, Tx};
 
 /// The number of attempts for a transaction that PostgreSQL rolls back to resolve a conflict.
 const MAX_ATTEMPTS: u32 = 5;
@@ -59,8 +77,6 @@ const MAX_ATTEMPTS: u32 = 5;
 pub struct Db(Arc<Inner>);
 
 struct Inner {
-    /// For snapshots and for reading the schema.
-    pool: DatabaseConnection,
     reader: Conn,
     /// For authentication while all other connections are busy.
     reserve: Conn,
@@ -71,8 +87,8 @@ struct Inner {
 }
 
 enum Writer {
-    Sqlite(GroupCommit),
-    Postgres,
+    Sqlite(Box<GroupCommit>),
+    Postgres(DatabaseConnection),
 }
 
 impl Db {
@@ -97,9 +113,8 @@ impl Db {
             let long = Arc::new(LongStatements::new(connections, LONG_EXECUTIONS, ACQUIRE_TIMEOUT));
             let target = Target::Postgres(pool.clone(), long);
             let reader = Conn { target, statements: statements.clone(), kept_counts: Arc::default() };
-            let (reserve, writer) = (reader.clone(), Writer::Postgres);
+            let (reserve, writer) = (reader.clone(), Writer::Postgres(pool));
             return Ok(Self(Arc::new(Inner {
-                pool,
                 reader,
                 reserve,
                 writer,
@@ -118,9 +133,8 @@ impl Db {
         }
         create_private_file(url)?;
         // The writer first: it creates the WAL that the readers need.
-        let connector = Connector { options: sqlite_options(url, 1, false)?, statements: statements.clone() };
-        let writer = Writer::Sqlite(GroupCommit::open(connector, ACQUIRE_TIMEOUT).await?);
-        let pool = open(sqlite_options(url, 2, true)?, &statements).await?;
+        let connect = connect_options(SqliteConnectOptions::from_str(url).map_err(invalid_url)?, false);
+        let writer = Writer::Sqlite(Box::new(GroupCommit::open(connect, statements.clone(), ACQUIRE_TIMEOUT).await?));
         let kept_counts = Arc::<counts::KeptCounts>::default();
         let readers = |connections| {
             let connect = connect_options(SqliteConnectOptions::from_str(url).map_err(invalid_url)?, true);
@@ -129,7 +143,7 @@ impl Db {
         };
         let (reader, reserve) = (readers(connections)?, readers(1)?);
         let (event_store, stored_work) = (RwLock::default(), watch::Sender::default());
-        Ok(Self(Arc::new(Inner { pool, reader, reserve, writer, statements, event_store, stored_work })))
+        Ok(Self(Arc::new(Inner { reader, reserve, writer, statements, event_store, stored_work })))
     }
 
     /// The pool for reads outside of a transaction.
@@ -146,14 +160,21 @@ impl Db {
         }
     }
 
-    /// A read transaction with a consistent snapshot. Statement limits do not apply in it.
-    pub async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.0.pool.begin().await
+    /// Begins a transaction for reading.
+    pub async fn snapshot(&self) -> Result<Snapshot, DbErr> {
+        let target = match &self.0.reader.target {
+            Target::Sqlite(readers) => SnapshotTarget::Sqlite(readers.begin().await?.into()),
+            Target::Postgres(pool, _) => {
+                let isolation = Some(IsolationLevel::RepeatableRead);
+                SnapshotTarget::Postgres(pool.begin_with_config(isolation, Some(AccessMode::ReadOnly)).await?)
+            }
+        };
+        Ok(Snapshot::new(target, self.0.statements.clone()))
     }
 
-    fn tx(&self, conn: Arc<DatabaseTransaction>, has_stored_work: &Arc<AtomicBool>) -> Tx {
+    fn tx(&self, target: TxTarget, has_stored_work: &Arc<AtomicBool>) -> Tx {
         let event_store = self.0.event_store.read().unwrap_or_else(PoisonError::into_inner).clone();
-        Tx { conn, event_store, has_stored_work: has_stored_work.clone() }
+        Tx { target, event_store, has_stored_work: has_stored_work.clone() }
     }
 
     /// Changes whenever a transaction of this process that emitted an event or enqueued a message has committed.
@@ -168,12 +189,10 @@ impl Db {
 
     /// Listens on a PostgreSQL channel; `None` on SQLite.
     pub(crate) async fn listen(&self, channel: &str) -> Result<Option<PgListener>, DbErr> {
-        if self.backend() != DbBackend::Postgres {
-            return Ok(None);
-        }
+        let Writer::Postgres(pool) = &self.0.writer else { return Ok(None) };
         let failed = |error: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(error.into()));
         // A connection of its own: one of the pool would be taken away from requests, and the pool could not close.
-        let options = self.0.pool.get_postgres_connection_pool().connect_options();
+        let options = pool.get_postgres_connection_pool().connect_options();
         let pool = PgPoolOptions::new().max_connections(1).connect_with((*options).clone()).await.map_err(failed)?;
         let mut listener = PgListener::connect_with(&pool).await.map_err(failed)?;
         listener.listen(channel).await.map_err(failed)?;
@@ -188,32 +207,6 @@ impl Db {
     /// The number of statements executed so far.
     pub fn statements(&self) -> u64 {
         self.0.statements.count.load(Ordering::Relaxed)
-    }
-
-    /// Records the statements from now on, and returns those recorded so far.
-    #[cfg(feature = "testing")]
-    pub fn record_statements(&self) -> Vec<Statement> {
-        let mut recorded = self.0.statements.recorded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        recorded.replace(Vec::new()).unwrap_or_default()
-    }
-
-    /// The prepared statements of all connections; `None` unless SQLite was compiled with `SQLITE_ENABLE_STMTVTAB`.
-    #[cfg(feature = "testing")]
-    pub async fn prepared_statements(&self) -> Result<Option<Vec<PreparedStatement>>, DbErr> {
-        use sea_orm::FromQueryResult;
-
-        const IS_COMPILED: &str = "SELECT sqlite_compileoption_used('ENABLE_STMTVTAB')";
-        let Target::Sqlite(readers) = &self.0.reader.target else { return Ok(None) };
-        if scalar::<i64>(self.conn(), IS_COMPILED, []).await? != Some(1) {
-            return Ok(None);
-        }
-        let mut prepared = readers.prepared().await?;
-        let written = self.write(|tx| async move {
-            let rows = tx.query_all_raw(Statement::from_string(DbBackend::Sqlite, PREPARED)).await?;
-            rows.iter().map(|row| PreparedStatement::from_query_result(row, "")).collect::<Result<Vec<_>, DbErr>>()
-        });
-        prepared.extend(written.await?);
-        Ok(Some(prepared))
     }
 
     /// Runs a closure in a transaction. The transaction is committed when this returns `Ok`, and rolled back when
@@ -253,17 +246,17 @@ impl Db {
         E: Failure,
     {
         match &self.0.writer {
-            Writer::Postgres => {
-                let tx = Arc::new(self.0.pool.begin().await?);
-                let outcome = run(self.tx(tx.clone(), &Arc::default())).await;
+            Writer::Postgres(pool) => {
+                let tx = Arc::new(pool.begin().await?);
+                let outcome = run(self.tx(TxTarget::Postgres(tx.clone()), &Arc::default())).await;
                 if let Ok(tx) = Arc::try_unwrap(tx) {
                     tx.rollback().await?;
                 }
                 outcome
             }
             Writer::Sqlite(writer) => {
-                let (tx, permit) = writer.begin().await?;
-                let outcome = run(self.tx(tx, &Arc::default())).await;
+                let (part, permit) = writer.begin().await?;
+                let outcome = run(self.tx(TxTarget::Sqlite(part), &Arc::default())).await;
                 drop(permit); // rolls back, since it was not committed
                 outcome
             }
@@ -278,16 +271,16 @@ impl Db {
     {
         let has_stored_work = Arc::default();
         let value = match &self.0.writer {
-            Writer::Postgres => {
-                let tx = Arc::new(self.0.pool.begin().await?);
-                let value = run(self.tx(tx.clone(), &has_stored_work)).await?;
+            Writer::Postgres(pool) => {
+                let tx = Arc::new(pool.begin().await?);
+                let value = run(self.tx(TxTarget::Postgres(tx.clone()), &has_stored_work)).await?;
                 let still_used = |_| DbErr::Custom("a transaction was used after its closure returned".to_owned());
                 Arc::try_unwrap(tx).map_err(still_used)?.commit().await?;
                 value
             }
             Writer::Sqlite(writer) => {
-                let (tx, permit) = writer.begin().await?;
-                let value = run(self.tx(tx, &has_stored_work)).await?;
+                let (part, permit) = writer.begin().await?;
+                let value = run(self.tx(TxTarget::Sqlite(part), &has_stored_work)).await?;
                 permit.commit().await?;
                 value
             }
@@ -303,12 +296,14 @@ impl Db {
     /// # Errors
     /// If the database is not SQLite or the file exists.
     pub async fn copy_to(&self, path: &Path) -> Result<(), DbErr> {
-        if self.backend() != DbBackend::Sqlite {
+        let Target::Sqlite(readers) = &self.0.reader.target else {
             return Err(DbErr::Custom("only an SQLite database can be copied; use pg_dump for PostgreSQL".to_owned()));
-        }
+        };
         let path = path.to_str().ok_or_else(|| DbErr::Custom("the path is not UTF-8".to_owned()))?;
-        let copy = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO $1", [path.into()]);
-        self.0.pool.execute_raw(copy).await.map(|_| ())
+        let mut script = Script::default();
+        script.push(Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO $1", [path.into()]));
+        let outcome = script.run(&mut readers.open_separate().await?).await;
+        outcome.error.map_or(Ok(()), |error| Err(DbErr::Exec(RuntimeErr::SqlxError(error.into()))))
     }
 
     /// Checks that the database is writable by a write that changes no data.
@@ -323,7 +318,7 @@ impl Db {
                 "UPDATE seaql_migrations SET applied_at = applied_at WHERE version = (SELECT min(version) FROM seaql_migrations)"
             }
         };
-        self.write(|tx| async move { tx.conn().execute_unprepared(statement).await.map(|_| ()) }).await
+        self.write(|tx| async move { tx.execute_unprepared(statement).await.map(|_| ()) }).await
     }
 
     /// Waits for running statements and closes all connections.
@@ -334,27 +329,11 @@ impl Db {
                 readers.close().await;
             }
         }
-        self.0.pool.close_by_ref().await?;
-        if let Writer::Sqlite(writer) = &self.0.writer {
-            writer.close().await?;
+        match &self.0.writer {
+            Writer::Sqlite(writer) => writer.close().await,
+            Writer::Postgres(pool) => pool.close_by_ref().await,
         }
-        Ok(())
     }
-}
-
-#[cfg(feature = "testing")]
-const PREPARED: &str = "SELECT sql, run AS runs, reprep AS planned_again FROM sqlite_stmt";
-
-/// A statement that an SQLite connection has prepared.
-#[cfg(feature = "testing")]
-#[derive(Clone, Debug, sea_orm::FromQueryResult)]
-pub struct PreparedStatement {
-    /// The text.
-    pub sql: String,
-    /// How often it was executed.
-    pub runs: i64,
-    /// How often SQLite has planned it again.
-    pub planned_again: i64,
 }
 
 /// The file of an SQLite database; `None` for other URLs.
@@ -371,7 +350,11 @@ pub(crate) fn sqlite_code(error: &DbErr) -> Option<u32> {
     else {
         return None;
     };
-    let error = cause.as_database_error()?.try_downcast_ref::<SqliteError>()?;
+    sqlx_code(cause)
+}
+
+fn sqlx_code(error: &sqlx::Error) -> Option<u32> {
+    let error = error.as_database_error()?.try_downcast_ref::<SqliteError>()?;
     Some(sqlx::error::DatabaseError::code(error)?.parse::<u32>().ok()? & 0xff)
 }
 

@@ -14,7 +14,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{Caller, Clock, Db, Error, Json, Kind, Result, Tagged, Timestamp, db, entity::idempotency_key, job::Job};
+use crate::{
+    Caller, Clock, Db, Error, Json, Kind, Result, Tagged, Timestamp,
+    db::{self, Tx},
+    entity::idempotency_key,
+    job::Job,
+};
 
 /// How long a key is stored.
 const RETENTION: Duration = Duration::from_secs(24 * 3600);
@@ -87,10 +92,10 @@ impl IdempotencyKey {
         Ok(())
     }
 
-    /// Stores the response, in the transaction of the operation.
+    /// Stores the response, in the transaction of the operation, in which [`replay`](Self::replay) found none.
     pub async fn store(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         scope: &str,
         caller: &Caller,
         response: &impl Serialize,
@@ -104,7 +109,7 @@ impl IdempotencyKey {
             answer: Set(serde_json::to_string(response).map_err(Error::internal)?),
             created_at: Set(now),
         };
-        idempotency_key::Entity::insert(row).exec_without_returning(conn).await?;
+        idempotency_key::Entity::insert(row).exec_without_returning(&tx.deferred()).await?;
         Ok(())
     }
 }
@@ -126,20 +131,20 @@ pub struct KeyScope<'a> {
 /// # Errors
 /// Those of the operation, and those of [`IdempotencyKey::replay`].
 pub async fn run<T: Serialize, E: From<Error>>(
-    conn: &impl ConnectionTrait,
+    tx: &Tx,
     key: Option<&IdempotencyKey>,
     scope: KeyScope<'_>,
     operation: impl Future<Output = Result<T, E>>,
 ) -> Result<Idempotent<T>, E> {
     let KeyScope { name, caller, now } = scope;
     if let Some(key) = key
-        && let Some(response) = key.replay(conn, name, caller, now).await?
+        && let Some(response) = key.replay(tx, name, caller, now).await?
     {
         return Ok(Idempotent::Replayed(response));
     }
     let created = operation.await?;
     if let Some(key) = key {
-        key.store(conn, name, caller, &created, now).await?;
+        key.store(tx, name, caller, &created, now).await?;
     }
     Ok(Idempotent::Created(created))
 }
@@ -172,7 +177,7 @@ impl Job for Pruning {
         let is_old = &idempotency_key::Column::CreatedAt.lt(self.clock.now() - RETENTION);
         self.db
             .write(|tx| async move {
-                idempotency_key::Entity::delete_many().filter(is_old.clone()).exec(tx.conn()).await.map(|_| ())
+                idempotency_key::Entity::delete_many().filter(is_old.clone()).exec(&tx).await.map(|_| ())
             })
             .await?;
         Ok(())

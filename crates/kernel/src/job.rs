@@ -86,7 +86,7 @@ impl Jobs {
                         last_error: Set(None),
                     };
                     let insert = job::Entity::insert(row).on_conflict_do_nothing();
-                    let result = insert.exec_without_returning(tx.conn()).await?;
+                    let result = insert.exec_without_returning(&tx).await?;
                     return Ok(matches!(result, TryInsertResult::Inserted(1)));
                 };
                 let update = job::Entity::update_many()
@@ -94,7 +94,7 @@ impl Jobs {
                     .col_expr(job::Column::LastRunAt, Expr::value(now))
                     .filter(job::COLUMN.name.eq(name))
                     .filter(job::COLUMN.next_at.eq(previous));
-                Ok(update.exec(tx.conn()).await?.rows_affected == 1)
+                Ok(update.exec(&tx).await?.rows_affected == 1)
             })
             .await
     }
@@ -110,7 +110,7 @@ impl Jobs {
                     .col_expr(job::Column::NextAt, Expr::value(next_at))
                     .col_expr(job::Column::LastError, Expr::value(error.clone()))
                     .filter(job::COLUMN.name.eq(name))
-                    .exec(tx.conn())
+                    .exec(&tx)
                     .await
                     .map(|_| ())
             })

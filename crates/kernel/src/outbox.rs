@@ -173,7 +173,7 @@ impl Outbox {
             last_error: Set(None),
             recipient_key: Set(address_key(message.recipient)),
         };
-        outbox::Entity::insert(row).exec_without_returning(tx).await?;
+        outbox::Entity::insert(row).exec_without_returning(&tx.deferred()).await?;
         tx.wake_after_commit();
         Ok(())
     }
@@ -268,7 +268,7 @@ impl Outbox {
                 .col_expr(outbox::Column::Attempts, Expr::col(outbox::Column::Attempts).add(1))
                 .filter(outbox::COLUMN.id.eq(message.id))
                 .filter(outbox::COLUMN.next_at.eq(previous))
-                .exec(tx.conn())
+                .exec(&tx)
                 .await
         });
         Ok((leased.await?.rows_affected == 1).then_some(until))
@@ -310,7 +310,7 @@ impl Outbox {
                 async move {
                     // Only if this node still holds the lease.
                     let change = outbox::Entity::update_many().set(row).filter(outbox::COLUMN.id.eq(message.id));
-                    change.filter(outbox::COLUMN.next_at.eq(lease)).exec(tx.conn()).await.map(|_| ())
+                    change.filter(outbox::COLUMN.next_at.eq(lease)).exec(&tx).await.map(|_| ())
                 }
             })
             .await
@@ -350,7 +350,7 @@ impl Outbox {
                     .col_expr(outbox::Column::Payload, Expr::value(Option::<String>::None))
                     .col_expr(outbox::Column::LastError, Expr::value(EXPIRED))
                     .filter(Expr::col(outbox::Column::Id).in_subquery(expired))
-                    .exec(tx.conn())
+                    .exec(&tx)
                     .await
             }
         });
@@ -365,7 +365,7 @@ impl Outbox {
             let old = sea_orm::QueryTrait::into_query(old.clone());
             async move {
                 let is_old = Expr::col(outbox::Column::Id).in_subquery(old);
-                outbox::Entity::delete_many().filter(is_old).exec(tx.conn()).await
+                outbox::Entity::delete_many().filter(is_old).exec(&tx).await
             }
         });
         Ok(deleted.await?.rows_affected)

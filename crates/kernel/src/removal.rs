@@ -1,11 +1,13 @@
 //! Removal of a user: what blocks it, and what each domain does before it.
 
 use async_trait::async_trait;
-use sea_orm::DatabaseTransaction;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Result, UserId, db::Tx};
+use crate::{
+    Result, UserId,
+    db::{Snapshot, Tx},
+};
 
 /// Objects of a user that block the removal of the account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -34,7 +36,7 @@ pub trait UserRemoval: Send + Sync + 'static {
     async fn release(&self, tx: &Tx, user: UserId, successor: Option<UserId>) -> Result<()>;
 
     /// The user's data in this domain for a data export, with the name of its section.
-    async fn export(&self, conn: &DatabaseTransaction, user: UserId) -> Result<(&'static str, serde_json::Value)>;
+    async fn export(&self, conn: &Snapshot, user: UserId) -> Result<(&'static str, serde_json::Value)>;
 }
 
 /// Deletes accounts together with test data. The accounts crate implements it and decides which accounts can be deleted;

@@ -34,8 +34,8 @@ pub async fn open(db: &Db, name: &'static str) -> Result<Secret> {
                 value: Set(secret::Bytes(bytes.to_vec())),
                 created_at: Set(Timestamp::now()),
             };
-            secret::Entity::insert(row).on_conflict_do_nothing().exec_without_returning(tx.conn()).await?;
-            secret::Entity::find_by_id(name).one(tx.conn()).await
+            secret::Entity::insert(row).on_conflict_do_nothing().exec_without_returning(&tx).await?;
+            secret::Entity::find_by_id(name).one(&tx).await
         })
         .await?;
     read(row.ok_or_else(|| Error::internal(format!("the secret {name} was not stored")))?)

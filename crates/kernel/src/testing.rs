@@ -13,4 +13,4 @@ pub use database::TestDb;
 pub use drift::{Table, assert_no_drift, table};
 pub use http::{Answer, TestClient, fake_directory, signed_in_as};
 pub use plan::{assert_plans, explain, plan};
-pub use tables::{PEOPLE, assert_tables_described, migrations_with_people};
+pub use tables::{PEOPLE, assert_tables_described, assert_versioned, migrations_with_people};

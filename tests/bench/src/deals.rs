@@ -87,7 +87,7 @@ async fn fill_with_sql(db: &Db, deals: i64) -> Result<(), DbErr> {
         let statements = statements.clone();
         async move {
             for statement in statements {
-                tx.conn().execute_raw(statement).await?;
+                tx.execute_raw(statement).await?;
             }
             Ok::<(), DbErr>(())
         }
@@ -97,7 +97,7 @@ async fn fill_with_sql(db: &Db, deals: i64) -> Result<(), DbErr> {
     if backend == DbBackend::Postgres {
         db.conn().execute_unprepared(analyze).await?;
     } else {
-        db.write(|tx| async move { tx.conn().execute_unprepared(analyze).await.map(|_| ()) }).await?;
+        db.write(|tx| async move { tx.execute_unprepared(analyze).await.map(|_| ()) }).await?;
     }
     Ok(())
 }

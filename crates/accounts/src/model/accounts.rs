@@ -118,6 +118,24 @@ pub(crate) struct AccountRow {
     pub(crate) updated_at: Timestamp,
 }
 
+impl From<user::Model> for Account {
+    fn from(row: user::Model) -> Self {
+        let user = UserRow {
+            id: row.id,
+            username: row.username,
+            display_name: row.display_name,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            is_teacher: row.is_teacher,
+            is_staff: row.is_staff,
+            is_superuser: row.is_superuser,
+            created_at: row.created_at,
+        };
+        let user::Model { email, email_verified_at, is_active, last_login, updated_at, .. } = row;
+        AccountRow { user, email, email_verified_at, is_active, last_login, updated_at }.into()
+    }
+}
+
 impl From<AccountRow> for Account {
     fn from(row: AccountRow) -> Self {
         let details = AccountDetails {

@@ -117,7 +117,7 @@ impl Accounts for SqlAccounts {
             .await?;
         let row = self.new_row(&new, Some(self.0.hasher.hash(&new.password).await?));
         drop(permit);
-        let account = self
+        let user = self
             .0
             .db
             .write(|tx| {
@@ -126,11 +126,11 @@ impl Accounts for SqlAccounts {
                     let event = audit::AuditEvent::new("accounts.register");
                     let user = self.insert_user(&tx, row, event).await?;
                     self.send_verification(&tx, &user).await?;
-                    self.find_account(&tx, user.id).await
+                    Ok::<_, Error>(user)
                 }
             })
             .await?;
-        Ok(account)
+        Ok(user.into())
     }
 
     async fn me(&self, caller: &Caller) -> Result<Account> {
@@ -141,10 +141,9 @@ impl Accounts for SqlAccounts {
         patch.validate()?;
         let (id, now) = (caller.user, self.0.clock.now());
         let (patch, if_match) = (&patch, &if_match);
-        self.write_users(|tx| async move {
-            let conn: &Tx = &tx;
+        let changed = self.write_users(|tx| async move {
             // Locked, so that of two concurrent changes to one version the second fails.
-            let before = user::Entity::find_by_id(id).lock_exclusive().one(conn).await?;
+            let before = user::Entity::find_by_id(id).lock_exclusive().one(&*tx).await?;
             let before = before.ok_or(Error::UserNotFound(id))?;
             if_match.check(before.updated_at)?;
             let mut after = user::Model { updated_at: now, ..before.clone() };
@@ -157,11 +156,11 @@ impl Accounts for SqlAccounts {
             if let Some(name) = &patch.last_name {
                 name.trim().clone_into(&mut after.last_name);
             }
-            tx.store_user(&before, &after).await?;
-            audit::AuditEvent::new("accounts.change_me").by(caller).about(id, "").record(conn, now).await?;
-            self.find_account(conn, id).await
-        })
-        .await
+            tx.store_user_deferred(&before, &after).await?;
+            audit::AuditEvent::new("accounts.change_me").by(caller).about(id, "").record(&tx, now).await?;
+            Ok::<_, Error>(after)
+        });
+        Ok(changed.await?.into())
     }
 
     async fn users(&self, caller: &Caller, filter: UserFilter, page: PageQuery) -> Result<Page<DirectoryEntry>> {

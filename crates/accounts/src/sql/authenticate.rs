@@ -126,16 +126,16 @@ impl SqlAccounts {
         self.0
             .db
             .write(|tx| async move {
-                let conn = &tx;
-                let found = one_time::find(conn, ticket, Purpose::Socket, now).await?;
+                let found = one_time::find(&tx, ticket, &[Purpose::Socket], now).await?;
                 let (token, user) = found.ok_or_else(invalid)?;
-                let is_alive = match token.session_id {
-                    Some(id) => {
-                        self.live_sessions(user.id).filter(session::COLUMN.id.eq(id)).one(conn).await?.is_some()
-                    }
-                    None => true,
+                let conn = &tx.pipeline();
+                let is_alive = async {
+                    let Some(id) = token.session_id else { return Ok(true) };
+                    let session = self.live_sessions(user.id).filter(session::COLUMN.id.eq(id)).one(conn).await?;
+                    Ok(session.is_some())
                 };
-                if !is_alive || !one_time::consume(conn, &token, now).await? {
+                let (is_alive, is_consumed) = tokio::try_join!(is_alive, one_time::consume(conn, &token, now))?;
+                if !is_alive || !is_consumed {
                     return Err(invalid());
                 }
                 Ok(Caller { session: token.session_id, ..Caller::new(user.id, user.roles()) })

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use guildhall_kernel::{Caller, audit, mail::address_key};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use guildhall_kernel::{Caller, audit, db::Tx, mail::address_key};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use super::{SqlAccounts, find_by_login};
 use crate::{
     Error, Result,
     entity::{session, user},
     hasher::PasswordCheck,
-    throttle::{Attempt, RateLimit, Target},
+    throttle::{Attempt, Target},
 };
 
 /// How long a recent password check stays valid.
@@ -18,7 +18,8 @@ const RECENT_PASSWORD: Duration = Duration::from_secs(15 * 60);
 
 impl SqlAccounts {
     /// Returns the active user with this username or email address and password. All failures give the same
-    /// error in the same time.
+    /// error in the same time. The caller checks [`RateLimit::SignIn`](crate::throttle::RateLimit::SignIn) in the
+    /// transaction that completes the sign-in, which counts it.
     pub(super) async fn check_credentials(&self, name: &str, password: &str) -> Result<user::Model> {
         let found = find_by_login(self.0.db.conn(), name).await?;
         let attempt = self.0.throttle.attempt(Target::Name(&address_key(name)), found.as_ref().map(|user| user.id));
@@ -27,8 +28,6 @@ impl SqlAccounts {
             Some(user) if check.is_correct && user.is_active => {
                 let outdated = check.outdated;
                 drop(check); // returns the permit, which upgrading the hash needs
-                let (limit, now) = (RateLimit::SignIn(user.id), self.0.clock.now());
-                self.0.db.write(|tx| async move { self.0.throttle.check_rate(&tx, limit, now).await }).await?;
                 if outdated {
                     self.upgrade_hash(&user, password).await?;
                 }
@@ -83,7 +82,7 @@ impl SqlAccounts {
         attempt: &Attempt,
         password: &str,
     ) -> Result<PasswordCheck> {
-        let conn = self.0.db.conn();
+        let conn = &self.0.db.conn().pipeline();
         // Checked before the queue, so that throttled attempts do not occupy it, and again after it.
         self.0.throttle.check(conn, attempt, self.0.clock.now()).await?;
         let hash = found.and_then(|user| user.password_hash.as_ref()).map(|hash| hash.0.as_str());
@@ -119,18 +118,18 @@ impl SqlAccounts {
     /// Like [`record_failure`](Self::record_failure), within a transaction.
     pub(super) async fn record_failure_in(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         user: Option<&user::Model>,
         attempt: &Attempt,
         action: &'static str,
     ) -> Result<()> {
         let now = self.0.clock.now();
-        self.0.throttle.record_failure(conn, attempt, now).await?;
+        self.0.throttle.record_failure(tx, attempt, now).await?;
         let event = audit::AuditEvent::new(action).refused();
         let event = match user {
             Some(user) => event.about(user.id, &user.username),
             None => event,
         };
-        Ok(event.record(conn, now).await?)
+        Ok(event.record(tx, now).await?)
     }
 }

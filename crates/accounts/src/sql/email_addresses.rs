@@ -15,7 +15,10 @@ impl SqlAccounts {
     /// address, that user is notified instead.
     pub(super) async fn send_verification(&self, conn: &Tx, user: &user::Model) -> Result<()> {
         let now = self.0.clock.now();
-        if self.0.throttle.count_email(conn, Purpose::VerifyEmail, &user.email_key, now).await?.is_some() {
+        let pipeline = conn.pipeline();
+        let count = self.0.throttle.count_email(&pipeline, Purpose::VerifyEmail, &user.email_key, now);
+        let (wait, owner) = tokio::try_join!(count, verified(&user.email_key).one(&pipeline))?;
+        if wait.is_some() {
             return Ok(());
         }
         let token = NewOneTimeToken {
@@ -27,7 +30,7 @@ impl SqlAccounts {
         };
         let (link, row) = token.generate(now)?;
         one_time::store(conn, row).await?;
-        if let Some(owner) = verified(&user.email_key).one(conn).await? {
+        if let Some(owner) = owner {
             let mail = self.0.emails.email_taken(recipient(&owner))?;
             self.enqueue_alert(conn, &owner, &mail).await?;
         } else {
@@ -51,7 +54,10 @@ impl EmailAddresses for SqlAccounts {
                 let conn = &tx;
                 self.0.throttle.record_success(conn, user, now).await?;
                 let key = address_key(email);
-                if let Some(wait) = self.0.throttle.count_email(conn, Purpose::ChangeEmail, &key, now).await? {
+                let pipeline = tx.pipeline();
+                let count = self.0.throttle.count_email(&pipeline, Purpose::ChangeEmail, &key, now);
+                let (wait, owner) = tokio::try_join!(count, verified(&key).one(&pipeline))?;
+                if let Some(wait) = wait {
                     return Err(Error::Throttled(wait));
                 }
                 let token = NewOneTimeToken {
@@ -63,7 +69,7 @@ impl EmailAddresses for SqlAccounts {
                 };
                 let (link, row) = token.generate(now)?;
                 one_time::store(conn, row).await?;
-                let other = verified(&key).one(conn).await?.filter(|owner| owner.id != user.id);
+                let other = owner.filter(|owner| owner.id != user.id);
                 let mail = if let Some(owner) = &other {
                     self.0.emails.email_taken(recipient(owner))?
                 } else {
@@ -86,14 +92,12 @@ impl EmailAddresses for SqlAccounts {
         let now = self.0.clock.now();
         self.write_users(|tx| async move {
             let conn: &Tx = &tx;
-            let (token, user, is_new) = match one_time::find(conn, token, Purpose::VerifyEmail, now).await? {
-                Some((token, user)) if token.email == user.email => (token, user, false),
-                _ => {
-                    let found = one_time::find(conn, token, Purpose::ChangeEmail, now).await?;
-                    let (token, user) = found.ok_or(Error::InvalidOneTimeToken)?;
-                    (token, user, true)
-                }
-            };
+            let found = one_time::find(conn, token, &[Purpose::VerifyEmail, Purpose::ChangeEmail], now).await?;
+            let (token, user) = found.ok_or(Error::InvalidOneTimeToken)?;
+            let is_new = token.purpose == Purpose::ChangeEmail.as_str();
+            if !is_new && token.email != user.email {
+                return Err(Error::InvalidOneTimeToken);
+            }
             if !one_time::consume(conn, &token, now).await? {
                 return Err(Error::InvalidOneTimeToken);
             }

@@ -1,9 +1,10 @@
 //! The stored one-time tokens.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use guildhall_kernel::{SessionId, Timestamp, UserId};
+use guildhall_kernel::{SessionId, Timestamp, UserId, db::Tx};
 use sea_orm::{
-    ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set, sea_query::Expr,
+    ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QuerySelect,
+    RelationDef, Set, sea_query::Expr,
 };
 
 use crate::{
@@ -15,6 +16,10 @@ use crate::{
 
 /// The purposes of tokens that are sent by email.
 pub(super) const BY_EMAIL: [Purpose; 3] = [Purpose::VerifyEmail, Purpose::ChangeEmail, Purpose::ResetPassword];
+
+/// All purposes.
+pub(super) const ANY: [Purpose; 5] =
+    [Purpose::VerifyEmail, Purpose::ChangeEmail, Purpose::ResetPassword, Purpose::SecondFactor, Purpose::Socket];
 
 /// A token to be issued.
 pub(super) struct NewOneTimeToken<'a> {
@@ -48,26 +53,31 @@ impl NewOneTimeToken<'_> {
     }
 }
 
-pub(super) async fn store(conn: &impl ConnectionTrait, row: one_time_token::ActiveModel) -> Result<(), DbErr> {
-    one_time_token::Entity::insert(row).exec_without_returning(conn).await.map(|_| ())
+pub(super) async fn store(tx: &Tx, row: one_time_token::ActiveModel) -> Result<(), DbErr> {
+    one_time_token::Entity::insert(row).exec_without_returning(&tx.deferred()).await.map(|_| ())
 }
 
-/// Finds an unused, unexpired token and its user. The user must be active and have the same `auth_epoch`.
+/// Finds an unused, unexpired token for one of these purposes and its user. The user must be active and have the same
+/// `auth_epoch`.
 pub(super) async fn find(
     conn: &impl ConnectionTrait,
     token: &str,
-    purpose: Purpose,
+    purposes: &[Purpose],
     now: Timestamp,
 ) -> Result<Option<(one_time_token::Model, user::Model)>> {
+    let owner: RelationDef = one_time_token::Entity::belongs_to(user::Entity)
+        .from(one_time_token::Column::UserId)
+        .to(user::Column::Id)
+        .into();
     let live = one_time_token::Entity::find()
         .filter(one_time_token::COLUMN.token_sha256.eq(secret::fingerprint(token)))
-        .filter(one_time_token::COLUMN.purpose.eq(purpose.as_str()))
+        .filter(one_time_token::COLUMN.purpose.is_in(purposes.iter().map(|purpose| purpose.as_str())))
         .filter(one_time_token::COLUMN.used_at.is_null())
-        .filter(one_time_token::COLUMN.expires_at.gt(now));
-    let Some(row) = live.one(conn).await? else { return Ok(None) };
-    let user = user::Entity::find_by_id(row.user_id).one(conn).await?;
-    let user = user.filter(|user| user.is_active && user.auth_epoch == row.auth_epoch);
-    Ok(user.map(|user| (row, user)))
+        .filter(one_time_token::COLUMN.expires_at.gt(now))
+        .join(JoinType::InnerJoin, owner)
+        .select_two_required(user::Entity);
+    let found = live.one(conn).await?;
+    Ok(found.filter(|(token, user)| user.is_active && user.auth_epoch == token.auth_epoch))
 }
 
 /// Consumes a token. Of any number of concurrent requests exactly one succeeds.
@@ -84,11 +94,11 @@ pub(super) async fn consume(
 }
 
 /// Revokes all tokens of a user for these purposes.
-pub(super) async fn revoke(conn: &impl ConnectionTrait, user: UserId, purposes: &[Purpose]) -> Result<(), DbErr> {
+pub(super) async fn revoke(tx: &Tx, user: UserId, purposes: &[Purpose]) -> Result<(), DbErr> {
     one_time_token::Entity::delete_many()
         .filter(one_time_token::COLUMN.user_id.eq(user))
         .filter(one_time_token::COLUMN.purpose.is_in(purposes.iter().map(|purpose| purpose.as_str())))
-        .exec(conn)
+        .exec(&tx.deferred())
         .await
         .map(|_| ())
 }

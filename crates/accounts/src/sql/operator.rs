@@ -82,7 +82,7 @@ impl SqlAccounts {
                 self.store_password(&tx, user.id, hash).await?;
                 tx.emit(&PasswordChanged { user: user.id }).await?;
                 let tokens = user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(user.id));
-                tokens.exec(&tx).await?;
+                tokens.exec(&tx.deferred()).await?;
                 let event = audit::AuditEvent::new("accounts.change_password").about(user.id, &user.username);
                 event.with("by", OPERATOR).record(&tx, self.0.clock.now()).await?;
                 let message = "The operator of the service set a new password for your account.";
@@ -107,7 +107,7 @@ impl SqlAccounts {
     /// Creates a user token for a user.
     pub async fn create_token_for(&self, name: &str, new: NewUserToken) -> Result<IssuedUserToken> {
         let user = self.find_user(name).await?;
-        self.issue_user_token(user.id, None, new).await
+        self.issue_user_token(user.id, None, None, new).await
     }
 
     async fn find_user(&self, name: &str) -> Result<user::Model> {

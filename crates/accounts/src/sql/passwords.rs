@@ -2,14 +2,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{self as kernel, Caller, Origin, UserId, audit, mail::address_key};
+use guildhall_kernel::{self as kernel, Caller, Origin, UserId, audit, db::Tx, mail::address_key};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect,
+    ColumnTrait, EntityTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, ExprTrait},
 };
 
 use super::{
     SqlAccounts, accounts,
+    keys::KeyStates,
     one_time::{self, NewOneTimeToken},
     recipient,
     sessions::{NewSession, end_sessions},
@@ -31,30 +32,24 @@ const ESTIMATION_KIB: u32 = 1024;
 
 impl SqlAccounts {
     /// Stores a new password hash, ends all sessions and revokes all one-time tokens of the user.
-    pub(super) async fn store_password(&self, conn: &impl ConnectionTrait, id: UserId, hash: &str) -> Result<()> {
+    pub(super) async fn store_password(&self, tx: &Tx, id: UserId, hash: &str) -> Result<()> {
         let now = self.0.clock.now();
         let updated = user::Entity::update_many()
             .col_expr(user::Column::PasswordHash, Expr::value(hash))
             .col_expr(user::Column::AuthEpoch, Expr::col(user::Column::AuthEpoch).add(1))
             .col_expr(user::Column::UpdatedAt, Expr::value(now))
             .filter(user::COLUMN.id.eq(id))
-            .exec(conn)
+            .exec(tx)
             .await?;
         if updated.rows_affected == 0 {
             return Err(Error::UserNotFound(id));
         }
-        end_sessions(conn, session::COLUMN.user_id.eq(id), "password_changed", now).await?;
-        one_time::revoke(conn, id, &one_time::BY_EMAIL).await?;
-        one_time::revoke(conn, id, &[Purpose::SecondFactor, Purpose::Socket]).await?;
-        Ok(())
+        end_sessions(&tx.deferred(), session::COLUMN.user_id.eq(id), "password_changed", now).await?;
+        Ok(one_time::revoke(tx, id, &one_time::ANY).await?)
     }
 
     /// Issues a password reset token, to be sent by email.
-    pub(super) async fn issue_reset_token(
-        &self,
-        conn: &impl ConnectionTrait,
-        user: &user::Model,
-    ) -> Result<OneTimeToken> {
+    pub(super) async fn issue_reset_token(&self, tx: &Tx, user: &user::Model) -> Result<OneTimeToken> {
         let token = NewOneTimeToken {
             purpose: Purpose::ResetPassword,
             user: user.id,
@@ -63,7 +58,7 @@ impl SqlAccounts {
             session: None,
         };
         let (token, row) = token.generate(self.0.clock.now())?;
-        one_time::store(conn, row).await?;
+        one_time::store(tx, row).await?;
         Ok(token)
     }
 
@@ -136,7 +131,10 @@ impl Passwords for SqlAccounts {
             .db
             .write(|tx| async move {
                 let conn = &tx;
-                let user = user::Entity::find_by_id(caller.user).lock_exclusive().one(conn).await?;
+                let pipeline = tx.pipeline();
+                let user = user::Entity::find_by_id(caller.user).lock_exclusive().one(&pipeline);
+                let user = async { user.await.map_err(Error::from) };
+                let (user, keys) = tokio::try_join!(user, KeyStates::find(&pipeline))?;
                 let user = user.filter(|user| user.auth_epoch == confirmed.auth_epoch && user.is_active);
                 let user = user.ok_or(Error::SESSION_ENDED)?;
                 self.store_password(conn, user.id, hash).await?;
@@ -149,7 +147,8 @@ impl Passwords for SqlAccounts {
                 let message = "Your password was changed and all other sessions have ended. User tokens remain valid: \
                                revoke those that you do not recognize.";
                 self.notify(conn, &user, "Your password was changed", message).await?;
-                let session = NewSession { user: &user, auth_epoch: user.auth_epoch + 1, second_factor };
+                let (auth_epoch, kid) = (user.auth_epoch + 1, keys.active()?);
+                let session = NewSession { user: &user, auth_epoch, second_factor, kid };
                 self.open_session(conn, session).await
             })
             .await?;
@@ -177,7 +176,7 @@ impl Passwords for SqlAccounts {
 
     async fn reset_password(&self, reset: PasswordReset) -> Result<()> {
         let now = self.0.clock.now();
-        let found = one_time::find(self.0.db.conn(), &reset.token, Purpose::ResetPassword, now).await?;
+        let found = one_time::find(self.0.db.conn(), &reset.token, &[Purpose::ResetPassword], now).await?;
         let same_email = |(token, user): &(one_time_token::Model, user::Model)| token.email == user.email;
         let (token, user) = found.filter(same_email).ok_or(Error::InvalidOneTimeToken)?;
         self.check_password_strength(&user, &reset.new_password).await?;
@@ -189,14 +188,18 @@ impl Passwords for SqlAccounts {
                 let conn = &tx;
                 let current = user::Entity::find_by_id(user.id).lock_exclusive().one(conn).await?;
                 let unchanged = current.is_some_and(|row| row.auth_epoch == user.auth_epoch && row.email == user.email);
-                if !unchanged || !one_time::consume(conn, token, now).await? {
+                let pipeline = tx.pipeline();
+                let consume = one_time::consume(&pipeline, token, now);
+                let (is_consumed, owner) = tokio::try_join!(consume, verified(&user.email_key).one(&pipeline))?;
+                if !unchanged || !is_consumed {
                     return Err(Error::InvalidOneTimeToken);
                 }
                 self.store_password(conn, user.id, hash).await?;
                 // An attacker may have created tokens while the account was compromised.
-                user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(user.id)).exec(conn).await?;
+                let tokens = user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(user.id));
+                tokens.exec(&tx.deferred()).await?;
                 // The token proves that the email address belongs to the user, unless another user has verified it.
-                if verified(&user.email_key).one(conn).await?.is_none() {
+                if owner.is_none() {
                     user::Entity::update_many()
                         .col_expr(user::Column::EmailVerifiedAt, Expr::value(now))
                         .filter(user::COLUMN.id.eq(user.id))
@@ -230,7 +233,7 @@ impl Passwords for SqlAccounts {
                 session::Entity::update_many()
                     .col_expr(session::Column::AuthenticatedAt, Expr::value(now))
                     .filter(session::COLUMN.id.eq(session))
-                    .exec(conn)
+                    .exec(&tx.deferred())
                     .await?;
                 self.0.throttle.record_success(conn, user, now).await?;
                 let event = audit::AuditEvent::new("accounts.step_up").own(user.id, &user.username);

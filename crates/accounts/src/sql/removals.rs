@@ -2,8 +2,11 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{self as kernel, AccountCleanup, Caller, UserId, audit, db::Tx};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use guildhall_kernel::{
+    self as kernel, AccountCleanup, Caller, UserId, audit,
+    db::{Snapshot, Tx},
+};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::{Map, Value, json};
 
 use super::{SqlAccounts, other_superusers, staff::require_staff};
@@ -77,7 +80,7 @@ impl SqlAccounts {
     }
 
     /// All data about a user, from all domains, without secrets.
-    async fn collect(&self, conn: &DatabaseTransaction, id: UserId) -> Result<Value> {
+    async fn collect(&self, conn: &Snapshot, id: UserId) -> Result<Value> {
         let account = self.find_account(conn, id).await?;
         let sessions = session::Entity::find()
             .filter(session::COLUMN.user_id.eq(id))
@@ -120,10 +123,8 @@ impl Removals for SqlAccounts {
     }
 
     async fn export_me(&self, caller: &Caller) -> Result<Value> {
-        let tx = self.0.db.snapshot().await?;
-        let export = self.collect(&tx, caller.user).await;
-        tx.rollback().await?;
-        export
+        let snapshot = self.0.db.snapshot().await?;
+        self.collect(&snapshot, caller.user).await
     }
 
     async fn delete_user(&self, caller: &Caller, id: UserId, successor: Option<UserId>) -> Result<()> {

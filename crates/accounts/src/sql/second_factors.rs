@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{self as kernel, Caller, Timestamp, UserId, audit};
+use guildhall_kernel::{self as kernel, Caller, Timestamp, UserId, audit, db::Tx};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::Expr};
 use totp_rs::{Builder, Secret, Totp};
 
@@ -15,7 +15,7 @@ use crate::{
     entity::{recovery_code, signing_key::Seed, totp, user},
     one_time::Purpose,
     secret,
-    throttle::Target,
+    throttle::{RateLimit, Target},
 };
 
 /// The number of recovery codes per user.
@@ -75,8 +75,14 @@ async fn advance_step(conn: &impl ConnectionTrait, user: UserId, step: i64) -> R
     Ok(update.exec(conn).await?.rows_affected == 1)
 }
 
+/// Deletes the recovery codes of a user.
+pub(super) async fn delete_recovery_codes(tx: &Tx, user: UserId) -> Result<(), DbErr> {
+    let codes = recovery_code::Entity::delete_many().filter(recovery_code::COLUMN.user_id.eq(user));
+    codes.exec(&tx.deferred()).await.map(|_| ())
+}
+
 impl SqlAccounts {
-    /// Fails with the token for the second step if the user has a second factor.
+    /// Fails with the token for the second step if the user has a second factor, and counts that as a sign-in.
     pub(super) async fn require_second_factor(&self, user: &user::Model) -> Result<()> {
         if !self.has_second_factor(user.id).await? {
             return Ok(());
@@ -95,9 +101,10 @@ impl SqlAccounts {
             .write(|tx| {
                 let row = row.clone();
                 async move {
+                    self.0.throttle.check_rate(&tx, RateLimit::SignIn(user.id), now).await?;
                     one_time::store(&tx, row).await?;
                     let event = audit::AuditEvent::new("accounts.show_password").own(user.id, &user.username);
-                    event.record(&tx, now).await
+                    Ok::<_, Error>(event.record(&tx, now).await?)
                 }
             })
             .await?;
@@ -160,7 +167,7 @@ impl SecondFactors for SqlAccounts {
                 let conn = &tx;
                 let factor = totp::Entity::find_by_id(user.id).lock_exclusive().one(conn).await?;
                 let factor = factor.filter(|factor| factor.confirmed_at.is_none()).ok_or(Error::NoSecondFactor)?;
-                self.0.throttle.check(conn, attempt, now).await?;
+                self.0.throttle.check(&tx.pipeline(), attempt, now).await?;
                 let is_correct = match matching_step(&factor.secret.0, code, now)? {
                     Some(step) => advance_step(conn, user.id, step).await?,
                     None => false,
@@ -172,12 +179,9 @@ impl SecondFactors for SqlAccounts {
                 totp::Entity::update_many()
                     .col_expr(totp::Column::ConfirmedAt, Expr::value(now))
                     .filter(totp::COLUMN.user_id.eq(user.id))
-                    .exec(conn)
+                    .exec(&tx.deferred())
                     .await?;
-                recovery_code::Entity::delete_many()
-                    .filter(recovery_code::COLUMN.user_id.eq(user.id))
-                    .exec(conn)
-                    .await?;
+                delete_recovery_codes(conn, user.id).await?;
                 let rows = codes.iter().map(|code| recovery_code::ActiveModel {
                     id: sea_orm::ActiveValue::NotSet,
                     user_id: Set(user.id),
@@ -185,7 +189,7 @@ impl SecondFactors for SqlAccounts {
                     created_at: Set(now),
                     used_at: Set(None),
                 });
-                recovery_code::Entity::insert_many(rows).exec_without_returning(conn).await?;
+                recovery_code::Entity::insert_many(rows).exec_without_returning(&tx.deferred()).await?;
                 self.0.throttle.reset(conn, &[Target::SecondFactor(user.id)]).await?;
                 audit::AuditEvent::new("accounts.add_second_factor")
                     .own(user.id, &user.username)
@@ -215,10 +219,7 @@ impl SecondFactors for SqlAccounts {
                 if totp::Entity::delete_by_id(user.id).exec(conn).await?.rows_affected == 0 {
                     return Err(Error::NoSecondFactor);
                 }
-                recovery_code::Entity::delete_many()
-                    .filter(recovery_code::COLUMN.user_id.eq(user.id))
-                    .exec(conn)
-                    .await?;
+                delete_recovery_codes(conn, user.id).await?;
                 let event = audit::AuditEvent::new("accounts.remove_second_factor").own(user.id, &user.username);
                 event.record(conn, now).await?;
                 let message = "Signing in to your account no longer requires a code in addition to the password.";

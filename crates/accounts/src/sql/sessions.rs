@@ -1,7 +1,6 @@
 use async_trait::async_trait;
 use guildhall_kernel::{Caller, CursorPage, CursorQuery, Origin, SessionId, Timestamp, UserId, audit, db::Tx};
 use sea_orm::{
-    ActiveModelTrait,
     ActiveValue::NotSet,
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Select, Set,
     sea_query::{Expr, ExprTrait},
@@ -14,6 +13,7 @@ use crate::{
     entity::{session, user},
     event::SignedInFromNewDevice,
     model::SessionRow,
+    throttle::RateLimit,
 };
 
 /// The columns that determine whether a session is alive, with those of its user.
@@ -66,6 +66,8 @@ pub(super) struct NewSession<'a> {
     /// The user's epoch as of this transaction.
     pub(super) auth_epoch: i64,
     pub(super) second_factor: bool,
+    /// The active signing key.
+    pub(super) kid: &'a str,
 }
 
 /// Whether a user who signs in has signed in before, but never with this network address and user agent.
@@ -83,7 +85,7 @@ async fn is_new_device(conn: &impl ConnectionTrait, user: &user::Model) -> Resul
 
 impl SqlAccounts {
     /// Opens a session and stores its first refresh token.
-    pub(super) async fn open_session(&self, conn: &impl ConnectionTrait, new: NewSession<'_>) -> Result<IssuedTokens> {
+    pub(super) async fn open_session(&self, tx: &Tx, new: NewSession<'_>) -> Result<IssuedTokens> {
         let now = self.0.clock.now();
         let session_end = now + self.0.settings.session_lifetime();
         let origin = Origin::current();
@@ -102,13 +104,13 @@ impl SqlAccounts {
             authenticated_at: Set(now),
             second_factor: Set(new.second_factor),
         };
-        let session = session.insert(conn).await?.id;
-        let kid = KeyStates::find(conn).await?.active()?.to_owned();
-        let row = self.store_refresh_token(conn, session, new.user.id, 0, session_end, &kid).await?;
-        Ok(IssuedTokens { user: new.user.id, public_id: new.user.public_id, row, session_end, kid })
+        let session = session::Entity::insert(session).exec(tx).await?.last_insert_id;
+        let refresh = self.store_refresh_token(tx, session, new.user.id, 0, session_end, new.kid).await?;
+        let NewSession { user, kid, .. } = new;
+        Ok(IssuedTokens { user: user.id, public_id: user.public_id, refresh, session_end, kid: kid.to_owned() })
     }
 
-    /// Opens a session for a user who has been fully authenticated, and resets their failures.
+    /// Opens a session for a user who has been fully authenticated, counts the sign-in, and resets their failures.
     pub(super) async fn complete_sign_in(
         &self,
         tx: &Tx,
@@ -116,26 +118,34 @@ impl SqlAccounts {
         second_factor: bool,
     ) -> Result<(IssuedTokens, Account)> {
         let now = self.0.clock.now();
+        let conn = &tx.pipeline();
+        // With a second factor, the first step has been counted.
+        let count = async {
+            if second_factor { Ok(()) } else { self.0.throttle.check_rate(conn, RateLimit::SignIn(user.id), now).await }
+        };
         // Only if the account has not changed since the password was checked.
-        let updated = user::Entity::update_many()
+        let update = user::Entity::update_many()
             .col_expr(user::Column::LastLogin, Expr::value(now))
             .filter(user::COLUMN.id.eq(user.id))
             .filter(user::COLUMN.is_active.eq(true))
             .filter(user::COLUMN.auth_epoch.eq(user.auth_epoch))
-            .exec(tx)
-            .await?;
-        if updated.rows_affected != 1 {
-            return Err(Error::InvalidCredentials);
-        }
-        if tx.has_subscribers::<SignedInFromNewDevice>() && is_new_device(tx, user).await? {
+            .exec_with_returning(conn);
+        let update = async { update.await.map_err(Error::from) };
+        let is_new_device =
+            async { Ok(tx.has_subscribers::<SignedInFromNewDevice>() && is_new_device(conn, user).await?) };
+        // The counter is locked before the user, as everywhere.
+        let joined = tokio::try_join!(count, update, is_new_device, KeyStates::find(conn));
+        let ((), mut updated, is_new_device, keys) = joined?;
+        let account = updated.pop().ok_or(Error::InvalidCredentials)?;
+        if is_new_device {
             tx.emit(&SignedInFromNewDevice { user: user.id }).await?;
         }
-        let session = NewSession { user, auth_epoch: user.auth_epoch, second_factor };
+        let session = NewSession { user, auth_epoch: user.auth_epoch, second_factor, kid: keys.active()? };
         let issued = self.open_session(tx, session).await?;
         self.0.throttle.record_success(tx, user, now).await?;
         let event = audit::AuditEvent::new("accounts.sign_in").own(user.id, &user.username);
         event.with("second_factor", second_factor).record(tx, now).await?;
-        Ok((issued, self.find_account(tx, user.id).await?))
+        Ok((issued, account.into()))
     }
 
     /// The live sessions of a user.
@@ -168,16 +178,10 @@ pub(super) async fn end_sessions(
 }
 
 /// Ends the caller's sessions that match the filter, and records it in the audit log.
-async fn end_own_sessions(
-    conn: &impl ConnectionTrait,
-    caller: &Caller,
-    filter: Expr,
-    reason: &'static str,
-    now: Timestamp,
-) -> Result<u64> {
-    let ended = end_sessions(conn, filter, reason, now).await?;
+async fn end_own_sessions(tx: &Tx, caller: &Caller, filter: Expr, reason: &'static str, now: Timestamp) -> Result<u64> {
+    let ended = end_sessions(tx, filter, reason, now).await?;
     let event = audit::AuditEvent::new("accounts.end_sessions").by(caller).about(caller.user, "");
-    event.with("reason", reason).with("sessions", ended).record(conn, now).await?;
+    event.with("reason", reason).with("sessions", ended).record(tx, now).await?;
     Ok(ended)
 }
 

@@ -9,10 +9,13 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 
-use super::{SqlAccounts, accounts, other_superusers, recipient, sessions::end_sessions, user_tx::UserTx, verified};
+use super::{
+    SqlAccounts, accounts, other_superusers, recipient, second_factors::delete_recovery_codes, sessions::end_sessions,
+    user_tx::UserTx, verified,
+};
 use crate::{
     Account, AccountChange, AccountFilter, Error, NewAccount, NewUser, Result, Session, Staff,
-    entity::{recovery_code, session, totp, user, user_token},
+    entity::{session, totp, user, user_token},
     event::UserDeactivated,
     model::{AccountRow, SessionRow, roles},
     names,
@@ -105,8 +108,9 @@ impl SqlAccounts {
         tx.store_user(&user, &changed).await?;
         if status_changed && !active {
             tx.emit(&UserDeactivated { user: id }).await?;
-            end_sessions(conn, session::COLUMN.user_id.eq(id), "deactivated", now).await?;
-            user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(id)).exec(conn).await?;
+            let deferred = &tx.deferred();
+            end_sessions(deferred, session::COLUMN.user_id.eq(id), "deactivated", now).await?;
+            user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(id)).exec(deferred).await?;
         }
         let mut event = event.about(id, &user.username);
         if status_changed {
@@ -172,7 +176,7 @@ impl Staff for SqlAccounts {
             is_superuser: Set(roles.superuser),
             ..self.new_row(&new, None)
         };
-        let account = self
+        let user = self
             .0
             .db
             .write(|tx| {
@@ -184,11 +188,11 @@ impl Staff for SqlAccounts {
                     let link = self.issue_reset_token(conn, &user).await?;
                     let mail = self.0.emails.invitation(recipient(&user), &link)?;
                     self.0.outbox.enqueue_email(conn, Some(user.id), &mail, Purpose::ResetPassword.lifetime()).await?;
-                    self.find_account(conn, user.id).await
+                    Ok::<_, Error>(user)
                 }
             })
             .await?;
-        Ok(account)
+        Ok(user.into())
     }
 
     async fn change_account(
@@ -277,7 +281,7 @@ impl Staff for SqlAccounts {
                 if totp::Entity::delete_by_id(id).exec(conn).await?.rows_affected == 0 {
                     return Err(Error::NoSecondFactor);
                 }
-                recovery_code::Entity::delete_many().filter(recovery_code::COLUMN.user_id.eq(id)).exec(conn).await?;
+                delete_recovery_codes(conn, id).await?;
                 let event =
                     audit::AuditEvent::new("accounts.remove_second_factor").by(caller).about(id, &user.username);
                 event.record(conn, now).await?;

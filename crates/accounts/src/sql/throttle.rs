@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use guildhall_kernel::{Origin, Timestamp, UserId, mail::address_key};
+use guildhall_kernel::{
+    Origin, Timestamp, UserId,
+    db::{Pipeline, Tx},
+    mail::address_key,
+};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set,
     sea_query::{Alias, Expr, ExprTrait, OnConflict},
@@ -24,16 +28,14 @@ impl Throttle {
     ///
     /// # Errors
     /// 429 `throttled` with the time to wait, after too many failures.
-    pub(super) async fn check(&self, conn: &impl ConnectionTrait, attempt: &Attempt, now: Timestamp) -> Result<()> {
+    pub(super) async fn check(&self, conn: &Pipeline<'_>, attempt: &Attempt, now: Timestamp) -> Result<()> {
         if !self.enabled {
             return Ok(());
         }
-        let is_known = self.is_known(conn, attempt).await?;
         let counts = throttle::Entity::find()
             .filter(throttle::Column::Bucket.is_in(attempt.buckets.clone()))
-            .filter(throttle::COLUMN.forgotten_at.gt(now))
-            .all(conn)
-            .await?;
+            .filter(throttle::COLUMN.forgotten_at.gt(now));
+        let (is_known, counts) = tokio::try_join!(self.is_known(conn, attempt), counts.all(conn))?;
         let waits = counts.iter().filter_map(|count| self.required_wait(attempt, is_known, count, now));
         waits.max().map_or(Ok(()), |wait| Err(Error::Throttled(wait)))
     }
@@ -46,18 +48,13 @@ impl Throttle {
     }
 
     /// Counts a failed attempt.
-    pub(super) async fn record_failure(
-        &self,
-        conn: &impl ConnectionTrait,
-        attempt: &Attempt,
-        now: Timestamp,
-    ) -> Result<(), DbErr> {
+    pub(super) async fn record_failure(&self, tx: &Tx, attempt: &Attempt, now: Timestamp) -> Result<(), DbErr> {
         if !self.enabled {
             return Ok(());
         }
         let [pair, network, account] = &attempt.buckets;
         let mut sliding = vec![pair];
-        if !self.is_known(conn, attempt).await? {
+        if !self.is_known(tx, attempt).await? {
             sliding.push(account);
         }
         // Sorted, so that concurrent transactions lock rows in the same order and cannot deadlock.
@@ -70,6 +67,7 @@ impl Throttle {
         };
         let rows = sliding.into_iter().map(|bucket| row(bucket, RETENTION));
         let on_conflict = increment(now, RETENTION, true);
+        let conn = &tx.deferred();
         throttle::Entity::insert_many(rows).on_conflict(on_conflict).exec_without_returning(conn).await?;
         let window = self.limits.network_window();
         let row = row(network, window);
@@ -152,37 +150,27 @@ impl Throttle {
     }
 
     /// Resets the failures of these targets, from the current network and overall.
-    pub(super) async fn reset(&self, conn: &impl ConnectionTrait, targets: &[Target<'_>]) -> Result<(), DbErr> {
-        let buckets = targets.iter().flat_map(|target| {
-            let [pair, _, account] = self.attempt(*target, None).buckets;
-            [pair, account]
-        });
+    pub(super) async fn reset(&self, tx: &Tx, targets: &[Target<'_>]) -> Result<(), DbErr> {
+        let buckets = targets.iter().flat_map(|target| self.own_buckets(*target));
         let delete = throttle::Entity::delete_many().filter(throttle::Column::Bucket.is_in(buckets));
-        delete.exec(conn).await.map(|_| ())
+        delete.exec(&tx.deferred()).await.map(|_| ())
     }
 
     /// Records that a user has entered the correct password: resets their failures, by username and email
     /// address, and remembers the network. Failures of the second factor are kept.
-    pub(super) async fn record_success(
-        &self,
-        conn: &impl ConnectionTrait,
-        user: &user::Model,
-        now: Timestamp,
-    ) -> Result<(), DbErr> {
+    pub(super) async fn record_success(&self, tx: &Tx, user: &user::Model, now: Timestamp) -> Result<(), DbErr> {
         if !self.enabled {
             return Ok(());
         }
         let name = address_key(&user.username);
         let targets = [Target::Name(&name), Target::Name(&user.email_key), Target::User(user.id)];
-        self.reset(conn, &targets).await?;
-        let row = known_network::ActiveModel {
-            user_id: Set(user.id),
-            network: Set(self.attempt(Target::User(user.id), None).network),
-            last_seen_at: Set(now),
-        };
+        self.reset(tx, &targets).await?;
+        let row =
+            known_network::ActiveModel { user_id: Set(user.id), network: Set(self.network()), last_seen_at: Set(now) };
         let mut on_conflict = OnConflict::columns([known_network::Column::UserId, known_network::Column::Network]);
         on_conflict.update_column(known_network::Column::LastSeenAt);
-        known_network::Entity::insert(row).on_conflict(on_conflict).exec_without_returning(conn).await.map(|_| ())
+        let insert = known_network::Entity::insert(row).on_conflict(on_conflict);
+        insert.exec_without_returning(&tx.deferred()).await.map(|_| ())
     }
 }
 

@@ -1,7 +1,10 @@
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, audit, db::Tx};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
+use guildhall_kernel::{
+    Caller, audit,
+    db::{self, Tx},
+};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use secrecy::ExposeSecret;
 
 use super::{
@@ -30,37 +33,39 @@ enum Outcome {
 
 impl SqlAccounts {
     /// Consumes a refresh token and issues its successor. Of concurrent requests exactly one creates it.
-    async fn rotate(&self, conn: &Tx, token: &VerifiedToken) -> Result<Outcome> {
+    async fn rotate(&self, tx: &Tx, token: &VerifiedToken) -> Result<Outcome> {
         let now = self.0.clock.now();
         let Claims { sid: session, generation, jti, .. } = &token.claims;
         let (session, generation) = (*session, *generation);
-        let keys = KeyStates::find(conn).await?;
-        if !keys.is_valid(&token.kid, now) {
-            return Err(Error::SESSION_ENDED);
-        }
-        let state = SessionState::find(conn, session).await?;
-        state.check_alive(now)?;
-        let successor = |row| -> Result<Outcome> {
-            let kid = keys.active()?.to_owned();
-            let SessionState { user_id: user, public_id, expires_at: session_end, .. } = state;
-            Ok(Outcome::Successor(IssuedTokens { user, public_id, row, session_end, kid }))
-        };
+        let conn = &tx.pipeline();
         let in_session = refresh_token::COLUMN.session_id.eq(session);
-        let consumed = refresh_token::Entity::update_many()
+        // Undone with the transaction if one of the checks below fails.
+        let consume = refresh_token::Entity::update_many()
             .col_expr(refresh_token::Column::ConsumedAt, Expr::value(now))
             .filter(in_session.clone())
             .filter(refresh_token::COLUMN.generation.eq(generation))
             .filter(refresh_token::COLUMN.jti.eq(jti))
             .filter(refresh_token::COLUMN.consumed_at.is_null())
-            .exec(conn)
-            .await?;
+            .exec(conn);
+        let consume = async { consume.await.map_err(Error::from) };
+        let (keys, state, consumed) =
+            tokio::try_join!(KeyStates::find(conn), SessionState::find(conn, session), consume)?;
+        if !keys.is_valid(&token.kid, now) {
+            return Err(Error::SESSION_ENDED);
+        }
+        state.check_alive(now)?;
+        let successor = |refresh| -> Result<Outcome> {
+            let kid = keys.active()?.to_owned();
+            let SessionState { user_id: user, public_id, expires_at: session_end, .. } = state;
+            Ok(Outcome::Successor(IssuedTokens { user, public_id, refresh, session_end, kid }))
+        };
         if consumed.rows_affected == 1 {
             let (user, end) = (state.user_id, state.expires_at);
-            let next = self.store_refresh_token(conn, session, user, generation + 1, end, keys.active()?).await?;
+            let next = self.store_refresh_token(tx, session, user, generation + 1, end, keys.active()?).await?;
             session::Entity::update_many()
                 .col_expr(session::Column::LastSeenAt, Expr::value(now))
                 .filter(session::COLUMN.id.eq(session))
-                .exec(conn)
+                .exec(&tx.deferred())
                 .await?;
             return successor(next);
         }
@@ -68,7 +73,7 @@ impl SqlAccounts {
         let mut rows = refresh_token::Entity::find()
             .filter(in_session)
             .filter(refresh_token::COLUMN.generation.is_in(both))
-            .all(conn)
+            .all(tx)
             .await?;
         rows.sort_by_key(|row| row.generation);
         let Ok([used, next]) = <[refresh_token::Model; 2]>::try_from(rows) else {
@@ -80,15 +85,15 @@ impl SqlAccounts {
         let in_grace = now.since(used_at) <= self.0.settings.refresh_grace();
         let next_unused = next.consumed_at.is_none() && state.seen_generation < next.generation;
         if in_grace || next_unused {
-            return successor(next);
+            return successor(next.into());
         }
-        end_sessions(conn, session::COLUMN.id.eq(session), "reuse", now).await?;
-        let user = user::Entity::find_by_id(state.user_id).one(conn).await?.ok_or(Error::SESSION_ENDED)?;
+        end_sessions(&tx.deferred(), session::COLUMN.id.eq(session), "reuse", now).await?;
+        let user = user::Entity::find_by_id(state.user_id).one(tx).await?.ok_or(Error::SESSION_ENDED)?;
         let event = audit::AuditEvent::new("accounts.refresh").refused().about(user.id, &user.username);
-        event.with("reason", "reuse").with("session", session.0).record(conn, now).await?;
+        event.with("reason", "reuse").with("session", session.0).record(tx, now).await?;
         let message = "A token of one of your sessions was used twice, which can mean that it was stolen. The session \
                        has been ended.";
-        self.notify(conn, &user, "One of your sessions was ended", message).await?;
+        self.notify(tx, &user, "One of your sessions was ended", message).await?;
         Ok(Outcome::Reused)
     }
 }
@@ -108,7 +113,7 @@ impl Tokens for SqlAccounts {
         second.validate()?;
         let now = self.0.clock.now();
         let conn = self.0.db.conn();
-        let found = one_time::find(conn, &second.mfa_token, Purpose::SecondFactor, now).await?;
+        let found = one_time::find(conn, &second.mfa_token, &[Purpose::SecondFactor], now).await?;
         let ended = || Error::TokenNotValid("The sign-in has expired or was already completed. Start again.");
         let (token, user) = found.ok_or_else(ended)?;
         let (token, user, code) = (&token, &user, second.code.as_str());
@@ -116,8 +121,8 @@ impl Tokens for SqlAccounts {
         let result = self.0.db.write(|tx| async move {
             let conn = &tx;
             // Locked, so that concurrent attempts see each other's failures.
-            totp::Entity::find_by_id(user.id).lock_exclusive().one(conn).await?;
-            self.0.throttle.check(conn, attempt, now).await?;
+            db::lock::<totp::Entity>(conn, user.id).await?;
+            self.0.throttle.check(&tx.pipeline(), attempt, now).await?;
             let Some(method) = consume_code(conn, user.id, code, now).await? else {
                 self.record_failure_in(conn, Some(user), attempt, "accounts.second_factor").await?;
                 return Ok(None); // not an error, which would roll back the failure
@@ -154,14 +159,16 @@ impl Tokens for SqlAccounts {
         self.0
             .db
             .write(|tx| async move {
-                let conn = &tx;
-                if !KeyStates::find(conn).await?.is_valid(&token.kid, now) {
+                let conn = &tx.pipeline();
+                let end = end_sessions(conn, session::COLUMN.id.eq(token.claims.sid), "sign_out", now);
+                let end = async { end.await.map_err(Error::from) };
+                let (keys, ended) = tokio::try_join!(KeyStates::find(conn), end)?;
+                if !keys.is_valid(&token.kid, now) {
                     return Err(Error::SESSION_ENDED);
                 }
-                let ended = end_sessions(conn, session::COLUMN.id.eq(token.claims.sid), "sign_out", now).await?;
                 // Without an ended session the user may no longer exist, and the event could not reference them.
                 if ended > 0 {
-                    audit::AuditEvent::new("accounts.sign_out").own(token.claims.user(), "").record(conn, now).await?;
+                    audit::AuditEvent::new("accounts.sign_out").own(token.claims.user(), "").record(&tx, now).await?;
                 }
                 Ok(())
             })
@@ -170,16 +177,17 @@ impl Tokens for SqlAccounts {
 
     async fn verify(&self, token: &str) -> Result<()> {
         let now = self.0.clock.now();
-        let conn = self.0.db.conn();
+        let conn = &self.0.db.conn().pipeline();
         let (token, token_type) = match self.verify_token(token, TokenType::Access).await {
             Ok(token) => (token, TokenType::Access),
             Err(Error::TokenExpired) => return Err(Error::TokenExpired),
             Err(_) => (self.verify_token(token, TokenType::Refresh).await?, TokenType::Refresh),
         };
-        if !KeyStates::find(conn).await?.is_valid(&token.kid, now) {
+        let (keys, state) = tokio::try_join!(KeyStates::find(conn), SessionState::find(conn, token.claims.sid))?;
+        if !keys.is_valid(&token.kid, now) {
             return Err(Error::SESSION_ENDED);
         }
-        SessionState::find(conn, token.claims.sid).await?.check_alive(now)?;
+        state.check_alive(now)?;
         if token_type == TokenType::Access {
             return Ok(());
         }

@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{self as kernel, Caller, CursorPage, CursorQuery, Timestamp, UserId, audit};
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set,
+use guildhall_kernel::{
+    self as kernel, Caller, CursorPage, CursorQuery, Timestamp, UserId, audit,
+    db::{self, Tx},
 };
+use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 
 use super::SqlAccounts;
 use crate::{
@@ -14,18 +14,24 @@ use crate::{
     entity::{user, user_token},
     model::UserTokenRow,
     secret,
+    throttle::RateLimit,
 };
 
 /// The maximum number of tokens per user; a further one replaces the oldest.
-const MAX_TOKENS: u64 = 20;
+const MAX_TOKENS: i64 = 20;
+
+/// Deletes the `$2` newest tokens of the user `$1` after the first `$3`.
+const DELETE_OLDEST: &str = "DELETE FROM accounts_user_token WHERE id IN \
+     (SELECT id FROM accounts_user_token WHERE user_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3)";
 
 impl SqlAccounts {
     /// Issues a token for an active user. `confirmed` is the user as of the password check for this request, if
-    /// there was one; fails if the account has changed since.
+    /// there was one; fails if the account has changed since. `rate` is what is counted.
     pub(super) async fn issue_user_token(
         &self,
         owner: UserId,
         confirmed: Option<&user::Model>,
+        rate: Option<RateLimit>,
         new: NewUserToken,
     ) -> Result<IssuedUserToken> {
         let max_days = self.0.settings.user_token_days;
@@ -51,35 +57,29 @@ impl SqlAccounts {
             .0
             .db
             .write(|tx| async move {
-                let conn = &tx;
+                let conn = &tx.pipeline();
+                let count = async {
+                    let Some(rate) = rate else { return Ok(()) };
+                    self.0.throttle.check_rate(conn, rate, now).await
+                };
                 // Locking the user serializes concurrent requests, so that the maximum is never exceeded.
-                let user = user::Entity::find_by_id(owner).lock_exclusive().one(conn).await?;
+                let user = user::Entity::find_by_id(owner).lock_exclusive().one(conn);
+                let ((), user) = tokio::try_join!(count, async { user.await.map_err(Error::from) })?;
                 let user = user.filter(|user| user.is_active).ok_or(Error::UserInactive)?;
                 if let Some(confirmed) = confirmed {
                     if confirmed.auth_epoch != user.auth_epoch {
                         return Err(Error::InvalidCredentials);
                     }
-                    self.0.throttle.record_success(conn, confirmed, now).await?;
+                    self.0.throttle.record_success(&tx, confirmed, now).await?;
                 }
-                let of_owner = user_token::COLUMN.user_id.eq(owner);
+                let deferred = &tx.deferred();
                 user_token::Entity::delete_many()
-                    .filter(of_owner.clone())
+                    .filter(user_token::COLUMN.user_id.eq(owner))
                     .filter(user_token::COLUMN.expires_at.lte(now))
-                    .exec(conn)
+                    .exec(deferred)
                     .await?;
-                let surplus = user_token::Entity::find()
-                    .select_only()
-                    .column(user_token::Column::Id)
-                    .filter(of_owner)
-                    .order_by_desc(user_token::Column::Id)
-                    .offset(MAX_TOKENS - 1)
-                    .limit(MAX_TOKENS)
-                    .into_tuple::<UserTokenId>()
-                    .all(conn)
+                db::execute(deferred, DELETE_OLDEST, [owner.into(), MAX_TOKENS.into(), (MAX_TOKENS - 1).into()])
                     .await?;
-                if !surplus.is_empty() {
-                    user_token::Entity::delete_many().filter(user_token::COLUMN.id.is_in(surplus)).exec(conn).await?;
-                }
                 let row = user_token::ActiveModel {
                     id: NotSet,
                     user_id: Set(owner),
@@ -92,9 +92,9 @@ impl SqlAccounts {
                     last4: Set(secret::last4(token_ref)),
                     read_only: Set(read_only),
                 };
-                let row = row.insert(conn).await?;
+                let row = row.insert(&tx).await?;
                 let event = audit::AuditEvent::new("accounts.create_user_token").own(owner, &user.username);
-                event.with("token", row.id.0).with("read_only", read_only).record(conn, now).await?;
+                event.with("token", row.id.0).with("read_only", read_only).record(&tx, now).await?;
                 Ok(row)
             })
             .await?;
@@ -103,11 +103,11 @@ impl SqlAccounts {
 }
 
 /// Revokes all user tokens of the caller, and records it in the audit log.
-pub(super) async fn delete_user_tokens_of(conn: &impl ConnectionTrait, caller: &Caller, now: Timestamp) -> Result<()> {
+pub(super) async fn delete_user_tokens_of(tx: &Tx, caller: &Caller, now: Timestamp) -> Result<()> {
     let delete = user_token::Entity::delete_many().filter(user_token::COLUMN.user_id.eq(caller.user));
-    let deleted = delete.exec(conn).await?.rows_affected;
+    let deleted = delete.exec(tx).await?.rows_affected;
     let event = audit::AuditEvent::new("accounts.revoke_user_token").by(caller).about(caller.user, "");
-    Ok(event.with("tokens", deleted).record(conn, now).await?)
+    Ok(event.with("tokens", deleted).record(tx, now).await?)
 }
 
 #[async_trait]
@@ -116,7 +116,8 @@ impl UserTokens for SqlAccounts {
         sign_in.validate()?;
         let user = self.check_credentials(&sign_in.username, &sign_in.password).await?;
         self.require_second_factor(&user).await?;
-        let issued = self.issue_user_token(user.id, Some(&user), NewUserToken::default()).await?;
+        let rate = Some(RateLimit::SignIn(user.id));
+        let issued = self.issue_user_token(user.id, Some(&user), rate, NewUserToken::default()).await?;
         Ok(IssuedToken { token: issued.token, expires_at: issued.shown.expires_at })
     }
 
@@ -129,7 +130,7 @@ impl UserTokens for SqlAccounts {
             self.require_recent_password(caller).await?;
             None
         };
-        self.issue_user_token(caller.user, confirmed.as_ref(), new).await
+        self.issue_user_token(caller.user, confirmed.as_ref(), None, new).await
     }
 
     async fn user_tokens(&self, caller: &Caller, query: CursorQuery) -> Result<CursorPage<UserToken>> {

@@ -10,7 +10,9 @@ use guildhall_kernel::{
     UserId,
     db::{self, Failure, Tx},
 };
-use sea_orm::{DbErr, EntityTrait};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Unchanged, ColumnTrait, DbErr, EntityTrait, Iterable, ModelTrait, QueryFilter,
+};
 
 use super::{SqlAccounts, people::KeptPeople};
 use crate::entity::user;
@@ -40,6 +42,21 @@ impl UserTx {
     pub(super) async fn store_user(&self, before: &user::Model, after: &user::Model) -> Result<(), DbErr> {
         self.mark_changed(before.id);
         db::store_changes(&self.tx, before, after).await
+    }
+
+    /// Like [`store_user`](Self::store_user), sent with the next statement: for a user that exists, and columns without
+    /// constraints.
+    pub(super) async fn store_user_deferred(&self, before: &user::Model, after: &user::Model) -> Result<(), DbErr> {
+        self.mark_changed(before.id);
+        let mut row = user::ActiveModel { id: Unchanged(before.id), ..Default::default() };
+        for column in user::Column::iter() {
+            let value = after.get(column);
+            if before.get(column) != value {
+                row.set(column, value);
+            }
+        }
+        let update = user::Entity::update_many().set(row).filter(user::COLUMN.id.eq(before.id));
+        update.exec(&self.tx.deferred()).await.map(|_| ())
     }
 
     /// Deletes a user.

@@ -4,9 +4,8 @@ use async_trait::async_trait;
 use guildhall_accounts::{Accounts, PasswordProof, Removals, UserTokens, WeakPassword};
 use guildhall_kernel::{
     self as kernel, AccountCleanup, Blocker, Caller, Directory, Roles, UserId, UserRemoval,
-    db::{self, Tx},
+    db::{self, Snapshot, Tx},
 };
-use sea_orm::DatabaseTransaction;
 use serde_json::json;
 
 use crate::harness::{
@@ -44,7 +43,7 @@ impl UserRemoval for Deals {
         Ok(())
     }
 
-    async fn export(&self, _: &DatabaseTransaction, user: UserId) -> kernel::Result<(&'static str, serde_json::Value)> {
+    async fn export(&self, _: &Snapshot, user: UserId) -> kernel::Result<(&'static str, serde_json::Value)> {
         Ok(("deals", json!([{"owner": user}])))
     }
 }

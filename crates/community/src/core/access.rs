@@ -63,16 +63,15 @@ impl GroupAccess {
         Self::load(conn, caller, id).await
     }
 
-    /// Like [`load_for_update`](Self::load_for_update), but without the check that the group is visible.
-    pub(crate) async fn load_unchecked(conn: &impl ConnectionTrait, caller: &Caller, id: GroupId) -> Result<Self> {
-        db::lock::<group::Entity>(conn, id).await?;
-        Self::select(group::Entity::find_by_id(id), conn, caller, id).await
-    }
-
     /// Loads a group without a lock. 404 if it is not visible to the caller.
     pub(crate) async fn load(conn: &impl ConnectionTrait, caller: &Caller, id: GroupId) -> Result<Self> {
         let groups = visible_groups(caller.into()).filter(group::COLUMN.id.eq(id));
         Self::select(groups, conn, caller, id).await
+    }
+
+    /// Like [`load`](Self::load), but without the check that the group is visible.
+    pub(crate) async fn load_unchecked(conn: &impl ConnectionTrait, caller: &Caller, id: GroupId) -> Result<Self> {
+        Self::select(group::Entity::find_by_id(id), conn, caller, id).await
     }
 
     async fn select(
@@ -126,14 +125,19 @@ impl GroupAccess {
     }
 }
 
-/// A user's role in the group of the row. A correlated subquery, so that for a user in ten thousand groups not all
-/// memberships are read for a page of twenty.
+/// A user's role in the group of the row.
 pub(crate) fn own_role(user: UserId) -> Expr {
+    role_in(Expr::col((group::Entity, group::Column::Id)), user)
+}
+
+/// A user's role in the group in this column. A correlated subquery, so that for a user in ten thousand groups not all
+/// memberships are read for a page of twenty.
+pub(crate) fn role_in(group_column: Expr, user: UserId) -> Expr {
     let column = |column| Expr::col((membership::Entity, column));
     let own = Query::select()
         .column((membership::Entity, membership::Column::Role))
         .from(membership::Entity)
-        .and_where(column(membership::Column::GroupId).equals((group::Entity, group::Column::Id)))
+        .and_where(column(membership::Column::GroupId).eq(group_column))
         .and_where(column(membership::Column::UserId).eq(user))
         .take();
     Expr::from(own)

@@ -131,7 +131,7 @@ impl<E: EntityTrait> Counter<E> {
         for chunk in ids.chunks(CHUNK) {
             let in_chunk = self.id.is_in(chunk.iter().copied());
             let rows = E::find().filter(in_chunk.clone()).order_by_asc(self.id);
-            db::lock_rows(conn, rows, LockType::NoKeyUpdate).await?;
+            db::lock_rows(conn, || rows, LockType::NoKeyUpdate).await?;
             E::update_many().col_expr(self.column, self.computed(conn)).filter(in_chunk).exec(conn).await?;
         }
         Ok(())
@@ -162,7 +162,7 @@ pub(crate) async fn recount_reactions(conn: &impl ConnectionTrait, posts: &[Post
 pub(crate) async fn recount_votes(conn: &impl ConnectionTrait, posts: &[PostId]) -> Result<(), DbErr> {
     for chunk in posts.chunks(CHUNK) {
         let rows = all_posts().filter(post::COLUMN.id.is_in(chunk.iter().copied())).order_by_asc(post::Column::Id);
-        db::lock_rows(conn, rows, LockType::NoKeyUpdate).await?;
+        db::lock_rows(conn, || rows, LockType::NoKeyUpdate).await?;
         poll_option::Entity::update_many()
             .col_expr(poll_option::Column::Votes, Expr::cust(VOTES))
             .filter(poll_option::COLUMN.post_id.is_in(chunk.iter().copied()))

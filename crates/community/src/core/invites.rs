@@ -1,6 +1,6 @@
 //! Revoking invites.
 
-use guildhall_kernel::UserId;
+use guildhall_kernel::{UserId, db::Tx};
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use crate::{
@@ -21,14 +21,14 @@ pub(crate) async fn revoke(conn: &impl ConnectionTrait, condition: Condition) ->
 }
 
 /// Revokes the pending invites for a user.
-pub(crate) async fn revoke_personal(conn: &impl ConnectionTrait, group: GroupId, user: UserId) -> Result<()> {
+pub(crate) async fn revoke_personal(tx: &Tx, group: GroupId, user: UserId) -> Result<()> {
     let personal = Condition::all().add(invite::COLUMN.group_id.eq(group)).add(invite::COLUMN.user_id.eq(user));
-    revoke(conn, personal).await.map(|_| ())
+    revoke(&tx.deferred(), personal).await.map(|_| ())
 }
 
 /// Revokes the pending invites for a user, and those that they have created.
-pub(crate) async fn revoke_from(conn: &impl ConnectionTrait, group: GroupId, user: UserId) -> Result<()> {
-    revoke_personal(conn, group, user).await?;
+pub(crate) async fn revoke_from(tx: &Tx, group: GroupId, user: UserId) -> Result<()> {
+    revoke_personal(tx, group, user).await?;
     let created = Condition::all().add(invite::COLUMN.group_id.eq(group)).add(invite::COLUMN.invited_by.eq(user));
-    revoke(conn, created).await.map(|_| ())
+    revoke(&tx.deferred(), created).await.map(|_| ())
 }

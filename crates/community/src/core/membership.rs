@@ -45,44 +45,52 @@ pub(crate) async fn is_banned(
     Ok(ban.is_some_and(|ban| ban.until.is_none_or(|until| until > now)))
 }
 
-/// Adds a member to a group that is not full, and closes their request to join. The conditional update of the counter
-/// enforces the limit.
+/// The role of the next member: a group without an owner gets them as its owner.
+pub(crate) async fn role_of_next_member(conn: &impl ConnectionTrait, group: GroupId) -> Result<Role> {
+    let owner = membership::Entity::find()
+        .select_only()
+        .column(membership::Column::UserId)
+        .filter(membership::COLUMN.group_id.eq(group))
+        .filter(membership::COLUMN.role.eq(Role::Owner));
+    let owner: Option<UserId> = owner.into_tuple().one(conn).await?;
+    Ok(if owner.is_some() { Role::Member } else { Role::Owner })
+}
+
+/// Adds a member to a group that is not full, and closes their request to join. The group has to be locked, and the
+/// role is that of the [next member](role_of_next_member).
 pub(crate) async fn add_member(
     tx: &Tx,
-    group: GroupId,
+    group: &group::Model,
     user: UserId,
+    role: Role,
     decided_by: Option<UserId>,
     now: Timestamp,
 ) -> Result<()> {
-    let has_room = Condition::any()
-        .add(group::COLUMN.max_members.is_null())
-        .add(Expr::col(group::Column::MemberCount).lt(Expr::col(group::Column::MaxMembers)));
-    let updated = group::Entity::update_many()
-        .col_expr(group::Column::MemberCount, Expr::col(group::Column::MemberCount).add(1))
-        .filter(group::COLUMN.id.eq(group))
-        .filter(has_room)
-        .exec(tx)
-        .await?;
-    if updated.rows_affected == 0 {
+    if group.max_members.is_some_and(|max_members| group.member_count >= max_members) {
         return Err(Error::GroupFull);
     }
-    // A group without an owner gets the next member as its owner.
-    let is_owned = membership::Entity::find()
-        .filter(membership::COLUMN.group_id.eq(group))
-        .filter(membership::COLUMN.role.eq(Role::Owner));
-    let role = if is_owned.one(tx).await?.is_some() { Role::Member } else { Role::Owner };
+    add_to_member_count(tx, group.id, 1).await?;
     let row = membership::ActiveModel {
         id: NotSet,
-        group_id: Set(group),
+        group_id: Set(group.id),
         user_id: Set(user),
         role: Set(role),
         joined_at: Set(now),
     };
-    membership::Entity::insert(row).exec_without_returning(tx).await?;
-    tx.emit(&MemberJoined { group, user, approved_by: decided_by }).await?;
+    membership::Entity::insert(row).exec_without_returning(&tx.deferred()).await?;
     // An unused invite would let them join again after they were removed.
-    revoke_personal(tx, group, user).await?;
-    close_request(tx, group, user, RequestStatus::Approved, decided_by, now).await.map(|_| ())
+    revoke_personal(tx, group.id, user).await?;
+    close_request(&tx.deferred(), group.id, user, RequestStatus::Approved, decided_by, now).await?;
+    Ok(tx.emit(&MemberJoined { group: group.id, user, approved_by: decided_by }).await?)
+}
+
+async fn add_to_member_count(tx: &Tx, group: GroupId, delta: i64) -> Result<()> {
+    group::Entity::update_many()
+        .col_expr(group::Column::MemberCount, Expr::col(group::Column::MemberCount).add(delta))
+        .filter(group::COLUMN.id.eq(group))
+        .exec(&tx.deferred())
+        .await?;
+    Ok(())
 }
 
 /// Closes a user's pending request to join. Returns `false` if there was none.
@@ -106,21 +114,10 @@ pub(crate) async fn close_request(
     Ok(closed.rows_affected > 0)
 }
 
-/// Deletes a membership and the RSVPs to events that are for members only. Returns `false` if there was none.
-pub(crate) async fn delete_membership(
-    conn: &impl ConnectionTrait,
-    group: GroupId,
-    user: UserId,
-    now: Timestamp,
-) -> Result<bool> {
-    let deleted = membership::Entity::delete_many().filter(membership_of(group, user)).exec(conn).await?.rows_affected;
-    if deleted > 0 {
-        group::Entity::update_many()
-            .col_expr(group::Column::MemberCount, Expr::col(group::Column::MemberCount).sub(1))
-            .filter(group::COLUMN.id.eq(group))
-            .exec(conn)
-            .await?;
-        delete_hidden_rsvps(conn, group, user, now).await?;
-    }
-    Ok(deleted > 0)
+/// Deletes a membership, and the RSVPs to events that are for members only. The group has to be locked, and the user
+/// has to be a member.
+pub(crate) async fn delete_membership(tx: &Tx, group: GroupId, user: UserId, now: Timestamp) -> Result<()> {
+    membership::Entity::delete_many().filter(membership_of(group, user)).exec(&tx.deferred()).await?;
+    add_to_member_count(tx, group, -1).await?;
+    delete_hidden_rsvps(tx, group, user, now).await
 }

@@ -1,7 +1,7 @@
 //! Entries of the moderation log.
 
-use guildhall_kernel::UserId;
-use sea_orm::{ActiveValue::NotSet, ConnectionTrait, DbErr, EntityTrait, Set};
+use guildhall_kernel::{UserId, db::Tx};
+use sea_orm::{ActiveValue::NotSet, DbErr, EntityTrait, Set};
 
 use super::Core;
 use crate::{entity::moderation, id::GroupId};
@@ -22,11 +22,7 @@ pub(crate) struct ModerationEntry<'a> {
 
 impl Core {
     /// Writes an entry to the moderation log, in the transaction of the action.
-    pub(crate) async fn log_moderation(
-        &self,
-        conn: &impl ConnectionTrait,
-        entry: ModerationEntry<'_>,
-    ) -> Result<(), DbErr> {
+    pub(crate) async fn log_moderation(&self, tx: &Tx, entry: ModerationEntry<'_>) -> Result<(), DbErr> {
         let row = moderation::ActiveModel {
             id: NotSet,
             group_id: Set(entry.group),
@@ -37,6 +33,6 @@ impl Core {
             detail: Set(entry.detail.to_owned()),
             at: Set(self.now()),
         };
-        moderation::Entity::insert(row).exec_without_returning(conn).await.map(|_| ())
+        moderation::Entity::insert(row).exec_without_returning(&tx.deferred()).await.map(|_| ())
     }
 }

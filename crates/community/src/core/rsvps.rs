@@ -1,6 +1,9 @@
 //! Deleting RSVPs of users who lose access, and filling the spots that become free.
 
-use guildhall_kernel::{Timestamp, UserId, db};
+use guildhall_kernel::{
+    Timestamp, UserId,
+    db::{self, Tx},
+};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, LockType},
@@ -126,19 +129,14 @@ fn answered_in_group(group: GroupId, user: UserId) -> Select<event::Entity> {
 }
 
 /// Deletes all RSVPs of a user whose account is removed, and fills the free spots.
-pub(crate) async fn delete_user_rsvps(conn: &impl ConnectionTrait, user: UserId, now: Timestamp) -> Result<()> {
-    let events = answered_by(user).order_by_asc(rsvp::Column::EventId).into_tuple::<EventId>().all(conn).await?;
-    delete_rsvps(conn, user, &events, now).await
+pub(crate) async fn delete_user_rsvps(tx: &Tx, user: UserId, now: Timestamp) -> Result<()> {
+    let events = answered_by(user).order_by_asc(rsvp::Column::EventId).into_tuple::<EventId>().all(tx).await?;
+    delete_rsvps(tx, user, &events, now).await
 }
 
 /// Deletes the RSVPs of a former member to events that are no longer visible to them, and fills the free spots. The
 /// membership has to be deleted before.
-pub(crate) async fn delete_hidden_rsvps(
-    conn: &impl ConnectionTrait,
-    group: GroupId,
-    user: UserId,
-    now: Timestamp,
-) -> Result<()> {
+pub(crate) async fn delete_hidden_rsvps(tx: &Tx, group: GroupId, user: UserId, now: Timestamp) -> Result<()> {
     let visible = visible_events(Viewer::User(user))
         .select_only()
         .column(event::Column::Id)
@@ -146,29 +144,24 @@ pub(crate) async fn delete_hidden_rsvps(
     let hidden = answered_in_group(group, user)
         .filter(event::Column::Id.not_in_subquery(visible.into_query()))
         .into_tuple::<EventId>()
-        .all(conn)
+        .all(tx)
         .await?;
-    delete_rsvps(conn, user, &hidden, now).await
+    delete_rsvps(tx, user, &hidden, now).await
 }
 
 /// Deletes a user's RSVPs to all events of a group, and fills the free spots.
-pub(crate) async fn delete_rsvps_in_group(
-    conn: &impl ConnectionTrait,
-    group: GroupId,
-    user: UserId,
-    now: Timestamp,
-) -> Result<()> {
-    let events = answered_in_group(group, user).into_tuple::<EventId>().all(conn).await?;
-    delete_rsvps(conn, user, &events, now).await
+pub(crate) async fn delete_rsvps_in_group(tx: &Tx, group: GroupId, user: UserId, now: Timestamp) -> Result<()> {
+    let events = answered_in_group(group, user).into_tuple::<EventId>().all(tx).await?;
+    delete_rsvps(tx, user, &events, now).await
 }
 
 /// Deletes a user's RSVPs to these events, which have to be sorted by id. Fills the free spots, at most one per event.
-async fn delete_rsvps(conn: &impl ConnectionTrait, user: UserId, events: &[EventId], now: Timestamp) -> Result<()> {
+async fn delete_rsvps(tx: &Tx, user: UserId, events: &[EventId], now: Timestamp) -> Result<()> {
     for chunk in events.chunks(CHUNK) {
         let in_chunk = event::COLUMN.id.is_in(chunk.iter().copied());
         // Everybody locks in the same order, to avoid deadlocks.
         let in_order = event::Entity::find().filter(in_chunk.clone()).order_by_asc(event::Column::Id);
-        db::lock_rows(conn, in_order, LockType::Update).await?;
+        db::lock_rows(tx, || in_order, LockType::Update).await?;
         let own = rsvp::COLUMN.user_id.eq(user).and(rsvp::COLUMN.event_id.is_in(chunk.iter().copied()));
         for (count, status) in
             [(event::Column::GoingCount, Attendance::Going), (event::Column::WaitingCount, Attendance::Waiting)]
@@ -177,23 +170,23 @@ async fn delete_rsvps(conn: &impl ConnectionTrait, user: UserId, events: &[Event
             event::Entity::update_many()
                 .col_expr(count, Expr::col(count).sub(1))
                 .filter(event::Column::Id.in_subquery(counted.into_query()))
-                .exec(conn)
+                .exec(&tx.deferred())
                 .await?;
         }
-        rsvp::Entity::delete_many().filter(own).exec(conn).await?;
+        rsvp::Entity::delete_many().filter(own).exec(&tx.deferred()).await?;
         let fillable = Condition::all().add(in_chunk).add(event::COLUMN.waiting_count.gt(0)).add(has_free_spot());
         let next = event::Entity::find().select_only().expr(Expr::cust(FIRST_WAITING)).filter(fillable.clone());
         rsvp::Entity::update_many()
             .col_expr(rsvp::Column::Status, Expr::value(Attendance::Going))
             .col_expr(rsvp::Column::Since, Expr::value(now))
             .filter(rsvp::Column::Id.in_subquery(next.into_query()))
-            .exec(conn)
+            .exec(&tx.deferred())
             .await?;
         event::Entity::update_many()
             .col_expr(event::Column::GoingCount, Expr::col(event::Column::GoingCount).add(1))
             .col_expr(event::Column::WaitingCount, Expr::col(event::Column::WaitingCount).sub(1))
             .filter(fillable)
-            .exec(conn)
+            .exec(&tx.deferred())
             .await?;
     }
     Ok(())

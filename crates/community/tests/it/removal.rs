@@ -29,15 +29,15 @@ async fn removing_a_user_keeps_counters_correct() {
     harness.feed.follow(&person(3), UserId(2), true).await.unwrap();
 
     let removal = Removal::new(Clock::system());
+    let (name, data) = removal.export(&harness.db.snapshot().await.unwrap(), UserId(2)).await.unwrap();
+    assert_eq!(name, "community");
+    assert_eq!(data["posts"].as_array().unwrap().len(), 1);
     let removal = &removal;
     harness
         .db
         .write(|tx| async move {
-            let (name, data) = removal.export(tx.conn(), UserId(2)).await.unwrap();
-            assert_eq!(name, "community");
-            assert_eq!(data["posts"].as_array().unwrap().len(), 1);
             removal.release(&tx, UserId(2), None).await.unwrap();
-            tx.conn().execute_unprepared("DELETE FROM people WHERE id = 2").await.map(|_| ())
+            tx.execute_unprepared("DELETE FROM people WHERE id = 2").await.map(|_| ())
         })
         .await
         .unwrap();

@@ -1,18 +1,23 @@
 //! Authorization. Every operation in an organization begins by loading the caller's [`Access`], so no query can skip
 //! the permission check.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use guildhall_kernel::{Caller, IfMatch, Timestamp, UserId, db};
+use guildhall_kernel::{
+    Caller, IfMatch, Timestamp, UserId,
+    db::{self, Pipeline, Tx},
+    idempotency::IdempotencyKey,
+};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, LockType},
 };
+use serde_json::Value;
 
 use crate::{
-    ClientId, DealRef, Error, MemberId, MemberStatus, OrganizationId, Result, TeamId,
+    ClientId, Error, MemberId, MemberStatus, OrganizationId, Result,
     core::{Conn, Core},
-    entity::{client, deal, member, organization, role, task, team},
+    entity::{client, deal, member, organization, role, task},
     permission::{Grants, OWNER, Permission, Scope},
 };
 
@@ -32,6 +37,12 @@ pub(crate) const TASK_TARGET_IS_LIVE: &str = "NOT EXISTS (SELECT 1 FROM deals_de
     WHERE d.org_id = deals_task.org_id AND d.id = deals_task.deal_id AND d.deleted_at IS NOT NULL) \
     AND NOT EXISTS (SELECT 1 FROM deals_client c \
     WHERE c.org_id = deals_task.org_id AND c.id = deals_task.client_id AND c.deleted_at IS NOT NULL)";
+
+/// The members of a team and, if `$3`, of its subteams.
+const TEAMMATES: &str = "WITH RECURSIVE covered (id) AS ( \
+    SELECT CAST($2 AS bigint) \
+    UNION SELECT t.id FROM covered c JOIN deals_team t ON t.org_id = $1 AND t.parent_id = c.id WHERE $3) \
+    SELECT id FROM deals_member WHERE org_id = $1 AND team_id IN (SELECT id FROM covered)";
 
 /// The error of a successor or owner who is not in the organization.
 pub(crate) const NOT_ACTIVE: &str = "Not an active member of the organization.";
@@ -57,25 +68,36 @@ pub(crate) fn active_members() -> Select<member::Entity> {
 impl Core {
     /// Loads the caller's access to an organization; not found unless they are an active member.
     pub(crate) async fn access<C: Conn>(&self, conn: &C, caller: &Caller, org: OrganizationId) -> Result<Access> {
-        if C::IS_TRANSACTION {
-            // Serializes the operation with the removal of this member.
-            let own =
-                active_members().filter(member::COLUMN.org_id.eq(org)).filter(member::COLUMN.user_id.eq(caller.user));
-            db::lock_rows(conn, own, LockType::KeyShare).await?;
-        }
-        let row = active_members()
-            .filter(member::COLUMN.org_id.eq(org))
-            .filter(member::COLUMN.user_id.eq(caller.user))
-            .find_also_related(organization::Entity)
-            .find_also_related(role::Entity)
-            .one(conn)
-            .await?;
-        let Some((member, Some(organization), Some(role))) = row else {
-            return Err(Error::OrganizationNotFound(org));
-        };
-        let grants = grants_of(&role);
-        let teammates = if grants.has_team_scope() { teammates(conn, &member).await? } else { HashSet::new() };
-        Ok(Access { org: organization, member, role, grants, teammates })
+        lock_member(conn, caller, org).await?;
+        load(conn, caller, org).await
+    }
+
+    /// Loads the caller's access together with what `read` reads on the pipeline of this connection. What was read
+    /// must be checked against the access.
+    pub(crate) async fn access_and<C: Conn, T>(
+        &self,
+        (conn, pipeline): (&C, &Pipeline<'_>),
+        caller: &Caller,
+        org: OrganizationId,
+        read: impl Future<Output = T>,
+    ) -> Result<(Access, T)> {
+        lock_member(conn, caller, org).await?;
+        let (access, read) = tokio::join!(load(pipeline, caller, org), read);
+        Ok((access?, read))
+    }
+
+    /// Loads the caller's access together with the stored response of an earlier request with the same key.
+    pub(crate) async fn access_and_replay(
+        &self,
+        tx: &Tx,
+        caller: &Caller,
+        org: OrganizationId,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<(Access, guildhall_kernel::Result<Option<Value>>)> {
+        let Some(key) = key else { return Ok((self.access(tx, caller, org).await?, Ok(None))) };
+        let (pipeline, scope) = (tx.pipeline(), scope_of(org));
+        let replay = key.replay(&pipeline, &scope, caller, self.now());
+        self.access_and((tx, &pipeline), caller, org, replay).await
     }
 
     /// Loads the caller's access to an organization and requires a permission.
@@ -92,37 +114,41 @@ impl Core {
     }
 }
 
+/// Serializes a transaction with the removal of the caller from the organization.
+async fn lock_member<C: Conn>(conn: &C, caller: &Caller, org: OrganizationId) -> Result<()> {
+    if C::IS_TRANSACTION {
+        let own = || {
+            let in_org = active_members().filter(member::COLUMN.org_id.eq(org));
+            in_org.filter(member::COLUMN.user_id.eq(caller.user))
+        };
+        db::lock_rows(conn, own, LockType::KeyShare).await?;
+    }
+    Ok(())
+}
+
+async fn load(conn: &impl ConnectionTrait, caller: &Caller, org: OrganizationId) -> Result<Access> {
+    let row = active_members()
+        .filter(member::COLUMN.org_id.eq(org))
+        .filter(member::COLUMN.user_id.eq(caller.user))
+        .find_also_related(organization::Entity)
+        .find_also_related(role::Entity)
+        .one(conn)
+        .await?;
+    let Some((member, Some(organization), Some(role))) = row else {
+        return Err(Error::OrganizationNotFound(org));
+    };
+    let grants = grants_of(&role);
+    let teammates = if grants.has_team_scope() { teammates(conn, &member).await? } else { HashSet::new() };
+    Ok(Access { org: organization, member, role, grants, teammates })
+}
+
 /// The members of the member's team, and of its subteams if the member leads it.
 async fn teammates(conn: &impl ConnectionTrait, member: &member::Model) -> Result<HashSet<MemberId>> {
     let mut teammates = HashSet::from([member.id]);
-    let Some(own) = member.team_id else { return Ok(teammates) };
-    let mut teams = HashSet::from([own]);
-    if member.leads_team {
-        let all: Vec<(TeamId, Option<TeamId>)> = team::Entity::find()
-            .select_only()
-            .column(team::Column::Id)
-            .column(team::Column::ParentId)
-            .filter(team::COLUMN.org_id.eq(member.org_id))
-            .into_tuple()
-            .all(conn)
-            .await?;
-        let mut children: HashMap<TeamId, Vec<TeamId>> = HashMap::new();
-        for (id, parent) in all {
-            if let Some(parent) = parent {
-                children.entry(parent).or_default().push(id);
-            }
-        }
-        let mut queue = vec![own];
-        while let Some(next) = queue.pop() {
-            queue.extend(children.get(&next).into_iter().flatten().filter(|id| teams.insert(**id)));
-        }
+    if let Some(team) = member.team_id {
+        let values = [member.org_id.into(), team.into(), member.leads_team.into()];
+        teammates.extend(db::scalars::<MemberId>(conn, TEAMMATES, values).await?);
     }
-    let members = member::Entity::find()
-        .select_only()
-        .column(member::Column::Id)
-        .filter(member::COLUMN.org_id.eq(member.org_id))
-        .filter(member::COLUMN.team_id.is_in(teams));
-    teammates.extend(members.into_tuple::<MemberId>().all(conn).await?);
     Ok(teammates)
 }
 
@@ -150,14 +176,18 @@ impl Access {
 
     /// Requires a permission whose scope covers an object with this owner and creator.
     pub(crate) fn may_with(&self, permission: Permission, owner: MemberId, creator: MemberId) -> Result<()> {
+        if self.covers(permission, owner, creator) { Ok(()) } else { Err(Error::NotGranted(permission.name())) }
+    }
+
+    /// Whether the scope of a permission covers an object with this owner and creator.
+    pub(crate) fn covers(&self, permission: Permission, owner: MemberId, creator: MemberId) -> bool {
         let own = owner == self.member.id || (self.org.creator_keeps_access && creator == self.member.id);
-        let is_covered = match self.grants.scope(permission) {
+        match self.grants.scope(permission) {
             Some(Scope::All) => true,
             Some(Scope::Team) => own || self.teammates.contains(&owner),
             Some(Scope::Own) => own,
             None => false,
-        };
-        if is_covered { Ok(()) } else { Err(Error::NotGranted(permission.name())) }
+        }
     }
 
     /// Requires a permission to reassign to another member; with the scope `team`, only to a teammate.
@@ -261,47 +291,22 @@ impl Access {
         }
     }
 
-    /// Returns a client that the caller may see.
-    pub(crate) async fn find_client(&self, conn: &impl ConnectionTrait, id: ClientId) -> Result<client::Model> {
-        let row = self.clients().filter(client::COLUMN.id.eq(id)).one(conn).await?;
-        row.ok_or(Error::ClientNotFound(id))
-    }
-
-    /// Returns a client that the caller may see and has a permission for.
-    pub(crate) async fn client_for(
-        &self,
-        conn: &impl ConnectionTrait,
-        id: ClientId,
-        permission: Permission,
-    ) -> Result<client::Model> {
-        let row = self.find_client(conn, id).await?;
-        self.may_with(permission, row.owner_id, row.created_by)?;
-        Ok(row)
-    }
-
-    /// Returns a deal that the caller may see.
-    pub(crate) async fn find_deal(&self, conn: &impl ConnectionTrait, deal: DealRef) -> Result<deal::Model> {
-        let mut select = self.deals().filter(deal::COLUMN.id.eq(deal.deal));
-        if let Some(client) = deal.client {
-            select = select.filter(deal::COLUMN.client_id.eq(client));
-        }
-        select.one(conn).await?.ok_or(Error::DealNotFound(deal.deal))
-    }
-
-    /// Returns a deal that the caller may see and has a permission for.
-    pub(crate) async fn deal_for(
-        &self,
-        conn: &impl ConnectionTrait,
-        deal: DealRef,
-        permission: Permission,
-    ) -> Result<deal::Model> {
-        let row = self.find_deal(conn, deal).await?;
-        self.may_with(permission, row.owner_id, row.created_by)?;
-        Ok(row)
-    }
-
     /// Returns the active member that something is reassigned to, by the account; `field` names the input in errors.
-    pub(crate) async fn successor(
+    pub(crate) async fn successor(&self, tx: &Tx, field: &'static str, user: UserId) -> Result<member::Model> {
+        self.lock_successor(tx, user).await?;
+        self.find_successor(tx, field, user).await
+    }
+
+    /// Locks the member that something is reassigned to, before they are read.
+    pub(crate) async fn lock_successor(&self, tx: &Tx, user: UserId) -> Result<()> {
+        if self.member.user_id != Some(user) {
+            db::lock_rows(tx, || self.active_member(user), LockType::KeyShare).await?;
+        }
+        Ok(())
+    }
+
+    /// Like [`successor`](Self::successor), for a member who is locked.
+    pub(crate) async fn find_successor(
         &self,
         conn: &impl ConnectionTrait,
         field: &'static str,
@@ -310,11 +315,11 @@ impl Access {
         if self.member.user_id == Some(user) {
             return Ok(self.member.clone());
         }
-        let select =
-            || active_members().filter(member::COLUMN.org_id.eq(self.org.id)).filter(member::COLUMN.user_id.eq(user));
-        db::lock_rows(conn, select(), LockType::KeyShare).await?;
-        let row = select().one(conn).await?;
-        row.ok_or_else(|| Error::field(field, NOT_ACTIVE))
+        self.active_member(user).one(conn).await?.ok_or_else(|| Error::field(field, NOT_ACTIVE))
+    }
+
+    fn active_member(&self, user: UserId) -> Select<member::Entity> {
+        active_members().filter(member::COLUMN.org_id.eq(self.org.id)).filter(member::COLUMN.user_id.eq(user))
     }
 
     /// Those of these members who are active. They cannot be removed until the transaction ends.
@@ -329,7 +334,7 @@ impl Access {
         }
         let active =
             active_members().filter(member::COLUMN.org_id.eq(self.org.id)).filter(member::COLUMN.id.is_in(ids));
-        db::lock_rows(conn, active.clone().order_by_asc(member::Column::Id), LockType::KeyShare).await?;
+        db::lock_rows(conn, || active.clone().order_by_asc(member::Column::Id), LockType::KeyShare).await?;
         let active = active.select_only().column(member::Column::Id).into_tuple().all(conn).await?;
         Ok(active.into_iter().collect())
     }

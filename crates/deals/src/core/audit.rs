@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use guildhall_kernel::{Caller, CursorPage, CursorQuery, Timestamp, audit, db};
+use guildhall_kernel::{
+    Caller, CursorPage, CursorQuery, Timestamp, audit,
+    db::{self, Tx},
+};
 use sea_orm::{
     Condition, ConnectionTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, QueryFilter,
     sea_query::{ArrayType, BinOper, Expr, ExprTrait, Query},
@@ -169,20 +172,20 @@ impl Core {
     /// Records the creation of a row.
     pub(crate) async fn record_created<M: Audited>(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         (caller, access): (&Caller, &Access),
         action: &'static str,
         row: &M,
     ) -> Result<()> {
         let event = audit::AuditEvent::new(action).by(caller).with("created", true);
-        event.of(access.scope(), object(access, M::KIND, row.object_id())).record(conn, changed_at(row)).await?;
+        event.of(access.scope(), object(access, M::KIND, row.object_id())).record(tx, changed_at(row)).await?;
         Ok(())
     }
 
     /// Records the differences between two versions of a row, if there are any.
     pub(crate) async fn record_changed<M: Audited>(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         (caller, access): (&Caller, &Access),
         action: &'static str,
         before: &M,
@@ -196,14 +199,14 @@ impl Core {
         if let Some(currency) = ColumnOf::<M>::iter().find(|column| column.as_str() == "currency") {
             event = event.with("currency", to_json(after.get(currency)));
         }
-        event.of(access.scope(), object(access, M::KIND, after.object_id())).record(conn, changed_at(after)).await?;
+        event.of(access.scope(), object(access, M::KIND, after.object_id())).record(tx, changed_at(after)).await?;
         Ok(())
     }
 
     /// Records an action with details of its own.
     pub(crate) async fn record(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         (caller, access): (&Caller, &Access),
         action: &'static str,
         (kind, id): (&str, i64),
@@ -211,7 +214,7 @@ impl Core {
     ) -> Result<()> {
         let event = audit::AuditEvent::new(action).by(caller);
         let event = detail.into_iter().fold(event, |event, (name, value)| event.with(name, value));
-        event.of(access.scope(), object(access, kind, id)).record(conn, self.now()).await?;
+        event.of(access.scope(), object(access, kind, id)).record(tx, self.now()).await?;
         Ok(())
     }
 

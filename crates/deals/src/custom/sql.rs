@@ -8,7 +8,7 @@ mod values;
 
 use crate::core::Core;
 
-pub(crate) use definitions::{fields_for, fields_of};
+pub(crate) use definitions::{fields_for, fields_of, lock_fields};
 pub(crate) use differences::{difference, keys_of};
 pub(crate) use filters::{PREFIX, condition};
 pub(crate) use values::{

@@ -5,10 +5,12 @@ mod entries;
 
 use async_trait::async_trait;
 use entries::Context;
+use futures_util::future::OptionFuture;
 use garde::Validate;
 use guildhall_kernel::{
-    Caller, Ordering, Page, PageQuery, db,
-    idempotency::{self, IdempotencyKey, Idempotent, KeyScope},
+    Caller, Ordering, Page, PageQuery,
+    db::{self, Tx},
+    idempotency::{IdempotencyKey, Idempotent},
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
@@ -16,10 +18,13 @@ use sea_orm::{
 };
 
 use crate::{
-    DealRef, Error, Filter, MemberId, NewPayment, NewRefund, NewReversal, OrganizationId, Payment, PaymentId, Payments,
-    Result, Verdict, Verification, Viewed,
-    core::{Core, Field, People, ValueKind, views::apply_view},
+    DealId, DealRef, Error, Filter, MemberId, NewPayment, NewRefund, NewReversal, OrganizationId, Payment, PaymentId,
+    Payments, Result, Verdict, Verification, Viewed,
+    core::{
+        Conn, Core, Field, People, ValueKind, access::Access, objects::stored_deal, take_numbers, views::apply_view,
+    },
     entity::{deal, payment},
+    event::{PaymentData, PaymentRecorded},
     permission::Permission,
 };
 
@@ -55,12 +60,12 @@ fn show(row: payment::Model, people: &People) -> Payment {
 /// An entry of a deal.
 pub(crate) async fn find_payment(
     conn: &impl ConnectionTrait,
-    deal: &deal::Model,
+    (org, deal): (OrganizationId, DealId),
     id: PaymentId,
 ) -> Result<payment::Model> {
     let found = payment::Entity::find_by_id(id)
-        .filter(payment::COLUMN.org_id.eq(deal.org_id))
-        .filter(payment::COLUMN.deal_id.eq(deal.id))
+        .filter(payment::COLUMN.org_id.eq(org))
+        .filter(payment::COLUMN.deal_id.eq(deal))
         .one(conn)
         .await?;
     found.ok_or(Error::NotFound("payment"))
@@ -73,6 +78,23 @@ pub struct SqlLedger {
 }
 
 impl SqlLedger {
+    /// Loads the caller's access and an entry of a deal, for an operation that needs this permission for the deal.
+    async fn access_to_payment<C: Conn>(
+        &self,
+        conn: &C,
+        caller: &Caller,
+        (org, deal, id): (OrganizationId, DealRef, PaymentId),
+        permission: Permission,
+    ) -> Result<(Access, deal::Model, payment::Model)> {
+        let pipeline = conn.pipeline();
+        let read = async {
+            tokio::join!(stored_deal(&pipeline, org, deal.deal), find_payment(&pipeline, (org, deal.deal), id))
+        };
+        let (access, (deal_row, row)) = self.core.access_and((conn, &pipeline), caller, org, read).await?;
+        let deal_row = access.permitted_deal(deal_row?, deal, permission)?;
+        Ok((access, deal_row, row?))
+    }
+
     async fn show_payments(&self, conn: &impl ConnectionTrait, rows: Vec<payment::Model>) -> Result<Vec<Payment>> {
         let members: Vec<MemberId> =
             rows.iter().flat_map(|row| [Some(row.recorded_by), row.decided_by]).flatten().collect();
@@ -95,6 +117,14 @@ impl Append<'_> {
             Self::Reverse(..) | Self::Refund(..) => Permission::PaymentReverse,
         }
     }
+
+    /// The payment that is reversed or refunded.
+    fn original(&self) -> Option<PaymentId> {
+        match self {
+            Self::Record(_) => None,
+            Self::Reverse(id, _) | Self::Refund(id, _) => Some(*id),
+        }
+    }
 }
 
 impl SqlLedger {
@@ -113,25 +143,47 @@ impl SqlLedger {
         self.core
             .db
             .write(|tx| async move {
-                let conn = &tx;
-                db::lock::<deal::Entity>(conn, deal_ref.deal).await?;
-                let access = self.core.access(conn, caller, org).await?;
-                let scope = access.scope();
-                let scope = KeyScope { name: &scope, caller, now: self.core.now() };
-                let operation = Box::pin(async {
-                    let deal = access.deal_for(conn, deal_ref, append.permission()).await?;
-                    let context = &Context { caller, access, deal };
-                    let row = match *append {
-                        Append::Record(new) => self.record(conn, context, new).await?,
-                        Append::Reverse(id, new) => self.reverse(conn, context, id, new).await?,
-                        Append::Refund(id, new) => self.refund(conn, context, id, new).await?,
-                    };
-                    let caller = people.get(&caller.user).map(|person| (row.recorded_by, person.clone()));
-                    Ok::<_, Error>(show(row, &People::new(caller)))
-                });
-                idempotency::run(conn, key.as_ref(), scope, operation).await
+                db::lock::<deal::Entity>(&tx, deal_ref.deal).await?;
+                let (access, replayed) = self.core.access_and_replay(&tx, caller, org, key.as_ref()).await?;
+                if let Some(response) = replayed? {
+                    return Ok(Idempotent::Replayed(response));
+                }
+                let row = Box::pin(self.append(&tx, (caller, &access), deal_ref, append)).await?;
+                let event = PaymentRecorded { organization_id: org, payment: PaymentData::from(&row) };
+                let caller_as_person = people.get(&caller.user).map(|person| (row.recorded_by, person.clone()));
+                let payment = show(row, &People::new(caller_as_person));
+                if let Some(key) = key {
+                    key.store(&tx, &access.scope(), caller, &payment, self.core.now()).await?;
+                }
+                tx.emit(&event).await?;
+                Ok(Idempotent::Created(payment))
             })
             .await
+    }
+
+    /// Appends an entry; the caller emits the event.
+    async fn append(
+        &self,
+        tx: &Tx,
+        (caller, access): (&Caller, &Access),
+        deal_ref: DealRef,
+        append: &Append<'_>,
+    ) -> Result<payment::Model> {
+        let (pipeline, org) = (&tx.pipeline(), access.org.id);
+        let original = append.original().map(|id| find_payment(pipeline, (org, deal_ref.deal), id));
+        let (deal, original, number) = tokio::join!(
+            access.deal_for(pipeline, deal_ref, append.permission()),
+            OptionFuture::from(original),
+            take_numbers(pipeline, org, "payment", 1),
+        );
+        let context = &Context { caller, access, deal: deal? };
+        let (original, number) = (original.transpose()?, number?);
+        match (append, original) {
+            (Append::Record(new), _) => self.record(tx, context, number, new).await,
+            (Append::Reverse(_, new), Some(original)) => self.reverse(tx, context, number, (&original, new)).await,
+            (Append::Refund(_, new), Some(original)) => self.refund(tx, context, number, (&original, new)).await,
+            (Append::Reverse(..) | Append::Refund(..), None) => Err(Error::NotFound("payment")),
+        }
     }
 }
 
@@ -146,12 +198,14 @@ impl Payments for SqlLedger {
         page: PageQuery,
     ) -> Result<Page<Payment>> {
         let conn = self.core.db.conn();
-        let access = self.core.access(conn, caller, org).await?;
+        let pipeline = conn.pipeline();
+        let read = OptionFuture::from(deal_ref.map(|deal_ref| stored_deal(&pipeline, org, deal_ref.deal)));
+        let (access, deal) = self.core.access_and((conn, &pipeline), caller, org, read).await?;
         access.may(Permission::PaymentRead)?;
         let (filter, page) = apply_view(conn, &access, Viewed::Payments, filter, page).await?;
         let mut select = payment::Entity::find().filter(payment::COLUMN.org_id.eq(access.org.id));
-        if let Some(deal_ref) = deal_ref {
-            let deal = access.deal_for(conn, deal_ref, Permission::PaymentRead).await?;
+        if let (Some(deal_ref), Some(deal)) = (deal_ref, deal) {
+            let deal = access.permitted_deal(deal?, deal_ref, Permission::PaymentRead)?;
             select = select.filter(payment::COLUMN.deal_id.eq(deal.id));
         } else {
             let deals = |permission| access.deals_for(permission).select_only().column(deal::Column::Id).into_query();
@@ -220,9 +274,7 @@ impl Payments for SqlLedger {
 
     async fn payment(&self, caller: &Caller, org: OrganizationId, deal_ref: DealRef, id: PaymentId) -> Result<Payment> {
         let conn = self.core.db.conn();
-        let access = self.core.access(conn, caller, org).await?;
-        let deal = access.deal_for(conn, deal_ref, Permission::PaymentRead).await?;
-        let row = find_payment(conn, &deal, id).await?;
+        let (_, _, row) = self.access_to_payment(conn, caller, (org, deal_ref, id), Permission::PaymentRead).await?;
         self.show_payments(conn, vec![row]).await?.pop().ok_or(Error::NotFound("payment"))
     }
 
@@ -241,11 +293,10 @@ impl Payments for SqlLedger {
             .core
             .db
             .write(|tx| async move {
-                let conn = &tx;
-                db::lock::<deal::Entity>(conn, deal_ref.deal).await?;
-                let access = self.core.access(conn, caller, org).await?;
-                let deal = access.deal_for(conn, deal_ref, Permission::PaymentVerify).await?;
-                self.decide(conn, &Context { caller, access, deal }, id, verification, verdict).await
+                db::lock::<deal::Entity>(&tx, deal_ref.deal).await?;
+                let path = (org, deal_ref, id);
+                let (access, deal, row) = self.access_to_payment(&tx, caller, path, Permission::PaymentVerify).await?;
+                self.decide(&tx, &Context { caller, access: &access, deal }, &row, verification, verdict).await
             })
             .await?;
         self.show_payments(self.core.db.conn(), vec![row]).await?.pop().ok_or(Error::NotFound("payment"))

@@ -8,12 +8,13 @@ mod revenue;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use deals::{PERMISSIONS, deals_with_payments, reported_deal_ids, reported_deals};
-use guildhall_kernel::{Caller, Person, Timestamp};
+use deals::{PERMISSIONS, deals_with_payments, open_stages, reported_deal_ids, reported_deals, totals};
+use futures_util::future::OptionFuture;
+use guildhall_kernel::{Caller, Person, Timestamp, db::Pipeline};
 use members::MemberSum;
-use revenue::sort_by_month;
+use revenue::{revenue_of, sort_by_month};
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{CaseStatement, Expr, ExprTrait, Func},
 };
 
@@ -23,7 +24,7 @@ use crate::{
     core::{
         Core,
         access::{Access, TASK_TARGET_IS_LIVE},
-        rollups::sees_all,
+        rollups::{rollup_months, rollup_totals, rollup_totals_by_stage, sees_all},
         sums::{self, MonthSum, Span, join_parts, parts_of_sum, sum_columns},
         to_u64,
     },
@@ -31,7 +32,7 @@ use crate::{
     ledger::sql::IS_WAITING,
     money::divide_half_even,
     permission::Permission,
-    sales::sql::pipelines::{self, stages_of},
+    sales::sql::pipelines::in_order,
 };
 
 /// The maximum number of rows of a report.
@@ -65,6 +66,19 @@ impl SqlReports {
     async fn reporting(&self, caller: &Caller, org: OrganizationId) -> Result<Access> {
         self.core.authorize(self.core.db.conn(), caller, org, Permission::ReportRead).await
     }
+
+    /// Loads the caller's access together with what `read` reads on the pipeline.
+    async fn reporting_and<T>(
+        &self,
+        pipeline: &Pipeline<'_>,
+        caller: &Caller,
+        org: OrganizationId,
+        read: impl Future<Output = T>,
+    ) -> Result<(Access, T)> {
+        let (access, read) = self.core.access_and((self.core.db.conn(), pipeline), caller, org, read).await?;
+        access.may(Permission::ReportRead)?;
+        Ok((access, read))
+    }
 }
 
 #[async_trait]
@@ -75,28 +89,29 @@ impl Reports for SqlReports {
         org: OrganizationId,
         pipeline: Option<PipelineId>,
     ) -> Result<PipelineReport> {
-        let conn = self.core.db.conn();
-        let access = self.reporting(caller, org).await?;
-        let default = || {
-            pipeline::Entity::find()
-                .filter(pipeline::COLUMN.org_id.eq(org))
-                .filter(pipeline::COLUMN.is_default.eq(true))
+        let pipe = &self.core.db.conn().pipeline();
+        let is_requested = match pipeline {
+            Some(id) => pipeline::COLUMN.id.eq(id),
+            None => pipeline::COLUMN.is_default.eq(true),
         };
-        let row = match pipeline {
-            Some(id) => pipelines::find(conn, &access, id).await?,
-            None => default().one(conn).await?.ok_or(Error::NotFound("pipeline"))?,
-        };
+        let requested = pipeline::Entity::find().filter(pipeline::COLUMN.org_id.eq(org)).filter(is_requested);
+        let ids = requested.clone().select_only().column(pipeline::Column::Id).into_query();
+        let of_requested = stage::Entity::find().filter(stage::Column::PipelineId.in_subquery(ids));
+        let read = async { tokio::join!(requested.one(pipe), in_order(of_requested).all(pipe)) };
+        let (access, (row, stages)) = self.reporting_and(pipe, caller, org, read).await?;
+        let row = row?.ok_or(Error::NotFound("pipeline"))?;
         let deals = || reported_deals(&access).filter(deal::COLUMN.pipeline_id.eq(row.id));
-        let stages = stages_of(conn, row.id).await?;
+        let stages = stages?;
         let is_open = |stage: &&stage::Model| stage.kind == DealStatus::Open;
         let (mut sums, open) = if sees_all(&access, &PERMISSIONS) {
-            let by_stage =
-                self.core.rollup_totals_by_stage(conn, &access, stages.iter().map(|stage| stage.id), true).await?;
             let open = stages.iter().filter(is_open).map(|stage| stage.id);
-            (by_stage, self.core.rollup_totals(conn, &access, open).await?)
+            tokio::try_join!(
+                rollup_totals_by_stage(pipe, &access, stages.iter().map(|stage| stage.id), true),
+                rollup_totals(pipe, &access, open),
+            )?
         } else {
-            let open = self.totals(deals().filter(deal::COLUMN.status.eq(DealStatus::Open))).await?;
-            (sums::by_stage(deals(), conn).await?, open)
+            let open = deals().filter(deal::COLUMN.status.eq(DealStatus::Open));
+            tokio::try_join!(sums::by_stage(deals(), pipe), totals(pipe, open))?
         };
         let stages = stages.into_iter().map(|stage| {
             let totals = sums.remove(&stage.id).unwrap_or_default();
@@ -111,11 +126,12 @@ impl Reports for SqlReports {
         let access = self.reporting(caller, org).await?;
         let span = self.span(&access.org, period)?;
         access.may(Permission::PaymentRead)?;
-        self.revenue_of(&access, &span).await
+        revenue_of(self.core.db.conn(), &access, &span).await
     }
 
     async fn forecast(&self, caller: &Caller, org: OrganizationId) -> Result<Vec<MonthAmount>> {
-        let access = self.reporting(caller, org).await?;
+        let pipeline = &self.core.db.conn().pipeline();
+        let (access, open_stages) = self.reporting_and(pipeline, caller, org, open_stages(pipeline, org)).await?;
         let month = || Expr::cust("substr(expected_close_date, 1, 7)");
         let mut select = reported_deals(&access)
             .filter(deal::COLUMN.status.eq(DealStatus::Open))
@@ -140,8 +156,7 @@ impl Reports for SqlReports {
             currency: sum.currency,
         };
         let sums = if sees_all(&access, &PERMISSIONS) {
-            let stages = self.open_stages(org).await?;
-            self.core.rollup_months(self.core.db.conn(), &access, stages).await?
+            rollup_months(self.core.db.conn(), &access, open_stages?).await?
         } else {
             sums.into_model::<MonthSum>().all(self.core.db.conn()).await?
         };
@@ -159,7 +174,7 @@ impl Reports for SqlReports {
             to_name: String,
             n: i64,
         }
-        let conn = self.core.db.conn();
+        let pipeline = &self.core.db.conn().pipeline();
         let access = self.reporting(caller, org).await?;
         let span = self.span(&access.org, period)?;
         let counted = reported_deals(&access)
@@ -169,11 +184,7 @@ impl Reports for SqlReports {
             .column(deal::Column::Status)
             .expr_as(Func::count(Expr::col(deal::Column::Id)), "n")
             .group_by(deal::Column::Status)
-            .into_model::<Counted>()
-            .all(conn)
-            .await?;
-        let count = |status| counted.iter().find(|row| row.status == status).map_or(0, |row| to_u64(row.n));
-        let (open, won, lost) = (count(DealStatus::Open), count(DealStatus::Won), count(DealStatus::Lost));
+            .into_model::<Counted>();
         let stages = stage_change::Entity::find()
             .filter(stage_change::COLUMN.org_id.eq(org))
             .filter(stage_change::COLUMN.moved_at.gte(span.begin))
@@ -186,9 +197,10 @@ impl Reports for SqlReports {
             .order_by_desc(Expr::cust("COUNT(DISTINCT deal_id)"))
             .order_by_asc(stage_change::Column::ToName)
             .limit(100)
-            .into_model::<Entered>()
-            .all(conn)
-            .await?;
+            .into_model::<Entered>();
+        let (counted, stages) = tokio::try_join!(counted.all(pipeline), stages.all(pipeline))?;
+        let count = |status| counted.iter().find(|row| row.status == status).map_or(0, |row| to_u64(row.n));
+        let (open, won, lost) = (count(DealStatus::Open), count(DealStatus::Won), count(DealStatus::Lost));
         let tenths = (won + lost > 0).then(|| divide_half_even(i128::from(won) * 1000, i128::from(won + lost)));
         Ok(Conversion {
             created: open + won + lost,
@@ -315,25 +327,28 @@ impl Reports for SqlReports {
     }
 
     async fn dashboard(&self, caller: &Caller, org: OrganizationId, period: Period) -> Result<Dashboard> {
-        let conn = self.core.db.conn();
-        let access = self.reporting(caller, org).await?;
+        let pipeline = &self.core.db.conn().pipeline();
+        let (access, open_stages) = self.reporting_and(pipeline, caller, org, open_stages(pipeline, org)).await?;
         let span = self.span(&access.org, period)?;
-        let open = self.open_totals(&access).await?;
+        let open_stages = open_stages?;
+        let open = async {
+            if sees_all(&access, &PERMISSIONS) {
+                return rollup_totals(pipeline, &access, open_stages).await;
+            }
+            totals(pipeline, reported_deals(&access).filter(deal::COLUMN.status.eq(DealStatus::Open))).await
+        };
         let won = reported_deals(&access)
             .filter(deal::COLUMN.status.eq(DealStatus::Won))
             .filter(deal::COLUMN.closed_at.gte(span.begin))
             .filter(deal::COLUMN.closed_at.lt(span.end));
-        let won = self.totals(won).await?;
         let sees_payments = access.may(Permission::PaymentRead).is_ok();
-        let revenue = if sees_payments { self.revenue_of(&access, &span).await? } else { Vec::new() };
-        let payments_pending = if sees_payments {
+        let revenue = sees_payments.then(|| revenue_of(pipeline, &access, &span));
+        let count_pending = || {
             let pending = payment::Entity::find()
                 .filter(payment::COLUMN.org_id.eq(org))
                 .filter(Expr::cust(IS_WAITING))
                 .filter(payment::Column::DealId.in_subquery(deals_with_payments(&access)));
-            pending.count(conn).await?
-        } else {
-            0
+            async { Ok::<_, Error>(pending.count(pipeline).await?) }
         };
         let late = task::Entity::find()
             .filter(task::COLUMN.org_id.eq(org))
@@ -341,7 +356,19 @@ impl Reports for SqlReports {
             .filter(task::COLUMN.due_key.lt(self.core.now().unix_micros()))
             .filter(task::COLUMN.done_at.is_null())
             .filter(Expr::cust(TASK_TARGET_IS_LIVE));
-        let tasks_late = late.count(conn).await?;
-        Ok(Dashboard { open, won, revenue, payments_pending, tasks_late })
+        let (open, won, revenue, pending, late) = tokio::join!(
+            open,
+            totals(pipeline, won),
+            OptionFuture::from(revenue),
+            OptionFuture::from(sees_payments.then(count_pending)),
+            late.count(pipeline),
+        );
+        Ok(Dashboard {
+            open: open?,
+            won: won?,
+            revenue: revenue.transpose()?.unwrap_or_default(),
+            payments_pending: pending.transpose()?.unwrap_or_default(),
+            tasks_late: late?,
+        })
     }
 }

@@ -22,4 +22,5 @@ mod reports;
 mod tasks;
 mod trash;
 mod views;
+mod visibility;
 mod webhooks;

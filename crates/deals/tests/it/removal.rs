@@ -20,7 +20,7 @@ async fn remove(
                 return Ok(blockers);
             }
             removal.release(&tx, user, successor).await?;
-            tx.conn().execute_unprepared(&format!("DELETE FROM people WHERE id = {user}")).await?;
+            tx.execute_unprepared(&format!("DELETE FROM people WHERE id = {user}")).await?;
             Ok::<_, guildhall_deals::Error>(Vec::new())
         })
         .await

@@ -60,7 +60,7 @@ impl Files {
                         .col_expr(garbage::Column::DueAt, Expr::value(until))
                         .filter(garbage::COLUMN.key.eq(row.key.as_str()))
                         .filter(garbage::COLUMN.due_at.eq(row.due_at));
-                    if change.exec(tx.conn()).await?.rows_affected == 1 {
+                    if change.exec(&tx).await?.rows_affected == 1 {
                         leased.push(row);
                     }
                 }
@@ -86,7 +86,7 @@ impl Files {
                 garbage::Entity::delete_many()
                     .filter(garbage::COLUMN.key.is_in(keys.iter().copied()))
                     .filter(garbage::COLUMN.due_at.eq(until))
-                    .exec(tx.conn())
+                    .exec(&tx)
                     .await
                     .map(|_| ())
             })

@@ -1,9 +1,6 @@
-//! Connections for reads, and statistics of the executed statements.
+//! Connections for reads.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement};
@@ -12,6 +9,8 @@ use super::{
     counts::{KeptCount, KeptCounts},
     long::{LongStatements, StatementKey},
     readers::Readers,
+    script::Executed,
+    statistics::Statements,
 };
 
 /// A pool for reads outside of a transaction: each statement runs on any free connection.
@@ -34,6 +33,19 @@ impl Conn {
         match &self.target {
             Target::Sqlite(readers) => self.kept_counts.prepare(readers, statement).await,
             Target::Postgres(..) => Ok(None),
+        }
+    }
+
+    /// Executes statements together; only SQLite can.
+    pub(super) async fn execute_all(&self, statements: Vec<Statement>) -> Result<Vec<Executed>, DbErr> {
+        match &self.target {
+            Target::Sqlite(readers) => {
+                for statement in &statements {
+                    self.statements.record(statement);
+                }
+                readers.execute_all(statements).await
+            }
+            Target::Postgres(..) => Err(DbErr::BackendNotSupported { db: "PostgreSQL", ctx: "execute_all" }),
         }
     }
 
@@ -96,31 +108,5 @@ impl ConnectionTrait for Conn {
                 long.run(key, pool.query_all_raw(statement)).await
             }
         }
-    }
-}
-
-/// The statements that begin and end the part of a writer in a group commit.
-pub(super) const SAVEPOINTS: [&str; 2] = ["SAVEPOINT part", "RELEASE part"];
-
-/// Statistics of the executed statements.
-#[derive(Default)]
-pub(super) struct Statements {
-    pub(super) count: AtomicU64,
-    /// The statements, while a test records them.
-    #[cfg(feature = "testing")]
-    pub(super) recorded: std::sync::Mutex<Option<Vec<Statement>>>,
-}
-
-impl Statements {
-    pub(super) fn record(&self, statement: &Statement) {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        #[cfg(feature = "testing")]
-        if let Ok(mut recorded) = self.recorded.lock()
-            && let Some(recorded) = recorded.as_mut()
-        {
-            recorded.push(statement.clone());
-        }
-        #[cfg(not(feature = "testing"))]
-        let _ = statement;
     }
 }

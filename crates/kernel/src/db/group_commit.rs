@@ -7,34 +7,28 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use sea_orm::{
-    ConnAcquireErr, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
-};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
+use sqlx::sqlite::SqliteConnectOptions;
 use tokio::{
     sync::{Mutex, Notify, OwnedMutexGuard, oneshot},
     time::timeout,
 };
 
 use super::{
-    conn::{SAVEPOINTS, Statements},
-    options::open,
-    sqlite_code,
+    checkpoint::Checkpointer,
+    options::connect,
+    statistics::Statements,
+    write_session::{WriteSession, rolled_back},
 };
 
-/// SQLite's primary result code for a lock that another process holds.
-const BUSY: u32 = 5;
-
-/// How often the write-ahead log is copied into the database file.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
-
 pub(super) struct GroupCommit {
+    options: SqliteConnectOptions,
     queue: Arc<Mutex<Batch>>,
     commit_due: Arc<Notify>,
     committer: tokio::task::JoinHandle<()>,
@@ -43,156 +37,135 @@ pub(super) struct GroupCommit {
     acquire_timeout: Duration,
 }
 
-/// Opens the connection for writing.
-#[derive(Clone)]
-pub(super) struct Connector {
-    pub(super) options: ConnectOptions,
-    pub(super) statements: Arc<Statements>,
-}
-
 /// The shared transaction and the writers in it.
-///
-/// The savepoints are set in plain SQL. sqlx's nested transactions count a depth, which becomes wrong if a request is
-/// dropped at the wrong moment; the rollback of one savepoint would then roll back the whole transaction.
 struct Batch {
-    connector: Connector,
+    options: SqliteConnectOptions,
+    statements: Arc<Statements>,
     /// `None` after a failure, since the state of that connection is unknown.
-    connection: Option<DatabaseConnection>,
-    /// The shared transaction, once a writer has begun.
-    shared: Option<Arc<DatabaseTransaction>>,
-    /// Whether a savepoint is open whose writer may have failed or been dropped.
-    has_open_savepoint: bool,
+    session: Option<Arc<WriteSession>>,
+    /// The writer that has begun last.
+    writer: Weak<Part>,
+    /// Whether a writer has begun that may have failed or been dropped.
+    has_open_part: bool,
     /// The writers that wait for the commit.
     waiting: Vec<oneshot::Sender<Result<(), DbErr>>>,
     /// Whether something was committed since the last checkpoint.
     has_committed: Arc<AtomicBool>,
 }
 
-impl Batch {
-    /// Opens a savepoint for a writer.
-    async fn begin(&mut self) -> Result<Arc<DatabaseTransaction>, DbErr> {
-        self.roll_back_open_savepoint().await;
-        let shared = match &self.shared {
-            Some(shared) => shared.clone(),
-            None => self.begin_shared().await?,
-        };
-        self.has_open_savepoint = true;
-        if let Err(error) = shared.execute_raw(statement(SAVEPOINTS[0])).await {
-            drop(shared);
-            self.abandon();
-            return Err(error);
-        }
-        Ok(shared)
-    }
+/// The part of one writer in the shared transaction.
+pub(super) struct Part(Arc<WriteSession>);
 
-    /// Begins the shared transaction.
-    ///
-    /// It must be a real one: SQLite refuses `BEGIN` on a connection with an open transaction, and the pool discards
-    /// connections on which sqlx believes a transaction to be open, where it would only set a savepoint.
-    async fn begin_shared(&mut self) -> Result<Arc<DatabaseTransaction>, DbErr> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            empty => empty.insert(open(self.connector.options.clone(), &self.connector.statements).await?),
+impl std::ops::Deref for Part {
+    type Target = WriteSession;
+
+    fn deref(&self) -> &WriteSession {
+        &self.0
+    }
+}
+
+impl Batch {
+    /// Begins the part of a writer, and the shared transaction unless it has begun.
+    async fn begin(&mut self) -> Result<Arc<Part>, DbErr> {
+        self.roll_back_open_part().await;
+        let session = match &self.session {
+            Some(session) => session.clone(),
+            None => self.session.insert(open(&self.options, &self.statements).await?).clone(),
         };
         // IMMEDIATE: a transaction that begins with a read cannot be upgraded while another process writes;
         // it would fail instead of waiting.
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..Default::default()
-        };
-        match connection.begin_with_options(options).await {
-            Ok(shared) => Ok(self.shared.insert(Arc::new(shared)).clone()),
-            Err(error) => {
-                if sqlite_code(&error) != Some(BUSY) {
-                    self.discard_connection();
-                }
-                Err(error)
-            }
+        let begun = session.begin().await;
+        if session.is_broken() {
+            self.abandon();
         }
+        begun?;
+        session.begin_part();
+        let part = Arc::new(Part(session));
+        self.has_open_part = true;
+        self.writer = Arc::downgrade(&part);
+        Ok(part)
     }
 
-    /// Closes the connection; the next transaction begins on a new one.
-    fn discard_connection(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            // In the background, since it waits until the transaction is no longer used.
-            tokio::spawn(async move { connection.close_by_ref().await });
-        }
-    }
-
-    /// Releases the savepoint of the current writer.
-    async fn release_savepoint(&mut self) -> Result<(), DbErr> {
-        let Some(shared) = &mut self.shared else { return Err(rolled_back()) };
-        if Arc::get_mut(shared).is_none() {
+    /// Ends the part of the current writer. Returns whether it executed anything.
+    async fn release_part(&mut self) -> Result<bool, DbErr> {
+        let Some(session) = self.session.clone() else { return Err(rolled_back()) };
+        if self.writer.strong_count() > 0 {
             self.abandon();
             return Err(DbErr::Custom("a transaction was used after its closure returned".to_owned()));
         }
-        if let Err(error) = shared.execute_raw(statement(SAVEPOINTS[1])).await {
+        let has_executed = session.release_part().await;
+        if session.is_broken() {
             self.abandon();
-            return Err(error);
         }
-        self.has_open_savepoint = false;
-        Ok(())
+        // After an error, the part is rolled back before the next writer begins.
+        let has_executed = has_executed?;
+        self.has_open_part = false;
+        Ok(has_executed)
     }
 
-    /// Rolls back a savepoint that was not released. If that fails, SQLite has already rolled back the whole
-    /// transaction (because the disk is full, for instance), and all its writers get an error.
-    async fn roll_back_open_savepoint(&mut self) {
-        if !self.has_open_savepoint {
-            return;
+    /// Rolls back a part that was not released.
+    async fn roll_back_open_part(&mut self) {
+        let Some(session) = self.session.clone().filter(|_| self.has_open_part) else { return };
+        if self.writer.strong_count() == 0 {
+            session.roll_back_part().await;
+        } else {
+            session.break_off();
         }
-        let Some(shared) = &self.shared else { return self.abandon() };
-        match shared.execute_unprepared("ROLLBACK TO part; RELEASE part").await {
-            Ok(_) => self.has_open_savepoint = false,
-            Err(_) => self.abandon(),
+        self.has_open_part = false;
+        if session.is_broken() {
+            self.abandon();
         }
     }
 
     async fn commit(&mut self) {
-        self.roll_back_open_savepoint().await;
-        // If this future is dropped, the transaction is rolled back and the channels of the waiting writers are closed,
-        // so none of them reports a success.
+        self.roll_back_open_part().await;
+        let Some(session) = self.session.clone() else { return };
+        // If this future is dropped, the channels of the waiting writers are closed, so none of them reports a success.
         let waiting = std::mem::take(&mut self.waiting);
-        let Some(shared) = self.shared.take() else { return };
-        let Ok(shared) = Arc::try_unwrap(shared) else { return self.discard_connection() };
-        let outcome = shared.commit().await;
+        let outcome = session.commit().await;
         self.has_committed.store(true, Ordering::Relaxed);
         if let Err(error) = &outcome {
-            // SQLite may have rolled back by itself while sqlx believes that the transaction is still open.
             tracing::error!(%error, writers = waiting.len(), "a commit failed; its connection is closed");
-            self.discard_connection();
+            self.abandon();
         }
         for writer in waiting {
             let _ = writer.send(outcome.clone());
         }
     }
 
-    /// Rolls back the whole batch. Dropping the channels reports an error to its writers.
+    /// Rolls back the whole batch: the next transaction begins on a new connection. Dropping the channels reports an
+    /// error to its writers.
     fn abandon(&mut self) {
         self.waiting.clear();
-        self.shared = None;
-        self.has_open_savepoint = false;
-        self.discard_connection();
+        self.has_open_part = false;
+        if let Some(session) = self.session.take() {
+            session.break_off();
+            // In the background, since it waits for the running statement. A connection that fails to close is broken
+            // already.
+            tokio::spawn(async move { session.close().await });
+        }
     }
 }
 
-/// A statement that is prepared once per connection.
-fn statement(sql: &'static str) -> Statement {
-    Statement::from_string(DbBackend::Sqlite, sql)
-}
-
-/// The error of a writer whose shared transaction was rolled back because of another writer; it may be retried.
-fn rolled_back() -> DbErr {
-    DbErr::Conn(RuntimeErr::Internal("the shared transaction was rolled back".to_owned()))
+/// Opens the connection for writing.
+async fn open(options: &SqliteConnectOptions, statements: &Arc<Statements>) -> Result<Arc<WriteSession>, DbErr> {
+    let connection = connect(options).await.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?;
+    Ok(Arc::new(WriteSession::new(connection, statements.clone())))
 }
 
 impl GroupCommit {
     /// Opens the connection for writing.
-    pub(super) async fn open(connector: Connector, acquire_timeout: Duration) -> Result<Self, DbErr> {
-        let connection = Some(open(connector.options.clone(), &connector.statements).await?);
+    pub(super) async fn open(
+        options: SqliteConnectOptions,
+        statements: Arc<Statements>,
+        acquire_timeout: Duration,
+    ) -> Result<Self, DbErr> {
+        let session = Some(open(&options, &statements).await?);
         let has_committed = Arc::<AtomicBool>::default();
-        let checkpointer = Checkpointer::start(connector.clone(), has_committed.clone());
-        let (waiting, has_open_savepoint) = (Vec::new(), false);
-        let batch = Batch { connector, connection, shared: None, has_open_savepoint, waiting, has_committed };
+        let checkpointer = Checkpointer::start(options.clone(), has_committed.clone());
+        let (writer, waiting, has_open_part) = (Weak::new(), Vec::new(), false);
+        let batch =
+            Batch { options: options.clone(), statements, session, writer, has_open_part, waiting, has_committed };
         let queue = Arc::new(Mutex::new(batch));
         let commit_due = Arc::new(Notify::new());
         let committer = tokio::spawn({
@@ -210,20 +183,24 @@ impl GroupCommit {
                 }
             }
         });
-        Ok(Self { queue, commit_due, committer, checkpointer, acquire_timeout })
+        Ok(Self { options, queue, commit_due, committer, checkpointer, acquire_timeout })
     }
 
-    /// Waits for a permit and opens a savepoint in the shared transaction. The returned transaction must be dropped
-    /// before the permit.
+    /// The options of its connection.
+    pub(super) fn options(&self) -> &SqliteConnectOptions {
+        &self.options
+    }
+
+    /// Waits for a permit and begins a part of the shared transaction. The returned part must be dropped before the
+    /// permit.
     ///
     /// # Errors
     /// A timeout if other writers, in this process or another, do not finish.
-    pub(super) async fn begin(&self) -> Result<(Arc<DatabaseTransaction>, WritePermit), DbErr> {
+    pub(super) async fn begin(&self) -> Result<(Arc<Part>, WritePermit), DbErr> {
         let begin = async {
             let batch = self.queue.clone().lock_owned().await;
             let mut permit = WritePermit { batch, commit_due: self.commit_due.clone() };
-            let begin = async move { permit.batch.begin().await.map(|tx| (tx, permit)) };
-            tokio::spawn(begin).await.unwrap_or_else(|_| Err(rolled_back()))
+            permit.batch.begin().await.map(|part| (part, permit))
         };
         timeout(self.acquire_timeout, begin).await.unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)))
     }
@@ -233,8 +210,12 @@ impl GroupCommit {
         self.checkpointer.stop().await;
         let mut batch = self.queue.lock().await;
         batch.commit().await;
-        match batch.connection.take() {
-            Some(connection) => connection.close_by_ref().await,
+        match batch.session.take() {
+            Some(session) => {
+                // If it is the last one, closing it copies the log into the file; but only if it has used the log.
+                let used = session.execute_unprepared("SELECT 1 FROM sqlite_master LIMIT 1").await;
+                session.close().await.and(used.map(drop))
+            }
             None => Ok(()),
         }
     }
@@ -243,86 +224,32 @@ impl GroupCommit {
 impl Drop for GroupCommit {
     fn drop(&mut self) {
         self.committer.abort();
-        self.checkpointer.stop.notify_one();
     }
-}
-
-/// Copies the write-ahead log into the database file in the background, so that no commit has to. A commit still does
-/// if the log has become large (`wal_autocheckpoint`).
-struct Checkpointer {
-    stop: Arc<Notify>,
-    task: Mutex<Option<tokio::task::JoinHandle<()>>>,
-}
-
-impl Checkpointer {
-    fn start(connector: Connector, has_committed: Arc<AtomicBool>) -> Self {
-        let stop = Arc::new(Notify::new());
-        let stopped = stop.clone();
-        let task = tokio::spawn(async move {
-            let mut connection = None;
-            loop {
-                tokio::select! {
-                    () = stopped.notified() => break,
-                    () = tokio::time::sleep(CHECKPOINT_INTERVAL) => {}
-                }
-                if !has_committed.swap(false, Ordering::Relaxed) {
-                    continue;
-                }
-                if let Err(error) = checkpoint(&mut connection, &connector).await {
-                    tracing::warn!(%error, "the write-ahead log could not be copied into the database file");
-                    connection = None;
-                }
-            }
-            if let Some(connection) = connection {
-                // A connection that fails to close is broken already.
-                let _ = connection.close_by_ref().await;
-            }
-        });
-        Self { stop, task: Mutex::new(Some(task)) }
-    }
-
-    /// Waits for a running checkpoint, and closes the connection.
-    async fn stop(&self) {
-        self.stop.notify_one();
-        if let Some(task) = self.task.lock().await.take() {
-            // It cannot be cancelled, and a panic is no reason not to close.
-            let _ = task.await;
-        }
-    }
-}
-
-async fn checkpoint(connection: &mut Option<DatabaseConnection>, connector: &Connector) -> Result<(), DbErr> {
-    let connection = match connection {
-        Some(connection) => connection,
-        // Its statements do not count as those of requests.
-        empty => empty.insert(open(connector.options.clone(), &Arc::default()).await?),
-    };
-    // Passive: it copies what no reader needs any more and waits for nobody.
-    connection.execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await.map(|_| ())
 }
 
 /// The exclusive right to write, for one transaction.
-///
-/// A writer may be dropped at any time, with its request. So opening and releasing a savepoint run in tasks of their
-/// own, which are not dropped with it: a half-executed statement would break the shared transaction.
 pub(super) struct WritePermit {
     batch: OwnedMutexGuard<Batch>,
     commit_due: Arc<Notify>,
 }
 
 impl WritePermit {
-    /// Releases the savepoint, lets the next writer begin, and waits for the shared commit.
+    /// Ends the part, lets the next writer begin, and waits for the shared commit. A part without a statement needs
+    /// none.
     pub(super) async fn commit(mut self) -> Result<(), DbErr> {
         let (sender, committed) = oneshot::channel();
-        let release = async move { self.batch.release_savepoint().await.map(|()| self.batch.waiting.push(sender)) };
-        tokio::spawn(release).await.unwrap_or_else(|_| Err(rolled_back()))?;
+        if !self.batch.release_part().await? {
+            return Ok(());
+        }
+        self.batch.waiting.push(sender);
+        drop(self);
         committed.await.unwrap_or_else(|_| Err(rolled_back()))
     }
 }
 
 impl Drop for WritePermit {
-    /// Requests a commit, also after a failure: the savepoint must be rolled back, other writers may wait for the
-    /// commit, and an open transaction blocks other processes.
+    /// Requests a commit, also after a failure: the part must be rolled back, other writers may wait for the commit,
+    /// and an open transaction blocks other processes.
     fn drop(&mut self) {
         self.commit_due.notify_one();
     }

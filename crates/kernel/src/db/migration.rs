@@ -1,10 +1,17 @@
 //! Schema migrations, in SQL that works on both databases.
 
 use async_trait::async_trait;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, TransactionTrait};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, RuntimeErr, SqliteTransactionMode,
+    SqlxSqliteConnector, TransactionOptions, TransactionTrait,
+};
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTraitSelf, SchemaManager, seaql_migrations};
+use sqlx::sqlite::SqlitePoolOptions;
 
-use super::{Db, Writer};
+use super::{
+    Db, Writer,
+    sql::{Sql, scalar},
+};
 
 /// A schema migration with its reverse.
 ///
@@ -173,26 +180,45 @@ impl Db {
     {
         let migrator = Migrator(migrations);
         match &self.0.writer {
-            Writer::Postgres => {
-                let tx = self.0.pool.begin().await?;
+            Writer::Postgres(pool) => {
+                let tx = pool.begin().await?;
                 // The lock id is arbitrary, but the same for every process.
                 tx.execute_unprepared("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(4711042)").await?;
                 work(&migrator, &tx).await?;
                 tx.commit().await
             }
             Writer::Sqlite(writer) => {
-                let (tx, permit) = writer.begin().await?;
-                let outcome = work(&migrator, &tx).await;
-                drop(tx);
-                outcome?;
-                permit.commit().await
+                // SeaORM's migrator only accepts its own transactions.
+                let pool = SqlitePoolOptions::new().max_connections(1).connect_with(writer.options().clone());
+                let pool = pool.await.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?;
+                let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
+                let immediate = TransactionOptions {
+                    sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                    ..Default::default()
+                };
+                let tx = connection.begin_with_options(immediate).await?;
+                let migrated = work(&migrator, &tx).await;
+                let outcome = match migrated {
+                    Ok(()) => tx.commit().await,
+                    Err(error) => tx.rollback().await.and(Err(error)),
+                };
+                connection.close().await?;
+                outcome
             }
         }
     }
 
+    async fn has_migrations(&self) -> Result<bool, DbErr> {
+        const SQL: Sql = Sql::per_backend(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'seaql_migrations')",
+            "SELECT to_regclass('seaql_migrations') IS NOT NULL",
+        );
+        Ok(scalar(self.conn(), SQL, []).await?.unwrap_or(false))
+    }
+
     /// The known migrations and whether each has been applied. Unknown migrations of a newer version are ignored.
     pub async fn migration_status(&self, migrations: Migrations) -> Result<Vec<(String, bool)>, DbErr> {
-        let applied = if SchemaManager::new(&self.0.pool).has_table("seaql_migrations").await? {
+        let applied = if self.has_migrations().await? {
             seaql_migrations::Entity::find().all(self.conn()).await?
         } else {
             Vec::new()
@@ -203,7 +229,7 @@ impl Db {
 
     /// Refuses a database with an unknown migration: it was migrated by a newer version.
     pub async fn check_version(&self, migrations: Migrations) -> Result<(), DbErr> {
-        if !SchemaManager::new(&self.0.pool).has_table("seaql_migrations").await? {
+        if !self.has_migrations().await? {
             return Ok(());
         }
         let known = migrations();

@@ -4,12 +4,12 @@ use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 use sqlx::{
+    ConnectOptions as _,
     postgres::PgConnectOptions,
-    sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous, SqliteTransactionManager},
+    sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous},
 };
-use sqlx_core::transaction::TransactionManager;
 
-use super::conn::{SAVEPOINTS, Statements};
+use super::statistics::Statements;
 
 /// How long a statement may wait for a connection or a lock before it fails.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,10 +45,7 @@ pub(super) async fn open(options: ConnectOptions, statements: &Arc<Statements>) 
     let mut connection = Database::connect(options).await?;
     let statements = statements.clone();
     connection.set_metric_callback(move |metric| {
-        // Savepoints replace BEGIN and COMMIT, which do not count either.
-        if !SAVEPOINTS.contains(&metric.statement.sql.as_str()) {
-            statements.record(metric.statement);
-        }
+        statements.record(metric.statement);
     });
     Ok(connection)
 }
@@ -65,27 +62,16 @@ fn common_options(url: &str, connections: u32) -> ConnectOptions {
     options
 }
 
-pub(super) fn sqlite_options(url: &str, connections: u32, read_only: bool) -> Result<ConnectOptions, DbErr> {
-    SqliteConnectOptions::from_str(url).map_err(invalid_url)?;
-    let mut options = common_options(url, connections);
-    options
-        .min_connections(u32::from(!read_only))
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .map_sqlx_sqlite_opts(move |sqlite| connect_options(sqlite, read_only))
-        // A single closure: SeaORM only uses the last one.
-        .map_sqlx_sqlite_pool_opts(|pool| {
-            pool.after_connect(|connection, _| {
-                Box::pin(async move {
-                    let on: bool = sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(connection).await?;
-                    if on { Ok(()) } else { Err(sqlx::Error::Configuration("foreign keys are off".into())) }
-                })
-            })
-            // On a connection that sqlx believes to be in a transaction, `begin` would only set a savepoint.
-            .after_release(|connection, _| Box::pin(async move { Ok(is_idle(connection)) }))
-            .before_acquire(|connection, _| Box::pin(async move { Ok(is_idle(connection)) }))
-        });
-    Ok(options)
+/// Opens an SQLite connection.
+pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    check_foreign_keys(&mut connection).await?;
+    Ok(connection)
+}
+
+async fn check_foreign_keys(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let on: bool = sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(connection).await?;
+    if on { Ok(()) } else { Err(sqlx::Error::Configuration("foreign keys are off".into())) }
 }
 
 pub(super) fn connect_options(sqlite: SqliteConnectOptions, read_only: bool) -> SqliteConnectOptions {
@@ -107,11 +93,6 @@ pub(super) fn connect_options(sqlite: SqliteConnectOptions, read_only: bool) -> 
 
 pub(super) fn invalid_url(error: sqlx::Error) -> DbErr {
     DbErr::Custom(error.to_string())
-}
-
-/// Whether sqlx believes that no transaction is open.
-fn is_idle(connection: &SqliteConnection) -> bool {
-    SqliteTransactionManager::get_transaction_depth(connection) == 0
 }
 
 pub(super) fn postgres_options(url: &str, limits: &Options) -> Result<ConnectOptions, DbErr> {

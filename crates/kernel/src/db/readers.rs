@@ -14,10 +14,10 @@ use std::{
 
 #[cfg(feature = "testing")]
 use sea_orm::FromQueryResult;
-use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
+use sea_orm::{ConnAcquireErr, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use sea_query_sqlx::SqlxValues;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection as _, Executor, Sqlite,
+    AssertSqlSafe, Connection as _, Executor, Sqlite,
     query::Query,
     sqlite::{SqliteConnectOptions, SqliteConnection},
 };
@@ -26,7 +26,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::long::{LongStatements, StatementKey};
+use super::{
+    long::{LongStatements, StatementKey},
+    options::connect,
+    script::{Executed, Outcome, Script},
+};
 use crate::background;
 
 /// The number of virtual machine instructions between two calls of the progress handler: some tens of microseconds.
@@ -38,6 +42,9 @@ const LONG: u32 = 400;
 const NEVER: u64 = u64::MAX;
 /// The deadline of a statement whose caller was dropped.
 const EXPIRED: u64 = 0;
+
+/// Begins a transaction, whose snapshot is that of its first statement.
+const BEGIN: &str = "BEGIN";
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -101,8 +108,8 @@ impl Progress {
     }
 }
 
-/// A connection while a statement runs on it.
-struct Lease {
+/// A connection while a statement or a transaction runs on it.
+pub(super) struct Lease {
     reader: Option<Reader>,
     readers: Readers,
     permit: Option<OwnedSemaphorePermit>,
@@ -110,6 +117,8 @@ struct Lease {
     /// The permit of a long-running statement.
     _long_permit: Option<OwnedSemaphorePermit>,
     is_done: bool,
+    /// Whether a transaction is open on the connection.
+    in_transaction: bool,
 }
 
 impl Readers {
@@ -145,11 +154,7 @@ impl Readers {
     }
 
     async fn open(&self) -> Result<Reader, sqlx::Error> {
-        let mut connection = self.0.options.connect().await?;
-        let on: bool = sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(&mut connection).await?;
-        if !on {
-            return Err(sqlx::Error::Configuration("foreign keys are off".into()));
-        }
+        let mut connection = connect(&self.0.options).await?;
         let progress = Arc::new(Progress {
             deadline: AtomicU64::new(NEVER),
             calls: AtomicU32::new(0),
@@ -159,6 +164,27 @@ impl Readers {
         let handler = progress.clone();
         connection.lock_handle().await?.set_progress_handler(PROGRESS_INSTRUCTIONS, move || handler.on_progress());
         Ok(Reader { connection, progress })
+    }
+
+    /// The deadline of a statement that begins now.
+    fn deadline(&self) -> u64 {
+        let limit = self.0.limit.map(|limit| u64::try_from(limit.as_micros()).unwrap_or(NEVER));
+        limit.map_or(NEVER, |limit| micros().saturating_add(limit))
+    }
+
+    /// Opens a connection that does not belong to the pool, for one long statement.
+    pub(super) async fn open_separate(&self) -> Result<SqliteConnection, DbErr> {
+        connect(&self.0.options).await.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))
+    }
+
+    /// Begins a transaction for reading.
+    pub(super) async fn begin(&self) -> Result<Lease, DbErr> {
+        let mut lease = self.lease(BEGIN).await?;
+        lease.in_transaction = true;
+        let mut script = Script::default();
+        script.push(Statement::from_string(DbBackend::Sqlite, BEGIN));
+        lease.run(script).await?;
+        Ok(lease)
     }
 
     /// Whether a connection is free.
@@ -179,13 +205,19 @@ impl Readers {
             Some(reader) => reader,
             None => self.open().await.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?,
         };
-        let limit = self.0.limit.map(|limit| u64::try_from(limit.as_micros()).unwrap_or(NEVER));
-        let deadline = limit.map_or(NEVER, |limit| micros().saturating_add(limit));
-        reader.progress.deadline.store(deadline, Ordering::Relaxed);
+        reader.progress.deadline.store(self.deadline(), Ordering::Relaxed);
         reader.progress.calls.store(0, Ordering::Relaxed);
         reader.progress.max_calls.store(if is_low_priority { 0 } else { LONG }, Ordering::Relaxed);
         let (reader, readers, permit) = (Some(reader), self.clone(), Some(permit));
-        Ok(Lease { reader, readers, permit, statement, _long_permit: long_permit, is_done: false })
+        Ok(Lease {
+            reader,
+            readers,
+            permit,
+            statement,
+            _long_permit: long_permit,
+            is_done: false,
+            in_transaction: false,
+        })
     }
 
     /// Closes the pool and its idle connections; busy ones are closed after their statement.
@@ -200,17 +232,27 @@ impl Readers {
 
     /// The prepared statements of the idle connections.
     #[cfg(feature = "testing")]
-    pub(super) async fn prepared(&self) -> Result<Vec<super::PreparedStatement>, DbErr> {
+    pub(super) async fn prepared(&self) -> Result<Vec<super::inspect::PreparedStatement>, DbErr> {
         let idle = std::mem::take(&mut *self.idle());
         let mut prepared = Vec::new();
         for mut reader in idle.normal.into_iter().chain(idle.low_priority) {
-            let rows = reader.connection.fetch_all(sqlx::query(super::PREPARED)).await;
+            let rows = reader.connection.fetch_all(sqlx::query(super::inspect::PREPARED)).await;
             self.put_back(reader);
             for row in rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))? {
-                prepared.push(super::PreparedStatement::from_query_result(&QueryResult::from(row), "")?);
+                prepared.push(super::inspect::PreparedStatement::from_query_result(&QueryResult::from(row), "")?);
             }
         }
         Ok(prepared)
+    }
+
+    pub(super) async fn execute_all(&self, statements: Vec<Statement>) -> Result<Vec<Executed>, DbErr> {
+        let mut script = Script::default();
+        for statement in statements {
+            script.push(statement);
+        }
+        let mut lease = self.lease(script.text()).await?;
+        let Outcome { executed, error } = script.run(lease.connection()?).await;
+        lease.finish(error.map_or(Ok(executed), Err), DbErr::Query)
     }
 
     pub(super) async fn execute(&self, statement: &Statement) -> Result<ExecResult, DbErr> {
@@ -244,6 +286,25 @@ fn query(statement: &Statement) -> Query<'_, Sqlite, SqlxValues> {
 }
 
 impl Lease {
+    /// Runs statements in the transaction of the lease.
+    pub(super) async fn run(&mut self, script: Script) -> Result<Vec<Executed>, DbErr> {
+        let deadline = self.readers.deadline();
+        if let Some(reader) = &self.reader {
+            reader.progress.deadline.store(deadline, Ordering::Relaxed);
+        }
+        let Outcome { executed, error } = script.run(self.connection()?).await;
+        match error {
+            None => Ok(executed),
+            Some(error) => {
+                if !matches!(error, sqlx::Error::Database(_)) {
+                    // The state of the connection is unknown.
+                    self.reader = None;
+                }
+                Err(DbErr::Query(RuntimeErr::SqlxError(error.into())))
+            }
+        }
+    }
+
     fn connection(&mut self) -> Result<&mut SqliteConnection, DbErr> {
         match &mut self.reader {
             Some(reader) => Ok(&mut reader.connection),
@@ -269,16 +330,21 @@ impl Drop for Lease {
         let Some(mut reader) = self.reader.take() else { return };
         let was_long = reader.progress.calls.load(Ordering::Relaxed) >= LONG;
         self.readers.0.long.record(self.statement, was_long);
-        if self.is_done {
+        if self.is_done && !self.in_transaction {
             self.readers.put_back(reader);
             return;
         }
-        // The caller was dropped: interrupt the statement, and reuse the connection after that.
+        // The caller or the transaction was dropped: interrupt the statement, and reuse the connection after that.
         reader.progress.deadline.store(EXPIRED, Ordering::Relaxed);
-        let (readers, permit) = (self.readers.clone(), self.permit.take());
+        let (readers, permit, in_transaction) = (self.readers.clone(), self.permit.take(), self.in_transaction);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            if reader.connection.ping().await.is_ok() {
+            let ended = if in_transaction {
+                reader.connection.execute("ROLLBACK").await.map(drop)
+            } else {
+                reader.connection.ping().await
+            };
+            if ended.is_ok() {
                 readers.put_back(reader);
             }
             drop(permit);

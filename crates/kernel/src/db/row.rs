@@ -14,7 +14,7 @@ pub async fn lock<E: EntityTrait>(
     conn: &impl ConnectionTrait,
     id: impl Into<<E::PrimaryKey as PrimaryKeyTrait>::ValueType>,
 ) -> Result<(), DbErr> {
-    lock_rows(conn, E::find_by_id(id), LockType::NoKeyUpdate).await
+    lock_rows(conn, || E::find_by_id(id), LockType::NoKeyUpdate).await
 }
 
 /// Locks a row that is about to be deleted. Also waits for transactions that insert rows that reference it, so that
@@ -23,18 +23,18 @@ pub async fn lock_to_remove<E: EntityTrait>(
     conn: &impl ConnectionTrait,
     id: impl Into<<E::PrimaryKey as PrimaryKeyTrait>::ValueType>,
 ) -> Result<(), DbErr> {
-    lock_rows(conn, E::find_by_id(id), LockType::Update).await
+    lock_rows(conn, || E::find_by_id(id), LockType::Update).await
 }
 
-/// Locks rows on PostgreSQL. SQLite has a single writer, so there is nothing to wait for. To avoid deadlocks, order the
-/// rows.
+/// Locks rows on PostgreSQL. SQLite has a single writer, so there is nothing to wait for, and the query is not built. To
+/// avoid deadlocks, order the rows.
 pub async fn lock_rows<E: EntityTrait>(
     conn: &impl ConnectionTrait,
-    rows: Select<E>,
+    rows: impl FnOnce() -> Select<E>,
     lock_type: LockType,
 ) -> Result<(), DbErr> {
     if conn.get_database_backend() == DbBackend::Postgres {
-        rows.select_only().expr(Expr::val(1)).lock(lock_type).into_tuple::<i32>().all(conn).await?;
+        rows().select_only().expr(Expr::val(1)).lock(lock_type).into_tuple::<i32>().all(conn).await?;
     }
     Ok(())
 }

@@ -7,18 +7,9 @@ use std::sync::{
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use sqlx::sqlite::SqliteQueryResult;
 
-/// An error type of [`Db::write`](super::Db::write), which retries some database errors.
-pub trait Failure: From<DbErr> {
-    /// The database error that caused this one, if any.
-    fn database(&self) -> Option<&DbErr>;
-}
-
-impl Failure for DbErr {
-    fn database(&self) -> Option<&DbErr> {
-        Some(self)
-    }
-}
+use super::{group_commit::Part, script::Executed};
 
 /// Stores the events of transactions. The [events](crate::event) implement it.
 #[async_trait]
@@ -40,15 +31,31 @@ pub(crate) struct NewEvent<'a> {
 
 /// An open transaction, passed to the closure of [`Db::write`](super::Db::write).
 pub struct Tx {
-    pub(super) conn: Arc<DatabaseTransaction>,
+    pub(super) target: TxTarget,
     pub(super) event_store: Option<Arc<dyn EventStore>>,
     pub(super) has_stored_work: Arc<AtomicBool>,
 }
 
+pub(super) enum TxTarget {
+    Sqlite(Arc<Part>),
+    Postgres(Arc<DatabaseTransaction>),
+}
+
 impl Tx {
-    /// The connection of the transaction.
-    pub fn conn(&self) -> &DatabaseTransaction {
-        &self.conn
+    /// The same transaction for statements whose result nobody needs. On SQLite they are sent with the next statement
+    /// or at the end of the transaction: fewer switches between threads. The order of statements stays the same; an
+    /// error is reported by the statement that they were sent with, and the transaction cannot be committed then. So
+    /// only use it for statements that no input can make fail, and ignore the reported number of rows.
+    pub fn deferred(&self) -> Deferred<'_> {
+        Deferred(self)
+    }
+
+    /// Executes statements together; only SQLite can.
+    pub(super) async fn execute_all(&self, statements: Vec<Statement>) -> Result<Vec<Executed>, DbErr> {
+        match &self.target {
+            TxTarget::Sqlite(part) => part.execute_all(statements).await,
+            TxTarget::Postgres(_) => Err(DbErr::BackendNotSupported { db: "PostgreSQL", ctx: "execute_all" }),
+        }
     }
 
     pub(crate) fn event_store(&self) -> Option<&dyn EventStore> {
@@ -64,22 +71,69 @@ impl Tx {
 #[async_trait]
 impl ConnectionTrait for Tx {
     fn get_database_backend(&self) -> DbBackend {
-        self.conn.get_database_backend()
+        match self.target {
+            TxTarget::Sqlite(_) => DbBackend::Sqlite,
+            TxTarget::Postgres(_) => DbBackend::Postgres,
+        }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.conn.execute_raw(statement).await
+        match &self.target {
+            TxTarget::Sqlite(part) => Ok(part.execute(statement).await?.result.into()),
+            TxTarget::Postgres(tx) => tx.execute_raw(statement).await,
+        }
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.conn.execute_unprepared(sql).await
+        match &self.target {
+            TxTarget::Sqlite(part) => Ok(part.execute_unprepared(sql).await?.result.into()),
+            TxTarget::Postgres(tx) => tx.execute_unprepared(sql).await,
+        }
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.conn.query_one_raw(statement).await
+        match &self.target {
+            TxTarget::Sqlite(part) => Ok(part.execute(statement).await?.rows.into_iter().next().map(Into::into)),
+            TxTarget::Postgres(tx) => tx.query_one_raw(statement).await,
+        }
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.conn.query_all_raw(statement).await
+        match &self.target {
+            TxTarget::Sqlite(part) => Ok(part.execute(statement).await?.rows.into_iter().map(Into::into).collect()),
+            TxTarget::Postgres(tx) => tx.query_all_raw(statement).await,
+        }
+    }
+}
+
+/// A transaction whose statements without a result are deferred; see [`Tx::deferred`].
+pub struct Deferred<'a>(&'a Tx);
+
+#[async_trait]
+impl ConnectionTrait for Deferred<'_> {
+    fn get_database_backend(&self) -> DbBackend {
+        self.0.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        match &self.0.target {
+            TxTarget::Sqlite(part) => {
+                part.defer(statement).await?;
+                Ok(SqliteQueryResult::default().into())
+            }
+            TxTarget::Postgres(tx) => tx.execute_raw(statement).await,
+        }
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.0.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.0.query_one_raw(statement).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.0.query_all_raw(statement).await
     }
 }

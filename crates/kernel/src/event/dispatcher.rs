@@ -109,8 +109,8 @@ impl Dispatcher {
                 if self.db.backend() == DbBackend::Postgres {
                     delivery = delivery.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
                 }
-                let Some(_) = delivery.one(tx.conn()).await? else { return Ok(false) };
-                let Some(row) = event::Entity::find_by_id(id).one(tx.conn()).await? else { return Ok(false) };
+                let Some(_) = delivery.one(&tx).await? else { return Ok(false) };
+                let Some(row) = event::Entity::find_by_id(id).one(&tx).await? else { return Ok(false) };
                 let event::Model { id, name, aggregate, payload, at } = row;
                 let emitted = Emitted { id, name, aggregate, at, payload };
                 let handling = AssertUnwindSafe(subscriber.handle(&tx, &emitted)).catch_unwind();
@@ -119,7 +119,7 @@ impl Dispatcher {
                     Ok(Err(_)) => return Err(Error::internal("the subscriber panicked")),
                     Err(_) => return Err(Error::internal("the subscriber took too long")),
                 }
-                event_delivery::Entity::delete_by_id(key).exec(tx.conn()).await?;
+                event_delivery::Entity::delete_by_id(key).exec(&tx).await?;
                 delete_handled(&tx, Some(id)).await?;
                 Ok::<_, Error>(true)
             })
@@ -132,7 +132,7 @@ impl Dispatcher {
         self.db
             .write(|tx| async move {
                 let key = (id, subscriber.to_owned());
-                let Some(row) = event_delivery::Entity::find_by_id(key).one(tx.conn()).await? else { return Ok(()) };
+                let Some(row) = event_delivery::Entity::find_by_id(key).one(&tx).await? else { return Ok(()) };
                 let attempts = row.attempts.saturating_add(1);
                 let factor = 2_u32.saturating_pow(u32::try_from(row.attempts).unwrap_or_default());
                 let delay = FIRST_DELAY.saturating_mul(factor).min(MAX_DELAY);
@@ -147,7 +147,7 @@ impl Dispatcher {
                     last_error: Set(Some(last_error.clone())),
                     ..sea_orm::IntoActiveModel::into_active_model(row)
                 };
-                event_delivery::Entity::update(change).exec(tx.conn()).await.map(|_| ())
+                event_delivery::Entity::update(change).exec(&tx).await.map(|_| ())
             })
             .await?;
         Ok(())
@@ -161,7 +161,7 @@ impl Dispatcher {
                     .col_expr(event_delivery::Column::LastError, Expr::value("The subscriber does not exist."))
                     .filter(event_delivery::COLUMN.event_id.eq(id))
                     .filter(event_delivery::COLUMN.subscriber.eq(subscriber))
-                    .exec(tx.conn())
+                    .exec(&tx)
                     .await
                     .map(|_| ())
             })
@@ -210,7 +210,7 @@ impl Dispatcher {
                 .col_expr(event_delivery::Column::NextAt, Expr::value(now))
                 .col_expr(event_delivery::Column::Attempts, Expr::value(0))
                 .filter(Expr::col(event_delivery::Column::NextAt).is_null())
-                .exec(tx.conn())
+                .exec(&tx)
                 .await
         });
         Ok(retried.await?.rows_affected)
@@ -268,5 +268,5 @@ async fn delete_handled(tx: &Tx, id: Option<EventId>) -> Result<(), DbErr> {
     if let Some(id) = id {
         handled = handled.filter(event::COLUMN.id.eq(id));
     }
-    handled.exec(tx.conn()).await.map(|_| ())
+    handled.exec(tx).await.map(|_| ())
 }

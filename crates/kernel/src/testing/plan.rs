@@ -21,9 +21,9 @@ pub async fn explain(db: &TestDb, statement: Statement) -> String {
             async move {
                 if backend == DbBackend::Postgres {
                     let settings = "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off";
-                    tx.conn().execute_unprepared(settings).await?;
+                    tx.execute_unprepared(settings).await?;
                 }
-                tx.conn().query_all_raw(statement).await
+                tx.query_all_raw(statement).await
             }
         })
         .await

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DbBackend};
 use sea_orm_migration::MigrationTrait;
 
 use super::TestDb;
@@ -46,6 +46,26 @@ pub async fn assert_tables_described(prefix: &str, migrations: Migrations, model
     }
 }
 
+/// Asserts that on SQLite, an update of any column of a table except these changes the version of the table, so that
+/// kept counts of lists that are filtered by that column are computed again. Generated columns have no trigger.
+///
+/// # Panics
+/// If not.
+pub async fn assert_versioned(table: &str, except: &[&str], migrations: Migrations) {
+    let db = TestDb::new(migrations).await;
+    if db.backend() != DbBackend::Sqlite {
+        return;
+    }
+    let columns = db::scalars::<String>(db.conn(), "SELECT name FROM pragma_table_info($1)", [table.into()]);
+    let mut columns: BTreeSet<String> = columns.await.unwrap().into_iter().collect();
+    let trigger = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = $1 || '_version_update'";
+    let trigger: String = db::scalar(db.conn(), trigger, [table.into()]).await.unwrap().unwrap();
+    let (_, versioned) = trigger.split_once("UPDATE OF").unwrap();
+    let (versioned, _) = versioned.split_once(" ON ").unwrap();
+    columns.retain(|column| column != "id" && !except.contains(&column.as_str()));
+    assert_eq!(columns, versioned.split(',').map(|column| column.trim().to_owned()).collect());
+}
+
 impl TestDb {
     /// The number of rows in a table.
     pub async fn count_rows(&self, table: &str) -> i64 {
@@ -70,6 +90,6 @@ impl TestDb {
     /// # Errors
     /// If the database refuses it.
     pub async fn sql(&self, sql: &str) -> Result<(), sea_orm::DbErr> {
-        self.write(|tx| async move { tx.conn().execute_unprepared(sql).await.map(|_| ()) }).await
+        self.write(|tx| async move { tx.execute_unprepared(sql).await.map(|_| ()) }).await
     }
 }

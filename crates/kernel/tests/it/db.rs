@@ -33,7 +33,7 @@ async fn the_log_is_copied_into_the_file_in_the_background() {
     // Far less than what makes a commit copy it.
     db.write(|tx| async move {
         for number in 0..100 {
-            add(tx.conn(), format!("{number} {}", "x".repeat(4000)), None).await?;
+            add(&tx, format!("{number} {}", "x".repeat(4000)), None).await?;
         }
         Ok::<_, DbErr>(())
     })
@@ -52,7 +52,7 @@ async fn a_failed_transaction_is_rolled_back() {
     let db = TestDb::new(migrations).await;
     let outcome = db
         .write(|tx| async move {
-            add(tx.conn(), "one", None).await?;
+            add(&tx, "one", None).await?;
             Err::<(), _>(DbErr::Custom("no".into()))
         })
         .await;
@@ -64,11 +64,11 @@ async fn a_failed_transaction_is_rolled_back() {
 async fn a_dropped_transaction_is_rolled_back_and_does_not_block_others() {
     let db = TestDb::new(migrations).await;
     let dropped = db.write(|tx| async move {
-        add(tx.conn(), "one", None).await?;
+        add(&tx, "one", None).await?;
         std::future::pending::<Result<(), DbErr>>().await
     });
     assert!(tokio::time::timeout(Duration::from_millis(100), dropped).await.is_err());
-    db.write(|tx| async move { add(tx.conn(), "two", None).await }).await.unwrap();
+    db.write(|tx| async move { add(&tx, "two", None).await }).await.unwrap();
     assert_eq!(count(&db).await, 1);
 }
 
@@ -82,7 +82,7 @@ async fn each_of_many_concurrent_writers_gets_its_own_outcome() {
             let name = format!("thing {}", i / 2);
             db.write(|tx| {
                 let name = name.clone();
-                async move { add(tx.conn(), name, None).await }
+                async move { add(&tx, name, None).await }
             })
             .await
         })
@@ -101,7 +101,7 @@ async fn each_of_many_concurrent_writers_gets_its_own_outcome() {
 async fn a_read_sees_earlier_writes() {
     let db = TestDb::new(migrations).await;
     for i in 1..=20 {
-        db.write(|tx| async move { add(tx.conn(), i.to_string(), None).await }).await.unwrap();
+        db.write(|tx| async move { add(&tx, i.to_string(), None).await }).await.unwrap();
         assert_eq!(count(&db).await, i);
     }
 }
@@ -109,7 +109,7 @@ async fn a_read_sees_earlier_writes() {
 #[tokio::test]
 async fn foreign_keys_are_enforced_on_every_connection() {
     let db = TestDb::with_connections(migrations, 4).await;
-    let refused = db.write(|tx| async move { add(tx.conn(), "orphan", Some(99)).await }).await.unwrap_err();
+    let refused = db.write(|tx| async move { add(&tx, "orphan", Some(99)).await }).await.unwrap_err();
     assert!(matches!(refused.sql_err(), Some(SqlErr::ForeignKeyConstraintViolation(_))));
 }
 
@@ -119,15 +119,15 @@ async fn sqlite_uses_wal_with_durable_commits_and_read_only_readers() {
     if db.backend() != DbBackend::Sqlite {
         return;
     }
-    let pragma = async |conn: &sea_orm::DatabaseTransaction, name: &str| {
+    let pragma = async |conn: &guildhall_kernel::db::Tx, name: &str| {
         let query = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {name}"));
         let row = conn.query_one_raw(query).await.unwrap().unwrap();
         row.try_get_by_index::<String>(0).or_else(|_| row.try_get_by_index::<i32>(0).map(|n| n.to_string())).unwrap()
     };
     db.write(|tx| async move {
-        assert_eq!(pragma(tx.conn(), "journal_mode").await, "wal");
-        assert_eq!(pragma(tx.conn(), "synchronous").await, "2", "FULL");
-        assert_eq!(pragma(tx.conn(), "foreign_keys").await, "1");
+        assert_eq!(pragma(&tx, "journal_mode").await, "wal");
+        assert_eq!(pragma(&tx, "synchronous").await, "2", "FULL");
+        assert_eq!(pragma(&tx, "foreign_keys").await, "1");
         Ok::<_, DbErr>(())
     })
     .await
@@ -144,9 +144,9 @@ async fn no_write_is_acknowledged_that_a_full_disk_rolled_back() {
     }
     // A page limit simulates a full disk. SQLite may roll back the whole shared transaction.
     db.write(|tx| async move {
-        let row = tx.conn().query_one_raw(Statement::from_string(DbBackend::Sqlite, "PRAGMA page_count")).await?;
+        let row = tx.query_one_raw(Statement::from_string(DbBackend::Sqlite, "PRAGMA page_count")).await?;
         let pages: i64 = row.unwrap().try_get_by_index(0)?;
-        tx.conn().execute_unprepared(&format!("PRAGMA max_page_count = {}", pages + 2)).await
+        tx.execute_unprepared(&format!("PRAGMA max_page_count = {}", pages + 2)).await
     })
     .await
     .unwrap();
@@ -156,7 +156,7 @@ async fn no_write_is_acknowledged_that_a_full_disk_rolled_back() {
             let name = format!("{i}{}", "x".repeat(if i % 3 == 0 { 3000 } else { 3 }));
             db.write(|tx| {
                 let name = name.clone();
-                async move { add(tx.conn(), name, None).await }
+                async move { add(&tx, name, None).await }
             })
             .await
             .is_ok()
@@ -173,7 +173,7 @@ async fn no_write_is_acknowledged_that_a_full_disk_rolled_back() {
 
 /// Checks that the writer still begins its transactions with `IMMEDIATE`.
 async fn assert_writer_works(db: &TestDb) {
-    db.write(|tx| async move { tx.conn().execute_unprepared("PRAGMA max_page_count = 1000000").await }).await.unwrap();
+    db.write(|tx| async move { tx.execute_unprepared("PRAGMA max_page_count = 1000000").await }).await.unwrap();
     let other = Db::connect(db.url(), 1).await.unwrap();
     // A second writer waits from the begin of the first transaction, before that has written anything.
     let (started, has_started) = tokio::sync::oneshot::channel();
@@ -183,11 +183,11 @@ async fn assert_writer_works(db: &TestDb) {
         let started = started.lock().unwrap().take();
         started.unwrap().send(()).unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
-        add(tx.conn(), "first", None).await
+        add(&tx, "first", None).await
     });
     let second = async {
         has_started.await.unwrap();
-        other.write(|tx| async move { Entity::find().count(tx.conn()).await }).await.unwrap()
+        other.write(|tx| async move { Entity::find().count(&tx).await }).await.unwrap()
     };
     let before = count(db).await;
     let (first, seen) = tokio::join!(first, second);
@@ -214,7 +214,7 @@ async fn writers_that_are_dropped_at_any_point_do_not_affect_others() {
     let tasks = (0..600_u32).map(|i| {
         let db = db.handle();
         tokio::spawn(async move {
-            let write = db.write(|tx| async move { add(tx.conn(), i.to_string(), None).await });
+            let write = db.write(|tx| async move { add(&tx, i.to_string(), None).await });
             // Every third one is dropped after a few polls.
             let polls = if i % 3 == 0 { i / 3 % 12 } else { u32::MAX };
             poll_times(write, polls).await.map(|outcome| outcome.map(|()| i))
@@ -246,7 +246,7 @@ async fn postgres_transactions_are_retried_after_a_deadlock() {
         return;
     }
     for name in ["a", "b"] {
-        db.write(|tx| async move { add(tx.conn(), name, None).await }).await.unwrap();
+        db.write(|tx| async move { add(&tx, name, None).await }).await.unwrap();
     }
     // Two transactions update the same two rows in opposite order: a deadlock, after which one is rolled back.
     let (barrier, runs) = (Arc::new(Barrier::new(2)), Arc::new(AtomicU32::new(0)));
@@ -257,11 +257,11 @@ async fn postgres_transactions_are_retried_after_a_deadlock() {
                 let (barrier, is_retry) = (barrier.clone(), runs.fetch_add(1, Ordering::SeqCst) >= 2);
                 async move {
                     let update = |name| format!("UPDATE thing SET parent_id = NULL WHERE name = '{name}'");
-                    tx.conn().execute_unprepared(&update(first)).await?;
+                    tx.execute_unprepared(&update(first)).await?;
                     if !is_retry {
                         barrier.wait().await;
                     }
-                    tx.conn().execute_unprepared(&update(second)).await.map(|_| ())
+                    tx.execute_unprepared(&update(second)).await.map(|_| ())
                 }
             })
             .await
@@ -307,7 +307,7 @@ async fn migrations_can_be_reverted_and_applied_again() {
     db.migrate_down(migrations, 1).await.unwrap();
     assert!(!db.migration_status(migrations).await.unwrap()[0].1);
     db.migrate(migrations).await.unwrap();
-    db.write(|tx| async move { add(tx.conn(), "lost", None).await }).await.unwrap();
+    db.write(|tx| async move { add(&tx, "lost", None).await }).await.unwrap();
     db.migrate_fresh(migrations).await.unwrap();
     assert_eq!(count(&db).await, 0);
 }
@@ -339,7 +339,7 @@ async fn fault_19_waiting_for_the_writer_times_out_after_five_seconds() {
     let holder = tokio::spawn(async move {
         let locked = &locked;
         let hold = other.write(|tx| async move {
-            add(tx.conn(), "other", None).await?;
+            add(&tx, "other", None).await?;
             locked.lock().unwrap().take().unwrap().send(()).unwrap();
             std::future::pending::<Result<(), DbErr>>().await
         });
@@ -354,7 +354,7 @@ async fn fault_19_waiting_for_the_writer_times_out_after_five_seconds() {
                 let name = format!("writer {n}");
                 let refused = db.write(|tx| {
                     let name = name.clone();
-                    async move { add(tx.conn(), name, None).await }
+                    async move { add(&tx, name, None).await }
                 });
                 (guildhall_kernel::Error::from(refused.await.unwrap_err()), start.elapsed())
             })
@@ -372,7 +372,7 @@ async fn fault_19_waiting_for_the_writer_times_out_after_five_seconds() {
 }
 
 async fn add_one(db: &Db, name: &'static str) {
-    db.write(|tx| async move { add(tx.conn(), name, None).await }).await.unwrap();
+    db.write(|tx| async move { add(&tx, name, None).await }).await.unwrap();
 }
 
 /// The same database, with one connection for reading and a statement limit in milliseconds.
@@ -401,6 +401,32 @@ async fn fault_3_a_statement_that_runs_too_long_is_cancelled() {
         let error = limited.conn().query_one_raw(slow(&limited)).await.unwrap_err();
         assert_eq!(guildhall_kernel::Error::from(error).kind(), guildhall_kernel::Kind::Unavailable);
         assert_eq!(count(&limited).await, 0, "the connection can be reused");
+    }
+}
+
+#[tokio::test]
+async fn fault_3_a_statement_of_a_snapshot_that_runs_too_long_is_cancelled() {
+    let db = TestDb::new(migrations).await;
+    let limited = limited(&db, Some(200)).await;
+    let snapshot = limited.snapshot().await.unwrap();
+    let error = snapshot.query_one_raw(slow(&limited)).await.unwrap_err();
+    assert_eq!(guildhall_kernel::Error::from(error).kind(), guildhall_kernel::Kind::Unavailable);
+    drop(snapshot);
+    assert_eq!(count(&limited).await, 0, "the connection can be reused");
+}
+
+#[tokio::test]
+async fn a_snapshot_sees_nothing_of_later_writes() {
+    let db = TestDb::with_connections(migrations, 2).await;
+    add_one(&db, "before").await;
+    for name in ["one", "two", "three"] {
+        let snapshot = db.snapshot().await.unwrap();
+        let before = Entity::find().count(&snapshot).await.unwrap();
+        add_one(&db, name).await;
+        assert_eq!(Entity::find().count(&snapshot).await.unwrap(), before);
+        drop(snapshot);
+        // The connection is reused, and its transaction has ended.
+        assert_eq!(count(&db).await, before + 1);
     }
 }
 

@@ -83,7 +83,7 @@ impl Subscriber for Copier {
         let Some(created) = event.read::<ThingCreated>()? else { return Ok(()) };
         let name = format!("{}: {}", self.name, created.name);
         let thing = ActiveModel { id: NotSet, name: Set(name), parent_id: Set(None) };
-        Entity::insert(thing).exec_without_returning(tx.conn()).await?;
+        Entity::insert(thing).exec_without_returning(tx).await?;
         tokio::time::sleep(self.delay).await;
         if self.refused.lock().unwrap().contains(&created.name) {
             return Err(Error::internal("a permanent failure"));

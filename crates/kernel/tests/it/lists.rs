@@ -36,7 +36,7 @@ async fn list_of(things: usize) -> (TestDb, TestClient) {
     for chunk in rows.chunks(1000) {
         db.write(|tx| async move {
             let thing = |i: &usize| ActiveModel { id: NotSet, name: Set(format!("{i:05}")), parent_id: Set(None) };
-            Entity::insert_many(chunk.iter().map(thing)).exec_without_returning(tx.conn()).await?;
+            Entity::insert_many(chunk.iter().map(thing)).exec_without_returning(&tx).await?;
             Ok::<_, DbErr>(())
         })
         .await
@@ -106,7 +106,7 @@ async fn a_cursor_continues_in_every_ordering_and_invalid_ones_are_refused() {
     let (db, client) = list_of(10_020).await;
     // Unique names in an order other than that of the ids.
     let shuffle = "UPDATE thing SET name = 'n' || (id * 7919 % 10007) || '-' || id";
-    db.write(|tx| async move { tx.conn().execute_unprepared(shuffle).await }).await.unwrap();
+    db.write(|tx| async move { tx.execute_unprepared(shuffle).await }).await.unwrap();
     for ordering in ["name", "-name", "name,-id", "-id", "id"] {
         let first = client.get(&format!("/pages/?ordering={ordering}&page_size=100&page=100")).await.json();
         let next = path(&first["next"]).unwrap();
@@ -159,7 +159,7 @@ async fn a_history_can_be_read_in_both_directions_without_gaps() {
 async fn counting_a_few_rows_uses_an_index_and_no_full_scan() {
     let (db, _client) = list_of(20_000).await;
     db.write(|tx| async move {
-        let conn = tx.conn();
+        let conn = &tx;
         let parents = "UPDATE thing SET parent_id = CASE WHEN id > 19950 THEN 3 WHEN id > 9000 THEN 2 ELSE 1 END";
         conn.execute_unprepared(parents).await?;
         conn.execute_unprepared("ANALYZE thing").await?;
@@ -180,7 +180,7 @@ async fn counting_a_few_rows_uses_an_index_and_no_full_scan() {
     let plan = db.write(|tx| {
         let count_statement = count_statement.sql.clone();
         async move {
-            let conn = tx.conn();
+            let conn = &tx;
             conn.execute_unprepared("SET LOCAL plan_cache_mode = force_generic_plan").await?;
             conn.execute_unprepared(&format!("PREPARE count_statement AS {count_statement}")).await?;
             let explain = Statement::from_string(DbBackend::Postgres, "EXPLAIN EXECUTE count_statement(1, 3, 10001)");

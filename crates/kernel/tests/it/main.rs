@@ -7,3 +7,4 @@ mod failed_commits;
 mod lists;
 mod outbox;
 mod things;
+mod writes;

@@ -274,19 +274,19 @@ async fn the_audit_log_is_append_only_and_survives_the_removal_of_users() {
     let origin = Origin { ip: "203.0.113.9".parse().ok(), user_agent: None, request_id: Some("r".into()) };
     let write = db.write(|tx| async move {
         let event = audit::AuditEvent::new("test.thing").own(UserId(1), "anna").with("size", 3);
-        event.record(tx.conn(), Timestamp::EPOCH).await?;
-        audit::AuditEvent::new("test.thing").refused().about(UserId(2), "").record(tx.conn(), Timestamp::EPOCH).await
+        event.record(&tx, Timestamp::EPOCH).await?;
+        audit::AuditEvent::new("test.thing").refused().about(UserId(2), "").record(&tx, Timestamp::EPOCH).await
     });
     origin.scope(write).await.unwrap();
     let entries = audit::about(db.conn(), UserId(1), 10).await.unwrap();
     assert_eq!((entries.len(), entries[0].actor.as_str(), entries[0].outcome.as_str()), (1, "anna #1", "done"));
     assert_eq!((entries[0].ip.as_deref(), &entries[0].detail["size"]), (Some("203.0.113.9"), &3.into()));
     for change in ["DELETE FROM kernel_audit_event", "UPDATE kernel_audit_event SET outcome = 'done'"] {
-        let result = db.write(|tx| async move { tx.conn().execute_unprepared(change).await }).await;
+        let result = db.write(|tx| async move { tx.execute_unprepared(change).await }).await;
         assert!(result.is_err(), "{change}");
     }
     let remove_user = "DELETE FROM people WHERE id = 1";
-    db.write(|tx| async move { tx.conn().execute_unprepared(remove_user).await }).await.unwrap();
+    db.write(|tx| async move { tx.execute_unprepared(remove_user).await }).await.unwrap();
     assert_eq!(texts(&db, "SELECT subject_label FROM kernel_audit_event WHERE subject_id IS NULL").await, ["anna #1"]);
 }
 
@@ -306,7 +306,7 @@ async fn the_doctor_finds_orphans_sequences_that_are_behind_and_clock_skew() {
         assert!(orphans.is_error() && orphans.message.contains("1 in kernel_outbox"), "{orphans:?}");
     } else {
         let damage = "INSERT INTO people (id) VALUES (500)";
-        db.write(|tx| async move { tx.conn().execute_unprepared(damage).await }).await.unwrap();
+        db.write(|tx| async move { tx.execute_unprepared(damage).await }).await.unwrap();
         let sequences = async |fix| {
             let found = examine(&db, now, fix).await.unwrap();
             found.into_iter().find(|finding| finding.check == "sequences").unwrap()

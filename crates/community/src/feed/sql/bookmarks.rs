@@ -33,8 +33,9 @@ impl SqlFeed {
                         return Ok(false);
                     }
                 }
-                let readable = visible_posts(caller.into()).filter(post::COLUMN.id.eq(id)).one(conn).await?;
-                readable.ok_or(Error::PostNotFound(id))?;
+                let readable = visible_posts(caller.into()).filter(post::COLUMN.id.eq(id));
+                let readable = readable.select_only().column(post::Column::Id).into_tuple::<PostId>();
+                readable.one(conn).await?.ok_or(Error::PostNotFound(id))?;
                 if bookmarked == Some(false) {
                     return Ok(false);
                 }

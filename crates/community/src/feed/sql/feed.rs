@@ -200,7 +200,7 @@ impl Feed for SqlFeed {
         let rows = rows_of(posts, viewer).into_model::<PostRow>().all(self.core.db.conn()).await?;
         let key = |row: &PostRow| if trending { row.hot } else { row.id.0 };
         let (rows, page) = CursorPage::from_rows(rows, key, &cursor).split();
-        let posts = self.posts.show_posts(rows, viewer).await?;
+        let posts = self.posts.show_posts(&self.core.pipeline(), rows, viewer).await?;
         Ok(page.with_results(posts))
     }
 
@@ -218,7 +218,7 @@ impl Feed for SqlFeed {
         let conn = self.core.db.conn();
         let found = Page::<PostRow>::fetch_counting(posts, count_query, viewer_columns, &ordering, &page, conn);
         let (rows, page) = found.await?.split();
-        let posts = self.posts.show_posts(rows, viewer).await?;
+        let posts = self.posts.show_posts(&self.core.pipeline(), rows, viewer).await?;
         Ok(page.with_results(|_| posts))
     }
 }

@@ -1,7 +1,7 @@
 //! Full-text search for groups and posts, and search for people by name, limited to what the viewer may see.
 
 use async_trait::async_trait;
-use guildhall_kernel::{Caller, Person, UserId, text};
+use guildhall_kernel::{Caller, Person, UserId, db::Pipeline, text};
 use sea_orm::{
     ConnectionTrait, QueryOrder, QuerySelect,
     sea_query::{Alias, Expr, ExprTrait, JoinType, Order, Query, SelectStatement},
@@ -26,12 +26,12 @@ const MAX_RESULTS: u64 = 100;
 
 impl SqlFeed {
     /// People who share a group with the viewer (for staff, members of any group), by a prefix of their names.
-    async fn find_people(&self, viewer: Viewer, search: &str, limit: u64) -> Result<Vec<Person>> {
+    async fn find_people(&self, conn: &Pipeline<'_>, viewer: Viewer, search: &str, limit: u64) -> Result<Vec<Person>> {
         if viewer == Viewer::Anonymous {
             return Ok(Vec::new());
         }
         let query = self.people_query(viewer, search, limit);
-        let rows = self.core.db.conn().query_all(&query).await?;
+        let rows = conn.query_all(&query).await?;
         let ids = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<Vec<UserId>, _>>()?;
         let mut people = self.core.people(ids.iter().copied()).await?;
         Ok(ids.iter().filter_map(|id| people.remove(id)).collect())
@@ -81,21 +81,25 @@ impl Search for SqlFeed {
         let Some(query) = SearchQuery::parse(&text) else {
             return Ok(SearchResults { groups: Vec::new(), posts: Vec::new(), members: Vec::new() });
         };
-        let (index, conn) = (self.core.text_index(), self.core.db.conn());
+        let (index, conn) = (self.core.text_index(), self.core.pipeline());
         let groups = index.groups(visible_groups(viewer), &query).order_by_desc(group::Column::Id).limit(limit);
-        let groups = groups::rows_of(groups, viewer).into_model::<GroupWithRole>().all(conn).await?;
-        let matching_posts =
-            |matching| rows_of(index.posts(visible_posts(viewer), &query, matching).limit(limit), viewer);
-        let mut posts = matching_posts(Match::Whole).into_model::<PostRow>().all(conn).await?;
-        // Search for a prefix only if the whole term has too few matches: a prefix search reads the matches of all
-        // words that begin with it.
-        if (posts.len() as u64) < limit {
-            posts = matching_posts(Match::Prefix).into_model::<PostRow>().all(conn).await?;
-        }
-        Ok(SearchResults {
-            groups: self.groups.show_groups(groups, viewer).await?,
-            posts: self.posts.show_posts(posts, viewer).await?,
-            members: self.find_people(viewer, &text, limit).await?,
-        })
+        let groups = groups::rows_of(groups, viewer).into_model::<GroupWithRole>();
+        let matching_posts = |matching| {
+            rows_of(index.posts(visible_posts(viewer), &query, matching).limit(limit), viewer).into_model::<PostRow>()
+        };
+        let (groups, posts, members) = tokio::try_join!(
+            async { Ok(groups.all(&conn).await?) },
+            async { Ok(matching_posts(Match::Whole).all(&conn).await?) },
+            self.find_people(&conn, viewer, &text, limit),
+        )?;
+        let posts = async {
+            // Search for a prefix only if the whole term has too few matches: a prefix search reads the matches of all
+            // words that begin with it.
+            let is_complete = posts.len() as u64 >= limit;
+            let posts = if is_complete { posts } else { matching_posts(Match::Prefix).all(&conn).await? };
+            self.posts.show_posts(&conn, posts, viewer).await
+        };
+        let (groups, posts) = tokio::try_join!(self.groups.show_groups(&conn, groups, viewer), posts)?;
+        Ok(SearchResults { groups, posts, members })
     }
 }

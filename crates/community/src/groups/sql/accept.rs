@@ -8,7 +8,7 @@ use sea_orm::{
 
 use super::SqlGroups;
 use crate::{
-    core::membership::{add_member, is_banned, role_of},
+    core::membership::{add_member, is_banned, role_of, role_of_next_member},
     entity::{
         group,
         invite::{self, InviteState},
@@ -88,11 +88,19 @@ impl SqlGroups {
                 let conn = &tx;
                 // Lock the group first, like every change of memberships, to avoid deadlocks.
                 db::lock::<group::Entity>(conn, id).await?;
-                group::Entity::find_by_id(id).one(conn).await?.ok_or_else(not_found)?;
-                if role_of(conn, id, caller.user).await?.is_some() {
+                let pipeline = tx.pipeline();
+                let group = async { Ok(group::Entity::find_by_id(id).one(&pipeline).await?) };
+                let (group, own_role, is_banned, next_role) = tokio::try_join!(
+                    group,
+                    role_of(&pipeline, id, caller.user),
+                    is_banned(&pipeline, id, caller.user, now),
+                    role_of_next_member(&pipeline, id),
+                )?;
+                let group = group.ok_or_else(not_found)?;
+                if own_role.is_some() {
                     return Ok(());
                 }
-                if is_banned(conn, id, caller.user, now).await? {
+                if is_banned {
                     return Err(Error::Banned);
                 }
                 if !consume(conn, invite, now).await? {
@@ -103,7 +111,7 @@ impl SqlGroups {
                         _ => "used up",
                     }));
                 }
-                add_member(conn, id, caller.user, None, now).await
+                add_member(conn, &group, caller.user, next_role, None, now).await
             })
             .await?;
         Ok(id)

@@ -165,8 +165,12 @@ impl SqlGroups {
         self.core
             .write(|tx| async move {
                 let quota = Quota::per_day("groups", self.core.settings.groups_per_day.into());
-                quota.consume(&tx, caller.user, 1, now).await?;
-                let row = row.clone().insert(&tx).await?;
+                let pipeline = tx.pipeline();
+                let (quota, row) =
+                    tokio::join!(quota.consume(&pipeline, caller.user, 1, now), row.clone().insert(&pipeline));
+                // The row first: a conflict of the slug is the error of all statements that were sent together.
+                let row = row?;
+                quota?;
                 let owner = membership::ActiveModel {
                     id: NotSet,
                     group_id: Set(row.id),
@@ -174,7 +178,7 @@ impl SqlGroups {
                     role: Set(Role::Owner),
                     joined_at: Set(now),
                 };
-                owner.insert(&tx).await?;
+                membership::Entity::insert(owner).exec_without_returning(&tx.deferred()).await?;
                 tx.emit(&GroupCreated { group: row.id, creator: caller.user }).await?;
                 Ok(GroupRow::from(row))
             })
@@ -226,7 +230,7 @@ impl Groups for SqlGroups {
         let own_role = |rows| with_own_role(rows, viewer);
         let page = Page::<GroupWithRole>::fetch_with(select, own_role, &ordering, &page, self.core.db.conn()).await?;
         let (rows, page) = page.split();
-        let groups = self.show_groups(rows, viewer).await?;
+        let groups = self.show_groups(&self.core.pipeline(), rows, viewer).await?;
         Ok(page.with_results(|_| groups))
     }
 
@@ -283,23 +287,25 @@ impl Groups for SqlGroups {
     }
 
     async fn delete_group(&self, caller: &Caller, id: GroupId, known: IfMatch) -> Result<()> {
+        GroupAccess::load(self.core.db.conn(), caller, id).await?.require_owner()?;
+        // Counted for the log, before the transaction: other writers should not wait for it. A group that takes too long
+        // to count can still be deleted.
+        let deleted = count_deletion(self.core.db.conn(), id).await.ok();
         let known = &known;
-        let deleted = self
-            .core
+        self.core
             .write(|tx| async move {
                 let conn = &tx;
                 let access = GroupAccess::load_for_update(conn, caller, id).await?.require_owner()?;
                 known.check(access.group.updated_at)?;
-                // Counted for the log. The rows are deleted by foreign keys, and the files by triggers.
-                let deleted = count_deletion(conn, id).await?;
-                group::Entity::delete_by_id(id).exec(conn).await?;
+                // Other rows are deleted by foreign keys, and files by triggers.
+                group::Entity::delete_by_id(id).exec(&tx.deferred()).await?;
                 tx.emit(&GroupDeleted { group: id, actor: caller.user }).await?;
                 let event = audit::AuditEvent::new("community.delete_group").by(caller).with("group", id.0);
-                event.with("name", access.group.name).record(conn, self.core.now()).await?;
-                Ok::<_, Error>(deleted)
+                Ok::<_, Error>(event.with("name", access.group.name).record(conn, self.core.now()).await?)
             })
             .await?;
-        tracing::info!(group.id = id.0, user.id = caller.user.0, ?deleted, "group deleted");
+        let deleted = deleted.map(tracing::field::debug);
+        tracing::info!(group.id = id.0, user.id = caller.user.0, deleted, "group deleted");
         Ok(())
     }
 }

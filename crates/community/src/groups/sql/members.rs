@@ -1,7 +1,11 @@
 //! Members of groups and their roles.
 
 use async_trait::async_trait;
-use guildhall_kernel::{Caller, Ordering, Page, PageQuery, Timestamp, UserId, text};
+use guildhall_kernel::{
+    Caller, Ordering, Page, PageQuery, Timestamp, UserId,
+    db::{self, Tx},
+    text,
+};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DerivePartialModel, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Select,
@@ -13,11 +17,14 @@ use crate::{
     core::{
         access::GroupAccess,
         invites::revoke_from,
-        membership::{add_member, close_request, delete_membership, is_banned, membership_of, role_of},
+        membership::{
+            add_member, close_request, delete_membership, is_banned, membership_of, role_of, role_of_next_member,
+        },
         moderation_log::ModerationEntry,
         scope::joined_by,
     },
     entity::{
+        group,
         join_request::RequestStatus,
         membership::{self, Role},
     },
@@ -41,13 +48,26 @@ struct MemberRow {
     joined_at: Timestamp,
 }
 
-async fn change_role(conn: &impl ConnectionTrait, group: GroupId, user: UserId, role: Role) -> Result<()> {
+async fn change_role(tx: &Tx, group: GroupId, user: UserId, role: Role) -> Result<()> {
     membership::Entity::update_many()
         .col_expr(membership::Column::Role, Expr::value(role))
         .filter(membership_of(group, user))
-        .exec(conn)
+        .exec(&tx.deferred())
         .await?;
     Ok(())
+}
+
+/// Locks and loads a group that the caller wants to join. Also returns whether they are banned, and the role that they
+/// would have. 404 if there is no such group.
+async fn load_to_join(tx: &Tx, caller: &Caller, id: GroupId, now: Timestamp) -> Result<(GroupAccess, bool, Role)> {
+    db::lock::<group::Entity>(tx, id).await?;
+    let pipeline = tx.pipeline();
+    let (access, is_banned, next_role) = tokio::join!(
+        GroupAccess::load_unchecked(&pipeline, caller, id),
+        is_banned(&pipeline, id, caller.user, now),
+        role_of_next_member(&pipeline, id),
+    );
+    Ok((access?, is_banned?, next_role?))
 }
 
 async fn count_moderators(conn: &impl ConnectionTrait, group: GroupId) -> Result<u64> {
@@ -160,7 +180,7 @@ impl Members for SqlGroups {
         self.core
             .write(|tx| async move {
                 let conn = &tx;
-                let access = GroupAccess::load_unchecked(conn, caller, id).await?;
+                let (access, is_banned, next_role) = load_to_join(conn, caller, id, now).await?;
                 if access.own_role.is_some() {
                     return Ok(Joined::Member { new: false });
                 }
@@ -169,11 +189,11 @@ impl Members for SqlGroups {
                 if !is_open && !is_invited && !access.group.is_listed {
                     return Err(Error::GroupNotFound(id));
                 }
-                if is_banned(conn, id, caller.user, now).await? {
+                if is_banned {
                     return Err(Error::Banned);
                 }
                 if is_open || is_invited {
-                    add_member(conn, id, caller.user, None, now).await?;
+                    add_member(conn, &access.group, caller.user, next_role, None, now).await?;
                     return Ok(Joined::Member { new: true });
                 }
                 let request_id = store_request(conn, id, caller.user, note, now).await?;
@@ -187,6 +207,7 @@ impl Members for SqlGroups {
         self.core
             .write(|tx| async move {
                 let conn = &tx;
+                db::lock::<group::Entity>(conn, id).await?;
                 let access = GroupAccess::load_unchecked(conn, caller, id).await?;
                 let Some(role) = access.own_role else {
                     // The group may have been made private since they requested to join.
@@ -213,7 +234,8 @@ impl Members for SqlGroups {
                     }
                 }
                 tx.emit(&MemberLeft { group: id, user: caller.user }).await?;
-                delete_membership(conn, id, caller.user, now).await
+                delete_membership(conn, id, caller.user, now).await?;
+                Ok(true)
             })
             .await
     }
@@ -281,7 +303,7 @@ impl Members for SqlGroups {
                 membership::Entity::update_many()
                     .col_expr(membership::Column::Role, Expr::value(Role::Moderator))
                     .filter(owner)
-                    .exec(conn)
+                    .exec(&tx.deferred())
                     .await?;
                 change_role(conn, id, user, Role::Owner).await?;
                 tx.emit(&RoleChanged { group: id, user, role: Role::Owner, actor: caller.user }).await?;

@@ -11,7 +11,7 @@ use super::SqlGroups;
 use crate::{
     core::{
         access::GroupAccess,
-        membership::{add_member, close_request, is_banned, role_of},
+        membership::{add_member, close_request, is_banned, role_of, role_of_next_member},
         moderation_log::ModerationEntry,
     },
     entity::join_request::{self, RequestStatus},
@@ -109,7 +109,7 @@ impl JoinRequests for SqlGroups {
             .core
             .write(|tx| async move {
                 let conn = &tx;
-                GroupAccess::load_for_update(conn, caller, id).await?.require_moderator()?;
+                let group = GroupAccess::load_for_update(conn, caller, id).await?.require_moderator()?.group;
                 let query = || {
                     join_request::Entity::find_by_id(request)
                         .filter(join_request::COLUMN.group_id.eq(id))
@@ -120,14 +120,23 @@ impl JoinRequests for SqlGroups {
                     return Err(Error::AlreadyDecided);
                 }
                 let (decided_by, user) = (Some(caller.user), row.user_id);
-                if !approve {
-                    close_request(conn, id, user, RequestStatus::Denied, decided_by, now).await?;
-                } else if is_banned(conn, id, user, now).await? {
-                    return Err(Error::Banned);
-                } else if role_of(conn, id, user).await?.is_some() {
-                    close_request(conn, id, user, RequestStatus::Approved, decided_by, now).await?;
+                if approve {
+                    let pipeline = tx.pipeline();
+                    let (is_banned, role, next_role) = tokio::try_join!(
+                        is_banned(&pipeline, id, user, now),
+                        role_of(&pipeline, id, user),
+                        role_of_next_member(&pipeline, id),
+                    )?;
+                    if is_banned {
+                        return Err(Error::Banned);
+                    }
+                    if role.is_some() {
+                        close_request(&tx.deferred(), id, user, RequestStatus::Approved, decided_by, now).await?;
+                    } else {
+                        add_member(&tx, &group, user, next_role, decided_by, now).await?;
+                    }
                 } else {
-                    add_member(conn, id, user, decided_by, now).await?;
+                    close_request(&tx.deferred(), id, user, RequestStatus::Denied, decided_by, now).await?;
                 }
                 let decided = JoinRequestDecided { group: id, request, user, is_approved: approve, actor: caller.user };
                 tx.emit(&decided).await?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use guildhall_files::FileId;
-use guildhall_kernel::{Person, Timestamp, UserId};
+use guildhall_kernel::{Person, Timestamp, UserId, db::Pipeline};
 use sea_orm::{
     ColumnTrait, DerivePartialModel, EntityTrait, FromQueryResult, PartialModelTrait, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, Select,
@@ -132,33 +132,64 @@ fn courses_of(groups: &[GroupId], viewer: Viewer) -> Select<group_course::Entity
         .order_by_asc(group_course::Column::Position)
 }
 
-impl SqlGroups {
-    /// The groups as the viewer sees them. The number of queries does not depend on the number of groups.
-    pub(crate) async fn show_groups(&self, rows: Vec<GroupWithRole>, viewer: Viewer) -> Result<Vec<Group>> {
-        let readable: Vec<&GroupWithRole> = rows.iter().filter(|group| can_read(group, viewer)).collect();
-        let ids: Vec<GroupId> = readable.iter().map(|group| group.row.id).collect();
-        let mut moderators: HashMap<GroupId, Vec<UserId>> = HashMap::new();
-        let mut owners: HashMap<GroupId, UserId> = HashMap::new();
-        let mut courses: HashMap<GroupId, Vec<i64>> = HashMap::new();
-        if !ids.is_empty() {
-            for moderator in moderators_of(&ids).all(self.core.db.conn()).await? {
-                moderators.entry(moderator.group_id).or_default().push(moderator.user_id);
-                if moderator.role == Role::Owner {
-                    owners.insert(moderator.group_id, moderator.user_id);
-                }
-            }
-            for course in courses_of(&ids, viewer).all(self.core.db.conn()).await? {
-                courses.entry(course.group_id).or_default().push(course.course_id.0);
+/// The moderators and the courses of groups.
+#[derive(Default)]
+struct Details {
+    moderators: HashMap<GroupId, Vec<UserId>>,
+    owners: HashMap<GroupId, UserId>,
+    courses: HashMap<GroupId, Vec<i64>>,
+}
+
+impl Details {
+    async fn load(conn: &Pipeline<'_>, groups: &[GroupId], viewer: Viewer) -> Result<Self> {
+        let mut details = Self::default();
+        if groups.is_empty() {
+            return Ok(details);
+        }
+        let (moderators, courses) =
+            tokio::try_join!(moderators_of(groups).all(conn), courses_of(groups, viewer).all(conn))?;
+        for moderator in moderators {
+            details.moderators.entry(moderator.group_id).or_default().push(moderator.user_id);
+            if moderator.role == Role::Owner {
+                details.owners.insert(moderator.group_id, moderator.user_id);
             }
         }
-        let creators = readable.iter().filter_map(|group| group.row.creator_id);
-        let people = self.core.people(creators.chain(owners.values().copied())).await?;
+        for course in courses {
+            details.courses.entry(course.group_id).or_default().push(course.course_id.0);
+        }
+        Ok(details)
+    }
+}
+
+impl SqlGroups {
+    /// The groups as the viewer sees them. The number of queries does not depend on the number of groups.
+    pub(crate) async fn show_groups(
+        &self,
+        conn: &Pipeline<'_>,
+        rows: Vec<GroupWithRole>,
+        viewer: Viewer,
+    ) -> Result<Vec<Group>> {
+        let readable = rows.iter().filter(|group| can_read(group, viewer));
+        let ids: Vec<GroupId> = readable.map(|group| group.row.id).collect();
+        let details = Details::load(conn, &ids, viewer).await?;
+        self.show_with_details(rows, details, viewer).await
+    }
+
+    async fn show_with_details(
+        &self,
+        rows: Vec<GroupWithRole>,
+        mut details: Details,
+        viewer: Viewer,
+    ) -> Result<Vec<Group>> {
+        let readable = rows.iter().filter(|group| can_read(group, viewer));
+        let creators = readable.filter_map(|group| group.row.creator_id);
+        let people = self.core.people(creators.chain(details.owners.values().copied())).await?;
         let show = |group: GroupWithRole| {
             let group_moderators = Moderators {
-                owner: owners.get(&group.row.id).copied(),
-                all: moderators.remove(&group.row.id).unwrap_or_default(),
+                owner: details.owners.get(&group.row.id).copied(),
+                all: details.moderators.remove(&group.row.id).unwrap_or_default(),
             };
-            let courses = courses.remove(&group.row.id).unwrap_or_default();
+            let courses = details.courses.remove(&group.row.id).unwrap_or_default();
             self.show_group(group, group_moderators, courses, &people, viewer)
         };
         Ok(rows.into_iter().map(show).collect())
@@ -166,10 +197,14 @@ impl SqlGroups {
 
     /// A group as the viewer sees it.
     pub(super) async fn find_group(&self, viewer: Viewer, id: GroupId) -> Result<Group> {
-        let query = rows_of(visible_groups(viewer).filter(group::COLUMN.id.eq(id)), viewer);
-        let row = query.into_model::<GroupWithRole>().one(self.core.db.conn()).await?;
+        let pipeline = self.core.pipeline();
+        let row = rows_of(visible_groups(viewer).filter(group::COLUMN.id.eq(id)), viewer);
+        let row = async { Ok(row.into_model::<GroupWithRole>().one(&pipeline).await?) };
+        let ids = [id];
+        let (row, details) = tokio::try_join!(row, Details::load(&pipeline, &ids, viewer))?;
         let row = row.ok_or(Error::GroupNotFound(id))?;
-        self.show_groups(vec![row], viewer).await?.pop().ok_or(Error::GroupNotFound(id))
+        let details = if can_read(&row, viewer) { details } else { Details::default() };
+        self.show_with_details(vec![row], details, viewer).await?.pop().ok_or(Error::GroupNotFound(id))
     }
 
     pub(super) fn show_group(

@@ -2,12 +2,12 @@
 
 use guildhall_kernel::{Caller, db};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, QueryTrait,
     sea_query::{Expr, ExprTrait, LockType},
 };
 
 use crate::{
-    core::{membership::role_of, scope::visible_posts},
+    core::{access::role_in, membership::role_of, scope::visible_posts},
     entity::{group, membership::Role, post},
     error::{Error, Result},
     id::PostId,
@@ -31,7 +31,7 @@ pub(super) async fn group_of(conn: &impl ConnectionTrait, post: &post::Model) ->
 pub(crate) async fn lock_group_of(conn: &impl ConnectionTrait, id: PostId) -> Result<()> {
     let of_post = post::Entity::find_by_id(id).select_only().column(post::Column::GroupId).into_query();
     let group = group::Entity::find().filter(Expr::col((group::Entity, group::Column::Id)).eq(Expr::from(of_post)));
-    Ok(db::lock_rows(conn, group, LockType::NoKeyUpdate).await?)
+    Ok(db::lock_rows(conn, || group, LockType::NoKeyUpdate).await?)
 }
 
 /// Locks a post that the caller may read.
@@ -44,6 +44,55 @@ pub(crate) async fn lock_readable_post(
     post.ok_or(Error::PostNotFound(id))
 }
 
+/// A post with the caller's role in its group.
+#[derive(Clone, Debug, FromQueryResult)]
+pub(super) struct PostAccess {
+    #[sea_orm(nested)]
+    pub(super) post: post::Model,
+    pub(super) own_role: Option<Role>,
+    #[sea_orm(skip)]
+    is_staff: bool,
+}
+
+impl PostAccess {
+    /// Loads a post without a lock. 404 if the caller may not read it.
+    pub(super) async fn load(conn: &impl ConnectionTrait, caller: &Caller, id: PostId) -> Result<Self> {
+        let group_id = Expr::col((post::Entity, post::Column::GroupId));
+        let access = visible_posts(caller.into())
+            .filter(post::COLUMN.id.eq(id))
+            .expr_as(role_in(group_id, caller.user), "own_role")
+            .into_model::<Self>()
+            .one(conn)
+            .await?;
+        Ok(Self { is_staff: caller.roles.is_staff(), ..access.ok_or(Error::PostNotFound(id))? })
+    }
+
+    /// Requires that the caller may react to the post: in a group, only members may.
+    pub(super) fn require_member(self) -> Result<Self> {
+        if self.post.group_id.is_none() || self.own_role.is_some() { Ok(self) } else { Err(Error::NotMember) }
+    }
+
+    /// What the caller may do with the post.
+    pub(super) fn rights(&self, caller: &Caller) -> Rights {
+        let has_left = self.post.group_id.is_some() && self.own_role.is_none();
+        Rights {
+            // Authors who have left the group can no longer edit their posts in it.
+            is_author: self.post.author_id == Some(caller.user) && !has_left,
+            is_moderator: self.is_moderator(),
+        }
+    }
+
+    /// Whether the caller moderates the group of the post.
+    pub(super) fn is_moderator(&self) -> bool {
+        self.is_staff || self.own_role.is_some_and(|role| role != Role::Member)
+    }
+}
+
+/// Locks a post until the transaction ends, whether the caller may read it or not.
+pub(super) async fn lock_row(conn: &impl ConnectionTrait, id: PostId) -> Result<()> {
+    Ok(db::lock_rows(conn, || post::Entity::find_by_id(id), LockType::Update).await?)
+}
+
 /// Locks a post that the caller may read. Returns what they may do with it. The group is always locked before the
 /// post, to avoid deadlocks.
 pub(super) async fn lock_post(
@@ -52,33 +101,10 @@ pub(super) async fn lock_post(
     id: PostId,
 ) -> Result<(post::Model, Rights)> {
     lock_group_of(conn, id).await?;
-    let post = lock_readable_post(conn, caller, id).await?;
-    let role = match post.group_id {
-        Some(group) => role_of(conn, group, caller.user).await?,
-        None => None,
-    };
-    let has_left = post.group_id.is_some() && role.is_none();
-    let rights = Rights {
-        // Authors who have left the group can no longer edit their posts in it.
-        is_author: post.author_id == Some(caller.user) && !has_left,
-        is_moderator: caller.roles.is_staff() || role.is_some_and(|role| role != Role::Member),
-    };
-    Ok((post, rights))
-}
-
-/// Locks a post that the caller may read and react to: in a group, only members may.
-pub(super) async fn lock_post_for_member(
-    conn: &impl ConnectionTrait,
-    caller: &Caller,
-    id: PostId,
-) -> Result<post::Model> {
-    let post = lock_readable_post(conn, caller, id).await?;
-    if let Some(group) = post.group_id
-        && role_of(conn, group, caller.user).await?.is_none()
-    {
-        return Err(Error::NotMember);
-    }
-    Ok(post)
+    lock_row(conn, id).await?;
+    let access = PostAccess::load(conn, caller, id).await?;
+    let rights = access.rights(caller);
+    Ok((access.post, rights))
 }
 
 /// Whether the caller moderates the group of the post.

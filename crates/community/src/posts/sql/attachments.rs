@@ -90,9 +90,11 @@ impl Attachments for SqlPosts {
                     is_picture: Set(is_picture),
                     created_at: Set(now),
                 };
-                let row = row.insert(conn).await?;
+                let pipeline = tx.pipeline();
+                let row = async { Ok(row.insert(&pipeline).await?) };
+                let (row, group) = tokio::try_join!(row, group_of(&pipeline, &post))?;
                 let mut after = post::Model { has_extras: true, updated_at: now, ..post.clone() };
-                after.is_approved &= !needs_approval(group_of(conn, &post).await?.as_ref(), rights.is_moderator);
+                after.is_approved &= !needs_approval(group.as_ref(), rights.is_moderator);
                 update_post_count(conn, &post, &after).await?;
                 db::store_changes(conn, &post, &after).await?;
                 Ok::<_, Error>(row)

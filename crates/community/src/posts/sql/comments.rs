@@ -7,18 +7,17 @@ use guildhall_kernel::{
     db::{self, Tx},
 };
 use sea_orm::{
-    ActiveModelTrait,
     ActiveValue::NotSet,
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IdenStatic, Iterable, PartialModelTrait, QueryFilter,
-    QuerySelect, QueryTrait, Select, Set,
-    sea_query::{Expr, ExprTrait},
+    QuerySelect, QueryTrait, Select, Set, TryIntoModel,
+    sea_query::{Expr, ExprTrait, LockType},
 };
 
 use super::{
     SqlPosts,
-    access::{group_of, is_moderator, lock_post_for_member},
-    content::{filter_readers, store_mentions},
-    score::with_comments,
+    access::{PostAccess, group_of, is_moderator, lock_row},
+    content::{filter_members, readers, store_mentions},
+    score::add_to_comment_count,
 };
 use crate::{
     core::{
@@ -78,38 +77,52 @@ async fn store_comment_mentions(
     if mentioned.is_empty() {
         return Ok(());
     }
-    let group = group_of(tx, post).await?;
-    let readers = filter_readers(tx, mentioned, group.as_ref(), post.visibility).await?;
+    let pipeline = tx.pipeline();
+    let (group, members) =
+        tokio::try_join!(group_of(&pipeline, post), filter_members(&pipeline, mentioned, post.group_id))?;
+    let readers = readers(mentioned, members, group.as_ref(), post.visibility);
     store_mentions(tx, post.id, Some(comment), &readers, now).await
 }
 
 /// Locks a comment that the caller may read and react to, and its post.
-async fn lock_comment_for_member(
-    conn: &impl ConnectionTrait,
-    caller: &Caller,
-    id: CommentId,
-) -> Result<(comment::Model, post::Model)> {
+async fn lock_comment_for_member(tx: &Tx, caller: &Caller, id: CommentId) -> Result<(CommentRow, PostAccess)> {
     let not_found = || Error::CommentNotFound(id);
-    let visible = visible_comments(caller.into()).filter(comment::COLUMN.id.eq(id)).one(conn).await?;
-    let visible = visible.ok_or_else(not_found)?;
+    let visible = visible_comments(caller.into()).filter(comment::COLUMN.id.eq(id));
+    let visible = visible.select_only().column(comment::Column::PostId).into_tuple::<PostId>().one(tx).await?;
+    let post = visible.ok_or_else(not_found)?;
     // Everybody locks the post before its comments, to avoid deadlocks.
-    let post = lock_post_for_member(conn, caller, visible.post_id).await?;
-    let comment = comment::Entity::find_by_id(id).lock_exclusive().one(conn).await?.ok_or_else(not_found)?;
-    if comment.is_deleted { Err(not_found()) } else { Ok((comment, post)) }
+    lock_row(tx, post).await?;
+    db::lock_rows(tx, || comment::Entity::find_by_id(id), LockType::Update).await?;
+    let pipeline = tx.pipeline();
+    let comment = rows_of(comment::Entity::find_by_id(id), caller.into()).into_model::<CommentRow>();
+    let (access, comment) = tokio::join!(PostAccess::load(&pipeline, caller, post), comment.one(&pipeline));
+    let (access, comment) = (access?.require_member()?, comment?.ok_or_else(not_found)?);
+    if comment.row.is_deleted { Err(not_found()) } else { Ok((comment, access)) }
 }
 
-async fn add_to_reply_count(conn: &impl ConnectionTrait, parent: CommentId, delta: i64) -> Result<()> {
+/// The depth of a new comment on a post.
+async fn depth_below(conn: &impl ConnectionTrait, post: PostId, parent: Option<CommentId>) -> Result<i64> {
+    let Some(parent) = parent else { return Ok(0) };
+    let found = comment::Entity::find_by_id(parent)
+        .select_only()
+        .column(comment::Column::Depth)
+        .filter(comment::COLUMN.post_id.eq(post))
+        .filter(comment::COLUMN.is_deleted.eq(false));
+    let depth: Option<i64> = found.into_tuple().one(conn).await?;
+    match depth {
+        Some(depth) if depth < MAX_DEPTH => Ok(depth + 1),
+        Some(_) => Err(Error::field("parent", "This thread is nested too deeply. Reply to a comment further up.")),
+        None => Err(Error::field("parent", "Comment not found on this post.")),
+    }
+}
+
+async fn add_to_reply_count(tx: &Tx, parent: CommentId, delta: i64) -> Result<()> {
     comment::Entity::update_many()
         .col_expr(comment::Column::ReplyCount, Expr::col(comment::Column::ReplyCount).add(delta))
         .filter(comment::COLUMN.id.eq(parent))
-        .exec(conn)
+        .exec(&tx.deferred())
         .await?;
     Ok(())
-}
-
-/// Adds to the comment count of a post, whose row has to be locked.
-async fn update_comment_count(conn: &impl ConnectionTrait, post: &post::Model, delta: i64) -> Result<()> {
-    Ok(db::store_changes(conn, post, &with_comments(post, post.comment_count + delta)).await?)
 }
 
 impl SqlPosts {
@@ -154,13 +167,14 @@ impl SqlPosts {
         let comment = comment::Entity::find_by_id(id).lock_exclusive().one(tx).await?;
         let comment = comment.filter(|comment| !comment.is_deleted).ok_or(Error::CommentNotFound(id))?;
         if comment.reply_count == 0 {
-            comment::Entity::delete_by_id(id).exec(tx).await?;
+            comment::Entity::delete_by_id(id).exec(&tx.deferred()).await?;
             if let Some(parent) = comment.parent_id {
                 add_to_reply_count(tx, parent, -1).await?;
             }
         } else {
-            comment_like::Entity::delete_many().filter(comment_like::COLUMN.comment_id.eq(id)).exec(tx).await?;
-            mention::Entity::delete_many().filter(mention::COLUMN.comment_id.eq(id)).exec(tx).await?;
+            let likes = comment_like::Entity::delete_many().filter(comment_like::COLUMN.comment_id.eq(id));
+            likes.exec(&tx.deferred()).await?;
+            mention::Entity::delete_many().filter(mention::COLUMN.comment_id.eq(id)).exec(&tx.deferred()).await?;
             let after = comment::Model {
                 author_id: None,
                 content: String::new(),
@@ -172,7 +186,7 @@ impl SqlPosts {
             };
             db::store_changes(tx, &comment, &after).await?;
         }
-        update_comment_count(tx, post, -1).await?;
+        add_to_comment_count(tx, post, -1).await?;
         let (author, actor) = (comment.author_id, caller.user);
         tx.emit(&CommentDeleted { comment: id, post: post.id, author, actor }).await?;
         if comment.author_id != Some(caller.user) {
@@ -200,29 +214,22 @@ impl Comments for SqlPosts {
         let row = self
             .core
             .write(|tx| async move {
-                let conn = &tx;
-                let post = lock_post_for_member(conn, caller, id).await?;
-                if post.is_locked && !is_moderator(conn, caller, &post).await? {
-                    return Err(Error::PostLocked);
-                }
-                let mut depth = 0;
-                if let Some(parent) = new.parent {
-                    let found = comment::Entity::find_by_id(parent).filter(comment::COLUMN.post_id.eq(id));
-                    let found = found.one(conn).await?.filter(|found| !found.is_deleted);
-                    let found = found.ok_or_else(|| Error::field("parent", "Comment not found on this post."))?;
-                    depth = found.depth + 1;
-                    if depth > MAX_DEPTH {
-                        return Err(Error::field(
-                            "parent",
-                            "This thread is nested too deeply. Reply to a comment further up.",
-                        ));
-                    }
-                    add_to_reply_count(conn, parent, 1).await?;
-                }
+                lock_row(&tx, id).await?;
                 let now = self.core.now();
                 let quota = Quota::per_day("comments", self.core.settings.comments_per_day.into());
-                quota.consume(conn, caller.user, 1, now).await?;
-                let row = comment::ActiveModel {
+                let pipeline = tx.pipeline();
+                let (access, depth, quota) = tokio::join!(
+                    PostAccess::load(&pipeline, caller, id),
+                    depth_below(&pipeline, id, new.parent),
+                    quota.consume(&pipeline, caller.user, 1, now),
+                );
+                let access = access?.require_member()?;
+                if access.post.is_locked && !access.is_moderator() {
+                    return Err(Error::PostLocked);
+                }
+                let depth = depth?;
+                quota?;
+                let mut row = comment::ActiveModel {
                     id: NotSet,
                     post_id: Set(id),
                     parent_id: Set(new.parent),
@@ -236,12 +243,16 @@ impl Comments for SqlPosts {
                     created_at: Set(now),
                     updated_at: Set(now),
                 };
-                let row = row.insert(conn).await?;
-                store_comment_mentions(conn, &post, row.id, &prepared.mentioned, now).await?;
-                update_comment_count(conn, &post, 1).await?;
-                let created = CommentCreated { comment: row.id, post: id, parent: row.parent_id, author: caller.user };
-                tx.emit(&created).await?;
-                Ok(row)
+                if let Some(parent) = new.parent {
+                    add_to_reply_count(&tx, parent, 1).await?;
+                }
+                add_to_comment_count(&tx, &access.post, 1).await?;
+                // Only the id is read back: the texts can be long.
+                let comment = comment::Entity::insert(row.clone()).exec(&tx).await?.last_insert_id;
+                row.id = Set(comment);
+                store_comment_mentions(&tx, &access.post, comment, &prepared.mentioned, now).await?;
+                tx.emit(&CommentCreated { comment, post: id, parent: new.parent, author: caller.user }).await?;
+                Ok(row.try_into_model()?)
             })
             .await?;
         self.show_comments(vec![CommentRow { row, own_like: None }]).await?.pop().ok_or(Error::PostNotFound(id))
@@ -256,15 +267,16 @@ impl Comments for SqlPosts {
     ) -> Result<CursorPage<Comment>> {
         let caller = viewer;
         let id = post;
-        let (viewer, conn) = (self.core.viewer(caller)?, self.core.db.conn());
+        let (viewer, pipeline) = (self.core.viewer(caller)?, self.core.pipeline());
         let post = visible_posts(viewer).filter(post::COLUMN.id.eq(id)).select_only().column(post::Column::Id);
-        post.into_tuple::<PostId>().one(conn).await?.ok_or(Error::PostNotFound(id))?;
+        let post = post.into_tuple::<PostId>();
         let mut comments = comment::Entity::find().filter(comment::COLUMN.post_id.eq(id));
         if let Some(parent) = parent {
             comments = comments.filter(comment::COLUMN.parent_id.eq(parent));
         }
-        let rows =
-            cursor.apply(rows_of(comments, viewer), comment::Column::Id).into_model::<CommentRow>().all(conn).await?;
+        let rows = cursor.apply(rows_of(comments, viewer), comment::Column::Id).into_model::<CommentRow>();
+        let (post, rows) = tokio::try_join!(post.one(&pipeline), rows.all(&pipeline))?;
+        post.ok_or(Error::PostNotFound(id))?;
         let (rows, page) = CursorPage::from_rows(rows, Keyed::key, &cursor).split();
         let comments = self.show_comments(rows).await?;
         Ok(page.with_results(comments))
@@ -284,60 +296,61 @@ impl Comments for SqlPosts {
         patch.validate()?;
         let prepared = self.prepare(&patch.content).await?;
         let (patch, prepared, known) = (&patch, &prepared, &known);
-        self.core
+        let row = self
+            .core
             .write(|tx| async move {
-                let conn = &tx;
-                let (comment, post) = lock_comment_for_member(conn, caller, id).await?;
+                let (comment, access) = lock_comment_for_member(&tx, caller, id).await?;
+                let CommentRow { row: comment, own_like } = comment;
                 if comment.author_id != Some(caller.user) {
                     return Err(Error::NotAuthor);
                 }
-                if post.is_locked && !is_moderator(conn, caller, &post).await? {
+                if access.post.is_locked && !access.is_moderator() {
                     return Err(Error::PostLocked);
                 }
                 known.check(comment.updated_at)?;
                 let now = self.core.now();
-                mention::Entity::delete_many().filter(mention::COLUMN.comment_id.eq(id)).exec(conn).await?;
-                store_comment_mentions(conn, &post, id, &prepared.mentioned, now).await?;
+                let of_comment = mention::COLUMN.comment_id.eq(id);
+                mention::Entity::delete_many().filter(of_comment).exec(&tx.deferred()).await?;
+                store_comment_mentions(&tx, &access.post, id, &prepared.mentioned, now).await?;
                 let after = comment::Model {
                     content: patch.content.clone(),
                     content_html: prepared.html.clone(),
                     updated_at: now,
                     ..comment.clone()
                 };
-                db::store_changes(conn, &comment, &after).await?;
-                tx.emit(&CommentChanged { comment: id, post: post.id }).await?;
-                Ok(())
+                db::store_changes(&tx, &comment, &after).await?;
+                tx.emit(&CommentChanged { comment: id, post: after.post_id }).await?;
+                Ok(CommentRow { row: after, own_like })
             })
             .await?;
-        self.find_comment(caller.into(), id).await
+        self.show_comments(vec![row]).await?.pop().ok_or(Error::CommentNotFound(id))
     }
 
     async fn delete_comment(&self, caller: &Caller, id: CommentId) -> Result<()> {
         self.core
             .write(|tx| async move {
-                let conn = &tx;
-                let comment = visible_comments(caller.into()).filter(comment::COLUMN.id.eq(id)).one(conn).await?;
+                let comment = visible_comments(caller.into()).filter(comment::COLUMN.id.eq(id)).one(&tx).await?;
                 let comment = comment.filter(|comment| !comment.is_deleted).ok_or(Error::CommentNotFound(id))?;
-                let post = post::Entity::find_by_id(comment.post_id).lock_exclusive().one(conn).await?;
+                let post = post::Entity::find_by_id(comment.post_id).lock_exclusive().one(&tx).await?;
                 let post = post.ok_or(Error::CommentNotFound(id))?;
                 let own = comment.author_id == Some(caller.user);
-                if !own && !is_moderator(conn, caller, &post).await? {
+                if !own && !is_moderator(&tx, caller, &post).await? {
                     return Err(Error::NotAuthor);
                 }
-                self.erase_comment(conn, caller, id, &post, "").await
+                self.erase_comment(&tx, caller, id, &post, "").await
             })
             .await
     }
 
     async fn like_comment(&self, caller: &Caller, id: CommentId, like: Option<bool>) -> Result<Comment> {
-        self.core
+        let row = self
+            .core
             .write(|tx| async move {
-                let conn = &tx;
-                let (comment, _) = lock_comment_for_member(conn, caller, id).await?;
-                let liked = comment_like::Entity::find_by_id((id, caller.user)).one(conn).await?.is_some();
+                let (mut comment, _) = lock_comment_for_member(&tx, caller, id).await?;
+                let liked = comment.own_like.is_some();
                 let like = like.unwrap_or(!liked);
                 if like == liked {
-                    return Ok(());
+                    return Ok(comment);
                 }
                 if like {
                     let row = comment_like::ActiveModel {
@@ -345,16 +358,20 @@ impl Comments for SqlPosts {
                         user_id: Set(caller.user),
                         created_at: Set(self.core.now()),
                     };
-                    comment_like::Entity::insert(row).exec_without_returning(conn).await?;
+                    comment_like::Entity::insert(row).exec_without_returning(&tx.deferred()).await?;
                 } else {
-                    comment_like::Entity::delete_by_id((id, caller.user)).exec(conn).await?;
+                    comment_like::Entity::delete_by_id((id, caller.user)).exec(&tx.deferred()).await?;
                 }
-                let like_count = comment.like_count + if like { 1 } else { -1 };
-                let after = comment::Model { like_count, ..comment.clone() };
-                db::store_changes(conn, &comment, &after).await?;
-                Ok::<_, Error>(())
+                comment.own_like = like.then_some(1);
+                comment.row.like_count += if like { 1 } else { -1 };
+                comment::Entity::update_many()
+                    .col_expr(comment::Column::LikeCount, Expr::value(comment.row.like_count))
+                    .filter(comment::COLUMN.id.eq(id))
+                    .exec(&tx.deferred())
+                    .await?;
+                Ok::<_, Error>(comment)
             })
             .await?;
-        self.find_comment(caller.into(), id).await
+        self.show_comments(vec![row]).await?.pop().ok_or(Error::CommentNotFound(id))
     }
 }

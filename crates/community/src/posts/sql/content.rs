@@ -10,11 +10,11 @@ use crate::{
     entity::{group, link_preview, membership, mention, post::Visibility, post_tag},
     error::Result,
     event::UserMentioned,
-    id::{CommentId, PostId},
+    id::{CommentId, GroupId, PostId},
     markdown,
 };
 
-/// What is derived from the Markdown of a post or comment before it is stored.
+/// What is derived from the Markdown of a post or comment, before the transaction that stores it.
 pub(super) struct Prepared {
     pub(super) html: String,
     pub(super) mentioned: Vec<UserId>,
@@ -36,24 +36,32 @@ impl SqlPosts {
     }
 }
 
-/// The users among these who may read a post with this visibility.
-pub(super) async fn filter_readers(
+/// The users among these who are members of the group.
+pub(super) async fn filter_members(
     conn: &impl ConnectionTrait,
     users: &[UserId],
+    group: Option<GroupId>,
+) -> Result<Vec<UserId>> {
+    let Some(group) = group.filter(|_| !users.is_empty()) else { return Ok(Vec::new()) };
+    let members = membership::Entity::find()
+        .select_only()
+        .column(membership::Column::UserId)
+        .filter(membership::COLUMN.group_id.eq(group))
+        .filter(membership::COLUMN.user_id.is_in(users.iter().copied()));
+    Ok(members.into_tuple().all(conn).await?)
+}
+
+/// The users among these who may read a post with this visibility, and the members among them.
+pub(super) fn readers(
+    users: &[UserId],
+    members: Vec<UserId>,
     group: Option<&group::Model>,
     visibility: Visibility,
-) -> Result<Vec<UserId>> {
+) -> Vec<UserId> {
     match group {
-        _ if users.is_empty() || visibility == Visibility::Private => Ok(Vec::new()),
-        Some(group) if group.is_private || visibility == Visibility::GroupOnly => {
-            let members = membership::Entity::find()
-                .select_only()
-                .column(membership::Column::UserId)
-                .filter(membership::COLUMN.group_id.eq(group.id))
-                .filter(membership::COLUMN.user_id.is_in(users.iter().copied()));
-            Ok(members.into_tuple().all(conn).await?)
-        }
-        _ => Ok(users.to_vec()),
+        _ if visibility == Visibility::Private => Vec::new(),
+        Some(group) if group.is_private || visibility == Visibility::GroupOnly => members,
+        _ => users.to_vec(),
     }
 }
 
@@ -69,7 +77,7 @@ pub(super) fn normalize_tags(input: &[String]) -> Vec<String> {
     tags
 }
 
-pub(super) async fn store_tags(conn: &impl ConnectionTrait, id: PostId, tags: &[String]) -> Result<()> {
+pub(super) async fn store_tags(tx: &Tx, id: PostId, tags: &[String]) -> Result<()> {
     if tags.is_empty() {
         return Ok(());
     }
@@ -78,13 +86,13 @@ pub(super) async fn store_tags(conn: &impl ConnectionTrait, id: PostId, tags: &[
         position: Set(position),
         tag: Set(tag.clone()),
     };
-    post_tag::Entity::insert_many((0..).zip(tags).map(row)).exec_without_returning(conn).await?;
+    post_tag::Entity::insert_many((0..).zip(tags).map(row)).exec_without_returning(&tx.deferred()).await?;
     Ok(())
 }
 
-pub(super) async fn replace_tags(conn: &impl ConnectionTrait, id: PostId, tags: &[String]) -> Result<()> {
-    post_tag::Entity::delete_many().filter(post_tag::COLUMN.post_id.eq(id)).exec(conn).await?;
-    store_tags(conn, id, tags).await
+pub(super) async fn replace_tags(tx: &Tx, id: PostId, tags: &[String]) -> Result<()> {
+    post_tag::Entity::delete_many().filter(post_tag::COLUMN.post_id.eq(id)).exec(&tx.deferred()).await?;
+    store_tags(tx, id, tags).await
 }
 
 pub(super) async fn store_mentions(
@@ -104,7 +112,7 @@ pub(super) async fn store_mentions(
         user_id: Set(*user),
         created_at: Set(now),
     };
-    mention::Entity::insert_many(mentioned.iter().map(row)).exec_without_returning(tx).await?;
+    mention::Entity::insert_many(mentioned.iter().map(row)).exec_without_returning(&tx.deferred()).await?;
     for user in mentioned {
         tx.emit(&UserMentioned { post: id, comment, user: *user }).await?;
     }
@@ -114,7 +122,7 @@ pub(super) async fn store_mentions(
 /// Replaces the mentions in the content of a post; those in its comments stay.
 pub(super) async fn replace_mentions(tx: &Tx, id: PostId, mentioned: &[UserId], now: Timestamp) -> Result<()> {
     let of_post = mention::COLUMN.post_id.eq(id).and(mention::COLUMN.comment_id.is_null());
-    mention::Entity::delete_many().filter(of_post).exec(tx).await?;
+    mention::Entity::delete_many().filter(of_post).exec(&tx.deferred()).await?;
     store_mentions(tx, id, None, mentioned, now).await
 }
 
@@ -127,21 +135,16 @@ pub(super) async fn delete_hidden_mentions(
 ) -> Result<()> {
     let mentioned = mention::Entity::find().filter(mention::COLUMN.post_id.eq(id));
     let mentioned: Vec<UserId> = mentioned.select_only().column(mention::Column::UserId).into_tuple().all(tx).await?;
-    let readers = filter_readers(tx, &mentioned, group, visibility).await?;
+    let members = filter_members(tx, &mentioned, group.map(|group| group.id)).await?;
     mention::Entity::delete_many()
         .filter(mention::COLUMN.post_id.eq(id))
-        .filter(mention::COLUMN.user_id.is_not_in(readers))
-        .exec(tx)
+        .filter(mention::COLUMN.user_id.is_not_in(readers(&mentioned, members, group, visibility)))
+        .exec(&tx.deferred())
         .await?;
     Ok(())
 }
 
-pub(super) async fn store_links(
-    conn: &impl ConnectionTrait,
-    id: PostId,
-    links: &[String],
-    now: Timestamp,
-) -> Result<()> {
+pub(super) async fn store_links(tx: &Tx, id: PostId, links: &[String], now: Timestamp) -> Result<()> {
     let row = |(position, url): (i64, &String)| link_preview::ActiveModel {
         post_id: Set(id),
         position: Set(position),
@@ -152,7 +155,7 @@ pub(super) async fn store_links(
         attempts: Set(0),
         next_at: Set(Some(now)),
     };
-    link_preview::Entity::insert_many((0..).zip(links).map(row)).exec_without_returning(conn).await?;
+    link_preview::Entity::insert_many((0..).zip(links).map(row)).exec_without_returning(&tx.deferred()).await?;
     Ok(())
 }
 

@@ -1,7 +1,6 @@
 //! Drafts of posts. They have a table of their own, so that no list of posts can include one.
 
 use async_trait::async_trait;
-use garde::Validate;
 use guildhall_kernel::{self as kernel, Caller, IfMatch, Ordering, Page, PageQuery, db, text};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
@@ -132,18 +131,16 @@ impl Drafts for SqlPosts {
 
     async fn publish_draft(&self, caller: &Caller, id: DraftId) -> Result<Post> {
         let draft = Draft::try_from(find_draft(self.core.db.conn(), caller, id).await?)?;
-        draft.post.validate()?;
-        let prepared = self.prepare(&draft.post.content).await?;
-        let (prepared, known) = (&prepared, draft.updated_at);
+        let prepared = self.prepare_post(&draft.post).await?;
+        let (draft, prepared) = (&draft, &prepared);
         let row = self
             .core
             .write(|tx| async move {
-                let conn = &tx;
                 // Read again under a lock, so that a draft is published once, and with the content that was prepared.
-                let draft = Draft::try_from(lock_draft(conn, caller, id).await?)?;
-                IfMatch::only(known.into()).check(draft.updated_at)?;
-                remove_draft(conn, caller, id).await?;
-                self.store_post(conn, caller, &draft.post, prepared).await
+                let current = lock_draft(&tx, caller, id).await?;
+                IfMatch::only(draft.updated_at.into()).check(current.updated_at)?;
+                draft::Entity::delete_by_id(id).exec(&tx.deferred()).await?;
+                self.store_post(&tx, caller, &draft.post, prepared).await
             })
             .await?;
         self.show_created(caller, row).await

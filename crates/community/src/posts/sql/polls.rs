@@ -7,12 +7,16 @@ use std::{
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, Timestamp};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, sea_query::ExprTrait,
+use guildhall_kernel::{
+    Caller, Timestamp,
+    db::{Pipeline, Tx},
 };
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, sea_query::ExprTrait};
 
-use super::{SqlPosts, access::lock_post_for_member};
+use super::{
+    SqlPosts,
+    access::{PostAccess, lock_row},
+};
 use crate::{
     core::{counters::recount_votes, scope::Viewer},
     entity::{poll, poll_option, poll_vote},
@@ -22,10 +26,10 @@ use crate::{
 };
 
 /// Stores the poll of a new post.
-pub(super) async fn store_poll(conn: &impl ConnectionTrait, post: PostId, new: &NewPoll, now: Timestamp) -> Result<()> {
+pub(super) async fn store_poll(tx: &Tx, post: PostId, new: &NewPoll, now: Timestamp) -> Result<()> {
     let closes_at = new.hours.map(|hours| now + Duration::from_secs(hours.unsigned_abs() * 3600));
     let row = poll::ActiveModel { post_id: Set(post), is_multiple: Set(new.is_multiple), closes_at: Set(closes_at) };
-    poll::Entity::insert(row).exec_without_returning(conn).await?;
+    poll::Entity::insert(row).exec_without_returning(&tx.deferred()).await?;
     let option_row = |(position, text): (i64, &String)| poll_option::ActiveModel {
         post_id: Set(post),
         position: Set(position),
@@ -33,16 +37,12 @@ pub(super) async fn store_poll(conn: &impl ConnectionTrait, post: PostId, new: &
         votes: Set(0),
     };
     let options = (0..).zip(&new.options).map(option_row);
-    poll_option::Entity::insert_many(options).exec_without_returning(conn).await?;
+    poll_option::Entity::insert_many(options).exec_without_returning(&tx.deferred()).await?;
     Ok(())
 }
 
 /// The polls of these posts, with the viewer's votes.
-pub(super) async fn polls_of(
-    conn: &impl ConnectionTrait,
-    ids: &[PostId],
-    viewer: Viewer,
-) -> Result<HashMap<PostId, Poll>> {
+pub(super) async fn polls_of(conn: &Pipeline<'_>, ids: &[PostId], viewer: Viewer) -> Result<HashMap<PostId, Poll>> {
     let post_ids = ids.iter().copied();
     let polls = poll::Entity::find().filter(poll::COLUMN.post_id.is_in(post_ids.clone())).all(conn).await?;
     if polls.is_empty() {
@@ -57,16 +57,17 @@ pub(super) async fn polls_of(
     let options = poll_option::Entity::find()
         .filter(poll_option::COLUMN.post_id.is_in(post_ids.clone()))
         .order_by_asc(poll_option::Column::Position);
-    for row in options.all(conn).await? {
-        if let Some(poll) = polls.get_mut(&row.post_id) {
-            poll.options.push(PollOption { position: row.position, text: row.text, votes: row.votes });
-        }
-    }
     let own_votes = poll_vote::Entity::find()
         .filter(poll_vote::COLUMN.post_id.is_in(post_ids))
         .filter(poll_vote::COLUMN.user_id.eq(viewer.id()))
         .order_by_asc(poll_vote::Column::Position);
-    for row in own_votes.all(conn).await? {
+    let (options, own_votes) = tokio::try_join!(options.all(conn), own_votes.all(conn))?;
+    for row in options {
+        if let Some(poll) = polls.get_mut(&row.post_id) {
+            poll.options.push(PollOption { position: row.position, text: row.text, votes: row.votes });
+        }
+    }
+    for row in own_votes {
         if let Some(poll) = polls.get_mut(&row.post_id) {
             poll.my_votes.push(row.position);
         }
@@ -82,27 +83,31 @@ impl Polls for SqlPosts {
         let (now, chosen) = (self.core.now(), &chosen);
         self.core
             .write(|tx| async move {
-                let conn = &tx;
-                lock_post_for_member(conn, caller, id).await?;
-                let poll = poll::Entity::find_by_id(id).one(conn).await?.ok_or(Error::NotFound("poll"))?;
+                lock_row(&tx, id).await?;
+                let pipeline = tx.pipeline();
+                let positions = poll_option::Entity::find()
+                    .select_only()
+                    .column(poll_option::Column::Position)
+                    .filter(poll_option::COLUMN.post_id.eq(id))
+                    .into_tuple::<i64>();
+                let (access, poll, positions) = tokio::join!(
+                    PostAccess::load(&pipeline, caller, id),
+                    poll::Entity::find_by_id(id).one(&pipeline),
+                    positions.all(&pipeline),
+                );
+                access?.require_member()?;
+                let (poll, positions) = (poll?.ok_or(Error::NotFound("poll"))?, positions?);
                 if poll.closes_at.is_some_and(|end| end <= now) {
                     return Err(Error::PollClosed);
                 }
                 if chosen.len() > 1 && !poll.is_multiple {
                     return Err(Error::field("options", "Choose only one option."));
                 }
-                let positions: Vec<i64> = poll_option::Entity::find()
-                    .select_only()
-                    .column(poll_option::Column::Position)
-                    .filter(poll_option::COLUMN.post_id.eq(id))
-                    .into_tuple()
-                    .all(conn)
-                    .await?;
                 if !chosen.iter().all(|position| positions.contains(position)) {
                     return Err(Error::field("options", "This option does not exist."));
                 }
                 let own_votes = poll_vote::COLUMN.post_id.eq(id).and(poll_vote::COLUMN.user_id.eq(caller.user));
-                poll_vote::Entity::delete_many().filter(own_votes).exec(conn).await?;
+                poll_vote::Entity::delete_many().filter(own_votes).exec(&tx.deferred()).await?;
                 if !chosen.is_empty() {
                     let row = |position: &i64| poll_vote::ActiveModel {
                         post_id: Set(id),
@@ -111,12 +116,12 @@ impl Polls for SqlPosts {
                         is_single: Set(!poll.is_multiple),
                         created_at: Set(now),
                     };
-                    poll_vote::Entity::insert_many(chosen.iter().map(row)).exec_without_returning(conn).await?;
+                    let rows = poll_vote::Entity::insert_many(chosen.iter().map(row));
+                    rows.exec_without_returning(&tx.deferred()).await?;
                 }
-                recount_votes(conn, &[id]).await?;
-                Ok(())
+                Ok(recount_votes(&tx.deferred(), &[id]).await?)
             })
             .await?;
-        polls_of(self.core.db.conn(), &[id], caller.into()).await?.remove(&id).ok_or(Error::NotFound("poll"))
+        polls_of(&self.core.pipeline(), &[id], caller.into()).await?.remove(&id).ok_or(Error::NotFound("poll"))
     }
 }

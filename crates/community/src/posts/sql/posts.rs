@@ -6,15 +6,15 @@ use guildhall_kernel::{
     Caller, IfMatch, Quota, Timestamp,
     db::{self, Tx},
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, Set};
+use sea_orm::{ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, TryIntoModel};
 
 use super::{
     SqlPosts,
     access::{group_of, lock_post},
     approval::{add_to_post_count, is_counted, needs_approval, update_post_count},
     content::{
-        Prepared, delete_hidden_mentions, filter_readers, normalize_tags, replace_mentions, replace_tags, store_links,
-        store_mentions, store_tags,
+        Prepared, delete_hidden_mentions, filter_members, normalize_tags, readers, replace_mentions, replace_tags,
+        store_links, store_mentions, store_tags,
     },
     polls::store_poll,
     score::hot_score,
@@ -23,13 +23,13 @@ use super::{
 use crate::{
     core::{access::GroupAccess, moderation_log::ModerationEntry},
     entity::{
-        group::Posting,
+        group::{self, Posting},
         link_preview,
         post::{self, Visibility},
     },
     error::{Error, Result},
     event::{PostChanged, PostCreated, PostDeleted},
-    id::PostId,
+    id::{GroupId, PostId},
     posts::{NewPost, Post, PostPatch, Posts},
     search,
 };
@@ -78,20 +78,50 @@ fn check_visibility(visibility: Visibility, is_in_group: bool) -> Result<()> {
     Ok(())
 }
 
+/// The group that a new post is for, if any; it has to be locked.
+async fn find_group(conn: &impl ConnectionTrait, caller: &Caller, id: Option<GroupId>) -> Result<Option<GroupAccess>> {
+    match id {
+        Some(id) => GroupAccess::load(conn, caller, id).await?.require_member().map(Some),
+        None => Ok(None),
+    }
+}
+
+/// What is derived from a new post, before the transaction that stores it.
+pub(super) struct PreparedPost {
+    content: Prepared,
+    tags: Vec<String>,
+    search_text: String,
+}
+
 impl SqlPosts {
+    /// Validates a new post, renders it and normalizes its tags and its text for the search.
+    pub(super) async fn prepare_post(&self, new: &NewPost) -> Result<PreparedPost> {
+        new.validate()?;
+        let search_text = search_text(new.title.trim(), &new.content);
+        Ok(PreparedPost { content: self.prepare(&new.content).await?, tags: normalize_tags(&new.tags), search_text })
+    }
+
     pub(super) async fn store_post(
         &self,
         tx: &Tx,
         caller: &Caller,
         new: &NewPost,
-        prepared: &Prepared,
+        prepared: &PreparedPost,
     ) -> Result<PostRow> {
+        let PreparedPost { content: prepared, tags, search_text } = prepared;
         let now = self.core.now();
-        Quota::per_day("posts", self.core.settings.posts_per_day.into()).consume(tx, caller.user, 1, now).await?;
-        let access = match new.group {
-            Some(group) => Some(GroupAccess::load_for_update(tx, caller, group).await?.require_member()?),
-            None => None,
-        };
+        if let Some(group) = new.group {
+            db::lock::<group::Entity>(tx, group).await?;
+        }
+        let quota = Quota::per_day("posts", self.core.settings.posts_per_day.into());
+        let pipeline = tx.pipeline();
+        let (quota, access, members) = tokio::join!(
+            quota.consume(&pipeline, caller.user, 1, now),
+            find_group(&pipeline, caller, new.group),
+            filter_members(&pipeline, &prepared.mentioned, new.group),
+        );
+        quota?;
+        let (access, members) = (access?, members?);
         if let Some(access) = &access
             && access.group.posting == Posting::Moderators
             && !access.is_moderator()
@@ -103,16 +133,14 @@ impl SqlPosts {
         check_visibility(visibility, access.is_some())?;
         let is_approved = access.as_ref().is_none_or(|access| !access.group.approves_posts || access.is_moderator());
         let group = access.as_ref().map(|access| &access.group);
-        let mentioned = filter_readers(tx, &prepared.mentioned, group, visibility).await?;
-        let tags = normalize_tags(&new.tags);
+        let mentioned = readers(&prepared.mentioned, members, group, visibility);
         let links = !prepared.links.is_empty() && self.core.host.page_fetcher.is_some();
         let has_extras = !tags.is_empty() || !mentioned.is_empty() || new.poll.is_some() || links;
-        let title = new.title.trim();
-        let row = post::ActiveModel {
+        let mut row = post::ActiveModel {
             id: NotSet,
             group_id: Set(new.group),
             author_id: Set(Some(caller.user)),
-            title: Set(title.to_owned()),
+            title: Set(new.title.trim().to_owned()),
             content: Set(new.content.clone()),
             content_html: Set(prepared.html.clone()),
             visibility: Set(visibility),
@@ -125,25 +153,26 @@ impl SqlPosts {
             comment_count: Set(0),
             reactions: Set("{}".to_owned()),
             hot: Set(hot_score(now, 0, 0)),
-            search_text: Set(search_text(title, &new.content)),
+            search_text: Set(search_text.clone()),
             created_at: Set(now),
             updated_at: Set(now),
         };
-        let row = row.insert(tx).await?;
-        if let (Some(group), true) = (new.group, is_counted(&row)) {
+        if let (Some(group), true) = (new.group, is_counted(is_approved, visibility)) {
             add_to_post_count(tx, group, 1).await?;
         }
-        store_tags(tx, row.id, &tags).await?;
-        store_mentions(tx, row.id, None, &mentioned, now).await?;
+        // Only the id is read back: the texts can be long.
+        let id = post::Entity::insert(row.clone()).exec(tx).await?.last_insert_id;
+        row.id = Set(id);
+        store_tags(tx, id, tags).await?;
+        store_mentions(tx, id, None, &mentioned, now).await?;
         if links {
-            store_links(tx, row.id, &prepared.links, now).await?;
+            store_links(tx, id, &prepared.links, now).await?;
         }
         if let Some(poll) = &new.poll {
-            store_poll(tx, row.id, poll, now).await?;
+            store_poll(tx, id, poll, now).await?;
         }
-        let created = PostCreated { post: row.id, group: row.group_id, author: caller.user, is_approved };
-        tx.emit(&created).await?;
-        Ok(PostRow::new(row))
+        tx.emit(&PostCreated { post: id, group: new.group, author: caller.user, is_approved }).await?;
+        Ok(PostRow::new(row.try_into_model()?))
     }
 
     /// Shows a post that was just stored.
@@ -152,7 +181,7 @@ impl SqlPosts {
             self.core.wake_previews.notify_one();
         }
         let id = row.id;
-        self.show_posts(vec![row], caller.into()).await?.pop().ok_or(Error::PostNotFound(id))
+        self.show_posts(&self.core.pipeline(), vec![row], caller.into()).await?.pop().ok_or(Error::PostNotFound(id))
     }
 
     async fn store_change(
@@ -165,7 +194,10 @@ impl SqlPosts {
         is_moderator: bool,
     ) -> Result<()> {
         let (id, now) = (post.id, self.core.now());
-        let group = group_of(tx, post).await?;
+        let mentioned = prepared.map_or(&[][..], |prepared| prepared.mentioned.as_slice());
+        let pipeline = tx.pipeline();
+        let (group, members) =
+            tokio::try_join!(group_of(&pipeline, post), filter_members(&pipeline, mentioned, post.group_id))?;
         let mut after = apply_patch(post, patch, prepared.map(|prepared| prepared.html.as_str()), now);
         check_visibility(after.visibility, group.is_some())?;
         after.is_approved &= !(patch.needs_author() && needs_approval(group.as_ref(), is_moderator));
@@ -179,7 +211,7 @@ impl SqlPosts {
             delete_hidden_mentions(tx, id, group.as_ref(), after.visibility).await?;
         }
         if let Some(prepared) = prepared {
-            let mentioned = filter_readers(tx, &prepared.mentioned, group.as_ref(), after.visibility).await?;
+            let mentioned = readers(mentioned, members, group.as_ref(), after.visibility);
             replace_mentions(tx, id, &mentioned, now).await?;
             let has_links = self.replace_links(tx, id, &prepared.links, now).await?;
             after.has_extras |= has_links || !mentioned.is_empty();
@@ -197,7 +229,7 @@ impl SqlPosts {
         let of_post = link_preview::COLUMN.post_id.eq(id);
         let current = link_preview::Entity::find().filter(of_post.clone()).all(tx).await?;
         if current.iter().map(|current| &current.url).ne(links) {
-            link_preview::Entity::delete_many().filter(of_post).exec(tx).await?;
+            link_preview::Entity::delete_many().filter(of_post).exec(&tx.deferred()).await?;
             if has_previews {
                 store_links(tx, id, links, now).await?;
             }
@@ -229,10 +261,10 @@ impl SqlPosts {
 
     /// Deletes a post, and logs it unless the caller is the author.
     pub(crate) async fn erase_post(&self, tx: &Tx, caller: &Caller, post: &post::Model, reason: &str) -> Result<()> {
-        if let (Some(group), true) = (post.group_id, is_counted(post)) {
+        if let (Some(group), true) = (post.group_id, is_counted(post.is_approved, post.visibility)) {
             add_to_post_count(tx, group, -1).await?;
         }
-        post::Entity::delete_by_id(post.id).exec(tx).await?;
+        post::Entity::delete_by_id(post.id).exec(&tx.deferred()).await?;
         tx.emit(&PostDeleted { post: post.id, author: post.author_id, actor: caller.user }).await?;
         if post.author_id != Some(caller.user) {
             let entry = ModerationEntry {
@@ -252,8 +284,7 @@ impl SqlPosts {
 #[async_trait]
 impl Posts for SqlPosts {
     async fn create_post(&self, caller: &Caller, new: NewPost) -> Result<Post> {
-        new.validate()?;
-        let prepared = self.prepare(&new.content).await?;
+        let prepared = self.prepare_post(&new).await?;
         let (new, prepared) = (&new, &prepared);
         let row = self.core.write(|tx| async move { self.store_post(&tx, caller, new, prepared).await }).await?;
         self.show_created(caller, row).await
@@ -272,8 +303,7 @@ impl Posts for SqlPosts {
         let (patch, known, prepared) = (&patch, &known, &prepared);
         self.core
             .write(|tx| async move {
-                let conn = &tx;
-                let (post, rights) = lock_post(conn, caller, id).await?;
+                let (post, rights) = lock_post(&tx, caller, id).await?;
                 if patch.needs_author() && !rights.is_author {
                     return Err(Error::NotAuthor);
                 }
@@ -281,7 +311,7 @@ impl Posts for SqlPosts {
                     return Err(Error::NotModerator);
                 }
                 known.check(post.updated_at)?;
-                self.store_change(conn, caller, &post, patch, prepared.as_ref(), rights.is_moderator).await
+                self.store_change(&tx, caller, &post, patch, prepared.as_ref(), rights.is_moderator).await
             })
             .await?;
         if prepared.is_some() {
@@ -294,13 +324,12 @@ impl Posts for SqlPosts {
         let known = &known;
         self.core
             .write(|tx| async move {
-                let conn = &tx;
-                let (post, rights) = lock_post(conn, caller, id).await?;
+                let (post, rights) = lock_post(&tx, caller, id).await?;
                 if !rights.is_author && !rights.is_moderator && post.author_id != Some(caller.user) {
                     return Err(Error::NotAuthor);
                 }
                 known.check(post.updated_at)?;
-                self.erase_post(conn, caller, &post, "").await
+                self.erase_post(&tx, caller, &post, "").await
             })
             .await
     }

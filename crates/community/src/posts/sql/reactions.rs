@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use guildhall_kernel::{Caller, db};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set, sea_query::Expr};
+use guildhall_kernel::{Caller, db::Tx};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::Expr};
 
 use super::{
     SqlPosts,
-    access::lock_post_for_member,
-    score::{reaction_counts, with_reactions},
+    access::{PostAccess, lock_row},
+    score::{reaction_counts, store_reactions},
 };
 use crate::{
-    entity::reaction,
+    entity::{post, reaction},
     error::{Error, Result},
     event::{ReactionRemoved, ReactionSet},
     id::PostId,
@@ -39,51 +39,59 @@ fn decrement(counts: &mut BTreeMap<String, i64>, kind: &str) {
     counts.retain(|_, count| *count > 0);
 }
 
+/// Locks a post that the caller may react to. Returns it with the kind of their reaction.
+async fn lock_with_reaction(tx: &Tx, caller: &Caller, id: PostId) -> Result<(post::Model, Option<String>)> {
+    lock_row(tx, id).await?;
+    let pipeline = tx.pipeline();
+    let own = reaction::Entity::find_by_id((id, caller.user)).select_only().column(reaction::Column::Kind);
+    let (access, own) =
+        tokio::join!(PostAccess::load(&pipeline, caller, id), own.into_tuple::<String>().one(&pipeline));
+    Ok((access?.require_member()?.post, own?))
+}
+
+/// Deletes the caller's reaction of this kind to a locked post.
+async fn delete_reaction(tx: &Tx, caller: &Caller, post: &post::Model, kind: &str) -> Result<()> {
+    let mut counts = reaction_counts(&post.reactions);
+    decrement(&mut counts, kind);
+    reaction::Entity::delete_by_id((post.id, caller.user)).exec(&tx.deferred()).await?;
+    store_reactions(tx, post, &counts).await?;
+    Ok(tx.emit(&ReactionRemoved { post: post.id, user: caller.user }).await?)
+}
+
 impl SqlPosts {
     /// Sets the caller's reaction to a post. If it is already of this kind, `toggle` removes it.
     async fn set_reaction(&self, caller: &Caller, id: PostId, kind: &str, toggle: bool) -> Result<()> {
         let kind = &parse_kind(kind)?;
         self.core
             .write(|tx| async move {
-                let conn = &tx;
-                let post = lock_post_for_member(conn, caller, id).await?;
-                let current = reaction::Entity::find_by_id((id, caller.user)).one(conn).await?;
+                let (post, previous) = lock_with_reaction(&tx, caller, id).await?;
                 let mut counts = reaction_counts(&post.reactions);
-                let previous = current.map(|current| current.kind);
-                if let Some(previous) = &previous {
-                    decrement(&mut counts, previous);
-                }
                 match previous {
                     Some(previous) if previous == *kind => {
-                        if !toggle {
-                            return Ok(());
-                        }
-                        reaction::Entity::delete_by_id((id, caller.user)).exec(conn).await?;
-                        tx.emit(&ReactionRemoved { post: id, user: caller.user }).await?;
-                        return Ok(db::store_changes(conn, &post, &with_reactions(&post, &counts)).await?);
+                        return if toggle { delete_reaction(&tx, caller, &post, kind).await } else { Ok(()) };
                     }
-                    Some(_) => {
-                        *counts.entry(kind.clone()).or_default() += 1;
+                    Some(previous) => {
+                        decrement(&mut counts, &previous);
                         reaction::Entity::update_many()
                             .col_expr(reaction::Column::Kind, Expr::value(kind.clone()))
                             .filter(reaction::COLUMN.post_id.eq(id))
                             .filter(reaction::COLUMN.user_id.eq(caller.user))
-                            .exec(conn)
+                            .exec(&tx.deferred())
                             .await?;
                     }
                     None => {
-                        *counts.entry(kind.clone()).or_default() += 1;
                         let row = reaction::ActiveModel {
                             post_id: Set(id),
                             user_id: Set(caller.user),
                             kind: Set(kind.clone()),
                             created_at: Set(self.core.now()),
                         };
-                        reaction::Entity::insert(row).exec_without_returning(conn).await?;
+                        reaction::Entity::insert(row).exec_without_returning(&tx.deferred()).await?;
                     }
                 }
-                tx.emit(&ReactionSet { post: id, user: caller.user, kind: kind.clone() }).await?;
-                Ok(db::store_changes(conn, &post, &with_reactions(&post, &counts)).await?)
+                *counts.entry(kind.clone()).or_default() += 1;
+                store_reactions(&tx, &post, &counts).await?;
+                Ok(tx.emit(&ReactionSet { post: id, user: caller.user, kind: kind.clone() }).await?)
             })
             .await
     }
@@ -100,17 +108,11 @@ impl Reactions for SqlPosts {
         let kind = &kind.map(parse_kind).transpose()?;
         self.core
             .write(|tx| async move {
-                let conn = &tx;
-                let post = lock_post_for_member(conn, caller, id).await?;
-                let own = reaction::Entity::find_by_id((id, caller.user)).one(conn).await?;
-                let Some(own) = own.filter(|own| kind.as_ref().is_none_or(|kind| *kind == own.kind)) else {
-                    return Ok(());
-                };
-                reaction::Entity::delete_by_id((id, caller.user)).exec(conn).await?;
-                tx.emit(&ReactionRemoved { post: id, user: caller.user }).await?;
-                let mut counts = reaction_counts(&post.reactions);
-                decrement(&mut counts, &own.kind);
-                Ok(db::store_changes(conn, &post, &with_reactions(&post, &counts)).await?)
+                let (post, own) = lock_with_reaction(&tx, caller, id).await?;
+                match own.filter(|own| kind.as_ref().is_none_or(|kind| kind == own)) {
+                    Some(own) => delete_reaction(&tx, caller, &post, &own).await,
+                    None => Ok(()),
+                }
             })
             .await
     }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use guildhall_kernel::Timestamp;
+use guildhall_kernel::{Timestamp, db::Tx};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
-use crate::entity::post;
+use crate::{entity::post, error::Result};
 
 /// How much ten times the reactions add to the score of a post, in microseconds: half a day.
 const TENFOLD_BONUS: f64 = 45_000e6;
@@ -22,19 +23,28 @@ pub(super) fn reaction_counts(stored: &str) -> BTreeMap<String, i64> {
     serde_json::from_str(stored).unwrap_or_default()
 }
 
-/// A post with other reaction counts.
-pub(super) fn with_reactions(post: &post::Model, counts: &BTreeMap<String, i64>) -> post::Model {
-    post::Model {
-        reactions: serde_json::to_string(counts).unwrap_or_else(|_| "{}".to_owned()),
-        hot: hot_score(post.created_at, counts.values().sum(), post.comment_count),
-        ..post.clone()
-    }
+/// Stores the reaction counts of a post, whose row has to be locked.
+pub(super) async fn store_reactions(tx: &Tx, post: &post::Model, counts: &BTreeMap<String, i64>) -> Result<()> {
+    let reactions = serde_json::to_string(counts).unwrap_or_else(|_| "{}".to_owned());
+    let hot = hot_score(post.created_at, counts.values().sum(), post.comment_count);
+    store_count(tx, post, post::Column::Reactions, Expr::value(reactions), hot).await
 }
 
-/// A post with another number of comments.
-pub(super) fn with_comments(post: &post::Model, comment_count: i64) -> post::Model {
-    let reactions = reaction_counts(&post.reactions).values().sum();
-    post::Model { comment_count, hot: hot_score(post.created_at, reactions, comment_count), ..post.clone() }
+/// Adds to the comment count of a post, whose row has to be locked.
+pub(super) async fn add_to_comment_count(tx: &Tx, post: &post::Model, delta: i64) -> Result<()> {
+    let comment_count = post.comment_count + delta;
+    let hot = hot_score(post.created_at, reaction_counts(&post.reactions).values().sum(), comment_count);
+    store_count(tx, post, post::Column::CommentCount, Expr::value(comment_count), hot).await
+}
+
+async fn store_count(tx: &Tx, post: &post::Model, column: post::Column, count: Expr, hot: i64) -> Result<()> {
+    post::Entity::update_many()
+        .col_expr(column, count)
+        .col_expr(post::Column::Hot, Expr::value(hot))
+        .filter(post::COLUMN.id.eq(post.id))
+        .exec(&tx.deferred())
+        .await?;
+    Ok(())
 }
 
 #[cfg(test)]

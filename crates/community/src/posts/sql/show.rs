@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use guildhall_kernel::{Keyed, Ordering, Page, PageQuery, Timestamp, UserId};
+use guildhall_kernel::{Keyed, Ordering, Page, PageQuery, Timestamp, UserId, db::Pipeline};
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult, IdenStatic, Iterable, PartialModelTrait, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, Select,
@@ -133,7 +133,7 @@ impl SqlPosts {
         let viewer_columns = |rows| with_viewer_columns(rows, viewer);
         let (rows, page) =
             Page::<PostRow>::fetch_with(posts, viewer_columns, ordering, page, self.core.db.conn()).await?.split();
-        let posts = self.show_posts(rows, viewer).await?;
+        let posts = self.show_posts(&self.core.pipeline(), rows, viewer).await?;
         Ok(page.with_results(|_| posts))
     }
 
@@ -144,16 +144,21 @@ impl SqlPosts {
         }
         let found = visible_posts(viewer).filter(post::COLUMN.id.is_in(ids.iter().copied()));
         let rows = rows_of(found, viewer).into_model::<PostRow>().all(self.core.db.conn()).await?;
-        let mut posts: HashMap<PostId, Post> =
-            self.show_posts(rows, viewer).await?.into_iter().map(|post| (post.id, post)).collect();
+        let posts = self.show_posts(&self.core.pipeline(), rows, viewer).await?;
+        let mut posts: HashMap<PostId, Post> = posts.into_iter().map(|post| (post.id, post)).collect();
         Ok(ids.iter().filter_map(|id| posts.remove(id)).collect())
     }
 
     /// The posts as the viewer sees them. The number of queries does not depend on the number of posts.
-    pub(crate) async fn show_posts(&self, rows: Vec<PostRow>, viewer: Viewer) -> Result<Vec<Post>> {
+    pub(crate) async fn show_posts(
+        &self,
+        conn: &Pipeline<'_>,
+        rows: Vec<PostRow>,
+        viewer: Viewer,
+    ) -> Result<Vec<Post>> {
         let with_extras: Vec<PostId> = rows.iter().filter(|row| row.has_extras).map(|row| row.id).collect();
         let mut extras =
-            if with_extras.is_empty() { HashMap::new() } else { self.extras(&with_extras, viewer).await? };
+            if with_extras.is_empty() { HashMap::new() } else { self.extras(conn, &with_extras, viewer).await? };
         let authors = rows.iter().filter_map(|row| row.author_id);
         let mentioned = extras.values().flat_map(|extras: &Extras| extras.mentions.iter().copied());
         let people = self.core.people(authors.chain(mentioned)).await?;
@@ -189,27 +194,34 @@ impl SqlPosts {
         Ok(rows.into_iter().map(show).collect())
     }
 
-    async fn extras(&self, ids: &[PostId], viewer: Viewer) -> Result<HashMap<PostId, Extras>> {
-        let conn = self.core.db.conn();
-        let mut all: HashMap<PostId, Extras> = HashMap::new();
+    async fn extras(&self, conn: &Pipeline<'_>, ids: &[PostId], viewer: Viewer) -> Result<HashMap<PostId, Extras>> {
         let post_ids = ids.iter().copied();
         let tags = post_tag::Entity::find()
             .filter(post_tag::COLUMN.post_id.is_in(post_ids.clone()))
             .order_by_asc(post_tag::Column::Position);
-        for tag in tags.all(conn).await? {
-            all.entry(tag.post_id).or_default().tags.push(tag.tag);
-        }
         let attachments = attachment::Entity::find()
             .filter(attachment::COLUMN.post_id.is_in(post_ids.clone()))
             .order_by_asc(attachment::Column::Id);
-        for row in attachments.all(conn).await? {
-            all.entry(row.post_id).or_default().attachments.push(self.show_attachment(row, viewer));
-        }
         let previews = link_preview::Entity::find()
             .filter(link_preview::COLUMN.post_id.is_in(post_ids.clone()))
             .filter(link_preview::COLUMN.title.is_not_null())
             .order_by_asc(link_preview::Column::Position);
-        for row in previews.all(conn).await? {
+        let mentions = mention::Entity::find()
+            .filter(mention::COLUMN.post_id.is_in(post_ids.clone()))
+            .filter(mention::COLUMN.comment_id.is_null())
+            .order_by_asc(mention::Column::Id);
+        let rows = async {
+            Ok(tokio::try_join!(tags.all(conn), attachments.all(conn), previews.all(conn), mentions.all(conn))?)
+        };
+        let ((tags, attachments, previews, mentions), polls) = tokio::try_join!(rows, polls_of(conn, ids, viewer))?;
+        let mut all: HashMap<PostId, Extras> = HashMap::new();
+        for tag in tags {
+            all.entry(tag.post_id).or_default().tags.push(tag.tag);
+        }
+        for row in attachments {
+            all.entry(row.post_id).or_default().attachments.push(self.show_attachment(row, viewer));
+        }
+        for row in previews {
             let preview = LinkPreview {
                 url: row.url,
                 title: row.title.unwrap_or_default(),
@@ -218,14 +230,10 @@ impl SqlPosts {
             };
             all.entry(row.post_id).or_default().link_previews.push(preview);
         }
-        let mentions = mention::Entity::find()
-            .filter(mention::COLUMN.post_id.is_in(post_ids.clone()))
-            .filter(mention::COLUMN.comment_id.is_null())
-            .order_by_asc(mention::Column::Id);
-        for row in mentions.all(conn).await? {
+        for row in mentions {
             all.entry(row.post_id).or_default().mentions.push(row.user_id);
         }
-        for (post, poll) in polls_of(conn, ids, viewer).await? {
+        for (post, poll) in polls {
             all.entry(post).or_default().poll = Some(poll);
         }
         Ok(all)

@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, db};
+use guildhall_kernel::{
+    Caller, IfMatch, Ordering, Page, PageQuery,
+    db::{self, Tx},
+};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, Select, Set, sea_query::LockType,
@@ -52,14 +55,10 @@ pub(crate) async fn fields_of(
     Ok(all_fields(org, entity).all(conn).await?)
 }
 
-/// The custom fields for an operation that stores values: the fields cannot be deleted until the transaction ends.
-pub(super) async fn lock_fields(
-    conn: &impl ConnectionTrait,
-    org: OrganizationId,
-    entity: CustomFieldTarget,
-) -> Result<Vec<custom_field::Model>> {
-    db::lock_rows(conn, all_fields(org, entity), LockType::KeyShare).await?;
-    fields_of(conn, org, entity).await
+/// Locks the custom fields for an operation that stores values: they cannot be deleted until the transaction ends.
+pub(crate) async fn lock_fields(tx: &Tx, org: OrganizationId, entity: CustomFieldTarget) -> Result<()> {
+    db::lock_rows(tx, || all_fields(org, entity), LockType::KeyShare).await?;
+    Ok(())
 }
 
 /// The fields that are needed to show rows. They are not read if no row has values.

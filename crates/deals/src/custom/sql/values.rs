@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use guildhall_kernel::{self as kernel, FieldErrors, text};
-use sea_orm::{ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
+use guildhall_kernel::{self as kernel, FieldErrors, db::Tx, text};
+use sea_orm::{ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, Set};
 use serde_json::{Map, Value};
 
-use super::definitions::{fields_of, lock_fields, options_of};
+use super::definitions::options_of;
 use crate::{
-    ClientId, CustomFieldId, CustomFieldTarget, CustomFieldType, Day, DealId, OrganizationId, Result,
+    ClientId, CustomFieldId, CustomFieldType, Day, DealId, OrganizationId, Result,
     entity::{custom_field, custom_value},
     money::{format_fixed_point, parse_fixed_point},
 };
@@ -150,31 +150,17 @@ pub(crate) fn validate(
 }
 
 /// Validates the values of a new object.
-pub(crate) async fn validate_new(
-    conn: &impl ConnectionTrait,
-    org: OrganizationId,
-    entity: CustomFieldTarget,
-    input: &CustomValues,
-) -> Result<ValidatedValues> {
-    let fields = if input.is_empty() {
-        // Only required fields are checked. Nothing is stored that refers to a field, so no lock is needed.
-        fields_of(conn, org, entity).await?
-    } else {
-        lock_fields(conn, org, entity).await?
-    };
-    Ok(validate(&fields, None, input).map_err(kernel::Error::invalid)?)
+pub(crate) fn validate_new(fields: &[custom_field::Model], input: &CustomValues) -> Result<ValidatedValues> {
+    Ok(validate(fields, None, input).map_err(kernel::Error::invalid)?)
 }
 
 /// Validates changed values of an object.
-pub(crate) async fn validate_changed(
-    conn: &impl ConnectionTrait,
-    org: OrganizationId,
-    entity: CustomFieldTarget,
+pub(crate) fn validate_changed(
+    fields: &[custom_field::Model],
     stored: &str,
     input: &CustomValues,
 ) -> Result<ValidatedValues> {
-    let fields = lock_fields(conn, org, entity).await?;
-    Ok(validate(&fields, Some(stored), input).map_err(kernel::Error::invalid)?)
+    Ok(validate(fields, Some(stored), input).map_err(kernel::Error::invalid)?)
 }
 
 /// Merges the stored values of two rows. Those of `preferred` take precedence.
@@ -218,8 +204,17 @@ impl ValidatedValues {
         self.values.iter().filter_map(row)
     }
 
+    /// Stores the indexed values of a new object.
+    pub(crate) async fn insert(&self, tx: &Tx, org: OrganizationId, target: TargetId) -> Result<()> {
+        let rows: Vec<_> = self.rows(org, target).collect();
+        if !rows.is_empty() {
+            custom_value::Entity::insert_many(rows).exec_without_returning(&tx.deferred()).await?;
+        }
+        Ok(())
+    }
+
     /// Stores the indexed values, replacing earlier ones.
-    pub(crate) async fn store(self, conn: &impl ConnectionTrait, org: OrganizationId, target: TargetId) -> Result<()> {
+    pub(crate) async fn replace(&self, tx: &Tx, org: OrganizationId, target: TargetId) -> Result<()> {
         if self.values.is_empty() {
             return Ok(());
         }
@@ -231,13 +226,9 @@ impl ValidatedValues {
             .filter(custom_value::COLUMN.org_id.eq(org))
             .filter(of_target)
             .filter(custom_value::COLUMN.field_id.is_in(self.values.iter().map(|(field, _)| *field)))
-            .exec(conn)
+            .exec(&tx.deferred())
             .await?;
-        let rows: Vec<_> = self.rows(org, target).collect();
-        if !rows.is_empty() {
-            custom_value::Entity::insert_many(rows).exec_without_returning(conn).await?;
-        }
-        Ok(())
+        self.insert(tx, org, target).await
     }
 }
 
@@ -247,7 +238,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::custom::sql::definitions::options_json;
+    use crate::{CustomFieldTarget, custom::sql::definitions::options_json};
 
     fn field(id: i64, kind: CustomFieldType, is_required: bool) -> custom_field::Model {
         custom_field::Model {

@@ -73,7 +73,7 @@ impl SqlExchange {
         let last = rows.last().map(|row| row.number).filter(|_| rows.len() as u64 == CHUNK);
         let owners: HashMap<_, _> = rows.iter().map(|row| (row.id, row.owner_id)).collect();
         let people = self.core.members_as_people(conn, owners.values().copied().collect::<Vec<_>>()).await?;
-        let deals = self.core.show_deals(conn, rows).await?;
+        let deals = self.core.show_deals(rows).await?;
         let row = |deal: Deal| {
             let owner = owners.get(&deal.id).and_then(|id| people.get(*id)).map(|person| person.username);
             let mut cells = vec![
@@ -159,7 +159,7 @@ impl Exports for SqlExchange {
         filter.reject_paging()?;
         let page = PageQuery::new(1, 1);
         let (filter, _) = apply_view(conn, &access, Viewed::Deals, filter, page).await?;
-        let query = self.core.filtered_deals(conn, &access, None, &filter).await?;
+        let query = self.core.filtered_deals(&access, None, &filter).await?;
         let fields = Arc::new(fields_of(conn, org, CustomFieldTarget::Deal).await?);
         let pipelines: HashMap<PipelineId, String> = pipeline::Entity::find()
             .select_only()

@@ -1,7 +1,7 @@
 //! Commission: earned on verified payments, and reduced by refunds and reversals.
 
-use guildhall_kernel::Error as KernelError;
-use sea_orm::{ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
+use guildhall_kernel::{Error as KernelError, db::Tx};
+use sea_orm::{ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, Set};
 
 use super::SqlLedger;
 use crate::{
@@ -18,37 +18,32 @@ fn commission_on(minor: i64, rate_bp: i64) -> Result<i64> {
 
 impl SqlLedger {
     /// Credits the deal's owner with the commission on a verified payment.
-    pub(super) async fn add_commission(
-        &self,
-        conn: &impl ConnectionTrait,
-        deal: &deal::Model,
-        payment: &payment::Model,
-    ) -> Result<()> {
-        let owner = member::Entity::find_by_id(deal.owner_id).one(conn).await?;
+    pub(super) async fn add_commission(&self, tx: &Tx, deal: &deal::Model, payment: &payment::Model) -> Result<()> {
+        let owner = member::Entity::find_by_id(deal.owner_id).one(tx).await?;
         let Some(owner) = owner.filter(|owner| owner.commission_bp > 0) else { return Ok(()) };
         let amount = commission_on(payment.amount_minor, owner.commission_bp)?;
-        self.insert_commission(conn, payment, owner.id, owner.commission_bp, amount).await
+        self.insert_commission(tx, payment, owner.id, owner.commission_bp, amount).await
     }
 
     /// Reduces the commission on a payment after a refund or reversal. The remaining commission is always exactly that
     /// on the remaining amount, to the minor unit.
     pub(super) async fn reduce_commission(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         original: &payment::Model,
         entry: &payment::Model,
     ) -> Result<()> {
         let select = commission::Entity::find().filter(commission::COLUMN.payment_id.eq(original.id));
-        let Some(commission) = select.one(conn).await? else { return Ok(()) };
+        let Some(commission) = select.one(tx).await? else { return Ok(()) };
         let before = original.amount_minor - original.refunded_minor;
         let after = before - entry.amount_minor;
         let amount = commission_on(after, commission.rate_bp)? - commission_on(before, commission.rate_bp)?;
-        self.insert_commission(conn, entry, commission.member_id, commission.rate_bp, amount).await
+        self.insert_commission(tx, entry, commission.member_id, commission.rate_bp, amount).await
     }
 
     async fn insert_commission(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         entry: &payment::Model,
         member: MemberId,
         rate_bp: i64,
@@ -66,7 +61,7 @@ impl SqlLedger {
             earned_on: Set(entry.received_on.clone()),
             created_at: Set(self.core.now()),
         };
-        commission::Entity::insert(row).exec_without_returning(conn).await?;
+        commission::Entity::insert(row).exec_without_returning(&tx.deferred()).await?;
         Ok(())
     }
 }

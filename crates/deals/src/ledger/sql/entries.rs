@@ -1,19 +1,16 @@
 //! The entries of the ledger: what may be recorded, refunded, reversed and decided, and the totals of the deal that
 //! change with it. The deal is locked, so its totals are current.
 
-use guildhall_kernel::{
-    Caller, Timestamp,
-    db::{self, Tx},
-};
+use guildhall_kernel::{Caller, Timestamp, db::Tx};
 use sea_orm::{ActiveModelTrait, ActiveValue::NotSet};
 
-use super::{SqlLedger, find_payment};
+use super::SqlLedger;
 use crate::{
     Amount, Currency, Day, Error, NewPayment, NewRefund, NewReversal, PaymentId, PaymentKind, PaymentMethod, Result,
     Verdict, Verification,
-    core::{access::Access, take_numbers},
+    core::{access::Access, store::defer_changes},
     entity::{deal, payment},
-    event::{PaymentData, PaymentDecided, PaymentRecorded, changes},
+    event::{PaymentData, PaymentDecided, changes},
     ledger::sums::{Totals, is_overpaid},
     money::LIMIT,
 };
@@ -24,7 +21,7 @@ const MIN_DIGITS: usize = 4;
 /// The context of an operation on the ledger. The deal is locked.
 pub(super) struct Context<'a> {
     pub(super) caller: &'a Caller,
-    pub(super) access: Access,
+    pub(super) access: &'a Access,
     pub(super) deal: deal::Model,
 }
 
@@ -76,16 +73,21 @@ fn new_entry(deal: &deal::Model, access: &Access, kind: PaymentKind, amount: i64
 }
 
 impl SqlLedger {
-    /// Assigns a number to an entry and stores it.
-    async fn append(&self, tx: &Tx, context: &Context<'_>, mut row: payment::Model) -> Result<payment::Model> {
+    /// Stores an entry; the caller emits the event.
+    async fn insert(
+        &self,
+        tx: &Tx,
+        context: &Context<'_>,
+        number: i64,
+        mut row: payment::Model,
+    ) -> Result<payment::Model> {
         let now = self.core.now();
         row.created_at = now;
         row.updated_at = now;
-        row.number = take_numbers(tx, row.org_id, "payment", 1).await?;
-        row.code = format!("TXN-{:0MIN_DIGITS$}", row.number);
+        row.number = number;
+        row.code = format!("TXN-{number:0MIN_DIGITS$}");
         let row = payment::ActiveModel { id: NotSet, ..row.into() }.reset_all().insert(tx).await?;
-        self.core.record_created(tx, (context.caller, &context.access), "deals.record_payment", &row).await?;
-        tx.emit(&PaymentRecorded { organization_id: row.org_id, payment: PaymentData::from(&row) }).await?;
+        self.core.record_created(tx, (context.caller, context.access), "deals.record_payment", &row).await?;
         Ok(row)
     }
 
@@ -93,13 +95,18 @@ impl SqlLedger {
     /// restored.
     async fn store_totals(&self, tx: &Tx, context: &Context<'_>, added: Totals) -> Result<()> {
         let after = context.deal_after(added, self.core.now());
-        db::store_changes(tx, &context.deal, &after).await?;
-        self.core
-            .record_changed(tx, (context.caller, &context.access), "deals.count_payment", &context.deal, &after)
-            .await
+        defer_changes(tx, &context.deal, &after).await?;
+        let actor = (context.caller, context.access);
+        self.core.record_changed(tx, actor, "deals.count_payment", &context.deal, &after).await
     }
 
-    pub(super) async fn record(&self, tx: &Tx, context: &Context<'_>, new: &NewPayment) -> Result<payment::Model> {
+    pub(super) async fn record(
+        &self,
+        tx: &Tx,
+        context: &Context<'_>,
+        number: i64,
+        new: &NewPayment,
+    ) -> Result<payment::Model> {
         let Context { access, deal, .. } = context;
         if new.currency.as_ref().is_some_and(|currency| *currency != deal.currency) {
             return Err(Error::CurrencyMismatch(deal.currency.to_string()));
@@ -123,36 +130,33 @@ impl SqlLedger {
             return Err(Error::Overpayment { max_allowed: deal.currency.format(balance.max(0)) });
         }
         self.store_totals(tx, context, added).await?;
-        self.append(tx, context, row).await
+        self.insert(tx, context, number, row).await
     }
 
     pub(super) async fn reverse(
         &self,
         tx: &Tx,
         context: &Context<'_>,
-        id: PaymentId,
-        new: &NewReversal,
+        number: i64,
+        (original, new): (&payment::Model, &NewReversal),
     ) -> Result<payment::Model> {
-        let original = find_payment(tx, &context.deal, id).await?;
         let is_valid = original.kind == PaymentKind::Payment && original.state != Verification::Rejected;
         if !is_valid || original.is_reversed || original.refunded_minor > 0 {
             let detail = "Only a payment that has not been rejected, refunded or reversed can be reversed.";
             return Err(Error::IllegalTransition(detail));
         }
         let reversed = payment::Model { is_reversed: true, updated_at: self.core.now(), ..original.clone() };
-        let row =
-            self.refund_or_reversal(context, &original, PaymentKind::Reversal, original.amount_minor, &new.reason);
-        self.give_back(tx, context, (&original, &reversed), row).await
+        let row = self.refund_or_reversal(context, original, PaymentKind::Reversal, original.amount_minor, &new.reason);
+        self.give_back(tx, context, number, (original, &reversed), row).await
     }
 
     pub(super) async fn refund(
         &self,
         tx: &Tx,
         context: &Context<'_>,
-        id: PaymentId,
-        new: &NewRefund,
+        number: i64,
+        (original, new): (&payment::Model, &NewRefund),
     ) -> Result<payment::Model> {
-        let original = find_payment(tx, &context.deal, id).await?;
         let is_verified = original.kind == PaymentKind::Payment && original.state == Verification::Verified;
         if !is_verified || original.is_reversed {
             let detail = "Only a verified payment that has not been reversed can be refunded.";
@@ -167,8 +171,8 @@ impl SqlLedger {
         }
         let refunded_minor = original.refunded_minor + amount;
         let refunded = payment::Model { refunded_minor, updated_at: self.core.now(), ..original.clone() };
-        let row = self.refund_or_reversal(context, &original, PaymentKind::Refund, amount, &new.reason);
-        self.give_back(tx, context, (&original, &refunded), row).await
+        let row = self.refund_or_reversal(context, original, PaymentKind::Refund, amount, &new.reason);
+        self.give_back(tx, context, number, (original, &refunded), row).await
     }
 
     /// A new refund or reversal of a payment.
@@ -200,14 +204,15 @@ impl SqlLedger {
         &self,
         tx: &Tx,
         context: &Context<'_>,
+        number: i64,
         (before, after): (&payment::Model, &payment::Model),
         row: payment::Model,
     ) -> Result<payment::Model> {
-        let actor = (context.caller, &context.access);
-        db::store_changes(tx, before, after).await?;
+        let actor = (context.caller, context.access);
+        defer_changes(tx, before, after).await?;
         self.core.record_changed(tx, actor, "deals.give_back_payment", before, after).await?;
         self.store_totals(tx, context, Totals::of(&row, Some(before))).await?;
-        let row = self.append(tx, context, row).await?;
+        let row = self.insert(tx, context, number, row).await?;
         self.reduce_commission(tx, before, &row).await?;
         Ok(row)
     }
@@ -216,12 +221,11 @@ impl SqlLedger {
         &self,
         tx: &Tx,
         context: &Context<'_>,
-        id: PaymentId,
+        before: &payment::Model,
         verification: Verification,
         verdict: &Verdict,
     ) -> Result<payment::Model> {
         let Context { caller, access, deal } = context;
-        let before = find_payment(tx, deal, id).await?;
         if before.kind != PaymentKind::Payment || before.state != Verification::Pending || before.is_reversed {
             return Err(Error::IllegalTransition("Only a pending payment can be verified or rejected."));
         }
@@ -237,14 +241,14 @@ impl SqlLedger {
             updated_at: now,
             ..before.clone()
         };
-        db::store_changes(tx, &before, &after).await?;
-        self.store_totals(tx, context, Totals::of(&after, None) - Totals::of(&before, None)).await?;
+        defer_changes(tx, before, &after).await?;
+        self.store_totals(tx, context, Totals::of(&after, None) - Totals::of(before, None)).await?;
         if verification == Verification::Verified {
             self.add_commission(tx, deal, &after).await?;
         }
-        self.core.record_changed(tx, (caller, access), "deals.decide_payment", &before, &after).await?;
+        self.core.record_changed(tx, (caller, access), "deals.decide_payment", before, &after).await?;
         let payment = PaymentData::from(&after);
-        let changes = changes(&PaymentData::from(&before), &payment)?;
+        let changes = changes(&PaymentData::from(before), &payment)?;
         tx.emit(&PaymentDecided { organization_id: after.org_id, payment, changes }).await?;
         Ok(after)
     }

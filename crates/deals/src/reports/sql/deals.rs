@@ -1,16 +1,14 @@
 //! The deals of reports and their totals.
 
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
     sea_query::{Expr, Func, SelectStatement},
 };
 
-use super::SqlReports;
 use crate::{
     DealStatus, OrganizationId, Result, StageId, Total,
     core::{
         access::Access,
-        rollups::sees_all,
         sums::{Sum, sum_columns},
     },
     entity::{deal, stage},
@@ -36,37 +34,26 @@ pub(super) fn deals_with_payments(access: &Access) -> SelectStatement {
     deals.select_only().column(deal::Column::Id).into_query()
 }
 
-impl SqlReports {
-    /// The totals of deals, per currency.
-    pub(super) async fn totals(&self, deals: Select<deal::Entity>) -> Result<Vec<Total>> {
-        let mut select = deals
-            .select_only()
-            .expr_as(Func::min(Expr::col(deal::Column::StageId)), "stage_id")
-            .column(deal::Column::Currency)
-            .expr_as(Func::count(Expr::col(deal::Column::Id)), "n");
-        for (expr, name) in sum_columns() {
-            select = select.expr_as(expr, name);
-        }
-        let sums = select.group_by(deal::Column::Currency).order_by_asc(deal::Column::Currency);
-        Ok(sums.into_model::<Sum>().all(self.core.db.conn()).await?.iter().map(Sum::show).collect())
+/// The totals of deals, per currency.
+pub(super) async fn totals(conn: &impl ConnectionTrait, deals: Select<deal::Entity>) -> Result<Vec<Total>> {
+    let mut select = deals
+        .select_only()
+        .expr_as(Func::min(Expr::col(deal::Column::StageId)), "stage_id")
+        .column(deal::Column::Currency)
+        .expr_as(Func::count(Expr::col(deal::Column::Id)), "n");
+    for (expr, name) in sum_columns() {
+        select = select.expr_as(expr, name);
     }
+    let sums = select.group_by(deal::Column::Currency).order_by_asc(deal::Column::Currency);
+    Ok(sums.into_model::<Sum>().all(conn).await?.iter().map(Sum::show).collect())
+}
 
-    /// The stages of open deals.
-    pub(super) async fn open_stages(&self, org: OrganizationId) -> Result<Vec<StageId>> {
-        let open = stage::Entity::find()
-            .select_only()
-            .column(stage::Column::Id)
-            .filter(stage::COLUMN.org_id.eq(org))
-            .filter(stage::COLUMN.kind.eq(DealStatus::Open));
-        Ok(open.into_tuple().all(self.core.db.conn()).await?)
-    }
-
-    /// The totals of open deals, per currency.
-    pub(super) async fn open_totals(&self, access: &Access) -> Result<Vec<Total>> {
-        if sees_all(access, &PERMISSIONS) {
-            let stages = self.open_stages(access.org.id).await?;
-            return self.core.rollup_totals(self.core.db.conn(), access, stages).await;
-        }
-        self.totals(reported_deals(access).filter(deal::COLUMN.status.eq(DealStatus::Open))).await
-    }
+/// The stages of open deals.
+pub(super) async fn open_stages(conn: &impl ConnectionTrait, org: OrganizationId) -> Result<Vec<StageId>> {
+    let open = stage::Entity::find()
+        .select_only()
+        .column(stage::Column::Id)
+        .filter(stage::COLUMN.org_id.eq(org))
+        .filter(stage::COLUMN.kind.eq(DealStatus::Open));
+    Ok(open.into_tuple().all(conn).await?)
 }

@@ -2,18 +2,34 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, CursorPage, CursorQuery, db};
+use guildhall_kernel::{
+    Caller, CursorPage, CursorQuery,
+    db::{self, Tx},
+};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
-    QuerySelect, QueryTrait, Select, Set,
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+    Select, Set,
 };
 
 use crate::{
-    Activities, Activity, ClientId, DealId, DealRef, Error, NewActivity, OrganizationId, Result, SqlTasks,
-    core::access::Access,
+    Activities, Activity, ClientId, DealId, DealRef, NewActivity, OrganizationId, Result, SqlTasks,
+    core::{People, access::Access},
     entity::{activity, client, deal},
     permission::Permission,
 };
+
+fn show(row: activity::Model, people: &People) -> Activity {
+    Activity {
+        id: row.id,
+        client_id: row.client_id,
+        deal_id: row.deal_id,
+        kind: row.kind,
+        content: row.content,
+        happened_at: row.happened_at,
+        created_by: people.get(row.created_by),
+        created_at: row.created_at,
+    }
+}
 
 impl SqlTasks {
     async fn read_activities(
@@ -25,22 +41,12 @@ impl SqlTasks {
         let rows = cursor.apply(select, activity::Column::Id).all(conn).await?;
         let (rows, page) = CursorPage::from_rows(rows, |row: &activity::Model| row.id.0, cursor).split();
         let people = self.core.members_as_people(conn, rows.iter().map(|row| row.created_by)).await?;
-        let show = |row: activity::Model| Activity {
-            id: row.id,
-            client_id: row.client_id,
-            deal_id: row.deal_id,
-            kind: row.kind,
-            content: row.content,
-            happened_at: row.happened_at,
-            created_by: people.get(row.created_by),
-            created_at: row.created_at,
-        };
-        Ok(page.with_results(rows.into_iter().map(show).collect()))
+        Ok(page.with_results(rows.into_iter().map(|row| show(row, &people)).collect()))
     }
 
     async fn insert_activity(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         (caller, access): (&Caller, &Access),
         client: ClientId,
         deal: Option<DealId>,
@@ -58,16 +64,16 @@ impl SqlTasks {
             created_by: Set(access.member.id),
             created_at: Set(now),
         };
-        let row = row.insert(conn).await?;
+        let row = row.insert(tx).await?;
         let detail = vec![("client", client.0.into()), ("deal", deal.map(|deal| deal.0).into())];
-        self.core.record(conn, (caller, access), "deals.log_activity", ("activity", row.id.0), detail).await?;
+        self.core.record(tx, (caller, access), "deals.log_activity", ("activity", row.id.0), detail).await?;
         Ok(row)
     }
 
-    async fn show_activity(&self, row: activity::Model) -> Result<Activity> {
-        let select = activity::Entity::find_by_id(row.id);
-        let page = self.read_activities(select, &CursorQuery::newest(1)).await?;
-        page.results.into_iter().next().ok_or(Error::NotFound("activity"))
+    /// An activity that the caller has logged.
+    async fn show_logged(&self, caller: &Caller, row: activity::Model) -> Result<Activity> {
+        let people = self.core.accounts_as_people([(row.created_by, caller.user)]).await?;
+        Ok(show(row, &people))
     }
 }
 
@@ -81,8 +87,7 @@ impl Activities for SqlTasks {
         cursor: CursorQuery,
     ) -> Result<CursorPage<Activity>> {
         let conn = self.core.db.conn();
-        let access = self.core.access(conn, caller, org).await?;
-        access.find_client(conn, client).await?;
+        let (access, _) = self.core.access_to_client(conn, caller, (org, client), Permission::ClientRead).await?;
         // Without activities about deals that the caller may not see.
         let deals = access.deals().select_only().column(deal::Column::Id).into_query();
         let is_visible =
@@ -102,8 +107,7 @@ impl Activities for SqlTasks {
         cursor: CursorQuery,
     ) -> Result<CursorPage<Activity>> {
         let conn = self.core.db.conn();
-        let access = self.core.access(conn, caller, org).await?;
-        let deal = access.find_deal(conn, deal_ref).await?;
+        let (_, deal) = self.core.access_to_deal(conn, caller, (org, deal_ref), Permission::DealRead).await?;
         let select = activity::Entity::find()
             .filter(activity::COLUMN.org_id.eq(org))
             .filter(activity::COLUMN.deal_id.eq(deal.id));
@@ -124,12 +128,12 @@ impl Activities for SqlTasks {
             .db
             .write(|tx| async move {
                 db::lock::<client::Entity>(&tx, client).await?;
-                let access = self.core.access(&tx, caller, org).await?;
-                access.client_for(&tx, client, Permission::ClientUpdate).await?;
+                let path = (org, client);
+                let (access, _) = self.core.access_to_client(&tx, caller, path, Permission::ClientUpdate).await?;
                 self.insert_activity(&tx, (caller, &access), client, None, new).await
             })
             .await?;
-        self.show_activity(row).await
+        self.show_logged(caller, row).await
     }
 
     async fn log_activity(
@@ -150,6 +154,6 @@ impl Activities for SqlTasks {
                 self.insert_activity(&tx, (caller, &access), deal.client_id, Some(deal.id), new).await
             })
             .await?;
-        self.show_activity(row).await
+        self.show_logged(caller, row).await
     }
 }

@@ -1,13 +1,17 @@
 //! Boards: pipelines with their deals, in manual order.
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 use guildhall_kernel::Caller;
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::pipelines::{self, show_stage, stages_of};
 use crate::{
     Board, BoardColumn, BoardQuery, Boards, Error, OrganizationId, PipelineId, Result, SqlPipelines,
-    core::{rollups::sees_all, sums},
+    core::{
+        rollups::{rollup_totals_by_stage, sees_all},
+        sums,
+    },
     entity::deal,
     permission::Permission,
 };
@@ -26,13 +30,16 @@ impl Boards for SqlPipelines {
         query: BoardQuery,
     ) -> Result<Board> {
         let conn = self.core.db.conn();
-        let access = self.core.authorize(conn, caller, org, Permission::DealRead).await?;
-        pipelines::find(conn, &access, pipeline).await?;
+        let pipe = &conn.pipeline();
+        let read = async { tokio::join!(pipelines::find(pipe, org, pipeline), stages_of(pipe, pipeline)) };
+        let (access, (found, stages)) = self.core.access_and((conn, pipe), caller, org, read).await?;
+        access.may(Permission::DealRead)?;
+        found?;
         if query.limit == Some(0) {
             return Err(Error::field("limit", "Must be at least 1."));
         }
         let limit = Ord::min(query.limit.unwrap_or(DEFAULT_LIMIT), MAX_LIMIT);
-        let mut stages = stages_of(conn, pipeline).await?;
+        let mut stages = stages?;
         if let Some(stage_id) = query.stage {
             stages.retain(|stage| stage.id == stage_id);
             if stages.is_empty() {
@@ -47,28 +54,36 @@ impl Boards for SqlPipelines {
             Some(stage_id) => visible().filter(deal::COLUMN.stage_id.eq(stage_id)),
             None => visible(),
         };
-        let mut totals_by_stage = if sees_all(&access, &[Permission::DealRead]) {
-            self.core.rollup_totals_by_stage(conn, &access, stages.iter().map(|stage| stage.id), false).await?
-        } else {
-            sums::by_stage(deals, conn).await?
+        let totals = async {
+            if sees_all(&access, &[Permission::DealRead]) {
+                rollup_totals_by_stage(pipe, &access, stages.iter().map(|stage| stage.id), false).await
+            } else {
+                sums::by_stage(deals, pipe).await
+            }
         };
-        let mut cards = Vec::new();
-        for stage in &stages {
-            let mut of_stage = visible().filter(deal::COLUMN.stage_id.eq(stage.id));
-            if let Some(after) = query.after {
+        // The deal whose cards come before this page.
+        let last = match query.after {
+            Some(after) => {
                 let last = visible().filter(deal::COLUMN.id.eq(after)).one(conn).await?;
-                let last = last.ok_or_else(|| Error::field("after", "This stage has no such deal."))?;
-                of_stage = of_stage.filter(deal::COLUMN.position.gt(last.position));
+                Some(last.ok_or_else(|| Error::field("after", "This stage has no such deal."))?)
+            }
+            None => None,
+        };
+        let cards = stages.iter().map(|stage| {
+            let mut of_stage = visible().filter(deal::COLUMN.stage_id.eq(stage.id));
+            if let Some(last) = &last {
+                of_stage = of_stage.filter(deal::COLUMN.position.gt(last.position.as_str()));
             }
             let of_stage = of_stage.order_by_asc(deal::Column::Position).order_by_asc(deal::Column::Id);
-            cards.push(of_stage.limit(limit + 1).all(conn).await?);
-        }
+            async { Ok::<_, Error>(of_stage.limit(limit + 1).all(pipe).await?) }
+        });
+        let (mut totals_by_stage, mut cards) = tokio::try_join!(totals, try_join_all(cards))?;
         let size = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more: Vec<bool> = cards.iter().map(|cards| cards.len() > size).collect();
         for cards in &mut cards {
             cards.truncate(size);
         }
-        let all_deals = self.core.show_deals(conn, cards.iter().flatten().cloned().collect()).await?;
+        let all_deals = self.core.show_deals(cards.iter().flatten().cloned().collect()).await?;
         let mut all_deals = all_deals.into_iter();
         let mut columns = Vec::new();
         for ((stage, cards), has_more) in stages.into_iter().zip(cards).zip(has_more) {

@@ -17,12 +17,13 @@ use self::{
     draft::draft,
     patch::{apply_patch, may_reassign},
     preview::preview,
+    show::show,
 };
 use super::merged_clients::merged_into;
 use crate::{
     Change, Client, ClientId, ClientPatch, Clients, CustomFieldTarget, DeletedKind, DeletionPreview, Error, Filter,
     NewClient, OrganizationId, Result, SqlClients, Viewed,
-    core::views::apply_view,
+    core::{objects::stored_client, views::apply_view},
     custom::sql::{self as custom, TargetId},
     entity::client,
     event::{ClientCreated, ClientData, ClientDeleted},
@@ -66,37 +67,48 @@ impl Clients for SqlClients {
     async fn create_client(&self, caller: &Caller, org: OrganizationId, new: NewClient) -> Result<Client> {
         new.validate()?;
         let new = &new;
-        let row = self
+        let (row, fields) = self
             .core
             .db
             .write(|tx| async move {
-                let conn = &tx;
-                let access = self.core.authorize(conn, caller, org, Permission::ClientCreate).await?;
+                let pipeline = tx.pipeline();
+                let read = async {
+                    if !new.custom.is_empty() {
+                        custom::lock_fields(&tx, org, CustomFieldTarget::Client).await?;
+                    }
+                    custom::fields_of(&pipeline, org, CustomFieldTarget::Client).await
+                };
+                let (access, fields) = self.core.access_and((&tx, &pipeline), caller, org, read).await?;
+                access.may(Permission::ClientCreate)?;
                 let owner = match new.owner_id {
-                    Some(user) => access.successor(conn, "owner_id", user).await?.id,
+                    Some(user) => access.successor(&tx, "owner_id", user).await?.id,
                     None => access.member.id,
                 };
                 if owner != access.member.id {
                     access.may_reassign_to(Permission::ClientReassign, owner)?;
                 }
-                let custom = custom::validate_new(conn, org, CustomFieldTarget::Client, &new.custom).await?;
+                let fields = fields?;
+                let custom = custom::validate_new(&fields, &new.custom)?;
                 let now = self.core.now();
                 let row = client::Model { custom: custom.json.clone(), ..draft(&access, new, owner, now) };
-                let row = client::ActiveModel { id: NotSet, ..row.into() }.reset_all().insert(conn).await?;
-                custom.store(conn, org, TargetId::Client(row.id)).await?;
-                self.core.record_created(conn, (caller, &access), "deals.create_client", &row).await?;
+                let row = client::ActiveModel { id: NotSet, ..row.into() }.reset_all().insert(&tx).await?;
+                custom.insert(&tx, org, TargetId::Client(row.id)).await?;
+                self.core.record_created(&tx, (caller, &access), "deals.create_client", &row).await?;
                 tx.emit(&ClientCreated { organization_id: org, client: ClientData::from(&row) }).await?;
-                Ok::<_, Error>(row)
+                Ok::<_, Error>((row, fields))
             })
             .await
             .map_err(|error| error.or_duplicate(&["email"], EMAIL_TAKEN))?;
-        self.core.show_client(row).await
+        let members = [(row.created_by, caller.user), (row.owner_id, new.owner_id.unwrap_or(caller.user))];
+        Ok(show(row, &self.core.accounts_as_people(members).await?, &fields))
     }
 
     async fn client(&self, caller: &Caller, org: OrganizationId, id: ClientId) -> Result<Client> {
         let conn = self.core.db.conn();
-        let access = self.core.access(conn, caller, org).await?;
-        match access.find_client(conn, id).await {
+        let pipeline = conn.pipeline();
+        let read = stored_client(&pipeline, org, id);
+        let (access, row) = self.core.access_and((conn, &pipeline), caller, org, read).await?;
+        match access.visible_client(row?, id) {
             Err(Error::ClientNotFound(_)) => {
                 // A merge is disclosed only to callers who may see the client that it was merged into.
                 let merged_into = merged_into(conn, org, id).await?.ok_or(Error::ClientNotFound(id))?;
@@ -123,8 +135,8 @@ impl Clients for SqlClients {
             .write(|tx| async move {
                 let conn = &tx;
                 db::lock::<client::Entity>(conn, id).await?;
-                let access = self.core.access(conn, caller, org).await?;
-                let before = access.client_for(conn, id, Permission::ClientUpdate).await?;
+                let path = (org, id);
+                let (access, before) = self.core.access_to_client(conn, caller, path, Permission::ClientUpdate).await?;
                 access.check(known, before.updated_at)?;
                 let mut after = before.clone();
                 apply_patch(&mut after, patch);
@@ -134,10 +146,11 @@ impl Clients for SqlClients {
                     after.owner_id = successor;
                 }
                 if let Some(input) = &patch.custom {
-                    let values =
-                        custom::validate_changed(conn, org, CustomFieldTarget::Client, &before.custom, input).await?;
+                    custom::lock_fields(conn, org, CustomFieldTarget::Client).await?;
+                    let fields = custom::fields_of(conn, org, CustomFieldTarget::Client).await?;
+                    let values = custom::validate_changed(&fields, &before.custom, input)?;
                     after.custom.clone_from(&values.json);
-                    values.store(conn, org, TargetId::Client(id)).await?;
+                    values.replace(conn, org, TargetId::Client(id)).await?;
                 }
                 self.core.store_client(conn, (caller, &access), &before, after, "deals.change_client").await
             })
@@ -159,8 +172,8 @@ impl Clients for SqlClients {
             .write(|tx| async move {
                 let conn = &tx;
                 db::lock::<client::Entity>(conn, id).await?;
-                let access = self.core.access(conn, caller, org).await?;
-                let before = access.client_for(conn, id, Permission::ClientUpdate).await?;
+                let path = (org, id);
+                let (access, before) = self.core.access_to_client(conn, caller, path, Permission::ClientUpdate).await?;
                 let mut after = before.clone();
                 if archive == before.archived_at.is_some() {
                     return Ok(after);
@@ -179,9 +192,9 @@ impl Clients for SqlClients {
         id: ClientId,
         purge: bool,
     ) -> Result<DeletionPreview> {
-        let access = self.core.access(self.core.db.conn(), caller, org).await?;
-        let row = access.client_for(self.core.db.conn(), id, Permission::ClientDelete).await?;
-        preview(self.core.db.conn(), &access, &row, purge).await
+        let conn = self.core.db.conn();
+        let (access, row) = self.core.access_to_client(conn, caller, (org, id), Permission::ClientDelete).await?;
+        preview(conn, &access, &row, purge).await
     }
 
     async fn delete_client(
@@ -199,8 +212,8 @@ impl Clients for SqlClients {
             .write(|tx| async move {
                 let conn = &tx;
                 db::lock::<client::Entity>(conn, id).await?;
-                let access = self.core.access(conn, caller, org).await?;
-                let row = access.client_for(conn, id, Permission::ClientDelete).await?;
+                let path = (org, id);
+                let (access, row) = self.core.access_to_client(conn, caller, path, Permission::ClientDelete).await?;
                 if purge {
                     access.may(Permission::TrashPurge)?;
                 }
@@ -220,10 +233,13 @@ impl Clients for SqlClients {
                 let deletion = self.core.create_deletion(conn, &access, DeletedKind::Client, &row.name).await?;
                 self.core.trash_client(conn, &access, id, deletion).await?;
                 let actor = (caller, &access);
-                tx.emit(&ClientDeleted { organization_id: org, id, name: row.name.clone(), purge }).await?;
-                let detail = vec![("name", row.name.into()), ("purge", purge.into())];
+                let detail = vec![("name", row.name.clone().into()), ("purge", purge.into())];
                 self.core.record(conn, actor, "deals.delete_client", ("client", id.0), detail).await?;
-                if purge { self.core.purge_deletion(conn, actor, deletion).await } else { Ok(()) }
+                if purge {
+                    self.core.purge_deletion(conn, actor, deletion).await?;
+                }
+                tx.emit(&ClientDeleted { organization_id: org, id, name: row.name, purge }).await?;
+                Ok(())
             })
             .await
     }
@@ -236,8 +252,7 @@ impl Clients for SqlClients {
         cursor: CursorQuery,
     ) -> Result<CursorPage<Change>> {
         let conn = self.core.db.conn();
-        let access = self.core.access(conn, caller, org).await?;
-        access.find_client(conn, id).await?;
+        let (access, _) = self.core.access_to_client(conn, caller, (org, id), Permission::ClientRead).await?;
         self.core.changes_of(conn, &access, "client", id.0, &cursor).await
     }
 }

@@ -2,14 +2,17 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, db};
+use guildhall_kernel::{
+    Caller, IfMatch, Ordering, Page, PageQuery,
+    db::{self, Tx},
+};
 use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select};
 
 use super::search_text;
 use crate::{
     ClientId, Contact, ContactId, ContactPatch, Contacts, DeletedKind, Error, NewContact, OrganizationId, Result,
     SqlClients,
-    core::access::Access,
+    core::{access::Access, store::defer_changes},
     entity::{client, contact},
     permission::Permission,
 };
@@ -51,7 +54,7 @@ impl SqlClients {
     /// Removes the mark from the primary contacts of a client, also from those in the trash.
     pub(crate) async fn demote_primary(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         (caller, access): (&Caller, &Access),
         client: ClientId,
     ) -> Result<()> {
@@ -59,10 +62,10 @@ impl SqlClients {
             .filter(contact::COLUMN.org_id.eq(access.org.id))
             .filter(contact::COLUMN.client_id.eq(client))
             .filter(contact::COLUMN.is_primary.eq(true));
-        for before in primary.all(conn).await? {
+        for before in primary.all(tx).await? {
             let after = contact::Model { is_primary: false, updated_at: self.core.now(), ..before.clone() };
-            db::store_changes(conn, &before, &after).await?;
-            self.core.record_changed(conn, (caller, access), "deals.change_contact", &before, &after).await?;
+            defer_changes(tx, &before, &after).await?;
+            self.core.record_changed(tx, (caller, access), "deals.change_contact", &before, &after).await?;
         }
         Ok(())
     }
@@ -78,8 +81,7 @@ impl Contacts for SqlClients {
         page: PageQuery,
     ) -> Result<Page<Contact>> {
         let conn = self.core.db.conn();
-        let access = self.core.access(conn, caller, org).await?;
-        access.find_client(conn, client).await?;
+        let (access, _) = self.core.access_to_client(conn, caller, (org, client), Permission::ClientRead).await?;
         let ordering = Ordering { fields: &[("id", contact::Column::Id)], default: "id", id: contact::Column::Id };
         let page = Page::<contact::Model>::fetch(contacts_of(&access, client), &ordering, &page, conn).await?;
         Ok(page.with_results(|rows| rows.into_iter().map(show).collect()))
@@ -99,8 +101,8 @@ impl Contacts for SqlClients {
             .write(|tx| async move {
                 let conn = &tx;
                 db::lock::<client::Entity>(conn, client).await?;
-                let access = self.core.access(conn, caller, org).await?;
-                access.client_for(conn, client, Permission::ClientUpdate).await?;
+                let path = (org, client);
+                let (access, _) = self.core.access_to_client(conn, caller, path, Permission::ClientUpdate).await?;
                 if new.is_primary {
                     self.demote_primary(conn, (caller, &access), client).await?;
                 }
@@ -131,8 +133,7 @@ impl Contacts for SqlClients {
 
     async fn contact(&self, caller: &Caller, org: OrganizationId, client: ClientId, id: ContactId) -> Result<Contact> {
         let conn = self.core.db.conn();
-        let access = self.core.access(conn, caller, org).await?;
-        access.find_client(conn, client).await?;
+        let (access, _) = self.core.access_to_client(conn, caller, (org, client), Permission::ClientRead).await?;
         Ok(show(find(conn, &access, client, id).await?))
     }
 
@@ -152,8 +153,8 @@ impl Contacts for SqlClients {
             .write(|tx| async move {
                 let conn = &tx;
                 db::lock::<client::Entity>(conn, client).await?;
-                let access = self.core.access(conn, caller, org).await?;
-                access.client_for(conn, client, Permission::ClientUpdate).await?;
+                let path = (org, client);
+                let (access, _) = self.core.access_to_client(conn, caller, path, Permission::ClientUpdate).await?;
                 let before = find(conn, &access, client, id).await?;
                 access.check(known, before.updated_at)?;
                 let mut after = before.clone();
@@ -174,7 +175,7 @@ impl Contacts for SqlClients {
                 after.is_primary = patch.is_primary.unwrap_or(after.is_primary);
                 after.search_text = search_text::of_contact(&after);
                 after.updated_at = self.core.now();
-                db::store_changes(conn, &before, &after).await?;
+                defer_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_contact", &before, &after).await?;
                 Ok(show(after))
             })
@@ -195,8 +196,8 @@ impl Contacts for SqlClients {
             .write(|tx| async move {
                 let conn = &tx;
                 db::lock::<client::Entity>(conn, client).await?;
-                let access = self.core.access(conn, caller, org).await?;
-                access.client_for(conn, client, Permission::ClientUpdate).await?;
+                let path = (org, client);
+                let (access, _) = self.core.access_to_client(conn, caller, path, Permission::ClientUpdate).await?;
                 let row = find(conn, &access, client, id).await?;
                 access.check(known, row.updated_at)?;
                 let name = format!("{} {}", row.first_name, row.last_name);
@@ -204,7 +205,7 @@ impl Contacts for SqlClients {
                 let now = self.core.now();
                 let (deleted_at, deletion_id) = (Some(now), Some(deletion));
                 let after = contact::Model { deleted_at, deletion_id, updated_at: now, ..row.clone() };
-                db::store_changes(conn, &row, &after).await?;
+                defer_changes(conn, &row, &after).await?;
                 let detail = vec![("name", name.into())];
                 self.core.record(conn, (caller, &access), "deals.delete_contact", ("contact", id.0), detail).await
             })

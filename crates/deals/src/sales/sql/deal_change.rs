@@ -8,7 +8,7 @@ use guildhall_kernel::{
 use super::stage_requirements::needs_approval;
 use crate::{
     DealRef, DealStatus, Error, OrganizationId, Result, Verification,
-    core::{Conn, Core, access::Access},
+    core::{Core, access::Access, store::defer_changes},
     entity::deal,
     event,
     ledger::sums::is_overpaid,
@@ -46,17 +46,16 @@ impl DealChange {
 
 impl Core {
     /// Locks a deal until the transaction ends, for an operation that needs this permission.
-    pub(super) async fn lock_deal<C: Conn>(
+    pub(super) async fn lock_deal(
         &self,
-        conn: &C,
+        tx: &Tx,
         caller: &Caller,
         org: OrganizationId,
         deal_ref: DealRef,
         permission: Permission,
     ) -> Result<DealChange> {
-        db::lock::<deal::Entity>(conn, deal_ref.deal).await?;
-        let access = self.access(conn, caller, org).await?;
-        let before = access.deal_for(conn, deal_ref, permission).await?;
+        db::lock::<deal::Entity>(tx, deal_ref.deal).await?;
+        let (access, before) = self.access_to_deal(tx, caller, (org, deal_ref), permission).await?;
         Ok(DealChange { access, after: before.clone(), before })
     }
 
@@ -71,7 +70,7 @@ impl Core {
         let DealChange { access, before, mut after } = change;
         if after != before {
             after.updated_at = self.now();
-            db::store_changes(tx, &before, &after).await?;
+            defer_changes(tx, &before, &after).await?;
             self.record_changed(tx, (caller, &access), action, &before, &after).await?;
             event::deal_updated(tx, &before, &after).await?;
         }

@@ -12,27 +12,26 @@ mod show;
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use futures_util::future::OptionFuture;
 use garde::Validate;
 use guildhall_kernel::{
     Caller, CursorPage, CursorQuery, IfMatch, Ordering, Page, PageQuery, Timestamp, db,
-    idempotency::{self, IdempotencyKey, Idempotent, KeyScope},
+    idempotency::{IdempotencyKey, Idempotent},
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use self::{
+    create::CreatedDeal,
     show::{Names, show},
-    stage_changes::{previous_stage, stage_name_at},
+    stage_changes::{previous_stage, stage_name_at, stages_of_move},
 };
-use super::{
-    deal_change::DealChange, merged_clients::merged_into, pipelines::stages_of, stages::lookup::resolve_stage,
-};
+use super::{deal_change::DealChange, merged_clients::merged_into, pipelines::stages_of};
 use crate::{
-    Change, ClientId, CloseDeal, CustomFieldTarget, Deal, DealPatch, DealRef, DealStatus, Deals, DeletedKind, Error,
-    Filter, MoveDeal, NewDeal, OrganizationId, Result, SqlSales, StageChange, StageRef, Verdict, Verification, Viewed,
-    core::{People, views::apply_view},
-    custom::sql as custom,
+    Change, ClientId, CloseDeal, Deal, DealPatch, DealRef, DealStatus, Deals, DeletedKind, Error, Filter, MoveDeal,
+    NewDeal, OrganizationId, Result, SqlSales, StageChange, Verdict, Verification, Viewed,
+    core::{People, store::defer_changes, views::apply_view},
     entity::{deal, stage, stage_change},
-    event::DealDeleted,
+    event::{DealCreated, DealData, DealDeleted},
     permission::{Permission, Scope},
 };
 
@@ -49,7 +48,7 @@ impl Deals for SqlSales {
         let conn = self.core.db.conn();
         let access = self.core.access(conn, caller, org).await?;
         let (filter, page) = apply_view(conn, &access, Viewed::Deals, filter, page).await?;
-        let select = self.core.filtered_deals(conn, &access, client, &filter).await?;
+        let select = self.core.filtered_deals(&access, client, &filter).await?;
         if page.orders_by("value") && filter.get("currency").is_none() {
             let message = "Amounts can only be compared within one currency. Filter by currency as well.";
             return Err(Error::field("ordering", message));
@@ -68,7 +67,7 @@ impl Deals for SqlSales {
         };
         let page = Page::<deal::Model>::fetch(select, &ordering, &page, conn).await?;
         let (rows, page) = page.split();
-        let shown = self.core.show_deals(conn, rows).await?;
+        let shown = self.core.show_deals(rows).await?;
         Ok(page.with_results(|_| shown))
     }
 
@@ -88,25 +87,28 @@ impl Deals for SqlSales {
         self.core
             .db
             .write(|tx| async move {
-                let conn = &tx;
-                let access = self.core.authorize(conn, caller, org, Permission::DealCreate).await?;
-                let scope = access.scope();
-                let scope = KeyScope { name: &scope, caller, now: self.core.now() };
-                let operation = Box::pin(async {
-                    let (row, client, stage) = self.insert_deal(conn, (caller, &access), client, new).await?;
-                    let owner = new.owner_id.unwrap_or(caller.user);
-                    let members = [(row.created_by, caller.user), (row.owner_id, owner)];
-                    let members = members.into_iter().filter_map(|(id, user)| Some((id, people.get(&user)?.clone())));
-                    let names = Names {
-                        clients: HashMap::from([(client.id, client.name)]),
-                        stages: HashMap::from([(stage.id, stage.name)]),
-                        people: People::new(members),
-                    };
-                    let fields =
-                        custom::fields_for(conn, Some(org), CustomFieldTarget::Deal, [&row.custom].into_iter()).await?;
-                    Ok::<_, Error>(show(row, &names, &fields))
-                });
-                idempotency::run(conn, key.as_ref(), scope, operation).await
+                let (access, replayed) = self.core.access_and_replay(&tx, caller, org, key.as_ref()).await?;
+                access.may(Permission::DealCreate)?;
+                if let Some(response) = replayed? {
+                    return Ok(Idempotent::Replayed(response));
+                }
+                let created = Box::pin(self.insert_deal(&tx, (caller, &access), client, new)).await?;
+                let CreatedDeal { row, client, stage, fields } = created;
+                let owner = new.owner_id.unwrap_or(caller.user);
+                let members = [(row.created_by, caller.user), (row.owner_id, owner)];
+                let members = members.into_iter().filter_map(|(id, user)| Some((id, people.get(&user)?.clone())));
+                let names = Names {
+                    clients: HashMap::from([(client.id, client.name)]),
+                    stages: HashMap::from([(stage.id, stage.name)]),
+                    people: People::new(members),
+                };
+                let event = DealCreated { organization_id: org, deal: DealData::from(&row) };
+                let deal = show(row, &names, &fields);
+                if let Some(key) = key {
+                    key.store(&tx, &access.scope(), caller, &deal, self.core.now()).await?;
+                }
+                tx.emit(&event).await?;
+                Ok(Idempotent::Created(deal))
             })
             .await
     }
@@ -119,14 +121,13 @@ impl Deals for SqlSales {
         as_of: Option<Timestamp>,
     ) -> Result<Deal> {
         let conn = self.core.db.conn();
-        let access = self.core.access(conn, caller, org).await?;
-        let mut row = access.find_deal(conn, deal_ref).await?;
-        let Some(as_of) = as_of else { return self.core.show_deal(conn, row).await };
+        let (access, mut row) = self.core.access_to_deal(conn, caller, (org, deal_ref), Permission::DealRead).await?;
+        let Some(as_of) = as_of else { return self.core.show_deal(row).await };
         row = self.core.as_of(conn, &access, row, as_of).await?.ok_or(Error::DealNotFound(deal_ref.deal))?;
         let stage_name = stage_name_at(conn, &row, as_of).await?;
         let client_id = row.client_id;
         row.client_id = merged_into(conn, org, client_id).await?.unwrap_or(client_id);
-        let mut deal = self.core.show_deal(conn, row).await?;
+        let mut deal = self.core.show_deal(row).await?;
         deal.client_id = client_id;
         deal.stage = stage_name.unwrap_or(deal.stage);
         Ok(deal)
@@ -153,7 +154,7 @@ impl Deals for SqlSales {
                 self.core.store_deal(conn, caller, change, "deals.change_deal").await
             })
             .await?;
-        self.core.show_deal(self.core.db.conn(), row).await
+        self.core.show_deal(row).await
     }
 
     async fn delete_deal(
@@ -184,12 +185,15 @@ impl Deals for SqlSales {
                 let now = self.core.now();
                 let (deleted_at, deletion_id) = (Some(now), Some(deletion));
                 let after = deal::Model { deleted_at, deletion_id, updated_at: now, ..before.clone() };
-                db::store_changes(conn, &before, &after).await?;
+                defer_changes(conn, &before, &after).await?;
                 let id = deal_ref.deal;
-                tx.emit(&DealDeleted { organization_id: org, id, number: before.code.clone(), purge }).await?;
-                let detail = vec![("number", before.code.into()), ("purge", purge.into())];
+                let detail = vec![("number", before.code.clone().into()), ("purge", purge.into())];
                 self.core.record(conn, actor, "deals.delete_deal", ("deal", id.0), detail).await?;
-                if purge { self.core.purge_deletion(conn, actor, deletion).await } else { Ok(()) }
+                if purge {
+                    self.core.purge_deletion(conn, actor, deletion).await?;
+                }
+                tx.emit(&DealDeleted { organization_id: org, id, number: before.code, purge }).await?;
+                Ok(())
             })
             .await
     }
@@ -203,16 +207,16 @@ impl Deals for SqlSales {
             .write(|tx| async move {
                 let conn = &tx;
                 let mut change = self.core.lock_deal(conn, caller, org, deal_ref, Permission::DealUpdate).await?;
-                let pipeline = Some(change.before.pipeline_id).filter(|_| matches!(to.stage, StageRef::Name(_)));
-                let stage = resolve_stage(conn, org, pipeline, Some(&to.stage)).await?;
+                let (from, stage) = stages_of_move(&tx.pipeline(), &change.before, &to.stage).await?;
                 // Serializes concurrent moves into a stage, so that no two deals get the same position.
                 db::lock::<stage::Entity>(conn, stage.id).await?;
-                self.enter_stage(conn, &change.access, &mut change.after, &stage, &to.lost_reason).await?;
+                let stages = (from.as_ref(), &stage);
+                self.enter_stage(conn, &change.access, &mut change.after, stages, &to.lost_reason).await?;
                 change.after.position = self.position_for(conn, &change.access, &change.after, to).await?;
                 self.core.store_deal(conn, caller, change, "deals.move_deal").await
             })
             .await?;
-        self.core.show_deal(self.core.db.conn(), row).await
+        self.core.show_deal(row).await
     }
 
     async fn close_deal(
@@ -234,18 +238,23 @@ impl Deals for SqlSales {
                 if change.before.status == status {
                     return Err(Error::IllegalTransition("The deal already has this status."));
                 }
-                let stages = stages_of(conn, change.before.pipeline_id).await?;
-                let last_open =
-                    if status == DealStatus::Open { previous_stage(conn, &change.before).await? } else { None };
+                let pipeline = &tx.pipeline();
+                let previous = || previous_stage(pipeline, &change.before);
+                let (stages, last_open) = tokio::join!(
+                    stages_of(pipeline, change.before.pipeline_id),
+                    OptionFuture::from((status == DealStatus::Open).then(previous)),
+                );
+                let (stages, last_open) = (stages?, last_open.transpose()?.flatten());
                 let is_candidate = |stage: &&stage::Model| stage.kind == status;
                 let target = stages.iter().filter(is_candidate).find(|stage| Some(stage.id) == last_open);
                 let target = target.or_else(|| stages.iter().find(is_candidate));
                 let target = target.ok_or(Error::IllegalTransition("The pipeline has no stage for this status."))?;
-                self.enter_stage(conn, &change.access, &mut change.after, target, &closing.reason).await?;
+                let from = stages.iter().find(|stage| stage.id == change.before.stage_id);
+                self.enter_stage(conn, &change.access, &mut change.after, (from, target), &closing.reason).await?;
                 self.core.store_deal(conn, caller, change, "deals.close_deal").await
             })
             .await?;
-        self.core.show_deal(self.core.db.conn(), row).await
+        self.core.show_deal(row).await
     }
 
     async fn verify_deal(
@@ -274,7 +283,7 @@ impl Deals for SqlSales {
                 self.core.store_deal(conn, caller, change, "deals.verify_deal").await
             })
             .await?;
-        self.core.show_deal(self.core.db.conn(), row).await
+        self.core.show_deal(row).await
     }
 
     async fn archive_deal(
@@ -296,7 +305,7 @@ impl Deals for SqlSales {
                 self.core.store_deal(conn, caller, change, "deals.archive_deal").await
             })
             .await?;
-        self.core.show_deal(self.core.db.conn(), row).await
+        self.core.show_deal(row).await
     }
 
     async fn stage_changes(
@@ -307,8 +316,7 @@ impl Deals for SqlSales {
         cursor: CursorQuery,
     ) -> Result<CursorPage<StageChange>> {
         let conn = self.core.db.conn();
-        let access = self.core.access(conn, caller, org).await?;
-        let row = access.find_deal(conn, deal_ref).await?;
+        let (_, row) = self.core.access_to_deal(conn, caller, (org, deal_ref), Permission::DealRead).await?;
         let of_deal = stage_change::Entity::find()
             .filter(stage_change::COLUMN.org_id.eq(org))
             .filter(stage_change::COLUMN.deal_id.eq(row.id));
@@ -333,8 +341,7 @@ impl Deals for SqlSales {
         cursor: CursorQuery,
     ) -> Result<CursorPage<Change>> {
         let conn = self.core.db.conn();
-        let access = self.core.access(conn, caller, org).await?;
-        let row = access.find_deal(conn, deal_ref).await?;
+        let (access, row) = self.core.access_to_deal(conn, caller, (org, deal_ref), Permission::DealRead).await?;
         self.core.changes_of(conn, &access, "deal", row.id.0, &cursor).await
     }
 }

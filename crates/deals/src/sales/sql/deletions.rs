@@ -1,6 +1,9 @@
 //! Deletions: what one operation moved to the trash.
 
-use guildhall_kernel::{Caller, db};
+use guildhall_kernel::{
+    Caller,
+    db::{self, Tx},
+};
 use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ConnectionTrait, Set};
 
 use crate::{
@@ -76,13 +79,14 @@ impl Core {
     /// Moves a client to the trash, with its deals and contacts that are not there yet.
     pub(super) async fn trash_client(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         access: &Access,
         id: ClientId,
         deletion: DeletionId,
     ) -> Result<()> {
         for sql in TRASH_CLIENT {
-            db::execute(conn, sql, [self.now().into(), deletion.into(), access.org.id.into(), id.into()]).await?;
+            db::execute(&tx.deferred(), sql, [self.now().into(), deletion.into(), access.org.id.into(), id.into()])
+                .await?;
         }
         Ok(())
     }
@@ -91,24 +95,24 @@ impl Core {
     /// were deleted earlier.
     pub(super) async fn purge_deletion(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         (caller, access): (&Caller, &Access),
         id: DeletionId,
     ) -> Result<()> {
         let values = || [access.org.id.into(), id.into()];
-        let reversals = db::execute(conn, PURGE_REVERSALS, values()).await?;
-        let payments = db::execute(conn, PURGE_PAYMENTS, values()).await?;
-        let deals = db::execute(conn, PURGE_DEALS, values()).await?;
-        db::execute(conn, CLEAR_CONTACTS, values().into_iter().chain([self.now().into()])).await?;
-        let contacts = db::execute(conn, PURGE_CONTACTS, values()).await?;
-        let clients = db::execute(conn, PURGE_CLIENTS, values()).await?;
-        db::execute(conn, REMOVE_UNUSED, [access.org.id.into()]).await?;
+        let reversals = db::execute(tx, PURGE_REVERSALS, values()).await?;
+        let payments = db::execute(tx, PURGE_PAYMENTS, values()).await?;
+        let deals = db::execute(tx, PURGE_DEALS, values()).await?;
+        db::execute(tx, CLEAR_CONTACTS, values().into_iter().chain([self.now().into()])).await?;
+        let contacts = db::execute(tx, PURGE_CONTACTS, values()).await?;
+        let clients = db::execute(tx, PURGE_CLIENTS, values()).await?;
+        db::execute(tx, REMOVE_UNUSED, [access.org.id.into()]).await?;
         let detail = vec![
             ("payments", (reversals + payments).into()),
             ("deals", deals.into()),
             ("contacts", contacts.into()),
             ("clients", clients.into()),
         ];
-        self.record(conn, (caller, access), "deals.purge", ("deletion", id.0), detail).await
+        self.record(tx, (caller, access), "deals.purge", ("deletion", id.0), detail).await
     }
 }

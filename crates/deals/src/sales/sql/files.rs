@@ -2,16 +2,17 @@
 //! their receipts.
 
 use async_trait::async_trait;
+use futures_util::future::OptionFuture;
 use guildhall_files::{Content, Stored, Upload};
 use guildhall_kernel::{Caller, db};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, Select, Set,
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select, Set,
 };
 
 use crate::{
     DealFile, DealFileId, DealFiles, DealRef, Error, OrganizationId, PaymentId, Result, SqlSales,
-    core::access::Access,
+    core::{Conn, access::Access, objects::stored_deal},
     entity::{deal, deal_file},
     ledger::sql::find_payment,
     permission::Permission,
@@ -58,25 +59,27 @@ fn files_of(deal: &deal::Model, payment: Option<PaymentId>) -> Select<deal_file:
     }
 }
 
-/// The deal of a target, for an operation that needs this permission. Checks that the payment exists.
-async fn find(
-    conn: &impl ConnectionTrait,
-    access: &Access,
-    target: FileTarget,
-    permission: Permission,
-) -> Result<deal::Model> {
-    let Some(payment) = target.payment else {
-        return match permission {
-            Permission::DealRead => access.find_deal(conn, target.deal_ref).await,
-            permission => access.deal_for(conn, target.deal_ref, permission).await,
-        };
-    };
-    let deal = access.deal_for(conn, target.deal_ref, permission).await?;
-    find_payment(conn, &deal, payment).await?;
-    Ok(deal)
-}
-
 impl SqlSales {
+    /// Loads the caller's access and the deal of a target, for an operation that needs this permission. Checks that the
+    /// payment exists.
+    async fn access_to_target<C: Conn>(
+        &self,
+        conn: &C,
+        caller: &Caller,
+        (org, target): (OrganizationId, FileTarget),
+        permission: Permission,
+    ) -> Result<(Access, deal::Model)> {
+        let FileTarget { deal_ref, payment } = target;
+        let pipeline = conn.pipeline();
+        let find = |payment| find_payment(&pipeline, (org, deal_ref.deal), payment);
+        let read =
+            async { tokio::join!(stored_deal(&pipeline, org, deal_ref.deal), OptionFuture::from(payment.map(find))) };
+        let (access, (deal, payment)) = self.core.access_and((conn, &pipeline), caller, org, read).await?;
+        let deal = access.permitted_deal(deal?, deal_ref, permission)?;
+        payment.transpose()?;
+        Ok((access, deal))
+    }
+
     /// Converts rows to files, with URLs for the caller.
     async fn show_files(&self, caller: &Caller, rows: Vec<deal_file::Model>) -> Result<Vec<DealFile>> {
         let people = self.core.members_as_people(self.core.db.conn(), rows.iter().map(|row| row.added_by)).await?;
@@ -94,9 +97,8 @@ impl SqlSales {
 
     async fn read_files(&self, caller: &Caller, org: OrganizationId, target: FileTarget) -> Result<Vec<DealFile>> {
         let conn = self.core.db.conn();
-        let access = self.core.access(conn, caller, org).await?;
         let permission = if target.payment.is_some() { Permission::PaymentRead } else { Permission::DealRead };
-        let deal = find(conn, &access, target, permission).await?;
+        let (_, deal) = self.access_to_target(conn, caller, (org, target), permission).await?;
         let rows = files_of(&deal, target.payment);
         let rows = rows.order_by_asc(deal_file::Column::Id).limit(MAX_FILES).all(conn).await?;
         self.show_files(caller, rows).await
@@ -114,8 +116,7 @@ impl SqlSales {
             None => (Permission::DealUpdate, MAX_FILES),
         };
         // Checked before the content is stored, and again in the transaction.
-        let access = self.core.access(self.core.db.conn(), caller, org).await?;
-        find(self.core.db.conn(), &access, target, permission).await?;
+        self.access_to_target(self.core.db.conn(), caller, (org, target), permission).await?;
         let content_type = match target.payment {
             Some(_) => receipt_type(&upload.bytes)?.to_owned(),
             None => upload.content_type,
@@ -128,8 +129,7 @@ impl SqlSales {
             .write(|tx| async move {
                 let conn = &tx;
                 db::lock::<deal::Entity>(conn, target.deal_ref.deal).await?;
-                let access = self.core.access(conn, caller, org).await?;
-                let deal = find(conn, &access, target, permission).await?;
+                let (access, deal) = self.access_to_target(conn, caller, (org, target), permission).await?;
                 if files_of(&deal, target.payment).count(conn).await? >= max_files {
                     return Err(Error::field("file", format!("At most {max_files} files are allowed.")));
                 }

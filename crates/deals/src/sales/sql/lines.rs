@@ -2,10 +2,7 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{
-    Caller, IfMatch,
-    db::{self, Tx},
-};
+use guildhall_kernel::{Caller, IfMatch, db::Tx};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect,
@@ -14,6 +11,7 @@ use sea_orm::{
 use super::deal_change::DealChange;
 use crate::{
     Amount, Currency, DealRef, Error, Line, LineId, LineItems, LinePatch, NewLine, OrganizationId, Result, SqlSales,
+    core::store::defer_changes,
     entity::{deal, line},
     money::{LIMIT, divide_half_even, format_fixed_point},
     permission::Permission,
@@ -135,8 +133,7 @@ impl SqlSales {
 impl LineItems for SqlSales {
     async fn lines(&self, caller: &Caller, org: OrganizationId, deal_ref: DealRef) -> Result<Vec<Line>> {
         let conn = self.core.db.conn();
-        let access = self.core.access(conn, caller, org).await?;
-        let deal = access.find_deal(conn, deal_ref).await?;
+        let (_, deal) = self.core.access_to_deal(conn, caller, (org, deal_ref), Permission::DealRead).await?;
         Ok(lines_of(conn, &deal).await?.into_iter().map(|row| show(row, &deal.currency)).collect())
     }
 
@@ -207,7 +204,7 @@ impl LineItems for SqlSales {
                 let currency = change.before.currency.clone();
                 apply_patch(&mut after, patch, &currency)?;
                 after.updated_at = self.core.now();
-                db::store_changes(conn, before, &after).await?;
+                defer_changes(conn, before, &after).await?;
                 self.core.record_changed(conn, (caller, &change.access), "deals.change_line", before, &after).await?;
                 self.update_value(conn, caller, change).await?;
                 Ok(show(after, &currency))
@@ -232,7 +229,7 @@ impl LineItems for SqlSales {
                 let lines = lines_of(conn, &change.before).await?;
                 let row = find(&lines, id)?;
                 change.access.check(known, row.updated_at)?;
-                line::Entity::delete_by_id(id).exec(conn).await?;
+                line::Entity::delete_by_id(id).exec(&tx.deferred()).await?;
                 let detail = vec![("name", row.name.clone().into()), ("deal", deal_ref.deal.0.into())];
                 self.core.record(conn, (caller, &change.access), "deals.remove_line", ("line", id.0), detail).await?;
                 self.update_value(conn, caller, change).await

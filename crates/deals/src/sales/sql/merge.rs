@@ -127,8 +127,7 @@ impl SqlClients {
 impl Merges for SqlClients {
     async fn duplicates(&self, caller: &Caller, org: OrganizationId, id: ClientId) -> Result<Vec<Duplicate>> {
         let conn = self.core.db.conn();
-        let access = self.core.access(conn, caller, org).await?;
-        let own = access.find_client(conn, id).await?;
+        let (access, own) = self.core.access_to_client(conn, caller, (org, id), Permission::ClientRead).await?;
         let mut same = Condition::any().add(client::COLUMN.name_key.eq(own.name_key.clone()));
         if let Some(email) = &own.email_key {
             same = same.add(client::COLUMN.email_key.eq(email.clone()));
@@ -181,13 +180,13 @@ impl Merges for SqlClients {
                 after.updated_at = self.core.now();
                 db::store_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, actor, "deals.merge_clients", &before, &after).await?;
-                event::client_merged(&tx, &before, &after, other).await?;
                 let detail = vec![
                     ("merged", other.0.into()),
                     ("name", merged.name.clone().into()),
                     ("client", audit_detail(&merged)),
                 ];
                 self.core.record(conn, actor, "deals.merge_clients", ("client", id.0), detail).await?;
+                event::client_merged(&tx, &before, &after, other).await?;
                 Ok::<_, Error>(after)
             })
             .await?;

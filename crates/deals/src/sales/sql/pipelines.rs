@@ -6,14 +6,15 @@ use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Timestamp, db, text};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Set,
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Select,
+    Set,
 };
 
 use super::stage_requirements::{check_requirable, required_fields};
 use crate::{
     DealStatus, Error, MemberBlocker, NewPipeline, NewStage, OrganizationId, Pipeline, PipelineId, PipelinePatch,
     Pipelines, Result, SqlPipelines, Stage,
-    core::{access::Access, to_u64},
+    core::to_u64,
     entity::{organization, pipeline, stage},
     permission::Permission,
 };
@@ -112,15 +113,19 @@ pub(super) fn check_stage_kinds(kinds: impl IntoIterator<Item = DealStatus>) -> 
 }
 
 /// A pipeline of the organization.
-pub(crate) async fn find(conn: &impl ConnectionTrait, access: &Access, id: PipelineId) -> Result<pipeline::Model> {
-    let found = pipeline::Entity::find_by_id(id).filter(pipeline::COLUMN.org_id.eq(access.org.id)).one(conn).await?;
+pub(crate) async fn find(conn: &impl ConnectionTrait, org: OrganizationId, id: PipelineId) -> Result<pipeline::Model> {
+    let found = pipeline::Entity::find_by_id(id).filter(pipeline::COLUMN.org_id.eq(org)).one(conn).await?;
     found.ok_or(Error::NotFound("pipeline"))
 }
 
 /// The stages of a pipeline, in order.
 pub(crate) async fn stages_of(conn: &impl ConnectionTrait, id: PipelineId) -> Result<Vec<stage::Model>> {
-    let stages = stage::Entity::find().filter(stage::COLUMN.pipeline_id.eq(id));
-    Ok(stages.order_by_asc(stage::Column::Position).order_by_asc(stage::Column::Id).all(conn).await?)
+    Ok(in_order(stage::Entity::find().filter(stage::COLUMN.pipeline_id.eq(id))).all(conn).await?)
+}
+
+/// Stages in their order.
+pub(crate) fn in_order(stages: Select<stage::Entity>) -> Select<stage::Entity> {
+    stages.order_by_asc(stage::Column::Position).order_by_asc(stage::Column::Id)
 }
 
 pub(super) fn show(row: pipeline::Model, stages: Vec<stage::Model>) -> Pipeline {
@@ -218,9 +223,10 @@ impl Pipelines for SqlPipelines {
 
     async fn pipeline(&self, caller: &Caller, org: OrganizationId, id: PipelineId) -> Result<Pipeline> {
         let conn = self.core.db.conn();
-        let access = self.core.access(conn, caller, org).await?;
-        let row = find(conn, &access, id).await?;
-        Ok(show(row, stages_of(conn, id).await?))
+        let pipe = &conn.pipeline();
+        let read = async { tokio::join!(find(pipe, org, id), stages_of(pipe, id)) };
+        let (_, (row, stages)) = self.core.access_and((conn, pipe), caller, org, read).await?;
+        Ok(show(row?, stages?))
     }
 
     async fn change_pipeline(
@@ -242,7 +248,7 @@ impl Pipelines for SqlPipelines {
                 let conn = &tx;
                 db::lock::<pipeline::Entity>(conn, id).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::PipelineManage).await?;
-                let before = find(conn, &access, id).await?;
+                let before = find(conn, org, id).await?;
                 access.check(known, before.updated_at)?;
                 let mut after = before.clone();
                 if let Some(name) = &patch.name {
@@ -278,7 +284,7 @@ impl Pipelines for SqlPipelines {
                 let conn = &tx;
                 db::lock_to_remove::<pipeline::Entity>(conn, id).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::PipelineManage).await?;
-                let row = find(conn, &access, id).await?;
+                let row = find(conn, org, id).await?;
                 access.check(known, row.updated_at)?;
                 if row.is_default {
                     let detail = "This is the default pipeline. Make another one the default first.";

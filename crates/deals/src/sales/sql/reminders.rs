@@ -68,7 +68,7 @@ impl SqlTasks {
             let emails = self.core.db.write(|tx| async move {
                 // Only one of several servers sends a reminder.
                 let still_due = due.clone().filter(task::COLUMN.id.is_in(tasks.iter().map(|task| task.id)));
-                db::lock_rows(&tx, still_due.clone(), LockType::NoKeyUpdate).await?;
+                db::lock_rows(&tx, || still_due.clone(), LockType::NoKeyUpdate).await?;
                 // Tasks that were reassigned meanwhile are left to the next round.
                 let is_unchanged = |row: &task::Model| {
                     tasks.iter().any(|task| task.id == row.id && task.assignee_id == row.assignee_id)

@@ -22,22 +22,21 @@ impl Search for SqlSales {
         if query.trim().is_empty() || query.chars().count() > MAX_QUERY_CHARS {
             return Err(Error::field("q", format!("Must have 1 to {MAX_QUERY_CHARS} characters.")));
         }
-        let clients = access.clients();
-        let clients = self.core.apply_search(clients, client::Column::Id, "deals_client", query).await?;
-        let clients = clients.order_by_desc(client::Column::Id).limit(MAX_HITS).all(conn).await?;
+        let pipeline = &conn.pipeline();
+        let clients = self.core.apply_search(access.clients(), client::Column::Id, "deals_client", query).await?;
         let deals = self.core.apply_search(access.deals(), deal::Column::Id, "deals_deal", query).await?;
-        let deals = deals.order_by_desc(deal::Column::Number).limit(MAX_HITS).all(conn).await?;
         let visible = access.clients().select_only().column(client::Column::Id).into_query();
         let contacts = contact::Entity::find()
             .filter(contact::COLUMN.org_id.eq(access.org.id))
             .filter(contact::COLUMN.deleted_at.is_null())
             .filter(contact::Column::ClientId.in_subquery(visible));
         let contacts = self.core.apply_search(contacts, contact::Column::Id, "deals_contact", query).await?;
-        let contacts = contacts.order_by_desc(contact::Column::Id).limit(MAX_HITS).all(conn).await?;
-        Ok(SearchHits {
-            clients: self.core.show_clients(clients).await?,
-            contacts: contacts.into_iter().map(contacts::show).collect(),
-            deals: self.core.show_deals(conn, deals).await?,
-        })
+        let (clients, deals, contacts) = tokio::try_join!(
+            clients.order_by_desc(client::Column::Id).limit(MAX_HITS).all(pipeline),
+            deals.order_by_desc(deal::Column::Number).limit(MAX_HITS).all(pipeline),
+            contacts.order_by_desc(contact::Column::Id).limit(MAX_HITS).all(pipeline),
+        )?;
+        let (clients, deals) = tokio::try_join!(self.core.show_clients(clients), self.core.show_deals(deals))?;
+        Ok(SearchHits { clients, contacts: contacts.into_iter().map(contacts::show).collect(), deals })
     }
 }

@@ -1,7 +1,9 @@
 //! The folded text by which clients, contacts and deals are found.
 
-use guildhall_kernel::{db, text};
-use sea_orm::ConnectionTrait;
+use guildhall_kernel::{
+    db::{self, Tx},
+    text,
+};
 
 use crate::{
     Result,
@@ -29,15 +31,11 @@ const RENAME_CLIENT: &str = "UPDATE deals_deal \
      WHERE org_id = $3 AND client_id = $4";
 
 /// Updates the search texts of a client's deals to its new name.
-pub(crate) async fn rename_client(
-    conn: &impl ConnectionTrait,
-    before: &client::Model,
-    after: &client::Model,
-) -> Result<()> {
+pub(crate) async fn rename_client(tx: &Tx, before: &client::Model, after: &client::Model) -> Result<()> {
     if after.name_key != before.name_key {
         let names = [before.name_key.clone().into(), after.name_key.clone().into()];
         let values = names.into_iter().chain([before.org_id.into(), before.id.into()]);
-        db::execute(conn, RENAME_CLIENT, values).await?;
+        db::execute(&tx.deferred(), RENAME_CLIENT, values).await?;
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ impl Stages for SqlPipelines {
                 let conn = &tx;
                 db::lock::<pipeline::Entity>(conn, pipeline).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::PipelineManage).await?;
-                find(conn, &access, pipeline).await?;
+                find(conn, org, pipeline).await?;
                 let stages = stages_of(conn, pipeline).await?;
                 let kinds = stages.iter().map(|stage| stage.kind).chain([new.kind.unwrap_or(DealStatus::Open)]);
                 check_stage_kinds(kinds)?;
@@ -159,7 +159,7 @@ impl Stages for SqlPipelines {
                 let conn = &tx;
                 db::lock::<pipeline::Entity>(conn, pipeline).await?;
                 let access = self.core.authorize(conn, caller, org, Permission::PipelineManage).await?;
-                let row = find(conn, &access, pipeline).await?;
+                let row = find(conn, org, pipeline).await?;
                 let stages = stages_of(conn, pipeline).await?;
                 let mut known: Vec<StageId> = stages.iter().map(|stage| stage.id).collect();
                 let mut ordered = order.clone();
@@ -177,7 +177,7 @@ impl Stages for SqlPipelines {
                     .await?;
                 }
                 db::execute(conn, TOUCH_PIPELINE, [self.core.now().into(), org.into(), pipeline.into()]).await?;
-                let row = find(conn, &access, row.id).await?;
+                let row = find(conn, org, row.id).await?;
                 let detail = vec![("stages", order.iter().map(|id| id.0).collect::<Vec<_>>().into())];
                 let actor = (caller, &access);
                 self.core.record(conn, actor, "deals.order_stages", ("pipeline", pipeline.0), detail).await?;

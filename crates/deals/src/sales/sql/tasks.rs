@@ -1,14 +1,22 @@
 //! Tasks.
 
 use async_trait::async_trait;
+use futures_util::future::OptionFuture;
 use garde::Validate;
 use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Timestamp, db};
-use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
+use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, Set, sea_query::Expr};
 
 use super::list_filters;
 use crate::{
     Error, Filter, NewTask, OrganizationId, Result, SqlTasks, Task, TaskId, TaskPatch, Tasks, Viewed,
-    core::{Field, ValueKind, access::Access, as_field, views::apply_view},
+    core::{
+        Conn, Field, People, ValueKind,
+        access::{Access, TASK_TARGET_IS_LIVE},
+        as_field,
+        objects::{stored_client, stored_deal},
+        store::defer_changes,
+        views::apply_view,
+    },
     entity::{client, deal, task},
     event::{self, TaskCreated, TaskData, TaskDeleted},
     permission::Permission,
@@ -19,45 +27,52 @@ fn due_key(due: Option<Timestamp>) -> i64 {
     due.map_or(i64::MAX, Timestamp::unix_micros)
 }
 
+fn show(row: task::Model, people: &People, now: Timestamp) -> Task {
+    Task {
+        id: row.id,
+        title: row.title,
+        notes: row.notes,
+        client_id: row.client_id,
+        deal_id: row.deal_id,
+        assignee: people.get(row.assignee_id),
+        created_by: people.get(row.created_by),
+        is_late: row.done_at.is_none() && row.due_at.is_some_and(|due| due < now),
+        due_at: row.due_at,
+        remind_at: row.remind_at,
+        done_at: row.done_at,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    }
+}
+
 impl SqlTasks {
-    async fn show_tasks(&self, rows: Vec<task::Model>) -> Result<Vec<Task>> {
-        let members: Vec<_> = rows.iter().flat_map(|row| [row.assignee_id, row.created_by]).collect();
-        let people = self.core.members_as_people(self.core.db.conn(), members).await?;
+    async fn show_tasks(&self, access: &Access, rows: Vec<task::Model>) -> Result<Vec<Task>> {
+        let members = rows.iter().flat_map(|row| [row.assignee_id, row.created_by]);
+        let people = self.core.colleagues_as_people(self.core.db.conn(), &access.member, members).await?;
         let now = self.core.now();
-        let show = |row: task::Model| Task {
-            id: row.id,
-            title: row.title,
-            notes: row.notes,
-            client_id: row.client_id,
-            deal_id: row.deal_id,
-            assignee: people.get(row.assignee_id),
-            created_by: people.get(row.created_by),
-            is_late: row.done_at.is_none() && row.due_at.is_some_and(|due| due < now),
-            due_at: row.due_at,
-            remind_at: row.remind_at,
-            done_at: row.done_at,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        };
-        Ok(rows.into_iter().map(show).collect())
+        Ok(rows.into_iter().map(|row| show(row, &people, now)).collect())
     }
 
-    async fn show_task(&self, row: task::Model) -> Result<Task> {
-        self.show_tasks(vec![row]).await?.pop().ok_or(Error::NotFound("task"))
+    async fn show_task(&self, access: &Access, row: task::Model) -> Result<Task> {
+        self.show_tasks(access, vec![row]).await?.pop().ok_or(Error::NotFound("task"))
     }
 
-    /// A task that the caller may see, for an operation that needs this permission.
-    async fn task_for(
+    /// Loads the caller's access, and a task that they may see and have a permission for.
+    async fn access_to_task<C: Conn>(
         &self,
-        conn: &impl ConnectionTrait,
-        access: &Access,
-        id: TaskId,
+        conn: &C,
+        caller: &Caller,
+        (org, id): (OrganizationId, TaskId),
         permission: Permission,
-    ) -> Result<task::Model> {
-        let row = access.tasks_for(Permission::TaskRead).filter(task::COLUMN.id.eq(id)).one(conn).await?;
-        let row = row.ok_or(Error::NotFound("task"))?;
+    ) -> Result<(Access, task::Model)> {
+        let pipeline = conn.pipeline();
+        let found =
+            task::Entity::find_by_id(id).filter(task::COLUMN.org_id.eq(org)).filter(Expr::cust(TASK_TARGET_IS_LIVE));
+        let (access, row) = self.core.access_and((conn, &pipeline), caller, org, found.one(&pipeline)).await?;
+        let is_visible = |row: &task::Model| access.covers(Permission::TaskRead, row.assignee_id, row.created_by);
+        let row = row?.filter(is_visible).ok_or(Error::NotFound("task"))?;
         access.may_with(permission, row.assignee_id, row.created_by)?;
-        Ok(row)
+        Ok((access, row))
     }
 }
 
@@ -91,7 +106,7 @@ impl Tasks for SqlTasks {
         };
         let page = Page::<task::Model>::fetch(select, &ordering, &page, conn).await?;
         let (rows, page) = page.split();
-        let tasks = self.show_tasks(rows).await?;
+        let tasks = self.show_tasks(&access, rows).await?;
         Ok(page.with_results(|_| tasks))
     }
 
@@ -102,30 +117,41 @@ impl Tasks for SqlTasks {
             .core
             .db
             .write(|tx| async move {
-                let conn = &tx;
-                let access = self.core.authorize(conn, caller, org, Permission::TaskUpdate).await?;
-                let deal = match new.deal_id {
-                    Some(id) => {
-                        db::lock::<deal::Entity>(conn, id).await?;
-                        let found = access.find_deal(conn, id.into()).await;
+                if let Some(id) = new.deal_id {
+                    db::lock::<deal::Entity>(&tx, id).await?;
+                } else if let Some(id) = new.client_id {
+                    db::lock::<client::Entity>(&tx, id).await?;
+                }
+                let pipeline = &tx.pipeline();
+                let of_client = new.client_id.filter(|_| new.deal_id.is_none());
+                let read = async {
+                    tokio::join!(
+                        OptionFuture::from(new.deal_id.map(|id| stored_deal(pipeline, org, id))),
+                        OptionFuture::from(of_client.map(|id| stored_client(pipeline, org, id))),
+                    )
+                };
+                let (access, (deal, client)) = self.core.access_and((&tx, pipeline), caller, org, read).await?;
+                access.may(Permission::TaskUpdate)?;
+                let deal = match (new.deal_id, deal) {
+                    (Some(id), Some(row)) => {
+                        let found = access.visible_deal(row?, id.into());
                         Some(found.map_err(as_field("deal_id", "There is no such deal."))?)
                     }
-                    None => None,
+                    _ => None,
                 };
-                let client = match (new.client_id, &deal) {
-                    (Some(id), Some(deal)) if id != deal.client_id => {
+                let client = match (new.client_id, &deal, client) {
+                    (Some(id), Some(deal), _) if id != deal.client_id => {
                         return Err(Error::field("client_id", "The deal belongs to another client."));
                     }
-                    (_, Some(deal)) => Some(deal.client_id),
-                    (Some(id), None) => {
-                        db::lock::<client::Entity>(conn, id).await?;
-                        let found = access.find_client(conn, id).await;
+                    (_, Some(deal), _) => Some(deal.client_id),
+                    (Some(id), None, Some(row)) => {
+                        let found = access.visible_client(row?, id);
                         Some(found.map_err(as_field("client_id", "There is no such client."))?.id)
                     }
-                    (None, None) => None,
+                    _ => None,
                 };
                 let assignee = match new.assignee_id {
-                    Some(user) => access.successor(conn, "assignee_id", user).await?.id,
+                    Some(user) => access.successor(&tx, "assignee_id", user).await?.id,
                     None => access.member.id,
                 };
                 if assignee != access.member.id {
@@ -149,18 +175,19 @@ impl Tasks for SqlTasks {
                     remind_at: Set(new.remind_at),
                     is_reminded: Set(false),
                 };
-                let row = row.insert(conn).await?;
-                self.core.record_created(conn, (caller, &access), "deals.create_task", &row).await?;
+                let row = row.insert(&tx).await?;
+                self.core.record_created(&tx, (caller, &access), "deals.create_task", &row).await?;
                 tx.emit(&TaskCreated { organization_id: org, task: TaskData::from(&row) }).await?;
                 Ok::<_, Error>(row)
             })
             .await?;
-        self.show_task(row).await
+        let members = [(row.created_by, caller.user), (row.assignee_id, new.assignee_id.unwrap_or(caller.user))];
+        Ok(show(row, &self.core.accounts_as_people(members).await?, self.core.now()))
     }
 
     async fn task(&self, caller: &Caller, org: OrganizationId, id: TaskId) -> Result<Task> {
-        let access = self.core.access(self.core.db.conn(), caller, org).await?;
-        self.show_task(self.task_for(self.core.db.conn(), &access, id, Permission::TaskRead).await?).await
+        let (access, row) = self.access_to_task(self.core.db.conn(), caller, (org, id), Permission::TaskRead).await?;
+        self.show_task(&access, row).await
     }
 
     async fn change_task(
@@ -173,14 +200,13 @@ impl Tasks for SqlTasks {
     ) -> Result<Task> {
         patch.validate()?;
         let (patch, known) = (&patch, &known);
-        let row = self
+        let (access, row) = self
             .core
             .db
             .write(|tx| async move {
                 let conn = &tx;
                 db::lock::<task::Entity>(conn, id).await?;
-                let access = self.core.access(conn, caller, org).await?;
-                let before = self.task_for(conn, &access, id, Permission::TaskUpdate).await?;
+                let (access, before) = self.access_to_task(conn, caller, (org, id), Permission::TaskUpdate).await?;
                 access.check(known, before.updated_at)?;
                 let mut after = before.clone();
                 if let Some(title) = &patch.title {
@@ -207,13 +233,13 @@ impl Tasks for SqlTasks {
                     after.done_at = is_done.then(|| self.core.now());
                 }
                 after.updated_at = self.core.now();
-                db::store_changes(conn, &before, &after).await?;
+                defer_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_task", &before, &after).await?;
                 event::task_updated(&tx, &before, &after).await?;
-                Ok::<_, Error>(after)
+                Ok::<_, Error>((access, after))
             })
             .await?;
-        self.show_task(row).await
+        self.show_task(&access, row).await
     }
 
     async fn delete_task(&self, caller: &Caller, org: OrganizationId, id: TaskId, known: IfMatch) -> Result<()> {
@@ -223,13 +249,13 @@ impl Tasks for SqlTasks {
             .write(|tx| async move {
                 let conn = &tx;
                 db::lock::<task::Entity>(conn, id).await?;
-                let access = self.core.access(conn, caller, org).await?;
-                let row = self.task_for(conn, &access, id, Permission::TaskUpdate).await?;
+                let (access, row) = self.access_to_task(conn, caller, (org, id), Permission::TaskUpdate).await?;
                 access.check(known, row.updated_at)?;
-                task::Entity::delete_by_id(id).exec(conn).await?;
-                tx.emit(&TaskDeleted { organization_id: org, id, title: row.title.clone() }).await?;
-                let detail = vec![("title", row.title.into())];
-                self.core.record(conn, (caller, &access), "deals.delete_task", ("task", id.0), detail).await
+                task::Entity::delete_by_id(id).exec(&tx.deferred()).await?;
+                let detail = vec![("title", row.title.clone().into())];
+                self.core.record(conn, (caller, &access), "deals.delete_task", ("task", id.0), detail).await?;
+                tx.emit(&TaskDeleted { organization_id: org, id, title: row.title }).await?;
+                Ok(())
             })
             .await
     }

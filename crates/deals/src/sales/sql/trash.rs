@@ -110,7 +110,7 @@ impl Trash for SqlSales {
                 let row = self.deletion_for(conn, &access, id).await?;
                 // Locks the clients of the restored rows, so that they are not deleted meanwhile.
                 let clients = clients_of(org, id);
-                db::lock_rows(conn, clients.clone(), LockType::NoKeyUpdate).await?;
+                db::lock_rows(conn, || clients.clone(), LockType::NoKeyUpdate).await?;
                 if row.kind != DeletedKind::Client {
                     let trashed = clients.filter(client::COLUMN.deleted_at.is_not_null());
                     if trashed.one(conn).await?.is_some() {
@@ -122,9 +122,9 @@ impl Trash for SqlSales {
                 }
                 deletion::Entity::delete_by_id(id).exec(conn).await?;
                 let restored = TrashRestored { organization_id: org, id, label: row.label.clone(), kind: row.kind };
-                tx.emit(&restored).await?;
                 let detail = vec![("label", row.label.clone().into()), ("kind", serde_json::json!(row.kind))];
                 self.core.record(conn, (caller, &access), "deals.restore", ("deletion", id.0), detail).await?;
+                tx.emit(&restored).await?;
                 Ok::<_, Error>(row)
             })
             .await

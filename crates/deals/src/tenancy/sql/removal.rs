@@ -3,12 +3,9 @@
 use async_trait::async_trait;
 use guildhall_kernel::{
     Blocker, Clock, Error as KernelError, Result, UserId, UserRemoval,
-    db::{self, Tx},
+    db::{self, Snapshot, Tx},
 };
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::LockType,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::LockType};
 use serde_json::json;
 
 use crate::{
@@ -65,7 +62,7 @@ async fn memberships(
 ) -> crate::Result<Vec<(member::Model, organization::Model, role::Model)>> {
     // Wait for the user's running operations, so that their results are counted.
     let members = member::Entity::find().filter(member::COLUMN.user_id.eq(user)).order_by_asc(member::Column::Id);
-    db::lock_rows(conn, members, LockType::Update).await?;
+    db::lock_rows(conn, || members, LockType::Update).await?;
     let rows = member::Entity::find()
         .filter(member::COLUMN.user_id.eq(user))
         .find_also_related(organization::Entity)
@@ -155,7 +152,7 @@ impl UserRemoval for Removal {
         Ok(())
     }
 
-    async fn export(&self, conn: &DatabaseTransaction, user: UserId) -> Result<(&'static str, serde_json::Value)> {
+    async fn export(&self, conn: &Snapshot, user: UserId) -> Result<(&'static str, serde_json::Value)> {
         let rows = member::Entity::find()
             .filter(member::COLUMN.user_id.eq(user))
             .limit(MAX_EXPORTED)

@@ -64,7 +64,7 @@ async fn recipients(tx: &Tx, org: OrganizationId, name: &str) -> Result<Vec<webh
         .order_by_asc(webhook::Column::Id)
         .limit(MAX_WEBHOOKS);
     // They must not be deleted before the deliveries are stored.
-    db::lock_rows(tx, hooks.clone(), LockType::KeyShare).await?;
+    db::lock_rows(tx, || hooks.clone(), LockType::KeyShare).await?;
     let mut hooks = hooks.all(tx).await?;
     let trusted = with_full_access(tx, org, hooks.iter().map(|hook| hook.created_by)).await?;
     hooks.retain(|hook| {

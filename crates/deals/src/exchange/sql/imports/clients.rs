@@ -151,7 +151,7 @@ impl SqlExchange {
                 models.push(model);
             } else {
                 let id = model.insert(tx).await?.id;
-                row.custom.clone().store(tx, access.org.id, TargetId::Client(id)).await?;
+                row.custom.insert(tx, access.org.id, TargetId::Client(id)).await?;
             }
         }
         if !models.is_empty() {
@@ -194,7 +194,7 @@ impl SqlExchange {
         if after == before {
             return Ok(());
         }
-        row.custom.clone().store(tx, access.org.id, TargetId::Client(existing.id)).await?;
+        row.custom.replace(tx, access.org.id, TargetId::Client(existing.id)).await?;
         self.core.store_client(tx, (caller, access), &before, after, "deals.import_client").await?;
         Ok(())
     }

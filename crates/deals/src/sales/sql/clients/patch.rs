@@ -8,7 +8,7 @@ use guildhall_kernel::{
 use super::keys::derive;
 use crate::{
     ClientPatch, MemberId, Result,
-    core::{Core, access::Access},
+    core::{Core, access::Access, store::defer_changes},
     entity::client,
     event,
     permission::Permission,
@@ -54,7 +54,12 @@ impl Core {
         action: &'static str,
     ) -> Result<client::Model> {
         after.updated_at = self.now();
-        db::store_changes(tx, before, &after).await?;
+        if after.email_key == before.email_key {
+            defer_changes(tx, before, &after).await?;
+        } else {
+            // The email address may be taken.
+            db::store_changes(tx, before, &after).await?;
+        }
         search_text::rename_client(tx, before, &after).await?;
         self.record_changed(tx, (caller, access), action, before, &after).await?;
         event::client_updated(tx, before, &after).await?;

@@ -11,7 +11,7 @@ use crate::{
     entity::{client, custom_field},
 };
 
-fn show(row: client::Model, people: &People, fields: &[custom_field::Model]) -> Client {
+pub(super) fn show(row: client::Model, people: &People, fields: &[custom_field::Model]) -> Client {
     Client {
         id: row.id,
         name: row.name,
@@ -46,11 +46,14 @@ pub(crate) async fn names(
 impl Core {
     /// Converts rows to clients. The number of statements does not depend on the number of rows.
     pub(crate) async fn show_clients(&self, rows: Vec<client::Model>) -> Result<Vec<Client>> {
-        let members: Vec<_> = rows.iter().flat_map(|row| [row.owner_id, row.created_by]).collect();
-        let people = self.members_as_people(self.db.conn(), members).await?;
+        let pipeline = &self.db.conn().pipeline();
+        let members = rows.iter().flat_map(|row| [row.owner_id, row.created_by]);
         let org = rows.first().map(|row| row.org_id);
         let stored = rows.iter().map(|row| &row.custom);
-        let fields = custom::fields_for(self.db.conn(), org, CustomFieldTarget::Client, stored).await?;
+        let (people, fields) = tokio::try_join!(
+            self.members_as_people(pipeline, members),
+            custom::fields_for(pipeline, org, CustomFieldTarget::Client, stored),
+        )?;
         Ok(rows.into_iter().map(|row| show(row, &people, &fields)).collect())
     }
 

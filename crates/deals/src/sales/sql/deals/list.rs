@@ -1,6 +1,7 @@
 //! Filters of the list of deals.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, Select};
+use futures_util::future::OptionFuture;
+use sea_orm::{ColumnTrait, QueryFilter, Select};
 
 use crate::{
     ClientId, CustomFieldTarget, Filter, Result,
@@ -36,28 +37,32 @@ impl Core {
     /// The deals that the caller may see and that match a filter.
     pub(crate) async fn filtered_deals(
         &self,
-        conn: &impl ConnectionTrait,
         access: &Access,
         client: Option<ClientId>,
         filter: &Filter,
     ) -> Result<Select<deal::Entity>> {
         access.may(Permission::DealRead)?;
+        let conn = &self.db.conn().pipeline();
+        let named_stages = filter.get("stage").map(|stages| find_stages(conn, access, stages));
+        let (found_client, custom, owner, stages) = tokio::join!(
+            OptionFuture::from(client.map(|client| access.find_client(conn, client))),
+            custom::condition(conn, access, CustomFieldTarget::Deal, deal::Column::Id, filter),
+            list_filters::owner(conn, access, filter),
+            OptionFuture::from(named_stages),
+        );
         let mut select = access.deals();
-        if let Some(client) = client {
-            access.find_client(conn, client).await?;
-            select = select.filter(deal::COLUMN.client_id.eq(client));
+        if let Some(client) = found_client.transpose()? {
+            select = select.filter(deal::COLUMN.client_id.eq(client.id));
         }
         let condition = filter.condition(&FIELDS, &["q", "search", "owner", "archived", "stage", custom::PREFIX])?;
-        let custom = custom::condition(conn, access, CustomFieldTarget::Deal, deal::Column::Id, filter).await?;
-        select = filter.archived(select.filter(condition).filter(custom), deal::Column::ArchivedAt)?;
+        select = filter.archived(select.filter(condition).filter(custom?), deal::Column::ArchivedAt)?;
         if let Some(query) = list_filters::query(filter) {
             select = self.apply_search(select, deal::Column::Id, "deals_deal", query).await?;
         }
-        if let Some(owner) = list_filters::owner(conn, access, filter).await? {
+        if let Some(owner) = owner? {
             select = select.filter(deal::COLUMN.owner_id.eq(owner));
         }
-        if let Some(stages) = filter.get("stage") {
-            let stages = find_stages(conn, access, stages).await?;
+        if let Some(stages) = stages.transpose()? {
             select = select.filter(deal::COLUMN.stage_id.is_in(stages));
         }
         Ok(select)

@@ -1,16 +1,20 @@
 //! Changing deals.
 
-use guildhall_kernel::db;
-use sea_orm::{ConnectionTrait, EntityTrait};
+use futures_util::future::OptionFuture;
+use guildhall_kernel::db::{self, Tx};
+use sea_orm::EntityTrait;
 
-use super::draft::{close_key, parse_value};
+use super::{
+    draft::{close_key, parse_value},
+    stage_changes::stages_of_move,
+};
 use crate::{
-    Amount, CustomFieldTarget, DealPatch, Error, Result, SqlSales, StageRef,
+    Amount, CustomFieldTarget, DealPatch, Error, Result, SqlSales,
     core::as_field,
     custom::sql::{self as custom, TargetId},
     entity::client,
     permission::Permission,
-    sales::sql::{contacts, deal_change::DealChange, lines, search_text, stages::lookup::resolve_stage},
+    sales::sql::{contacts, deal_change::DealChange, lines, search_text},
 };
 
 /// The number of a deal's payments.
@@ -18,13 +22,8 @@ const PAYMENTS: &str = "SELECT COUNT(*) FROM deals_payment WHERE org_id = $1 AND
 
 impl SqlSales {
     /// Applies a change to a deal.
-    pub(super) async fn apply_patch(
-        &self,
-        conn: &impl ConnectionTrait,
-        change: &mut DealChange,
-        patch: &DealPatch,
-    ) -> Result<()> {
-        let DealChange { before, after, .. } = &mut *change;
+    pub(super) async fn apply_patch(&self, tx: &Tx, change: &mut DealChange, patch: &DealPatch) -> Result<()> {
+        let DealChange { access, before, after } = &mut *change;
         for (field, value) in [
             (&mut after.title, &patch.title),
             (&mut after.description, &patch.description),
@@ -34,18 +33,40 @@ impl SqlSales {
                 value.trim().clone_into(field);
             }
         }
-        if after.title != before.title {
-            let client = client::Entity::find_by_id(before.client_id).one(conn).await?;
+        let new_currency = patch.currency.as_ref().filter(|currency| **currency != before.currency);
+        let has_amount = patch.value.is_some() || patch.currency.is_some();
+        let (access, before) = (&*access, &*before);
+        if let Some(user) = patch.owner_id {
+            access.lock_successor(tx, user).await?;
+        }
+        if patch.custom.is_some() {
+            custom::lock_fields(tx, before.org_id, CustomFieldTarget::Deal).await?;
+        }
+        let pipeline = &tx.pipeline();
+        let of_client = || client::Entity::find_by_id(before.client_id).one(pipeline);
+        let count_payments = || db::scalar::<i64>(pipeline, PAYMENTS, [before.org_id.into(), before.id.into()]);
+        let of_contact = |contact| contacts::find(pipeline, access, before.client_id, contact);
+        let find_owner = |user| access.find_successor(pipeline, "owner_id", user);
+        let read_fields = || custom::fields_of(pipeline, before.org_id, CustomFieldTarget::Deal);
+        let (client, has_lines, payments, contact, owner, fields, stages) = tokio::join!(
+            OptionFuture::from((after.title != before.title).then(of_client)),
+            OptionFuture::from(has_amount.then(|| lines::has_lines(pipeline, before))),
+            OptionFuture::from(new_currency.map(|_| count_payments())),
+            OptionFuture::from(patch.contact_id.flatten().map(of_contact)),
+            OptionFuture::from(patch.owner_id.map(find_owner)),
+            OptionFuture::from(patch.custom.as_ref().map(|_| read_fields())),
+            OptionFuture::from(patch.stage.as_ref().map(|stage| stages_of_move(pipeline, before, stage))),
+        );
+        if let Some(client) = client.transpose()? {
             let client = client.ok_or(Error::ClientNotFound(before.client_id))?;
             after.search_text = search_text::of_deal(&after.title, &after.code, &client);
         }
-        if (patch.value.is_some() || patch.currency.is_some()) && lines::has_lines(conn, before).await? {
+        if has_lines.transpose()?.unwrap_or_default() {
             let field = if patch.value.is_some() { "value" } else { "currency" };
             return Err(Error::field(field, "The deal's value is the total of its line items. Change those instead."));
         }
-        if let Some(currency) = patch.currency.as_ref().filter(|currency| **currency != before.currency) {
-            let payments: Option<i64> = db::scalar(conn, PAYMENTS, [before.org_id.into(), before.id.into()]).await?;
-            if payments.unwrap_or_default() > 0 {
+        if let Some(currency) = new_currency {
+            if payments.transpose()?.flatten().unwrap_or_default() > 0 {
                 return Err(Error::CurrencyLocked);
             }
             // Without a new value the number stays, if the new currency has enough decimal places for it.
@@ -57,35 +78,26 @@ impl SqlSales {
         }
         change.apply_value_change()?;
         let DealChange { access, before, after } = change;
-        if let Some(contact) = patch.contact_id {
-            if let Some(contact) = contact {
-                let found = contacts::find(conn, access, before.client_id, contact).await;
-                found.map_err(as_field("contact_id", "This client has no such contact."))?;
-            }
-            after.contact_id = contact;
+        if let Some(new) = patch.contact_id {
+            contact.transpose().map_err(as_field("contact_id", "This client has no such contact."))?;
+            after.contact_id = new;
         }
         if let Some(day) = &patch.expected_close_date {
             after.expected_close_date.clone_from(day);
             after.close_key = close_key(day.as_ref());
         }
-        if let Some(user) = patch.owner_id {
-            let successor = access.successor(conn, "owner_id", user).await?.id;
-            if successor != before.owner_id {
-                access.may_with(Permission::DealReassign, before.owner_id, before.created_by)?;
-                access.may_reassign_to(Permission::DealReassign, successor)?;
-                after.owner_id = successor;
-            }
+        if let Some(successor) = owner.transpose()?.filter(|successor| successor.id != before.owner_id) {
+            access.may_with(Permission::DealReassign, before.owner_id, before.created_by)?;
+            access.may_reassign_to(Permission::DealReassign, successor.id)?;
+            after.owner_id = successor.id;
         }
-        if let Some(input) = &patch.custom {
-            let values =
-                custom::validate_changed(conn, before.org_id, CustomFieldTarget::Deal, &before.custom, input).await?;
+        if let (Some(input), Some(fields)) = (&patch.custom, fields.transpose()?) {
+            let values = custom::validate_changed(&fields, &before.custom, input)?;
             after.custom.clone_from(&values.json);
-            values.store(conn, before.org_id, TargetId::Deal(before.id)).await?;
+            values.replace(tx, before.org_id, TargetId::Deal(before.id)).await?;
         }
-        if let Some(stage) = &patch.stage {
-            let pipeline = Some(before.pipeline_id).filter(|_| matches!(stage, StageRef::Name(_)));
-            let stage = resolve_stage(conn, before.org_id, pipeline, Some(stage)).await?;
-            self.enter_stage(conn, access, after, &stage, "").await?;
+        if let Some((from, to)) = stages.transpose()? {
+            self.enter_stage(tx, access, after, (from.as_ref(), &to), "").await?;
         }
         after.probability = patch.probability.unwrap_or(after.probability);
         Ok(())

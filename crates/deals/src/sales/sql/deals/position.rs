@@ -1,6 +1,10 @@
 //! Positions of deals on the board.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use guildhall_kernel::db::Tx;
+use sea_orm::{
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    sea_query::{Expr, ExprTrait},
+};
 
 use crate::{DealId, Error, MoveDeal, Result, SqlSales, core::access::Access, entity::deal, rank};
 
@@ -8,7 +12,7 @@ impl SqlSales {
     /// A position between two deals of a stage, or at its end.
     pub(super) async fn position_for(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         access: &Access,
         row: &deal::Model,
         to: &MoveDeal,
@@ -24,26 +28,35 @@ impl SqlSales {
                 .filter(deal::COLUMN.archived_at.is_null())
                 .filter(deal::COLUMN.id.ne(row.id))
         };
+        let all = || in_stage(deal::Entity::find());
+        let position_of = |id: DealId| Expr::from(all().filter(deal::COLUMN.id.eq(id)).into_query());
+        let pipeline = &tx.pipeline();
+        let read = async |deals: Select<deal::Entity>| -> Result<Option<String>> {
+            Ok(deals.into_tuple().one(pipeline).await?)
+        };
+        // Only deals that the caller may see can be referred to.
         let neighbour = async |field: &'static str, id: DealId| -> Result<String> {
-            // Only deals that the caller may see can be referred to.
-            let position =
-                in_stage(access.deals()).filter(deal::COLUMN.id.eq(id)).into_tuple::<String>().one(conn).await?;
+            let position = read(in_stage(access.deals()).filter(deal::COLUMN.id.eq(id))).await?;
             position.ok_or_else(|| Error::field(field, "This stage has no such deal."))
         };
         let (low, high) = match (to.after, to.before) {
             (None, None) => return Ok(rank::last(self.core.now(), row.number)),
             (Some(after), None) => {
-                let low = neighbour("after", after).await?;
-                let next = in_stage(deal::Entity::find()).filter(deal::COLUMN.position.gt(low.as_str()));
-                (Some(low), next.order_by_asc(deal::Column::Position).into_tuple().one(conn).await?)
+                let next = all().filter(deal::Column::Position.into_expr().gt(position_of(after)));
+                let (low, next) =
+                    tokio::join!(neighbour("after", after), read(next.order_by_asc(deal::Column::Position)));
+                (Some(low?), next?)
             }
             (None, Some(before)) => {
-                let high = neighbour("before", before).await?;
-                let previous = in_stage(deal::Entity::find()).filter(deal::COLUMN.position.lt(high.as_str()));
-                (previous.order_by_desc(deal::Column::Position).into_tuple().one(conn).await?, Some(high))
+                let previous = all().filter(deal::Column::Position.into_expr().lt(position_of(before)));
+                let (high, previous) =
+                    tokio::join!(neighbour("before", before), read(previous.order_by_desc(deal::Column::Position)));
+                let high = high?;
+                (previous?, Some(high))
             }
             (Some(after), Some(before)) => {
-                (Some(neighbour("after", after).await?), Some(neighbour("before", before).await?))
+                let (low, high) = tokio::join!(neighbour("after", after), neighbour("before", before));
+                (Some(low?), Some(high?))
             }
         };
         let position = match (low, high) {

@@ -125,25 +125,27 @@ impl Core {
                 _ => users.extend(user_id.map(|user| (MemberId(id), user))),
             }
         }
-        let people = self.people(users.iter().map(|(_, user)| *user)).await?;
-        let person = |(id, user): (MemberId, UserId)| Some((id, people.get(&user)?.clone()));
-        names.people = People::new(users.into_iter().filter_map(person));
+        names.people = self.accounts_as_people(users).await?;
         Ok(names)
     }
 
     /// Converts rows to deals. The number of statements does not depend on the number of rows.
-    pub(crate) async fn show_deals(&self, conn: &impl ConnectionTrait, rows: Vec<deal::Model>) -> Result<Vec<Deal>> {
+    pub(crate) async fn show_deals(&self, rows: Vec<deal::Model>) -> Result<Vec<Deal>> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let names = self.load_names(conn, &rows).await?;
+        let pipeline = &self.db.conn().pipeline();
         let org = rows.first().map(|row| row.org_id);
-        let fields = custom::fields_for(conn, org, CustomFieldTarget::Deal, rows.iter().map(|row| &row.custom)).await?;
+        let stored = rows.iter().map(|row| &row.custom);
+        let (names, fields) = tokio::try_join!(
+            self.load_names(pipeline, &rows),
+            custom::fields_for(pipeline, org, CustomFieldTarget::Deal, stored),
+        )?;
         Ok(rows.into_iter().map(|row| show(row, &names, &fields)).collect())
     }
 
-    pub(crate) async fn show_deal(&self, conn: &impl ConnectionTrait, row: deal::Model) -> Result<Deal> {
+    pub(crate) async fn show_deal(&self, row: deal::Model) -> Result<Deal> {
         let id = row.id;
-        self.show_deals(conn, vec![row]).await?.pop().ok_or(Error::DealNotFound(id))
+        self.show_deals(vec![row]).await?.pop().ok_or(Error::DealNotFound(id))
     }
 }

@@ -1,17 +1,23 @@
 //! The stages of a deal: entering one, and the history.
 
-use guildhall_kernel::Timestamp;
+use guildhall_kernel::{
+    Timestamp,
+    db::{Pipeline, Tx},
+};
 use sea_orm::{
     ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
 
 use crate::{
-    DealStatus, Error, MemberId, Result, SqlSales, StageId,
+    DealStatus, Error, MemberId, Result, SqlSales, StageId, StageRef,
     core::access::Access,
     entity::{deal, stage, stage_change},
     permission::Permission,
     rank,
-    sales::sql::stage_requirements::{check_approval, check_required_fields},
+    sales::sql::{
+        stage_requirements::{check_approval, check_required_fields},
+        stages::lookup::resolve_stage,
+    },
 };
 
 /// A row of the history of stages: a deal has entered its stage, or was created in it.
@@ -44,15 +50,29 @@ pub(super) fn lost_reason(stage: &stage::Model, reason: &str) -> String {
 
 /// Adds a row to the history of stages.
 pub(super) async fn record_stage_change(
-    conn: &impl ConnectionTrait,
+    tx: &Tx,
     access: &Access,
     row: &deal::Model,
     from: Option<&stage::Model>,
     to: &stage::Model,
 ) -> Result<()> {
     let change = stage_change(row, from, to.name.clone(), access.member.id);
-    stage_change::Entity::insert(change).exec_without_returning(conn).await?;
+    stage_change::Entity::insert(change).exec_without_returning(&tx.deferred()).await?;
     Ok(())
+}
+
+/// The stage that a deal is in and the one that it is to enter; a name means a stage of the same pipeline.
+pub(super) async fn stages_of_move(
+    pipeline: &Pipeline<'_>,
+    row: &deal::Model,
+    to: &StageRef,
+) -> Result<(Option<stage::Model>, stage::Model)> {
+    let of_name = Some(row.pipeline_id).filter(|_| matches!(to, StageRef::Name(_)));
+    let (from, to) = tokio::join!(
+        stage::Entity::find_by_id(row.stage_id).one(pipeline),
+        resolve_stage(pipeline, row.org_id, of_name, Some(to)),
+    );
+    Ok((from?, to?))
 }
 
 /// The stage that a deal was in before its last stage change.
@@ -87,10 +107,10 @@ impl SqlSales {
     /// a single existing deal enters a stage.
     pub(super) async fn enter_stage(
         &self,
-        conn: &impl ConnectionTrait,
+        tx: &Tx,
         access: &Access,
         row: &mut deal::Model,
-        stage: &stage::Model,
+        (from, stage): (Option<&stage::Model>, &stage::Model),
         lost_reason: &str,
     ) -> Result<()> {
         if stage.id == row.stage_id {
@@ -104,7 +124,6 @@ impl SqlSales {
         }
         check_required_fields(row, stage)?;
         check_approval(&access.org, row, stage)?;
-        let from = stage::Entity::find_by_id(row.stage_id).one(conn).await?;
         let now = self.core.now();
         row.pipeline_id = stage.pipeline_id;
         row.stage_id = stage.id;
@@ -116,6 +135,6 @@ impl SqlSales {
             row.closed_at = (stage.kind != DealStatus::Open).then_some(now);
             row.lost_reason = self::lost_reason(stage, lost_reason);
         }
-        record_stage_change(conn, access, row, from.as_ref(), stage).await
+        record_stage_change(tx, access, row, from, stage).await
     }
 }

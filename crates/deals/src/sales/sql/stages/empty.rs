@@ -41,7 +41,7 @@ impl SqlPipelines {
             .add(deal::COLUMN.stage_id.eq(from.id));
         // The deals stay in the stage until their move is recorded.
         let deals = deal::Entity::find().filter(in_stage.clone()).order_by_asc(deal::Column::Id);
-        db::lock_rows(tx, deals, LockType::NoKeyUpdate).await?;
+        db::lock_rows(tx, || deals, LockType::NoKeyUpdate).await?;
         check_required_fields_of_all(tx, from, to).await?;
         let stage = || [org.into(), from.pipeline_id.into(), from.id.into()].into_iter();
         // The time as a prefix puts the deals after all others of the stage, and keeps their order.
@@ -58,8 +58,9 @@ impl SqlPipelines {
             condition: in_stage,
         };
         let deals = change.apply(tx, org, Some(caller), now).await?;
-        tx.emit(&StageEmptied { organization_id: org, id: from.id, to: to.id, deals }).await?;
         let detail = vec![("to", to.id.0.into())];
-        self.core.record(tx, (caller, access), "deals.empty_stage", ("stage", from.id.0), detail).await
+        self.core.record(tx, (caller, access), "deals.empty_stage", ("stage", from.id.0), detail).await?;
+        tx.emit(&StageEmptied { organization_id: org, id: from.id, to: to.id, deals }).await?;
+        Ok(())
     }
 }

@@ -102,7 +102,7 @@ pub(super) async fn clients_of(
         names.entry(text::fold(&row.client)).or_insert(&row.client);
     }
     let known = access.clients().filter(client::COLUMN.name_key.is_in(names.keys().cloned()));
-    db::lock_rows(conn, known.clone().order_by_asc(client::Column::Id), LockType::NoKeyUpdate).await?;
+    db::lock_rows(conn, || known.clone().order_by_asc(client::Column::Id), LockType::NoKeyUpdate).await?;
     let mut clients = HashMap::new();
     for row in known.all(conn).await? {
         // Another client of this name may have been created since the check.
