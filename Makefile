@@ -45,7 +45,7 @@ soak: ## Run the long tests: crashes, full disks, overload and fuzzing
 bench: ## Run the benchmarks: functions, then the whole server against its baseline
 	$(CARGO) build --release --locked --bin guildhall
 	$(CARGO) bench --locked -p guildhall-bench
-	$(CARGO) run --release --locked -p guildhall-bench
+	$(CARGO) run --release --locked -p guildhall-bench --features recording -- --mixed --rest 300 --docs docs
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

@@ -20,17 +20,16 @@ use crate::fill::{PASSWORD, username};
 /// A request with a complete body.
 pub type Ask = Request<Full<Bytes>>;
 
-/// A keep-alive connection.
-pub struct Wire(SendRequest<Full<Bytes>>);
+/// A keep-alive connection. If the server closes it between two requests, it is opened again.
+pub struct Wire {
+    address: SocketAddr,
+    sender: SendRequest<Full<Bytes>>,
+}
 
 impl Wire {
     /// Connects.
     pub async fn open(address: SocketAddr) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(Self(sender))
+        Ok(Self { address, sender: connect(address).await? })
     }
 
     /// Sends a request and reads the whole response, discarding its body.
@@ -49,14 +48,27 @@ impl Wire {
         Ok((status, response.into_body().collect().await?.to_bytes()))
     }
 
-    fn is_closed(&self) -> bool {
-        self.0.is_closed()
+    async fn response_to(&mut self, mut request: Ask) -> anyhow::Result<Response<Incoming>> {
+        if self.sender.ready().await.is_ok() {
+            match self.sender.try_send_request(request).await {
+                Ok(response) => return Ok(response),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(error.into_error().into()),
+                },
+            }
+        }
+        self.sender = connect(self.address).await?;
+        Ok(self.sender.send_request(request).await?)
     }
+}
 
-    async fn response_to(&mut self, request: Ask) -> anyhow::Result<Response<Incoming>> {
-        self.0.ready().await?;
-        Ok(self.0.send_request(request).await?)
-    }
+async fn connect(address: SocketAddr) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 /// A `GET` request, with an optional access token.
@@ -85,7 +97,17 @@ fn without_body(method: Method, path: &str, access: Option<&str>) -> anyhow::Res
 
 /// A `POST` request with a JSON body.
 pub fn post(path: &str, access: Option<&str>, body: String) -> anyhow::Result<Ask> {
-    let mut request = Request::post(path).header(HOST, "localhost").header(USER_AGENT, "guildhall-bench");
+    with_body(Method::POST, path, access, body)
+}
+
+/// A `PATCH` request with a JSON body.
+pub fn patch(path: &str, access: &str, body: String) -> anyhow::Result<Ask> {
+    with_body(Method::PATCH, path, Some(access), body)
+}
+
+fn with_body(method: Method, path: &str, access: Option<&str>, body: String) -> anyhow::Result<Ask> {
+    let mut request = Request::builder().method(method).uri(path);
+    request = request.header(HOST, "localhost").header(USER_AGENT, "guildhall-bench");
     request = request.header(CONTENT_TYPE, "application/json");
     if let Some(access) = access {
         request = request.header(AUTHORIZATION, format!("Bearer {access}"));
@@ -154,10 +176,19 @@ impl RequestSource {
     }
 }
 
+/// One of this many requests of a mixed load is a write.
+pub const WRITE_INTERVAL: u32 = 20;
+
 /// A connection that sends the requests of a [`RequestSource`].
 pub struct Client {
-    address: SocketAddr,
     wire: Wire,
+    requests: Requests,
+    /// The writes of a mixed load, and the number of requests so far.
+    writes: Option<(Requests, u32)>,
+}
+
+/// Requests and the expected status.
+struct Requests {
     source: RequestSource,
     expected: StatusCode,
 }
@@ -165,7 +196,14 @@ pub struct Client {
 impl Client {
     /// Connects.
     pub async fn open(address: SocketAddr, source: RequestSource, expected: StatusCode) -> anyhow::Result<Self> {
-        Ok(Self { address, wire: Wire::open(address).await?, source, expected })
+        let requests = Requests { source, expected };
+        Ok(Self { wire: Wire::open(address).await?, requests, writes: None })
+    }
+
+    /// Makes every [`WRITE_INTERVAL`]th request a write. Clients with different numbers write at different moments.
+    #[must_use]
+    pub fn with_writes(self, number: u32, source: RequestSource, expected: StatusCode) -> Self {
+        Self { writes: Some((Requests { source, expected }, number)), ..self }
     }
 
     /// Sends one request. Returns whether the response was the expected one; `false` if the server is overloaded.
@@ -173,12 +211,15 @@ impl Client {
     /// # Errors
     /// Any other response.
     pub async fn ask(&mut self) -> anyhow::Result<bool> {
-        if self.wire.is_closed() {
-            // Closed by the server, which was idle while the other one was measured.
-            self.wire = Wire::open(self.address).await?;
-        }
-        match self.exchange(false).await?.0 {
-            status if status == self.expected => Ok(true),
+        let requests = match &mut self.writes {
+            Some((writes, count)) => {
+                *count += 1;
+                if count.is_multiple_of(WRITE_INTERVAL) { writes } else { &mut self.requests }
+            }
+            None => &mut self.requests,
+        };
+        match requests.exchange(&mut self.wire, false).await?.0 {
+            status if status == requests.expected => Ok(true),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Ok(false),
             status => bail!("unexpected response {status}"),
         }
@@ -186,32 +227,64 @@ impl Client {
 
     /// Sends one request and returns the response body.
     pub async fn sample(&mut self) -> anyhow::Result<Value> {
-        let (status, body) = self.exchange(true).await?;
-        ensure!(status == self.expected, "unexpected response {status}: {}", String::from_utf8_lossy(&body));
+        let (status, body) = self.requests.exchange(&mut self.wire, true).await?;
+        let expected = self.requests.expected;
+        ensure!(status == expected, "unexpected response {status}: {}", String::from_utf8_lossy(&body));
         Ok(if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? })
     }
+}
 
+impl Requests {
     /// Sends one request. The body is returned if `keep_body` is set or the next request needs it.
-    async fn exchange(&mut self, keep_body: bool) -> anyhow::Result<(StatusCode, Bytes)> {
+    async fn exchange(&mut self, wire: &mut Wire, keep_body: bool) -> anyhow::Result<(StatusCode, Bytes)> {
         let request = self.source.request()?;
         match &mut self.source {
-            RequestSource::Same(_) | RequestSource::Each(_) if keep_body => self.wire.fetch(request).await,
-            RequestSource::Same(_) | RequestSource::Each(_) => Ok((self.wire.send(request).await?, Bytes::new())),
+            RequestSource::Same(_) | RequestSource::Each(_) if keep_body => wire.fetch(request).await,
+            RequestSource::Same(_) | RequestSource::Each(_) => Ok((wire.send(request).await?, Bytes::new())),
             RequestSource::Refresh(token) => {
-                let (status, body) = self.wire.fetch(request).await?;
+                let (status, body) = wire.fetch(request).await?;
                 if status == self.expected {
                     *token = serde_json::from_slice::<TokenPair>(&body)?.refresh;
                 }
                 Ok((status, body))
             }
             RequestSource::DeleteGroup { access, .. } => {
-                let (status, body) = self.wire.fetch(request).await?;
+                let (status, body) = wire.fetch(request).await?;
                 if status != StatusCode::CREATED {
                     return Ok((status, body));
                 }
                 let id = serde_json::from_slice::<Created>(&body)?.id;
-                self.wire.fetch(delete(&format!("/api/community/groups/{id}/"), access)?).await
+                wire.fetch(delete(&format!("/api/community/groups/{id}/"), access)?).await
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, routing::get as on_get};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_request_of_twenty_is_a_write() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (reads, writes) = (on_get(|| async { StatusCode::OK }), on_get(|| async { StatusCode::CREATED }));
+        let router = Router::new().route("/read", reads).route("/write", writes);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+
+        let source = |path| RequestSource::same(get(path, None).unwrap());
+        let client = Client::open(address, source("/read"), StatusCode::OK).await.unwrap();
+        // The wrong status makes the writes visible as errors.
+        let mut client = client.with_writes(17, source("/write"), StatusCode::ACCEPTED);
+        let mut written = Vec::new();
+        for number in 1..=50 {
+            if client.ask().await.is_err() {
+                written.push(number);
+            }
+        }
+        assert_eq!(written, [3, 23, 43]);
     }
 }

@@ -161,7 +161,7 @@ pub async fn fill(db: &Db, volume: Volume, password_hash: &str) -> Result<(), Db
         let statements = statements.clone();
         async move {
             for statement in statements {
-                tx.conn().execute_raw(statement).await?;
+                tx.execute_raw(statement).await?;
             }
             Ok::<(), DbErr>(())
         }
@@ -171,7 +171,7 @@ pub async fn fill(db: &Db, volume: Volume, password_hash: &str) -> Result<(), Db
         // Otherwise autovacuum would run during the measurement.
         db.conn().execute_unprepared("VACUUM ANALYZE").await?;
     } else {
-        db.write(|tx| async move { tx.conn().execute_unprepared("ANALYZE").await.map(|_| ()) }).await?;
+        db.write(|tx| async move { tx.execute_unprepared("ANALYZE").await.map(|_| ()) }).await?;
     }
     Ok(())
 }
@@ -241,8 +241,8 @@ pub struct Databases {
     pub first: String,
     /// The second one.
     pub second: String,
-    /// The name of the second one if it was created on a server and has to be dropped.
-    created: Option<String>,
+    /// The names of those that were created on a server and have to be dropped.
+    created: Vec<String>,
 }
 
 impl Databases {
@@ -251,21 +251,39 @@ impl Databases {
     pub async fn choose(url: Option<&str>, folder: &Path, suffix: &str) -> anyhow::Result<Self> {
         let Some(url) = url else {
             let file = |name: &str| format!("sqlite://{}?mode=rwc", folder.join(name).display());
-            return Ok(Self { first: file("guildhall.db"), second: file(&format!("{suffix}.db")), created: None });
+            return Ok(Self {
+                first: file("guildhall.db"),
+                second: file(&format!("{suffix}.db")),
+                created: Vec::new(),
+            });
         };
         ensure!(url.starts_with("postgres"), "the URL must begin with postgres://; SQLite needs none");
-        let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        let (server, name) = base.rsplit_once('/').context("the URL has no database name")?;
-        let name = format!("{name}_{suffix}");
-        run(url, &format!("CREATE DATABASE {}", quoted(&name)))
-            .await
-            .with_context(|| format!("cannot create the database {name}; if an earlier run has left it, drop it"))?;
-        Ok(Self { first: url.to_owned(), second: format!("{server}/{name}?{query}"), created: Some(name) })
+        let mut databases = Self { first: url.to_owned(), second: String::new(), created: Vec::new() };
+        databases.second = databases.create(suffix).await?;
+        Ok(databases)
     }
 
-    /// Drops the database that [`choose`](Self::choose) has created.
+    /// Another empty database on the PostgreSQL server; `None` on SQLite.
+    pub async fn another(&mut self, suffix: &str) -> anyhow::Result<Option<String>> {
+        if self.first.starts_with("postgres") { self.create(suffix).await.map(Some) } else { Ok(None) }
+    }
+
+    /// Creates a database whose name is that of the first one, `_` and the suffix.
+    async fn create(&mut self, suffix: &str) -> anyhow::Result<String> {
+        let (base, query) = self.first.split_once('?').unwrap_or((&self.first, ""));
+        let (server, name) = base.rsplit_once('/').context("the URL has no database name")?;
+        let name = format!("{name}_{suffix}");
+        let url = format!("{server}/{name}?{query}");
+        run(&self.first, &format!("CREATE DATABASE {}", quoted(&name)))
+            .await
+            .with_context(|| format!("cannot create the database {name}; if an earlier run has left it, drop it"))?;
+        self.created.push(name);
+        Ok(url)
+    }
+
+    /// Drops the databases that were created on a server.
     pub async fn drop_created(&self) -> anyhow::Result<()> {
-        if let Some(name) = &self.created {
+        for name in &self.created {
             run(&self.first, &format!("DROP DATABASE {} WITH (FORCE)", quoted(name))).await?;
         }
         Ok(())

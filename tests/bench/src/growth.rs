@@ -1,7 +1,6 @@
 //! Measures how the cost of requests grows with the data: the server alone, on a small and then on a large database.
 
 use std::{
-    fmt,
     io::{self, Write},
     path::Path,
 };
@@ -11,8 +10,11 @@ use guildhall_accounts::HashCost;
 use serde::Serialize;
 
 use crate::{
+    document::{Document, Results, Section, Table},
+    figures::{ratio, short},
     fill::{self, Databases, Volume},
-    measure::{self, Plan},
+    measure::{self, Plan, Subject},
+    plot::{Plot, Scale, Series},
     process::{self, Process},
     report::{self, Side},
     scenario::Scenario,
@@ -107,7 +109,7 @@ impl Setup<'_> {
             scenario: *scenario,
             small,
             large,
-            cost: small.per_second.median / large.per_second.median,
+            cost: small.load.per_second.median / large.load.per_second.median,
         };
         Ok(Growth {
             command: report::command(),
@@ -132,53 +134,88 @@ impl Setup<'_> {
         let mut sides = Vec::new();
         for scenario in self.scenarios {
             writeln!(io::stderr(), "{} …", scenario.name())?;
-            let side = measure::alone(*scenario, &target, self.plan).await;
+            let subject = Subject::new(target.clients(*scenario).await?, &[server.pid()]);
+            let side = measure::alone(subject, self.plan).await;
             sides.push(side.with_context(|| format!("{}, {volume}", scenario.name()))?);
         }
         Ok((database, sides))
     }
 }
 
-impl fmt::Display for Growth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "command    {}", self.command)?;
-        writeln!(f, "machine    {}", self.machine)?;
-        writeln!(f, "database   {}", self.database)?;
-        writeln!(f, "small      {}", self.small)?;
-        writeln!(f, "large      {}", self.large)?;
-        writeln!(f, "load       {} connections, {} runs of {} s", self.connections, self.runs, self.seconds)?;
-        writeln!(f)?;
-        let heads = ["scenario", "small/s (min..max)", "large/s (min..max)", "cost", "p99 ms small", "p99 ms large"];
-        let [scenario, small, large, cost, p99_small, p99_large] = heads;
-        writeln!(f, "{scenario:<26}{small:<24}{large:<24}{cost:<8}{p99_small:<22}{p99_large}")?;
-        for line in &self.lines {
-            let (name, cost) = (line.scenario.name(), format!("{:.2}", line.cost));
-            let (small, large) = (line.small.per_second, line.large.per_second);
-            let (p99_small, p99_large) = (line.small.p99_ms, line.large.p99_ms);
-            writeln!(f, "{name:<26}{small:<24}{large:<24}{cost:<8}{p99_small:<22}{p99_large}")?;
+impl Results for Growth {
+    fn document(&self) -> Document {
+        let conditions = vec![
+            ("machine", self.machine.clone()),
+            ("small", self.small.to_string()),
+            ("large", self.large.to_string()),
+            ("load", format!("{} connections, {} runs of {} s", self.connections, self.runs, self.seconds)),
+        ];
+        let has_deals = self.large.deals > 0;
+        Document {
+            name: if has_deals { "growth-deals" } else { "growth" },
+            title: if has_deals { "Growth of deals" } else { "Growth" },
+            database: self.database.clone(),
+            command: self.command.clone(),
+            conditions,
+            sections: vec![self.section()],
+            plots: vec![self.plot(if has_deals { "growth-deals" } else { "growth" })],
         }
+    }
+}
+
+impl Growth {
+    fn section(&self) -> Section {
+        let mut table = Table::new(&[
+            "scenario",
+            "small/s (min..max)",
+            "large/s (min..max)",
+            "cost",
+            "p99 ms small",
+            "p99 ms large",
+            "CPU µs small",
+            "CPU µs large",
+        ]);
+        let mut notes = Vec::new();
         for line in &self.lines {
-            let refused = line.small.refused + line.large.refused;
+            let (name, small, large) = (line.scenario.name(), &line.small, &line.large);
+            table.push([
+                name.to_owned(),
+                small.load.per_second.to_string(),
+                large.load.per_second.to_string(),
+                ratio(line.cost),
+                small.p99_ms.to_string(),
+                large.p99_ms.to_string(),
+                short(small.load.cost.cpu_us),
+                short(large.load.cost.cpu_us),
+            ]);
+            let refused = small.load.refused + large.load.refused;
             if refused > 0 {
-                writeln!(f, "{}: {refused} requests were rejected and not counted", line.scenario.name())?;
+                notes.push(format!("{name}: {refused} requests were rejected and not counted"));
             }
         }
-        Ok(())
+        Section { title: "Scenarios", table, notes }
+    }
+
+    fn plot(&self, name: &'static str) -> Plot {
+        let costs = self.lines.iter().map(|line| Some(line.cost)).collect();
+        Plot {
+            name,
+            title: "Cost of a response on the large database, relative to the small one",
+            scale: Scale::Linear,
+            labels: self.lines.iter().map(|line| line.scenario.name().to_owned()).collect(),
+            series: vec![Series::new("cost", costs)],
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Spread;
 
     #[test]
     fn the_report_shows_cost_and_rejections() {
-        let side = |rate: f64| {
-            let (per_second, ms) = (Spread::of(vec![rate]), Spread::of(vec![1.0]));
-            Side { per_second, p50_ms: ms, p99_ms: ms, refused: 1 }
-        };
-        let line = Line { scenario: Scenario::Feed, small: side(2000.0), large: side(1000.0), cost: 2.0 };
+        let (small, large) = (Side::example(2000.0), Side::example(1000.0));
+        let line = Line { scenario: Scenario::Feed, small, large, cost: 2.0 };
         let growth = Growth {
             command: String::new(),
             machine: String::new(),
@@ -190,15 +227,12 @@ mod tests {
             seconds: 1,
             lines: vec![line],
         };
-        let text = growth.to_string();
+        let text = growth.document().to_string();
         assert!(text.contains("small      10000 people, 1000 groups, 50000 posts\n"), "{text}");
-        assert!(
-            text.contains("20 posts of own groups    2000 (2000..2000)       1000 (1000..1000)       2.00    "),
-            "{text}"
-        );
-        assert!(text.ends_with("20 posts of own groups: 2 requests were rejected and not counted\n"), "{text}");
+        assert!(text.contains("20 posts of own groups  2000 (2000..2000)   1000 (1000..1000)   2.00  "), "{text}");
+        assert!(text.contains("20 posts of own groups: 2 requests were rejected"), "{text}");
+        assert!(growth.document().plots[0].svg().unwrap().contains("20 posts of own groups"));
     }
-
     #[test]
     fn groups_have_the_same_number_of_posts_in_both() {
         assert_eq!(SMALL.posts / SMALL.groups, LARGE.posts / LARGE.groups);

@@ -2,12 +2,18 @@
 
 pub mod client;
 pub mod deals;
+pub mod document;
+pub mod figures;
 pub mod fill;
 pub mod floor;
 pub mod growth;
 pub mod load;
 pub mod measure;
+pub mod peer;
+pub mod physical;
+pub mod plot;
 pub mod process;
 pub mod report;
 pub mod scenario;
 pub mod target;
+pub mod usage;

@@ -29,6 +29,8 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(10);
 pub struct Throughput {
     /// Responses per second.
     pub rate: f64,
+    /// Number of responses.
+    pub answered: u32,
     /// Rejections because of overload; they do not count as responses.
     pub refused: u32,
 }
@@ -57,7 +59,7 @@ pub async fn closed(clients: &mut Vec<Client>, length: Duration) -> anyhow::Resu
         done += client_done;
         refused += client_refused;
     }
-    Ok(Throughput { rate: f64::from(done) / elapsed.as_secs_f64(), refused })
+    Ok(Throughput { rate: f64::from(done) / elapsed.as_secs_f64(), answered: done, refused })
 }
 
 /// Runs an open loop: requests are due at a constant rate, independent of earlier responses. Returns the latency in

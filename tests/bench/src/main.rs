@@ -1,7 +1,7 @@
 //! `guildhall-bench`: the load generator, and the floor to compare with.
 
 use std::{
-    env, fmt,
+    env,
     fs::File,
     io::{self, Write},
     net::SocketAddr,
@@ -14,21 +14,26 @@ use clap::{Args, Parser, Subcommand};
 use guildhall_accounts::HashCost;
 use guildhall_bench::{
     client::{Client, RequestSource, get, sign_in},
+    document::Results,
+    figures::Latency,
     fill::{self, BUSY, Databases, Volume},
     floor,
     growth::{self, Growth, Setup},
     load,
-    measure::{self, Plan},
+    measure::{Plan, Servers, Subject},
+    peer::Peer,
+    physical,
     process::{self, Process},
-    report::{self, Flood, Latency, Report},
+    report::{self, Flood, Load, MemoryCourse, Report},
     scenario::Scenario,
     target::Target,
+    usage::Memory,
 };
+use guildhall_kernel::db::sqlite_file;
 use hyper::StatusCode;
-use serde::Serialize;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Number of connections of a flood.
 const FLOOD_SIZE: u32 = 200;
@@ -92,8 +97,20 @@ struct Run {
     /// Skip the flood of sign-ins
     #[arg(long)]
     no_flood: bool,
+    /// Measure each read also with 5 % writes, which invalidate what the server has cached
+    #[arg(long)]
+    mixed: bool,
+    /// How long the server rests after the load, before its memory is measured again, in seconds
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    rest: u32,
+    /// The source of the Django peer, to compare with
+    #[arg(long, value_name = "PATH", requires = "python")]
+    peer: Option<PathBuf>,
+    /// A Python interpreter with the packages that the peer requires
+    #[arg(long, value_name = "PATH", requires = "peer")]
+    python: Option<PathBuf>,
     /// Measure only the server, on a small database and on one that is ten times as large
-    #[arg(long, conflicts_with_all = ["people", "groups", "posts", "no_flood"])]
+    #[arg(long, conflicts_with_all = ["people", "groups", "posts", "no_flood", "mixed", "rest", "peer"])]
     growth: bool,
     /// Number of deals, by default 10000; with --growth, compare an organization with 10000 deals with one that has
     /// this many
@@ -102,6 +119,9 @@ struct Run {
     /// Write the results as JSON to this file
     #[arg(long, value_name = "PATH")]
     json: Option<PathBuf>,
+    /// Write the results as Markdown, and plots, to `performance` in this folder
+    #[arg(long, value_name = "PATH")]
+    docs: Option<PathBuf>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -117,31 +137,28 @@ impl Run {
     async fn bench(self) -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
         let suffix = if self.growth { "small" } else { "floor" };
-        let databases = Databases::choose(self.database.as_deref(), folder.path(), suffix).await?;
+        let mut databases = Databases::choose(self.database.as_deref(), folder.path(), suffix).await?;
         if self.growth {
             let growth = self.grow(&databases, folder.path()).await;
             self.finish(&databases, growth).await
         } else {
-            let report = self.measure(&databases, folder.path()).await;
+            let report = Box::pin(self.measure(&mut databases, folder.path())).await;
             self.finish(&databases, report).await
         }
     }
 
     /// Cleans up, then prints and stores the results.
-    async fn finish<T: fmt::Display + Serialize>(
-        &self,
-        databases: &Databases,
-        results: anyhow::Result<T>,
-    ) -> anyhow::Result<()> {
+    async fn finish<T: Results>(&self, databases: &Databases, results: anyhow::Result<T>) -> anyhow::Result<()> {
         let cleanup = databases.drop_created().await;
         let results = results?;
         cleanup?;
-        writeln!(io::stdout(), "{results}")?;
+        let document = results.document();
+        writeln!(io::stdout(), "{document}")?;
         if let Some(path) = &self.json {
             let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
             serde_json::to_writer_pretty(file, &results)?;
         }
-        Ok(())
+        self.docs.as_deref().map_or(Ok(()), |docs| document.write_to(docs))
     }
 
     async fn grow(&self, databases: &Databases, folder: &Path) -> anyhow::Result<Growth> {
@@ -155,7 +172,7 @@ impl Run {
         setup.measure(databases).await
     }
 
-    async fn measure(&self, databases: &Databases, folder: &Path) -> anyhow::Result<Report> {
+    async fn measure(&self, databases: &mut Databases, folder: &Path) -> anyhow::Result<Report> {
         let program = self.program()?;
         let deals = self.deals.unwrap_or(DEALS);
         let volume = Volume { people: self.people, groups: self.groups, posts: self.posts, deals };
@@ -165,19 +182,46 @@ impl Run {
             process::migrate(&program, folder, url)?;
             database = fill::fill_at(url, volume, &hash).await?;
         }
+        let scenarios = self.scenarios(&Scenario::ALL);
+        let mut physical = Vec::new();
+        if let Some(file) = sqlite_file(&databases.first) {
+            writeln!(io::stderr(), "physical floor …")?;
+            physical = Box::pin(physical::measure(&file, folder, volume, &scenarios)).await?;
+        }
+        let peer = self.start_peer(databases, folder, volume).await?;
+        let on_peer = match &peer {
+            Some(peer) => Some((peer.target().await?, peer.pids())),
+            None => None,
+        };
         let server = Process::server(&program, folder, &databases.first).await?;
         let floor = Process::floor(folder, &databases.second).await?;
-        let idle = server.memory()?;
+        let start = server.memory()?;
         let on_server = Target::sign_in(server.address(), self.connections, volume).await?;
         let on_floor = Target::sign_in(floor.address(), self.connections, volume).await?;
+        let servers = Servers {
+            server: (&on_server, server.pid()),
+            floor: (&on_floor, floor.pid()),
+            peer: on_peer.as_ref().map(|(target, pids)| (target, pids.as_slice())),
+        };
 
+        let healthz = self.healthz(&server).await?;
         let mut lines = Vec::new();
-        for scenario in self.scenarios(&Scenario::ALL) {
+        for scenario in &scenarios {
             writeln!(io::stderr(), "{} …", scenario.name())?;
-            lines.push(measure::with_floor(scenario, &on_server, &on_floor, self.plan()).await?);
+            let mut line = servers.compare(*scenario, self.plan()).await?;
+            let physical = physical.iter().find(|(measured, _)| measured == scenario);
+            let (server_us, healthz_us) = (line.server.load.cost.cpu_us, healthz.cost.cpu_us);
+            line.physical = physical.map(|(_, physical)| physical.beside(*scenario, server_us, healthz_us));
+            lines.push(line);
+        }
+        let mut mixed = Vec::new();
+        for scenario in scenarios.iter().filter(|_| self.mixed) {
+            writeln!(io::stderr(), "{}, mixed …", scenario.name())?;
+            mixed.extend(servers.mix(*scenario, self.plan()).await?);
         }
         let loaded = server.memory()?;
-        drop(floor);
+        drop((floor, on_peer, peer));
+        let rested = if self.rest > 0 { Some(self.rest(&server).await?) } else { None };
         let flood = if self.no_flood { None } else { Some(self.flood(&server).await?) };
         Ok(Report {
             command: report::command(),
@@ -188,11 +232,47 @@ impl Run {
             runs: self.runs,
             seconds: self.seconds,
             ready_ms: server.ready_after().as_secs_f64() * 1000.0,
+            healthz,
             lines,
-            idle,
-            loaded,
+            mixed,
+            memory: MemoryCourse { start, loaded, rested, rest_seconds: self.rest },
             flood,
         })
+    }
+
+    async fn start_peer(
+        &self,
+        databases: &mut Databases,
+        folder: &Path,
+        volume: Volume,
+    ) -> anyhow::Result<Option<Peer>> {
+        let Some((source, python)) = self.peer.as_deref().zip(self.python.as_deref()) else { return Ok(None) };
+        writeln!(io::stderr(), "peer …")?;
+        let database = databases.another("peer").await?;
+        Peer::start(folder, source, python, volume, database.as_deref(), self.connections).await.map(Some)
+    }
+
+    /// Measures `GET /healthz`: what HTTP and the middleware need.
+    async fn healthz(&self, server: &Process) -> anyhow::Result<Load> {
+        writeln!(io::stderr(), "healthz …")?;
+        let mut clients = Vec::new();
+        for _ in 0..self.connections {
+            let source = RequestSource::same(get("/healthz", None)?);
+            clients.push(Client::open(server.address(), source, StatusCode::OK).await?);
+        }
+        let mut subject = Subject::new(clients, &[server.pid()]);
+        subject.warm_up().await?;
+        for _ in 0..self.runs {
+            subject.run(self.length()).await?;
+        }
+        Ok(subject.load())
+    }
+
+    /// Lets the server rest. Returns its memory usage after that.
+    async fn rest(&self, server: &Process) -> anyhow::Result<Memory> {
+        writeln!(io::stderr(), "rest …")?;
+        tokio::time::sleep(Duration::from_secs(self.rest.into())).await;
+        server.memory()
     }
 
     async fn flood(&self, server: &Process) -> anyhow::Result<Flood> {

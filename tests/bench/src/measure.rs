@@ -1,16 +1,23 @@
 //! Measurements of a scenario.
 
-use std::{mem, time::Duration};
+use std::{
+    io::{self, Write},
+    mem,
+    time::Duration,
+};
 
 use anyhow::ensure;
 use serde_json::Value;
 
 use crate::{
     client::Client,
+    figures::{Latency, Spread},
     load,
-    report::{Latency, Line, Side, Spread},
+    peer::PeerTarget,
+    report::{Line, Load, Mixed, PeerLine, PeerResult, Side},
     scenario::Scenario,
     target::Target,
+    usage::{Cost, Usage},
 };
 
 /// How long a server is warmed up before it is measured.
@@ -27,55 +34,150 @@ pub struct Plan {
     pub length: Duration,
 }
 
-/// Measures a scenario on both servers. The runs alternate, so that disturbances affect both.
-///
-/// # Errors
-/// Among others, if the response of the floor has a different structure than that of the server.
-pub async fn with_floor(scenario: Scenario, server: &Target, floor: &Target, plan: Plan) -> anyhow::Result<Line> {
-    let (actual, expected) = (floor.sample(scenario).await?, server.sample(scenario).await?);
-    let name = scenario.name();
-    ensure!(same_structure(&actual, &expected), "{name}: the floor responds with {actual}, the server with {expected}");
-
-    let (mut on_server, mut on_floor) = (server.clients(scenario).await?, floor.clients(scenario).await?);
-    load::closed(&mut on_server, WARM_UP).await?;
-    load::closed(&mut on_floor, WARM_UP).await?;
-    let (mut rates, mut floor_rates, mut refused) = (Vec::new(), Vec::new(), 0);
-    for _ in 0..plan.runs {
-        let run = load::closed(&mut on_server, plan.length).await?;
-        rates.push(run.rate);
-        refused += run.refused;
-        floor_rates.push(load::closed(&mut on_floor, plan.length).await?.rate);
-    }
-    let (rate, floor_rate) = (Spread::of(rates), Spread::of(floor_rates));
-    let (p50_ms, p99_ms) = latency(&mut on_server, rate.median * LATENCY_LOAD, plan).await?;
-    let ratio = rate.median / floor_rate.median;
-    Ok(Line { scenario, server_per_second: rate, floor_per_second: floor_rate, ratio, p50_ms, p99_ms, refused })
+/// The servers that are compared, with their process ids.
+#[derive(Clone, Copy)]
+pub struct Servers<'a> {
+    /// The server.
+    pub server: (&'a Target, u32),
+    /// The floor.
+    pub floor: (&'a Target, u32),
+    /// The peer, which has several processes.
+    pub peer: Option<(&'a PeerTarget, &'a [u32])>,
 }
 
-/// Measures a scenario without a floor.
-pub async fn alone(scenario: Scenario, server: &Target, plan: Plan) -> anyhow::Result<Side> {
-    let mut clients = server.clients(scenario).await?;
-    load::closed(&mut clients, WARM_UP).await?;
-    let (mut rates, mut refused) = (Vec::new(), 0);
-    for _ in 0..plan.runs {
-        let run = load::closed(&mut clients, plan.length).await?;
-        rates.push(run.rate);
-        refused += run.refused;
-    }
-    let per_second = Spread::of(rates);
-    let (p50_ms, p99_ms) = latency(&mut clients, per_second.median * LATENCY_LOAD, plan).await?;
-    Ok(Side { per_second, p50_ms, p99_ms, refused })
+/// Clients that load a server, and what they have measured.
+pub struct Subject {
+    clients: Vec<Client>,
+    pids: Vec<u32>,
+    rates: Vec<f64>,
+    costs: Vec<Cost>,
+    refused: u32,
 }
 
-/// The p50 and p99 latency at a request rate.
-async fn latency(clients: &mut Vec<Client>, rate: f64, plan: Plan) -> anyhow::Result<(Spread, Spread)> {
-    let (mut p50, mut p99) = (Vec::new(), Vec::new());
-    for _ in 0..plan.runs {
-        let latency = Latency::of(&load::open(clients, rate, plan.length).await?);
-        p50.push(latency.p50);
-        p99.push(latency.p99);
+impl Subject {
+    /// Clients of the server with these processes.
+    pub fn new(clients: Vec<Client>, pids: &[u32]) -> Self {
+        Self { clients, pids: pids.to_vec(), rates: Vec::new(), costs: Vec::new(), refused: 0 }
     }
-    Ok((Spread::of(p50), Spread::of(p99)))
+
+    /// Warms the server up.
+    pub async fn warm_up(&mut self) -> anyhow::Result<()> {
+        load::closed(&mut self.clients, WARM_UP).await.map(drop)
+    }
+
+    /// Runs a closed loop.
+    pub async fn run(&mut self, length: Duration) -> anyhow::Result<()> {
+        let before = Usage::of(&self.pids)?;
+        let run = load::closed(&mut self.clients, length).await?;
+        self.costs.push(Usage::of(&self.pids)?.cost_since(&before, run.answered));
+        self.rates.push(run.rate);
+        self.refused += run.refused;
+        Ok(())
+    }
+
+    /// The result of the closed loops.
+    pub fn load(&self) -> Load {
+        let per_second = Spread::of(self.rates.clone());
+        Load { per_second, cost: Cost::lowest(&self.costs), refused: self.refused }
+    }
+
+    /// Measures the latency at half of the throughput.
+    pub async fn side(mut self, plan: Plan) -> anyhow::Result<Side> {
+        let load = self.load();
+        let (mut p50, mut p99) = (Vec::new(), Vec::new());
+        for _ in 0..plan.runs {
+            let rate = load.per_second.median * LATENCY_LOAD;
+            let latency = Latency::of(&load::open(&mut self.clients, rate, plan.length).await?);
+            p50.push(latency.p50);
+            p99.push(latency.p99);
+        }
+        Ok(Side { load, p50_ms: Spread::of(p50), p99_ms: Spread::of(p99) })
+    }
+}
+
+/// Measures a scenario without anything to compare with.
+pub async fn alone(mut subject: Subject, plan: Plan) -> anyhow::Result<Side> {
+    subject.warm_up().await?;
+    for _ in 0..plan.runs {
+        subject.run(plan.length).await?;
+    }
+    subject.side(plan).await
+}
+
+impl Servers<'_> {
+    /// Measures a scenario on all servers. The runs alternate, so that disturbances affect all of them.
+    ///
+    /// # Errors
+    /// Among others, if the response of the floor has a different structure than that of the server.
+    pub async fn compare(&self, scenario: Scenario, plan: Plan) -> anyhow::Result<Line> {
+        let ((server, server_pid), (floor, floor_pid)) = (self.server, self.floor);
+        let (actual, expected) = (floor.sample(scenario).await?, server.sample(scenario).await?);
+        let name = scenario.name();
+        ensure!(
+            same_structure(&actual, &expected),
+            "{name}: the floor responds with {actual}, the server with {expected}"
+        );
+        let mut server = Subject::new(server.clients(scenario).await?, &[server_pid]);
+        let mut floor = Subject::new(floor.clients(scenario).await?, &[floor_pid]);
+        let mut peer = self.peer_subject(scenario).await;
+        server.warm_up().await?;
+        floor.warm_up().await?;
+        for _ in 0..plan.runs {
+            server.run(plan.length).await?;
+            floor.run(plan.length).await?;
+            if let Ok(Some(subject)) = &mut peer
+                && let Err(error) = subject.run(plan.length).await
+            {
+                peer = Err(error);
+            }
+        }
+        let (server, floor) = (server.side(plan).await?, floor.load());
+        let peer = match peer {
+            Ok(Some(subject)) => subject.side(plan).await.map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let rate = server.load.per_second.median;
+        let peer = match peer {
+            Ok(side) => side.map(|side| {
+                let ratio = rate / side.load.per_second.median;
+                PeerResult::Measured(PeerLine { side, ratio })
+            }),
+            // The run goes on, because it is not about the peer.
+            Err(error) => {
+                writeln!(io::stderr(), "{name}: the peer failed: {error:#}")?;
+                Some(PeerResult::Failed { error: format!("{error:#}") })
+            }
+        };
+        let ratio = rate / floor.per_second.median;
+        Ok(Line { scenario, server, floor, ratio, physical: None, peer })
+    }
+
+    /// The warmed up peer, if it has the scenario.
+    async fn peer_subject(&self, scenario: Scenario) -> anyhow::Result<Option<Subject>> {
+        let Some((peer, pids)) = self.peer else { return Ok(None) };
+        let Some(clients) = peer.clients(scenario).await? else { return Ok(None) };
+        let mut subject = Subject::new(clients, pids);
+        subject.warm_up().await?;
+        Ok(Some(subject))
+    }
+
+    /// Measures a read on the server alone and mixed with writes, in alternating runs; `None` for other scenarios.
+    pub async fn mix(&self, scenario: Scenario, plan: Plan) -> anyhow::Result<Option<Mixed>> {
+        let (server, pid) = self.server;
+        let Some(mixed) = server.mixed_clients(scenario).await? else { return Ok(None) };
+        let (mut pure, mut mixed) =
+            (Subject::new(server.clients(scenario).await?, &[pid]), Subject::new(mixed, &[pid]));
+        pure.warm_up().await?;
+        mixed.warm_up().await?;
+        for _ in 0..plan.runs {
+            pure.run(plan.length).await?;
+            mixed.run(plan.length).await?;
+        }
+        let (pure, mixed) = (pure.load(), mixed.load());
+        let ratio = mixed.per_second.median / pure.per_second.median;
+        Ok(Some(Mixed { scenario, pure, mixed, ratio }))
+    }
 }
 
 /// Whether two responses have the same members, regardless of their values. `null` matches everything, and lists are
@@ -105,6 +207,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        client::WRITE_INTERVAL,
         fill::{Volume, fill_at, password_hash},
         floor,
     };
@@ -151,6 +254,14 @@ mod tests {
             assert!(load::closed(&mut clients, length).await.unwrap().rate > 0.0, "{scenario:?}");
             assert!(!load::open(&mut clients, 100.0, length).await.unwrap().is_empty(), "{scenario:?}");
             assert_eq!(clients.len(), 2);
+        }
+        for scenario in Scenario::ALL {
+            let Some(mut clients) = on_server.mixed_clients(scenario).await.unwrap() else { continue };
+            for client in &mut clients {
+                for _ in 0..WRITE_INTERVAL {
+                    assert!(client.ask().await.unwrap(), "{scenario:?}");
+                }
+            }
         }
     }
 

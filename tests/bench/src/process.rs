@@ -10,9 +10,11 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use hyper::StatusCode;
-use serde::Serialize;
 
-use crate::client::{Wire, get};
+use crate::{
+    client::{Wire, get},
+    usage::Memory,
+};
 
 /// How long a process may take to become ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,15 +26,6 @@ pub struct Process {
     child: Child,
     address: SocketAddr,
     ready_after: Duration,
-}
-
-/// The memory usage of a process.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Memory {
-    /// Current (`VmRSS`).
-    pub resident_kib: u32,
-    /// Peak (`VmHWM`).
-    pub peak_kib: u32,
 }
 
 impl Process {
@@ -83,12 +76,14 @@ impl Process {
         self.ready_after
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its memory usage.
     pub fn memory(&self) -> anyhow::Result<Memory> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
-        let kib = |name: &str| line(name).with_context(|| format!("/proc does not show {name}"));
-        Ok(Memory { resident_kib: kib("VmRSS:")?.parse()?, peak_kib: kib("VmHWM:")?.parse()? })
+        Memory::of(self.pid())
     }
 
     /// Resets the peak memory usage, if the system allows it.

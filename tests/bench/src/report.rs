@@ -1,80 +1,43 @@
-//! The results of a run, as a table and as JSON.
+//! The results of a run.
 
-use std::{collections::BTreeMap, env, fmt, num::NonZero, thread::available_parallelism, time::Duration};
+mod plots;
+mod tables;
 
-use hdrhistogram::Histogram;
+use std::{collections::BTreeMap, env, num::NonZero, thread::available_parallelism};
+
 use serde::Serialize;
 
-use crate::{fill::Volume, process::Memory, scenario::Scenario};
+use crate::{
+    document::{Document, Results},
+    figures::{Latency, Spread, short},
+    fill::Volume,
+    physical::Physical,
+    scenario::Scenario,
+    usage::{Cost, Memory},
+};
 
-/// The median and range of several runs.
+/// The result of closed loops.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Spread {
-    /// The median.
-    pub median: f64,
-    /// The lowest.
-    pub min: f64,
-    /// The highest.
-    pub max: f64,
+pub struct Load {
+    /// Responses per second.
+    pub per_second: Spread,
+    /// What a response costs: the lowest of the runs.
+    #[serde(flatten)]
+    pub cost: Cost,
+    /// Rejections because of overload.
+    pub refused: u32,
 }
 
-impl Spread {
-    /// From the values of the runs, at least one.
-    pub fn of(mut values: Vec<f64>) -> Self {
-        values.sort_by(f64::total_cmp);
-        let value = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
-        Self { median: value(values.len() / 2), min: value(0), max: value(values.len().saturating_sub(1)) }
-    }
-}
-
-impl fmt::Display for Spread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{} ({}..{})", short(self.median), short(self.min), short(self.max)))
-    }
-}
-
-/// Formats a number with its significant digits.
-fn short(number: f64) -> String {
-    if number < 10.0 {
-        format!("{number:.2}")
-    } else if number < 100.0 {
-        format!("{number:.1}")
-    } else {
-        format!("{number:.0}")
-    }
-}
-
-/// Latency in milliseconds.
+/// The result of closed loops and of open ones.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Latency {
-    /// The median.
-    #[serde(rename = "p50_ms")]
-    pub p50: f64,
-    /// The 99th percentile.
-    #[serde(rename = "p99_ms")]
-    pub p99: f64,
-    /// The maximum.
-    #[serde(rename = "max_ms")]
-    pub max: f64,
-}
-
-impl Latency {
-    /// From a histogram of microseconds.
-    pub fn of(histogram: &Histogram<u64>) -> Self {
-        let ms = |micros| Duration::from_micros(micros).as_secs_f64() * 1000.0;
-        Self {
-            p50: ms(histogram.value_at_quantile(0.5)),
-            p99: ms(histogram.value_at_quantile(0.99)),
-            max: ms(histogram.max()),
-        }
-    }
-}
-
-impl fmt::Display for Latency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (p50, p99, max) = (short(self.p50), short(self.p99), short(self.max));
-        write!(f, "p50 {p50} ms, p99 {p99} ms, max {max} ms")
-    }
+pub struct Side {
+    /// The throughput.
+    #[serde(flatten)]
+    pub load: Load,
+    /// The median latency at half of the throughput.
+    pub p50_ms: Spread,
+    /// The 99th percentile of the latency.
+    pub p99_ms: Spread,
 }
 
 /// The result of a scenario.
@@ -82,31 +45,65 @@ impl fmt::Display for Latency {
 pub struct Line {
     /// The scenario.
     pub scenario: Scenario,
-    /// Responses per second of the server.
-    pub server_per_second: Spread,
-    /// Responses per second of the floor.
-    pub floor_per_second: Spread,
-    /// The server's median divided by the floor's.
+    /// The server.
+    pub server: Side,
+    /// The floor.
+    pub floor: Load,
+    /// The server's median throughput divided by the floor's.
     pub ratio: f64,
-    /// The server's median latency at half of its throughput.
-    pub p50_ms: Spread,
-    /// The 99th percentile of the latency.
-    pub p99_ms: Spread,
-    /// Rejections because of overload.
-    pub refused: u32,
+    /// The physical floor, if it was measured.
+    pub physical: Option<Physical>,
+    /// The peer, if there is one that has the scenario.
+    pub peer: Option<PeerResult>,
 }
 
-/// The result of a scenario without a floor.
+/// The result of a scenario on the peer.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum PeerResult {
+    /// It was measured.
+    Measured(PeerLine),
+    /// The peer responded with an error, or not at all.
+    Failed {
+        /// The cause.
+        error: String,
+    },
+}
+
+/// The peer beside the server.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Side {
-    /// Responses per second.
-    pub per_second: Spread,
-    /// The median latency at half of the throughput.
-    pub p50_ms: Spread,
-    /// The 99th percentile of the latency.
-    pub p99_ms: Spread,
-    /// Rejections because of overload.
-    pub refused: u32,
+pub struct PeerLine {
+    /// The peer.
+    #[serde(flatten)]
+    pub side: Side,
+    /// The server's median throughput divided by the peer's.
+    pub ratio: f64,
+}
+
+/// A read alone and mixed with writes.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Mixed {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// The read alone.
+    pub pure: Load,
+    /// All requests of the mixed load.
+    pub mixed: Load,
+    /// The median throughput of the mixed load divided by that of the read alone.
+    pub ratio: f64,
+}
+
+/// The server's memory in the course of a run.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct MemoryCourse {
+    /// Before the first request.
+    pub start: Memory,
+    /// After the last scenario.
+    pub loaded: Memory,
+    /// After a rest, if there was one.
+    pub rested: Option<Memory>,
+    /// The length of the rest.
+    pub rest_seconds: u32,
 }
 
 /// The effect of a flood of sign-ins.
@@ -145,14 +142,41 @@ pub struct Report {
     pub seconds: u32,
     /// How long the server took to become ready.
     pub ready_ms: f64,
+    /// `GET /healthz` on the server: HTTP and middleware.
+    pub healthz: Load,
     /// The scenarios.
     pub lines: Vec<Line>,
-    /// The server's memory before the first scenario.
-    pub idle: Memory,
-    /// The same after the last one.
-    pub loaded: Memory,
+    /// The reads mixed with writes, if they were measured.
+    pub mixed: Vec<Mixed>,
+    /// The server's memory.
+    pub memory: MemoryCourse,
     /// The flood, if there was one.
     pub flood: Option<Flood>,
+}
+
+impl Results for Report {
+    fn document(&self) -> Document {
+        let mut sections = vec![self.scenarios()];
+        sections.extend(self.physical());
+        sections.extend(self.mixed());
+        sections.extend(self.peer());
+        sections.push(self.memory.section());
+        sections.extend(self.flood.as_ref().map(Flood::section));
+        Document {
+            name: "results",
+            title: "Results",
+            database: self.database.clone(),
+            command: self.command.clone(),
+            conditions: vec![
+                ("machine", self.machine.clone()),
+                ("contents", self.volume.to_string()),
+                ("load", format!("{} connections, {} runs of {} s", self.connections, self.runs, self.seconds)),
+                ("start", format!("ready after {} ms", short(self.ready_ms))),
+            ],
+            sections,
+            plots: self.plots(),
+        }
+    }
 }
 
 /// The command line of this process.
@@ -166,66 +190,16 @@ pub fn machine() -> String {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     let model = model.map_or("unknown processor", |(_, model)| model.trim());
-    format!("{cores} cores ({model}), shared by server, floor, database and load")
+    format!("{cores} cores ({model}), shared by the servers, the database and the load")
 }
 
-fn mib(kib: u32) -> String {
-    format!("{:.1} MiB", f64::from(kib) / 1024.0)
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "command    {}", self.command)?;
-        writeln!(f, "machine    {}", self.machine)?;
-        writeln!(f, "database   {}; {}", self.database, self.volume)?;
-        writeln!(f, "load       {} connections, {} runs of {} s", self.connections, self.runs, self.seconds)?;
-        writeln!(f, "start      ready after {} ms", short(self.ready_ms))?;
-        writeln!(f)?;
-        self.write_table(f)?;
-        writeln!(f)?;
-        let (idle, loaded) = (self.idle, self.loaded);
-        let (before, after, peak) = (mib(idle.resident_kib), mib(loaded.resident_kib), mib(loaded.peak_kib));
-        writeln!(f, "memory     {before} idle, {after} after the load, {peak} at most")?;
-        match &self.flood {
-            Some(flood) => write!(f, "{flood}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Report {
-    fn write_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let heads = ["scenario", "server/s (min..max)", "floor/s (min..max)", "ratio", "p50 ms", "p99 ms"];
-        let [scenario, server, floor, ratio, p50, p99] = heads;
-        writeln!(f, "{scenario:<26}{server:<24}{floor:<24}{ratio:<8}{p50:<22}{p99}")?;
-        for line in &self.lines {
-            let (name, ratio) = (line.scenario.name(), format!("{:.2}", line.ratio));
-            let (server, floor) = (line.server_per_second, line.floor_per_second);
-            let (p50, p99) = (line.p50_ms, line.p99_ms);
-            writeln!(f, "{name:<26}{server:<24}{floor:<24}{ratio:<8}{p50:<22}{p99}")?;
-        }
-        for line in self.lines.iter().filter(|line| line.refused > 0) {
-            writeln!(f, "{}: {} requests were rejected and not counted", line.scenario.name(), line.refused)?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Flood {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "flood      {} connections sign in as fast as they can", self.connections)?;
-        writeln!(f, "  healthz before  {}", self.healthz_before)?;
-        writeln!(f, "  healthz during  {}", self.healthz)?;
-        let all: u32 = self.answers.values().sum();
-        let share = |count: u32| format!("{:.1} %", 100.0 * f64::from(count) / f64::from(all.max(1)));
-        // Listed even if there are none.
-        let mut answers: BTreeMap<&str, u32> = ["200", "401", "429", "503"].map(|status| (status, 0)).into();
-        answers.extend(self.answers.iter().map(|(status, count)| (status.as_str(), *count)));
-        let answers: Vec<_> = answers.iter().map(|(status, count)| format!("{status}: {}", share(*count))).collect();
-        writeln!(f, "  responses       {all}, of which {}", answers.join(", "))?;
-        let (before, after) = (mib(self.before.resident_kib), mib(self.after.resident_kib));
-        let grown = self.after.peak_kib.saturating_sub(self.before.resident_kib);
-        writeln!(f, "  memory          {before} before, {} more at most, {after} after", mib(grown))
+#[cfg(test)]
+impl Side {
+    /// A side with this throughput and round figures.
+    pub(crate) fn example(rate: f64) -> Self {
+        let cost = Cost { cpu_us: 300.0, switches: 2.5 };
+        let load = Load { per_second: Spread::of(vec![rate]), cost, refused: 1 };
+        Self { load, p50_ms: Spread::of(vec![1.0]), p99_ms: Spread::of(vec![4.0]) }
     }
 }
 
@@ -233,10 +207,112 @@ impl fmt::Display for Flood {
 mod tests {
     use super::*;
 
+    fn memory(mib: u32) -> Memory {
+        let kib = mib * 1024;
+        Memory { resident_kib: kib, anonymous_kib: kib / 4, file_kib: kib / 4 * 3, peak_kib: 2 * kib }
+    }
+
+    fn report() -> Report {
+        let (server, floor) = (Side::example(2000.0), Side::example(2500.0).load);
+        let physical = Physical { statements: 3.5, sqlite_us: Some(80.0), ratio: Some(3.0) };
+        let peer = PeerResult::Measured(PeerLine { side: Side::example(50.0), ratio: 40.0 });
+        let (scenario, ratio) = (Scenario::Groups, 0.8);
+        let measured = Line { scenario, server, floor, ratio, physical: Some(physical), peer: Some(peer) };
+        let failed = PeerResult::Failed { error: "unexpected response 500".to_owned() };
+        let physical = Physical { statements: 8.0, sqlite_us: None, ratio: None };
+        let line = Line { scenario: Scenario::Pay, physical: Some(physical), peer: Some(failed), ..measured.clone() };
+        Report {
+            command: "guildhall-bench".to_owned(),
+            machine: "2 cores".to_owned(),
+            database: "SQLite 3".to_owned(),
+            volume: Volume { people: 1, groups: 2, posts: 3, deals: 4 },
+            connections: 32,
+            runs: 3,
+            seconds: 5,
+            ready_ms: 80.0,
+            healthz: Side::example(9000.0).load,
+            lines: vec![measured, line],
+            mixed: vec![Mixed { scenario: Scenario::Groups, pure: server.load, mixed: floor, ratio: 1.25 }],
+            memory: MemoryCourse { start: memory(40), loaded: memory(80), rested: Some(memory(60)), rest_seconds: 300 },
+            flood: None,
+        }
+    }
+
+    #[track_caller]
+    fn assert_row(text: &str, cells: &[&str]) {
+        let words: Vec<&str> = cells.iter().flat_map(|cell| cell.split_whitespace()).collect();
+        let found = text.lines().any(|line| line.split_whitespace().collect::<Vec<_>>() == words);
+        assert!(found, "{cells:?} is not in\n{text}");
+    }
+
     #[test]
-    fn a_spread_shows_median_minimum_and_maximum() {
-        assert_eq!(Spread::of(vec![1200.4, 8.0, 42.0]).to_string(), "42.0 (8.00..1200)");
-        assert_eq!(Spread::of(vec![3.0]).to_string(), "3.00 (3.00..3.00)");
-        assert_eq!(format!("{:<6}|", Spread::of(Vec::new())), "NaN (NaN..NaN)|");
+    fn a_report_shows_throughput_latency_cpu_and_context_switches() {
+        let text = report().document().to_string();
+        let (server, floor) = ("2000 (2000..2000)", "2500 (2500..2500)");
+        let (p50, p99) = ("1.00 (1.00..1.00)", "4.00 (4.00..4.00)");
+        assert_row(&text, &["20 groups", server, floor, "0.80", p50, p99, "300", "300", "2.50"]);
+        assert_row(&text, &["20 groups: 1 requests were rejected and not counted"]);
+    }
+
+    #[test]
+    fn a_report_shows_the_physical_floor() {
+        let text = report().document().to_string();
+        assert_row(&text, &["20 groups", "3.50", "80.0", "380", "300", "3.00"]);
+        assert_row(&text, &["record a payment", "8.00", "–", "–", "300", "–"]);
+        let mut report = report();
+        report.lines.iter_mut().for_each(|line| line.physical = None);
+        assert!(!report.document().to_string().contains("Physical"));
+    }
+
+    #[test]
+    fn a_report_shows_reads_mixed_with_writes() {
+        let text = report().document().to_string();
+        assert_row(&text, &["20 groups", "2000 (2000..2000)", "2500 (2500..2500)", "2375", "1.25", "300", "300"]);
+    }
+
+    #[test]
+    fn a_report_shows_the_peer_and_its_failures() {
+        let text = report().document().to_string();
+        let (rate, p99) = ("50.0 (50.0..50.0)", "4.00 (4.00..4.00)");
+        assert_row(&text, &["20 groups", "2000", rate, "40.00", "4.00", p99, "300", "300"]);
+        assert_row(&text, &["record a payment: the peer failed: unexpected response 500"]);
+    }
+
+    #[test]
+    fn a_report_splits_the_memory() {
+        let text = report().document().to_string();
+        assert_row(&text, &["after 300 s of rest", "60.0 MiB", "15.0 MiB", "45.0 MiB", "120.0 MiB"]);
+    }
+
+    #[test]
+    fn a_report_has_a_plot_of_each_table() {
+        let plots = report().document().plots;
+        assert_eq!(
+            plots.iter().map(|plot| plot.name).collect::<Vec<_>>(),
+            ["throughput", "latency", "cpu", "mixed", "memory"]
+        );
+        let cpu = plots[2].svg().unwrap();
+        for series in ["server", "floor", "SQLite and healthz", "peer"] {
+            assert!(cpu.contains(series), "{series}");
+        }
+    }
+
+    #[test]
+    fn the_json_has_a_member_for_each_figure() {
+        let json = serde_json::to_value(report()).unwrap();
+        let line = &json["lines"][0];
+        let figures = [
+            &line["server"]["cpu_us"],
+            &line["server"]["switches"],
+            &line["server"]["per_second"]["median"],
+            &line["floor"]["cpu_us"],
+            &line["physical"]["sqlite_us"],
+            &line["peer"]["ratio"],
+            &json["mixed"][0]["mixed"]["per_second"]["min"],
+            &json["memory"]["rested"]["anonymous_kib"],
+            &json["healthz"]["cpu_us"],
+        ];
+        assert!(figures.iter().all(|figure| figure.is_number()), "{json:#}");
+        assert_eq!(json["lines"][1]["peer"]["error"], "unexpected response 500");
     }
 }

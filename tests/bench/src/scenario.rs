@@ -136,6 +136,21 @@ impl Scenario {
         }
     }
 
+    /// Whether it only reads. Signing in and refreshing tokens write to the session.
+    pub fn is_read(self) -> bool {
+        !matches!(
+            self,
+            Self::SignIn
+                | Self::Refresh
+                | Self::React
+                | Self::CreatePost
+                | Self::CreateGroup
+                | Self::DeleteGroup
+                | Self::CreateDeal
+                | Self::Pay
+        )
+    }
+
     /// The expected status.
     pub(crate) fn expected(self) -> StatusCode {
         match self {

@@ -13,7 +13,7 @@ use hyper::StatusCode;
 use serde_json::Value;
 
 use crate::{
-    client::{Ask, Client, Make, RequestSource, TokenPair, Wire, get, post, put, sign_in},
+    client::{Ask, Client, Make, RequestSource, TokenPair, Wire, get, patch, post, put, sign_in},
     fill::{BUSY, COMMON, RARE, UNCOMMON, Volume},
     scenario::Scenario,
 };
@@ -52,6 +52,20 @@ impl Target {
             clients.push(self.client(scenario, number, tokens).await?);
         }
         Ok(clients)
+    }
+
+    /// A client for each user, some of whose requests are writes; `None` if the scenario is not a read.
+    pub async fn mixed_clients(&self, scenario: Scenario) -> anyhow::Result<Option<Vec<Client>>> {
+        let Some(write) = Write::beside(scenario) else { return Ok(None) };
+        let mut clients = Vec::new();
+        for (number, (client, tokens)) in (0..).zip(self.clients(scenario).await?.into_iter().zip(&self.people)) {
+            let (source, expected) = match write {
+                Write::Account => (rename(tokens.access.clone()), StatusCode::OK),
+                Write::Scenario(write) => (self.requests(write, number, tokens)?, write.expected()),
+            };
+            clients.push(client.with_writes(number, source, expected));
+        }
+        Ok(Some(clients))
     }
 
     /// Sends one request and returns the response body.
@@ -116,6 +130,36 @@ impl Target {
             }
         }
     }
+}
+
+/// The writes of a mixed load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Write {
+    /// A change of the caller's name.
+    Account,
+    /// The requests of another scenario.
+    Scenario(Scenario),
+}
+
+impl Write {
+    /// What changes the tables that a scenario reads; `None` if the scenario is not a read.
+    fn beside(scenario: Scenario) -> Option<Self> {
+        match scenario {
+            Scenario::Me | Scenario::Users => Some(Self::Account),
+            _ if !scenario.is_read() => None,
+            _ if Scenario::DEALS.contains(&scenario) => Some(Self::Scenario(Scenario::CreateDeal)),
+            _ => Some(Self::Scenario(Scenario::CreatePost)),
+        }
+    }
+}
+
+/// Changes the caller's name, to another one each time.
+fn rename(access: String) -> RequestSource {
+    let mut turn = 0_u32;
+    RequestSource::each(move || {
+        turn += 1;
+        patch("/api/auth/me/", &access, format!(r#"{{"first_name":"Name {turn}"}}"#))
+    })
 }
 
 /// A different deal each time, skipping the trash. Each user starts at a different one.
@@ -185,4 +229,20 @@ async fn request_tokens(address: SocketAddr, person: u32) -> anyhow::Result<Toke
     let (status, body) = Wire::open(address).await?.fetch(sign_in(person)?).await?;
     ensure!(status == StatusCode::OK, "unexpected response {status} to a sign-in: {}", String::from_utf8_lossy(&body));
     Ok(serde_json::from_slice(&body)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_beside_reads_change_what_is_read() {
+        let beside = |write| Some(Write::Scenario(write));
+        assert_eq!(Write::beside(Scenario::Users), Some(Write::Account));
+        assert_eq!(Write::beside(Scenario::Deal), beside(Scenario::CreateDeal));
+        assert_eq!(Write::beside(Scenario::Groups), beside(Scenario::CreatePost));
+        for write in [Scenario::SignIn, Scenario::Pay, Scenario::React] {
+            assert_eq!(Write::beside(write), None);
+        }
+    }
 }
