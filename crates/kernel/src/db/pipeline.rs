@@ -22,6 +22,8 @@ pub struct Pipeline<'a> {
     conn: Connection<'a>,
     queue: Mutex<Vec<Queued>>,
     turn: tokio::sync::Mutex<()>,
+    /// The first error. PostgreSQL refuses all later statements of a transaction, with an error that says nothing.
+    first_error: Mutex<Option<DbErr>>,
 }
 
 #[derive(Clone, Copy)]
@@ -38,14 +40,24 @@ struct Queued {
 impl Conn {
     /// The same connections for independent statements of joined futures.
     pub fn pipeline(&self) -> Pipeline<'_> {
-        Pipeline { conn: Connection::Conn(self), queue: Mutex::default(), turn: tokio::sync::Mutex::default() }
+        Pipeline {
+            conn: Connection::Conn(self),
+            queue: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            first_error: Mutex::default(),
+        }
     }
 }
 
 impl Tx {
     /// The same transaction for independent statements of joined futures.
     pub fn pipeline(&self) -> Pipeline<'_> {
-        Pipeline { conn: Connection::Tx(self), queue: Mutex::default(), turn: tokio::sync::Mutex::default() }
+        Pipeline {
+            conn: Connection::Tx(self),
+            queue: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            first_error: Mutex::default(),
+        }
     }
 }
 
@@ -56,6 +68,14 @@ impl Pipeline<'_> {
 
     fn queue(&self) -> std::sync::MutexGuard<'_, Vec<Queued>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The outcome of a statement that was sent by itself; the first error instead of a later one.
+    fn outcome<T>(&self, outcome: Result<T, DbErr>) -> Result<T, DbErr> {
+        outcome.map_err(|error| {
+            let mut first = self.first_error.lock().unwrap_or_else(PoisonError::into_inner);
+            first.get_or_insert(error).clone()
+        })
     }
 
     async fn execute(&self, statement: Statement) -> Result<Executed, DbErr> {
@@ -112,8 +132,8 @@ impl ConnectionTrait for Pipeline<'_> {
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         match self.conn {
             _ if self.sends_together() => Ok(self.execute(statement).await?.result.into()),
-            Connection::Conn(conn) => conn.execute_raw(statement).await,
-            Connection::Tx(tx) => tx.execute_raw(statement).await,
+            Connection::Conn(conn) => self.outcome(conn.execute_raw(statement).await),
+            Connection::Tx(tx) => self.outcome(tx.execute_raw(statement).await),
         }
     }
 
@@ -127,16 +147,16 @@ impl ConnectionTrait for Pipeline<'_> {
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         match self.conn {
             _ if self.sends_together() => Ok(self.execute(statement).await?.rows.into_iter().next().map(Into::into)),
-            Connection::Conn(conn) => conn.query_one_raw(statement).await,
-            Connection::Tx(tx) => tx.query_one_raw(statement).await,
+            Connection::Conn(conn) => self.outcome(conn.query_one_raw(statement).await),
+            Connection::Tx(tx) => self.outcome(tx.query_one_raw(statement).await),
         }
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match self.conn {
             _ if self.sends_together() => Ok(self.execute(statement).await?.rows.into_iter().map(Into::into).collect()),
-            Connection::Conn(conn) => conn.query_all_raw(statement).await,
-            Connection::Tx(tx) => tx.query_all_raw(statement).await,
+            Connection::Conn(conn) => self.outcome(conn.query_all_raw(statement).await),
+            Connection::Tx(tx) => self.outcome(tx.query_all_raw(statement).await),
         }
     }
 }

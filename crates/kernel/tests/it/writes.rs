@@ -149,6 +149,23 @@ async fn a_joined_statement_that_fails_fails_all() {
 }
 
 #[tokio::test]
+async fn each_joined_statement_reports_the_error_that_ended_the_transaction() {
+    let db = TestDb::new(migrations).await;
+    insert_one(&db, "taken").await;
+    let outcome = db
+        .write(|tx| async move {
+            let pipeline = tx.pipeline();
+            let (first, second) = tokio::join!(insert(&pipeline, "taken"), insert(&pipeline, "another"));
+            for error in [first.unwrap_err(), second.unwrap_err()] {
+                assert!(matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))), "{error}");
+            }
+            Err::<(), _>(DbErr::Custom("no".into()))
+        })
+        .await;
+    assert!(outcome.is_err());
+}
+
+#[tokio::test]
 async fn nothing_is_stored_after_an_error_that_ended_the_transaction() {
     let db = TestDb::new(migrations).await;
     if db.backend() != DbBackend::Sqlite {
