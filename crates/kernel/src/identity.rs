@@ -252,7 +252,7 @@ pub struct Person {
 /// Looks up users. The accounts crate implements it.
 #[async_trait]
 pub trait Directory: Send + Sync + 'static {
-    /// The existing users with these ids, in any order, in one query.
+    /// The existing users with these ids, in any order, in at most one query.
     async fn people(&self, ids: &[UserId]) -> Result<Vec<Person>>;
 
     /// The existing users with these user names, ignoring case. By default, none.
@@ -275,7 +275,7 @@ pub trait Directory: Send + Sync + 'static {
 }
 
 impl dyn Directory {
-    /// The existing users with these ids, in one query; none for no ids.
+    /// The existing users with these ids, in at most one query; none for no ids.
     pub async fn people_by_id(&self, ids: impl IntoIterator<Item = UserId>) -> Result<HashMap<UserId, Person>> {
         let ids: Vec<UserId> = ids.into_iter().collect::<HashSet<_>>().into_iter().collect();
         if ids.is_empty() {
