@@ -114,41 +114,6 @@ impl IdempotencyKey {
     }
 }
 
-/// The scope of a key, with the caller and the time.
-#[derive(Clone, Copy, Debug)]
-pub struct KeyScope<'a> {
-    /// The name of the scope (`deals/3`).
-    pub name: &'a str,
-    /// The caller that sent the key.
-    pub caller: &'a Caller,
-    /// The current time.
-    pub now: Timestamp,
-}
-
-/// Runs an operation once per key, in the transaction of the operation: a second request with the key gets the response
-/// of the first. Without a key the operation always runs.
-///
-/// # Errors
-/// Those of the operation, and those of [`IdempotencyKey::replay`].
-pub async fn run<T: Serialize, E: From<Error>>(
-    tx: &Tx,
-    key: Option<&IdempotencyKey>,
-    scope: KeyScope<'_>,
-    operation: impl Future<Output = Result<T, E>>,
-) -> Result<Idempotent<T>, E> {
-    let KeyScope { name, caller, now } = scope;
-    if let Some(key) = key
-        && let Some(response) = key.replay(tx, name, caller, now).await?
-    {
-        return Ok(Idempotent::Replayed(response));
-    }
-    let created = operation.await?;
-    if let Some(key) = key {
-        key.store(tx, name, caller, &created, now).await?;
-    }
-    Ok(Idempotent::Created(created))
-}
-
 /// Deletes keys that are older than a day.
 #[derive(Clone)]
 pub struct Pruning {
