@@ -101,7 +101,9 @@ impl Pipeline<'_> {
 
     /// Sends the statements that are waiting.
     async fn send(&self) {
-        let queued = mem::take(&mut *self.queue());
+        let mut queued = mem::take(&mut *self.queue());
+        // The statement of a future that was dropped while it waited is not executed.
+        queued.retain(|queued| !queued.result.is_closed());
         let (statements, results): (Vec<_>, Vec<_>) =
             queued.into_iter().map(|queued| (queued.statement, queued.result)).unzip();
         let outcome = match self.conn {

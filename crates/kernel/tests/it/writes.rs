@@ -149,6 +149,28 @@ async fn a_joined_statement_that_fails_fails_all() {
 }
 
 #[tokio::test]
+async fn a_joined_statement_that_is_dropped_before_it_is_sent_is_not_executed() {
+    let db = TestDb::new(migrations).await;
+    if db.backend() != DbBackend::Sqlite {
+        return; // PostgreSQL executes each statement as soon as it is polled.
+    }
+    db.write(|tx| async move {
+        let pipeline = tx.pipeline();
+        // It is polled once, and then dropped.
+        let dropped = tokio::select! {
+            biased;
+            outcome = insert(&pipeline, "dropped") => Some(outcome),
+            () = std::future::ready(()) => None,
+        };
+        assert!(dropped.is_none());
+        insert(&pipeline, "kept").await
+    })
+    .await
+    .unwrap();
+    assert_eq!(names(db.conn()).await, ["kept"]);
+}
+
+#[tokio::test]
 async fn each_joined_statement_reports_the_error_that_ended_the_transaction() {
     let db = TestDb::new(migrations).await;
     insert_one(&db, "taken").await;
