@@ -216,7 +216,7 @@ fn create_posts(volume: Volume, person: u32, access: String) -> RequestSource {
 }
 
 /// Group names are unique, because a duplicate would need another attempt.
-fn new_groups(names: Arc<AtomicU32>, access: String) -> Make {
+pub(crate) fn new_groups(names: Arc<AtomicU32>, access: String) -> Make {
     Box::new(move || {
         let number = names.fetch_add(1, Ordering::Relaxed);
         let body = format!(r#"{{"name":"Created under load {number}","description":"One of very many."}}"#);

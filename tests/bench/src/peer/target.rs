@@ -3,10 +3,7 @@
 use std::{
     net::SocketAddr,
     ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU32},
 };
 
 use anyhow::{Context, ensure};
@@ -14,9 +11,10 @@ use hyper::StatusCode;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
-    client::{Ask, Client, Make, RequestSource, TokenPair, Wire, get, post, put},
+    client::{Ask, Client, RequestSource, TokenPair, Wire, get, post, put},
     fill::Volume,
     scenario::Scenario,
+    target::new_groups,
 };
 
 /// The password of all users.
@@ -245,14 +243,6 @@ fn create_posts(groups: Vec<i64>, access: String) -> anyhow::Result<RequestSourc
         let body = format!(r#"{{"content":"A few words written under load.","group":{group}}}"#);
         post("/api/community/posts/", Some(&access), body)
     }))
-}
-
-fn new_groups(names: Arc<AtomicU32>, access: String) -> Make {
-    Box::new(move || {
-        let number = names.fetch_add(1, Ordering::Relaxed);
-        let body = format!(r#"{{"name":"Created under load {number}","description":"One of very many."}}"#);
-        post("/api/community/groups/", Some(&access), body)
-    })
 }
 
 /// The sign-in request of the user with this number, counted from 0.
