@@ -8,7 +8,11 @@ use sea_orm::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{Caller, CursorPage, CursorQuery, Keyed, Origin, Result, Timestamp, UserId, db::Tx, entity::audit_event};
+use crate::{
+    Caller, CursorPage, CursorQuery, Keyed, Origin, Result, Timestamp, UserId,
+    db::{self, Tx},
+    entity::audit_event,
+};
 
 /// An audit event to be recorded. It must not contain secrets: no passwords or tokens, and no user name from a
 /// failed sign-in, which may be a password.
@@ -150,7 +154,7 @@ impl AuditEvent {
             scope: Set(self.scope),
             object: Set(self.object),
         };
-        audit_event::Entity::insert(row).exec_without_returning(&tx.deferred()).await.map(|_| ())
+        db::insert_only(&tx.deferred(), row).await
     }
 }
 

@@ -20,6 +20,7 @@ mod script;
 mod snapshot;
 mod sql;
 mod statistics;
+mod template;
 mod tx;
 mod write_session;
 
@@ -65,6 +66,8 @@ pub use row::{lock, lock_rows, lock_to_remove, store_changes};
 pub use snapshot::Snapshot;
 use snapshot::SnapshotTarget;
 pub use sql::{Sql, cast_sum, execute, json_array, json_object, row, rows, scalar, scalars};
+pub(crate) use template::Texts;
+pub use template::{QueryTemplate, insert, insert_only, pad_ids};
 use tx::TxTarget;
 pub use tx::{Deferred, Tx};
 pub(crate) use tx::{EventStore, NewEvent};

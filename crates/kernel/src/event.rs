@@ -218,13 +218,13 @@ impl EventStore for Subscriptions {
         if tx.get_database_backend() == DbBackend::Sqlite {
             // The id is not asked for, so that nothing waits for these statements.
             let conn = &tx.deferred();
-            event::Entity::insert(row).exec_without_returning(conn).await?;
+            db::insert_only(conn, row).await?;
             for subscriber in subscribers {
                 db::execute(conn, DELIVERY, [subscriber.into(), new.aggregate.as_str().into(), now.into()]).await?;
             }
             return Ok(true);
         }
-        let id = event::Entity::insert(row).exec(tx).await?.last_insert_id;
+        let id = db::insert(tx, row).await?.id;
         let delivery = |subscriber: &str| event_delivery::ActiveModel {
             event_id: Set(id),
             subscriber: Set(subscriber.to_owned()),

@@ -109,7 +109,7 @@ impl IdempotencyKey {
             answer: Set(serde_json::to_string(response).map_err(Error::internal)?),
             created_at: Set(now),
         };
-        idempotency_key::Entity::insert(row).exec_without_returning(&tx.deferred()).await?;
+        db::insert_only(&tx.deferred(), row).await?;
         Ok(())
     }
 }

@@ -46,7 +46,7 @@ pub use identity::{Auth, Authenticate, Caller, Credentials, Directory, Person, R
 pub use migrations::migrations;
 pub use origin::{InvalidNetwork, Origin, TrustedProxies};
 pub use outbox::Outbox;
-pub use page::{Ordering, Page, PageParams, PageQuery, count_up_to};
+pub use page::{Ordering, Page, PageParams, PageQuery, PageTemplate, count_up_to};
 pub use quota::Quota;
 pub use removal::{AccountCleanup, Blocker, UserRemoval};
 pub use time::{Clock, Timestamp};

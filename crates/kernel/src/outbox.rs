@@ -14,7 +14,7 @@ use tokio::{sync::watch, time::timeout};
 
 use crate::{
     Clock, Db, Result, Timestamp, UserId,
-    db::Tx,
+    db::{self, Tx},
     entity::outbox,
     mail::{DeliveryError, Mail, Mailer, address_key},
 };
@@ -173,7 +173,7 @@ impl Outbox {
             last_error: Set(None),
             recipient_key: Set(address_key(message.recipient)),
         };
-        outbox::Entity::insert(row).exec_without_returning(&tx.deferred()).await?;
+        db::insert_only(&tx.deferred(), row).await?;
         tx.wake_after_commit();
         Ok(())
     }

@@ -1,11 +1,14 @@
+mod count;
+mod ordering;
+mod template;
+
 use axum::{
     extract::{FromRef, FromRequestParts},
     http::request::Parts,
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, Order, PartialModelTrait, QueryOrder, QueryResult,
-    QuerySelect, Select, Statement,
-    sea_query::{Alias, Asterisk, Expr, Func, Query, SelectStatement},
+    ConnectionTrait, DbErr, EntityTrait, Order, PartialModelTrait, QueryOrder, QuerySelect, Select, Statement,
+    sea_query::SelectStatement,
 };
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -13,9 +16,15 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     Error, Kind, PublicUrl, Result,
     cursor::{Cursor, select_keys},
-    db::{Conn, KeptCount},
+    db::Conn,
     links::Links,
 };
+
+pub use count::count_up_to;
+pub use ordering::Ordering;
+pub use template::PageTemplate;
+
+use count::{Count, VERSION, count_statement, counted_rows};
 
 const DEFAULT_SIZE: u64 = 20;
 const MAX_SIZE: u64 = 100;
@@ -76,13 +85,7 @@ impl<T: PartialModelTrait> Page<T> {
         query: &PageQuery,
         conn: &Conn,
     ) -> Result<Self> {
-        let mut counted = sea_orm::QueryTrait::into_query(select.clone().select_only().expr(Expr::val(1)));
-        counted.clear_order_by();
-        if conn.get_database_backend() == DbBackend::Postgres && !query.exact {
-            // In index order, like the page. Otherwise PostgreSQL may choose a sequential scan because it
-            // overestimates the matches, and then read the whole table to find a few rows.
-            counted.order_by(ordering.id.as_column_ref(), Order::Asc);
-        }
+        let counted = counted_rows(&select, ordering, query.exact, conn.get_database_backend());
         Self::fetch_counting(select, counted, more, ordering, query, conn).await
     }
 
@@ -96,24 +99,30 @@ impl<T: PartialModelTrait> Page<T> {
         query: &PageQuery,
         conn: &Conn,
     ) -> Result<Self> {
-        let order = query.ordering.as_deref().filter(|order| !order.is_empty()).unwrap_or(ordering.default);
+        let order = query.order(ordering.default);
         let columns = ordering.columns(order)?;
-        let offset = (query.page - 1) * query.size;
-        let mut rows = more(T::select_cols(select.select_only()));
-        rows = select_keys(rows, &columns);
-        for (column, direction) in &columns {
-            rows = rows.order_by(*column, direction.clone());
-        }
-        rows = match &query.cursor {
-            Some(cursor) => Cursor::decode(cursor, order)?.after(rows, &columns)?.limit(query.size + 1),
-            None => rows.offset(offset).limit(query.size),
-        };
         let count = conn.get_database_backend().build(&count_statement(counted, query.exact));
         let kept = conn.keep_count(&count).await?;
-        if let Some(kept) = &kept {
-            rows = rows.expr_as(kept.version(), VERSION);
-        }
-        let mut found = conn.query_all(&sea_orm::QueryTrait::into_query(rows)).await?;
+        let count = Count::Computed(count, kept);
+        let rows = listed_rows(more(T::select_cols(select.select_only())), &columns, &count);
+        let rows = match &query.cursor {
+            Some(cursor) => Cursor::decode(cursor, order)?.after(rows, &columns)?.limit(query.size + 1),
+            None => rows.offset(query.offset()).limit(query.size),
+        };
+        let rows = conn.get_database_backend().build(&sea_orm::QueryTrait::into_query(rows));
+        Self::read(rows, count, (order, columns.len()), query, conn).await
+    }
+
+    /// Reads the rows of the page, and counts.
+    async fn read(
+        rows: Statement,
+        count: Count,
+        (order, columns): (&str, usize),
+        query: &PageQuery,
+        conn: &Conn,
+    ) -> Result<Self> {
+        let mut found = conn.query_all_raw(rows).await?;
+        let offset = query.offset();
         let more_after_cursor = query.cursor.is_some() && found.len() as u64 > query.size;
         found.truncate(usize::try_from(query.size).unwrap_or(usize::MAX));
         let shown = found.len() as u64;
@@ -121,13 +130,13 @@ impl<T: PartialModelTrait> Page<T> {
             return Err(Error::new(Kind::NotFound, "page_not_found", "Page not found."));
         }
         let is_last_page = query.cursor.is_none() && shown < query.size;
-        let total = if is_last_page { offset + shown } else { total(count, kept, found.first(), conn).await? };
+        let total = if is_last_page { offset + shown } else { count.read(found.first(), conn).await? };
         let capped = !query.exact && total > MAX_ROWS;
         let in_pages = query.cursor.is_none() && offset + shown < total;
         let next = if in_pages && offset + shown < MAX_ROWS {
             Some(query.url_of_page(query.page + 1))
         } else if in_pages || more_after_cursor {
-            let cursor = found.last().map(|last| Cursor::of(last, order, columns.len())).transpose()?;
+            let cursor = found.last().map(|last| Cursor::of(last, order, columns)).transpose()?;
             cursor.map(|cursor| query.url_of_cursor(&cursor))
         } else {
             None
@@ -142,45 +151,16 @@ impl<T: PartialModelTrait> Page<T> {
     }
 }
 
-/// The alias of the version of the listed tables.
-const VERSION: &str = "counted_at";
-
-fn count_statement(mut rows: SelectStatement, exact: bool) -> SelectStatement {
-    if !exact {
-        rows.limit(MAX_ROWS + 1);
+/// The rows of a list in its order, with their sort keys and the version of a kept count.
+fn listed_rows<E: EntityTrait>(rows: Select<E>, columns: &[(E::Column, Order)], count: &Count) -> Select<E> {
+    let mut rows = select_keys(rows, columns);
+    for (column, direction) in columns {
+        rows = rows.order_by(*column, direction.clone());
     }
-    Query::select()
-        .expr_as(Func::count(Expr::col(Asterisk)), Alias::new("n"))
-        .from_subquery(rows, Alias::new("listed"))
-        .take()
-}
-
-/// The number of rows of a list: the kept count, or else the result of the statement.
-async fn total(count: Statement, kept: Option<KeptCount>, first: Option<&QueryResult>, conn: &Conn) -> Result<u64> {
-    let kept = match (kept, first) {
-        (Some(kept), Some(row)) => Some((kept, row.try_get::<i64>("", VERSION)?)),
-        _ => None,
-    };
-    if let Some((kept, version)) = &kept
-        && let Some(total) = conn.kept_counts().get(kept, *version)
-    {
-        return Ok(u64::try_from(total).unwrap_or_default());
+    match count {
+        Count::Computed(_, Some(kept)) => rows.expr_as(kept.version(), VERSION),
+        _ => rows,
     }
-    let row = conn.query_one_raw(count).await?;
-    let total: i64 = row.map(|row| row.try_get("", "n")).transpose()?.unwrap_or_default();
-    if let Some((kept, version)) = kept {
-        conn.kept_counts().insert(kept, version, total);
-    }
-    Ok(u64::try_from(total).unwrap_or_default())
-}
-
-/// The number of rows, counted up to 10,000.
-pub async fn count_up_to<E: EntityTrait>(select: Select<E>, conn: &impl ConnectionTrait) -> Result<u64> {
-    let mut rows = sea_orm::QueryTrait::into_query(select.select_only().expr(Expr::val(1)));
-    rows.clear_order_by();
-    let row = conn.query_one(&count_statement(rows, false)).await?;
-    let total: i64 = row.map(|row| row.try_get("", "n")).transpose()?.unwrap_or_default();
-    Ok(u64::try_from(total).unwrap_or_default().min(MAX_ROWS))
 }
 
 /// The requested page of a list: `?page=` or `?cursor=`, `?page_size=`, `?ordering=`, `?count=exact`.
@@ -277,6 +257,16 @@ impl PageQuery {
         })
     }
 
+    /// The ordering in the syntax of `?ordering=`.
+    fn order<'a>(&'a self, default: &'a str) -> &'a str {
+        self.ordering.as_deref().filter(|order| !order.is_empty()).unwrap_or(default)
+    }
+
+    /// The number of rows on the pages before.
+    fn offset(&self) -> u64 {
+        (self.page - 1) * self.size
+    }
+
     fn url_of_page(&self, page: u64) -> String {
         self.links.with(&[("page", Some(page.to_string()))])
     }
@@ -295,43 +285,6 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         Self::from_parts(parts, &PublicUrl::from_ref(state))
-    }
-}
-
-/// The orderings that a list supports.
-#[derive(Debug)]
-pub struct Ordering<'a, C: ColumnTrait> {
-    /// Field names on the wire and their columns, each of which needs an index.
-    pub fields: &'a [(&'a str, C)],
-    /// The default ordering, in the syntax of `?ordering=`: `-created_at`.
-    pub default: &'a str,
-    /// The unique column that breaks ties, so that pages never overlap.
-    pub id: C,
-}
-
-impl<C: ColumnTrait> Ordering<'_, C> {
-    /// The columns of an ordering; 400 for a field that is unknown or repeated.
-    fn columns(&self, order: &str) -> Result<Vec<(C, Order)>> {
-        let mut columns = Vec::new();
-        let mut seen = Vec::new();
-        for term in order.split(',') {
-            let (name, direction) = match term.trim().strip_prefix('-') {
-                Some(name) => (name, Order::Desc),
-                None => (term.trim(), Order::Asc),
-            };
-            let Some((_, column)) = self.fields.iter().find(|(known, _)| *known == name) else {
-                let known: Vec<_> = self.fields.iter().map(|(known, _)| *known).collect();
-                return Err(Error::field("ordering", format!("Choose from: {}.", known.join(", "))));
-            };
-            if seen.contains(&name) {
-                return Err(Error::field("ordering", format!("{name} is repeated.")));
-            }
-            seen.push(name);
-            columns.push((*column, direction));
-        }
-        let last = columns.last().map_or(Order::Asc, |(_, direction)| direction.clone());
-        columns.push((self.id, last));
-        Ok(columns)
     }
 }
 
