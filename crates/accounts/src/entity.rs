@@ -10,6 +10,7 @@ pub(crate) mod signing_key;
 pub(crate) mod throttle;
 pub(crate) mod totp;
 pub(crate) mod user;
+pub(crate) mod user_count;
 pub(crate) mod user_token;
 
 #[cfg(test)]
@@ -44,6 +45,7 @@ mod tests {
             table(user::Entity),
             table(session::Entity),
             table(refresh_token::Entity),
+            table(user_count::Entity),
             table(user_token::Entity),
             table(signing_key::Entity),
             table(one_time_token::Entity),

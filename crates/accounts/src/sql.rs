@@ -207,7 +207,7 @@ async fn other_superusers(conn: &impl ConnectionTrait, except: UserId) -> Result
 #[cfg(test)]
 mod tests {
     use guildhall_kernel::{
-        Caller, Roles, UserId,
+        UserId,
         testing::{TestDb, plan},
     };
     use sea_orm::{ColumnTrait, QueryTrait};
@@ -221,8 +221,7 @@ mod tests {
     #[tokio::test]
     async fn no_query_scans_or_sorts_a_whole_table() {
         let db = TestDb::new(crate::migrations::with_kernel).await;
-        let caller = Caller::new(UserId(1), Roles::default());
-        let users = || accounts::visible_to(&caller).limit(20);
+        let users = || accounts::visible_to(false).limit(20);
         let host = Host::new(&db, "https://example.org".parse().unwrap());
         let accounts = SqlAccounts::open(db.handle(), Settings::default(), host).await.unwrap();
         let newest =

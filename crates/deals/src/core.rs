@@ -6,6 +6,7 @@ mod changes;
 mod filter;
 pub(crate) mod objects;
 pub(crate) mod rollups;
+pub(crate) mod scope;
 pub(crate) mod store;
 pub(crate) mod sums;
 pub(crate) mod views;

@@ -1,39 +1,72 @@
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
-    self as kernel, Caller, IfMatch, Ordering, Page, PageQuery, UserId, audit, db::Tx, mail::address_key, text,
+    self as kernel, Caller, IfMatch, Ordering, Page, PageQuery, PageTemplate, UserId, audit,
+    db::{self, QueryTemplate, Tx},
+    mail::address_key,
+    text,
 };
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PartialModelTrait,
-    QueryFilter, QuerySelect, Select, Set, SqlErr,
+    ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PartialModelTrait, QueryFilter, QuerySelect,
+    QueryTrait, Select, Set, SqlErr, sea_query::SelectStatement,
 };
 use uuid::Uuid;
 
 use super::SqlAccounts;
 use crate::{
-    Account, AccountPatch, Accounts, DirectoryEntry, Error, NewUser, Result, UserFilter, entity::user,
-    event::UserRegistered, hasher, model::AccountRow, names, throttle::RateLimit,
+    Account, AccountPatch, Accounts, DirectoryEntry, Error, NewUser, Result, UserFilter,
+    entity::{user, user_count},
+    event::UserRegistered,
+    hasher,
+    model::AccountRow,
+    names,
+    throttle::RateLimit,
 };
 
-/// The users that the caller can see: active ones, or all of them for staff.
-pub(super) fn visible_to(caller: &Caller) -> Select<user::Entity> {
+/// The users that a caller can see: active ones, or all of them for staff.
+pub(super) fn visible_to(is_staff: bool) -> Select<user::Entity> {
     let users = user::Entity::find().filter(user::COLUMN.erased_at.is_null());
-    if caller.roles.is_staff() { users } else { users.filter(user::COLUMN.is_active.eq(true)) }
+    if is_staff { users } else { users.filter(user::COLUMN.is_active.eq(true)) }
+}
+
+const ORDERING: Ordering<'static, user::Column> = Ordering {
+    fields: &[
+        ("id", user::Column::Id),
+        ("username", user::Column::UsernameKey),
+        ("date_joined", user::Column::CreatedAt),
+    ],
+    default: "username",
+    id: user::Column::Id,
+};
+
+/// The directory without filters.
+static ALL_USERS: PageTemplate<bool, AccountRow, user::Entity> =
+    PageTemplate::new(ORDERING, |is_staff, _| visible_to(*is_staff))
+        .with_stored_count_on_sqlite(|is_staff, _| (!is_staff).then(active_users));
+
+/// The number of active users; on SQLite only.
+fn active_users() -> SelectStatement {
+    user_count::Entity::find().select_only().column(user_count::Column::Active).into_query()
+}
+
+static VISIBLE_USER: QueryTemplate<bool> = QueryTemplate::new(visible_user);
+
+fn visible_user(is_staff: &bool, ids: &[i64]) -> SelectStatement {
+    let [id] = *ids else { return SelectStatement::new() };
+    let user = visible_to(*is_staff).filter(user::COLUMN.id.eq(UserId(id)));
+    AccountRow::select_cols(user.select_only()).into_query()
+}
+
+/// A user that the caller can see.
+pub(super) async fn find_visible(conn: &impl ConnectionTrait, caller: &Caller, id: UserId) -> Result<AccountRow> {
+    let found = VISIBLE_USER.row(conn, &caller.roles.is_staff(), &[id.0]).await?;
+    found.ok_or(Error::UserNotFound(id))
 }
 
 /// The directory entry of a user as visible to the caller.
 fn entry(caller: &Caller, row: AccountRow) -> DirectoryEntry {
     let Account { user, details, .. } = row.into();
     DirectoryEntry { user, details: caller.roles.is_staff().then_some(details) }
-}
-
-pub(super) async fn find<T: PartialModelTrait>(
-    conn: &impl ConnectionTrait,
-    select: Select<user::Entity>,
-    id: UserId,
-) -> Result<T> {
-    let found = select.filter(user::COLUMN.id.eq(id)).into_partial_model().one(conn).await?;
-    found.ok_or(Error::UserNotFound(id))
 }
 
 impl SqlAccounts {
@@ -89,7 +122,7 @@ impl SqlAccounts {
         row: user::ActiveModel,
         event: audit::AuditEvent,
     ) -> Result<user::Model> {
-        let user = row.insert(tx).await.map_err(unique_violation)?;
+        let user = db::insert(tx, row).await.map_err(unique_violation)?;
         event.about(user.id, &user.username).record(tx, self.0.clock.now()).await?;
         tx.emit(&UserRegistered { user: user.id }).await?;
         Ok(user)
@@ -164,27 +197,20 @@ impl Accounts for SqlAccounts {
     }
 
     async fn users(&self, caller: &Caller, filter: UserFilter, page: PageQuery) -> Result<Page<DirectoryEntry>> {
-        let mut select = visible_to(caller);
-        if let Some(search) = filter.search.filter(|search| !search.is_empty()) {
-            let prefix = names::key(&search);
-            let end = text::after_prefix(&prefix);
-            select = select.filter(user::COLUMN.username_key.between(prefix, end));
-        }
-        let ordering = Ordering {
-            fields: &[
-                ("id", user::Column::Id),
-                ("username", user::Column::UsernameKey),
-                ("date_joined", user::Column::CreatedAt),
-            ],
-            default: "username",
-            id: user::Column::Id,
+        let (conn, is_staff) = (self.0.db.conn(), caller.roles.is_staff());
+        let page = match filter.search.filter(|search| !search.is_empty()) {
+            None => Page::fetch_template(&ALL_USERS, (&is_staff, &[]), &page, conn).await?,
+            Some(search) => {
+                let prefix = names::key(&search);
+                let end = text::after_prefix(&prefix);
+                let found = visible_to(is_staff).filter(user::COLUMN.username_key.between(prefix, end));
+                Page::fetch(found, &ORDERING, &page, conn).await?
+            }
         };
-        let page = Page::<AccountRow>::fetch(select, &ordering, &page, self.0.db.conn()).await?;
         Ok(page.with_results(|rows| rows.into_iter().map(|row| entry(caller, row)).collect()))
     }
 
     async fn user(&self, caller: &Caller, id: UserId) -> Result<DirectoryEntry> {
-        let row = find(self.0.db.conn(), visible_to(caller), id).await?;
-        Ok(entry(caller, row))
+        Ok(entry(caller, find_visible(self.0.db.conn(), caller, id).await?))
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use guildhall_kernel::{self as kernel, Authenticate, Caller, Credentials, Roles, SessionId, Timestamp, UserId, db};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, sea_query::Expr};
 
-use super::{SqlAccounts, one_time};
+use super::{SqlAccounts, one_time, sessions::SessionState};
 use crate::{
     Error, Result, UserTokenId,
     entity::{session, user_token},
@@ -131,10 +131,11 @@ impl SqlAccounts {
                 let conn = &tx.pipeline();
                 let is_alive = async {
                     let Some(id) = token.session_id else { return Ok(true) };
-                    let session = self.live_sessions(user.id).filter(session::COLUMN.id.eq(id)).one(conn).await?;
-                    Ok(session.is_some())
+                    let session = SessionState::find(conn, id).await?;
+                    Ok(session.is_some_and(|found| found.user_id == user.id && found.check_alive(now).is_ok()))
                 };
-                let (is_alive, is_consumed) = tokio::try_join!(is_alive, one_time::consume(conn, &token, now))?;
+                let consume = async { one_time::consume(conn, &token, now).await.map_err(Error::from) };
+                let (is_alive, is_consumed) = tokio::try_join!(is_alive, consume)?;
                 if !is_alive || !is_consumed {
                     return Err(invalid());
                 }

@@ -1,9 +1,27 @@
 use async_trait::async_trait;
-use guildhall_kernel::{self as kernel, Directory, Person, UserId, mail::address_key};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use guildhall_kernel::{
+    self as kernel, Directory, Person, UserId,
+    db::{self, QueryTemplate},
+    mail::address_key,
+};
+use sea_orm::{
+    ColumnTrait, EntityTrait, PartialModelTrait, QueryFilter, QuerySelect, QueryTrait, sea_query::SelectStatement,
+};
 
 use super::{SqlAccounts, verified};
 use crate::{User, entity::user, model::UserRow, names};
+
+/// How many people are read by one statement at most. The databases limit the number of its values.
+const MAX_READ: usize = 1024;
+
+static PEOPLE: QueryTemplate<()> = QueryTemplate::new(people);
+
+fn people((): &(), ids: &[i64]) -> SelectStatement {
+    let people = user::Entity::find()
+        .filter(user::COLUMN.id.is_in(ids.iter().copied().map(UserId)))
+        .filter(user::COLUMN.erased_at.is_null());
+    UserRow::select_cols(people.select_only()).into_query()
+}
 
 #[async_trait]
 impl Directory for SqlAccounts {
@@ -14,13 +32,12 @@ impl Directory for SqlAccounts {
             return Ok(people);
         }
         let read = self.0.people.begin_read(now);
-        let rows = user::Entity::find()
-            .filter(user::COLUMN.id.is_in(missing))
-            .filter(user::COLUMN.erased_at.is_null())
-            .into_partial_model::<UserRow>()
-            .all(self.0.db.conn())
-            .await?;
-        let found: Vec<Person> = rows.into_iter().map(|row| User::from(row).into()).collect();
+        let mut found: Vec<Person> = Vec::with_capacity(missing.len());
+        for ids in missing.chunks(MAX_READ) {
+            let ids = db::pad_ids(ids.iter().map(|id| id.0));
+            let rows = PEOPLE.rows::<UserRow>(self.0.db.conn(), &(), &ids).await?;
+            found.extend(rows.into_iter().map(|row| Person::from(User::from(row))));
+        }
         self.0.people.keep(&read, &found);
         people.extend(found);
         Ok(people)

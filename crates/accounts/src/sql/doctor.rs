@@ -29,6 +29,12 @@ const WITHOUT_TOKEN: &str = "SELECT COUNT(*) FROM users u WHERE u.is_active AND 
 const WITHOUT_CREDENTIAL: &str = "SELECT COUNT(*) FROM users u WHERE u.is_active AND u.password_hash IS NULL \
      AND NOT EXISTS (SELECT 1 FROM accounts_user_token t WHERE t.user_id = u.id AND t.expires_at > $1)";
 
+/// The rows of the stored count that are wrong. PostgreSQL has none.
+const COUNT_DIFFERS: &str = "SELECT COUNT(*) FROM accounts_user_count WHERE active <> \
+     (SELECT COUNT(*) FROM users WHERE is_active AND erased_at IS NULL)";
+const REPAIR_COUNT: &str = "UPDATE accounts_user_count SET active = \
+     (SELECT COUNT(*) FROM users WHERE is_active AND erased_at IS NULL)";
+
 impl SqlAccounts {
     /// Measures how long the most expensive stored password hash takes to check, so that every rejected
     /// sign-in takes as long. To be called once the service is running; until then a rejection takes one
@@ -53,6 +59,7 @@ impl SqlAccounts {
             self.second_factors().await?,
             self.keys().await?,
             self.colliding_names().await?,
+            self.active_users(fix).await?,
         ])
     }
 
@@ -137,6 +144,21 @@ impl SqlAccounts {
         } else {
             Finding::ok("signing_keys", format!("the key is {days} days old"))
         })
+    }
+
+    /// Compares the stored number of active users with the users.
+    async fn active_users(&self, fix: bool) -> Result<Finding> {
+        let conn = self.0.db.conn();
+        let differs = db::scalar::<i64>(conn, COUNT_DIFFERS, []).await?;
+        if differs.unwrap_or_default() == 0 {
+            return Ok(Finding::ok("user_count", "the number of active users is correct"));
+        }
+        let finding = Finding::error("user_count", "the stored number of active users is wrong");
+        if !fix {
+            return Ok(finding);
+        }
+        self.0.db.write(|tx| async move { db::execute(&tx, REPAIR_COUNT, []).await }).await?;
+        Ok(finding.fixed())
     }
 
     /// Finds usernames with an outdated `username_key`: another account could have an equivalent name.

@@ -1,7 +1,10 @@
 //! The tokens of a session: stored refresh tokens, and signed pairs.
 
-use guildhall_kernel::{SessionId, Timestamp, UserId, db::Tx};
-use sea_orm::{ActiveValue::NotSet, EntityTrait, Set, SqlErr};
+use guildhall_kernel::{
+    SessionId, Timestamp, UserId,
+    db::{self, Tx},
+};
+use sea_orm::{ActiveValue::NotSet, Set, SqlErr};
 use uuid::Uuid;
 
 use super::SqlAccounts;
@@ -105,7 +108,7 @@ impl SqlAccounts {
             expires_at: Set(token.expires_at),
             consumed_at: Set(None),
         };
-        let stored = refresh_token::Entity::insert(row).exec_without_returning(&tx.deferred()).await;
+        let stored = db::insert_only(&tx.deferred(), row).await;
         stored.map_err(|error| match error.sql_err() {
             // On PostgreSQL, the user and the session may have been deleted since they were read.
             Some(SqlErr::ForeignKeyConstraintViolation(_)) => Error::SESSION_ENDED,

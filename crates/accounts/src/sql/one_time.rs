@@ -1,7 +1,10 @@
 //! The stored one-time tokens.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use guildhall_kernel::{SessionId, Timestamp, UserId, db::Tx};
+use guildhall_kernel::{
+    SessionId, Timestamp, UserId,
+    db::{self, Tx},
+};
 use sea_orm::{
     ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QuerySelect,
     RelationDef, Set, sea_query::Expr,
@@ -54,7 +57,7 @@ impl NewOneTimeToken<'_> {
 }
 
 pub(super) async fn store(tx: &Tx, row: one_time_token::ActiveModel) -> Result<(), DbErr> {
-    one_time_token::Entity::insert(row).exec_without_returning(&tx.deferred()).await.map(|_| ())
+    db::insert_only(&tx.deferred(), row).await
 }
 
 /// Finds an unused, unexpired token for one of these purposes and its user. The user must be active and have the same

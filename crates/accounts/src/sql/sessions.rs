@@ -1,9 +1,13 @@
 use async_trait::async_trait;
-use guildhall_kernel::{Caller, CursorPage, CursorQuery, Origin, SessionId, Timestamp, UserId, audit, db::Tx};
+use guildhall_kernel::{
+    Caller, CursorPage, CursorQuery, Origin, SessionId, Timestamp, UserId, audit,
+    db::{self, QueryTemplate, Tx},
+};
 use sea_orm::{
     ActiveValue::NotSet,
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Select, Set,
-    sea_query::{Expr, ExprTrait},
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, QueryTrait, Select,
+    Set,
+    sea_query::{Expr, ExprTrait, SelectStatement},
 };
 use uuid::Uuid;
 
@@ -29,24 +33,28 @@ pub(super) struct SessionState {
     revoked_at: Option<Timestamp>,
 }
 
+static SESSION_STATE: QueryTemplate<()> = QueryTemplate::new(session_state);
+
+fn session_state((): &(), ids: &[i64]) -> SelectStatement {
+    let [id] = *ids else { return SelectStatement::new() };
+    session::Entity::find_by_id(SessionId(id))
+        .select_only()
+        .columns([
+            session::Column::UserId,
+            session::Column::AuthEpoch,
+            session::Column::SeenGeneration,
+            session::Column::ExpiresAt,
+            session::Column::RevokedAt,
+        ])
+        .columns([user::Column::PublicId, user::Column::IsActive])
+        .column_as(user::Column::AuthEpoch, "user_epoch")
+        .inner_join(user::Entity)
+        .into_query()
+}
+
 impl SessionState {
-    pub(super) async fn find(conn: &impl ConnectionTrait, id: SessionId) -> Result<Self> {
-        let found = session::Entity::find_by_id(id)
-            .select_only()
-            .columns([
-                session::Column::UserId,
-                session::Column::AuthEpoch,
-                session::Column::SeenGeneration,
-                session::Column::ExpiresAt,
-                session::Column::RevokedAt,
-            ])
-            .columns([user::Column::PublicId, user::Column::IsActive])
-            .column_as(user::Column::AuthEpoch, "user_epoch")
-            .inner_join(user::Entity)
-            .into_model::<Self>()
-            .one(conn)
-            .await?;
-        found.ok_or(Error::SESSION_ENDED)
+    pub(super) async fn find(conn: &impl ConnectionTrait, id: SessionId) -> Result<Option<Self>> {
+        Ok(SESSION_STATE.row(conn, &(), &[id.0]).await?)
     }
 
     pub(super) fn check_alive(&self, now: Timestamp) -> Result<()> {
@@ -104,7 +112,7 @@ impl SqlAccounts {
             authenticated_at: Set(now),
             second_factor: Set(new.second_factor),
         };
-        let session = session::Entity::insert(session).exec(tx).await?.last_insert_id;
+        let session = db::insert(tx, session).await?.id;
         let refresh = self.store_refresh_token(tx, session, new.user.id, 0, session_end, new.kid).await?;
         let NewSession { user, kid, .. } = new;
         Ok(IssuedTokens { user: user.id, public_id: user.public_id, refresh, session_end, kid: kid.to_owned() })

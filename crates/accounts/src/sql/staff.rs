@@ -156,8 +156,7 @@ impl Staff for SqlAccounts {
 
     async fn account(&self, caller: &Caller, id: UserId) -> Result<Account> {
         require_staff(caller)?;
-        let remaining = user::Entity::find().filter(user::COLUMN.erased_at.is_null());
-        Ok(accounts::find::<AccountRow>(self.0.db.conn(), remaining, id).await?.into())
+        Ok(accounts::find_visible(self.0.db.conn(), caller, id).await?.into())
     }
 
     async fn create_account(&self, caller: &Caller, new: NewAccount) -> Result<Account> {

@@ -1,10 +1,13 @@
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
-    Caller, audit,
-    db::{self, Tx},
+    Caller, UserId, audit,
+    db::{self, QueryTemplate, Tx},
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, EntityTrait, QueryFilter, QueryTrait,
+    sea_query::{Expr, SelectStatement},
+};
 use secrecy::ExposeSecret;
 
 use super::{
@@ -22,6 +25,13 @@ use crate::{
     one_time::Purpose,
     throttle::Target,
 };
+
+static USER: QueryTemplate<()> = QueryTemplate::new(user);
+
+fn user((): &(), ids: &[i64]) -> SelectStatement {
+    let [id] = *ids else { return SelectStatement::new() };
+    user::Entity::find_by_id(UserId(id)).into_query()
+}
 
 /// The outcome of a refresh.
 enum Outcome {
@@ -53,6 +63,7 @@ impl SqlAccounts {
         if !keys.is_valid(&token.kid, now) {
             return Err(Error::SESSION_ENDED);
         }
+        let state = state.ok_or(Error::SESSION_ENDED)?;
         state.check_alive(now)?;
         let successor = |refresh| -> Result<Outcome> {
             let kid = keys.active()?.to_owned();
@@ -187,7 +198,7 @@ impl Tokens for SqlAccounts {
         if !keys.is_valid(&token.kid, now) {
             return Err(Error::SESSION_ENDED);
         }
-        state.check_alive(now)?;
+        state.ok_or(Error::SESSION_ENDED)?.check_alive(now)?;
         if token_type == TokenType::Access {
             return Ok(());
         }
@@ -199,7 +210,8 @@ impl Tokens for SqlAccounts {
 
     async fn socket_ticket(&self, caller: &Caller) -> Result<Ticket> {
         let now = self.0.clock.now();
-        let user = user::Entity::find_by_id(caller.user).one(self.0.db.conn()).await?.ok_or(Error::SESSION_ENDED)?;
+        let user = USER.row::<user::Model>(self.0.db.conn(), &(), &[caller.user.0]).await?;
+        let user = user.ok_or(Error::SESSION_ENDED)?;
         let token = NewOneTimeToken {
             purpose: Purpose::Socket,
             user: caller.user,

@@ -6,7 +6,7 @@ use guildhall_kernel::{
     self as kernel, Caller, CursorPage, CursorQuery, Timestamp, UserId, audit,
     db::{self, Tx},
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set};
+use sea_orm::{ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 
 use super::SqlAccounts;
 use crate::{
@@ -92,7 +92,7 @@ impl SqlAccounts {
                     last4: Set(secret::last4(token_ref)),
                     read_only: Set(read_only),
                 };
-                let row = row.insert(&tx).await?;
+                let row = db::insert(&tx, row).await?;
                 let event = audit::AuditEvent::new("accounts.create_user_token").own(owner, &user.username);
                 event.with("token", row.id.0).with("read_only", read_only).record(&tx, now).await?;
                 Ok(row)

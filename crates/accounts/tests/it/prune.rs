@@ -1,5 +1,9 @@
-use guildhall_accounts::{Pruned, Tokens, UserTokens};
-use guildhall_kernel::doctor::{Finding, Severity};
+use guildhall_accounts::{Accounts, Pruned, Tokens, UserFilter, UserTokens};
+use guildhall_kernel::{
+    PageQuery,
+    doctor::{Finding, Severity},
+};
+use sea_orm::DbBackend;
 
 use crate::harness::{Harness, PASSWORD, accounts, code, credentials, new_user};
 
@@ -82,4 +86,36 @@ async fn an_examination_changes_nothing_without_fix() {
     let findings = severities(&harness, true).await;
     assert!(findings.contains(&("usernames", Severity::Error, false)));
     assert!(findings.contains(&("password_hashes", Severity::Note, false)));
+}
+
+#[tokio::test]
+async fn the_number_of_active_users_is_exact_whoever_changes_them() {
+    let harness = accounts().await;
+    let boss = harness.register_user("boss").await.user;
+    let caller = guildhall_kernel::Caller::new(boss.id, guildhall_kernel::Roles::default());
+    let listed = async || {
+        let page = PageQuery::new(1, 1);
+        harness.users(&caller, UserFilter::default(), page).await.unwrap().count
+    };
+    for name in ["anna", "ben", "cora", "dora"] {
+        harness.register_user(name).await;
+    }
+    assert_eq!(listed().await, 5);
+    for (sql, expected) in [
+        ("UPDATE users SET is_active = false WHERE username IN ('anna', 'ben')", 3),
+        ("UPDATE users SET is_active = true, first_name = 'B' WHERE username IN ('ben', 'cora')", 4),
+        ("UPDATE users SET erased_at = 1 WHERE username = 'anna'", 4),
+        ("UPDATE users SET erased_at = 1 WHERE username = 'dora'", 3),
+        ("DELETE FROM users WHERE username IN ('anna', 'ben')", 2),
+    ] {
+        harness.db.sql(sql).await.unwrap();
+        assert_eq!(listed().await, expected, "{sql}");
+    }
+    assert!(severities(&harness, false).await.contains(&("user_count", Severity::Ok, false)));
+    harness.db.sql("UPDATE accounts_user_count SET active = 77").await.unwrap();
+    if harness.db.backend() == DbBackend::Sqlite {
+        assert!(severities(&harness, false).await.contains(&("user_count", Severity::Error, false)));
+        assert!(severities(&harness, true).await.contains(&("user_count", Severity::Error, true)));
+    }
+    assert_eq!(listed().await, 2);
 }

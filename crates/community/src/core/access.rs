@@ -1,14 +1,17 @@
 //! What a caller may do in a group.
 
-use guildhall_kernel::{Caller, UserId, db};
+use guildhall_kernel::{
+    Caller, UserId,
+    db::{self, QueryTemplate},
+};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Select,
-    sea_query::{Expr, ExprTrait, Query},
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, QueryTrait, Select,
+    sea_query::{Expr, ExprTrait, Query, SelectStatement},
 };
 
 use super::{
     Core,
-    scope::{Viewer, visible_groups},
+    scope::{Viewer, ViewerKind, visible_groups},
 };
 use crate::{
     entity::{
@@ -18,6 +21,27 @@ use crate::{
     error::{Error, Result},
     id::GroupId,
 };
+
+static PUBLIC_GROUP: QueryTemplate<()> = QueryTemplate::new(|(), ids| {
+    let [id] = *ids else { return SelectStatement::new() };
+    visible_groups(Viewer::Anonymous).filter(group::COLUMN.id.eq(GroupId(id))).into_query()
+});
+
+static VISIBLE_GROUP: QueryTemplate<ViewerKind> = QueryTemplate::new(|kind, ids| {
+    let [user, id] = *ids else { return SelectStatement::new() };
+    let user = UserId(user);
+    with_own_role(visible_groups(kind.viewer(user)).filter(group::COLUMN.id.eq(GroupId(id))), user)
+});
+
+static ANY_GROUP: QueryTemplate<()> = QueryTemplate::new(|(), ids| {
+    let [user, id] = *ids else { return SelectStatement::new() };
+    with_own_role(group::Entity::find_by_id(GroupId(id)), UserId(user))
+});
+
+/// The columns of [`GroupAccess`].
+fn with_own_role(groups: Select<group::Entity>, user: UserId) -> SelectStatement {
+    groups.expr_as(own_role(user), "own_role").into_query()
+}
 
 impl Core {
     /// The viewer. Anonymous access is an error unless the settings allow it.
@@ -38,7 +62,7 @@ impl Core {
                 access.require_reader()?;
             }
         } else {
-            let found = visible_groups(viewer).filter(group::COLUMN.id.eq(id)).one(self.db.conn()).await?;
+            let found = PUBLIC_GROUP.raw_row(self.db.conn(), &(), &[id.0]).await?;
             found.ok_or(Error::GroupNotFound(id))?;
         }
         Ok(viewer)
@@ -65,23 +89,17 @@ impl GroupAccess {
 
     /// Loads a group without a lock. 404 if it is not visible to the caller.
     pub(crate) async fn load(conn: &impl ConnectionTrait, caller: &Caller, id: GroupId) -> Result<Self> {
-        let groups = visible_groups(caller.into()).filter(group::COLUMN.id.eq(id));
-        Self::select(groups, conn, caller, id).await
+        let kind = Viewer::from(caller).kind();
+        Self::new(VISIBLE_GROUP.row(conn, &kind, &[caller.user.0, id.0]).await?, caller, id)
     }
 
     /// Like [`load`](Self::load), but without the check that the group is visible.
     pub(crate) async fn load_unchecked(conn: &impl ConnectionTrait, caller: &Caller, id: GroupId) -> Result<Self> {
-        Self::select(group::Entity::find_by_id(id), conn, caller, id).await
+        Self::new(ANY_GROUP.row(conn, &(), &[caller.user.0, id.0]).await?, caller, id)
     }
 
-    async fn select(
-        groups: Select<group::Entity>,
-        conn: &impl ConnectionTrait,
-        caller: &Caller,
-        id: GroupId,
-    ) -> Result<Self> {
-        let access = groups.expr_as(own_role(caller.user), "own_role").into_model::<Self>().one(conn).await?;
-        let access = access.ok_or(Error::GroupNotFound(id))?;
+    fn new(found: Option<Self>, caller: &Caller, id: GroupId) -> Result<Self> {
+        let access = found.ok_or(Error::GroupNotFound(id))?;
         Ok(Self { is_staff: caller.roles.is_staff(), ..access })
     }
 

@@ -1,10 +1,13 @@
 //! Steps of operations that change who is a member of a group.
 
-use guildhall_kernel::{Timestamp, UserId, db::Tx};
+use guildhall_kernel::{
+    Timestamp, UserId,
+    db::{self, QueryTemplate, Tx},
+};
 use sea_orm::{
     ActiveValue::NotSet,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set,
-    sea_query::{Expr, ExprTrait},
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Set,
+    sea_query::{Expr, ExprTrait, SelectStatement},
 };
 
 use super::{invites::revoke_personal, rsvps::delete_hidden_rsvps};
@@ -19,15 +22,38 @@ use crate::{
     id::GroupId,
 };
 
+static ROLE: QueryTemplate<()> = QueryTemplate::new(|(), ids| {
+    let [group, user] = *ids else { return SelectStatement::new() };
+    let memberships = membership::Entity::find().filter(membership_of(GroupId(group), UserId(user)));
+    memberships.select_only().column(membership::Column::Role).into_query()
+});
+
+static OWNER: QueryTemplate<()> = QueryTemplate::new(|(), ids| {
+    let [group] = *ids else { return SelectStatement::new() };
+    membership::Entity::find()
+        .select_only()
+        .column(membership::Column::UserId)
+        .filter(membership::COLUMN.group_id.eq(GroupId(group)))
+        .filter(membership::COLUMN.role.eq(Role::Owner))
+        .into_query()
+});
+
+static BAN: QueryTemplate<()> = QueryTemplate::new(|(), ids| {
+    let [group, user] = *ids else { return SelectStatement::new() };
+    ban::Entity::find()
+        .filter(ban::COLUMN.group_id.eq(GroupId(group)))
+        .filter(ban::COLUMN.user_id.eq(UserId(user)))
+        .into_query()
+});
+
 pub(crate) fn membership_of(group: GroupId, user: UserId) -> Condition {
     Condition::all().add(membership::COLUMN.group_id.eq(group)).add(membership::COLUMN.user_id.eq(user))
 }
 
 /// A user's role in a group, if they are a member.
 pub(crate) async fn role_of(conn: &impl ConnectionTrait, group: GroupId, user: UserId) -> Result<Option<Role>> {
-    let role =
-        membership::Entity::find().select_only().column(membership::Column::Role).filter(membership_of(group, user));
-    Ok(role.into_tuple().one(conn).await?)
+    let membership = ROLE.raw_row(conn, &(), &[group.0, user.0]).await?;
+    Ok(membership.map(|row| row.try_get("", "role")).transpose()?)
 }
 
 /// Whether a user is banned from a group at this time.
@@ -37,22 +63,13 @@ pub(crate) async fn is_banned(
     user: UserId,
     now: Timestamp,
 ) -> Result<bool> {
-    let ban = ban::Entity::find()
-        .filter(ban::COLUMN.group_id.eq(group))
-        .filter(ban::COLUMN.user_id.eq(user))
-        .one(conn)
-        .await?;
+    let ban = BAN.row::<ban::Model>(conn, &(), &[group.0, user.0]).await?;
     Ok(ban.is_some_and(|ban| ban.until.is_none_or(|until| until > now)))
 }
 
 /// The role of the next member: a group without an owner gets them as its owner.
 pub(crate) async fn role_of_next_member(conn: &impl ConnectionTrait, group: GroupId) -> Result<Role> {
-    let owner = membership::Entity::find()
-        .select_only()
-        .column(membership::Column::UserId)
-        .filter(membership::COLUMN.group_id.eq(group))
-        .filter(membership::COLUMN.role.eq(Role::Owner));
-    let owner: Option<UserId> = owner.into_tuple().one(conn).await?;
+    let owner = OWNER.raw_row(conn, &(), &[group.0]).await?;
     Ok(if owner.is_some() { Role::Member } else { Role::Owner })
 }
 
@@ -77,7 +94,7 @@ pub(crate) async fn add_member(
         role: Set(role),
         joined_at: Set(now),
     };
-    membership::Entity::insert(row).exec_without_returning(&tx.deferred()).await?;
+    db::insert_only(&tx.deferred(), row).await?;
     // An unused invite would let them join again after they were removed.
     revoke_personal(tx, group.id, user).await?;
     close_request(&tx.deferred(), group.id, user, RequestStatus::Approved, decided_by, now).await?;

@@ -1,7 +1,10 @@
 //! Entries of the moderation log.
 
-use guildhall_kernel::{UserId, db::Tx};
-use sea_orm::{ActiveValue::NotSet, DbErr, EntityTrait, Set};
+use guildhall_kernel::{
+    UserId,
+    db::{self, Tx},
+};
+use sea_orm::{ActiveValue::NotSet, DbErr, Set};
 
 use super::Core;
 use crate::{entity::moderation, id::GroupId};
@@ -33,6 +36,6 @@ impl Core {
             detail: Set(entry.detail.to_owned()),
             at: Set(self.now()),
         };
-        moderation::Entity::insert(row).exec_without_returning(&tx.deferred()).await.map(|_| ())
+        db::insert_only(&tx.deferred(), row).await
     }
 }

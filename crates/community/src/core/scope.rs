@@ -38,6 +38,48 @@ impl Viewer {
             Self::User(user) | Self::Staff(user) => user,
         }
     }
+
+    pub(crate) fn kind(self) -> ViewerKind {
+        match self {
+            Self::Anonymous => ViewerKind::Anonymous,
+            Self::User(_) => ViewerKind::User,
+            Self::Staff(_) => ViewerKind::Staff,
+        }
+    }
+
+    /// The ids of a query that depends on the viewer: the user's, unless anonymous, and these. See
+    /// [`ViewerKind::split`].
+    pub(crate) fn with_ids(self, ids: &[i64]) -> Vec<i64> {
+        let user = (self != Self::Anonymous).then_some(self.id().0);
+        user.into_iter().chain(ids.iter().copied()).collect()
+    }
+}
+
+/// The kind of a viewer, which the text of a query depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ViewerKind {
+    Anonymous,
+    User,
+    Staff,
+}
+
+impl ViewerKind {
+    /// The viewer of this kind with this id.
+    pub(crate) fn viewer(self, user: UserId) -> Viewer {
+        match self {
+            Self::Anonymous => Viewer::Anonymous,
+            Self::User => Viewer::User(user),
+            Self::Staff => Viewer::Staff(user),
+        }
+    }
+
+    /// The viewer and the other ids, of those that [`Viewer::with_ids`] returns.
+    pub(crate) fn split(self, ids: &[i64]) -> (Viewer, &[i64]) {
+        match (self, ids) {
+            (Self::User | Self::Staff, [user, ids @ ..]) => (self.viewer(UserId(*user)), ids),
+            _ => (Viewer::Anonymous, ids),
+        }
+    }
 }
 
 /// The ids of the groups that a user is a member of.

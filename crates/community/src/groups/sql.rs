@@ -3,6 +3,7 @@
 mod accept;
 mod groups;
 mod invites;
+mod list;
 mod members;
 mod pictures;
 mod requests;

@@ -5,19 +5,20 @@ use std::collections::HashSet;
 
 use guildhall_kernel::{
     Caller, IfMatch, Timestamp, UserId,
-    db::{self, Pipeline, Tx},
+    db::{self, Pipeline, QueryTemplate, Tx},
     idempotency::IdempotencyKey,
 };
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::{Expr, LockType},
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Select,
+    sea_query::{LockType, SelectStatement},
 };
 use serde_json::Value;
 
 use crate::{
     ClientId, Error, MemberId, MemberStatus, OrganizationId, Result,
     core::{Conn, Core},
-    entity::{client, deal, member, organization, role, task},
+    entity::{deal, member, organization, role},
     permission::{Grants, OWNER, Permission, Scope},
 };
 
@@ -29,14 +30,8 @@ pub(crate) struct Access {
     pub(crate) role: role::Model,
     pub(crate) grants: Grants,
     /// The members covered by the scope `team`; loaded only if a grant has that scope.
-    teammates: HashSet<MemberId>,
+    pub(super) teammates: HashSet<MemberId>,
 }
-
-/// SQL condition on tasks: neither their deal nor their client is in the trash.
-pub(crate) const TASK_TARGET_IS_LIVE: &str = "NOT EXISTS (SELECT 1 FROM deals_deal d \
-    WHERE d.org_id = deals_task.org_id AND d.id = deals_task.deal_id AND d.deleted_at IS NOT NULL) \
-    AND NOT EXISTS (SELECT 1 FROM deals_client c \
-    WHERE c.org_id = deals_task.org_id AND c.id = deals_task.client_id AND c.deleted_at IS NOT NULL)";
 
 /// The members of a team and, if `$3`, of its subteams.
 const TEAMMATES: &str = "WITH RECURSIVE covered (id) AS ( \
@@ -64,6 +59,25 @@ pub(crate) fn scope_of(org: OrganizationId) -> String {
 pub(crate) fn active_members() -> Select<member::Entity> {
     member::Entity::find().filter(member::COLUMN.status.eq(MemberStatus::Active))
 }
+
+/// The active member of an organization with this account.
+fn active_member(org: OrganizationId, user: UserId) -> Select<member::Entity> {
+    active_members().filter(member::COLUMN.org_id.eq(org)).filter(member::COLUMN.user_id.eq(user))
+}
+
+static ACTIVE_MEMBER: QueryTemplate<()> = QueryTemplate::new(|(), ids| {
+    let [org, user] = *ids else { return SelectStatement::new() };
+    active_member(OrganizationId(org), UserId(user)).into_query()
+});
+
+/// An active member with their organization and role.
+static MEMBERSHIP: QueryTemplate<()> = QueryTemplate::new(|(), ids| {
+    let [org, user] = *ids else { return SelectStatement::new() };
+    active_member(OrganizationId(org), UserId(user))
+        .find_also_related(organization::Entity)
+        .find_also_related(role::Entity)
+        .into_query()
+});
 
 impl Core {
     /// Loads the caller's access to an organization; not found unless they are an active member.
@@ -117,26 +131,16 @@ impl Core {
 /// Serializes a transaction with the removal of the caller from the organization.
 async fn lock_member<C: Conn>(conn: &C, caller: &Caller, org: OrganizationId) -> Result<()> {
     if C::IS_TRANSACTION {
-        let own = || {
-            let in_org = active_members().filter(member::COLUMN.org_id.eq(org));
-            in_org.filter(member::COLUMN.user_id.eq(caller.user))
-        };
-        db::lock_rows(conn, own, LockType::KeyShare).await?;
+        db::lock_rows(conn, || active_member(org, caller.user), LockType::KeyShare).await?;
     }
     Ok(())
 }
 
 async fn load(conn: &impl ConnectionTrait, caller: &Caller, org: OrganizationId) -> Result<Access> {
-    let row = active_members()
-        .filter(member::COLUMN.org_id.eq(org))
-        .filter(member::COLUMN.user_id.eq(caller.user))
-        .find_also_related(organization::Entity)
-        .find_also_related(role::Entity)
-        .one(conn)
-        .await?;
-    let Some((member, Some(organization), Some(role))) = row else {
-        return Err(Error::OrganizationNotFound(org));
-    };
+    let row = MEMBERSHIP.raw_row(conn, &(), &[org.0, caller.user.0]).await?.ok_or(Error::OrganizationNotFound(org))?;
+    let member = member::Model::from_query_result(&row, "A_")?;
+    let organization = organization::Model::from_query_result(&row, "B_")?;
+    let role = role::Model::from_query_result(&row, "C_")?;
     let grants = grants_of(&role);
     let teammates = if grants.has_team_scope() { teammates(conn, &member).await? } else { HashSet::new() };
     Ok(Access { org: organization, member, role, grants, teammates })
@@ -150,13 +154,6 @@ async fn teammates(conn: &impl ConnectionTrait, member: &member::Model) -> Resul
         teammates.extend(db::scalars::<MemberId>(conn, TEAMMATES, values).await?);
     }
     Ok(teammates)
-}
-
-/// The columns that decide which scopes cover a row.
-struct OwnerColumns<C> {
-    org: C,
-    owner: C,
-    creator: C,
 }
 
 impl Access {
@@ -210,21 +207,6 @@ impl Access {
         self.role.key.as_deref() == Some(OWNER)
     }
 
-    /// Condition on rows: in the organization, and covered by the scope of the permission.
-    fn in_scope<C: ColumnTrait>(&self, permission: Permission, columns: &OwnerColumns<C>) -> Condition {
-        let in_org = Condition::all().add(columns.org.eq(self.org.id));
-        let mut own = Condition::any().add(columns.owner.eq(self.member.id));
-        if self.org.creator_keeps_access {
-            own = own.add(columns.creator.eq(self.member.id));
-        }
-        match self.grants.scope(permission) {
-            Some(Scope::All) => in_org,
-            Some(Scope::Team) => in_org.add(own.add(columns.owner.is_in(self.teammates.iter().copied()))),
-            Some(Scope::Own) => in_org.add(own),
-            None => in_org.add(Expr::val(false)),
-        }
-    }
-
     /// Requires a permission for every deal of a client, since the operation on the client includes them.
     pub(crate) async fn may_with_deals_of(
         &self,
@@ -241,44 +223,6 @@ impl Access {
             Some(_) => Err(Error::NotGranted(permission.name())),
             None => Ok(()),
         }
-    }
-
-    /// The clients that the caller may see.
-    pub(crate) fn clients(&self) -> Select<client::Entity> {
-        let columns = OwnerColumns {
-            org: client::Column::OrgId,
-            owner: client::Column::OwnerId,
-            creator: client::Column::CreatedBy,
-        };
-        let visible = client::Entity::find().filter(self.in_scope(Permission::ClientRead, &columns));
-        visible.filter(client::COLUMN.deleted_at.is_null())
-    }
-
-    /// The deals that the caller may see.
-    pub(crate) fn deals(&self) -> Select<deal::Entity> {
-        self.deals_for(Permission::DealRead)
-    }
-
-    /// The deals that the scope of a permission covers.
-    pub(crate) fn deals_for(&self, permission: Permission) -> Select<deal::Entity> {
-        deal::Entity::find().filter(self.deals_in_scope(permission)).filter(deal::COLUMN.deleted_at.is_null())
-    }
-
-    /// Condition on deals, also of those in the trash: covered by the scope of a permission.
-    pub(crate) fn deals_in_scope(&self, permission: Permission) -> Condition {
-        let columns =
-            OwnerColumns { org: deal::Column::OrgId, owner: deal::Column::OwnerId, creator: deal::Column::CreatedBy };
-        self.in_scope(permission, &columns)
-    }
-
-    /// The tasks that the scope of a permission covers; the assignee counts as the owner.
-    pub(crate) fn tasks_for(&self, permission: Permission) -> Select<task::Entity> {
-        let columns = OwnerColumns {
-            org: task::Column::OrgId,
-            owner: task::Column::AssigneeId,
-            creator: task::Column::CreatedBy,
-        };
-        task::Entity::find().filter(self.in_scope(permission, &columns)).filter(Expr::cust(TASK_TARGET_IS_LIVE))
     }
 
     /// The members that the scope of a permission covers; `None` for all members.
@@ -300,7 +244,7 @@ impl Access {
     /// Locks the member that something is reassigned to, before they are read.
     pub(crate) async fn lock_successor(&self, tx: &Tx, user: UserId) -> Result<()> {
         if self.member.user_id != Some(user) {
-            db::lock_rows(tx, || self.active_member(user), LockType::KeyShare).await?;
+            db::lock_rows(tx, || active_member(self.org.id, user), LockType::KeyShare).await?;
         }
         Ok(())
     }
@@ -315,11 +259,8 @@ impl Access {
         if self.member.user_id == Some(user) {
             return Ok(self.member.clone());
         }
-        self.active_member(user).one(conn).await?.ok_or_else(|| Error::field(field, NOT_ACTIVE))
-    }
-
-    fn active_member(&self, user: UserId) -> Select<member::Entity> {
-        active_members().filter(member::COLUMN.org_id.eq(self.org.id)).filter(member::COLUMN.user_id.eq(user))
+        let found = ACTIVE_MEMBER.row(conn, &(), &[self.org.id.0, user.0]).await?;
+        found.ok_or_else(|| Error::field(field, NOT_ACTIVE))
     }
 
     /// Those of these members who are active. They cannot be removed until the transaction ends.

@@ -91,6 +91,14 @@ impl Filter {
         self
     }
 
+    /// Whether there is no filter but the parameters of pagination.
+    pub(crate) fn is_empty(&self) -> bool {
+        let is_paging = |(index, (name, _)): (usize, &(String, String))| {
+            PAGING.contains(&name.as_str()) && self.0[..index].iter().all(|(other, _)| other != name)
+        };
+        self.0.iter().enumerate().all(is_paging)
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().rfind(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }

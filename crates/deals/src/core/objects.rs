@@ -1,8 +1,8 @@
 //! The client or the deal of an operation. It is read by its id, together with the caller's access, and then checked
 //! against that. Lists check the same in SQL.
 
-use guildhall_kernel::Caller;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use guildhall_kernel::{Caller, db::QueryTemplate};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryTrait, sea_query::SelectStatement};
 
 use crate::{
     ClientId, DealId, DealRef, Error, OrganizationId, Result,
@@ -11,16 +11,29 @@ use crate::{
     permission::Permission,
 };
 
+static CLIENT: QueryTemplate<()> = QueryTemplate::new(|(), ids| {
+    let [org, id] = *ids else { return SelectStatement::new() };
+    client::Entity::find_by_id(ClientId(id))
+        .filter(client::COLUMN.org_id.eq(OrganizationId(org)))
+        .filter(client::COLUMN.deleted_at.is_null())
+        .into_query()
+});
+
+static DEAL: QueryTemplate<()> = QueryTemplate::new(|(), ids| {
+    let [org, id] = *ids else { return SelectStatement::new() };
+    deal::Entity::find_by_id(DealId(id))
+        .filter(deal::COLUMN.org_id.eq(OrganizationId(org)))
+        .filter(deal::COLUMN.deleted_at.is_null())
+        .into_query()
+});
+
 /// A client, unless it is in the trash. The caller may not be allowed to see it.
 pub(crate) async fn stored_client(
     conn: &impl ConnectionTrait,
     org: OrganizationId,
     id: ClientId,
 ) -> Result<Option<client::Model>> {
-    let found = client::Entity::find_by_id(id)
-        .filter(client::COLUMN.org_id.eq(org))
-        .filter(client::COLUMN.deleted_at.is_null());
-    Ok(found.one(conn).await?)
+    Ok(CLIENT.row(conn, &(), &[org.0, id.0]).await?)
 }
 
 /// A deal, unless it is in the trash. The caller may not be allowed to see it.
@@ -29,9 +42,7 @@ pub(crate) async fn stored_deal(
     org: OrganizationId,
     id: DealId,
 ) -> Result<Option<deal::Model>> {
-    let found =
-        deal::Entity::find_by_id(id).filter(deal::COLUMN.org_id.eq(org)).filter(deal::COLUMN.deleted_at.is_null());
-    Ok(found.one(conn).await?)
+    Ok(DEAL.row(conn, &(), &[org.0, id.0]).await?)
 }
 
 impl Access {

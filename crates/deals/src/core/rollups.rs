@@ -6,12 +6,12 @@ use std::collections::HashMap;
 
 use guildhall_kernel::db;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select,
-    sea_query::{Expr, Func},
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
+    sea_query::{Expr, Func, SelectStatement},
 };
 
 use crate::{
-    Result, StageId, Total,
+    OrganizationId, Result, StageId, Total,
     core::{
         access::Access,
         sums::{MonthSum, Span, Sum},
@@ -38,6 +38,16 @@ fn stage_totals(access: &Access) -> Select<rollup::Entity> {
         .expr_as(sum(rollup::Column::Lo), "lo")
         .expr_as(sum(rollup::Column::WeightedHi), "weighted_hi")
         .expr_as(sum(rollup::Column::WeightedLo), "weighted_lo")
+}
+
+/// The number of deals of an organization that are neither archived nor in the trash.
+pub(crate) fn deal_count(ids: &[i64]) -> SelectStatement {
+    rollup::Entity::find()
+        .filter(rollup::COLUMN.org_id.is_in(ids.iter().copied().map(OrganizationId)))
+        .filter(rollup::COLUMN.is_archived.eq(false))
+        .select_only()
+        .expr(db::cast_sum(Expr::col(rollup::Column::N)))
+        .into_query()
 }
 
 /// The stored totals of stages, by stage and currency; `archived` includes archived deals.

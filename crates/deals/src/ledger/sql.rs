@@ -9,12 +9,12 @@ use futures_util::future::OptionFuture;
 use garde::Validate;
 use guildhall_kernel::{
     Caller, Ordering, Page, PageQuery,
-    db::{self, Tx},
+    db::{self, QueryTemplate, Tx},
     idempotency::{IdempotencyKey, Idempotent},
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
-    sea_query::{Expr, ExprTrait},
+    sea_query::{Expr, ExprTrait, SelectStatement},
 };
 
 use crate::{
@@ -57,17 +57,21 @@ fn show(row: payment::Model, people: &People) -> Payment {
     }
 }
 
+static ENTRY: QueryTemplate<()> = QueryTemplate::new(|(), ids| {
+    let [org, deal, id] = *ids else { return SelectStatement::new() };
+    payment::Entity::find_by_id(PaymentId(id))
+        .filter(payment::COLUMN.org_id.eq(OrganizationId(org)))
+        .filter(payment::COLUMN.deal_id.eq(DealId(deal)))
+        .into_query()
+});
+
 /// An entry of a deal.
 pub(crate) async fn find_payment(
     conn: &impl ConnectionTrait,
     (org, deal): (OrganizationId, DealId),
     id: PaymentId,
 ) -> Result<payment::Model> {
-    let found = payment::Entity::find_by_id(id)
-        .filter(payment::COLUMN.org_id.eq(org))
-        .filter(payment::COLUMN.deal_id.eq(deal))
-        .one(conn)
-        .await?;
+    let found = ENTRY.row(conn, &(), &[org.0, deal.0, id.0]).await?;
     found.ok_or(Error::NotFound("payment"))
 }
 

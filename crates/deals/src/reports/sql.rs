@@ -23,8 +23,9 @@ use crate::{
     Period, PipelineId, PipelineReport, Receivable, Reports, Result, StageEntered, StageTotals,
     core::{
         Core,
-        access::{Access, TASK_TARGET_IS_LIVE},
+        access::Access,
         rollups::{rollup_months, rollup_totals, rollup_totals_by_stage, sees_all},
+        scope::TASK_TARGET_IS_LIVE,
         sums::{self, MonthSum, Span, join_parts, parts_of_sum, sum_columns},
         to_u64,
     },

@@ -1,7 +1,7 @@
 //! Feeds: selection and order of posts.
 
 use async_trait::async_trait;
-use guildhall_kernel::{Caller, CursorPage, CursorQuery, Db, Ordering, Page, PageQuery, Window, text};
+use guildhall_kernel::{Caller, CursorPage, CursorQuery, Ordering, Page, PageQuery, Window, db::QueryTemplate, text};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
     sea_query::{Alias, Expr, Query, SelectStatement, UnionType},
@@ -12,10 +12,11 @@ use super::{
     sources::{FeedRange, FeedSources, PostFilter},
 };
 use crate::{
-    core::scope::{Viewer, public_posts, visible, visible_posts},
+    core::scope::{Viewer, ViewerKind, public_posts, visible, visible_posts},
     entity::{mention, post, post_tag},
     error::Result,
     feed::{Feed, FeedFilter, FeedType},
+    id::GroupId,
     posts::{
         Post,
         sql::show::{PostRow, rows_of, with_viewer_columns},
@@ -57,7 +58,7 @@ fn apply_filter(mut posts: Select<post::Entity>, filter: &FeedFilter, viewer: Vi
 }
 
 /// The kind of a feed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum FeedKind {
     /// All posts that the viewer may read.
     All,
@@ -84,6 +85,13 @@ impl FeedKind {
     }
 }
 
+impl FeedKind {
+    /// The column by which the feed is sorted, in descending order.
+    fn order_column(self) -> post::Column {
+        if self == Self::Trending { post::Column::Hot } else { post::Column::Id }
+    }
+}
+
 /// The union of three queries for ids, each already limited.
 fn union_of(sources: [SelectStatement; 3], union_type: UnionType) -> SelectStatement {
     let aliased = |source, name: &str| {
@@ -102,10 +110,13 @@ struct FeedQuery<'a> {
     kind: FeedKind,
     filter: &'a FeedFilter,
     viewer: Viewer,
-    db: &'a Db,
 }
 
-impl FeedQuery<'_> {
+impl<'a> FeedQuery<'a> {
+    fn new(filter: &'a FeedFilter, viewer: Viewer) -> Self {
+        Self { kind: FeedKind::from_filter(filter), filter, viewer }
+    }
+
     fn filtered(&self, posts: Select<post::Entity>) -> Select<post::Entity> {
         apply_filter(posts, self.filter, self.viewer)
     }
@@ -138,13 +149,13 @@ impl FeedQuery<'_> {
             (FeedKind::Joined, None) => filtered(FeedSources::groups_of(self.viewer.id()).posts()),
             (FeedKind::Followed, None) => filtered(FeedSources::followed_by(self.viewer).posts()),
             (FeedKind::Joined, Some(range)) => {
-                return self.readable(FeedSources::groups_of(self.viewer.id()).newest(range, self.db, filtered));
+                return self.readable(FeedSources::groups_of(self.viewer.id()).newest(range, filtered));
             }
             (FeedKind::Followed, Some(range)) => {
-                return self.readable(FeedSources::followed_by(self.viewer).newest(range, self.db, filtered));
+                return self.readable(FeedSources::followed_by(self.viewer).newest(range, filtered));
             }
             (FeedKind::All, Some(range)) => {
-                let joined = FeedSources::groups_of(self.viewer.id()).newest(range, self.db, filtered);
+                let joined = FeedSources::groups_of(self.viewer.id()).newest(range, filtered);
                 let sources = [range.ids_of(filtered(public_posts())), joined, range.ids_of(filtered(self.own()))];
                 return self.readable(union_of(sources, UnionType::All));
             }
@@ -155,6 +166,12 @@ impl FeedQuery<'_> {
     /// The posts with these ids that the viewer may read.
     fn readable(&self, ids: SelectStatement) -> Select<post::Entity> {
         visible_posts(self.viewer).filter(post::Column::Id.in_subquery(ids))
+    }
+
+    /// One page of the feed.
+    fn page(&self, range: FeedRange) -> Select<post::Entity> {
+        let posts = range.window.apply(self.posts(Some(range)), self.kind.order_column(), range.rows);
+        rows_of(posts, self.viewer)
     }
 
     /// A query with one row per post of the feed, or at least `limit` rows if there are more.
@@ -174,6 +191,64 @@ impl FeedQuery<'_> {
     }
 }
 
+/// What the text of the query for a page depends on, if the feed has no filter but the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct PageKey {
+    kind: FeedKind,
+    viewer: ViewerKind,
+    has_group: bool,
+    window: WindowKind,
+    by_lateral_join: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum WindowKind {
+    Newest,
+    Before,
+    After,
+}
+
+impl PageKey {
+    /// The key of a page, and the ids: of the viewer and the group if there are any, the number of rows, and the end of
+    /// the window.
+    fn of(feed: &FeedQuery<'_>, range: FeedRange) -> Option<(Self, Vec<i64>)> {
+        let FeedFilter { feed_type: _, joined_groups: _, group, author, tag, category, mentioned, pinned } =
+            feed.filter;
+        if author.is_some() || tag.is_some() || category.is_some() || mentioned.is_some() || pinned.is_some() {
+            return None;
+        }
+        let (window, end) = match range.window {
+            Window::Newest => (WindowKind::Newest, None),
+            Window::Before(end) => (WindowKind::Before, Some(end)),
+            Window::After(end) => (WindowKind::After, Some(end)),
+        };
+        let (has_group, by_lateral_join) = (group.is_some(), range.by_lateral_join);
+        let key = Self { kind: feed.kind, viewer: feed.viewer.kind(), has_group, window, by_lateral_join };
+        let mut ids: Vec<i64> = group.iter().map(|group| group.0).collect();
+        ids.push(i64::try_from(range.rows).ok()?);
+        ids.extend(end);
+        Some((key, feed.viewer.with_ids(&ids)))
+    }
+}
+
+static PAGE: QueryTemplate<PageKey> = QueryTemplate::new(|key, ids| {
+    let (viewer, ids) = key.viewer.split(ids);
+    let (group, ids) = match ids {
+        [group, ids @ ..] if key.has_group => (Some(GroupId(*group)), ids),
+        _ => (None, ids),
+    };
+    let (rows, window) = match (key.window, ids) {
+        (WindowKind::Newest, [rows]) => (rows, Window::Newest),
+        (WindowKind::Before, [rows, end]) => (rows, Window::Before(*end)),
+        (WindowKind::After, [rows, end]) => (rows, Window::After(*end)),
+        _ => return SelectStatement::new(),
+    };
+    let filter = FeedFilter { group, ..FeedFilter::default() };
+    let feed = FeedQuery { kind: key.kind, filter: &filter, viewer };
+    let range = FeedRange { window, rows: rows.unsigned_abs(), by_lateral_join: key.by_lateral_join };
+    feed.page(range).into_query()
+});
+
 impl SqlFeed {
     /// The viewer of a feed. If the feed is filtered by group, they must have access to it.
     async fn feed_viewer(&self, caller: Option<Caller>, filter: &FeedFilter) -> Result<Viewer> {
@@ -182,22 +257,20 @@ impl SqlFeed {
             None => self.core.viewer(caller),
         }
     }
-
-    fn query<'a>(&'a self, filter: &'a FeedFilter, viewer: Viewer) -> FeedQuery<'a> {
-        FeedQuery { kind: FeedKind::from_filter(filter), filter, viewer, db: &self.core.db }
-    }
 }
 
 #[async_trait]
 impl Feed for SqlFeed {
     async fn feed(&self, viewer: Option<Caller>, filter: FeedFilter, cursor: CursorQuery) -> Result<CursorPage<Post>> {
         let viewer = self.feed_viewer(viewer, &filter).await?;
-        let feed = self.query(&filter, viewer);
+        let feed = FeedQuery::new(&filter, viewer);
         let trending = feed.kind == FeedKind::Trending;
-        let range = FeedRange { window: cursor.window(), rows: cursor.rows() };
-        let order_column = if trending { post::Column::Hot } else { post::Column::Id };
-        let posts = cursor.apply(feed.posts(Some(range)), order_column);
-        let rows = rows_of(posts, viewer).into_model::<PostRow>().all(self.core.db.conn()).await?;
+        let range = FeedRange::new(cursor.window(), cursor.rows(), &self.core.db);
+        let conn = self.core.db.conn();
+        let rows = match PageKey::of(&feed, range) {
+            Some((key, ids)) => PAGE.rows(conn, &key, &ids).await?,
+            None => feed.page(range).into_model::<PostRow>().all(conn).await?,
+        };
         let key = |row: &PostRow| if trending { row.hot } else { row.id.0 };
         let (rows, page) = CursorPage::from_rows(rows, key, &cursor).split();
         let posts = self.posts.show_posts(&self.core.pipeline(), rows, viewer).await?;
@@ -206,11 +279,11 @@ impl Feed for SqlFeed {
 
     async fn feed_page(&self, viewer: Option<Caller>, filter: FeedFilter, page: PageQuery) -> Result<Page<Post>> {
         let viewer = self.feed_viewer(viewer, &filter).await?;
-        let feed = self.query(&filter, viewer);
+        let feed = FeedQuery::new(&filter, viewer);
         let default = if feed.kind == FeedKind::Trending { "-hot" } else { "-id" };
         // In the default order the newest posts of each source suffice; any other order needs all posts.
         let limit = page.reach().filter(|_| page.is_default(default));
-        let posts = feed.posts(limit.map(|rows| FeedRange { window: Window::Newest, rows }));
+        let posts = feed.posts(limit.map(|rows| FeedRange::new(Window::Newest, rows, &self.core.db)));
         let count_query = feed.count_query(page.counted());
         let fields = [("id", post::Column::Id), ("created_at", post::Column::Id), ("hot", post::Column::Hot)];
         let ordering = Ordering { fields: &fields, default, id: post::Column::Id };

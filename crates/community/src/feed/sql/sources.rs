@@ -11,14 +11,22 @@ use crate::{
     entity::{follow, post},
 };
 
-/// A part of a feed: the window of the cursor and the number of rows.
+/// A part of a feed: the window of the cursor, the number of rows, and how the newest posts are found.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FeedRange {
     pub(super) window: Window,
     pub(super) rows: u64,
+    pub(super) by_lateral_join: bool,
 }
 
 impl FeedRange {
+    /// A range, in the form that suits the database.
+    pub(super) fn new(window: Window, rows: u64, db: &Db) -> Self {
+        // SQLite scans the index once per source. PostgreSQL would scan the posts from the newest on, until enough
+        // match.
+        Self { window, rows, by_lateral_join: db.backend() != DbBackend::Sqlite }
+    }
+
     /// The ids of this part of the posts, as a subquery.
     pub(super) fn ids_of(self, posts: Select<post::Entity>) -> SelectStatement {
         let posts = posts.select_only().column(post::Column::Id);
@@ -62,13 +70,12 @@ impl FeedSources {
         all_posts().filter(condition).filter(column.in_subquery(ids))
     }
 
-    /// The newest posts of the sources, in the form that suits the database.
-    pub(super) fn newest(self, range: FeedRange, db: &Db, filtered: PostFilter<'_>) -> SelectStatement {
-        // SQLite scans the index once per source. PostgreSQL would scan the posts from the newest on, until enough
-        // match.
-        match db.backend() {
-            DbBackend::Sqlite => range.ids_of(filtered(self.posts())),
-            _ => self.newest_by_lateral_join(range, filtered),
+    /// The newest posts of the sources.
+    pub(super) fn newest(self, range: FeedRange, filtered: PostFilter<'_>) -> SelectStatement {
+        if range.by_lateral_join {
+            self.newest_by_lateral_join(range, filtered)
+        } else {
+            range.ids_of(filtered(self.posts()))
         }
     }
 

@@ -184,6 +184,13 @@ pub struct GroupFilter {
     pub joined: Option<bool>,
 }
 
+impl GroupFilter {
+    /// Whether there is no filter.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.category.is_none() && self.search.is_none() && self.joined.is_none()
+    }
+}
+
 /// A category and its number of groups visible to the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema, FromQueryResult)]
 pub struct CategoryCount {

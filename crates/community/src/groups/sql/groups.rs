@@ -2,24 +2,20 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Quota, Timestamp, UserId, audit, db, text};
+use guildhall_kernel::{Caller, IfMatch, Page, PageQuery, Quota, Timestamp, UserId, audit, db, text};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, SqlErr,
+    ConnectionTrait, EntityTrait, QueryOrder, QuerySelect, Set, SqlErr,
     sea_query::{Alias, Asterisk, Expr, Func},
 };
 
 use super::{
     SqlGroups,
-    show::{GroupRow, GroupWithRole, Moderators, with_own_role},
+    show::{GroupRow, GroupWithRole, Moderators},
 };
 use crate::{
-    core::{
-        access::GroupAccess,
-        rsvps::delete_outsider_rsvps_of_group,
-        scope::{joined_by, visible_groups},
-    },
+    core::{access::GroupAccess, rsvps::delete_outsider_rsvps_of_group, scope::visible_groups},
     entity::{
         group,
         membership::{self, Role},
@@ -167,7 +163,7 @@ impl SqlGroups {
                 let quota = Quota::per_day("groups", self.core.settings.groups_per_day.into());
                 let pipeline = tx.pipeline();
                 let (quota, row) =
-                    tokio::join!(quota.consume(&pipeline, caller.user, 1, now), row.clone().insert(&pipeline));
+                    tokio::join!(quota.consume(&pipeline, caller.user, 1, now), db::insert(&pipeline, row.clone()));
                 // The row first: a conflict of the slug is the error of all statements that were sent together.
                 let row = row?;
                 quota?;
@@ -178,7 +174,7 @@ impl SqlGroups {
                     role: Set(Role::Owner),
                     joined_at: Set(now),
                 };
-                membership::Entity::insert(owner).exec_without_returning(&tx.deferred()).await?;
+                db::insert_only(&tx.deferred(), owner).await?;
                 tx.emit(&GroupCreated { group: row.id, creator: caller.user }).await?;
                 Ok(GroupRow::from(row))
             })
@@ -206,29 +202,8 @@ impl Groups for SqlGroups {
 
     async fn groups(&self, viewer: Option<Caller>, filter: GroupFilter, page: PageQuery) -> Result<Page<Group>> {
         let caller = viewer;
-        let viewer = self.core.viewer(viewer)?;
-        let mut select = visible_groups(viewer);
-        if let Some(category) = filter.category.filter(|category| !category.is_empty()) {
-            select = select.filter(group::COLUMN.category.eq(category));
-        }
-        if let Some(search) = filter.search.filter(|search| !search.trim().is_empty()) {
-            select = self.core.matching_groups(select, &search);
-        }
-        if let (Some(is_member), Some(caller)) = (filter.joined, caller) {
-            let joined = Condition::all().add(group::Column::Id.in_subquery(joined_by(caller.user)));
-            select = select.filter(if is_member { joined } else { joined.not() });
-        }
-        let ordering = Ordering {
-            fields: &[
-                ("id", group::Column::Id),
-                ("name", group::Column::NameKey),
-                ("created_at", group::Column::CreatedAt),
-            ],
-            default: "-created_at",
-            id: group::Column::Id,
-        };
-        let own_role = |rows| with_own_role(rows, viewer);
-        let page = Page::<GroupWithRole>::fetch_with(select, own_role, &ordering, &page, self.core.db.conn()).await?;
+        let viewer = self.core.viewer(caller)?;
+        let page = self.page_of_groups(caller, viewer, filter, &page).await?;
         let (rows, page) = page.split();
         let groups = self.show_groups(&self.core.pipeline(), rows, viewer).await?;
         Ok(page.with_results(|_| groups))

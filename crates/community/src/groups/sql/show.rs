@@ -3,18 +3,21 @@
 use std::collections::HashMap;
 
 use guildhall_files::FileId;
-use guildhall_kernel::{Person, Timestamp, UserId, db::Pipeline};
+use guildhall_kernel::{
+    Person, Timestamp, UserId,
+    db::{self, Pipeline, QueryTemplate},
+};
 use sea_orm::{
     ColumnTrait, DerivePartialModel, EntityTrait, FromQueryResult, PartialModelTrait, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, Select,
-    sea_query::{Expr, ExprTrait},
+    sea_query::{Expr, ExprTrait, SelectStatement},
 };
 
 use super::SqlGroups;
 use crate::{
     core::{
         access::own_role,
-        scope::{Viewer, visible_courses, visible_groups},
+        scope::{Viewer, ViewerKind, visible_courses, visible_groups},
     },
     entity::{
         course,
@@ -102,6 +105,11 @@ pub(super) fn with_own_role(groups: Select<group::Entity>, viewer: Viewer) -> Se
     groups.expr_as(own_role(viewer.id()), "own_role")
 }
 
+static GROUP: QueryTemplate<ViewerKind> = QueryTemplate::new(|kind, ids| {
+    let (viewer, [id]) = kind.split(ids) else { return SelectStatement::new() };
+    rows_of(visible_groups(viewer).filter(group::COLUMN.id.eq(GroupId(*id))), viewer).into_query()
+});
+
 /// The moderators of a group.
 pub(super) struct Moderators {
     pub(super) owner: Option<UserId>,
@@ -109,15 +117,20 @@ pub(super) struct Moderators {
     pub(super) all: Vec<UserId>,
 }
 
-/// The memberships of moderators and owners of these groups.
-fn moderators_of(groups: &[GroupId]) -> Select<membership::Entity> {
-    let of_groups = membership::COLUMN.group_id.is_in(groups.iter().copied());
+/// The memberships of moderators and owners of groups.
+static MODERATORS: QueryTemplate<()> = QueryTemplate::new(|(), groups| {
+    let of_groups = membership::COLUMN.group_id.is_in(groups.iter().copied().map(GroupId));
     // Worded like the predicate of the partial index; a bound value would keep the planner from using it.
-    membership::Entity::find().filter(of_groups).filter(Expr::cust("community_membership.role <> 'member'"))
-}
+    let is_moderator = Expr::cust("community_membership.role <> 'member'");
+    membership::Entity::find().filter(of_groups).filter(is_moderator).into_query()
+});
 
-/// The links of these groups to courses visible to the viewer.
-fn courses_of(groups: &[GroupId], viewer: Viewer) -> Select<group_course::Entity> {
+/// The links of groups to courses visible to the viewer. Staff see all courses, so their id is not among the ids.
+static COURSES: QueryTemplate<ViewerKind> = QueryTemplate::new(|kind, ids| {
+    let (viewer, groups) = match kind {
+        ViewerKind::Staff => (Viewer::Staff(UserId(0)), ids),
+        _ => kind.split(ids),
+    };
     let visible = visible_courses(viewer)
         .select_only()
         .expr(Expr::val(1))
@@ -127,10 +140,11 @@ fn courses_of(groups: &[GroupId], viewer: Viewer) -> Select<group_course::Entity
         )
         .into_query();
     group_course::Entity::find()
-        .filter(group_course::COLUMN.group_id.is_in(groups.iter().copied()))
+        .filter(group_course::COLUMN.group_id.is_in(groups.iter().copied().map(GroupId)))
         .filter(Expr::exists(visible))
         .order_by_asc(group_course::Column::Position)
-}
+        .into_query()
+});
 
 /// The moderators and the courses of groups.
 #[derive(Default)]
@@ -146,8 +160,13 @@ impl Details {
         if groups.is_empty() {
             return Ok(details);
         }
-        let (moderators, courses) =
-            tokio::try_join!(moderators_of(groups).all(conn), courses_of(groups, viewer).all(conn))?;
+        let groups = db::pad_ids(groups.iter().map(|group| group.0));
+        let kind = viewer.kind();
+        let course_ids = if kind == ViewerKind::Staff { groups.clone() } else { viewer.with_ids(&groups) };
+        let (moderators, courses) = tokio::try_join!(
+            MODERATORS.rows::<membership::Model>(conn, &(), &groups),
+            COURSES.rows::<group_course::Model>(conn, &kind, &course_ids),
+        )?;
         for moderator in moderators {
             details.moderators.entry(moderator.group_id).or_default().push(moderator.user_id);
             if moderator.role == Role::Owner {
@@ -198,8 +217,8 @@ impl SqlGroups {
     /// A group as the viewer sees it.
     pub(super) async fn find_group(&self, viewer: Viewer, id: GroupId) -> Result<Group> {
         let pipeline = self.core.pipeline();
-        let row = rows_of(visible_groups(viewer).filter(group::COLUMN.id.eq(id)), viewer);
-        let row = async { Ok(row.into_model::<GroupWithRole>().one(&pipeline).await?) };
+        let row_ids = viewer.with_ids(&[id.0]);
+        let row = async { Ok(GROUP.row::<GroupWithRole>(&pipeline, &viewer.kind(), &row_ids).await?) };
         let ids = [id];
         let (row, details) = tokio::try_join!(row, Details::load(&pipeline, &ids, viewer))?;
         let row = row.ok_or(Error::GroupNotFound(id))?;

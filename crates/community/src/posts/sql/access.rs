@@ -1,16 +1,23 @@
 //! What a caller may do with a post.
 
-use guildhall_kernel::{Caller, db};
+use guildhall_kernel::{
+    Caller, UserId,
+    db::{self, QueryTemplate},
+};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, QueryTrait,
-    sea_query::{Expr, ExprTrait, LockType},
+    sea_query::{Expr, ExprTrait, LockType, SelectStatement},
 };
 
 use crate::{
-    core::{access::role_in, membership::role_of, scope::visible_posts},
+    core::{
+        access::role_in,
+        membership::role_of,
+        scope::{Viewer, ViewerKind, visible_posts},
+    },
     entity::{group, membership::Role, post},
     error::{Error, Result},
-    id::PostId,
+    id::{GroupId, PostId},
 };
 
 /// What the caller may do with a post.
@@ -19,10 +26,15 @@ pub(super) struct Rights {
     pub(super) is_moderator: bool,
 }
 
+static GROUP: QueryTemplate<()> = QueryTemplate::new(|(), ids| {
+    let [id] = *ids else { return SelectStatement::new() };
+    group::Entity::find_by_id(GroupId(id)).into_query()
+});
+
 /// The group of a post, if it has one.
 pub(super) async fn group_of(conn: &impl ConnectionTrait, post: &post::Model) -> Result<Option<group::Model>> {
     match post.group_id {
-        Some(group) => Ok(group::Entity::find_by_id(group).one(conn).await?),
+        Some(group) => Ok(GROUP.row(conn, &(), &[group.0]).await?),
         None => Ok(None),
     }
 }
@@ -54,16 +66,21 @@ pub(super) struct PostAccess {
     is_staff: bool,
 }
 
+static READABLE_POST: QueryTemplate<ViewerKind> = QueryTemplate::new(|kind, ids| {
+    let [user, id] = *ids else { return SelectStatement::new() };
+    let user = UserId(user);
+    let group_id = Expr::col((post::Entity, post::Column::GroupId));
+    visible_posts(kind.viewer(user))
+        .filter(post::COLUMN.id.eq(PostId(id)))
+        .expr_as(role_in(group_id, user), "own_role")
+        .into_query()
+});
+
 impl PostAccess {
     /// Loads a post without a lock. 404 if the caller may not read it.
     pub(super) async fn load(conn: &impl ConnectionTrait, caller: &Caller, id: PostId) -> Result<Self> {
-        let group_id = Expr::col((post::Entity, post::Column::GroupId));
-        let access = visible_posts(caller.into())
-            .filter(post::COLUMN.id.eq(id))
-            .expr_as(role_in(group_id, caller.user), "own_role")
-            .into_model::<Self>()
-            .one(conn)
-            .await?;
+        let kind = Viewer::from(caller).kind();
+        let access = READABLE_POST.row::<Self>(conn, &kind, &[caller.user.0, id.0]).await?;
         Ok(Self { is_staff: caller.roles.is_staff(), ..access.ok_or(Error::PostNotFound(id))? })
     }
 

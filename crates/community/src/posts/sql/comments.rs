@@ -9,7 +9,7 @@ use guildhall_kernel::{
 use sea_orm::{
     ActiveValue::NotSet,
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IdenStatic, Iterable, PartialModelTrait, QueryFilter,
-    QuerySelect, QueryTrait, Select, Set, TryIntoModel,
+    QuerySelect, QueryTrait, Select, Set,
     sea_query::{Expr, ExprTrait, LockType},
 };
 
@@ -229,7 +229,7 @@ impl Comments for SqlPosts {
                 }
                 let depth = depth?;
                 quota?;
-                let mut row = comment::ActiveModel {
+                let row = comment::ActiveModel {
                     id: NotSet,
                     post_id: Set(id),
                     parent_id: Set(new.parent),
@@ -247,12 +247,11 @@ impl Comments for SqlPosts {
                     add_to_reply_count(&tx, parent, 1).await?;
                 }
                 add_to_comment_count(&tx, &access.post, 1).await?;
-                // Only the id is read back: the texts can be long.
-                let comment = comment::Entity::insert(row.clone()).exec(&tx).await?.last_insert_id;
-                row.id = Set(comment);
+                let row = db::insert(&tx, row).await?;
+                let comment = row.id;
                 store_comment_mentions(&tx, &access.post, comment, &prepared.mentioned, now).await?;
                 tx.emit(&CommentCreated { comment, post: id, parent: new.parent, author: caller.user }).await?;
-                Ok(row.try_into_model()?)
+                Ok(row)
             })
             .await?;
         self.show_comments(vec![CommentRow { row, own_like: None }]).await?.pop().ok_or(Error::PostNotFound(id))
@@ -358,7 +357,7 @@ impl Comments for SqlPosts {
                         user_id: Set(caller.user),
                         created_at: Set(self.core.now()),
                     };
-                    comment_like::Entity::insert(row).exec_without_returning(&tx.deferred()).await?;
+                    db::insert_only(&tx.deferred(), row).await?;
                 } else {
                     comment_like::Entity::delete_by_id((id, caller.user)).exec(&tx.deferred()).await?;
                 }

@@ -2,16 +2,20 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    iter,
     time::Duration,
 };
 
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
-    Caller, Timestamp,
-    db::{Pipeline, Tx},
+    Caller, Timestamp, UserId,
+    db::{self, Pipeline, QueryTemplate, Tx},
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, sea_query::ExprTrait};
+use sea_orm::{
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
+    sea_query::{ExprTrait, SelectStatement},
+};
 
 use super::{
     SqlPosts,
@@ -41,10 +45,30 @@ pub(super) async fn store_poll(tx: &Tx, post: PostId, new: &NewPoll, now: Timest
     Ok(())
 }
 
+static POLLS: QueryTemplate<()> = QueryTemplate::new(|(), posts| {
+    poll::Entity::find().filter(poll::COLUMN.post_id.is_in(posts.iter().copied().map(PostId))).into_query()
+});
+
+static OPTIONS: QueryTemplate<()> = QueryTemplate::new(|(), posts| {
+    poll_option::Entity::find()
+        .filter(poll_option::COLUMN.post_id.is_in(posts.iter().copied().map(PostId)))
+        .order_by_asc(poll_option::Column::Position)
+        .into_query()
+});
+
+static OWN_VOTES: QueryTemplate<()> = QueryTemplate::new(|(), ids| {
+    let [user, posts @ ..] = ids else { return SelectStatement::new() };
+    poll_vote::Entity::find()
+        .filter(poll_vote::COLUMN.post_id.is_in(posts.iter().copied().map(PostId)))
+        .filter(poll_vote::COLUMN.user_id.eq(UserId(*user)))
+        .order_by_asc(poll_vote::Column::Position)
+        .into_query()
+});
+
 /// The polls of these posts, with the viewer's votes.
 pub(super) async fn polls_of(conn: &Pipeline<'_>, ids: &[PostId], viewer: Viewer) -> Result<HashMap<PostId, Poll>> {
-    let post_ids = ids.iter().copied();
-    let polls = poll::Entity::find().filter(poll::COLUMN.post_id.is_in(post_ids.clone())).all(conn).await?;
+    let posts = db::pad_ids(ids.iter().map(|id| id.0));
+    let polls = POLLS.rows::<poll::Model>(conn, &(), &posts).await?;
     if polls.is_empty() {
         return Ok(HashMap::new());
     }
@@ -54,14 +78,11 @@ pub(super) async fn polls_of(conn: &Pipeline<'_>, ids: &[PostId], viewer: Viewer
         (row.post_id, poll)
     };
     let mut polls: HashMap<PostId, Poll> = polls.into_iter().map(empty).collect();
-    let options = poll_option::Entity::find()
-        .filter(poll_option::COLUMN.post_id.is_in(post_ids.clone()))
-        .order_by_asc(poll_option::Column::Position);
-    let own_votes = poll_vote::Entity::find()
-        .filter(poll_vote::COLUMN.post_id.is_in(post_ids))
-        .filter(poll_vote::COLUMN.user_id.eq(viewer.id()))
-        .order_by_asc(poll_vote::Column::Position);
-    let (options, own_votes) = tokio::try_join!(options.all(conn), own_votes.all(conn))?;
+    let vote_ids: Vec<i64> = iter::once(viewer.id().0).chain(posts.iter().copied()).collect();
+    let (options, own_votes) = tokio::try_join!(
+        OPTIONS.rows::<poll_option::Model>(conn, &(), &posts),
+        OWN_VOTES.rows::<poll_vote::Model>(conn, &(), &vote_ids),
+    )?;
     for row in options {
         if let Some(poll) = polls.get_mut(&row.post_id) {
             poll.options.push(PollOption { position: row.position, text: row.text, votes: row.votes });

@@ -6,7 +6,7 @@ use guildhall_kernel::{
     Caller, IfMatch, Quota, Timestamp,
     db::{self, Tx},
 };
-use sea_orm::{ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, TryIntoModel};
+use sea_orm::{ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
 
 use super::{
     SqlPosts,
@@ -136,7 +136,7 @@ impl SqlPosts {
         let mentioned = readers(&prepared.mentioned, members, group, visibility);
         let links = !prepared.links.is_empty() && self.core.host.page_fetcher.is_some();
         let has_extras = !tags.is_empty() || !mentioned.is_empty() || new.poll.is_some() || links;
-        let mut row = post::ActiveModel {
+        let row = post::ActiveModel {
             id: NotSet,
             group_id: Set(new.group),
             author_id: Set(Some(caller.user)),
@@ -160,9 +160,8 @@ impl SqlPosts {
         if let (Some(group), true) = (new.group, is_counted(is_approved, visibility)) {
             add_to_post_count(tx, group, 1).await?;
         }
-        // Only the id is read back: the texts can be long.
-        let id = post::Entity::insert(row.clone()).exec(tx).await?.last_insert_id;
-        row.id = Set(id);
+        let row = db::insert(tx, row).await?;
+        let id = row.id;
         store_tags(tx, id, tags).await?;
         store_mentions(tx, id, None, &mentioned, now).await?;
         if links {
@@ -172,7 +171,7 @@ impl SqlPosts {
             store_poll(tx, id, poll, now).await?;
         }
         tx.emit(&PostCreated { post: id, group: new.group, author: caller.user, is_approved }).await?;
-        Ok(PostRow::new(row.try_into_model()?))
+        Ok(PostRow::new(row))
     }
 
     /// Shows a post that was just stored.

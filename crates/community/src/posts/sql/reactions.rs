@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use guildhall_kernel::{Caller, db::Tx};
+use guildhall_kernel::{
+    Caller,
+    db::{self, Tx},
+};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::Expr};
 
 use super::{
@@ -86,7 +89,7 @@ impl SqlPosts {
                             kind: Set(kind.clone()),
                             created_at: Set(self.core.now()),
                         };
-                        reaction::Entity::insert(row).exec_without_returning(&tx.deferred()).await?;
+                        db::insert_only(&tx.deferred(), row).await?;
                     }
                 }
                 *counts.entry(kind.clone()).or_default() += 1;

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use guildhall_kernel::{Keyed, Ordering, Page, PageQuery, Timestamp, UserId, db::Pipeline};
+use guildhall_kernel::{
+    Keyed, Ordering, Page, PageQuery, Timestamp, UserId,
+    db::{self, Pipeline, QueryTemplate},
+};
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult, IdenStatic, Iterable, PartialModelTrait, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, Select,
@@ -11,7 +14,7 @@ use sea_orm::{
 
 use super::{SqlPosts, polls::polls_of, score::reaction_counts};
 use crate::{
-    core::scope::{Viewer, visible_posts},
+    core::scope::{Viewer, ViewerKind, visible_posts},
     entity::{
         attachment, bookmark, link_preview, mention,
         post::{self, PostCategory, Visibility},
@@ -112,6 +115,42 @@ pub(crate) fn rows_of(posts: Select<post::Entity>, viewer: Viewer) -> Select<pos
     with_viewer_columns(PostRow::select_cols(posts.select_only()), viewer)
 }
 
+static POSTS: QueryTemplate<ViewerKind> = QueryTemplate::new(|kind, ids| {
+    let (viewer, posts) = kind.split(ids);
+    let posts = visible_posts(viewer).filter(post::COLUMN.id.is_in(posts.iter().copied().map(PostId)));
+    rows_of(posts, viewer).into_query()
+});
+
+static TAGS: QueryTemplate<()> = QueryTemplate::new(|(), posts| {
+    post_tag::Entity::find()
+        .filter(post_tag::COLUMN.post_id.is_in(posts.iter().copied().map(PostId)))
+        .order_by_asc(post_tag::Column::Position)
+        .into_query()
+});
+
+static ATTACHMENTS: QueryTemplate<()> = QueryTemplate::new(|(), posts| {
+    attachment::Entity::find()
+        .filter(attachment::COLUMN.post_id.is_in(posts.iter().copied().map(PostId)))
+        .order_by_asc(attachment::Column::Id)
+        .into_query()
+});
+
+static LINK_PREVIEWS: QueryTemplate<()> = QueryTemplate::new(|(), posts| {
+    link_preview::Entity::find()
+        .filter(link_preview::COLUMN.post_id.is_in(posts.iter().copied().map(PostId)))
+        .filter(link_preview::COLUMN.title.is_not_null())
+        .order_by_asc(link_preview::Column::Position)
+        .into_query()
+});
+
+static MENTIONS: QueryTemplate<()> = QueryTemplate::new(|(), posts| {
+    mention::Entity::find()
+        .filter(mention::COLUMN.post_id.is_in(posts.iter().copied().map(PostId)))
+        .filter(mention::COLUMN.comment_id.is_null())
+        .order_by_asc(mention::Column::Id)
+        .into_query()
+});
+
 /// Tags, attachments and other parts of a post that are stored in their own tables.
 #[derive(Debug, Default)]
 struct Extras {
@@ -142,8 +181,8 @@ impl SqlPosts {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let found = visible_posts(viewer).filter(post::COLUMN.id.is_in(ids.iter().copied()));
-        let rows = rows_of(found, viewer).into_model::<PostRow>().all(self.core.db.conn()).await?;
+        let bound = viewer.with_ids(&db::pad_ids(ids.iter().map(|id| id.0)));
+        let rows = POSTS.rows::<PostRow>(self.core.db.conn(), &viewer.kind(), &bound).await?;
         let posts = self.show_posts(&self.core.pipeline(), rows, viewer).await?;
         let mut posts: HashMap<PostId, Post> = posts.into_iter().map(|post| (post.id, post)).collect();
         Ok(ids.iter().filter_map(|id| posts.remove(id)).collect())
@@ -195,23 +234,14 @@ impl SqlPosts {
     }
 
     async fn extras(&self, conn: &Pipeline<'_>, ids: &[PostId], viewer: Viewer) -> Result<HashMap<PostId, Extras>> {
-        let post_ids = ids.iter().copied();
-        let tags = post_tag::Entity::find()
-            .filter(post_tag::COLUMN.post_id.is_in(post_ids.clone()))
-            .order_by_asc(post_tag::Column::Position);
-        let attachments = attachment::Entity::find()
-            .filter(attachment::COLUMN.post_id.is_in(post_ids.clone()))
-            .order_by_asc(attachment::Column::Id);
-        let previews = link_preview::Entity::find()
-            .filter(link_preview::COLUMN.post_id.is_in(post_ids.clone()))
-            .filter(link_preview::COLUMN.title.is_not_null())
-            .order_by_asc(link_preview::Column::Position);
-        let mentions = mention::Entity::find()
-            .filter(mention::COLUMN.post_id.is_in(post_ids.clone()))
-            .filter(mention::COLUMN.comment_id.is_null())
-            .order_by_asc(mention::Column::Id);
+        let posts = db::pad_ids(ids.iter().map(|id| id.0));
         let rows = async {
-            Ok(tokio::try_join!(tags.all(conn), attachments.all(conn), previews.all(conn), mentions.all(conn))?)
+            Ok(tokio::try_join!(
+                TAGS.rows::<post_tag::Model>(conn, &(), &posts),
+                ATTACHMENTS.rows::<attachment::Model>(conn, &(), &posts),
+                LINK_PREVIEWS.rows::<link_preview::Model>(conn, &(), &posts),
+                MENTIONS.rows::<mention::Model>(conn, &(), &posts),
+            )?)
         };
         let ((tags, attachments, previews, mentions), polls) = tokio::try_join!(rows, polls_of(conn, ids, viewer))?;
         let mut all: HashMap<PostId, Extras> = HashMap::new();

@@ -4,11 +4,13 @@ use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
     Caller, IfMatch, Ordering, Page, PageQuery,
-    db::{self, Tx},
+    db::{self, QueryTemplate, Tx},
 };
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select, Set, sea_query::LockType,
+    ActiveModelTrait,
+    ActiveValue::NotSet,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Set,
+    sea_query::{LockType, SelectStatement},
 };
 use serde_json::Value;
 
@@ -46,13 +48,18 @@ fn all_fields(org: OrganizationId, entity: CustomFieldTarget) -> Select<custom_f
         .limit(MAX_FIELDS)
 }
 
+static FIELDS: QueryTemplate<CustomFieldTarget> = QueryTemplate::new(|entity, ids| {
+    let [org] = *ids else { return SelectStatement::new() };
+    all_fields(OrganizationId(org), *entity).into_query()
+});
+
 /// The custom fields of an organization.
 pub(crate) async fn fields_of(
     conn: &impl ConnectionTrait,
     org: OrganizationId,
     entity: CustomFieldTarget,
 ) -> Result<Vec<custom_field::Model>> {
-    Ok(all_fields(org, entity).all(conn).await?)
+    Ok(FIELDS.rows(conn, &entity, &[org.0]).await?)
 }
 
 /// Locks the custom fields for an operation that stores values: they cannot be deleted until the transaction ends.

@@ -1,6 +1,9 @@
 //! Commission: earned on verified payments, and reduced by refunds and reversals.
 
-use guildhall_kernel::{Error as KernelError, db::Tx};
+use guildhall_kernel::{
+    Error as KernelError,
+    db::{self, Tx},
+};
 use sea_orm::{ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, Set};
 
 use super::SqlLedger;
@@ -61,7 +64,6 @@ impl SqlLedger {
             earned_on: Set(entry.received_on.clone()),
             created_at: Set(self.core.now()),
         };
-        commission::Entity::insert(row).exec_without_returning(&tx.deferred()).await?;
-        Ok(())
+        Ok(db::insert_only(&tx.deferred(), row).await?)
     }
 }

@@ -1,8 +1,11 @@
 //! The entries of the ledger: what may be recorded, refunded, reversed and decided, and the totals of the deal that
 //! change with it. The deal is locked, so its totals are current.
 
-use guildhall_kernel::{Caller, Timestamp, db::Tx};
-use sea_orm::{ActiveModelTrait, ActiveValue::NotSet};
+use guildhall_kernel::{
+    Caller, Timestamp,
+    db::{self, Tx},
+};
+use sea_orm::ActiveValue::NotSet;
 
 use super::SqlLedger;
 use crate::{
@@ -86,7 +89,7 @@ impl SqlLedger {
         row.updated_at = now;
         row.number = number;
         row.code = format!("TXN-{number:0MIN_DIGITS$}");
-        let row = payment::ActiveModel { id: NotSet, ..row.into() }.reset_all().insert(tx).await?;
+        let row = db::insert(tx, payment::ActiveModel { id: NotSet, ..row.into() }).await?;
         self.core.record_created(tx, (context.caller, context.access), "deals.record_payment", &row).await?;
         Ok(row)
     }

@@ -7,8 +7,7 @@ use guildhall_kernel::{
     db::{self, Tx},
 };
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
-    Select, Set,
+    ActiveValue::NotSet, ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select, Set,
 };
 
 use crate::{
@@ -64,7 +63,7 @@ impl SqlTasks {
             created_by: Set(access.member.id),
             created_at: Set(now),
         };
-        let row = row.insert(tx).await?;
+        let row = db::insert(tx, row).await?;
         let detail = vec![("client", client.0.into()), ("deal", deal.map(|deal| deal.0).into())];
         self.core.record(tx, (caller, access), "deals.log_activity", ("activity", row.id.0), detail).await?;
         Ok(row)

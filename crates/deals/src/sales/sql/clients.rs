@@ -10,8 +10,8 @@ mod preview;
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, CursorPage, CursorQuery, IfMatch, Ordering, Page, PageQuery, db};
-use sea_orm::{ActiveModelTrait, ActiveValue::NotSet};
+use guildhall_kernel::{Caller, CursorPage, CursorQuery, IfMatch, Page, PageQuery, db};
+use sea_orm::ActiveValue::NotSet;
 
 use self::{
     draft::draft,
@@ -47,18 +47,7 @@ impl Clients for SqlClients {
         let conn = self.core.db.conn();
         let access = self.core.access(conn, caller, org).await?;
         let (filter, page) = apply_view(conn, &access, Viewed::Clients, filter, page).await?;
-        let select = self.core.filtered_clients(conn, &access, &filter).await?;
-        let ordering = Ordering {
-            fields: &[
-                ("id", client::Column::Id),
-                ("name", client::Column::NameKey),
-                ("created_at", client::Column::CreatedAt),
-                ("updated_at", client::Column::UpdatedAt),
-            ],
-            default: "-id",
-            id: client::Column::Id,
-        };
-        let page = Page::<client::Model>::fetch(select, &ordering, &page, conn).await?;
+        let page = self.core.page_of_clients(&access, &filter, &page).await?;
         let (rows, page) = page.split();
         let clients = self.core.show_clients(rows).await?;
         Ok(page.with_results(|_| clients))
@@ -91,7 +80,7 @@ impl Clients for SqlClients {
                 let custom = custom::validate_new(&fields, &new.custom)?;
                 let now = self.core.now();
                 let row = client::Model { custom: custom.json.clone(), ..draft(&access, new, owner, now) };
-                let row = client::ActiveModel { id: NotSet, ..row.into() }.reset_all().insert(&tx).await?;
+                let row = db::insert(&tx, client::ActiveModel { id: NotSet, ..row.into() }).await?;
                 custom.insert(&tx, org, TargetId::Client(row.id)).await?;
                 self.core.record_created(&tx, (caller, &access), "deals.create_client", &row).await?;
                 tx.emit(&ClientCreated { organization_id: org, client: ClientData::from(&row) }).await?;

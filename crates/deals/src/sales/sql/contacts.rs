@@ -6,7 +6,7 @@ use guildhall_kernel::{
     Caller, IfMatch, Ordering, Page, PageQuery,
     db::{self, Tx},
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select};
+use sea_orm::{ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select};
 
 use super::search_text;
 use crate::{
@@ -124,7 +124,7 @@ impl Contacts for SqlClients {
                     search_text: String::new(),
                 };
                 row.search_text = search_text::of_contact(&row);
-                let row = contact::ActiveModel { id: NotSet, ..row.into() }.reset_all().insert(conn).await?;
+                let row = db::insert(conn, contact::ActiveModel { id: NotSet, ..row.into() }).await?;
                 self.core.record_created(conn, (caller, &access), "deals.create_contact", &row).await?;
                 Ok(show(row))
             })

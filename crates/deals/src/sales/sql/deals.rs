@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use futures_util::future::OptionFuture;
 use garde::Validate;
 use guildhall_kernel::{
-    Caller, CursorPage, CursorQuery, IfMatch, Ordering, Page, PageQuery, Timestamp, db,
+    Caller, CursorPage, CursorQuery, IfMatch, Page, PageQuery, Timestamp, db,
     idempotency::{IdempotencyKey, Idempotent},
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
@@ -48,24 +48,11 @@ impl Deals for SqlSales {
         let conn = self.core.db.conn();
         let access = self.core.access(conn, caller, org).await?;
         let (filter, page) = apply_view(conn, &access, Viewed::Deals, filter, page).await?;
-        let select = self.core.filtered_deals(&access, client, &filter).await?;
         if page.orders_by("value") && filter.get("currency").is_none() {
             let message = "Amounts can only be compared within one currency. Filter by currency as well.";
             return Err(Error::field("ordering", message));
         }
-        let ordering = Ordering {
-            fields: &[
-                ("number", deal::Column::Number),
-                ("id", deal::Column::Id),
-                ("created_at", deal::Column::Number),
-                ("value", deal::Column::ValueMinor),
-                ("expected_close_date", deal::Column::CloseKey),
-                ("updated_at", deal::Column::UpdatedAt),
-            ],
-            default: "-number",
-            id: deal::Column::Id,
-        };
-        let page = Page::<deal::Model>::fetch(select, &ordering, &page, conn).await?;
+        let page = self.core.page_of_deals(&access, client, &filter, &page).await?;
         let (rows, page) = page.split();
         let shown = self.core.show_deals(rows).await?;
         Ok(page.with_results(|_| shown))

@@ -17,7 +17,7 @@ use sea_orm::{
 
 use crate::{
     MemberId, MemberStatus, OrganizationId, Result, SqlTasks,
-    core::access::TASK_TARGET_IS_LIVE,
+    core::scope::TASK_TARGET_IS_LIVE,
     entity::{member, organization, task},
 };
 

@@ -4,16 +4,17 @@ use async_trait::async_trait;
 use futures_util::future::OptionFuture;
 use garde::Validate;
 use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Timestamp, db};
-use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, Set, sea_query::Expr};
+use sea_orm::{ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, Set, sea_query::Expr};
 
 use super::list_filters;
 use crate::{
     Error, Filter, NewTask, OrganizationId, Result, SqlTasks, Task, TaskId, TaskPatch, Tasks, Viewed,
     core::{
         Conn, Field, People, ValueKind,
-        access::{Access, TASK_TARGET_IS_LIVE},
+        access::Access,
         as_field,
         objects::{stored_client, stored_deal},
+        scope::TASK_TARGET_IS_LIVE,
         store::defer_changes,
         views::apply_view,
     },
@@ -175,7 +176,7 @@ impl Tasks for SqlTasks {
                     remind_at: Set(new.remind_at),
                     is_reminded: Set(false),
                 };
-                let row = row.insert(&tx).await?;
+                let row = db::insert(&tx, row).await?;
                 self.core.record_created(&tx, (caller, &access), "deals.create_task", &row).await?;
                 tx.emit(&TaskCreated { organization_id: org, task: TaskData::from(&row) }).await?;
                 Ok::<_, Error>(row)

@@ -1,11 +1,12 @@
 //! Filters of the list of clients.
 
+use guildhall_kernel::{Ordering, Page, PageQuery, PageTemplate};
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, Select};
 
 use super::keys::email_key;
 use crate::{
     CustomFieldTarget, Filter, Result,
-    core::{Core, Field, ValueKind, access::Access},
+    core::{Core, Field, ValueKind, access::Access, scope::RowScope},
     custom::sql as custom,
     entity::client,
     permission::Permission,
@@ -18,7 +19,41 @@ const FIELDS: [Field<client::Column>; 3] = [
     Field { name: "updated_at", column: client::Column::UpdatedAt, kind: ValueKind::Timestamp },
 ];
 
+const ORDERING: Ordering<'static, client::Column> = Ordering {
+    fields: &[
+        ("id", client::Column::Id),
+        ("name", client::Column::NameKey),
+        ("created_at", client::Column::CreatedAt),
+        ("updated_at", client::Column::UpdatedAt),
+    ],
+    default: "-id",
+    id: client::Column::Id,
+};
+
+/// The list without filters.
+static ALL_CLIENTS: PageTemplate<RowScope, client::Model, client::Entity> =
+    PageTemplate::new(ORDERING, |scope: &RowScope, ids| {
+        scope.clients(ids).filter(client::COLUMN.archived_at.is_null())
+    });
+
 impl Core {
+    /// One page of the clients that the caller may see and that match a filter.
+    pub(super) async fn page_of_clients(
+        &self,
+        access: &Access,
+        filter: &Filter,
+        page: &PageQuery,
+    ) -> Result<Page<client::Model>> {
+        let conn = self.db.conn();
+        if !filter.is_empty() {
+            let select = self.filtered_clients(conn, access, filter).await?;
+            return Ok(Page::fetch(select, &ORDERING, page, conn).await?);
+        }
+        access.may(Permission::ClientRead)?;
+        let (scope, ids) = access.row_scope(Permission::ClientRead);
+        Ok(Page::fetch_template(&ALL_CLIENTS, (&scope, &ids), page, conn).await?)
+    }
+
     /// The clients that the caller may see and that match a filter.
     pub(crate) async fn filtered_clients(
         &self,

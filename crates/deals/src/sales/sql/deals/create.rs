@@ -5,7 +5,7 @@ use guildhall_kernel::{
     Caller,
     db::{self, Tx},
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::NotSet};
+use sea_orm::ActiveValue::NotSet;
 
 use super::{
     draft::{DealInput, check_new_deal, currency_of, draft, may_create_in, number_deal, value_of},
@@ -93,7 +93,7 @@ impl SqlSales {
             return Err(error);
         }
         let row = number_deal(row, org, &client, number?, now);
-        let row = deal::ActiveModel { id: NotSet, ..row.into() }.reset_all().insert(tx).await?;
+        let row = db::insert(tx, deal::ActiveModel { id: NotSet, ..row.into() }).await?;
         custom.insert(tx, org.id, TargetId::Deal(row.id)).await?;
         record_stage_change(tx, access, &row, None, &stage).await?;
         self.core.record_created(tx, (caller, access), "deals.create_deal", &row).await?;

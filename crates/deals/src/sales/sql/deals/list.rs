@@ -1,11 +1,12 @@
 //! Filters of the list of deals.
 
 use futures_util::future::OptionFuture;
+use guildhall_kernel::{Ordering, Page, PageQuery, PageTemplate};
 use sea_orm::{ColumnTrait, QueryFilter, Select};
 
 use crate::{
     ClientId, CustomFieldTarget, Filter, Result,
-    core::{Core, Field, ValueKind, access::Access},
+    core::{Core, Field, ValueKind, access::Access, rollups::deal_count, scope::RowScope},
     custom::sql as custom,
     entity::deal,
     permission::Permission,
@@ -33,7 +34,43 @@ const FIELDS: [Field<deal::Column>; 14] = [
     Field { name: "updated_at", column: deal::Column::UpdatedAt, kind: ValueKind::Timestamp },
 ];
 
+const ORDERING: Ordering<'static, deal::Column> = Ordering {
+    fields: &[
+        ("number", deal::Column::Number),
+        ("id", deal::Column::Id),
+        ("created_at", deal::Column::Number),
+        ("value", deal::Column::ValueMinor),
+        ("expected_close_date", deal::Column::CloseKey),
+        ("updated_at", deal::Column::UpdatedAt),
+    ],
+    default: "-number",
+    id: deal::Column::Id,
+};
+
+/// The list without filters.
+static ALL_DEALS: PageTemplate<RowScope, deal::Model, deal::Entity> =
+    PageTemplate::new(ORDERING, |scope: &RowScope, ids| scope.deals(ids).filter(deal::COLUMN.archived_at.is_null()))
+        .with_stored_count(|scope, ids| scope.is_all().then(|| deal_count(ids)));
+
 impl Core {
+    /// One page of the deals that the caller may see and that match a filter.
+    pub(super) async fn page_of_deals(
+        &self,
+        access: &Access,
+        client: Option<ClientId>,
+        filter: &Filter,
+        page: &PageQuery,
+    ) -> Result<Page<deal::Model>> {
+        let conn = self.db.conn();
+        if client.is_some() || !filter.is_empty() {
+            let select = self.filtered_deals(access, client, filter).await?;
+            return Ok(Page::fetch(select, &ORDERING, page, conn).await?);
+        }
+        access.may(Permission::DealRead)?;
+        let (scope, ids) = access.row_scope(Permission::DealRead);
+        Ok(Page::fetch_template(&ALL_DEALS, (&scope, &ids), page, conn).await?)
+    }
+
     /// The deals that the caller may see and that match a filter.
     pub(crate) async fn filtered_deals(
         &self,

@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use guildhall_kernel::UserId;
+use guildhall_kernel::{
+    UserId,
+    db::{self, QueryTemplate},
+};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, FromQueryResult,
     sea_query::{Expr, Query, UnionType},
@@ -35,6 +38,37 @@ struct NameRow {
     name: String,
     user_id: Option<UserId>,
 }
+
+/// The ids are those of clients, stages and members; the key is the number of clients and of stages.
+static NAMES: QueryTemplate<(usize, usize)> = QueryTemplate::new(|(clients, stages), ids| {
+    let (clients, others) = ids.split_at_checked(*clients).unwrap_or_default();
+    let (stages, members) = others.split_at_checked(*stages).unwrap_or_default();
+    let mut all = Query::select()
+        .expr_as(Expr::cust("CAST(0 AS bigint)"), "kind")
+        .column(client::Column::Id)
+        .column(client::Column::Name)
+        .expr_as(Expr::cust("CAST(NULL AS bigint)"), "user_id")
+        .from(client::Entity)
+        .and_where(client::Column::Id.is_in(clients.iter().copied()))
+        .to_owned();
+    let stages = Query::select()
+        .expr(Expr::cust("CAST(1 AS bigint)"))
+        .column(stage::Column::Id)
+        .column(stage::Column::Name)
+        .expr(Expr::cust("CAST(NULL AS bigint)"))
+        .from(stage::Entity)
+        .and_where(stage::Column::Id.is_in(stages.iter().copied()))
+        .to_owned();
+    let members = Query::select()
+        .expr(Expr::cust("CAST(2 AS bigint)"))
+        .column(member::Column::Id)
+        .expr(Expr::cust("''"))
+        .column(member::Column::UserId)
+        .from(member::Entity)
+        .and_where(member::Column::Id.is_in(members.iter().copied()))
+        .to_owned();
+    all.union(UnionType::All, stages).union(UnionType::All, members).take()
+});
 
 /// How much of a deal is paid.
 fn payment_status(row: &deal::Model) -> PaymentStatus {
@@ -88,37 +122,13 @@ pub(super) fn show(row: deal::Model, names: &Names, fields: &[custom_field::Mode
 impl Core {
     /// The names that deals refer to, in one statement and one query of the directory.
     async fn load_names(&self, conn: &impl ConnectionTrait, rows: &[deal::Model]) -> Result<Names> {
-        let clients: HashSet<ClientId> = rows.iter().map(|row| row.client_id).collect();
-        let stages: HashSet<StageId> = rows.iter().map(|row| row.stage_id).collect();
-        let members: HashSet<MemberId> = rows.iter().flat_map(|row| [row.owner_id, row.created_by]).collect();
-        let mut all = Query::select()
-            .expr_as(Expr::cust("CAST(0 AS bigint)"), "kind")
-            .column(client::Column::Id)
-            .column(client::Column::Name)
-            .expr_as(Expr::cust("CAST(NULL AS bigint)"), "user_id")
-            .from(client::Entity)
-            .and_where(client::Column::Id.is_in(clients))
-            .to_owned();
-        let stages = Query::select()
-            .expr(Expr::cust("CAST(1 AS bigint)"))
-            .column(stage::Column::Id)
-            .column(stage::Column::Name)
-            .expr(Expr::cust("CAST(NULL AS bigint)"))
-            .from(stage::Entity)
-            .and_where(stage::Column::Id.is_in(stages))
-            .to_owned();
-        let members = Query::select()
-            .expr(Expr::cust("CAST(2 AS bigint)"))
-            .column(member::Column::Id)
-            .expr(Expr::cust("''"))
-            .column(member::Column::UserId)
-            .from(member::Entity)
-            .and_where(member::Column::Id.is_in(members))
-            .to_owned();
-        all.union(UnionType::All, stages).union(UnionType::All, members);
+        let clients: HashSet<i64> = rows.iter().map(|row| row.client_id.0).collect();
+        let stages: HashSet<i64> = rows.iter().map(|row| row.stage_id.0).collect();
+        let members: HashSet<i64> = rows.iter().flat_map(|row| [row.owner_id.0, row.created_by.0]).collect();
+        let [clients, stages, members] = [clients, stages, members].map(db::pad_ids);
+        let (key, ids) = ((clients.len(), stages.len()), [clients, stages, members].concat());
         let (mut names, mut users) = (Names::default(), Vec::new());
-        for row in conn.query_all(&all).await? {
-            let NameRow { kind, id, name, user_id } = NameRow::from_query_result(&row, "")?;
+        for NameRow { kind, id, name, user_id } in NAMES.rows(conn, &key, &ids).await? {
             match kind {
                 CLIENT => drop(names.clients.insert(ClientId(id), name)),
                 STAGE => drop(names.stages.insert(StageId(id), name)),

@@ -2,7 +2,7 @@
 
 use guildhall_kernel::{
     Timestamp,
-    db::{Pipeline, Tx},
+    db::{self, Pipeline, Tx},
 };
 use sea_orm::{
     ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
@@ -16,7 +16,7 @@ use crate::{
     rank,
     sales::sql::{
         stage_requirements::{check_approval, check_required_fields},
-        stages::lookup::resolve_stage,
+        stages::lookup::{resolve_stage, stored_stage},
     },
 };
 
@@ -57,8 +57,7 @@ pub(super) async fn record_stage_change(
     to: &stage::Model,
 ) -> Result<()> {
     let change = stage_change(row, from, to.name.clone(), access.member.id);
-    stage_change::Entity::insert(change).exec_without_returning(&tx.deferred()).await?;
-    Ok(())
+    Ok(db::insert_only(&tx.deferred(), change).await?)
 }
 
 /// The stage that a deal is in and the one that it is to enter; a name means a stage of the same pipeline.
@@ -69,7 +68,7 @@ pub(super) async fn stages_of_move(
 ) -> Result<(Option<stage::Model>, stage::Model)> {
     let of_name = Some(row.pipeline_id).filter(|_| matches!(to, StageRef::Name(_)));
     let (from, to) = tokio::join!(
-        stage::Entity::find_by_id(row.stage_id).one(pipeline),
+        stored_stage(pipeline, row.org_id, row.stage_id),
         resolve_stage(pipeline, row.org_id, of_name, Some(to)),
     );
     Ok((from?, to?))

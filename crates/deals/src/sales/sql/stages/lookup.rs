@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use guildhall_kernel::text;
+use guildhall_kernel::{db::QueryTemplate, text};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    sea_query::Expr,
+    sea_query::{Expr, SelectStatement},
 };
 
 use crate::{
@@ -16,6 +16,26 @@ use crate::{
 
 pub(crate) const NO_SUCH_STAGE: &str = "There is no such stage.";
 
+static STAGE: QueryTemplate<()> = QueryTemplate::new(|(), ids| {
+    let [org, id] = *ids else { return SelectStatement::new() };
+    stage::Entity::find_by_id(StageId(id)).filter(stage::COLUMN.org_id.eq(OrganizationId(org))).into_query()
+});
+
+/// The first stage of a pipeline, or of the default one if its id is not given.
+static FIRST_STAGE: QueryTemplate<()> = QueryTemplate::new(|(), ids| {
+    let [org, pipeline @ ..] = ids else { return SelectStatement::new() };
+    stages_in_pipeline(OrganizationId(*org), pipeline.first().copied().map(PipelineId)).limit(1).into_query()
+});
+
+/// A stage of an organization.
+pub(crate) async fn stored_stage(
+    conn: &impl ConnectionTrait,
+    org: OrganizationId,
+    id: StageId,
+) -> Result<Option<stage::Model>> {
+    Ok(STAGE.row(conn, &(), &[org.0, id.0]).await?)
+}
+
 /// A stage of a pipeline.
 pub(super) async fn find_stage(
     conn: &impl ConnectionTrait,
@@ -23,11 +43,7 @@ pub(super) async fn find_stage(
     pipeline: PipelineId,
     id: StageId,
 ) -> Result<stage::Model> {
-    let found = stage::Entity::find_by_id(id)
-        .filter(stage::COLUMN.org_id.eq(access.org.id))
-        .filter(stage::COLUMN.pipeline_id.eq(pipeline))
-        .one(conn)
-        .await?;
+    let found = stored_stage(conn, access.org.id, id).await?.filter(|stage| stage.pipeline_id == pipeline);
     found.ok_or(Error::NotFound("stage"))
 }
 
@@ -57,6 +73,20 @@ fn stages_in_order(org: OrganizationId) -> Select<stage::Entity> {
         .filter(stage::COLUMN.org_id.eq(org))
         .order_by_asc(stage::Column::Position)
         .order_by_asc(stage::Column::Id)
+}
+
+/// The stages of a pipeline, or else of the default one, in order.
+fn stages_in_pipeline(org: OrganizationId, pipeline: Option<PipelineId>) -> Select<stage::Entity> {
+    let stages = stages_in_order(org);
+    if let Some(id) = pipeline {
+        return stages.filter(stage::COLUMN.pipeline_id.eq(id));
+    }
+    let default = pipeline::Entity::find()
+        .select_only()
+        .column(pipeline::Column::Id)
+        .filter(pipeline::COLUMN.org_id.eq(org))
+        .filter(Expr::cust("deals_pipeline.is_default"));
+    stages.filter(stage::Column::PipelineId.in_subquery(default.into_query()))
 }
 
 /// A stage by its name (case-insensitive).
@@ -104,23 +134,16 @@ pub(crate) async fn resolve_stage(
     pipeline: Option<PipelineId>,
     stage: Option<&StageRef>,
 ) -> Result<stage::Model> {
-    let mut select = stages_in_order(org);
-    match (pipeline, stage) {
-        (Some(id), _) => select = select.filter(stage::COLUMN.pipeline_id.eq(id)),
-        (None, Some(StageRef::Id(_))) => {}
-        (None, _) => {
-            let default = pipeline::Entity::find()
-                .select_only()
-                .column(pipeline::Column::Id)
-                .filter(pipeline::COLUMN.org_id.eq(org))
-                .filter(Expr::cust("deals_pipeline.is_default"));
-            select = select.filter(stage::Column::PipelineId.in_subquery(default.into_query()));
-        }
-    }
     let found = match stage {
-        Some(StageRef::Id(id)) => select.filter(stage::COLUMN.id.eq(*id)).one(conn).await?,
-        Some(StageRef::Name(name)) => stage_named(&select.all(conn).await?, name).cloned(),
-        None => select.one(conn).await?,
+        Some(StageRef::Id(id)) => {
+            let found = stored_stage(conn, org, *id).await?;
+            found.filter(|stage| pipeline.is_none_or(|pipeline| pipeline == stage.pipeline_id))
+        }
+        Some(StageRef::Name(name)) => stage_named(&stages_in_pipeline(org, pipeline).all(conn).await?, name).cloned(),
+        None => {
+            let ids: Vec<i64> = [org.0].into_iter().chain(pipeline.map(|id| id.0)).collect();
+            FIRST_STAGE.row(conn, &(), &ids).await?
+        }
     };
     found.ok_or_else(|| Error::field("stage", NO_SUCH_STAGE))
 }

@@ -1,0 +1,3 @@
+DROP TRIGGER users_count_insert;
+DROP TRIGGER users_count_update;
+DROP TRIGGER users_count_delete;
