@@ -22,6 +22,7 @@ pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHa
         Arc::new(services.accounts.clone()),
         Arc::new(services.files.clone()),
         Arc::new(services.events.clone()),
+        Arc::new(services.streams.clone()),
         Arc::new(Pruning::new(services.db.clone(), Clock::system())),
     ];
     all.extend(services.deals.jobs());
@@ -34,12 +35,14 @@ pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHa
             Err(error) => tracing::warn!(%error, "could not calibrate failed sign-ins; they take one second"),
         }
     });
-    let previews = Box::pin(fetch_previews(services.clone()));
-    let webhooks = Box::pin(deliver_webhooks(services.clone()));
+    let previews: Task = Box::pin(fetch_previews(services.clone()));
+    let webhooks: Task = Box::pin(deliver_webhooks(services.clone()));
     let dispatcher = services.events.clone();
     let events: Task = Box::pin(async move { dispatcher.dispatch_forever().await });
-    let mut tasks =
-        vec![spawn(calibration), spawn(Box::pin(run_jobs(jobs))), spawn(previews), spawn(events), spawn(webhooks)];
+    let streams = services.streams.clone();
+    let streams: Task = Box::pin(async move { streams.run().await });
+    let jobs: Task = Box::pin(run_jobs(jobs));
+    let mut tasks: Vec<_> = [calibration, jobs, previews, events, webhooks, streams].into_iter().map(spawn).collect();
     if services.mailer.is_some() {
         tasks.push(spawn(Box::pin(deliver_emails(services.clone()))));
     }

@@ -6,6 +6,6 @@ mod request_body;
 mod warning;
 
 pub(crate) use activity::{Activity, InFlight, ResponseBody, Socket};
-pub(crate) use limits::{Limits, raise_file_limit};
+pub(crate) use limits::{ConnectionPermit, Limits, raise_file_limit};
 pub(crate) use request_body::RequestBody;
 pub(crate) use warning::Warning;

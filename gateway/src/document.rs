@@ -102,4 +102,5 @@ fn merged() -> Document {
         .nest(mounts::FILES, guildhall_files::openapi())
         .nest(mounts::COMMUNITY, guildhall_community::openapi())
         .nest(mounts::DEALS, guildhall_deals::openapi())
+        .merge_from(guildhall_realtime::openapi())
 }

@@ -8,6 +8,8 @@ mod concurrency;
 mod connection;
 mod doctor;
 mod document;
+mod ended_sessions;
+mod group_streams;
 mod health;
 pub mod layers;
 mod logging;

@@ -31,7 +31,9 @@ use tower::{ServiceExt, service_fn};
 
 use crate::{
     background,
-    connection::{Activity, InFlight, Limits, RequestBody, ResponseBody, Socket, Warning, raise_file_limit},
+    connection::{
+        Activity, ConnectionPermit, InFlight, Limits, RequestBody, ResponseBody, Socket, Warning, raise_file_limit,
+    },
     health, metrics,
     settings::Settings,
     wiring::Services,
@@ -101,6 +103,7 @@ impl Server {
     /// # Errors
     /// The database cannot be closed.
     pub async fn stop(self) -> anyhow::Result<()> {
+        self.services.streams.stop().await;
         self.stop.cancel();
         for task in self.tasks {
             task.await?;
@@ -153,8 +156,7 @@ async fn accept(listener: TcpListener, serving: Serving) {
         let Some(permit) = serving.limits.acquire(peer.ip()) else { continue };
         let (server, serving, abort) = (server.clone(), serving.clone(), abort.clone());
         connections.spawn(async move {
-            serve(&server, stream, peer, &serving, &abort).await;
-            drop(permit);
+            serve(&server, stream, permit, peer, &serving, &abort).await;
         });
     }
     drop(listener);
@@ -169,6 +171,7 @@ async fn accept(listener: TcpListener, serving: Serving) {
 async fn serve(
     server: &auto::Builder<TokioExecutor>,
     stream: TcpStream,
+    permit: ConnectionPermit,
     peer: SocketAddr,
     serving: &Serving,
     abort: &CancellationToken,
@@ -180,7 +183,7 @@ async fn serve(
     }
     // Without Nagle's algorithm, which would delay small responses.
     let _ = stream.set_nodelay(true);
-    let (socket, activity) = Socket::new(stream);
+    let (socket, activity) = Socket::new(stream, permit);
     let (router, service_activity) = (serving.router.clone(), activity.clone());
     let service = service_fn(move |request| respond(router.clone(), service_activity.clone(), peer, request));
     let service = TowerToHyperService::new(service);

@@ -15,16 +15,22 @@ use guildhall_community::{CommunityState, SqlCommunity, UserTable};
 use guildhall_deals::{DealsState, SqlDeals};
 use guildhall_files::{Files, FolderStore, Reserve, Store, UploadLimits};
 use guildhall_kernel::{
-    Clock, Db, Outbox, PublicUrl, Quota,
+    Auth, Clock, Db, Outbox, PublicUrl, Quota,
     db::{self, sqlite_file},
-    event::Dispatcher,
+    event::{Dispatcher, Subscriber},
     http::{PageFetcher, WebhookSender},
     mail::{EmailBranding, Mailer},
 };
 use guildhall_platform::{InvalidMailServer, PublicHttp, S3Store, SmtpMailer};
+use guildhall_realtime::{OwnStream, RealtimeState, SingleProcess, StreamHandler, Streams};
 use guildhall_web::Web as Pages;
 
-use crate::{health, layers, mounts, reference, settings::Settings};
+use crate::{
+    ended_sessions::EndedSessions,
+    group_streams::{GroupAccess, GroupStreams},
+    health, layers, mounts, reference,
+    settings::Settings,
+};
 
 /// The services that the command line and the server share.
 #[derive(Clone)]
@@ -45,6 +51,8 @@ pub struct Services {
     pub community: SqlCommunity,
     /// Organizations with their clients and deals.
     pub deals: SqlDeals,
+    /// Streams and sockets.
+    pub streams: Streams,
     /// Holds the lock of the embedded database.
     _in_use: InUse,
 }
@@ -133,8 +141,18 @@ impl Services {
         let community = settings.community.clone();
         let community = if settings.limits.enabled { community } else { community.without_limits() };
         let community = SqlCommunity::new(db.clone(), community, host);
-        let events = Dispatcher::new(db.clone(), Clock::system(), vec![Arc::new(deals.webhooks.clone())]);
-        Ok(Self { db, events, outbox, mailer, files, accounts, community, deals, _in_use: in_use })
+        let auth = Auth::new(accounts.clone());
+        let groups = Arc::new(community.groups.clone());
+        let handlers: Vec<Arc<dyn StreamHandler>> = vec![Arc::new(OwnStream), Arc::new(GroupAccess(groups))];
+        let realtime = settings.realtime.clone();
+        let streams = Streams::new(db.clone(), Clock::system(), realtime, auth, SingleProcess, handlers);
+        let subscribers: Vec<Arc<dyn Subscriber>> = vec![
+            Arc::new(deals.webhooks.clone()),
+            Arc::new(EndedSessions(streams.clone())),
+            Arc::new(GroupStreams(streams.clone())),
+        ];
+        let events = Dispatcher::new(db.clone(), Clock::system(), subscribers);
+        Ok(Self { db, events, outbox, mailer, files, accounts, community, deals, streams, _in_use: in_use })
     }
 
     /// Opens only the database, which is marked as in use until the returned `InUse` is dropped. Creates the folder of
@@ -180,6 +198,7 @@ impl Services {
             .nest(mounts::FILES, guildhall_files::router(files).into())
             .nest(mounts::COMMUNITY, guildhall_community::router(community).into())
             .nest(mounts::DEALS, guildhall_deals::router(deals).into())
+            .merge(guildhall_realtime::router(RealtimeState::new(self.streams.clone())))
             .merge(guildhall_web::router(pages))
             .merge(health::router(self.db.clone(), auth, settings.metrics.bind.is_empty()))
             .merge(reference::router());

@@ -14,6 +14,7 @@ pub fn all() -> Vec<Box<dyn MigrationTrait>> {
     all.extend(guildhall_files::migrations());
     all.extend(guildhall_community::migrations(&host));
     all.extend(guildhall_deals::migrations(&host));
+    all.extend(guildhall_realtime::migrations(&host));
     all.sort_by(|one, other| one.name().cmp(other.name()));
     all
 }

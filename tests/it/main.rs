@@ -14,5 +14,6 @@ mod outsider;
 mod prepared;
 mod reference;
 mod server;
+mod sockets;
 mod stories;
 mod tenants;

@@ -90,6 +90,8 @@ fn the_public_operations_are_listed_here() {
         "get /api/files/{id}/{name}",
         "get /healthz",
         "get /readyz",
+        "get /ws/",
+        "get /ws/notifications/",
         "post /api/auth/email/verify/",
         "post /api/auth/login/",
         "post /api/auth/login/mfa/",

@@ -23,6 +23,11 @@ define_events! {
         /// The user.
         user: UserId,
     }
+    /// Sessions or user tokens of a user have ended: by signing out, by staff, or because a token was used twice.
+    SessionsEnded("accounts.sessions_ended", |event| user(event.user)) {
+        /// The user.
+        user: UserId,
+    }
     /// An account was deactivated.
     UserDeactivated("accounts.user_deactivated", |event| user(event.user)) {
         /// The user.

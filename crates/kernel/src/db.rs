@@ -68,7 +68,7 @@ use snapshot::SnapshotTarget;
 pub use sql::{Sql, cast_sum, execute, json_array, json_object, row, rows, scalar, scalars};
 pub(crate) use template::Texts;
 pub use template::{QueryTemplate, insert, insert_only, pad_ids};
-use tx::TxTarget;
+use tx::{AfterCommit, TxTarget};
 pub use tx::{Deferred, Tx};
 pub(crate) use tx::{EventStore, NewEvent};
 
@@ -175,9 +175,9 @@ impl Db {
         Ok(Snapshot::new(target, self.0.statements.clone()))
     }
 
-    fn tx(&self, target: TxTarget, has_stored_work: &Arc<AtomicBool>) -> Tx {
+    fn tx(&self, target: TxTarget, has_stored_work: &Arc<AtomicBool>, after_commit: &Arc<AfterCommit>) -> Tx {
         let event_store = self.0.event_store.read().unwrap_or_else(PoisonError::into_inner).clone();
-        Tx { target, event_store, has_stored_work: has_stored_work.clone() }
+        Tx { target, event_store, has_stored_work: has_stored_work.clone(), after_commit: after_commit.clone() }
     }
 
     /// Changes whenever a transaction of this process that emitted an event or enqueued a message has committed.
@@ -251,7 +251,7 @@ impl Db {
         match &self.0.writer {
             Writer::Postgres(pool) => {
                 let tx = Arc::new(pool.begin().await?);
-                let outcome = run(self.tx(TxTarget::Postgres(tx.clone()), &Arc::default())).await;
+                let outcome = run(self.tx(TxTarget::Postgres(tx.clone()), &Arc::default(), &Arc::default())).await;
                 if let Ok(tx) = Arc::try_unwrap(tx) {
                     tx.rollback().await?;
                 }
@@ -259,7 +259,7 @@ impl Db {
             }
             Writer::Sqlite(writer) => {
                 let (part, permit) = writer.begin().await?;
-                let outcome = run(self.tx(TxTarget::Sqlite(part), &Arc::default())).await;
+                let outcome = run(self.tx(TxTarget::Sqlite(part), &Arc::default(), &Arc::default())).await;
                 drop(permit); // rolls back, since it was not committed
                 outcome
             }
@@ -273,17 +273,18 @@ impl Db {
         E: Failure,
     {
         let has_stored_work = Arc::default();
+        let after_commit = Arc::<AfterCommit>::default();
         let value = match &self.0.writer {
             Writer::Postgres(pool) => {
                 let tx = Arc::new(pool.begin().await?);
-                let value = run(self.tx(TxTarget::Postgres(tx.clone()), &has_stored_work)).await?;
+                let value = run(self.tx(TxTarget::Postgres(tx.clone()), &has_stored_work, &after_commit)).await?;
                 let still_used = |_| DbErr::Custom("a transaction was used after its closure returned".to_owned());
                 Arc::try_unwrap(tx).map_err(still_used)?.commit().await?;
                 value
             }
             Writer::Sqlite(writer) => {
                 let (part, permit) = writer.begin().await?;
-                let value = run(self.tx(TxTarget::Sqlite(part), &has_stored_work)).await?;
+                let value = run(self.tx(TxTarget::Sqlite(part), &has_stored_work, &after_commit)).await?;
                 permit.commit().await?;
                 value
             }
@@ -291,6 +292,7 @@ impl Db {
         if has_stored_work.load(Ordering::Relaxed) {
             self.0.stored_work.send_replace(());
         }
+        after_commit.run();
         Ok(value)
     }
 

@@ -20,7 +20,7 @@ use utoipa::{
     openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type},
 };
 
-use crate::{Error, Kind, Result, define_id};
+use crate::{Error, Kind, Result, Timestamp, define_id};
 
 define_id!(
     /// A user. Never reused after the account is removed.
@@ -80,12 +80,14 @@ pub struct Caller {
     pub session: Option<SessionId>,
     /// Whether the token is read-only.
     pub read_only: bool,
+    /// When the credentials expire; `None` if that is not known.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Caller {
     /// A caller with these roles, without a session and not read-only.
     pub fn new(user: UserId, roles: Roles) -> Self {
-        Self { user, roles, session: None, read_only: false }
+        Self { user, roles, session: None, read_only: false, expires_at: None }
     }
 }
 
@@ -150,6 +152,12 @@ impl Credentials {
 pub trait Authenticate: Send + Sync + 'static {
     /// The caller with these credentials, with the current roles.
     async fn authenticate(&self, credentials: Credentials) -> Result<Caller>;
+
+    /// Those of these callers whose session or token is no longer valid. By default, none.
+    async fn ended(&self, callers: &[Caller]) -> Result<Vec<Caller>> {
+        let _ = callers;
+        Ok(Vec::new())
+    }
 }
 
 /// An [`Authenticate`] in a router's state, for the extractor [`Caller`].
@@ -175,6 +183,22 @@ impl Auth {
     pub fn with_write_limit(self, per_minute: NonZeroU32) -> Self {
         let limiter = DefaultKeyedRateLimiter::keyed(governor::Quota::per_minute(per_minute));
         Self { writes: Some(Arc::new(limiter)), ..self }
+    }
+
+    /// The caller with these credentials.
+    ///
+    /// # Errors
+    /// If they are not valid.
+    pub async fn authenticate(&self, credentials: Credentials) -> Result<Caller> {
+        self.authenticate.authenticate(credentials).await
+    }
+
+    /// Those of these callers whose session or token is no longer valid.
+    ///
+    /// # Errors
+    /// Those of the implementation.
+    pub async fn ended(&self, callers: &[Caller]) -> Result<Vec<Caller>> {
+        self.authenticate.ended(callers).await
     }
 
     fn count_write(&self, user: UserId) -> Result<()> {

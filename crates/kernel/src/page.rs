@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     Error, Kind, PublicUrl, Result,
     cursor::{Cursor, select_keys},
-    db::Conn,
+    db::{Conn, KeptCount},
     links::Links,
 };
 
@@ -103,8 +103,8 @@ impl<T: PartialModelTrait> Page<T> {
         let columns = ordering.columns(order)?;
         let count = conn.get_database_backend().build(&count_statement(counted, query.exact));
         let kept = conn.keep_count(&count).await?;
-        let count = Count::Computed(count, kept);
-        let rows = listed_rows(more(T::select_cols(select.select_only())), &columns, &count);
+        let count = Count { statement: count, kept };
+        let rows = listed_rows(more(T::select_cols(select.select_only())), &columns, count.kept.as_ref());
         let rows = match &query.cursor {
             Some(cursor) => Cursor::decode(cursor, order)?.after(rows, &columns)?.limit(query.size + 1),
             None => rows.offset(query.offset()).limit(query.size),
@@ -152,14 +152,14 @@ impl<T: PartialModelTrait> Page<T> {
 }
 
 /// The rows of a list in its order, with their sort keys and the version of a kept count.
-fn listed_rows<E: EntityTrait>(rows: Select<E>, columns: &[(E::Column, Order)], count: &Count) -> Select<E> {
+fn listed_rows<E: EntityTrait>(rows: Select<E>, columns: &[(E::Column, Order)], kept: Option<&KeptCount>) -> Select<E> {
     let mut rows = select_keys(rows, columns);
     for (column, direction) in columns {
         rows = rows.order_by(*column, direction.clone());
     }
-    match count {
-        Count::Computed(_, Some(kept)) => rows.expr_as(kept.version(), VERSION),
-        _ => rows,
+    match kept {
+        Some(kept) => rows.expr_as(kept.version(), VERSION),
+        None => rows,
     }
 }
 

@@ -17,6 +17,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use super::limits::ConnectionPermit;
+
 /// Shorter writes do not count as progress: answering an HTTP/2 ping takes 17 bytes.
 const MIN_PROGRESS_BYTES: usize = 64;
 
@@ -83,12 +85,14 @@ impl Activity {
 pub(crate) struct Socket {
     stream: TcpStream,
     activity: Arc<Activity>,
+    /// Held until the connection is closed, also while it is a WebSocket.
+    _permit: ConnectionPermit,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream) -> (Self, Arc<Activity>) {
+    pub(crate) fn new(stream: TcpStream, permit: ConnectionPermit) -> (Self, Arc<Activity>) {
         let activity = Activity::new();
-        (Self { stream, activity: activity.clone() }, activity)
+        (Self { stream, activity: activity.clone(), _permit: permit }, activity)
     }
 
     fn record_write(&self, outcome: &io::Result<usize>) {

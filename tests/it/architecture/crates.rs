@@ -8,17 +8,29 @@ use std::{
 use super::manifests;
 
 /// The workspace crates that each crate may depend on.
-const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 11] = [
+const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 14] = [
     ("guildhall-kernel", &[]),
     ("guildhall-accounts", &["guildhall-kernel"]),
     ("guildhall-files", &["guildhall-kernel"]),
     ("guildhall-community", &["guildhall-kernel", "guildhall-files"]),
     ("guildhall-deals", &["guildhall-kernel", "guildhall-files"]),
+    ("guildhall-realtime", &["guildhall-kernel"]),
+    ("guildhall-messaging", &["guildhall-kernel", "guildhall-files", "guildhall-realtime"]),
+    ("guildhall-notifications", &["guildhall-kernel", "guildhall-realtime"]),
     ("guildhall-platform", &["guildhall-kernel", "guildhall-files"]),
     ("guildhall-web", &["guildhall-kernel", "guildhall-accounts", "guildhall-community"]),
     (
         "guildhall-migration",
-        &["guildhall-kernel", "guildhall-files", "guildhall-accounts", "guildhall-community", "guildhall-deals"],
+        &[
+            "guildhall-kernel",
+            "guildhall-files",
+            "guildhall-accounts",
+            "guildhall-community",
+            "guildhall-deals",
+            "guildhall-realtime",
+            "guildhall-messaging",
+            "guildhall-notifications",
+        ],
     ),
     (
         "guildhall-gateway",
@@ -28,6 +40,9 @@ const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 11] = [
             "guildhall-accounts",
             "guildhall-community",
             "guildhall-deals",
+            "guildhall-realtime",
+            "guildhall-messaging",
+            "guildhall-notifications",
             "guildhall-platform",
             "guildhall-web",
             "guildhall-migration",

@@ -79,6 +79,10 @@ impl Claims {
         UserId(self.user_id)
     }
 
+    pub(crate) fn expires_at(&self) -> Timestamp {
+        Timestamp::from_unix_seconds(self.exp)
+    }
+
     /// Whether the token was issued in the past and for no longer than `max_lifetime`.
     pub(super) fn is_plausible(&self, now: Timestamp, max_lifetime: Duration) -> bool {
         let lifetime = u64::try_from(self.exp.saturating_sub(self.iat));

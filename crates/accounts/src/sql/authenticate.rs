@@ -1,15 +1,17 @@
 //! Authentication of requests: one query for each kind of credentials.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use async_trait::async_trait;
 use guildhall_kernel::{self as kernel, Authenticate, Caller, Credentials, Roles, SessionId, Timestamp, UserId, db};
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, QueryTrait, sea_query::Expr,
+};
 
 use super::{SqlAccounts, one_time, sessions::SessionState};
 use crate::{
     Error, Result, UserTokenId,
-    entity::{session, user_token},
+    entity::{session, user, user_token},
     jwt::{TokenType, VerifiedToken},
     one_time::Purpose,
     secret,
@@ -83,7 +85,8 @@ impl SqlAccounts {
         if row.seen_generation < claims.generation {
             self.record_generation(claims.sid, claims.generation).await;
         }
-        Ok(Caller { session: Some(claims.sid), ..caller })
+        let expires_at = Some(claims.expires_at());
+        Ok(Caller { session: Some(claims.sid), expires_at, ..caller })
     }
 
     /// Records that the client has received the tokens of this generation. Reuse of the previous refresh
@@ -172,5 +175,33 @@ impl Authenticate for SqlAccounts {
             Credentials::Ticket(ticket) => self.by_ticket(&ticket).await,
         };
         Ok(caller?)
+    }
+
+    async fn ended(&self, callers: &[Caller]) -> kernel::Result<Vec<Caller>> {
+        let (conn, now) = (self.0.db.conn(), self.0.clock.now());
+        let sessions = callers.iter().filter_map(|caller| caller.session);
+        let live_sessions = self.all_live_sessions().filter(session::COLUMN.id.is_in(sessions));
+        let live_sessions: HashSet<SessionId> =
+            live_sessions.select_only().column(session::Column::Id).into_tuple().all(conn).await?.into_iter().collect();
+        let by_token: Vec<UserId> =
+            callers.iter().filter(|caller| caller.session.is_none()).map(|caller| caller.user).collect();
+        let tokens = user_token::Entity::find()
+            .select_only()
+            .column(user_token::Column::UserId)
+            .filter(user_token::COLUMN.user_id.is_in(by_token.clone()))
+            .filter(user_token::COLUMN.expires_at.gt(now))
+            .into_query();
+        let with_token = user::Entity::find()
+            .select_only()
+            .column(user::Column::Id)
+            .filter(user::COLUMN.id.is_in(by_token))
+            .filter(user::COLUMN.is_active.eq(true))
+            .filter(user::Column::Id.in_subquery(tokens));
+        let with_token: HashSet<UserId> = with_token.into_tuple().all(conn).await?.into_iter().collect();
+        let has_ended = |caller: &&Caller| match caller.session {
+            Some(session) => !live_sessions.contains(&session),
+            None => !with_token.contains(&caller.user),
+        };
+        Ok(callers.iter().filter(has_ended).copied().collect())
     }
 }

@@ -15,7 +15,7 @@ use super::{SqlAccounts, issued_tokens::IssuedTokens, keys::KeyStates, user_toke
 use crate::{
     Account, Error, Result, Session, Sessions, SignOutEverywhere,
     entity::{session, user},
-    event::SignedInFromNewDevice,
+    event::{SessionsEnded, SignedInFromNewDevice},
     model::SessionRow,
     throttle::RateLimit,
 };
@@ -158,11 +158,15 @@ impl SqlAccounts {
 
     /// The live sessions of a user.
     pub(super) fn live_sessions(&self, owner: UserId) -> Select<session::Entity> {
+        self.all_live_sessions().filter(session::COLUMN.user_id.eq(owner))
+    }
+
+    /// The live sessions of all users.
+    pub(super) fn all_live_sessions(&self) -> Select<session::Entity> {
         let same_epoch = Expr::col((user::Entity, user::Column::AuthEpoch))
             .eq(Expr::col((session::Entity, session::Column::AuthEpoch)));
         session::Entity::find()
             .inner_join(user::Entity)
-            .filter(session::COLUMN.user_id.eq(owner))
             .filter(session::COLUMN.revoked_at.is_null())
             .filter(session::COLUMN.expires_at.gt(self.0.clock.now()))
             .filter(same_epoch)
@@ -190,6 +194,7 @@ async fn end_own_sessions(tx: &Tx, caller: &Caller, filter: Expr, reason: &'stat
     let ended = end_sessions(tx, filter, reason, now).await?;
     let event = audit::AuditEvent::new("accounts.end_sessions").by(caller).about(caller.user, "");
     event.with("reason", reason).with("sessions", ended).record(tx, now).await?;
+    tx.emit(&SessionsEnded { user: caller.user }).await?;
     Ok(ended)
 }
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Account, AccountChange, AccountFilter, Error, NewAccount, NewUser, Result, Session, Staff,
     entity::{session, totp, user, user_token},
-    event::UserDeactivated,
+    event::{SessionsEnded, UserDeactivated},
     model::{AccountRow, SessionRow, roles},
     names,
     one_time::Purpose,
@@ -237,6 +237,7 @@ impl Staff for SqlAccounts {
             .write(|tx| async move {
                 let user = self.find_manageable(&tx, caller, id).await?;
                 let ended = end_sessions(&tx, session::COLUMN.user_id.eq(id), "ended_by_staff", now).await?;
+                tx.emit(&SessionsEnded { user: id }).await?;
                 let event = audit::AuditEvent::new("accounts.end_sessions").by(caller).about(id, &user.username);
                 Ok(event.with("sessions", ended).record(&tx, now).await?)
             })

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     Error, Jwks, Result, SecondFactor, SignIn, SignedIn, Ticket, TokenPair, Tokens,
     entity::{refresh_token, session, totp, user},
+    event::SessionsEnded,
     jwt::{Claims, TokenType, VerifiedToken},
     one_time::Purpose,
     throttle::Target,
@@ -99,6 +100,7 @@ impl SqlAccounts {
             return successor(next.into());
         }
         end_sessions(&tx.deferred(), session::COLUMN.id.eq(session), "reuse", now).await?;
+        tx.emit(&SessionsEnded { user: state.user_id }).await?;
         let user = user::Entity::find_by_id(state.user_id).one(tx).await?.ok_or(Error::SESSION_ENDED)?;
         let event = audit::AuditEvent::new("accounts.refresh").refused().about(user.id, &user.username);
         event.with("reason", "reuse").with("session", session.0).record(tx, now).await?;
@@ -179,7 +181,9 @@ impl Tokens for SqlAccounts {
                 }
                 // Without an ended session the user may no longer exist, and the event could not reference them.
                 if ended > 0 {
-                    audit::AuditEvent::new("accounts.sign_out").own(token.claims.user(), "").record(&tx, now).await?;
+                    let user = token.claims.user();
+                    audit::AuditEvent::new("accounts.sign_out").own(user, "").record(&tx, now).await?;
+                    tx.emit(&SessionsEnded { user }).await?;
                 }
                 Ok(())
             })

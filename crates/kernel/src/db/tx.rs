@@ -1,7 +1,7 @@
 //! Transactions.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -34,6 +34,18 @@ pub struct Tx {
     pub(super) target: TxTarget,
     pub(super) event_store: Option<Arc<dyn EventStore>>,
     pub(super) has_stored_work: Arc<AtomicBool>,
+    pub(super) after_commit: Arc<AfterCommit>,
+}
+
+/// What runs once a transaction has committed.
+#[derive(Default)]
+pub(super) struct AfterCommit(Mutex<Vec<Box<dyn FnOnce() + Send>>>);
+
+impl AfterCommit {
+    pub(super) fn run(&self) {
+        let all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        all.into_iter().for_each(|run| run());
+    }
 }
 
 pub(super) enum TxTarget {
@@ -56,6 +68,12 @@ impl Tx {
             TxTarget::Sqlite(part) => part.execute_all(statements).await,
             TxTarget::Postgres(_) => Err(DbErr::BackendNotSupported { db: "PostgreSQL", ctx: "execute_all" }),
         }
+    }
+
+    /// Runs something short once the transaction has committed; never if it rolls back. It may be lost if the process
+    /// ends or the request is dropped during the commit, so nothing may depend on it alone.
+    pub fn after_commit(&self, run: impl FnOnce() + Send + 'static) {
+        self.after_commit.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(run));
     }
 
     pub(crate) fn event_store(&self) -> Option<&dyn EventStore> {

@@ -30,15 +30,13 @@ pub(super) fn counted_rows<E: EntityTrait>(
 
 /// The alias of the version of the listed tables.
 pub(super) const VERSION: &str = "counted_at";
-/// The alias of the stored number of rows.
-pub(super) const TOTAL: &str = "counted";
 
 /// How the rows of a list are counted.
-pub(super) enum Count {
-    /// By a statement, whose result may be kept.
-    Computed(Statement, Option<KeptCount>),
-    /// The page has the number as a column.
-    Stored,
+pub(super) struct Count {
+    /// Reads the number of rows, as `n`.
+    pub(super) statement: Statement,
+    /// Where the number is kept, if it can be.
+    pub(super) kept: Option<KeptCount>,
 }
 
 pub(super) fn count_statement(mut rows: SelectStatement, exact: bool) -> SelectStatement {
@@ -54,13 +52,7 @@ pub(super) fn count_statement(mut rows: SelectStatement, exact: bool) -> SelectS
 impl Count {
     /// The number of rows; `first` is the first row of the page.
     pub(super) async fn read(self, first: Option<&QueryResult>, conn: &Conn) -> Result<u64> {
-        let (statement, kept) = match self {
-            Self::Computed(statement, kept) => (statement, kept),
-            Self::Stored => {
-                let total = first.map(|row| row.try_get::<Option<i64>>("", TOTAL)).transpose()?.flatten();
-                return Ok(u64::try_from(total.unwrap_or_default()).unwrap_or_default());
-            }
-        };
+        let Self { statement, kept } = self;
         let kept = match (kept, first) {
             (Some(kept), Some(row)) => Some((kept, row.try_get::<i64>("", VERSION)?)),
             _ => None,
@@ -71,7 +63,8 @@ impl Count {
             return Ok(u64::try_from(total).unwrap_or_default());
         }
         let row = conn.query_one_raw(statement).await?;
-        let total: i64 = row.map(|row| row.try_get("", "n")).transpose()?.unwrap_or_default();
+        let total: Option<i64> = row.map(|row| row.try_get("", "n")).transpose()?.flatten();
+        let total = total.unwrap_or_default();
         if let Some((kept, version)) = kept {
             conn.kept_counts().insert(kept, version, total);
         }

@@ -2,12 +2,12 @@ use std::marker::PhantomData;
 
 use sea_orm::{
     ConnectionTrait, DbBackend, EntityTrait, PartialModelTrait, QuerySelect, QueryTrait, Select,
-    sea_query::{Expr, SelectStatement},
+    sea_query::{Expr, Query, SelectStatement},
 };
 
 use super::{
     Ordering, Page, PageQuery,
-    count::{Count, TOTAL, count_statement, counted_rows},
+    count::{Count, count_statement, counted_rows},
     listed_rows,
 };
 use crate::{
@@ -30,6 +30,7 @@ pub struct PageTemplate<K, T, E: EntityTrait> {
     rows: Texts<(K, bool, bool, String)>,
     /// By key, and whether the count is exact.
     counts: Texts<(K, bool)>,
+    stored_counts: Texts<K>,
     row: PhantomData<fn() -> T>,
 }
 
@@ -46,6 +47,7 @@ impl<K: Clone + Ord, T, E: EntityTrait> PageTemplate<K, T, E> {
             is_stored_on_sqlite: false,
             rows: Texts::new(),
             counts: Texts::binding_some(),
+            stored_counts: Texts::binding_some(),
             row: PhantomData,
         }
     }
@@ -57,7 +59,7 @@ impl<K: Clone + Ord, T, E: EntityTrait> PageTemplate<K, T, E> {
         self
     }
 
-    /// Reads the number of rows, with the page, from where the operations or triggers that change it store it.
+    /// Reads the number of rows from where the operations or triggers that change it store it, unless it is kept.
     #[must_use]
     pub const fn with_stored_count(mut self, stored_count: fn(&K, &[i64]) -> Option<SelectStatement>) -> Self {
         self.stored_count = stored_count;
@@ -90,32 +92,33 @@ impl<T: PartialModelTrait> Page<T> {
         query: &PageQuery,
         conn: &Conn,
     ) -> Result<Self> {
-        let PageTemplate { ordering, select, more, rows, counts, .. } = template;
+        let PageTemplate { ordering, select, more, rows, counts, stored_counts, .. } = template;
         if query.cursor.is_some() {
             return Self::fetch_with(select(key, ids), |rows| more(rows, key, ids), ordering, query, conn).await;
         }
         let backend = conn.get_database_backend();
         let order = query.order(ordering.default);
         let columns = ordering.columns(order)?;
-        let count = if template.stored_count(key, ids, backend).is_some() {
-            Count::Stored
+        let count = counts.bind(backend, &(key.clone(), query.exact), ids, |ids| {
+            count_statement(counted_rows(&select(key, ids), ordering, query.exact, backend), query.exact)
+        })?;
+        let kept = conn.keep_count(&count).await?;
+        let statement = if template.stored_count(key, ids, backend).is_some() {
+            stored_counts.bind(backend, key, ids, |ids| {
+                let stored = template.stored_count(key, ids, backend).map(Expr::from);
+                Query::select().expr_as(stored.unwrap_or_else(|| Expr::val(0)), "n").take()
+            })?
         } else {
-            let count = counts.bind(backend, &(key.clone(), query.exact), ids, |ids| {
-                count_statement(counted_rows(&select(key, ids), ordering, query.exact, backend), query.exact)
-            })?;
-            let kept = conn.keep_count(&count).await?;
-            Count::Computed(count, kept)
+            count
         };
+        let count = Count { statement, kept };
         let mut numbers = ids.to_vec();
         numbers.extend([query.offset(), query.size].map(|rows| i64::try_from(rows).unwrap_or(i64::MAX)));
-        let is_kept = matches!(count, Count::Computed(_, Some(_)));
+        let is_kept = count.kept.is_some();
         let rows = rows.bind(backend, &(key.clone(), query.exact, is_kept, order.to_owned()), &numbers, |numbers| {
             let [ids @ .., offset, size] = numbers else { return SelectStatement::new() };
             let rows = more(T::select_cols(select(key, ids).select_only()), key, ids);
-            let mut rows = listed_rows(rows, &columns, &count);
-            if let Some(stored) = template.stored_count(key, ids, backend) {
-                rows = rows.expr_as(Expr::from(stored), TOTAL);
-            }
+            let rows = listed_rows(rows, &columns, count.kept.as_ref());
             rows.offset(offset.unsigned_abs()).limit(size.unsigned_abs()).into_query()
         })?;
         Self::read(rows, count, (order, columns.len()), query, conn).await

@@ -1,0 +1,187 @@
+//! The open sockets of this process.
+
+use std::{
+    collections::HashMap,
+    ops::Deref,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use guildhall_kernel::{Caller, Timestamp, UserId};
+use tokio::sync::Notify;
+
+use crate::close::Close;
+
+/// How long before the expiry of its credentials a client is told.
+pub(crate) const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
+/// How long after the expiry a socket stays open.
+const EXPIRY_GRACE: Duration = Duration::from_secs(30);
+
+/// What the process knows of a socket.
+pub(crate) struct Connection {
+    pub(crate) id: u64,
+    caller: Caller,
+    /// Wakes the task of the socket.
+    pub(crate) wake: Arc<Notify>,
+    close: Mutex<Option<Close>>,
+    is_ping_due: AtomicBool,
+    /// The tick in which the client was last heard of.
+    heard: AtomicU64,
+    /// When the credentials expire, in microseconds since the Unix epoch.
+    expires_at: AtomicI64,
+}
+
+fn expiry(caller: &Caller) -> i64 {
+    caller.expires_at.map_or(i64::MAX, Timestamp::unix_micros)
+}
+
+impl Connection {
+    /// Takes the expiry of fresh credentials.
+    pub(crate) fn renew(&self, caller: &Caller) {
+        self.expires_at.store(expiry(caller), Ordering::Relaxed);
+    }
+
+    fn expires_at(&self) -> Timestamp {
+        Timestamp::from_unix_micros(self.expires_at.load(Ordering::Relaxed))
+    }
+
+    /// Asks the task of the socket to close it. The first reason counts.
+    pub(crate) fn close(&self, reason: Close) {
+        self.close.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+        self.wake.notify_one();
+    }
+
+    /// Why the socket should be closed.
+    pub(crate) fn closing(&self) -> Option<Close> {
+        *self.close.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a ping should be sent.
+    pub(crate) fn take_ping(&self) -> bool {
+        self.is_ping_due.swap(false, Ordering::AcqRel)
+    }
+}
+
+/// Keeps a socket among the open ones.
+pub(crate) struct Registration<'a> {
+    connections: &'a Connections,
+    connection: Arc<Connection>,
+}
+
+impl Deref for Registration<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl Drop for Registration<'_> {
+    fn drop(&mut self) {
+        self.connections.remove(&self.connection);
+    }
+}
+
+/// The open sockets of this process.
+#[derive(Default)]
+pub(crate) struct Connections {
+    by_user: Mutex<HashMap<UserId, Vec<Arc<Connection>>>>,
+    last_id: AtomicU64,
+    /// Seconds since the process began to serve.
+    ticks: AtomicU64,
+    is_stopping: AtomicBool,
+}
+
+impl Connections {
+    /// Adds a socket, until the registration is dropped. If the user has `limit` already, the oldest one is closed.
+    pub(crate) fn add(&self, caller: &Caller, wake: Arc<Notify>, limit: usize) -> Registration<'_> {
+        let connection = Arc::new(Connection {
+            id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1,
+            caller: *caller,
+            wake,
+            close: Mutex::default(),
+            is_ping_due: AtomicBool::new(false),
+            heard: AtomicU64::new(self.ticks.load(Ordering::Relaxed)),
+            expires_at: AtomicI64::new(expiry(caller)),
+        });
+        let mut by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = by_user.entry(caller.user).or_default();
+        let open = own.iter().filter(|other| other.closing().is_none()).count();
+        if open >= limit.max(1)
+            && let Some(oldest) = own.iter().find(|other| other.closing().is_none())
+        {
+            oldest.close(Close::Replaced);
+        }
+        own.push(connection.clone());
+        drop(by_user);
+        if self.is_stopping.load(Ordering::Acquire) {
+            connection.close(Close::Restart);
+        }
+        Registration { connections: self, connection }
+    }
+
+    fn remove(&self, connection: &Arc<Connection>) {
+        let mut by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = by_user.get_mut(&connection.caller.user) {
+            own.retain(|other| !Arc::ptr_eq(other, connection));
+            if own.is_empty() {
+                by_user.remove(&connection.caller.user);
+            }
+        }
+    }
+
+    /// The number of open sockets.
+    pub(crate) fn count(&self) -> usize {
+        self.by_user.lock().unwrap_or_else(PoisonError::into_inner).values().map(Vec::len).sum()
+    }
+
+    /// The callers of the sockets of a user, or of all.
+    pub(crate) fn callers(&self, user: Option<UserId>) -> Vec<Caller> {
+        let by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_user = by_user.iter().filter(|(id, _)| user.is_none_or(|user| user == **id));
+        of_user.flat_map(|(_, own)| own).map(|connection| connection.caller).collect()
+    }
+
+    /// Closes the sockets of a caller, whose session or token has ended.
+    pub(crate) fn revoke(&self, caller: &Caller) {
+        let by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = by_user.get(&caller.user).into_iter().flatten();
+        own.filter(|connection| connection.caller.session == caller.session)
+            .for_each(|connection| connection.close(Close::Revoked));
+    }
+
+    /// Closes all sockets, also those to come.
+    pub(crate) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Release);
+        let by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
+        by_user.values().flatten().for_each(|connection| connection.close(Close::Restart));
+    }
+
+    /// Records that a client has sent something.
+    pub(crate) fn hear(&self, connection: &Connection) {
+        connection.heard.store(self.ticks.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// To be called every second: has pings sent at their interval, has clients told that their credentials expire, and
+    /// closes silent and expired sockets.
+    pub(crate) fn tick(&self, time: Timestamp, heartbeat_seconds: u64, idle_seconds: u64) {
+        let now = self.ticks.fetch_add(1, Ordering::Relaxed) + 1;
+        let heartbeat = heartbeat_seconds.max(1);
+        for connection in self.by_user.lock().unwrap_or_else(PoisonError::into_inner).values().flatten() {
+            if now.saturating_sub(connection.heard.load(Ordering::Relaxed)) > idle_seconds {
+                connection.close(Close::Silent);
+            } else if connection.expires_at() + EXPIRY_GRACE <= time {
+                connection.close(Close::Expired);
+            } else if now % heartbeat == connection.id % heartbeat {
+                // Spread over the interval by the number of the socket.
+                connection.is_ping_due.store(true, Ordering::Release);
+                connection.wake.notify_one();
+            } else if connection.expires_at() <= time + EXPIRY_NOTICE {
+                connection.wake.notify_one();
+            }
+        }
+    }
+}

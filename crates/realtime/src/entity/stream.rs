@@ -1,0 +1,21 @@
+use guildhall_kernel::Timestamp;
+use sea_orm::entity::prelude::*;
+
+/// A stream.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "realtime_stream")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    /// `room/7`.
+    #[sea_orm(unique)]
+    pub name: String,
+    /// The number of the last event.
+    pub last_seq: i64,
+    /// Changes when the numbers begin anew: after a restore.
+    pub epoch: i64,
+    pub created_at: Timestamp,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

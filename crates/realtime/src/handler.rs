@@ -1,0 +1,90 @@
+//! Who may follow a stream, and what clients may do in it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use async_trait::async_trait;
+use guildhall_kernel::{Caller, Error, Kind, Result, UserId};
+
+use crate::{Seq, StreamName};
+
+/// What a client has sent to a stream: a JSON object.
+pub type Command = serde_json::Map<String, serde_json::Value>;
+
+/// Serves the streams of some kinds. The domain that appends to them implements it.
+#[async_trait]
+pub trait StreamHandler: Send + Sync + 'static {
+    /// The kinds of streams: `room`.
+    fn kinds(&self) -> Vec<&'static str>;
+
+    /// The number up to which the caller may see no events; `None` if they may not follow the stream. Called again only
+    /// when a socket subscribes: to end a subscription, append an event that removes the user.
+    async fn visible_after(&self, caller: &Caller, stream: &StreamName) -> Result<Option<Seq>>;
+
+    /// Handles what a subscriber has sent; `kind` is its type, `message` for instance. Returns what only this socket gets.
+    /// By default, every type is unknown.
+    async fn handle(
+        &self,
+        caller: &Caller,
+        stream: &StreamName,
+        kind: &str,
+        command: Command,
+    ) -> Result<Option<serde_json::Value>> {
+        let _ = (caller, stream, command);
+        Err(unknown_type(kind))
+    }
+}
+
+/// The error for a type of frame that nobody handles.
+pub fn unknown_type(kind: &str) -> Error {
+    let kind: String = kind.chars().take(40).collect();
+    Error::new(Kind::Invalid, "unknown_type", format!("Unknown type: {kind}."))
+}
+
+/// All handlers, by the kinds of their streams.
+#[derive(Default)]
+pub(crate) struct Handlers(RwLock<HashMap<&'static str, Arc<dyn StreamHandler>>>);
+
+impl Handlers {
+    pub(crate) fn register(&self, handler: &Arc<dyn StreamHandler>) {
+        let mut by_kind = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        by_kind.extend(handler.kinds().into_iter().map(|kind| (kind, handler.clone())));
+    }
+
+    pub(crate) fn get(&self, stream: &StreamName) -> Option<Arc<dyn StreamHandler>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(stream.kind()).cloned()
+    }
+
+    pub(crate) async fn visible_after(&self, caller: &Caller, stream: &StreamName) -> Result<Option<Seq>> {
+        match self.get(stream) {
+            Some(handler) => handler.visible_after(caller, stream).await,
+            None => Ok(None),
+        }
+    }
+}
+
+/// Streams `user/{id}`, which their user alone follows: notifications, direct messages, unread counts.
+pub struct OwnStream;
+
+impl OwnStream {
+    /// The kind of these streams.
+    pub const KIND: &'static str = "user";
+
+    /// The stream of a user.
+    pub fn of(user: UserId) -> StreamName {
+        StreamName::new(Self::KIND, user.0)
+    }
+}
+
+#[async_trait]
+impl StreamHandler for OwnStream {
+    fn kinds(&self) -> Vec<&'static str> {
+        vec![Self::KIND]
+    }
+
+    async fn visible_after(&self, caller: &Caller, stream: &StreamName) -> Result<Option<Seq>> {
+        Ok((stream.id() == Some(caller.user.0)).then_some(0))
+    }
+}

@@ -1,0 +1,2 @@
+DROP TABLE realtime_event;
+DROP TABLE realtime_stream;

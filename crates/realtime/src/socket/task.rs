@@ -1,0 +1,109 @@
+//! The task of a socket.
+
+use std::sync::Arc;
+
+use axum::extract::ws::{Message, WebSocket};
+use guildhall_kernel::{Caller, Kind};
+use serde_json::{Map, json};
+use tokio::sync::Notify;
+
+use super::{
+    Mode,
+    limits::Limits,
+    outcome::{Outcome, failure},
+};
+use crate::{
+    OwnStream, Started, Streams, Subscription,
+    close::Close,
+    connections::{Connection, EXPIRY_NOTICE},
+};
+
+pub(super) struct Task<'a> {
+    pub(super) socket: &'a mut WebSocket,
+    pub(super) streams: &'a Streams,
+    pub(super) caller: Caller,
+    pub(super) connection: &'a Connection,
+    pub(super) wake: Arc<Notify>,
+    pub(super) subscriptions: Vec<Subscription>,
+    pub(super) is_many: bool,
+    pub(super) limits: Limits,
+    pub(super) has_told_expiry: bool,
+}
+
+impl Task<'_> {
+    /// Serves the socket until either side closes it.
+    pub(super) async fn run(&mut self, mode: Mode) -> Outcome {
+        self.greet(mode).await?;
+        loop {
+            if let Some(reason) = self.connection.closing() {
+                return Err(reason);
+            }
+            tokio::select! {
+                biased;
+                received = self.socket.recv() => match received {
+                    Some(Ok(message)) => self.receive(message).await?,
+                    Some(Err(error)) => return Err(failure(error)),
+                    None => return Ok(()),
+                },
+                () = self.wake.notified() => {
+                    if self.connection.take_ping() {
+                        self.feed(Message::Ping(Vec::new().into())).await?;
+                        self.flush().await?;
+                    }
+                    self.tell_expiry().await?;
+                }
+            }
+            self.send_ready().await?;
+        }
+    }
+
+    /// Sends the first frame.
+    async fn greet(&mut self, mode: Mode) -> Outcome {
+        let settings = self.streams.settings();
+        let mut hello = json!({
+            "type": "hello",
+            "conn_id": self.connection.id,
+            "user_id": self.caller.user,
+            "server_time": self.streams.clock().now(),
+            "heartbeat_s": settings.heartbeat_seconds,
+            "limits": { "frame_bytes": settings.frame_bytes, "frames_per_second": settings.frames_per_second },
+        });
+        let (stream, position, members) = match mode {
+            Mode::One { stream, position, hello } => (stream, position, hello),
+            Mode::Own { position } => (OwnStream::of(self.caller.user), position, Map::new()),
+            Mode::Many => return self.send_json(&hello).await,
+        };
+        let started = match self.streams.subscribe(&self.caller, &stream, position, &self.wake).await {
+            Ok(started) => started,
+            Err(error) => {
+                return Err(match error.kind() {
+                    Kind::NotFound => Close::NotFound,
+                    Kind::Forbidden => Close::NotAllowed,
+                    Kind::Conflict => Close::Gone,
+                    _ => Close::Internal,
+                });
+            }
+        };
+        let Started { subscription, start, head } = started;
+        if let Some(object) = hello.as_object_mut() {
+            object.extend(members);
+            object.insert("last_seq".to_owned(), json!(head.seq));
+            object.insert("epoch".to_owned(), json!(head.epoch));
+            object.insert("state".to_owned(), json!(start));
+        }
+        self.subscriptions.push(subscription);
+        self.send_json(&hello).await
+    }
+
+    /// Tells the client that its credentials expire soon.
+    async fn tell_expiry(&mut self) -> Outcome {
+        let Some(end) = self.caller.expires_at.filter(|_| !self.has_told_expiry) else { return Ok(()) };
+        let now = self.streams.clock().now();
+        if end > now + EXPIRY_NOTICE {
+            return Ok(());
+        }
+        self.has_told_expiry = true;
+        let seconds = end.since(now).as_secs();
+        self.send_json(&json!({ "type": "auth_expiring", "in_s": seconds })).await
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of the public interface.
+
+mod harness;
+mod simulation;
+mod sockets;
+mod streams;

@@ -1,0 +1,169 @@
+use std::{sync::Arc, time::Duration};
+
+use guildhall_kernel::{Caller, Db, Error, Kind, Roles, UserId, job::Job};
+use guildhall_realtime::{Delivery, GapReason, Next, Position, Start, Streams, Subscription};
+use serde_json::json;
+use tokio::sync::Notify;
+
+use crate::harness::{Harness, harness, room};
+
+fn caller(id: i64) -> Caller {
+    Caller::new(UserId(id), Roles::default())
+}
+
+async fn follow(harness: &Harness, after: Option<i64>) -> (Subscription, Start) {
+    let position = Position { after, epoch: None };
+    let started = harness.streams.subscribe(&caller(1), &room(7), position, &Arc::new(Notify::new())).await.unwrap();
+    (started.subscription, started.start)
+}
+
+/// The numbers that a subscription returns now; a gap as its first number, negative.
+async fn numbers(streams: &Streams, subscription: &mut Subscription) -> Vec<i64> {
+    let mut numbers = Vec::new();
+    loop {
+        match subscription.poll(64) {
+            Next::Deliver(deliveries) => numbers.extend(deliveries.into_iter().map(|delivery| match delivery {
+                Delivery::Frame(frame) => frame.seq,
+                Delivery::Gap { from, .. } => -from,
+                Delivery::Transient(_) => 0,
+            })),
+            Next::Read(after) => {
+                let page = streams.read(&room(7), after).await.unwrap();
+                subscription.feed(page);
+            }
+            Next::Idle | Next::Ended => return numbers,
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_are_numbered_per_stream_from_one() {
+    let harness = harness().await;
+    assert_eq!(harness.append(&room(7), json!({})).await, 1);
+    assert_eq!(harness.append(&room(8), json!({})).await, 1);
+    assert_eq!(harness.append(&room(7), json!({})).await, 2);
+}
+
+#[tokio::test]
+async fn a_transaction_that_rolls_back_takes_no_number_and_is_not_published() {
+    let harness = harness().await;
+    harness.append(&room(7), json!({})).await;
+    let (mut subscription, _) = follow(&harness, None).await;
+    let streams = &harness.streams;
+    let failed = harness.db.write(|tx| async move {
+        streams.append(&tx, &room(7), &json!({})).await?;
+        Err::<(), _>(Error::new(Kind::Conflict, "test", "rolled back"))
+    });
+    assert!(failed.await.is_err());
+    assert_eq!(numbers(streams, &mut subscription).await, [0_i64; 0]);
+    assert_eq!(harness.append(&room(7), json!({})).await, 2);
+    assert_eq!(numbers(streams, &mut subscription).await, [2]);
+}
+
+#[tokio::test]
+async fn concurrent_appends_have_consecutive_numbers() {
+    let harness = Arc::new(harness().await);
+    let (mut subscription, _) = follow(&harness, None).await;
+    let tasks: Vec<_> = (0..40)
+        .map(|number| {
+            let harness = harness.clone();
+            tokio::spawn(async move { harness.append(&room(7), json!({ "number": number })).await })
+        })
+        .collect();
+    let mut seqs = Vec::new();
+    for task in tasks {
+        seqs.push(task.await.unwrap());
+    }
+    seqs.sort_unstable();
+    let expected: Vec<i64> = (1..=40).collect();
+    assert_eq!(seqs, expected);
+    assert_eq!(numbers(&harness.streams, &mut subscription).await, expected);
+}
+
+#[tokio::test]
+async fn a_subscriber_resumes_where_it_left() {
+    let harness = harness().await;
+    for _ in 0..300 {
+        harness.append(&room(7), json!({})).await;
+    }
+    let (mut subscription, start) = follow(&harness, Some(120)).await;
+    assert_eq!(start, Start::Recovered);
+    harness.append(&room(7), json!({})).await;
+    assert_eq!(numbers(&harness.streams, &mut subscription).await, (121..=301).collect::<Vec<i64>>());
+
+    let (mut live, start) = follow(&harness, None).await;
+    assert_eq!((start, numbers(&harness.streams, &mut live).await), (Start::Live, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_subscriber_is_told_what_it_cannot_get() {
+    let harness = harness().await;
+    for _ in 0..510 {
+        harness.append(&room(7), json!({})).await;
+    }
+    let (mut subscription, start) = follow(&harness, Some(1)).await;
+    let Next::Deliver(deliveries) = subscription.poll(64) else { panic!("nothing to deliver") };
+    let limit = matches!(deliveries[..], [Delivery::Gap { from: 2, to: 510, reason: GapReason::Limit }]);
+    assert!(limit && start == Start::Gap, "{deliveries:?}");
+
+    let (mut subscription, _) = follow(&harness, Some(7000)).await;
+    let Next::Deliver(deliveries) = subscription.poll(64) else { panic!("nothing to deliver") };
+    assert!(matches!(deliveries[..], [Delivery::Gap { reason: GapReason::Epoch, .. }]), "{deliveries:?}");
+
+    // The last event is kept.
+    harness.advance(31 * 24 * 3600);
+    harness.streams.run_job().await;
+    let (mut subscription, _) = follow(&harness, Some(400)).await;
+    assert_eq!(numbers(&harness.streams, &mut subscription).await, [-401, 510]);
+}
+
+#[tokio::test]
+async fn a_lost_notice_is_found_by_comparison() {
+    let harness = harness().await;
+    harness.append(&room(7), json!({})).await;
+    let (mut subscription, _) = follow(&harness, None).await;
+    // As another process would: nothing is published here.
+    let other = Streams::new(
+        Db::clone(&harness.db),
+        guildhall_kernel::Clock::system(),
+        guildhall_realtime::Settings::default(),
+        guildhall_kernel::Auth::new(harness.auth.clone()),
+        guildhall_realtime::SingleProcess,
+        Vec::new(),
+    );
+    let append = |tx| {
+        let other = other.clone();
+        async move { other.append(&tx, &room(7), &json!({})).await }
+    };
+    harness.db.write(append).await.unwrap();
+    assert_eq!(numbers(&harness.streams, &mut subscription).await, [0_i64; 0]);
+    harness.streams.compare_now().await.unwrap();
+    assert_eq!(numbers(&harness.streams, &mut subscription).await, [2]);
+}
+
+#[tokio::test]
+async fn nobody_gets_an_event_after_their_removal() {
+    let harness = harness().await;
+    harness.append(&room(7), json!({})).await;
+    let (mut subscription, _) = follow(&harness, None).await;
+    harness.append(&room(7), json!({})).await;
+    harness.append_removal(&room(7), UserId(2)).await;
+    harness.append_removal(&room(7), UserId(1)).await;
+    harness.append(&room(7), json!({})).await;
+    assert_eq!(numbers(&harness.streams, &mut subscription).await, [2, 3, 4]);
+    assert!(matches!(subscription.poll(64), Next::Ended));
+    // Who may follow again also gets what has happened meanwhile.
+    let (mut again, _) = follow(&harness, Some(3)).await;
+    assert_eq!(numbers(&harness.streams, &mut again).await, [4, 5]);
+}
+
+trait RunJob {
+    async fn run_job(&self);
+}
+
+impl RunJob for Streams {
+    async fn run_job(&self) {
+        assert!(self.interval() >= Duration::from_secs(60));
+        Job::run(self).await.unwrap();
+    }
+}

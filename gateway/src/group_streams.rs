@@ -1,0 +1,79 @@
+//! Streams of groups, which tell members that the feed has changed.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use guildhall_community::{
+    GroupId, Groups,
+    event::{MemberLeft, MemberRemoved, PostApproved, PostCreated, UserBanned},
+};
+use guildhall_kernel::{
+    Caller, Error, Result, UserId,
+    db::Tx,
+    event::{Emitted, Event, Subscriber},
+};
+use guildhall_realtime::{Seq, StreamHandler, StreamName, Streams};
+use serde_json::json;
+
+/// The kind of the streams.
+const KIND: &str = "group";
+
+fn stream(group: GroupId) -> StreamName {
+    StreamName::new(KIND, group.0)
+}
+
+/// Members, and for public groups everybody, may follow the stream of a group.
+pub(crate) struct GroupAccess(pub(crate) Arc<dyn Groups>);
+
+#[async_trait]
+impl StreamHandler for GroupAccess {
+    fn kinds(&self) -> Vec<&'static str> {
+        vec![KIND]
+    }
+
+    async fn visible_after(&self, caller: &Caller, stream: &StreamName) -> Result<Option<Seq>> {
+        let Some(id) = stream.id() else { return Ok(None) };
+        let group = self.0.group(Some(*caller), GroupId(id)).await.map_err(Error::from)?;
+        let may_read = !group.is_private || group.is_member || caller.roles.is_staff();
+        Ok(may_read.then_some(0))
+    }
+}
+
+/// Appends to the streams of groups. The events contain no post: who follows a stream asks for those that they may read.
+pub(crate) struct GroupStreams(pub(crate) Streams);
+
+impl GroupStreams {
+    async fn end(&self, tx: &Tx, group: GroupId, user: UserId) -> Result<()> {
+        let event = json!({ "type": "member_left", "user_id": user });
+        self.0.append_removal(tx, &stream(group), &event, user).await.map(|_| ())
+    }
+}
+
+#[async_trait]
+impl Subscriber for GroupStreams {
+    fn name(&self) -> &'static str {
+        "realtime.groups"
+    }
+
+    fn events(&self) -> Vec<&'static str> {
+        vec![PostCreated::NAME, PostApproved::NAME, MemberLeft::NAME, MemberRemoved::NAME, UserBanned::NAME]
+    }
+
+    async fn handle(&self, tx: &Tx, event: &Emitted) -> Result<()> {
+        let created = event.read::<PostCreated>()?.filter(|event| event.is_approved).and_then(|event| event.group);
+        let approved = event.read::<PostApproved>()?.map(|event| event.group);
+        if let Some(group) = created.or(approved) {
+            self.0.append(tx, &stream(group), &json!({ "type": "feed_changed" })).await?;
+        }
+        if let Some(MemberLeft { group, user }) = event.read()? {
+            self.end(tx, group, user).await?;
+        }
+        if let Some(MemberRemoved { group, user, .. }) = event.read()? {
+            self.end(tx, group, user).await?;
+        }
+        if let Some(UserBanned { group, user, .. }) = event.read()? {
+            self.end(tx, group, user).await?;
+        }
+        Ok(())
+    }
+}
