@@ -36,9 +36,10 @@ test-postgres:
 test-s3:
 	$(CARGO) test --locked -p guildhall-platform --all-features --test it
 
-soak: ## Run the long tests: crashes, full disks, overload and fuzzing
+soak: ## Run the long tests: crashes, full disks, overload, fuzzing and simulation
 	$(CARGO) build --release --locked --bin guildhall
 	PROPTEST_CASES=10000 $(CARGO) test $(ALL) --lib --test it -- fuzz_
+	GUILDHALL_SEEDS=0..200000 $(CARGO) test --locked -p guildhall-realtime --test it -- simulation
 	$(CARGO) test --locked -p guildhall-tests --test soak -- --nocapture --test-threads=1
 	@tests/with-postgres.sh $(CARGO) test --locked -p guildhall-tests --test soak -- --nocapture --test-threads=1
 

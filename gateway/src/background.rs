@@ -23,9 +23,11 @@ pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHa
         Arc::new(services.files.clone()),
         Arc::new(services.events.clone()),
         Arc::new(services.streams.clone()),
+        Arc::new(services.messaging.clone()),
         Arc::new(Pruning::new(services.db.clone(), Clock::system())),
     ];
     all.extend(services.deals.jobs());
+    all.extend(services.notifications.jobs());
     let jobs = Jobs::new(services.db.clone(), Clock::system(), all);
     let spawn = |work| tokio::spawn(until_stopped(stop.clone(), work));
     let accounts = services.accounts.clone();
@@ -42,7 +44,11 @@ pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHa
     let streams = services.streams.clone();
     let streams: Task = Box::pin(async move { streams.run().await });
     let jobs: Task = Box::pin(run_jobs(jobs));
-    let mut tasks: Vec<_> = [calibration, jobs, previews, events, webhooks, streams].into_iter().map(spawn).collect();
+    let notifier = services.notifications.notifier();
+    let notifications: Task = Box::pin(async move { notifier.deliver_forever().await });
+    let pushes: Task = Box::pin(deliver_pushes(services.clone()));
+    let all = [calibration, jobs, previews, events, webhooks, streams, notifications, pushes];
+    let mut tasks: Vec<_> = all.into_iter().map(spawn).collect();
     if services.mailer.is_some() {
         tasks.push(spawn(Box::pin(deliver_emails(services.clone()))));
     }
@@ -83,6 +89,18 @@ async fn deliver_webhooks(services: Services) {
         // Woken by this process; another process is noticed by polling.
         let _ = tokio::time::timeout(POLL_INTERVAL, changes.changed()).await;
         if let Err(error) = services.outbox.deliver(&services.deals.webhooks).await {
+            tracing::error!(%error, "could not read the outbox");
+        }
+    }
+}
+
+/// Sends web pushes from the outbox.
+async fn deliver_pushes(services: Services) {
+    let mut changes = services.outbox.stored_work();
+    loop {
+        // Woken by this process; another process is noticed by polling.
+        let _ = tokio::time::timeout(POLL_INTERVAL, changes.changed()).await;
+        if let Err(error) = services.outbox.deliver(&services.notifications.pushes()).await {
             tracing::error!(%error, "could not read the outbox");
         }
     }

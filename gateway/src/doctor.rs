@@ -73,6 +73,7 @@ async fn check(services: &Services, fix: bool, findings: &mut Vec<Finding>) -> a
     findings.extend(services.accounts.examine(fix).await?);
     findings.extend(services.community.examine(fix).await.map_err(guildhall_kernel::Error::from)?);
     findings.extend(services.deals.examine(fix).await.map_err(guildhall_kernel::Error::from)?);
+    findings.extend(services.messaging.examine(fix).await.map_err(guildhall_kernel::Error::from)?);
     findings.push(match services.community.dry_run().await {
         Ok(()) => Finding::ok("groups", "a group can be created and deleted"),
         Err(error) => Finding::error("groups", format!("a group cannot be created and deleted: {error}")),

@@ -102,5 +102,7 @@ fn merged() -> Document {
         .nest(mounts::FILES, guildhall_files::openapi())
         .nest(mounts::COMMUNITY, guildhall_community::openapi())
         .nest(mounts::DEALS, guildhall_deals::openapi())
+        .nest(mounts::MESSAGING, guildhall_messaging::openapi())
+        .nest(mounts::NOTIFICATIONS, guildhall_notifications::openapi())
         .merge_from(guildhall_realtime::openapi())
 }

@@ -8,5 +8,9 @@ pub(crate) const COMMUNITY: &str = "/api/community";
 pub(crate) const DEALS: &str = "/api/crm";
 /// `/api/files/…`.
 pub(crate) const FILES: &str = "/api";
+/// `/messaging/api/…`.
+pub(crate) const MESSAGING: &str = "/messaging/api";
+/// `/api/notifications/…`.
+pub(crate) const NOTIFICATIONS: &str = "/api";
 /// `/.well-known/…` (RFC 8615).
 pub(crate) const WELL_KNOWN: &str = "/.well-known";

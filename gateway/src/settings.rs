@@ -41,6 +41,8 @@ pub struct Settings {
     pub community: guildhall_community::Settings,
     /// Organizations.
     pub deals: guildhall_deals::Settings,
+    /// Direct messages.
+    pub messaging: guildhall_messaging::Settings,
     /// Sockets.
     pub realtime: guildhall_realtime::Settings,
 }

@@ -15,11 +15,16 @@ use guildhall_community::{CommunityState, SqlCommunity, UserTable};
 use guildhall_deals::{DealsState, SqlDeals};
 use guildhall_files::{Files, FolderStore, Reserve, Store, UploadLimits};
 use guildhall_kernel::{
-    Auth, Clock, Db, Outbox, PublicUrl, Quota,
+    Auth, Clock, Db, HostTables, Outbox, PublicUrl, Quota,
     db::{self, sqlite_file},
     event::{Dispatcher, Subscriber},
     http::{PageFetcher, WebhookSender},
     mail::{EmailBranding, Mailer},
+};
+use guildhall_messaging::{MessagingState, MessagingStreams, SqlMessaging};
+use guildhall_notifications::{
+    NotificationsState, SqlNotifications,
+    push::{PushSender, WebPush},
 };
 use guildhall_platform::{InvalidMailServer, PublicHttp, S3Store, SmtpMailer};
 use guildhall_realtime::{OwnStream, RealtimeState, SingleProcess, StreamHandler, Streams};
@@ -28,7 +33,13 @@ use guildhall_web::Web as Pages;
 use crate::{
     ended_sessions::EndedSessions,
     group_streams::{GroupAccess, GroupStreams},
-    health, layers, mounts, reference,
+    health,
+    later::LaterRemoval,
+    layers, mounts,
+    notification_sources::{CommunitySource, DealsSource, MessagingSource},
+    people_search::AccountSearch,
+    push_client::PublicPushClient,
+    reference,
     settings::Settings,
 };
 
@@ -53,6 +64,10 @@ pub struct Services {
     pub deals: SqlDeals,
     /// Streams and sockets.
     pub streams: Streams,
+    /// Direct messages.
+    pub messaging: SqlMessaging,
+    /// Notifications.
+    pub notifications: SqlNotifications,
     /// Holds the lock of the embedded database.
     _in_use: InUse,
 }
@@ -99,6 +114,7 @@ impl Services {
         let outbox = Outbox::new(db.clone(), clock.clone()).with_limits(settings.mail.limits);
         let mount = url.join(mounts::FILES).parse()?;
         let files = Files::open(db.clone(), store(settings)?, clock.clone(), mount, upload_limits(settings)).await?;
+        let later_removal = LaterRemoval::default();
         let host = Host {
             clock: clock.clone(),
             outbox: outbox.clone(),
@@ -108,6 +124,8 @@ impl Services {
             removals: vec![
                 Arc::new(guildhall_community::Removal::new(clock.clone())),
                 Arc::new(guildhall_deals::Removal::new(clock.clone())),
+                Arc::new(later_removal.clone()),
+                Arc::new(guildhall_notifications::Removal),
             ],
         };
         let accounts = SqlAccounts::open(db.clone(), settings.accounts.clone(), host).await?;
@@ -133,7 +151,10 @@ impl Services {
             users: UserTable { name: USERS, search_key: USERNAME_KEY },
             outbox: outbox.clone(),
             files: files.clone(),
-            page_fetcher: http.filter(|_| settings.community.link_previews).map(|http| http as Arc<dyn PageFetcher>),
+            page_fetcher: http
+                .clone()
+                .filter(|_| settings.community.link_previews)
+                .map(|http| http as Arc<dyn PageFetcher>),
             name: settings.server.name.clone(),
             mount: url.join(mounts::COMMUNITY).parse()?,
             home: settings.accounts.home(&url)?,
@@ -146,13 +167,62 @@ impl Services {
         let handlers: Vec<Arc<dyn StreamHandler>> = vec![Arc::new(OwnStream), Arc::new(GroupAccess(groups))];
         let realtime = settings.realtime.clone();
         let streams = Streams::new(db.clone(), Clock::system(), realtime, auth, SingleProcess, handlers);
+        let host = guildhall_messaging::Host {
+            clock: Clock::system(),
+            directory: Arc::new(accounts.clone()),
+            people: Arc::new(AccountSearch(accounts.clone())),
+            streams: streams.clone(),
+        };
+        let messaging = settings.messaging.clone();
+        let messaging = if settings.limits.enabled { messaging } else { messaging.without_limits() };
+        let messaging = SqlMessaging::new(db.clone(), messaging, host);
+        streams.register(Arc::new(MessagingStreams::new(&messaging)));
+        later_removal.set(guildhall_messaging::Removal::new(&messaging));
+        let home = settings.accounts.home(&url)?;
+        let push_sender: Option<Arc<dyn PushSender>> = match http {
+            Some(http) => {
+                let client = Arc::new(PublicPushClient(http));
+                Some(Arc::new(WebPush::open(&db, Clock::system(), client, url.join("/")).await?))
+            }
+            None => None,
+        };
+        let host = guildhall_notifications::Host {
+            clock: Clock::system(),
+            tables: HostTables { users: USERS },
+            directory: Arc::new(accounts.clone()),
+            outbox: outbox.clone(),
+            streams: streams.clone(),
+            sources: vec![
+                Arc::new(CommunitySource(community.clone())),
+                Arc::new(DealsSource(deals.clone())),
+                Arc::new(MessagingSource(messaging.clone())),
+            ],
+            push_sender,
+            branding: EmailBranding { service: settings.server.name.clone(), home },
+            url,
+        };
+        let notifications = SqlNotifications::open(db.clone(), host).await.map_err(guildhall_kernel::Error::from)?;
         let subscribers: Vec<Arc<dyn Subscriber>> = vec![
+            Arc::new(notifications.notifier()),
             Arc::new(deals.webhooks.clone()),
             Arc::new(EndedSessions(streams.clone())),
             Arc::new(GroupStreams(streams.clone())),
         ];
         let events = Dispatcher::new(db.clone(), Clock::system(), subscribers);
-        Ok(Self { db, events, outbox, mailer, files, accounts, community, deals, streams, _in_use: in_use })
+        Ok(Self {
+            db,
+            events,
+            outbox,
+            mailer,
+            files,
+            accounts,
+            community,
+            deals,
+            streams,
+            messaging,
+            notifications,
+            _in_use: in_use,
+        })
     }
 
     /// Opens only the database, which is marked as in use until the returned `InUse` is dropped. Creates the folder of
@@ -184,12 +254,15 @@ impl Services {
         );
         let community = CommunityState::new(&community, auth.clone(), url.clone());
         let deals = DealsState::new(&self.deals, auth.clone(), url.clone());
+        let messaging = MessagingState::new(&self.messaging, auth.clone(), url.clone());
+        let notifications = NotificationsState::new(&self.notifications, auth.clone(), url.clone());
 
         let pages = Pages {
             email_addresses: Arc::new(self.accounts.clone()),
             passwords: Arc::new(self.accounts.clone()),
             tokens: Arc::new(self.accounts.clone()),
             invites: community.invites.clone(),
+            unsubscribing: Arc::new(self.notifications.clone()),
             name: settings.server.name.as_str().into(),
         };
         let routes = Router::new()
@@ -198,6 +271,8 @@ impl Services {
             .nest(mounts::FILES, guildhall_files::router(files).into())
             .nest(mounts::COMMUNITY, guildhall_community::router(community).into())
             .nest(mounts::DEALS, guildhall_deals::router(deals).into())
+            .nest(mounts::MESSAGING, guildhall_messaging::router(messaging).into())
+            .nest(mounts::NOTIFICATIONS, guildhall_notifications::router(notifications).into())
             .merge(guildhall_realtime::router(RealtimeState::new(self.streams.clone())))
             .merge(guildhall_web::router(pages))
             .merge(health::router(self.db.clone(), auth, settings.metrics.bind.is_empty()))

@@ -15,6 +15,8 @@ pub fn all() -> Vec<Box<dyn MigrationTrait>> {
     all.extend(guildhall_community::migrations(&host));
     all.extend(guildhall_deals::migrations(&host));
     all.extend(guildhall_realtime::migrations(&host));
+    all.extend(guildhall_messaging::migrations(&host));
+    all.extend(guildhall_notifications::migrations(&host));
     all.sort_by(|one, other| one.name().cmp(other.name()));
     all
 }

@@ -60,9 +60,11 @@ async fn invalid_bodies_are_rejected_and_change_nothing() {
         ("application/json", format!("{{\"name\": \"{}\"}}", "x".repeat(2 << 20))),
     ];
     let has_json_body = |operation: &Value| operation["requestBody"]["content"].get("application/json").is_some();
+    let with_optional_body = ["/api/notifications/read-all/"];
     for (method, path) in operations(has_json_body) {
+        let may_be_empty = with_optional_body.contains(&path.as_str());
         let path = fill_in(&path, "1");
-        for (content_type, body) in &bodies {
+        for (content_type, body) in bodies.iter().filter(|(_, body)| !(may_be_empty && body.is_empty())) {
             let request = server.request(method.clone(), &path).header("authorization", &anna);
             let response = server.send(request.header("content-type", *content_type).body(body.clone())).await;
             let excerpt: String = body.chars().take(60).collect();

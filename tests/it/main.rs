@@ -9,6 +9,7 @@ mod connections;
 mod deals;
 mod fuzz;
 mod hostile;
+mod notifications;
 mod operations;
 mod outsider;
 mod prepared;

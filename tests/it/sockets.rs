@@ -31,8 +31,7 @@ impl Socket {
     }
 
     async fn message(&mut self) -> Message {
-        let next = tokio::time::timeout(Duration::from_secs(10), self.0.next()).await;
-        next.expect("nothing was received").expect("the connection has ended").unwrap()
+        tokio::time::timeout(Duration::from_secs(10), self.0.next()).await.unwrap().unwrap().unwrap()
     }
 
     /// The next frame.

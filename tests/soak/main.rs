@@ -8,3 +8,4 @@ mod disk;
 mod events;
 mod installation;
 mod kill;
+mod sockets;

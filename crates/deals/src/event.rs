@@ -3,7 +3,7 @@
 
 mod data;
 
-use guildhall_kernel::{db::Tx, event::Event};
+use guildhall_kernel::{UserId, db::Tx, define_events, event::Event};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -240,6 +240,32 @@ events! {
         /// How many deals were reassigned.
         deals: u64,
     } of |event| event.id.0;
+}
+
+define_events! {
+    /// A deal was assigned to another member than the one who did it. Not an event for webhooks, which get
+    /// [`DealCreated`] or the event of the change.
+    DealAssigned("deals.deal_assigned", |event| format!("{}/deal/{}", scope(event.organization_id), event.deal)) {
+        /// The organization.
+        organization_id: OrganizationId,
+        /// The deal.
+        deal: DealId,
+        /// The member who owns it now.
+        owner: MemberId,
+        /// The user who assigned it.
+        actor: UserId,
+    }
+    /// All deals of a member were assigned to another one. Not an event for webhooks, which get [`MemberReassigned`].
+    DealsAssigned("deals.deals_assigned", |event| format!("{}/member/{}", scope(event.organization_id), event.owner)) {
+        /// The organization.
+        organization_id: OrganizationId,
+        /// The member who owns them now.
+        owner: MemberId,
+        /// How many there are.
+        deals: u64,
+        /// The user who assigned them; `None` if they were assigned because a member has left.
+        actor: Option<UserId>,
+    }
 }
 
 /// The type of the test message of a webhook.

@@ -43,6 +43,9 @@ pub struct Mail {
     pub text: String,
     /// The body as HTML.
     pub html: String,
+    /// The URL that unsubscribes the recipient with one click (RFC 8058).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsubscribe_url: Option<String>,
 }
 
 /// Leaves out the body, which may contain one-time tokens.

@@ -47,7 +47,11 @@ impl SmtpMailer {
         let to: Mailbox = with_ascii_domain(&mail.to).parse().map_err(|error| refused(&error))?;
         // Derived from the outbox id, so that duplicate deliveries can be recognized.
         let message_id = format!("<outbox-{id}@{}>", self.from.email.domain());
-        let message = Message::builder()
+        let mut builder = Message::builder();
+        if let Some(url) = &mail.unsubscribe_url {
+            builder = builder.header(ListUnsubscribe(url.clone())).header(ListUnsubscribePost);
+        }
+        let message = builder
             .from(self.from.clone())
             .to(to)
             .subject(mail.subject.clone())
@@ -74,6 +78,42 @@ impl lettre::message::header::Header for AutoSubmitted {
 
     fn display(&self) -> lettre::message::header::HeaderValue {
         lettre::message::header::HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+/// `List-Unsubscribe: <https://…>`.
+#[derive(Clone)]
+struct ListUnsubscribe(String);
+
+impl lettre::message::header::Header for ListUnsubscribe {
+    fn name() -> lettre::message::header::HeaderName {
+        lettre::message::header::HeaderName::new_from_ascii_str("List-Unsubscribe")
+    }
+
+    fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self(text.trim_matches(['<', '>']).to_owned()))
+    }
+
+    fn display(&self) -> lettre::message::header::HeaderValue {
+        lettre::message::header::HeaderValue::new(Self::name(), format!("<{}>", self.0))
+    }
+}
+
+/// `List-Unsubscribe-Post: List-Unsubscribe=One-Click`.
+#[derive(Clone)]
+struct ListUnsubscribePost;
+
+impl lettre::message::header::Header for ListUnsubscribePost {
+    fn name() -> lettre::message::header::HeaderName {
+        lettre::message::header::HeaderName::new_from_ascii_str("List-Unsubscribe-Post")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> lettre::message::header::HeaderValue {
+        lettre::message::header::HeaderValue::new(Self::name(), "List-Unsubscribe=One-Click".to_owned())
     }
 }
 
@@ -132,7 +172,13 @@ mod tests {
     #[tokio::test]
     async fn fault_r24_a_domain_beyond_ascii_needs_no_smtputf8() {
         let mailer = SmtpMailer::new("smtp://127.0.0.1:25", "Guild <guild@example.org>").unwrap();
-        let mail = |to: &str| Mail { to: to.into(), subject: "s".into(), text: "t".into(), html: "h".into() };
+        let mail = |to: &str| Mail {
+            to: to.into(),
+            subject: "s".into(),
+            text: "t".into(),
+            html: "h".into(),
+            unsubscribe_url: None,
+        };
         let recipient = |to: &str| mailer.message(7, &mail(to)).unwrap().envelope().to()[0].to_string();
         assert_eq!(recipient("jurgen@müller.example"), "jurgen@xn--mller-kva.example");
         assert_eq!(recipient("jürgen@example.org"), "jürgen@example.org", "a local part beyond ASCII needs SMTPUTF8");
@@ -146,6 +192,7 @@ mod tests {
             subject: "Grüße\r\nBcc: evil@example.org".into(),
             text: "plain ü".into(),
             html: "<p>rich</p>".into(),
+            unsubscribe_url: None,
         };
         let message = String::from_utf8(mailer.message(7, &mail).unwrap().formatted()).unwrap();
         assert!(message.contains("Message-ID: <outbox-7@example.org>"));
@@ -153,6 +200,12 @@ mod tests {
         assert!(message.contains("multipart/alternative"));
         assert!(!message.lines().any(|line| line.starts_with("Bcc:")), "{message}");
         assert!(!message.contains("List-Unsubscribe"));
+        let url =
+            "https://example.org/unsubscribe/AAAAAAAAAAGL3Rl9h0cDnYX1u2m1o0yqJw7cKk3mT0c2zqk5bq1d9aZ3x8M/".to_owned();
+        let list = mailer.message(7, &Mail { unsubscribe_url: Some(url.clone()), ..mail.clone() }).unwrap();
+        let list = String::from_utf8(list.formatted()).unwrap().replace("\r\n ", " ");
+        assert!(list.contains("List-Unsubscribe-Post: List-Unsubscribe=One-Click"), "{list}");
+        assert!(list.contains(&format!("<{url}>")), "{list}");
         let invalid = Mail { to: "nobody".into(), ..mail };
         assert!(matches!(mailer.message(7, &invalid), Err(DeliveryError::Permanent(_))));
     }

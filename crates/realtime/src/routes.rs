@@ -178,10 +178,7 @@ impl Handshake {
     fn serve(self, state: RealtimeState, mode: Mode) -> Response {
         // The connection is accepted and then closed with a code, because a browser cannot see the status of a failed
         // handshake.
-        let credentials = match self.credentials {
-            Ok(credentials) => credentials,
-            Err(_) => return self.refuse(Close::NotAuthenticated),
-        };
+        let Ok(credentials) = self.credentials else { return self.refuse(Close::NotAuthenticated) };
         let frame_bytes = state.streams.settings().frame_bytes;
         let upgrade = configure(self.upgrade, frame_bytes);
         upgrade.on_upgrade(move |socket| socket::serve(socket, state.streams, credentials, mode))

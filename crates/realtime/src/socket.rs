@@ -1,4 +1,4 @@
-//! WebSockets: each has a task that sends what its subscriptions have, and handles what the client sends.
+//! Sockets: each has a task that sends what its subscriptions have, and handles what the client sends.
 
 mod commands;
 mod incoming;
@@ -85,19 +85,16 @@ pub(crate) async fn close(mut socket: WebSocket, reason: Close, delay: Option<Du
 
 /// The user of a socket. Without credentials in the handshake, they have to come in the first frame.
 async fn authenticate(socket: &mut WebSocket, streams: &Streams, credentials: Option<Credentials>) -> Outcome<Caller> {
-    let credentials = match credentials {
-        Some(credentials) => credentials,
-        None => {
-            let limit = Duration::from_secs(streams.settings().auth_seconds.into());
-            let first = timeout(limit, socket.recv()).await;
-            let text = match first {
-                Ok(Some(Ok(Message::Text(text)))) => text,
-                _ => return Err(Close::NotAuthenticated),
-            };
-            match Incoming::parse(&text) {
-                Ok(Incoming { kind, token: Some(token), .. }) if kind == "auth" => Credentials::Bearer(token),
-                _ => return Err(Close::NotAuthenticated),
-            }
+    let credentials = if let Some(credentials) = credentials {
+        credentials
+    } else {
+        let limit = Duration::from_secs(streams.settings().auth_seconds.into());
+        let Ok(Some(Ok(Message::Text(text)))) = timeout(limit, socket.recv()).await else {
+            return Err(Close::NotAuthenticated);
+        };
+        match Incoming::parse(&text) {
+            Ok(Incoming { kind, token: Some(token), .. }) if kind == "auth" => Credentials::Bearer(token),
+            _ => return Err(Close::NotAuthenticated),
         }
     };
     streams.auth().authenticate(credentials).await.map_err(|error| match error.kind() {

@@ -71,7 +71,9 @@ impl Streams {
             connections: Connections::default(),
             settings,
         }));
-        handlers.into_iter().for_each(|handler| streams.register(handler));
+        for handler in handlers {
+            streams.register(handler);
+        }
         streams
     }
 

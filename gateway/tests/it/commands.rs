@@ -33,7 +33,7 @@ async fn migrations_are_applied_listed_and_reverted() {
         assert_eq!(code(&output), 0, "{}", text(&output));
         assert!(text(&output).contains("applied m20250101_000100_community_groups"));
     }
-    assert!(text(&terminal.run(&["migrate", "down"])).contains("pending m20250101_000340_deals_versions"));
+    assert!(text(&terminal.run(&["migrate", "down"])).contains("pending m20250101_000700_notifications"));
     assert_eq!(
         code(&terminal.run_with(&create("anna", "anna@example.org"), PASSWORD)),
         0,

@@ -18,7 +18,7 @@ const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 14] = [
     ("guildhall-messaging", &["guildhall-kernel", "guildhall-files", "guildhall-realtime"]),
     ("guildhall-notifications", &["guildhall-kernel", "guildhall-realtime"]),
     ("guildhall-platform", &["guildhall-kernel", "guildhall-files"]),
-    ("guildhall-web", &["guildhall-kernel", "guildhall-accounts", "guildhall-community"]),
+    ("guildhall-web", &["guildhall-kernel", "guildhall-accounts", "guildhall-community", "guildhall-notifications"]),
     (
         "guildhall-migration",
         &[

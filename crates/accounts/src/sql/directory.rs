@@ -3,13 +3,15 @@ use guildhall_kernel::{
     self as kernel, Directory, Person, UserId,
     db::{self, QueryTemplate},
     mail::address_key,
+    text,
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, PartialModelTrait, QueryFilter, QuerySelect, QueryTrait, sea_query::SelectStatement,
+    ColumnTrait, EntityTrait, PartialModelTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::SelectStatement,
 };
 
-use super::{SqlAccounts, verified};
-use crate::{User, entity::user, model::UserRow, names};
+use super::{SqlAccounts, accounts::visible_to, verified};
+use crate::{Result, User, entity::user, model::UserRow, names};
 
 /// How many people are read by one statement at most. The databases limit the number of its values.
 const MAX_READ: usize = 1024;
@@ -75,5 +77,33 @@ impl Directory for SqlAccounts {
     async fn has_address(&self, user: UserId, email: &str) -> kernel::Result<bool> {
         let owner = verified(&address_key(email)).filter(user::COLUMN.id.eq(user));
         Ok(owner.one(self.0.db.conn()).await?.is_some())
+    }
+}
+
+impl SqlAccounts {
+    /// Those of these users who exist and are active.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn active_users(&self, ids: &[UserId]) -> Result<Vec<UserId>> {
+        let active = visible_to(false).filter(user::COLUMN.id.is_in(ids.iter().copied()));
+        let ids = active.select_only().column(user::Column::Id).into_tuple();
+        Ok(ids.all(self.0.db.conn()).await?)
+    }
+
+    /// The active users whose user names begin with `prefix`, ignoring case, in their order; only those after the user
+    /// name `after`, if there is one.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn search_people(&self, prefix: &str, after: Option<&str>, limit: u64) -> Result<Vec<Person>> {
+        let prefix = names::key(prefix);
+        let end = text::after_prefix(&prefix);
+        let mut found = visible_to(false).filter(user::COLUMN.username_key.between(prefix, end));
+        if let Some(after) = after {
+            found = found.filter(user::COLUMN.username_key.gt(names::key(after)));
+        }
+        let rows = found.order_by_asc(user::Column::UsernameKey).limit(limit).into_partial_model::<UserRow>();
+        Ok(rows.all(self.0.db.conn()).await?.into_iter().map(|row| User::from(row).into()).collect())
     }
 }

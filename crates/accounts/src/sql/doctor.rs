@@ -59,7 +59,7 @@ impl SqlAccounts {
             self.second_factors().await?,
             self.keys().await?,
             self.colliding_names().await?,
-            self.active_users(fix).await?,
+            self.user_count(fix).await?,
         ])
     }
 
@@ -147,7 +147,7 @@ impl SqlAccounts {
     }
 
     /// Compares the stored number of active users with the users.
-    async fn active_users(&self, fix: bool) -> Result<Finding> {
+    async fn user_count(&self, fix: bool) -> Result<Finding> {
         let conn = self.0.db.conn();
         let differs = db::scalar::<i64>(conn, COUNT_DIFFERS, []).await?;
         if differs.unwrap_or_default() == 0 {

@@ -19,6 +19,7 @@ mod lessons;
 mod link_previews;
 mod members;
 mod moderation;
+mod notifications;
 mod pictures;
 mod plans;
 mod polls;

@@ -50,6 +50,10 @@ async fn lists_and_operations_use_indexes() {
         let payments = harness.ledger.payments(me, org, None, Filter::default(), page());
         assert_plans(db, TABLES, "payments", payments).await.unwrap();
         assert_plans(db, TABLES, "trash", harness.sales.trash(me, org, page())).await.unwrap();
+        let deals = &[deal];
+        assert_plans(db, TABLES, "visible", harness.deals.visible_deals(me.user, deals)).await.unwrap();
+        assert_plans(db, TABLES, "paid", harness.deals.deals_with_visible_payments(me.user, deals)).await.unwrap();
+        assert_plans(db, TABLES, "own", harness.deals.organizations_of(me.user, &[org])).await.unwrap();
         assert_plans(db, TABLES, "tasks", harness.tasks.tasks(me, org, Filter::default(), page())).await.unwrap();
         let period = Period::default;
         assert_plans(db, TABLES, "pipeline", harness.reports.pipeline_report(me, org, None)).await.unwrap();

@@ -49,6 +49,10 @@ async fn members_can_read_exactly_what_their_lists_contain() {
             let deals = harness.sales.deals(me, org, None, Filter::default(), page()).await.unwrap().results;
             let tasks = harness.tasks.tasks(me, org, Filter::default(), page()).await.unwrap().results;
             let mut count = 0;
+            let ids: Vec<DealId> = added.iter().map(|(_, deal, _)| *deal).collect();
+            let visible = harness.deals.visible_deals(UserId(member), &ids).await.unwrap();
+            assert_eq!(visible, deals.iter().map(|deal| deal.id).collect(), "deals for {member}");
+            assert_eq!(harness.deals.deals_with_visible_payments(UserId(member), &ids).await.unwrap(), visible);
             for (client, deal, task) in &added {
                 let is_listed = clients.iter().any(|listed| listed.id == *client);
                 let found = Clients::client(&harness.deals.clients, me, org, *client).await;

@@ -44,7 +44,9 @@ pub(super) struct AfterCommit(Mutex<Vec<Box<dyn FnOnce() + Send>>>);
 impl AfterCommit {
     pub(super) fn run(&self) {
         let all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        all.into_iter().for_each(|run| run());
+        for run in all {
+            run();
+        }
     }
 }
 

@@ -74,6 +74,6 @@ impl EmailBranding {
         let html = Html { subject: &subject, greeting: &greeting, lines: &lines, action, service, home };
         let text = text.render().map_err(Error::internal)?;
         let html = html.render().map_err(Error::internal)?;
-        Ok(Mail { to, subject, text, html })
+        Ok(Mail { to, subject, text, html, unsubscribe_url: None })
     }
 }

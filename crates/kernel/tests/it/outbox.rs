@@ -76,7 +76,13 @@ fn failing_with(errors: Vec<DeliveryError>) -> Server {
 }
 
 async fn enqueue(db: &TestDb, outbox: &Outbox, to: &str) {
-    let mail = Mail { to: to.into(), subject: "s".into(), text: "a secret".into(), html: "a secret".into() };
+    let mail = Mail {
+        to: to.into(),
+        subject: "s".into(),
+        text: "a secret".into(),
+        html: "a secret".into(),
+        unsubscribe_url: None,
+    };
     let mail = &mail;
     db.write(|tx| async move { outbox.enqueue_email(&tx, Some(UserId(1)), mail, DAY).await }).await.unwrap();
 }
@@ -93,7 +99,8 @@ async fn an_email_is_enqueued_only_if_the_transaction_commits() {
     let outbox = &outbox;
     let refused = db
         .write(|tx| async move {
-            let mail = Mail { to: "a".into(), subject: "s".into(), text: "t".into(), html: "h".into() };
+            let mail =
+                Mail { to: "a".into(), subject: "s".into(), text: "t".into(), html: "h".into(), unsubscribe_url: None };
             outbox.enqueue_email(&tx, None, &mail, DAY).await?;
             Err::<(), _>(DbErr::Custom("no".into()))
         })

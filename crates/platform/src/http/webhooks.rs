@@ -26,6 +26,22 @@ impl WebhookSender for PublicHttp {
     }
 }
 
+impl PublicHttp {
+    /// Posts a body to a URL that a user chose, and returns the status of the response, also of an error. Private
+    /// networks are refused and redirects are not followed.
+    ///
+    /// # Errors
+    /// If there is no response.
+    pub async fn post(&self, url: &str, headers: &[(&'static str, String)], body: Vec<u8>) -> Result<u16, FetchError> {
+        let url = Url::parse(url).map_err(|error| FetchError::Permanent(error.to_string()))?;
+        self.check(&url)?;
+        let request = self.client.post(url).timeout(REQUEST_TIMEOUT);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        let response = request.body(body).send().await.map_err(fetch_error)?;
+        Ok(response.status().as_u16())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{

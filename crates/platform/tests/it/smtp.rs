@@ -56,6 +56,7 @@ fn mail() -> Mail {
         subject: "Hello".into(),
         text: "plain text".into(),
         html: "<p>rich text</p>".into(),
+        unsubscribe_url: None,
     }
 }
 

@@ -199,7 +199,7 @@ impl Client {
     }
 
     async fn message(&mut self) -> Option<Message> {
-        let next = tokio::time::timeout(Duration::from_secs(10), self.0.next()).await.expect("nothing was received");
+        let next = tokio::time::timeout(Duration::from_secs(10), self.0.next()).await.unwrap();
         next.and_then(std::result::Result::ok)
     }
 
@@ -232,7 +232,7 @@ impl Client {
                 Some(Message::Text(text)) => {
                     let frame: Value = serde_json::from_str(&text).unwrap();
                     if frame["type"] == "bye" {
-                        reason = frame["reason"].as_str().unwrap().to_owned();
+                        frame["reason"].as_str().unwrap().clone_into(&mut reason);
                     }
                 }
                 Some(Message::Close(Some(frame))) => return (frame.code.into(), reason),

@@ -17,7 +17,7 @@ const STEPS: usize = 400;
 const RING: usize = 8;
 const PAGE: usize = 5;
 
-/// SplitMix64 (<https://prng.di.unimi.it/splitmix64.c>).
+/// `SplitMix64` (<https://prng.di.unimi.it/splitmix64.c>).
 struct Random(u64);
 
 impl Random {
@@ -270,7 +270,7 @@ fn a_subscriber_sees_exactly_the_log() {
     let seeds = std::env::var("GUILDHALL_SEEDS").ok();
     let range = seeds.as_deref().and_then(|seeds| seeds.split_once(".."));
     let range = range.and_then(|(first, end)| Some((first.parse::<u64>().ok()?, end.parse::<u64>().ok()?)));
-    let (first, end) = range.unwrap_or((0, 300));
+    let (first, end) = range.unwrap_or((0, 2000));
     for seed in first..end {
         if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
             eprintln!("failed with GUILDHALL_SEEDS={seed}..{}", seed + 1);

@@ -7,6 +7,7 @@ use axum::{body::Body, http::Request};
 use guildhall_accounts::{Error, MockEmailAddresses, MockPasswords, MockTokens};
 use guildhall_community::MockInvites;
 use guildhall_kernel::testing::{Answer, TestClient};
+use guildhall_notifications::MockUnsubscribing;
 use guildhall_web::{Web, router};
 
 /// The services that these tests set expectations on.
@@ -15,6 +16,7 @@ struct Mocks {
     email_addresses: MockEmailAddresses,
     passwords: MockPasswords,
     tokens: MockTokens,
+    unsubscribing: MockUnsubscribing,
 }
 
 fn client(expect: impl FnOnce(&mut Mocks)) -> TestClient {
@@ -25,6 +27,7 @@ fn client(expect: impl FnOnce(&mut Mocks)) -> TestClient {
         passwords: Arc::new(mocks.passwords),
         tokens: Arc::new(mocks.tokens),
         invites: Arc::new(MockInvites::new()),
+        unsubscribing: Arc::new(mocks.unsubscribing),
         name: "Tom & Co".into(),
     }))
 }
@@ -43,6 +46,7 @@ async fn opening_a_link_changes_nothing() {
         assert!(page.text.contains("<form method=\"post\">") && page.text.contains("Tom &#38; Co"), "{}", page.text);
         assert!(!page.text.contains("abc\">"), "the token is escaped");
         assert_eq!(page.headers["cache-control"], "no-store");
+        assert_eq!(page.headers["referrer-policy"], "no-referrer");
         assert!(page.headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
     }
     assert!(client.get("/pages/style.css").await.text.contains("prefers-color-scheme: dark"));
@@ -95,4 +99,41 @@ async fn an_invitation_asks_to_sign_in_and_shows_errors() {
     let refused = send(&client, "/invites/abc/", "username=%22%3Eanna&password=wrong").await;
     assert_eq!(refused.status, 400);
     assert!(refused.text.contains("role=\"alert\"") && !refused.text.contains("\">anna"), "{}", refused.text);
+}
+
+#[tokio::test]
+async fn the_link_to_unsubscribe_only_asks() {
+    let client = client(|mocks| {
+        mocks.unsubscribing.expect_is_unsubscribe_token().returning(|token| token == "good");
+    });
+    let page = client.get("/unsubscribe/good/").await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("<form method=\"post\">") && page.text.contains("List-Unsubscribe"), "{}", page.text);
+    assert_eq!(page.headers["cache-control"], "no-store");
+    let page = client.get("/unsubscribe/bad/").await;
+    assert_eq!((page.status.as_u16(), page.text.contains("This link is not valid.")), (404, true));
+}
+
+#[tokio::test]
+async fn one_click_unsubscribes_whatever_the_mail_server_sends() {
+    let client = client(|mocks| {
+        mocks.unsubscribing.expect_unsubscribe().returning(|token| match token {
+            "good" => Ok(()),
+            _ => Err(guildhall_notifications::Error::NotFound("link")),
+        });
+    });
+    let multipart = "--x\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--x--\r\n";
+    for (content_type, body) in [
+        ("application/x-www-form-urlencoded", "List-Unsubscribe=One-Click"),
+        ("multipart/form-data; boundary=x", multipart),
+        ("text/plain", ""),
+    ] {
+        let request = Request::post("/unsubscribe/good/").header("content-type", content_type);
+        let page =
+            client.send_raw(request.header("origin", "https://mail.example").body(Body::from(body)).unwrap()).await;
+        assert_eq!(page.status, 200, "{content_type}");
+        assert!(page.text.contains("You have unsubscribed"), "{}", page.text);
+    }
+    let page = send(&client, "/unsubscribe/bad/", "List-Unsubscribe=One-Click").await;
+    assert_eq!((page.status.as_u16(), page.text.contains("This link is not valid.")), (404, true));
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
-    Caller, CursorPage, CursorQuery, IfMatch, Keyed, Quota, Timestamp, UserId,
+    Caller, CursorPage, CursorQuery, IfMatch, Keyed, Quota, UserId,
     db::{self, Tx},
 };
 use sea_orm::{
@@ -16,7 +16,7 @@ use sea_orm::{
 use super::{
     SqlPosts,
     access::{PostAccess, group_of, is_moderator, lock_row},
-    content::{filter_members, readers, store_mentions},
+    content::{filter_members, readers, replace_mentions, store_mentions},
     score::add_to_comment_count,
 };
 use crate::{
@@ -67,21 +67,15 @@ fn rows_of(comments: Select<comment::Entity>, viewer: Viewer) -> Select<comment:
     CommentRow::select_cols(comments.select_only()).expr_as(Expr::from(own_like), "own_like")
 }
 
-async fn store_comment_mentions(
-    tx: &Tx,
-    post: &post::Model,
-    comment: CommentId,
-    mentioned: &[UserId],
-    now: Timestamp,
-) -> Result<()> {
-    if mentioned.is_empty() {
-        return Ok(());
+/// The users among these who may read the comments on a post.
+async fn readers_of(tx: &Tx, post: &post::Model, users: &[UserId]) -> Result<Vec<UserId>> {
+    if users.is_empty() {
+        return Ok(Vec::new());
     }
     let pipeline = tx.pipeline();
     let (group, members) =
-        tokio::try_join!(group_of(&pipeline, post), filter_members(&pipeline, mentioned, post.group_id))?;
-    let readers = readers(mentioned, members, group.as_ref(), post.visibility);
-    store_mentions(tx, post.id, Some(comment), &readers, now).await
+        tokio::try_join!(group_of(&pipeline, post), filter_members(&pipeline, users, post.group_id))?;
+    Ok(readers(users, members, group.as_ref(), post.visibility))
 }
 
 /// Locks a comment that the caller may read and react to, and its post.
@@ -249,7 +243,8 @@ impl Comments for SqlPosts {
                 add_to_comment_count(&tx, &access.post, 1).await?;
                 let row = db::insert(&tx, row).await?;
                 let comment = row.id;
-                store_comment_mentions(&tx, &access.post, comment, &prepared.mentioned, now).await?;
+                let mentioned = readers_of(&tx, &access.post, &prepared.mentioned).await?;
+                store_mentions(&tx, id, Some(comment), &mentioned, now).await?;
                 tx.emit(&CommentCreated { comment, post: id, parent: new.parent, author: caller.user }).await?;
                 Ok(row)
             })
@@ -308,9 +303,8 @@ impl Comments for SqlPosts {
                 }
                 known.check(comment.updated_at)?;
                 let now = self.core.now();
-                let of_comment = mention::COLUMN.comment_id.eq(id);
-                mention::Entity::delete_many().filter(of_comment).exec(&tx.deferred()).await?;
-                store_comment_mentions(&tx, &access.post, id, &prepared.mentioned, now).await?;
+                let mentioned = readers_of(&tx, &access.post, &prepared.mentioned).await?;
+                replace_mentions(&tx, access.post.id, Some(id), &mentioned, now).await?;
                 let after = comment::Model {
                     content: patch.content.clone(),
                     content_html: prepared.html.clone(),

@@ -119,11 +119,30 @@ pub(super) async fn store_mentions(
     Ok(())
 }
 
-/// Replaces the mentions in the content of a post; those in its comments stay.
-pub(super) async fn replace_mentions(tx: &Tx, id: PostId, mentioned: &[UserId], now: Timestamp) -> Result<()> {
-    let of_post = mention::COLUMN.post_id.eq(id).and(mention::COLUMN.comment_id.is_null());
-    mention::Entity::delete_many().filter(of_post).exec(&tx.deferred()).await?;
-    store_mentions(tx, id, None, mentioned, now).await
+/// Replaces the mentions in the content of a post, without those in its comments, or in the content of a comment. Who
+/// was mentioned before is not mentioned again.
+pub(super) async fn replace_mentions(
+    tx: &Tx,
+    id: PostId,
+    comment: Option<CommentId>,
+    mentioned: &[UserId],
+    now: Timestamp,
+) -> Result<()> {
+    let in_content = mention::COLUMN.post_id.eq(id).and(match comment {
+        Some(comment) => mention::COLUMN.comment_id.eq(comment),
+        None => mention::COLUMN.comment_id.is_null(),
+    });
+    let before = mention::Entity::find().filter(in_content.clone()).select_only().column(mention::Column::UserId);
+    let before: Vec<UserId> = before.into_tuple().all(tx).await?;
+    if before.iter().any(|user| !mentioned.contains(user)) {
+        mention::Entity::delete_many()
+            .filter(in_content)
+            .filter(mention::COLUMN.user_id.is_not_in(mentioned.iter().copied()))
+            .exec(&tx.deferred())
+            .await?;
+    }
+    let new: Vec<UserId> = mentioned.iter().copied().filter(|user| !before.contains(user)).collect();
+    store_mentions(tx, id, comment, &new, now).await
 }
 
 /// Removes mentions of people who may no longer read a post, in the post and in its comments.

@@ -211,7 +211,7 @@ impl SqlPosts {
         }
         if let Some(prepared) = prepared {
             let mentioned = readers(mentioned, members, group.as_ref(), after.visibility);
-            replace_mentions(tx, id, &mentioned, now).await?;
+            replace_mentions(tx, id, None, &mentioned, now).await?;
             let has_links = self.replace_links(tx, id, &prepared.links, now).await?;
             after.has_extras |= has_links || !mentioned.is_empty();
         }

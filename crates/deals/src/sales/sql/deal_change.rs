@@ -7,10 +7,10 @@ use guildhall_kernel::{
 
 use super::stage_requirements::needs_approval;
 use crate::{
-    DealRef, DealStatus, Error, OrganizationId, Result, Verification,
+    DealId, DealRef, DealStatus, Error, MemberId, OrganizationId, Result, Verification,
     core::{Core, access::Access, store::defer_changes},
     entity::deal,
-    event,
+    event::{self, DealAssigned},
     ledger::sums::is_overpaid,
     permission::Permission,
 };
@@ -73,7 +73,25 @@ impl Core {
             defer_changes(tx, &before, &after).await?;
             self.record_changed(tx, (caller, &access), action, &before, &after).await?;
             event::deal_updated(tx, &before, &after).await?;
+            if after.owner_id != before.owner_id {
+                self.deal_assigned(tx, caller, &access, (after.id, after.owner_id)).await?;
+            }
         }
         Ok(after)
+    }
+
+    /// Emits [`DealAssigned`] for a deal with a new owner, unless that is the caller.
+    pub(super) async fn deal_assigned(
+        &self,
+        tx: &Tx,
+        caller: &Caller,
+        access: &Access,
+        (deal, owner): (DealId, MemberId),
+    ) -> Result<()> {
+        if owner != access.member.id {
+            let (organization_id, actor) = (access.org.id, caller.user);
+            tx.emit(&DealAssigned { organization_id, deal, owner, actor }).await?;
+        }
+        Ok(())
     }
 }

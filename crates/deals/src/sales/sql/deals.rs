@@ -95,6 +95,7 @@ impl Deals for SqlSales {
                     key.store(&tx, &access.scope(), caller, &deal, self.core.now()).await?;
                 }
                 tx.emit(&event).await?;
+                self.core.deal_assigned(&tx, caller, &access, (event.deal.id, event.deal.owner_member_id)).await?;
                 Ok(Idempotent::Created(deal))
             })
             .await

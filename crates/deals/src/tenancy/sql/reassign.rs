@@ -10,7 +10,7 @@ use crate::{
     MemberId, OrganizationId, Reassigned, Result,
     core::{access::active_members, audit::BulkChange},
     entity::{client, deal, member, role, task},
-    event::MemberReassigned,
+    event::{DealsAssigned, MemberReassigned},
     permission::OWNER,
 };
 
@@ -35,8 +35,12 @@ impl Reassignment<'_> {
             self.change::<client::Entity>(tx, "client", client::Column::CreatedBy).await?;
             self.change::<deal::Entity>(tx, "deal", deal::Column::CreatedBy).await?;
         }
-        let Self { org, from, to, .. } = self;
+        let Self { org, from, to, caller, .. } = self;
         tx.emit(&MemberReassigned { organization_id: org, id: from, to, clients, deals }).await?;
+        if deals > 0 {
+            let actor = caller.map(|caller| caller.user);
+            tx.emit(&DealsAssigned { organization_id: org, owner: to, deals, actor }).await?;
+        }
         Ok(Reassigned { clients, deals })
     }
 

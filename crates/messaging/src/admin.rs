@@ -1,0 +1,65 @@
+//! The tables of this crate for the admin panel. What people have written is not shown there.
+
+use guildhall_kernel::admin::Model;
+
+use crate::entity::{block, conversation, hidden, member, message, message_type, reaction, revision, settings};
+
+/// Every table of this crate.
+pub fn admin() -> Vec<Model> {
+    vec![
+        Model::new(conversation::Entity, "conversation")
+            .list(&["kind", "name", "owner_id", "member_count", "last_no", "created_at"])
+            .filters(&["kind", "owner_id"])
+            .read_only(),
+        without(Model::new(member::Entity, "member of a conversation"), &["draft"])
+            .list(&["conversation_id", "user_id", "state", "unread_count", "joined_at"])
+            .filters(&["conversation_id", "user_id"])
+            .read_only(),
+        without(Model::new(message::Entity, "message"), &["content", "search_text"])
+            .list(&["conversation_id", "no", "sender_id", "receiver_id", "created_at", "deleted_at"])
+            .filters(&["conversation_id", "sender_id", "receiver_id"])
+            .read_only(),
+        Model::new(message_type::Entity, "type of messages").list(&["name", "is_active"]).filters(&["is_active"]),
+        without(Model::new(revision::Entity, "revision of a message"), &["content"])
+            .list(&["message_id", "created_at"])
+            .filters(&["message_id"])
+            .read_only(),
+        Model::new(hidden::Entity, "hidden message").list(&["user_id", "message_id"]).filters(&["user_id"]).read_only(),
+        Model::new(reaction::Entity, "reaction to a message")
+            .list(&["message_id", "user_id", "emoji", "created_at"])
+            .filters(&["user_id"])
+            .read_only(),
+        Model::new(block::Entity, "block")
+            .list(&["blocker_id", "blocked_id", "created_at"])
+            .filters(&["blocker_id", "blocked_id"]),
+        Model::new(settings::Entity, "messaging settings")
+            .list(&["user_id", "accepts_requests_only", "sends_receipts", "is_discoverable"])
+            .filters(&["user_id"]),
+    ]
+}
+
+/// The model without some columns.
+fn without(mut model: Model, columns: &[&str]) -> Model {
+    model.columns.retain(|column| !columns.contains(&column.name.as_str()));
+    model
+}
+
+#[cfg(test)]
+mod tests {
+    use guildhall_kernel::testing::assert_tables_described;
+
+    use super::*;
+    use crate::migrations::with_people_table;
+
+    #[tokio::test]
+    async fn every_table_is_described_once_and_with_known_columns() {
+        assert_tables_described("messaging_", with_people_table, admin()).await;
+    }
+
+    #[test]
+    fn what_people_have_written_is_not_in_the_admin_panel() {
+        let columns = admin().into_iter().flat_map(|model| model.columns);
+        let private = ["content", "search_text", "draft"];
+        assert!(columns.into_iter().all(|column| !private.contains(&column.name.as_str())));
+    }
+}

@@ -1,0 +1,144 @@
+//! What followers of streams get.
+
+use guildhall_kernel::{
+    Person, Timestamp, UserId,
+    db::{self, Tx},
+};
+use guildhall_realtime::{OwnStream, StreamName};
+use sea_orm::ConnectionTrait;
+use serde::Serialize;
+
+use super::Core;
+use crate::{
+    error::Result,
+    id::{ConversationId, MessageId},
+    model::Message,
+};
+
+/// The kind of the streams of conversations.
+pub(crate) const KIND: &str = "conversation";
+
+/// The number of unread messages of a user. Conversations that they have not accepted do not count.
+const UNREAD: &str = "SELECT CAST(COALESCE(SUM(unread_count), 0) AS bigint) FROM messaging_member \
+    WHERE user_id = $1 AND state = 'active' AND unread_count > 0";
+
+/// An event of a stream.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Frame<'a> {
+    /// A new message of the conversation.
+    Message {
+        message: &'a Message,
+    },
+    /// A new direct message, on the streams of both people.
+    DirectMessage {
+        message: &'a Message,
+    },
+    /// A new message of a conversation that the user has not accepted.
+    MessageRequest {
+        message: &'a Message,
+    },
+    MessageEdited {
+        message_id: MessageId,
+        no: i64,
+        content: &'a str,
+        edited_at: Timestamp,
+    },
+    MessageDeleted {
+        message_id: MessageId,
+        no: i64,
+    },
+    Reaction {
+        message_id: MessageId,
+        user_id: UserId,
+        emoji: &'a str,
+        on: bool,
+    },
+    /// The user has read up to the message with this number.
+    Read {
+        user_id: UserId,
+        up_to: i64,
+    },
+    MemberJoined {
+        user_id: UserId,
+    },
+    MemberLeft {
+        user_id: UserId,
+    },
+    MemberRemoved {
+        user_id: UserId,
+        by: UserId,
+    },
+    ConversationChanged {
+        name: &'a str,
+        owner_id: Option<UserId>,
+    },
+    /// The number of unread messages of the user has changed.
+    UnreadCount {
+        messages: i64,
+    },
+    /// Something has changed in a conversation of the user.
+    Conversation {
+        conversation_id: ConversationId,
+        unread_count: i64,
+    },
+    Typing {
+        user: &'a Person,
+        on: bool,
+    },
+}
+
+/// The stream of a conversation.
+pub(crate) fn stream(conversation: ConversationId) -> StreamName {
+    StreamName::new(KIND, conversation.0)
+}
+
+/// The number of unread messages of a user.
+pub(crate) async fn count_unread(conn: &impl ConnectionTrait, user: UserId) -> Result<i64> {
+    Ok(db::scalar(conn, UNREAD, [user.into()]).await?.unwrap_or_default())
+}
+
+impl Core {
+    /// Appends an event to the stream of a conversation.
+    pub(crate) async fn append(&self, tx: &Tx, conversation: ConversationId, frame: &Frame<'_>) -> Result<()> {
+        self.host.streams.append(tx, &stream(conversation), frame).await?;
+        Ok(())
+    }
+
+    /// Appends an event after which a user gets no further event of the conversation.
+    pub(crate) async fn append_removal(
+        &self,
+        tx: &Tx,
+        conversation: ConversationId,
+        frame: &Frame<'_>,
+        user: UserId,
+    ) -> Result<()> {
+        self.host.streams.append_removal(tx, &stream(conversation), frame, user).await?;
+        Ok(())
+    }
+
+    /// Appends an event to the stream of a user.
+    pub(crate) async fn append_to_user(&self, tx: &Tx, user: UserId, frame: &Frame<'_>) -> Result<()> {
+        self.host.streams.append(tx, &OwnStream::of(user), frame).await?;
+        Ok(())
+    }
+
+    /// Tells a user the number of their unread messages, after the commit.
+    pub(crate) async fn publish_unread(&self, tx: &Tx, user: UserId) -> Result<()> {
+        let messages = count_unread(tx, user).await?;
+        let streams = self.host.streams.clone();
+        tx.after_commit(move || {
+            streams.publish_transient(&OwnStream::of(user), &Frame::UnreadCount { messages }, None);
+        });
+        Ok(())
+    }
+
+    /// Tells a user that something has changed in a conversation, after the commit.
+    pub(crate) fn publish_change(&self, tx: &Tx, user: UserId, conversation_id: ConversationId, unread_count: i64) {
+        let streams = self.host.streams.clone();
+        tx.after_commit(move || {
+            let frame = Frame::Conversation { conversation_id, unread_count };
+            streams.publish_transient(&OwnStream::of(user), &frame, None);
+        });
+    }
+}

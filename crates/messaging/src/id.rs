@@ -1,0 +1,16 @@
+//! Ids.
+
+use guildhall_kernel::define_id;
+
+define_id!(
+    /// A conversation.
+    ConversationId
+);
+define_id!(
+    /// A message.
+    MessageId
+);
+define_id!(
+    /// A type of messages.
+    MessageTypeId
+);

@@ -1,0 +1,9 @@
+DROP TABLE messaging_settings;
+DROP TABLE messaging_block;
+DROP TABLE messaging_reaction;
+DROP TABLE messaging_hidden;
+DROP TABLE messaging_revision;
+DROP TABLE messaging_message;
+DROP TABLE messaging_message_type;
+DROP TABLE messaging_member;
+DROP TABLE messaging_conversation;

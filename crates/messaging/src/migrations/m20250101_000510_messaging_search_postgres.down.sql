@@ -1,0 +1,2 @@
+DROP INDEX messaging_message_words;
+ALTER TABLE messaging_message DROP COLUMN words;

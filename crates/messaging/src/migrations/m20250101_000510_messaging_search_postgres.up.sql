@@ -1,0 +1,3 @@
+ALTER TABLE messaging_message
+    ADD COLUMN words tsvector GENERATED ALWAYS AS (to_tsvector('simple', search_text)) STORED;
+CREATE INDEX messaging_message_words ON messaging_message USING gin (words);

@@ -1,0 +1,4 @@
+DROP TRIGGER messaging_message_words_update;
+DROP TRIGGER messaging_message_words_delete;
+DROP TRIGGER messaging_message_words_insert;
+DROP TABLE messaging_message_words;

@@ -1,0 +1,17 @@
+//! The types.
+
+mod blocks;
+mod changes;
+mod conversations;
+mod groups;
+mod message_types;
+mod messages;
+mod preferences;
+
+pub use blocks::*;
+pub use changes::*;
+pub use conversations::*;
+pub use groups::*;
+pub use message_types::*;
+pub use messages::*;
+pub use preferences::*;

@@ -1,0 +1,147 @@
+//! What happens to a user's messages and groups when their account is removed.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use guildhall_kernel::{
+    Blocker, Error, Result, Timestamp, UserId, UserRemoval,
+    db::{self, Snapshot, Tx},
+};
+use sea_orm::FromQueryResult;
+use serde_json::{Value, json};
+
+use crate::{
+    core::Core,
+    id::{ConversationId, MessageId},
+    sql::{SqlMessaging, release_groups},
+};
+
+/// Deletes the personal rows of a user, and leaves their side of conversations and messages empty. A direct
+/// conversation that nobody is left to read is deleted.
+const RELEASE: [&str; 12] = [
+    "DELETE FROM messaging_block WHERE blocker_id = $1",
+    "DELETE FROM messaging_block WHERE blocked_id = $1",
+    "DELETE FROM messaging_reaction WHERE user_id = $1",
+    "DELETE FROM messaging_hidden WHERE user_id = $1",
+    "DELETE FROM messaging_settings WHERE user_id = $1",
+    "UPDATE messaging_message SET sender_id = NULL, client_id = NULL WHERE sender_id = $1",
+    "UPDATE messaging_message SET receiver_id = NULL WHERE receiver_id = $1",
+    "DELETE FROM messaging_conversation WHERE pair_low = $1 AND pair_high IS NULL",
+    "DELETE FROM messaging_conversation WHERE pair_high = $1 AND pair_low IS NULL",
+    "UPDATE messaging_conversation SET pair_low = NULL, member_count = member_count - 1 WHERE pair_low = $1",
+    "UPDATE messaging_conversation SET pair_high = NULL, member_count = member_count - 1 WHERE pair_high = $1",
+    "DELETE FROM messaging_member WHERE user_id = $1",
+];
+
+/// Whether any row of this crate references the user. A test compares it with the foreign keys.
+const IS_USED: &str = "SELECT \
+    EXISTS (SELECT 1 FROM messaging_member WHERE user_id = $1) \
+    OR EXISTS (SELECT 1 FROM messaging_message WHERE sender_id = $1) \
+    OR EXISTS (SELECT 1 FROM messaging_message WHERE receiver_id = $1) \
+    OR EXISTS (SELECT 1 FROM messaging_conversation WHERE owner_id = $1) \
+    OR EXISTS (SELECT 1 FROM messaging_conversation WHERE pair_low = $1) \
+    OR EXISTS (SELECT 1 FROM messaging_conversation WHERE pair_high = $1) \
+    OR EXISTS (SELECT 1 FROM messaging_reaction WHERE user_id = $1) \
+    OR EXISTS (SELECT 1 FROM messaging_hidden WHERE user_id = $1) \
+    OR EXISTS (SELECT 1 FROM messaging_block WHERE blocker_id = $1) \
+    OR EXISTS (SELECT 1 FROM messaging_block WHERE blocked_id = $1) \
+    OR EXISTS (SELECT 1 FROM messaging_settings WHERE user_id = $1)";
+
+const OWN_MESSAGES: &str = "SELECT id, conversation_id, receiver_id, content, created_at FROM messaging_message \
+    WHERE sender_id = $1 AND NOT is_system AND deleted_at IS NULL ORDER BY id DESC LIMIT 1000";
+const OWN_GROUPS: &str = "SELECT c.id, c.name, a.joined_at FROM messaging_member a JOIN messaging_conversation c \
+    ON c.id = a.conversation_id WHERE a.user_id = $1 AND a.state = 'active' AND c.kind = 'group' LIMIT 1000";
+const OWN_BLOCKS: &str = "SELECT blocked_id FROM messaging_block WHERE blocker_id = $1 ORDER BY id LIMIT 1000";
+
+#[derive(FromQueryResult)]
+struct MessageRow {
+    id: MessageId,
+    conversation_id: ConversationId,
+    receiver_id: Option<UserId>,
+    content: String,
+    created_at: Timestamp,
+}
+
+#[derive(FromQueryResult)]
+struct GroupRow {
+    id: ConversationId,
+    name: String,
+    joined_at: Timestamp,
+}
+
+/// Leaves the user's side of direct conversations empty, which keep their messages, and lets the longest-standing
+/// member own each of the user's groups.
+#[derive(Clone)]
+pub struct Removal {
+    core: Arc<Core>,
+}
+
+impl Removal {
+    /// The handler for these services.
+    pub fn new(messaging: &SqlMessaging) -> Self {
+        Self { core: messaging.core.clone() }
+    }
+}
+
+#[async_trait]
+impl UserRemoval for Removal {
+    async fn blockers(&self, _: &Tx, _: UserId, _: Option<UserId>) -> Result<Vec<Blocker>> {
+        Ok(Vec::new())
+    }
+
+    async fn is_used(&self, tx: &Tx, user: UserId) -> Result<bool> {
+        Ok(db::scalar(tx, IS_USED, [user.into()]).await?.unwrap_or_default())
+    }
+
+    async fn release(&self, tx: &Tx, user: UserId, successor: Option<UserId>) -> Result<()> {
+        release_groups(&self.core, tx, user, successor).await.map_err(Error::from)?;
+        for statement in RELEASE {
+            db::execute(&tx.deferred(), statement, [user.into()]).await?;
+        }
+        Ok(())
+    }
+
+    async fn export(&self, conn: &Snapshot, user: UserId) -> Result<(&'static str, Value)> {
+        let messages: Vec<MessageRow> = db::rows(conn, OWN_MESSAGES, [user.into()]).await?;
+        let message = |row: MessageRow| {
+            json!({
+                "id": row.id, "conversation_id": row.conversation_id, "receiver_id": row.receiver_id,
+                "content": row.content, "timestamp": row.created_at,
+            })
+        };
+        let groups: Vec<GroupRow> = db::rows(conn, OWN_GROUPS, [user.into()]).await?;
+        let group = |row: GroupRow| json!({ "id": row.id, "name": row.name, "joined_at": row.joined_at });
+        let blocked: Vec<UserId> = db::scalars(conn, OWN_BLOCKS, [user.into()]).await?;
+        let data = json!({
+            "messages": messages.into_iter().map(message).collect::<Vec<_>>(),
+            "groups": groups.into_iter().map(group).collect::<Vec<_>>(),
+            "blocked": blocked,
+        });
+        Ok(("messaging", data))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reference_to_a_user_counts_as_use() {
+        let sql = include_str!("migrations/m20250101_000500_messaging.up.sql");
+        let constraints = sql.split("CONSTRAINT ").skip(1).filter(|rest| {
+            let words: Vec<&str> = rest.split_whitespace().take(3).collect();
+            words.get(1..) == Some(&["REFERENCES", "{users}"])
+        });
+        let mut references = 0;
+        for constraint in constraints {
+            let name = constraint.split_whitespace().next().unwrap().trim_end_matches("_fkey");
+            let is_checked = IS_USED.split("SELECT 1 FROM ").skip(1).any(|check| {
+                let words: Vec<&str> = check.split_whitespace().collect();
+                name == format!("{}_{}", words[0], words[2])
+            });
+            assert!(is_checked, "{name}");
+            references += 1;
+        }
+        assert_eq!(references, 11);
+    }
+}

@@ -1,0 +1,254 @@
+//! Storing a message: in one transaction with the counters, the inbox rows and the events of all members.
+
+use guildhall_kernel::{
+    Caller, Quota, Timestamp, UserId,
+    db::{self, Tx},
+};
+use sea_orm::{ActiveValue::NotSet, ConnectionTrait, FromQueryResult, Set};
+
+use super::{SqlMessaging, message_types::find_active_type, show::MessageRow};
+use crate::{
+    core::{
+        access::{Access, pair},
+        blocks::is_blocked,
+        frames::Frame,
+    },
+    entity::{member::MemberState, message},
+    error::{Error, Result},
+    event::{MessageSent, RequestReceived},
+    id::{ConversationId, MessageId, MessageTypeId},
+    model::Message,
+    search,
+};
+
+/// Takes the next number of the conversation of two users. Its row stays locked until the transaction ends.
+const TAKE_DIRECT: &str = "UPDATE messaging_conversation SET last_no = last_no + 1 \
+    WHERE pair_low = $1 AND pair_high = $2 RETURNING id, last_no";
+/// Creates the conversation of two users, or takes its next number if a concurrent transaction has created it.
+const CREATE_DIRECT: &str = "INSERT INTO messaging_conversation \
+    (kind, name, pair_low, pair_high, last_no, member_count, created_at, updated_at) \
+    VALUES ('direct', '', $1, $2, 1, 2, $3, $3) ON CONFLICT (pair_low, pair_high) \
+    DO UPDATE SET last_no = messaging_conversation.last_no + 1 RETURNING id, last_no";
+const TAKE_GROUP: &str = "UPDATE messaging_conversation SET last_no = last_no + 1 WHERE id = $1 RETURNING id, last_no";
+const ADD_PAIR: &str = "INSERT INTO messaging_member (conversation_id, user_id, state, joined_no, joined_at, \
+    last_read_no, cleared_no, unread_count, is_marked_unread) VALUES ($1, $2, 'active', 0, $5, 0, 0, 0, false), \
+    ($1, $3, $4, 0, $5, 0, 0, 0, false)";
+const ACCEPTS_REQUESTS_ONLY: &str =
+    "SELECT EXISTS (SELECT 1 FROM messaging_settings WHERE user_id = $1 AND accepts_requests_only)";
+
+/// The message is the newest one of the other members. It brings an archived conversation back, unless it is muted.
+/// Whoever has declined the conversation or left it gets nothing.
+const RECEIVE: &str = "UPDATE messaging_member SET unread_count = unread_count + 1, last_message_id = $3, \
+    archived_at = CASE WHEN muted_until > $4 THEN archived_at ELSE NULL END \
+    WHERE conversation_id = $1 AND user_id <> $2 AND (state = 'active' OR state = 'requested') \
+    RETURNING user_id, state, unread_count";
+/// To send a message is to accept the conversation. What has not reached whoever had declined it counts as read.
+const OWN: &str = "UPDATE messaging_member SET last_message_id = $3, archived_at = NULL, draft = NULL, \
+    last_read_no = CASE WHEN state = 'left' THEN $4 ELSE last_read_no END, state = 'active' \
+    WHERE conversation_id = $1 AND user_id = $2";
+const IS_IN_CONVERSATION: &str =
+    "SELECT EXISTS (SELECT 1 FROM messaging_message WHERE id = $1 AND conversation_id = $2)";
+
+/// A message that was validated.
+#[derive(Clone, Debug)]
+pub(super) struct Prepared {
+    pub(super) content: String,
+    pub(super) message_type: String,
+    pub(super) client_id: Option<String>,
+    pub(super) reply_to: Option<MessageId>,
+    pub(super) is_system: bool,
+}
+
+/// The place of a new message.
+#[derive(Clone, Copy, FromQueryResult)]
+struct Place {
+    id: ConversationId,
+    last_no: i64,
+}
+
+/// A member who has received a message.
+#[derive(FromQueryResult)]
+struct Receiver {
+    user_id: UserId,
+    state: MemberState,
+    unread_count: i64,
+}
+
+/// Whether a user has to accept new conversations.
+pub(super) async fn accepts_requests_only(conn: &impl ConnectionTrait, user: UserId) -> Result<bool> {
+    Ok(db::scalar(conn, ACCEPTS_REQUESTS_ONLY, [user.into()]).await?.unwrap_or_default())
+}
+
+async fn insert_message(
+    tx: &Tx,
+    place: Place,
+    sender: UserId,
+    receiver: Option<UserId>,
+    type_id: MessageTypeId,
+    new: &Prepared,
+    now: Timestamp,
+) -> Result<MessageRow> {
+    if let Some(reply_to) = new.reply_to {
+        let values = [reply_to.into(), place.id.into()];
+        if !db::scalar::<bool>(tx, IS_IN_CONVERSATION, values).await?.unwrap_or_default() {
+            return Err(Error::field("reply_to", "There is no such message in this conversation."));
+        }
+    }
+    let people = receiver.map(|receiver| [sender, receiver]);
+    let search_text = if new.is_system { String::new() } else { search::document(&new.content, place.id, people) };
+    let row = message::ActiveModel {
+        id: NotSet,
+        conversation_id: Set(place.id),
+        no: Set(place.last_no),
+        sender_id: Set(Some(sender)),
+        receiver_id: Set(receiver),
+        type_id: Set(type_id),
+        content: Set(new.content.clone()),
+        search_text: Set(search_text),
+        is_system: Set(new.is_system),
+        reply_to_id: Set(new.reply_to),
+        client_id: Set(new.client_id.clone()),
+        created_at: Set(now),
+        edited_at: Set(None),
+        deleted_at: Set(None),
+    };
+    let row = db::insert(tx, row).await?;
+    Ok(MessageRow {
+        id: row.id,
+        conversation_id: row.conversation_id,
+        no: row.no,
+        sender_id: row.sender_id,
+        receiver_id: row.receiver_id,
+        message_type: new.message_type.clone(),
+        content: row.content,
+        is_system: row.is_system,
+        reply_to_id: row.reply_to_id,
+        client_id: row.client_id,
+        created_at: row.created_at,
+        edited_at: None,
+        deleted_at: None,
+    })
+}
+
+/// Updates the inbox rows of the members; returns those of the others.
+async fn update_members(
+    tx: &Tx,
+    place: Place,
+    sender: UserId,
+    message: MessageId,
+    now: Timestamp,
+) -> Result<Vec<Receiver>> {
+    let of_sender = || [place.id.into(), sender.into(), message.into()];
+    let [id, user, newest] = of_sender();
+    db::execute(&tx.deferred(), OWN, [id, user, newest, place.last_no.into()]).await?;
+    let [id, user, newest] = of_sender();
+    Ok(db::rows(tx, RECEIVE, [id, user, newest, now.into()]).await?)
+}
+
+impl SqlMessaging {
+    /// Stores a message to another user, and begins their conversation if there is none.
+    pub(super) async fn deliver_direct(
+        &self,
+        tx: &Tx,
+        caller: &Caller,
+        receiver: UserId,
+        new: &Prepared,
+    ) -> Result<MessageRow> {
+        let (now, sender) = (self.core.now(), caller.user);
+        let pipeline = tx.pipeline();
+        let (type_id, blocked) =
+            tokio::join!(find_active_type(&pipeline, &new.message_type), is_blocked(&pipeline, sender, receiver));
+        if blocked? {
+            return Err(Error::Blocked);
+        }
+        let place = self.take_direct(tx, caller, receiver, now).await?;
+        let row = insert_message(tx, place, sender, Some(receiver), type_id?, new, now).await?;
+        let receivers = update_members(tx, place, sender, row.id, now).await?;
+        let message = row.clone().for_everybody();
+        self.core.append(tx, place.id, &Frame::Message { message: &message }).await?;
+        let state = receivers.first().map(|receiver| receiver.state);
+        // In the order of the ids, as everybody locks the streams of users.
+        let (low, high) = pair(sender, receiver);
+        for user in [low, high] {
+            self.append_direct(tx, user, &message, if user == sender { Some(MemberState::Active) } else { state })
+                .await?;
+        }
+        let (message, conversation) = (row.id, place.id);
+        match state {
+            Some(MemberState::Active) => {
+                self.core.publish_unread(tx, receiver).await?;
+                let receiver = Some(receiver);
+                tx.emit(&MessageSent { message, conversation, sender, receiver }).await?;
+            }
+            Some(MemberState::Requested) if receivers.iter().all(|receiver| receiver.unread_count == 1) => {
+                let message = Some(message);
+                tx.emit(&RequestReceived { message, conversation, sender, receiver }).await?;
+            }
+            _ => {}
+        }
+        Ok(row)
+    }
+
+    /// Appends a direct message to the stream of one of the two people.
+    async fn append_direct(&self, tx: &Tx, user: UserId, message: &Message, state: Option<MemberState>) -> Result<()> {
+        match state {
+            Some(MemberState::Active) => self.core.append_to_user(tx, user, &Frame::DirectMessage { message }).await,
+            Some(MemberState::Requested) => {
+                self.core.append_to_user(tx, user, &Frame::MessageRequest { message }).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the next number of the conversation with a user, and creates it if there is none.
+    async fn take_direct(&self, tx: &Tx, caller: &Caller, receiver: UserId, now: Timestamp) -> Result<Place> {
+        let (low, high) = pair(caller.user, receiver);
+        if let Some(place) = db::row(tx, TAKE_DIRECT, [low.into(), high.into()]).await? {
+            return Ok(place);
+        }
+        let place: Option<Place> = db::row(tx, CREATE_DIRECT, [low.into(), high.into(), now.into()]).await?;
+        let place = place.ok_or(sea_orm::DbErr::RecordNotInserted)?;
+        if place.last_no > 1 {
+            return Ok(place);
+        }
+        self.begin_quota().consume(tx, caller.user, 1, now).await?;
+        let has_to_accept = !caller.roles.is_staff() && accepts_requests_only(tx, receiver).await?;
+        let state = if has_to_accept { "requested" } else { "active" };
+        let values = [place.id.into(), caller.user.into(), receiver.into(), state.into(), now.into()];
+        db::execute(&tx.deferred(), ADD_PAIR, values).await?;
+        Ok(place)
+    }
+
+    /// The limit on new conversations.
+    pub(super) fn begin_quota(&self) -> Quota {
+        Quota::per_day("conversations", self.core.settings.conversations_per_day.into())
+    }
+
+    /// Stores a message to a group, which has to be locked.
+    pub(super) async fn deliver_to_group(
+        &self,
+        tx: &Tx,
+        access: &Access,
+        sender: UserId,
+        new: &Prepared,
+    ) -> Result<MessageRow> {
+        let now = self.core.now();
+        let type_id = find_active_type(tx, &new.message_type).await?;
+        let place: Option<Place> = db::row(tx, TAKE_GROUP, [access.id.into()]).await?;
+        let place = place.ok_or(Error::ConversationNotFound(access.id))?;
+        let row = insert_message(tx, place, sender, None, type_id, new, now).await?;
+        let receivers = update_members(tx, place, sender, row.id, now).await?;
+        let message = row.clone().for_everybody();
+        self.core.append(tx, place.id, &Frame::Message { message: &message }).await?;
+        for receiver in receivers {
+            if receiver.state == MemberState::Active {
+                self.core.publish_change(tx, receiver.user_id, place.id, receiver.unread_count);
+            }
+        }
+        if !new.is_system {
+            let (message, conversation) = (row.id, place.id);
+            tx.emit(&MessageSent { message, conversation, sender, receiver: None }).await?;
+        }
+        Ok(row)
+    }
+}

@@ -1,0 +1,276 @@
+//! Sending and reading messages.
+
+use async_trait::async_trait;
+use garde::Validate;
+use guildhall_kernel::{
+    Caller, CursorQuery, UserId, Window,
+    db::{self, Tx},
+};
+use sea_orm::ConnectionTrait;
+use unicode_normalization::UnicodeNormalization;
+
+use super::{
+    SqlMessaging,
+    delivery::Prepared,
+    message_types::check_type_name,
+    show::{MessageRow, messages, show_messages},
+};
+use crate::{
+    core::{access::Access, receipts::ReadState},
+    error::{Error, Result},
+    id::{ConversationId, MessageId},
+    model::{History, Message, NewMessage, Sent, TEXT, Target, is_client_id, is_key},
+    service::Messages,
+};
+
+const BEFORE: &str = messages!(
+    "FROM messaging_message m JOIN messaging_message_type t ON t.id = m.type_id ",
+    "WHERE m.conversation_id = $1 AND m.no > $2 AND m.no < $3 AND NOT EXISTS (SELECT 1 FROM messaging_hidden h ",
+    "WHERE h.user_id = $4 AND h.message_id = m.id) ORDER BY m.no DESC LIMIT $5"
+);
+const AFTER: &str = messages!(
+    "FROM messaging_message m JOIN messaging_message_type t ON t.id = m.type_id ",
+    "WHERE m.conversation_id = $1 AND m.no > $2 AND m.no > $3 AND NOT EXISTS (SELECT 1 FROM messaging_hidden h ",
+    "WHERE h.user_id = $4 AND h.message_id = m.id) ORDER BY m.no LIMIT $5"
+);
+const BY_CLIENT_ID: &str = messages!(
+    "FROM messaging_message m JOIN messaging_message_type t ON t.id = m.type_id ",
+    "WHERE m.sender_id = $1 AND m.client_id = $2"
+);
+const FIRST_CONTENT: &str = "SELECT content FROM messaging_revision WHERE message_id = $1 ORDER BY id LIMIT 1";
+const NO_OF: &str = "SELECT no FROM messaging_message WHERE id = $1 AND conversation_id = $2";
+const IS_HIDDEN: &str = "SELECT EXISTS (SELECT 1 FROM messaging_hidden WHERE user_id = $1 AND message_id = $2)";
+
+/// The canonical form of the content of a message.
+pub(super) fn normalize(content: &str) -> String {
+    content.nfc().collect()
+}
+
+/// Validates a message.
+fn prepare(mut new: NewMessage) -> Result<Prepared> {
+    new.content = normalize(&new.content);
+    new.validate()?;
+    let message_type = new.message_type.unwrap_or_else(|| TEXT.to_owned());
+    check_type_name(&message_type)?;
+    if new.client_id.as_ref().is_some_and(|id| !is_client_id(id)) {
+        return Err(Error::field("client_id", "Use 1 to 64 letters, digits, _ or -."));
+    }
+    if new.key.as_ref().is_some_and(|key| !is_key(key)) {
+        return Err(Error::field("Idempotency-Key", "Use 1 to 255 printable ASCII characters."));
+    }
+    Ok(Prepared {
+        content: new.content,
+        message_type,
+        client_id: new.client_id.or(new.key),
+        reply_to: new.reply_to,
+        is_system: false,
+    })
+}
+
+/// The message that the caller has sent with this client id before. 409 if it was another one.
+async fn find_repeated(tx: &Tx, caller: &Caller, to: Target, new: &Prepared) -> Result<Option<MessageRow>> {
+    let Some(client_id) = &new.client_id else { return Ok(None) };
+    let values = [caller.user.into(), client_id.as_str().into()];
+    let Some(row) = db::row::<MessageRow>(tx, BY_CLIENT_ID, values).await? else { return Ok(None) };
+    let is_same_target = match to {
+        Target::User(user) => row.receiver_id == Some(user),
+        Target::Conversation(id) => row.conversation_id == id,
+    };
+    // The content as it was sent, which a deleted message no longer has.
+    let first: Option<String> = match row.edited_at {
+        Some(_) => db::scalar(tx, FIRST_CONTENT, [row.id.into()]).await?,
+        None => None,
+    };
+    let content = first.as_ref().unwrap_or(&row.content);
+    let is_same = row.deleted_at.is_some() || (*content == new.content && row.message_type == new.message_type);
+    if is_same_target && is_same { Ok(Some(row)) } else { Err(Error::IdempotencyMismatch) }
+}
+
+impl SqlMessaging {
+    /// Where a message to a conversation goes: to a user if it is a conversation of two.
+    async fn resolve(&self, caller: &Caller, to: Target) -> Result<Target> {
+        let Target::Conversation(id) = to else { return Ok(to) };
+        let access = Access::load(self.core.db.conn(), caller.user, id).await?;
+        match access.other(caller.user) {
+            Some(other) => Ok(Target::User(other)),
+            None if access.is_direct() => Err(Error::UserNotFound),
+            None => Ok(to),
+        }
+    }
+
+    /// Stores a message, unless it was sent before.
+    async fn deliver(&self, tx: &Tx, caller: &Caller, to: Target, new: &Prepared) -> Result<(MessageRow, bool)> {
+        if let Some(row) = find_repeated(tx, caller, to, new).await? {
+            return Ok((row, true));
+        }
+        let row = match to {
+            Target::User(receiver) => self.deliver_direct(tx, caller, receiver, new).await?,
+            Target::Conversation(id) => {
+                let access = Access::load_for_update(tx, caller.user, id).await?.require_group()?;
+                self.deliver_to_group(tx, &access, caller.user, new).await?
+            }
+        };
+        Ok((row, false))
+    }
+
+    /// The number of a message in a conversation. 404 if it is not in it.
+    pub(super) async fn no_of(
+        &self,
+        conn: &impl ConnectionTrait,
+        conversation: ConversationId,
+        id: MessageId,
+    ) -> Result<i64> {
+        let no = db::scalar(conn, NO_OF, [id.into(), conversation.into()]).await?;
+        no.ok_or(Error::MessageNotFound(id))
+    }
+
+    /// Reads the messages of a conversation before or after a number; oldest first.
+    async fn read(&self, access: &Access, viewer: UserId, window: Window, rows: u64) -> Result<Vec<MessageRow>> {
+        let conn = self.core.db.conn();
+        let (sql, no) = match window {
+            Window::Newest => (BEFORE, i64::MAX),
+            Window::Before(no) => (BEFORE, no),
+            Window::After(no) => (AFTER, no),
+        };
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        let values = [access.id.into(), access.cleared_no.into(), no.into(), viewer.into(), rows.into()];
+        Ok(db::rows(conn, sql, values).await?)
+    }
+
+    /// The part of a conversation that a cursor asks for.
+    async fn read_history(&self, caller: &Caller, access: &Access, cursor: &CursorQuery) -> Result<History> {
+        let conn = self.core.db.conn();
+        let window = match cursor.window() {
+            Window::Newest => Window::Newest,
+            Window::Before(id) => Window::Before(self.no_of(conn, access.id, MessageId(id)).await?),
+            Window::After(id) => Window::After(self.no_of(conn, access.id, MessageId(id)).await?),
+        };
+        let mut rows = self.read(access, caller.user, window, cursor.rows()).await?;
+        let has_more = rows.len() as u64 >= cursor.rows();
+        if has_more {
+            rows.pop();
+        }
+        if !matches!(window, Window::After(_)) {
+            rows.reverse();
+        }
+        self.show_history(caller, access, rows, has_more).await
+    }
+
+    async fn show_history(
+        &self,
+        caller: &Caller,
+        access: &Access,
+        rows: Vec<MessageRow>,
+        has_more: bool,
+    ) -> Result<History> {
+        let conn = self.core.db.conn();
+        let other = access.other(caller.user);
+        let (read, people) = tokio::join!(ReadState::load(conn, access, caller.user), self.core.people(other));
+        let read = read?;
+        let messages = show_messages(conn, rows, caller.user, |_| read).await?;
+        Ok(History { messages, other_user: people?.into_values().next(), has_more })
+    }
+
+    /// A message that a user can read, and its conversation. 404 otherwise.
+    pub(super) async fn find_message(
+        &self,
+        conn: &impl ConnectionTrait,
+        user: UserId,
+        id: MessageId,
+    ) -> Result<(MessageRow, Access)> {
+        let not_found = Error::MessageNotFound(id);
+        let row = MessageRow::load(conn, id).await?;
+        let Ok(access) = Access::load(conn, user, row.conversation_id).await else { return Err(not_found) };
+        let is_hidden = row.no <= access.cleared_no
+            || db::scalar::<bool>(conn, IS_HIDDEN, [user.into(), id.into()]).await?.unwrap_or_default();
+        if is_hidden { Err(not_found) } else { Ok((row, access)) }
+    }
+
+    /// Like [`find_message`](Self::find_message), in this conversation.
+    pub(super) async fn find_in(
+        &self,
+        conn: &impl ConnectionTrait,
+        user: UserId,
+        conversation: ConversationId,
+        id: MessageId,
+    ) -> Result<(MessageRow, Access)> {
+        let (row, access) = self.find_message(conn, user, id).await?;
+        if row.conversation_id == conversation { Ok((row, access)) } else { Err(Error::MessageNotFound(id)) }
+    }
+
+    /// A message as a user sees it.
+    pub(super) async fn show_message(&self, user: UserId, row: MessageRow, access: &Access) -> Result<Message> {
+        let (conn, id) = (self.core.db.conn(), row.id);
+        let read = ReadState::load(conn, access, user).await?;
+        show_messages(conn, vec![row], user, |_| read).await?.pop().ok_or(Error::MessageNotFound(id))
+    }
+}
+
+#[async_trait]
+impl Messages for SqlMessaging {
+    async fn send(&self, caller: &Caller, to: Target, new: NewMessage) -> Result<Sent> {
+        let new = &prepare(new)?;
+        if to == Target::User(caller.user) {
+            return Err(Error::field("receiver_id", "You cannot send a message to yourself."));
+        }
+        self.core.limits.count_send(caller.user)?;
+        let to = self.resolve(caller, to).await?;
+        if let Target::User(receiver) = to {
+            self.core.require_active(&[receiver]).await?;
+        }
+        let store = || self.core.write(|tx| async move { self.deliver(&tx, caller, to, new).await });
+        let (row, duplicate) = match store().await {
+            // A concurrent request with the same client id has stored it.
+            Err(error) if new.client_id.is_some() && error.is_duplicate() => store().await?,
+            outcome => outcome?,
+        };
+        if !duplicate {
+            let message = row.without_reactions(caller.user, ReadState::default());
+            return Ok(Sent { message, duplicate });
+        }
+        let access = Access::load(self.core.db.conn(), caller.user, row.conversation_id).await?;
+        Ok(Sent { message: self.show_message(caller.user, row, &access).await?, duplicate })
+    }
+
+    async fn messages_with(&self, caller: &Caller, other: UserId, cursor: CursorQuery) -> Result<History> {
+        if other == caller.user {
+            return Err(Error::field("user_id", "You cannot exchange messages with yourself."));
+        }
+        let person = self.core.person(other).await?;
+        match Access::of_pair(self.core.db.conn(), caller.user, other).await? {
+            Some(access) => self.read_history(caller, &access, &cursor).await,
+            None => Ok(History { messages: Vec::new(), other_user: Some(person), has_more: false }),
+        }
+    }
+
+    async fn messages(&self, caller: &Caller, id: ConversationId, cursor: CursorQuery) -> Result<History> {
+        let access = Access::load(self.core.db.conn(), caller.user, id).await?;
+        self.read_history(caller, &access, &cursor).await
+    }
+
+    async fn messages_around(
+        &self,
+        caller: &Caller,
+        id: ConversationId,
+        message: MessageId,
+        limit: u64,
+    ) -> Result<History> {
+        let conn = self.core.db.conn();
+        let access = Access::load(conn, caller.user, id).await?;
+        let no = self.no_of(conn, id, message).await?;
+        let half = limit.clamp(1, 100).div_ceil(2);
+        let mut rows = self.read(&access, caller.user, Window::Before(no + 1), half + 1).await?;
+        let has_more = rows.len() as u64 > half;
+        if has_more {
+            rows.pop();
+        }
+        rows.reverse();
+        rows.extend(self.read(&access, caller.user, Window::After(no), half).await?);
+        self.show_history(caller, &access, rows, has_more).await
+    }
+
+    async fn message(&self, caller: &Caller, conversation: ConversationId, id: MessageId) -> Result<Message> {
+        let (row, access) = self.find_in(self.core.db.conn(), caller.user, conversation, id).await?;
+        self.show_message(caller.user, row, &access).await
+    }
+}

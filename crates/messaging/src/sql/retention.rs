@@ -1,0 +1,85 @@
+//! Deleting old messages.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use async_trait::async_trait;
+use guildhall_kernel::{
+    Result, Timestamp,
+    db::{self, Sql, Tx},
+    job::Job,
+};
+use sea_orm::FromQueryResult;
+
+use super::{
+    SqlMessaging,
+    counters::{lock, recount_unread},
+};
+use crate::{
+    core::id_list,
+    error::{self, Error},
+    id::{ConversationId, MessageId},
+};
+
+/// How many messages one transaction deletes.
+const BATCH: i64 = 500;
+
+/// The oldest messages, by id: an id is taken when a message is stored.
+const OLDEST: &str = "SELECT id, conversation_id FROM (SELECT id, conversation_id, created_at \
+    FROM messaging_message ORDER BY id LIMIT $2) AS oldest WHERE created_at < $1";
+const DELETE: Sql = Sql::per_backend(
+    "DELETE FROM messaging_message WHERE id IN (SELECT value FROM json_each($1))",
+    "DELETE FROM messaging_message WHERE id IN (SELECT value::bigint FROM json_array_elements_text($1::json))",
+);
+
+#[derive(FromQueryResult)]
+struct OldRow {
+    id: MessageId,
+    conversation_id: ConversationId,
+}
+
+/// Deletes the oldest messages from before a time; returns their number.
+async fn delete_oldest(tx: &Tx, before: Timestamp) -> error::Result<usize> {
+    let rows: Vec<OldRow> = db::rows(tx, OLDEST, [before.into(), BATCH.into()]).await?;
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let conversations: BTreeSet<ConversationId> = rows.iter().map(|row| row.conversation_id).collect();
+    let conversations: Vec<ConversationId> = conversations.into_iter().collect();
+    lock(tx, &conversations).await?;
+    db::execute(&tx.deferred(), DELETE, [id_list(rows.iter().map(|row| row.id.0))]).await?;
+    recount_unread(tx, &conversations).await?;
+    Ok(rows.len())
+}
+
+/// Deletes messages that are older than the settings allow.
+#[async_trait]
+impl Job for SqlMessaging {
+    fn name(&self) -> &'static str {
+        "messaging.retention"
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::from_secs(3600)
+    }
+
+    async fn run(&self) -> Result<()> {
+        let days = u64::from(self.core.settings.keep_days);
+        if days == 0 {
+            return Ok(());
+        }
+        let before = self.core.now() - Duration::from_secs(days * 24 * 3600);
+        let mut deleted = 0;
+        loop {
+            let batch = self.core.write(|tx| async move { delete_oldest(&tx, before).await }).await;
+            let batch = batch.map_err(|error: Error| guildhall_kernel::Error::from(error))?;
+            deleted += batch;
+            if batch == 0 {
+                break;
+            }
+        }
+        if deleted > 0 {
+            tracing::info!(deleted, "deleted old messages");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+use guildhall_kernel::UserId;
+use guildhall_messaging::{Groups, Messages, NewMembers, NewMessage, Reading, Settings, Target};
+
+use crate::harness::{code, messaging_with, person};
+
+const CONNECTIONS: u32 = 8;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_messages_of_two_people_make_one_conversation_without_gaps() {
+    let harness = messaging_with(CONNECTIONS, Settings::default().without_limits()).await;
+    let sends = (0..40).map(|n| {
+        let messaging = harness.messaging.clone();
+        tokio::spawn(async move {
+            let (from, to) = if n % 2 == 0 { (1, 2) } else { (2, 1) };
+            messaging.send(&person(from), Target::User(UserId(to)), NewMessage::text("x")).await.unwrap().message.no
+        })
+    });
+    let mut numbers = Vec::new();
+    for send in sends.collect::<Vec<_>>() {
+        numbers.push(send.await.unwrap());
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
+    assert_eq!(harness.db.count_rows("messaging_conversation").await, 1);
+    for user in [1, 2] {
+        assert_eq!(harness.unread_count(&person(user)).await.unwrap(), 20);
+    }
+    let id = harness.inbox(1).await[0].conversation_id;
+    assert_eq!(harness.event_types(&format!("conversation/{id}")).await.len(), 40);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_requests_with_one_client_id_store_one_message() {
+    let harness = messaging_with(CONNECTIONS, Settings::default().without_limits()).await;
+    let sends = (0..12).map(|_| {
+        let messaging = harness.messaging.clone();
+        tokio::spawn(async move {
+            let new = NewMessage { client_id: Some("once".into()), ..NewMessage::text("x") };
+            messaging.send(&person(1), Target::User(UserId(2)), new).await.unwrap()
+        })
+    });
+    let mut new = 0;
+    for send in sends.collect::<Vec<_>>() {
+        new += usize::from(!send.await.unwrap().duplicate);
+    }
+    assert_eq!((new, harness.db.count_rows("messaging_message").await), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_between_many_pairs_do_not_deadlock() {
+    let harness = messaging_with(CONNECTIONS, Settings::default().without_limits()).await;
+    let sends = (0..60).map(|n| {
+        let messaging = harness.messaging.clone();
+        tokio::spawn(async move {
+            let (from, to) = (1 + n % 4, 1 + (n / 4 + 1 + n) % 4);
+            if from != to {
+                messaging.send(&person(from), Target::User(UserId(to)), NewMessage::text("x")).await.unwrap();
+                let of = Target::User(UserId(to));
+                messaging.mark_conversation_read(&person(from), of, None).await.unwrap();
+            }
+        })
+    });
+    for send in sends.collect::<Vec<_>>() {
+        send.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_never_exceeds_its_maximum() {
+    let harness = messaging_with(CONNECTIONS, Settings::default().without_limits()).await;
+    let first: Vec<i64> = (1..=97).collect();
+    let group = harness.group(&first).await;
+    let adds = (100..110).map(|user| {
+        let messaging = harness.messaging.clone();
+        tokio::spawn(async move {
+            code(messaging.add_members(&person(1), group, NewMembers { user_ids: vec![UserId(user)] }).await)
+        })
+    });
+    let mut added = 0;
+    for add in adds.collect::<Vec<_>>() {
+        added += usize::from(add.await.unwrap() == "ok");
+    }
+    assert_eq!(added, 3);
+}

@@ -1,0 +1,9 @@
+//! Which users the events of the domains notify, and what they may see of what they are notified of.
+
+mod community;
+mod deals;
+mod messaging;
+
+pub(crate) use community::CommunitySource;
+pub(crate) use deals::DealsSource;
+pub(crate) use messaging::MessagingSource;
