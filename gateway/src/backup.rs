@@ -118,7 +118,12 @@ async fn check(db: &Db) -> anyhow::Result<()> {
     let status = db.migration_status(guildhall_migration::all).await?;
     ensure!(status.iter().any(|(_, applied)| *applied), "it contains no Guildhall tables");
     // Fails for a database with migrations that this program does not know.
-    Ok(db.check_version(guildhall_migration::all).await?)
+    db.check_version(guildhall_migration::all).await?;
+    // Clients must not resume from numbers that were used for other events after the backup.
+    if status.iter().any(|(name, applied)| *applied && name.ends_with("_realtime")) {
+        guildhall_realtime::begin_epoch(db, Clock::system().now()).await?;
+    }
+    Ok(())
 }
 
 fn embedded(settings: &Settings) -> anyhow::Result<PathBuf> {

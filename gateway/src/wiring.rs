@@ -1,5 +1,7 @@
 //! Composes the services, adapters and routers.
 
+mod live;
+
 use std::{
     fs::{File, TryLockError},
     num::NonZeroU32,
@@ -15,31 +17,21 @@ use guildhall_community::{CommunityState, SqlCommunity, UserTable};
 use guildhall_deals::{DealsState, SqlDeals};
 use guildhall_files::{Files, FolderStore, Reserve, Store, UploadLimits};
 use guildhall_kernel::{
-    Auth, Clock, Db, HostTables, Outbox, PublicUrl, Quota,
+    Clock, Db, Outbox, PublicUrl, Quota,
     db::{self, sqlite_file},
     event::{Dispatcher, Subscriber},
     http::{PageFetcher, WebhookSender},
     mail::{EmailBranding, Mailer},
 };
-use guildhall_messaging::{MessagingState, MessagingStreams, SqlMessaging};
-use guildhall_notifications::{
-    NotificationsState, SqlNotifications,
-    push::{PushSender, WebPush},
-};
+use guildhall_messaging::{MessagingState, SqlMessaging};
+use guildhall_notifications::{NotificationsState, SqlNotifications};
 use guildhall_platform::{InvalidMailServer, PublicHttp, S3Store, SmtpMailer};
-use guildhall_realtime::{OwnStream, RealtimeState, SingleProcess, StreamHandler, Streams};
+use guildhall_realtime::{RealtimeState, Streams};
 use guildhall_web::Web as Pages;
 
+use self::live::Domains;
 use crate::{
-    ended_sessions::EndedSessions,
-    group_streams::{GroupAccess, GroupStreams},
-    health,
-    later::LaterRemoval,
-    layers, mounts,
-    notification_sources::{CommunitySource, DealsSource, MessagingSource},
-    people_search::AccountSearch,
-    push_client::PublicPushClient,
-    reference,
+    ended_sessions::EndedSessions, group_streams::GroupStreams, health, later::LaterRemoval, layers, mounts, reference,
     settings::Settings,
 };
 
@@ -92,13 +84,13 @@ impl InUse {
 impl Services {
     /// Opens the database, applies migrations if `migrate` is set, and opens the services on it.
     pub async fn open(settings: &Settings, migrate: bool) -> anyhow::Result<Self> {
-        Self::open_with(settings, migrate, None).await
+        Box::pin(Self::open_with(settings, migrate, None)).await
     }
 
     /// Like [`Self::open`], with the statement timeout of the settings.
     pub async fn open_to_serve(settings: &Settings, migrate: bool) -> anyhow::Result<Self> {
         let limit = Duration::from_secs(settings.database.statement_seconds.into());
-        Self::open_with(settings, migrate, Some(limit)).await
+        Box::pin(Self::open_with(settings, migrate, Some(limit))).await
     }
 
     async fn open_with(settings: &Settings, migrate: bool, statement_limit: Option<Duration>) -> anyhow::Result<Self> {
@@ -162,46 +154,11 @@ impl Services {
         let community = settings.community.clone();
         let community = if settings.limits.enabled { community } else { community.without_limits() };
         let community = SqlCommunity::new(db.clone(), community, host);
-        let auth = Auth::new(accounts.clone());
-        let groups = Arc::new(community.groups.clone());
-        let handlers: Vec<Arc<dyn StreamHandler>> = vec![Arc::new(OwnStream), Arc::new(GroupAccess(groups))];
-        let realtime = settings.realtime.clone();
-        let streams = Streams::new(db.clone(), Clock::system(), realtime, auth, SingleProcess, handlers);
-        let host = guildhall_messaging::Host {
-            clock: Clock::system(),
-            directory: Arc::new(accounts.clone()),
-            people: Arc::new(AccountSearch(accounts.clone())),
-            streams: streams.clone(),
-        };
-        let messaging = settings.messaging.clone();
-        let messaging = if settings.limits.enabled { messaging } else { messaging.without_limits() };
-        let messaging = SqlMessaging::new(db.clone(), messaging, host);
-        streams.register(Arc::new(MessagingStreams::new(&messaging)));
+        let domains = Domains { settings, db: &db, accounts: &accounts, community: &community, deals: &deals };
+        let streams = domains.streams();
+        let messaging = domains.messaging(&streams);
         later_removal.set(guildhall_messaging::Removal::new(&messaging));
-        let home = settings.accounts.home(&url)?;
-        let push_sender: Option<Arc<dyn PushSender>> = match http {
-            Some(http) => {
-                let client = Arc::new(PublicPushClient(http));
-                Some(Arc::new(WebPush::open(&db, Clock::system(), client, url.join("/")).await?))
-            }
-            None => None,
-        };
-        let host = guildhall_notifications::Host {
-            clock: Clock::system(),
-            tables: HostTables { users: USERS },
-            directory: Arc::new(accounts.clone()),
-            outbox: outbox.clone(),
-            streams: streams.clone(),
-            sources: vec![
-                Arc::new(CommunitySource(community.clone())),
-                Arc::new(DealsSource(deals.clone())),
-                Arc::new(MessagingSource(messaging.clone())),
-            ],
-            push_sender,
-            branding: EmailBranding { service: settings.server.name.clone(), home },
-            url,
-        };
-        let notifications = SqlNotifications::open(db.clone(), host).await.map_err(guildhall_kernel::Error::from)?;
+        let notifications = domains.notifications(&streams, &messaging, &outbox, http, url).await?;
         let subscribers: Vec<Arc<dyn Subscriber>> = vec![
             Arc::new(notifications.notifier()),
             Arc::new(deals.webhooks.clone()),

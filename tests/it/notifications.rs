@@ -2,6 +2,7 @@
 
 mod community;
 mod deals;
+mod emails;
 mod messaging;
 
 use reqwest::Method;

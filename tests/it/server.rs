@@ -56,10 +56,14 @@ pub(crate) fn settings(database: &str, more: &[(&str, &str)]) -> Settings {
 
 impl TestServer {
     pub(crate) async fn start() -> Self {
-        Box::pin(Self::start_with(&[])).await
+        Self::start_with(&[]).await
     }
 
     pub(crate) async fn start_with(more: &[(&str, &str)]) -> Self {
+        Box::pin(Self::start_server(more)).await
+    }
+
+    async fn start_server(more: &[(&str, &str)]) -> Self {
         let db = TestDb::new(guildhall_migration::all).await;
         let folder = tempfile::tempdir().unwrap();
         let data_dir = ("GUILDHALL__DATA_DIR", folder.path().to_str().unwrap());

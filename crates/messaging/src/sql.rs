@@ -35,7 +35,8 @@ pub(crate) use membership::release_groups;
 const RECIPIENTS: &str = "SELECT m.user_id FROM messaging_member m JOIN messaging_message s \
     ON s.conversation_id = m.conversation_id WHERE s.id = $1 AND s.deleted_at IS NULL AND m.state = 'active' \
     AND m.user_id IS DISTINCT FROM s.sender_id AND (m.muted_until IS NULL OR m.muted_until <= $2) \
-    AND m.last_read_no < s.no ORDER BY m.user_id";
+    AND m.last_read_no < s.no AND NOT EXISTS (SELECT 1 FROM messaging_block b \
+        WHERE b.blocker_id = m.user_id AND b.blocked_id = s.sender_id) ORDER BY m.user_id";
 const CONVERSATION_OF: &str = "SELECT conversation_id FROM messaging_message WHERE id = $1 AND deleted_at IS NULL";
 
 /// The services on a database; cheap to clone.
@@ -50,8 +51,8 @@ impl SqlMessaging {
         Self { core: Arc::new(Core::new(db, settings, host)) }
     }
 
-    /// The users to be notified of a message: those who take part, have not muted the conversation and have not read
-    /// the message.
+    /// The users to be notified of a message: those who take part, have not muted the conversation, have not blocked the
+    /// sender and have not read the message.
     pub async fn recipients(&self, tx: &Tx, message: MessageId) -> Result<Vec<UserId>> {
         Ok(db::scalars(tx, RECIPIENTS, [message.into(), self.core.now().into()]).await?)
     }

@@ -21,6 +21,7 @@ pub use bus::{Bus, Notice, SingleProcess};
 pub use frame::{Frame, Seq};
 pub use handler::{Command, OwnStream, StreamHandler, unknown_type};
 pub use hub::Hub;
+pub use log::begin_epoch;
 pub use migrations::migrations;
 pub use name::{InvalidName, StreamName};
 pub use routes::{Handshake, Handshakes, RealtimeState, openapi, router};

@@ -25,6 +25,7 @@ const NEXT: &str = "INSERT INTO realtime_stream (name, last_seq, epoch, created_
 const HEAD: &str = "SELECT last_seq AS seq, epoch FROM realtime_stream WHERE name = $1";
 const AFTER: &str = "SELECT e.seq, e.body, e.removes FROM realtime_event e \
      JOIN realtime_stream s ON s.id = e.stream_id WHERE s.name = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3";
+const BEGIN_EPOCH: &str = "UPDATE realtime_stream SET epoch = $1";
 /// The last event of each stream is kept: its number shows subscribers whether they have missed any.
 const PRUNE_OLD: Sql = Sql::new(
     "DELETE FROM realtime_event WHERE (stream_id, seq) IN (SELECT e.stream_id, e.seq FROM realtime_event e \
@@ -108,6 +109,15 @@ impl Log {
             }
         }
     }
+}
+
+/// Begins a new epoch of all streams: after the database was restored, their numbers have been used for other events
+/// before, and clients must not resume from them.
+///
+/// # Errors
+/// Those of the database.
+pub async fn begin_epoch(db: &Db, now: Timestamp) -> Result<(), DbErr> {
+    db.write(|tx| async move { db::execute(&tx, BEGIN_EPOCH, [now.into()]).await.map(|_| ()) }).await
 }
 
 /// The numbers of several streams, for those that somebody follows.

@@ -30,8 +30,8 @@ pub(crate) fn show(status: StatusCode, page: &impl Template) -> Response {
     }
 }
 
-/// Adds the security headers. Pages are not cached, and their URLs are not sent to other sites, because both may contain
-/// a token.
+/// Adds the security headers. Pages are not cached, and their URLs are not sent to other sites: both may contain a
+/// token.
 pub(crate) async fn add_security_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));

@@ -4,6 +4,7 @@
 //! `cargo bench -p guildhall-bench --bench sockets`
 
 use std::{
+    io::{self, Write},
     net::SocketAddr,
     sync::{
         Arc,
@@ -36,9 +37,9 @@ use tokio::{
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Events of a burst, and transactions at a time.
-const EVENTS: usize = 500;
-const WRITERS: usize = 50;
-const RUNS: usize = 3;
+const EVENTS: u32 = 500;
+const WRITERS: u32 = 50;
+const RUNS: u32 = 3;
 /// The user whose stream all sockets follow.
 const USER: UserId = UserId(1);
 /// The length of an event.
@@ -80,7 +81,7 @@ impl Server {
     }
 
     async fn bare() -> anyhow::Result<Self> {
-        let (sender, _) = broadcast::channel(2 * EVENTS);
+        let (sender, _) = broadcast::channel(2 * EVENTS as usize);
         let router = Router::new().route("/ws/notifications/", get(follow)).with_state(sender.clone());
         Ok(Self::Bare { address: serve(router).await?, sender })
     }
@@ -232,23 +233,26 @@ async fn wait_for(received: &AtomicU64, expected: u64) -> anyhow::Result<()> {
 }
 
 /// Deliveries per second of the best run.
-async fn measure(server: &Server, sockets: u64) -> anyhow::Result<f64> {
+async fn measure(server: &Server, sockets: u32) -> anyhow::Result<f64> {
     let received = Arc::new(AtomicU64::new(0));
     let before = resident()?;
     let started = Instant::now();
     for _ in 0..sockets {
         open(server.address(), received.clone()).await?;
     }
-    wait_for(&received, sockets).await?;
-    let handshakes = sockets as f64 / started.elapsed().as_secs_f64();
-    let each = (resident()? - before) * 1024.0 / sockets as f64;
-    eprintln!("    {sockets} sockets: {handshakes:.0} handshakes/s, {each:.1} KiB each with their client");
+    wait_for(&received, sockets.into()).await?;
+    let handshakes = f64::from(sockets) / started.elapsed().as_secs_f64();
+    let each = (resident()? - before) * 1024.0 / f64::from(sockets);
+    writeln!(
+        io::stderr(),
+        "    {sockets} sockets: {handshakes:.0} handshakes/s, {each:.1} KiB each with their client"
+    )?;
     let mut best = 0.0_f64;
-    for run in 0..RUNS as u64 {
+    for run in 1..=RUNS {
         let started = Instant::now();
         server.publish().await?;
-        wait_for(&received, sockets * (1 + (run + 1) * EVENTS as u64)).await?;
-        best = best.max((sockets * EVENTS as u64) as f64 / started.elapsed().as_secs_f64());
+        wait_for(&received, u64::from(sockets) * u64::from(1 + run * EVENTS)).await?;
+        best = best.max(f64::from(sockets) * f64::from(EVENTS) / started.elapsed().as_secs_f64());
     }
     Ok(best)
 }
@@ -260,10 +264,11 @@ fn main() -> anyhow::Result<()> {
             let folder = tempfile::tempdir()?;
             let bare = measure(&Server::bare().await?, sockets).await?;
             let guildhall = measure(&Server::guildhall(folder.path()).await?, sockets).await?;
-            println!(
+            writeln!(
+                io::stdout(),
                 "{sockets:>5} sockets: {guildhall:>9.0} deliveries/s, bare axum {bare:>9.0}, ratio {:.2}",
                 guildhall / bare
-            );
+            )?;
         }
         Ok(())
     })

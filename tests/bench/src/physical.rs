@@ -50,7 +50,7 @@ pub async fn measure(
         let _ = (database, folder, volume, scenarios);
         std::future::ready(Ok(Vec::new()))
     };
-    measured.await
+    Box::pin(measured).await
 }
 
 #[cfg(test)]

@@ -57,6 +57,18 @@ async fn a_group_notifies_its_members_unless_they_have_muted_or_left_it() {
 }
 
 #[tokio::test]
+async fn nobody_is_notified_of_messages_from_people_whom_they_have_blocked() {
+    let fixture = fixture().await;
+    let new = json!({"name": "Hikers", "user_ids": [fixture.ben.id, fixture.eve.id]});
+    let group = fixture.post(&format!("{API}conversations/"), &fixture.anna, new).await;
+    let messages = format!("{API}conversations/{}/messages/", group["conversation"]["conversation_id"]);
+    fixture.send(Method::PUT, &format!("{API}blocks/{}/", fixture.anna.id), &fixture.ben, Value::Null).await;
+    fixture.post(&messages, &fixture.anna, json!({"content": "hi"})).await;
+    assert_eq!(fixture.texts(&fixture.eve).await, ["anna sent you a message"]);
+    assert!(fixture.notifications(&fixture.ben).await.is_empty());
+}
+
+#[tokio::test]
 async fn a_group_that_has_to_be_accepted_is_an_invitation() {
     let fixture = fixture().await;
     let preferences = format!("{API}preferences/");

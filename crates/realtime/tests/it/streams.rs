@@ -118,6 +118,22 @@ async fn a_subscriber_is_told_what_it_cannot_get() {
 }
 
 #[tokio::test]
+async fn nobody_resumes_from_a_number_of_before_a_restore() {
+    let harness = harness().await;
+    for _ in 0..3 {
+        harness.append(&room(7), json!({})).await;
+    }
+    let wake = Arc::new(Notify::new());
+    let started = harness.streams.subscribe(&caller(1), &room(7), Position::default(), &wake).await.unwrap();
+    let position = Position { after: Some(2), epoch: Some(started.head.epoch) };
+    let again = harness.streams.subscribe(&caller(1), &room(7), position, &wake).await.unwrap();
+    assert_eq!(again.start, Start::Recovered);
+    guildhall_realtime::begin_epoch(&harness.db, guildhall_kernel::Clock::system().now()).await.unwrap();
+    let after = harness.streams.subscribe(&caller(1), &room(7), position, &wake).await.unwrap();
+    assert_eq!(after.start, Start::Gap);
+}
+
+#[tokio::test]
 async fn a_lost_notice_is_found_by_comparison() {
     let harness = harness().await;
     harness.append(&room(7), json!({})).await;

@@ -154,7 +154,8 @@ mod tests {
         fill_at(&url, VOLUME, &hash).await.unwrap();
 
         let (database, length) = (sqlite_file(&url).unwrap(), Duration::from_millis(1));
-        let results = measure(&database, folder.path(), VOLUME, &Scenario::ALL, length).await.unwrap();
+        let measured = measure(&database, folder.path(), VOLUME, &Scenario::ALL, length);
+        let results = Box::pin(measured).await.unwrap();
         assert_eq!(results.len(), Scenario::ALL.len());
         for (scenario, physical) in results {
             assert!(physical.statements >= 1.0, "{scenario:?}: {physical:?}");
