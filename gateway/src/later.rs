@@ -1,6 +1,6 @@
 //! A part of a service that exists only after the service which needs it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use async_trait::async_trait;
 use guildhall_kernel::{
@@ -11,16 +11,16 @@ use serde_json::Value;
 
 /// The removal of users from messaging, whose services need accounts, which need this.
 #[derive(Clone, Default)]
-pub(crate) struct LaterRemoval(Arc<OnceLock<guildhall_messaging::Removal>>);
+pub(crate) struct LaterRemoval(Arc<OnceLock<Weak<guildhall_messaging::Removal>>>);
 
 impl LaterRemoval {
-    /// Sets what it stands for; only the first call counts.
-    pub(crate) fn set(&self, removal: guildhall_messaging::Removal) {
-        let _ = self.0.set(removal);
+    /// Sets what it stands for; only the first call counts. The reference is weak, since messaging refers to accounts.
+    pub(crate) fn set(&self, removal: &Arc<guildhall_messaging::Removal>) {
+        let _ = self.0.set(Arc::downgrade(removal));
     }
 
-    fn get(&self) -> Result<&guildhall_messaging::Removal> {
-        self.0.get().ok_or_else(|| Error::internal("messaging is not open yet"))
+    fn get(&self) -> Result<Arc<guildhall_messaging::Removal>> {
+        self.0.get().and_then(Weak::upgrade).ok_or_else(|| Error::internal("messaging is not open yet"))
     }
 }
 

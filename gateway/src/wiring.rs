@@ -60,6 +60,8 @@ pub struct Services {
     pub messaging: SqlMessaging,
     /// Notifications.
     pub notifications: SqlNotifications,
+    /// The removal of users from messaging, to which accounts refer weakly.
+    _removal: Arc<guildhall_messaging::Removal>,
     /// Holds the lock of the embedded database.
     _in_use: InUse,
 }
@@ -157,7 +159,8 @@ impl Services {
         let domains = Domains { settings, db: &db, accounts: &accounts, community: &community, deals: &deals };
         let streams = domains.streams();
         let messaging = domains.messaging(&streams);
-        later_removal.set(guildhall_messaging::Removal::new(&messaging));
+        let removal = Arc::new(guildhall_messaging::Removal::new(&messaging));
+        later_removal.set(&removal);
         let notifications = domains.notifications(&streams, &messaging, &outbox, http, url).await?;
         let subscribers: Vec<Arc<dyn Subscriber>> = vec![
             Arc::new(notifications.notifier()),
@@ -178,6 +181,7 @@ impl Services {
             streams,
             messaging,
             notifications,
+            _removal: removal,
             _in_use: in_use,
         })
     }

@@ -83,6 +83,8 @@ async fn payments_notify_the_owner_of_the_deal_and_their_verification_whoever_re
     let org = fixture.organization().await;
     let deal = fixture.deal(&org, &fixture.ben).await;
     let payments = format!("{}deals/{deal}/payments/", org.path);
+    // Events of different objects may be handled in any order.
+    assert_eq!(fixture.notifications(&fixture.ben).await[0]["kind"], "deal_assigned");
     let body = json!({"amount": "1", "method": "cash"});
     fixture.post(&payments, &fixture.anna, body.clone()).await;
     let list = fixture.notifications(&fixture.ben).await;

@@ -55,6 +55,14 @@ async fn receive(
 /// An HTTP client that reaches the local host.
 struct Client(reqwest::Client);
 
+impl Client {
+    fn new() -> Self {
+        // It needs a TLS provider even for plain HTTP, if another crate of the build has chosen that.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self(reqwest::Client::builder().no_proxy().build().unwrap())
+    }
+}
+
 #[async_trait]
 impl PushClient for Client {
     async fn post(&self, url: &str, headers: &[(&'static str, String)], body: Vec<u8>) -> Result<u16, FetchError> {
@@ -86,7 +94,7 @@ impl World {
         let app = Router::new().route("/{browser}", post(receive)).with_state(service.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         let db = database().await;
-        let client = Arc::new(Client(reqwest::Client::builder().no_proxy().build().unwrap()));
+        let client = Arc::new(Client::new());
         let sender = WebPush::open(&db, Clock::system(), client, "mailto:me@example.org".to_owned()).await.unwrap();
         let harness = on_database(db, Some(Arc::new(sender))).await;
         Self { harness, service, origin, key: SecretKey::from_slice(&[9; 32]).unwrap() }
