@@ -23,7 +23,9 @@ const EXPIRY_GRACE: Duration = Duration::from_secs(30);
 /// What the process knows of a socket.
 pub(crate) struct Connection {
     pub(crate) id: u64,
-    caller: Caller,
+    user: UserId,
+    /// With the session of the latest credentials.
+    caller: Mutex<Caller>,
     /// Wakes the task of the socket.
     pub(crate) wake: Arc<Notify>,
     close: Mutex<Option<Close>>,
@@ -39,8 +41,13 @@ fn expiry(caller: &Caller) -> i64 {
 }
 
 impl Connection {
-    /// Takes the expiry of fresh credentials.
+    fn caller(&self) -> Caller {
+        *self.caller.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the session and the expiry of fresh credentials.
     pub(crate) fn renew(&self, caller: &Caller) {
+        *self.caller.lock().unwrap_or_else(PoisonError::into_inner) = *caller;
         self.expires_at.store(expiry(caller), Ordering::Relaxed);
     }
 
@@ -100,7 +107,8 @@ impl Connections {
     pub(crate) fn add(&self, caller: &Caller, wake: Arc<Notify>, limit: usize) -> Registration<'_> {
         let connection = Arc::new(Connection {
             id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1,
-            caller: *caller,
+            user: caller.user,
+            caller: Mutex::new(*caller),
             wake,
             close: Mutex::default(),
             is_ping_due: AtomicBool::new(false),
@@ -125,10 +133,10 @@ impl Connections {
 
     fn remove(&self, connection: &Arc<Connection>) {
         let mut by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = by_user.get_mut(&connection.caller.user) {
+        if let Some(own) = by_user.get_mut(&connection.user) {
             own.retain(|other| !Arc::ptr_eq(other, connection));
             if own.is_empty() {
-                by_user.remove(&connection.caller.user);
+                by_user.remove(&connection.user);
             }
         }
     }
@@ -142,14 +150,14 @@ impl Connections {
     pub(crate) fn callers(&self, user: Option<UserId>) -> Vec<Caller> {
         let by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
         let of_user = by_user.iter().filter(|(id, _)| user.is_none_or(|user| user == **id));
-        of_user.flat_map(|(_, own)| own).map(|connection| connection.caller).collect()
+        of_user.flat_map(|(_, own)| own).map(|connection| connection.caller()).collect()
     }
 
     /// Closes the sockets of a caller, whose session or token has ended.
     pub(crate) fn revoke(&self, caller: &Caller) {
         let by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
         let own = by_user.get(&caller.user).into_iter().flatten();
-        own.filter(|connection| connection.caller.session == caller.session)
+        own.filter(|connection| connection.caller().session == caller.session)
             .for_each(|connection| connection.close(Close::Revoked));
     }
 

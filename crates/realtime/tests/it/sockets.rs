@@ -231,6 +231,23 @@ async fn an_expiring_token_can_be_replaced() {
 }
 
 #[tokio::test]
+async fn a_socket_belongs_to_the_session_of_its_latest_token() {
+    let harness = harness().await;
+    let address = harness.serve().await;
+    let mut client = Client::connect(address, "/ws/?token=5.1.900").await;
+    client.next_of("hello").await;
+    client.send(json!({ "type": "auth", "token": "5.2.900" })).await;
+    client.next_of("authenticated").await;
+    harness.auth.ended.lock().unwrap().push(SessionId(1));
+    harness.streams.close_ended(UserId(5)).await.unwrap();
+    client.send(json!({ "type": "ping" })).await;
+    assert_eq!(client.next().await["type"], "pong");
+    harness.auth.ended.lock().unwrap().push(SessionId(2));
+    harness.streams.close_ended(UserId(5)).await.unwrap();
+    assert_eq!(client.close().await, (4401, "revoked".to_owned()));
+}
+
+#[tokio::test]
 async fn another_socket_replaces_the_oldest_one() {
     let harness = harness_with(Settings { sockets_per_user: 2, ..Settings::default() }).await;
     let address = harness.serve().await;
