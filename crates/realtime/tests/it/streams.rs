@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use guildhall_kernel::{Caller, Db, Error, Kind, Roles, UserId, job::Job};
 use guildhall_realtime::{Delivery, GapReason, Next, Position, Start, Streams, Subscription};
@@ -112,7 +112,7 @@ async fn a_subscriber_is_told_what_it_cannot_get() {
 
     // The last event is kept.
     harness.advance(31 * 24 * 3600);
-    harness.streams.run_job().await;
+    Job::run(&harness.streams).await.unwrap();
     let (mut subscription, _) = follow(&harness, Some(400)).await;
     assert_eq!(numbers(&harness.streams, &mut subscription).await, [-401, 510]);
 }
@@ -171,15 +171,4 @@ async fn nobody_gets_an_event_after_their_removal() {
     // Who may follow again also gets what has happened meanwhile.
     let (mut again, _) = follow(&harness, Some(3)).await;
     assert_eq!(numbers(&harness.streams, &mut again).await, [4, 5]);
-}
-
-trait RunJob {
-    async fn run_job(&self);
-}
-
-impl RunJob for Streams {
-    async fn run_job(&self) {
-        assert!(self.interval() >= Duration::from_secs(60));
-        Job::run(self).await.unwrap();
-    }
 }
