@@ -18,3 +18,4 @@ mod server;
 mod sockets;
 mod stories;
 mod tenants;
+mod websocket_protocol;

@@ -25,8 +25,8 @@ fn main() -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     // Connection pools need the runtime when they are dropped.
     let _entered = runtime.enter();
-    let small = Volume { people: 10, groups: 1, posts: 10, deals: 0 };
-    let large = Volume { people: ROWS, groups: ROWS, posts: ROWS, deals: 0 };
+    let small = Volume { people: 10, groups: 1, posts: 10, deals: 0, messages: 0 };
+    let large = Volume { people: ROWS, groups: ROWS, posts: ROWS, deals: 0, messages: 0 };
     let (db, accounts) = runtime.block_on(open(large, CHEAP))?;
     let (_expensive_db, expensive) = runtime.block_on(open(small, HashCost::default()))?;
 

@@ -112,7 +112,7 @@ mod tests {
     #[tokio::test]
     async fn a_filled_organization_is_consistent() {
         let db = TestDb::with_connections(guildhall_migration::all, 2).await;
-        fill_people(&db, Volume { people: 20, groups: 1, posts: 10, deals: 0 }, "a hash").await.unwrap();
+        fill_people(&db, Volume { people: 20, groups: 1, posts: 10, deals: 0, messages: 0 }, "a hash").await.unwrap();
         fill(db.url(), 3, 120).await.unwrap();
         let variables = [("GUILDHALL__DATABASE__URL".to_owned(), db.url().to_owned())].into();
         let settings = Settings::load(&Sources { variables, ..Sources::default() }).unwrap();

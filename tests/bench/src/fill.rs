@@ -9,7 +9,7 @@ use guildhall_kernel::{Db, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use serde::Serialize;
 
-use crate::deals;
+use crate::{deals, messages};
 
 /// The password of all users.
 pub const PASSWORD: &str = "correct horse battery";
@@ -108,12 +108,17 @@ pub struct Volume {
     pub posts: u32,
     /// Deals of one organization; without deals there is no organization.
     pub deals: u32,
+    /// Direct messages; see [`Conversations`](crate::messages::Conversations).
+    pub messages: u32,
 }
 
 impl fmt::Display for Volume {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} people, {} groups, {} posts", self.people, self.groups, self.posts)?;
-        if self.deals > 0 { write!(f, ", {} deals", self.deals) } else { Ok(()) }
+        if self.deals > 0 {
+            write!(f, ", {} deals", self.deals)?;
+        }
+        if self.messages > 0 { write!(f, ", {} messages", self.messages) } else { Ok(()) }
     }
 }
 
@@ -177,7 +182,7 @@ pub async fn fill(db: &Db, volume: Volume, password_hash: &str) -> Result<(), Db
 }
 
 fn statements(backend: DbBackend, volume: Volume, password_hash: &str) -> Vec<Statement> {
-    let Volume { people, groups, posts, deals: _ } = volume;
+    let Volume { people, groups, posts, deals: _, messages: _ } = volume;
     let (people, groups, posts) = (i64::from(people), i64::from(groups), i64::from(posts));
     let (busy, joined) = (people.min(BUSY.into()), i64::from(volume.joined()));
     let uuid = if backend == DbBackend::Postgres { "gen_random_uuid()" } else { "randomblob(16)" };
@@ -215,6 +220,7 @@ pub async fn fill_at(url: &str, volume: Volume, password_hash: &str) -> anyhow::
     let people: i64 = people.context("cannot count the users")?.try_get_by_index(0)?;
     ensure!(people == 0, "the database already has users; use an empty one for the benchmark");
     fill(&db, volume, password_hash).await?;
+    messages::fill(&db, volume).await?;
     let database = describe(&db).await?;
     db.close().await?;
     if volume.deals > 0 {
@@ -318,7 +324,7 @@ mod tests {
     #[tokio::test]
     async fn the_assumptions_of_the_load_hold() {
         let db = TestDb::with_connections(guildhall_migration::all, 1).await;
-        let volume = Volume { people: 150, groups: 70, posts: 2_000, deals: 0 };
+        let volume = Volume { people: 150, groups: 70, posts: 2_000, deals: 0, messages: 0 };
         fill(&db, volume, "a hash").await.unwrap();
 
         let memberships = numbers(&db, "SELECT group_id FROM community_membership WHERE user_id = 100").await;
@@ -336,7 +342,7 @@ mod tests {
     #[tokio::test]
     async fn a_filled_database_is_consistent() {
         let db = TestDb::with_connections(guildhall_migration::all, 1).await;
-        fill(&db, Volume { people: 150, groups: 70, posts: 2_000, deals: 0 }, "a hash").await.unwrap();
+        fill(&db, Volume { people: 150, groups: 70, posts: 2_000, deals: 0, messages: 0 }, "a hash").await.unwrap();
 
         let miscounted = "SELECT id FROM community_group \
             WHERE member_count <> (SELECT COUNT(*) FROM community_membership m WHERE m.group_id = community_group.id) \

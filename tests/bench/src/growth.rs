@@ -22,13 +22,17 @@ use crate::{
 };
 
 /// The small database.
-pub const SMALL: Volume = Volume { people: 10_000, groups: 1_000, posts: 50_000, deals: 0 };
+pub const SMALL: Volume = Volume { people: 10_000, groups: 1_000, posts: 50_000, deals: 0, messages: 0 };
 /// The large one: ten times the groups, with the same number of posts in each.
-pub const LARGE: Volume = Volume { people: 10_000, groups: 10_000, posts: 500_000, deals: 0 };
+pub const LARGE: Volume = Volume { people: 10_000, groups: 10_000, posts: 500_000, deals: 0, messages: 0 };
 /// An organization with ten thousand deals.
-pub const SMALL_DEALS: Volume = Volume { people: 100, groups: 1, posts: 10, deals: 10_000 };
+pub const SMALL_DEALS: Volume = Volume { people: 100, groups: 1, posts: 10, deals: 10_000, messages: 0 };
 /// An organization with a hundred times as many, by default.
 pub const LARGE_DEALS: Volume = Volume { deals: 1_000_000, ..SMALL_DEALS };
+/// A database with a hundred thousand messages: enough for full pages.
+pub const SMALL_MESSAGES: Volume = Volume { people: 10_000, groups: 1, posts: 10, deals: 0, messages: 100_000 };
+/// One with ten times as many, by default.
+pub const LARGE_MESSAGES: Volume = Volume { messages: 1_000_000, ..SMALL_MESSAGES };
 /// All reads, and the most frequent writes.
 pub const SCENARIOS: [Scenario; 12] = [
     Scenario::Me,
@@ -150,15 +154,19 @@ impl Results for Growth {
             ("large", self.large.to_string()),
             ("load", format!("{} connections, {} runs of {} s", self.connections, self.runs, self.seconds)),
         ];
-        let has_deals = self.large.deals > 0;
+        let (name, title) = match self.large {
+            Volume { deals: 1.., .. } => ("growth-deals", "Growth of deals"),
+            Volume { messages: 1.., .. } => ("growth-messages", "Growth of messages"),
+            _ => ("growth", "Growth"),
+        };
         Document {
-            name: if has_deals { "growth-deals" } else { "growth" },
-            title: if has_deals { "Growth of deals" } else { "Growth" },
+            name,
+            title,
             database: self.database.clone(),
             command: self.command.clone(),
             conditions,
             sections: vec![self.section()],
-            plots: vec![self.plot(if has_deals { "growth-deals" } else { "growth" })],
+            plots: vec![self.plot(name)],
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod floor;
 pub mod growth;
 pub mod load;
 pub mod measure;
+pub mod messages;
 pub mod peer;
 pub mod physical;
 pub mod plot;

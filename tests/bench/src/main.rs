@@ -39,6 +39,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const FLOOD_SIZE: u32 = 200;
 /// Default number of deals.
 const DEALS: u32 = 10_000;
+/// Default number of messages.
+const MESSAGES: u32 = 200_000;
 /// Health checks per second during a flood.
 const PROBES: f64 = 100.0;
 
@@ -116,6 +118,9 @@ struct Run {
     /// this many
     #[arg(long, num_args = 0..=1, default_missing_value = "1000000", value_name = "DEALS")]
     deals: Option<u32>,
+    /// Number of direct messages, by default 200000; with --growth, compare 100000 messages with this many
+    #[arg(long, num_args = 0..=1, default_missing_value = "1000000", value_name = "MESSAGES", conflicts_with = "deals")]
+    messages: Option<u32>,
     /// Write the results as JSON to this file
     #[arg(long, value_name = "PATH")]
     json: Option<PathBuf>,
@@ -162,9 +167,12 @@ impl Run {
     }
 
     async fn grow(&self, databases: &Databases, folder: &Path) -> anyhow::Result<Growth> {
-        let (default, volumes): (&[Scenario], _) = match self.deals {
-            Some(deals) => (&Scenario::DEALS, [growth::SMALL_DEALS, Volume { deals, ..growth::LARGE_DEALS }]),
-            None => (&growth::SCENARIOS, [growth::SMALL, growth::LARGE]),
+        let (default, volumes): (&[Scenario], _) = match (self.deals, self.messages) {
+            (Some(deals), _) => (&Scenario::DEALS, [growth::SMALL_DEALS, Volume { deals, ..growth::LARGE_DEALS }]),
+            (None, Some(messages)) => {
+                (&Scenario::MESSAGES, [growth::SMALL_MESSAGES, Volume { messages, ..growth::LARGE_MESSAGES }])
+            }
+            (None, None) => (&growth::SCENARIOS, [growth::SMALL, growth::LARGE]),
         };
         let (program, scenarios) = (self.program()?, self.scenarios(default));
         let (connections, plan) = (self.connections, self.plan());
@@ -175,7 +183,8 @@ impl Run {
     async fn measure(&self, databases: &mut Databases, folder: &Path) -> anyhow::Result<Report> {
         let program = self.program()?;
         let deals = self.deals.unwrap_or(DEALS);
-        let volume = Volume { people: self.people, groups: self.groups, posts: self.posts, deals };
+        let messages = self.messages.unwrap_or(MESSAGES);
+        let volume = Volume { people: self.people, groups: self.groups, posts: self.posts, deals, messages };
         let hash = fill::password_hash(HashCost::default())?;
         let mut database = String::new();
         for url in [&databases.second, &databases.first] {

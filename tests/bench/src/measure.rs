@@ -110,28 +110,27 @@ impl Servers<'_> {
     /// # Errors
     /// Among others, if the response of the floor has a different structure than that of the server.
     pub async fn compare(&self, scenario: Scenario, plan: Plan) -> anyhow::Result<Line> {
-        let ((server, server_pid), (floor, floor_pid)) = (self.server, self.floor);
-        let (actual, expected) = (floor.sample(scenario).await?, server.sample(scenario).await?);
+        let (server, server_pid) = self.server;
         let name = scenario.name();
-        ensure!(
-            same_structure(&actual, &expected),
-            "{name}: the floor responds with {actual}, the server with {expected}"
-        );
+        let mut floor = self.floor_subject(scenario).await?;
         let mut server = Subject::new(server.clients(scenario).await?, &[server_pid]);
-        let mut floor = Subject::new(floor.clients(scenario).await?, &[floor_pid]);
         let mut peer = self.peer_subject(scenario).await;
         server.warm_up().await?;
-        floor.warm_up().await?;
+        if let Some(floor) = &mut floor {
+            floor.warm_up().await?;
+        }
         for _ in 0..plan.runs {
             server.run(plan.length).await?;
-            floor.run(plan.length).await?;
+            if let Some(floor) = &mut floor {
+                floor.run(plan.length).await?;
+            }
             if let Ok(Some(subject)) = &mut peer
                 && let Err(error) = subject.run(plan.length).await
             {
                 peer = Err(error);
             }
         }
-        let (server, floor) = (server.side(plan).await?, floor.load());
+        let (server, floor) = (server.side(plan).await?, floor.map(|floor| floor.load()));
         let peer = match peer {
             Ok(Some(subject)) => subject.side(plan).await.map(Some),
             Ok(None) => Ok(None),
@@ -149,8 +148,23 @@ impl Servers<'_> {
                 Some(PeerResult::Failed { error: format!("{error:#}") })
             }
         };
-        let ratio = rate / floor.per_second.median;
+        let ratio = floor.map(|floor| rate / floor.per_second.median);
         Ok(Line { scenario, server, floor, ratio, physical: None, peer })
+    }
+
+    /// The floor, if it has the scenario.
+    async fn floor_subject(&self, scenario: Scenario) -> anyhow::Result<Option<Subject>> {
+        if !scenario.has_floor() {
+            return Ok(None);
+        }
+        let ((server, _), (floor, pid)) = (self.server, self.floor);
+        let (actual, expected) = (floor.sample(scenario).await?, server.sample(scenario).await?);
+        ensure!(
+            same_structure(&actual, &expected),
+            "{}: the floor responds with {actual}, the server with {expected}",
+            scenario.name()
+        );
+        Ok(Some(Subject::new(floor.clients(scenario).await?, &[pid])))
     }
 
     /// The warmed up peer, if it has the scenario.
@@ -212,7 +226,7 @@ mod tests {
         floor,
     };
 
-    const VOLUME: Volume = Volume { people: 30, groups: 30, posts: 400, deals: 60 };
+    const VOLUME: Volume = Volume { people: 30, groups: 30, posts: 400, deals: 60, messages: 600 };
 
     async fn server(url: &str) -> Server {
         let variables = [
@@ -245,7 +259,7 @@ mod tests {
 
         let on_server = Target::sign_in(server.address(), 2, VOLUME).await.unwrap();
         let on_floor = Target::sign_in(address, 2, VOLUME).await.unwrap();
-        for scenario in Scenario::ALL {
+        for scenario in Scenario::ALL.into_iter().filter(|scenario| scenario.has_floor()) {
             let expected = on_server.sample(scenario).await.unwrap();
             let actual = on_floor.sample(scenario).await.unwrap();
             assert!(same_structure(&actual, &expected), "{scenario:?}: the floor {actual}, the server {expected}");

@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{
     client::{Wire, get},
     fill::Volume,
+    messages::{self, Conversations},
 };
 
 mod target;
@@ -65,6 +66,9 @@ impl Peer {
         let place = Place::new(folder, source, python, database)?;
         place.manage(&["migrate".to_owned()])?;
         place.manage(&seeding(volume))?;
+        if volume.messages > 0 {
+            place.manage(&["shell".to_owned(), "-c".to_owned(), messages(volume)])?;
+        }
         place.manage(&["shell".to_owned(), "-c".to_owned(), ANALYZE.to_owned()])?;
 
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
@@ -177,12 +181,44 @@ impl Place {
 
 /// Sizes of the peer's data. What is not measured is small.
 fn seeding(volume: Volume) -> Vec<String> {
-    let Volume { people, groups, posts, deals } = volume;
+    let Volume { people, groups, posts, deals, messages: _ } = volume;
     let sizes = format!(
         "seed_data --users {people} --groups {groups} --posts {posts} --clients {CLIENT_COUNT} --deals {deals} \
          --payments {deals} --messages 40 --room-messages 100"
     );
     sizes.split_whitespace().map(str::to_owned).collect()
+}
+
+/// A script that creates the same conversations as on the server: those of the command for sample data have few
+/// messages with many people.
+fn messages(volume: Volume) -> String {
+    let Conversations { count, length, busy, others } = volume.conversations();
+    format!(
+        r#"
+from datetime import timedelta
+from django.utils import timezone
+from accounts.models import User
+from messaging.models import Message
+
+Message.objects.all().delete()
+ids = list(User.objects.order_by("pk").values_list("pk", flat=True))
+pairs = [(ids[i % {busy}], ids[{busy} + (i // {busy} + i % {busy} * {spacing}) % {others}]) for i in range({count})]
+start = timezone.now() - timedelta(seconds={count} * {length})
+
+def row(j):
+    i, no = j % {count}, j // {count} + 1
+    pair = pairs[i] if no % 2 else pairs[i][::-1]
+    moment = start + timedelta(seconds=j)
+    is_read = not (i % 4 == 0 and no > {length} - 4)
+    return Message(sender_id=pair[0], receiver_id=pair[1], content={text:?} + str(j), timestamp=moment,
+                   is_read=is_read, read_at=moment if is_read else None)
+
+for first in range(0, {count} * {length}, 5000):
+    Message.objects.bulk_create(row(j) for j in range(first, min(first + 5000, {count} * {length})))
+"#,
+        spacing = messages::SPACING,
+        text = messages::TEXT,
+    )
 }
 
 /// The variables for a PostgreSQL database. The peer does not know the parameter `host`, the folder of a socket.
@@ -214,7 +250,7 @@ mod tests {
     use super::*;
     use crate::{client::Client, scenario::Scenario};
 
-    const VOLUME: Volume = Volume { people: 120, groups: 120, posts: 1_000, deals: 200 };
+    const VOLUME: Volume = Volume { people: 120, groups: 120, posts: 1_000, deals: 200, messages: 600 };
     /// The scenarios that are about something the peer does not have.
     const MISSING: [Scenario; 6] = [
         Scenario::DealsByValue,

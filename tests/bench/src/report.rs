@@ -47,10 +47,10 @@ pub struct Line {
     pub scenario: Scenario,
     /// The server.
     pub server: Side,
-    /// The floor.
-    pub floor: Load,
+    /// The floor, if it has the scenario.
+    pub floor: Option<Load>,
     /// The server's median throughput divided by the floor's.
-    pub ratio: f64,
+    pub ratio: Option<f64>,
     /// The physical floor, if it was measured.
     pub physical: Option<Physical>,
     /// The peer, if there is one that has the scenario.
@@ -216,22 +216,25 @@ mod tests {
         let (server, floor) = (Side::example(2000.0), Side::example(2500.0).load);
         let physical = Physical { statements: 3.5, sqlite_us: Some(80.0), ratio: Some(3.0) };
         let peer = PeerResult::Measured(PeerLine { side: Side::example(50.0), ratio: 40.0 });
-        let (scenario, ratio) = (Scenario::Groups, 0.8);
-        let measured = Line { scenario, server, floor, ratio, physical: Some(physical), peer: Some(peer) };
+        let (scenario, ratio) = (Scenario::Groups, Some(0.8));
+        let (physical, peer) = (Some(physical), Some(peer));
+        let measured = Line { scenario, server, floor: Some(floor), ratio, physical, peer };
         let failed = PeerResult::Failed { error: "unexpected response 500".to_owned() };
         let physical = Physical { statements: 8.0, sqlite_us: None, ratio: None };
         let line = Line { scenario: Scenario::Pay, physical: Some(physical), peer: Some(failed), ..measured.clone() };
+        let scenario = Scenario::Inbox;
+        let without_floor = Line { scenario, floor: None, ratio: None, physical: None, peer: None, ..measured.clone() };
         Report {
             command: "guildhall-bench".to_owned(),
             machine: "2 cores".to_owned(),
             database: "SQLite 3".to_owned(),
-            volume: Volume { people: 1, groups: 2, posts: 3, deals: 4 },
+            volume: Volume { people: 1, groups: 2, posts: 3, deals: 4, messages: 5 },
             connections: 32,
             runs: 3,
             seconds: 5,
             ready_ms: 80.0,
             healthz: Side::example(9000.0).load,
-            lines: vec![measured, line],
+            lines: vec![measured, line, without_floor],
             mixed: vec![Mixed { scenario: Scenario::Groups, pure: server.load, mixed: floor, ratio: 1.25 }],
             memory: MemoryCourse { start: memory(40), loaded: memory(80), rested: Some(memory(60)), rest_seconds: 300 },
             flood: None,
@@ -252,6 +255,7 @@ mod tests {
         let (p50, p99) = ("1.00 (1.00..1.00)", "4.00 (4.00..4.00)");
         assert_row(&text, &["20 groups", server, floor, "0.80", p50, p99, "300", "300", "2.50"]);
         assert_row(&text, &["20 groups: 1 requests were rejected and not counted"]);
+        assert_row(&text, &["20 conversations", server, "–", "–", p50, p99, "300", "–", "2.50"]);
     }
 
     #[test]

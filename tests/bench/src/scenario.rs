@@ -62,11 +62,19 @@ pub enum Scenario {
     CreateDeal,
     /// Record payments, each with an idempotency key
     Pay,
+    /// The number of unread messages
+    UnreadCount,
+    /// The 20 conversations with the newest messages
+    Inbox,
+    /// The newest 50 messages of a conversation, a different one each time
+    History,
+    /// Send direct messages, to a different person each time
+    SendMessage,
 }
 
 impl Scenario {
-    /// All scenarios that have a floor. Those that create rows are last, so that the lists keep their size.
-    pub const ALL: [Self; 20] = [
+    /// The scenarios of a run. Those that create rows are last, so that the lists keep their size.
+    pub const ALL: [Self; 24] = [
         Self::SignIn,
         Self::Refresh,
         Self::Me,
@@ -81,8 +89,12 @@ impl Scenario {
         Self::SearchCommon,
         Self::Deals,
         Self::Deal,
+        Self::UnreadCount,
+        Self::Inbox,
+        Self::History,
         Self::CreateDeal,
         Self::Pay,
+        Self::SendMessage,
         Self::React,
         Self::CreatePost,
         Self::CreateGroup,
@@ -102,6 +114,13 @@ impl Scenario {
         Self::CreateDeal,
         Self::Pay,
     ];
+    /// The scenarios about messages.
+    pub const MESSAGES: [Self; 4] = [Self::UnreadCount, Self::Inbox, Self::History, Self::SendMessage];
+
+    /// Whether the floor has it.
+    pub fn has_floor(self) -> bool {
+        !Self::MESSAGES.contains(&self)
+    }
 
     /// The name in reports.
     pub fn name(self) -> &'static str {
@@ -133,6 +152,10 @@ impl Scenario {
             Self::Revenue => "revenue report",
             Self::CreateDeal => "create a deal",
             Self::Pay => "record a payment",
+            Self::UnreadCount => "unread messages",
+            Self::Inbox => "20 conversations",
+            Self::History => "50 messages",
+            Self::SendMessage => "send a message",
         }
     }
 
@@ -148,13 +171,16 @@ impl Scenario {
                 | Self::DeleteGroup
                 | Self::CreateDeal
                 | Self::Pay
+                | Self::SendMessage
         )
     }
 
     /// The expected status.
     pub(crate) fn expected(self) -> StatusCode {
         match self {
-            Self::CreatePost | Self::CreateGroup | Self::CreateDeal | Self::Pay => StatusCode::CREATED,
+            Self::CreatePost | Self::CreateGroup | Self::CreateDeal | Self::Pay | Self::SendMessage => {
+                StatusCode::CREATED
+            }
             Self::React | Self::DeleteGroup => StatusCode::NO_CONTENT,
             _ => StatusCode::OK,
         }

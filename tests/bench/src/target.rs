@@ -125,6 +125,10 @@ impl Target {
                     Ok(ask)
                 }))
             }
+            Scenario::UnreadCount => read("/messaging/api/unread-count/"),
+            Scenario::Inbox => read("/messaging/api/conversations/?limit=20"),
+            Scenario::History => read_messages(self.volume.conversations().partners_of(person), access),
+            Scenario::SendMessage => send_messages(self.volume.conversations().partners_of(person), access),
             Scenario::DeleteGroup => {
                 Ok(RequestSource::DeleteGroup { groups: new_groups(self.names.clone(), access.clone()), access })
             }
@@ -148,6 +152,7 @@ impl Write {
             Scenario::Me | Scenario::Users => Some(Self::Account),
             _ if !scenario.is_read() => None,
             _ if Scenario::DEALS.contains(&scenario) => Some(Self::Scenario(Scenario::CreateDeal)),
+            _ if Scenario::MESSAGES.contains(&scenario) => Some(Self::Scenario(Scenario::SendMessage)),
             _ => Some(Self::Scenario(Scenario::CreatePost)),
         }
     }
@@ -215,6 +220,27 @@ fn create_posts(volume: Volume, person: u32, access: String) -> RequestSource {
     })
 }
 
+/// The newest messages with each of these people in turn.
+pub(crate) fn read_messages(people: Vec<i64>, access: String) -> anyhow::Result<RequestSource> {
+    ensure!(!people.is_empty(), "a user has no conversation");
+    let mut people = people.into_iter().cycle();
+    Ok(RequestSource::each(move || {
+        let person = people.next().unwrap_or(1);
+        get(&format!("/messaging/api/messages/{person}/?limit=50"), Some(&access))
+    }))
+}
+
+/// A message to each of these people in turn.
+pub(crate) fn send_messages(people: Vec<i64>, access: String) -> anyhow::Result<RequestSource> {
+    ensure!(!people.is_empty(), "a user has no conversation");
+    let mut people = people.into_iter().cycle();
+    Ok(RequestSource::each(move || {
+        let person = people.next().unwrap_or(1);
+        let body = format!(r#"{{"receiver_id":{person},"content":"A few words written under load."}}"#);
+        post("/messaging/api/send/", Some(&access), body)
+    }))
+}
+
 /// Group names are unique, because a duplicate would need another attempt.
 pub(crate) fn new_groups(names: Arc<AtomicU32>, access: String) -> Make {
     Box::new(move || {
@@ -241,6 +267,7 @@ mod tests {
         assert_eq!(Write::beside(Scenario::Users), Some(Write::Account));
         assert_eq!(Write::beside(Scenario::Deal), beside(Scenario::CreateDeal));
         assert_eq!(Write::beside(Scenario::Groups), beside(Scenario::CreatePost));
+        assert_eq!(Write::beside(Scenario::Inbox), beside(Scenario::SendMessage));
         for write in [Scenario::SignIn, Scenario::Pay, Scenario::React] {
             assert_eq!(Write::beside(write), None);
         }

@@ -14,7 +14,7 @@ use crate::{
     client::{Ask, Client, RequestSource, TokenPair, Wire, get, post, put},
     fill::Volume,
     scenario::Scenario,
-    target::new_groups,
+    target::{new_groups, read_messages, send_messages},
 };
 
 /// The password of all users.
@@ -49,6 +49,8 @@ struct Person {
     groups: Vec<i64>,
     /// Posts that the user sees. About half of them are in these groups.
     posts: Vec<i64>,
+    /// The people with whom the user exchanges messages, newest first.
+    partners: Vec<i64>,
 }
 
 /// The organization with the deals.
@@ -116,6 +118,10 @@ impl PeerTarget {
             Scenario::DeleteGroup => {
                 RequestSource::DeleteGroup { groups: new_groups(self.names.clone(), access.clone()), access }
             }
+            Scenario::UnreadCount => read("/messaging/api/unread-count/")?,
+            Scenario::Inbox => read("/messaging/api/conversations/?limit=20")?,
+            Scenario::History => read_messages(person.partners.clone(), access)?,
+            Scenario::SendMessage => send_messages(person.partners.clone(), access)?,
             _ => return self.deals.clone().map_or(Ok(None), |deals| deals.requests(scenario, person)),
         };
         Ok(Some(source))
@@ -158,7 +164,11 @@ impl Person {
         posts.dedup();
         // Shuffle with Fibonacci hashing: 2^64 divided by the golden ratio, as a signed number.
         posts.sort_by_key(|post| post.wrapping_mul(-7_046_029_254_386_353_131));
-        Ok(Self { number, id: user.id, access, groups: groups.iter().map(|group| group.id).collect(), posts })
+        let inbox: Inbox =
+            exchange(&mut session.wire, get("/messaging/api/conversations/?limit=20", Some(&access))?).await?;
+        let partners = inbox.conversations.into_iter().map(|conversation| conversation.other_user.id).collect();
+        let groups = groups.iter().map(|group| group.id).collect();
+        Ok(Self { number, id: user.id, access, groups, posts, partners })
     }
 }
 
@@ -285,6 +295,17 @@ struct Row {
     name: String,
     #[serde(default)]
     is_private: bool,
+}
+
+/// The newest conversations.
+#[derive(Deserialize)]
+struct Inbox {
+    conversations: Vec<Conversation>,
+}
+
+#[derive(Deserialize)]
+struct Conversation {
+    other_user: User,
 }
 
 /// A connection of a signed-in user.

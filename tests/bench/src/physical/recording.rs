@@ -141,7 +141,7 @@ mod tests {
         scenario::Scenario,
     };
 
-    const VOLUME: Volume = Volume { people: 30, groups: 30, posts: 400, deals: 60 };
+    const VOLUME: Volume = Volume { people: 30, groups: 30, posts: 400, deals: 60, messages: 600 };
 
     #[tokio::test]
     async fn the_statements_of_every_scenario_can_be_repeated() {

@@ -39,7 +39,7 @@ impl Report {
                 "Responses per second",
                 self.compared(
                     |line| Some(line.server.load.per_second.median),
-                    |line| Some(line.floor.per_second.median),
+                    |line| Some(line.floor?.per_second.median),
                     |_| None,
                     |peer| peer.load.per_second.median,
                 ),
@@ -54,7 +54,7 @@ impl Report {
                 "CPU time per response, in µs",
                 self.compared(
                     |line| Some(line.server.load.cost.cpu_us),
-                    |line| Some(line.floor.cost.cpu_us),
+                    |line| Some(line.floor?.cost.cpu_us),
                     |line| Some(line.physical?.sqlite_us? + healthz),
                     |peer| peer.load.cost.cpu_us,
                 ),

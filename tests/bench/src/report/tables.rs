@@ -25,16 +25,16 @@ impl Report {
         ]);
         let mut notes = Vec::new();
         for line in &self.lines {
-            let (name, server, floor) = (line.scenario.name(), &line.server, &line.floor);
+            let (name, server, floor) = (line.scenario.name(), &line.server, line.floor.as_ref());
             table.push([
                 name.to_owned(),
                 server.load.per_second.to_string(),
-                floor.per_second.to_string(),
-                ratio(line.ratio),
+                floor.map_or_else(|| short_or_dash(None), |floor| floor.per_second.to_string()),
+                line.ratio.map_or_else(|| short_or_dash(None), ratio),
                 server.p50_ms.to_string(),
                 server.p99_ms.to_string(),
                 short(server.load.cost.cpu_us),
-                short(floor.cost.cpu_us),
+                short_or_dash(floor.map(|floor| floor.cost.cpu_us)),
                 short(server.load.cost.switches),
             ]);
             if server.load.refused > 0 {
