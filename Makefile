@@ -36,7 +36,10 @@ test-postgres:
 test-s3:
 	$(CARGO) test --locked -p guildhall-platform --all-features --test it
 
-soak: ## Run the long tests: crashes, full disks, overload, fuzzing and simulation
+soak: ## Run the long tests: crashes, full disks, overload, several gateways, fuzzing and simulation
+	@command -v nats-server >/dev/null || [ -x /usr/sbin/nats-server ] || \
+		{ [ "$$(id -u)" = 0 ] && apt-get install -y -qq --no-install-recommends nats-server >/dev/null; } || \
+		echo "nats-server is not installed (Debian's package has this name); its test will be skipped."
 	$(CARGO) build --release --locked --bin guildhall
 	PROPTEST_CASES=10000 $(CARGO) test $(ALL) --lib --test it -- fuzz_
 	GUILDHALL_SEEDS=0..200000 $(CARGO) test --locked -p guildhall-realtime --test it -- simulation

@@ -2,7 +2,8 @@
 # Runs a command with a temporary PostgreSQL server: tests/with-postgres.sh COMMAND…
 #
 # The server listens on a socket in a temporary folder, which is deleted when the command ends. Its URL is passed to the
-# command in GUILDHALL_TEST_POSTGRES. Exits with 77 if PostgreSQL is not installed.
+# command in GUILDHALL_TEST_POSTGRES, and a shell command that kills and restarts it in GUILDHALL_TEST_POSTGRES_RESTART.
+# Exits with 77 if PostgreSQL is not installed.
 set -euo pipefail
 
 programs=$(ls -d /usr/lib/postgresql/*/bin /usr/pgsql-*/bin 2>/dev/null | sort -V | tail -n 1 || true)
@@ -31,5 +32,7 @@ cd "$home"
     >/dev/null || { cat "$home/data/server.log" >&2; exit 1; }
 cd "$OLDPWD"
 
+export GUILDHALL_TEST_POSTGRES_RESTART="${user[*]} pg_ctl -D $home/data -l $home/data/server.log -m immediate -w restart"
+export PATH
 export GUILDHALL_TEST_POSTGRES="postgres://guildhall@localhost/postgres?host=$home"
 "$@"

@@ -24,6 +24,7 @@ pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHa
         Arc::new(services.events.clone()),
         Arc::new(services.streams.clone()),
         Arc::new(services.messaging.clone()),
+        Arc::new(services.chat.clone()),
         Arc::new(Pruning::new(services.db.clone(), Clock::system())),
     ];
     all.extend(services.deals.jobs());
@@ -37,17 +38,20 @@ pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHa
             Err(error) => tracing::warn!(%error, "could not calibrate failed sign-ins; they take one second"),
         }
     });
-    let previews: Task = Box::pin(fetch_previews(services.clone()));
+    let previews: Task = Box::pin(fetch_post_previews(services.clone()));
+    let message_previews: Task = Box::pin(fetch_message_previews(services.clone()));
     let webhooks: Task = Box::pin(deliver_webhooks(services.clone()));
     let dispatcher = services.events.clone();
     let events: Task = Box::pin(async move { dispatcher.dispatch_forever().await });
     let streams = services.streams.clone();
     let streams: Task = Box::pin(async move { streams.run().await });
+    let chat = services.chat.clone();
+    let rooms: Task = Box::pin(async move { chat.run().await });
     let jobs: Task = Box::pin(run_jobs(jobs));
     let notifier = services.notifications.notifier();
     let notifications: Task = Box::pin(async move { notifier.deliver_forever().await });
     let pushes: Task = Box::pin(deliver_pushes(services.clone()));
-    let all = [calibration, jobs, previews, events, webhooks, streams, notifications, pushes];
+    let all = [calibration, jobs, previews, message_previews, events, webhooks, streams, rooms, notifications, pushes];
     let mut tasks: Vec<_> = all.into_iter().map(spawn).collect();
     if services.mailer.is_some() {
         tasks.push(spawn(Box::pin(deliver_emails(services.clone()))));
@@ -72,12 +76,23 @@ async fn run_jobs(jobs: Jobs) {
 }
 
 /// Fetches the pages that new posts link to.
-async fn fetch_previews(services: Services) {
+async fn fetch_post_previews(services: Services) {
     loop {
         // Woken by this process; another process is noticed by polling.
         let _ = tokio::time::timeout(POLL_INTERVAL, services.community.wait_for_previews()).await;
         if let Err(error) = services.community.fetch_previews().await {
-            tracing::error!(error = %guildhall_kernel::Error::from(error), "could not fetch link previews");
+            tracing::error!(error = %guildhall_kernel::Error::from(error), "could not fetch link previews of posts");
+        }
+    }
+}
+
+/// Fetches the pages that new messages link to.
+async fn fetch_message_previews(services: Services) {
+    loop {
+        // Woken by this process; another process is noticed by polling.
+        let _ = tokio::time::timeout(POLL_INTERVAL, services.messaging.wait_for_previews()).await;
+        if let Err(error) = services.messaging.fetch_previews().await {
+            tracing::error!(error = %guildhall_kernel::Error::from(error), "could not fetch link previews of messages");
         }
     }
 }

@@ -78,6 +78,17 @@ pub(crate) async fn restore(settings: &Settings, path: &Path) -> anyhow::Result<
     Ok(previous)
 }
 
+/// Does what remains after the database was restored by other means.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn finish(settings: &Settings) -> anyhow::Result<()> {
+    let (db, _in_use) = Services::database(settings).await?;
+    let begun = guildhall_realtime::begin_epoch(&db, Clock::system().now()).await;
+    db.close().await?;
+    begun.context("cannot mark the database as restored")
+}
+
 /// Moves a database aside, including the contents of its write-ahead log.
 async fn set_aside(target: &Path) -> anyhow::Result<Option<PathBuf>> {
     if !target.exists() {
@@ -120,7 +131,7 @@ async fn check(db: &Db) -> anyhow::Result<()> {
     // Fails for a database with migrations that this program does not know.
     db.check_version(guildhall_migration::all).await?;
     // Clients must not resume from numbers that were used for other events after the backup.
-    if status.iter().any(|(name, applied)| *applied && name.ends_with("_realtime")) {
+    if status.iter().any(|(name, applied)| *applied && name.ends_with("_realtime_epoch")) {
         guildhall_realtime::begin_epoch(db, Clock::system().now()).await?;
     }
     Ok(())
@@ -128,7 +139,7 @@ async fn check(db: &Db) -> anyhow::Result<()> {
 
 fn embedded(settings: &Settings) -> anyhow::Result<PathBuf> {
     let file = sqlite_file(&settings.database_url());
-    file.context("the database is PostgreSQL; use pg_dump and pg_restore instead")
+    file.context("the database is PostgreSQL; use pg_dump and pg_restore, then guildhall restore --finish")
 }
 
 fn private_file(path: &Path) -> anyhow::Result<File> {

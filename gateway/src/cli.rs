@@ -8,6 +8,7 @@ mod migrate;
 mod serve;
 mod tokens;
 mod users;
+mod verify_room;
 
 use std::{
     fmt::Display,
@@ -59,7 +60,7 @@ enum Command {
     /// Create user tokens and delete expired ones
     #[command(subcommand)]
     Token(tokens::Command),
-    /// Manage the keys that sign tokens
+    /// Manage the keys that sign tokens, and those that encrypt messages
     #[command(subcommand)]
     Keys(keys::Command),
     /// Check the installation; exits with 1 if there are errors
@@ -73,8 +74,10 @@ enum Command {
     /// Uploaded files are not included: they are in the folder `files` of the data folder, or in an object store. Copy
     /// that folder after the database, with any tool; uploaded files never change.
     Backup(backup::Backup),
-    /// Replace the embedded database with a copy; the server must be stopped
+    /// Replace the embedded database with a copy, or finish a restore by other means; the server must be stopped
     Restore(backup::Restore),
+    /// Check an exported chat room without the server: it is complete and unchanged
+    VerifyRoom(verify_room::Command),
     /// Inspect the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -149,6 +152,7 @@ impl Cli {
             Command::Backup(command) => command.run(&load()?).await?,
             Command::Restore(command) => command.run(&load()?).await?,
             Command::Config(ConfigCommand::Check) => print_settings(&sources)?,
+            Command::VerifyRoom(command) => command.run()?,
             Command::Openapi => print_line(document().to_pretty_json()?)?,
         }
         Ok(ExitCode::SUCCESS)

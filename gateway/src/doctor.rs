@@ -12,9 +12,13 @@ use guildhall_kernel::{
     Clock, Db,
     db::sqlite_file,
     doctor::{Finding, examine, examine_events, examine_outbox},
+    secret,
 };
 
-use crate::{settings::Settings, wiring::Services};
+use crate::{
+    settings::Settings,
+    wiring::{Services, bus},
+};
 
 /// Less free space than this in the data folder is an error.
 const MIN_FREE_BYTES: u64 = 1 << 30;
@@ -31,7 +35,7 @@ pub(crate) async fn run(settings: &Settings, fix: bool) -> anyhow::Result<Vec<Fi
         return Ok(findings);
     }
     let (db, in_use) = Services::database(settings).await?;
-    let ready = is_ready(&db, &mut findings).await;
+    let ready = is_ready(settings, &db, &mut findings).await;
     db.close().await?;
     drop(in_use);
     if !ready? {
@@ -45,7 +49,7 @@ pub(crate) async fn run(settings: &Settings, fix: bool) -> anyhow::Result<Vec<Fi
 }
 
 /// Whether there are tables and keys. Opening the services would create missing keys, which a check must not do.
-async fn is_ready(db: &Db, findings: &mut Vec<Finding>) -> anyhow::Result<bool> {
+async fn is_ready(settings: &Settings, db: &Db, findings: &mut Vec<Finding>) -> anyhow::Result<bool> {
     let status = db.migration_status(guildhall_migration::all).await?;
     let pending: Vec<_> = status.into_iter().filter(|(_, applied)| !applied).map(|(name, _)| name).collect();
     if !pending.is_empty() {
@@ -54,7 +58,8 @@ async fn is_ready(db: &Db, findings: &mut Vec<Finding>) -> anyhow::Result<bool> 
         return Ok(false);
     }
     findings.push(Finding::ok("migrations", "all migrations are applied"));
-    let set_up = SqlAccounts::is_set_up(db).await? && Files::is_set_up(db).await?;
+    let has_subject = settings.nats.url.is_empty() || secret::exists(db, bus::SECRET).await?;
+    let set_up = has_subject && SqlAccounts::is_set_up(db).await? && Files::is_set_up(db).await?;
     if !set_up {
         let message = "there are no keys, so the other checks were skipped; the first start of the server creates them";
         findings.push(Finding::error("signing_keys", message));
@@ -74,6 +79,9 @@ async fn check(services: &Services, fix: bool, findings: &mut Vec<Finding>) -> a
     findings.extend(services.community.examine(fix).await.map_err(guildhall_kernel::Error::from)?);
     findings.extend(services.deals.examine(fix).await.map_err(guildhall_kernel::Error::from)?);
     findings.extend(services.messaging.examine(fix).await.map_err(guildhall_kernel::Error::from)?);
+    findings.extend(services.chat.examine(fix).await.map_err(guildhall_kernel::Error::from)?);
+    findings.push(services.messaging.examine_keys().await.map_err(guildhall_kernel::Error::from)?);
+    findings.push(services.streams.examine_keys().await?);
     findings.push(match services.community.dry_run().await {
         Ok(()) => Finding::ok("groups", "a group can be created and deleted"),
         Err(error) => Finding::error("groups", format!("a group cannot be created and deleted: {error}")),
@@ -84,6 +92,11 @@ async fn check(services: &Services, fix: bool, findings: &mut Vec<Finding>) -> a
             Ok(()) => Finding::ok("mail", "the mail server is reachable"),
             Err(error) => Finding::error("mail", format!("the mail server cannot be used: {error}")),
         },
+    });
+    findings.push(if services.streams.can_connect().await {
+        Finding::ok("bus", "other processes can be notified")
+    } else {
+        Finding::error("bus", "other processes cannot be notified; is nats.url right?")
     });
     findings.push(examine_outbox(&services.outbox, now, services.mailer.is_some()).await?);
     findings.extend(services.files.examine().await?);

@@ -103,6 +103,8 @@ fn merged() -> Document {
         .nest(mounts::COMMUNITY, guildhall_community::openapi())
         .nest(mounts::DEALS, guildhall_deals::openapi())
         .nest(mounts::MESSAGING, guildhall_messaging::openapi())
+        .nest(mounts::CHAT, guildhall_chat::openapi())
         .nest(mounts::NOTIFICATIONS, guildhall_notifications::openapi())
         .merge_from(guildhall_realtime::openapi())
+        .merge_from(guildhall_chat::sockets_openapi())
 }

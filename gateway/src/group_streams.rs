@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use guildhall_community::{
     GroupId, Groups,
-    event::{MemberLeft, MemberRemoved, PostApproved, PostCreated, UserBanned},
+    event::{GroupChanged, GroupDeleted, MemberLeft, MemberRemoved, PostApproved, PostCreated, UserBanned},
 };
 use guildhall_kernel::{
-    Caller, Error, Result, UserId,
+    Caller, Error, Result,
     db::Tx,
     event::{Emitted, Event, Subscriber},
 };
@@ -39,14 +39,18 @@ impl StreamHandler for GroupAccess {
     }
 }
 
-/// Appends to the streams of groups. The events contain no post: who follows a stream asks for those that they may read.
+/// Appends to the streams of groups. The events contain no post: who follows a stream asks for those that they may
+/// read.
 pub(crate) struct GroupStreams(pub(crate) Streams);
 
-impl GroupStreams {
-    async fn end(&self, tx: &Tx, group: GroupId, user: UserId) -> Result<()> {
-        let event = json!({ "type": "member_left", "user_id": user });
-        self.0.append_removal(tx, &stream(group), &event, user).await.map(|_| ())
-    }
+/// The group whose readers an event may have changed: who leaves a public group can still read it, and whoever followed
+/// a public group that becomes private cannot.
+fn group_with_other_readers(event: &Emitted) -> Result<Option<GroupId>> {
+    let left = event.read::<MemberLeft>()?.map(|event| event.group);
+    let removed = event.read::<MemberRemoved>()?.map(|event| event.group);
+    let banned = event.read::<UserBanned>()?.map(|event| event.group);
+    let changed = event.read::<GroupChanged>()?.map(|event| event.group);
+    Ok(left.or(removed).or(banned).or(changed))
 }
 
 #[async_trait]
@@ -56,7 +60,15 @@ impl Subscriber for GroupStreams {
     }
 
     fn events(&self) -> Vec<&'static str> {
-        vec![PostCreated::NAME, PostApproved::NAME, MemberLeft::NAME, MemberRemoved::NAME, UserBanned::NAME]
+        vec![
+            PostCreated::NAME,
+            PostApproved::NAME,
+            MemberLeft::NAME,
+            MemberRemoved::NAME,
+            UserBanned::NAME,
+            GroupChanged::NAME,
+            GroupDeleted::NAME,
+        ]
     }
 
     async fn handle(&self, tx: &Tx, event: &Emitted) -> Result<()> {
@@ -65,14 +77,11 @@ impl Subscriber for GroupStreams {
         if let Some(group) = created.or(approved) {
             self.0.append(tx, &stream(group), &json!({ "type": "feed_changed" })).await?;
         }
-        if let Some(MemberLeft { group, user }) = event.read()? {
-            self.end(tx, group, user).await?;
+        if let Some(group) = group_with_other_readers(event)? {
+            self.0.append_check(tx, &stream(group)).await?;
         }
-        if let Some(MemberRemoved { group, user, .. }) = event.read()? {
-            self.end(tx, group, user).await?;
-        }
-        if let Some(UserBanned { group, user, .. }) = event.read()? {
-            self.end(tx, group, user).await?;
+        if let Some(deleted) = event.read::<GroupDeleted>()? {
+            self.0.delete(tx, [stream(deleted.group)]).await?;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use axum::{
     routing::get,
 };
 use guildhall_kernel::{Auth, Caller, Db, Error, Json, Kind, Result, routes};
+use guildhall_realtime::Streams;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::{ToSchema, openapi::OpenApi};
@@ -29,20 +30,24 @@ const CACHE_TTL: Duration = Duration::from_secs(1);
 struct HealthState {
     db: Db,
     auth: Auth,
+    streams: Streams,
     checks: Checks,
 }
 
 /// The cached result of the last check, because a check writes and the endpoint is public.
 #[derive(Clone, Default)]
-struct Checks(Arc<Mutex<Option<(Instant, Parts)>>>);
+struct Checks(Arc<Mutex<Option<(Instant, DatabaseParts)>>>);
+
+/// The state of the database and of its migrations.
+type DatabaseParts = (&'static str, &'static str);
 
 impl Checks {
-    async fn parts(&self, db: &Db) -> Parts {
+    async fn database(&self, db: &Db) -> DatabaseParts {
         let mut last = self.0.lock().await;
         if let Some((checked, parts)) = &*last
             && checked.elapsed() < CACHE_TTL
         {
-            return parts.clone();
+            return *parts;
         }
         let check = async {
             let status = db.migration_status(guildhall_migration::all).await?;
@@ -50,23 +55,23 @@ impl Checks {
             Ok::<_, Error>(status)
         };
         let parts = match tokio::time::timeout(CHECK_TIMEOUT, check).await {
-            Ok(Ok(status)) if status.iter().all(|(_, applied)| *applied) => Parts { database: "ok", migrations: "ok" },
-            Ok(Ok(_)) => Parts { database: "ok", migrations: "pending" },
+            Ok(Ok(status)) if status.iter().all(|(_, applied)| *applied) => ("ok", "ok"),
+            Ok(Ok(_)) => ("ok", "pending"),
             Ok(Err(error)) => {
                 tracing::error!(%error, "cannot read or write the database");
-                Parts { database: "down", migrations: "unknown" }
+                ("down", "unknown")
             }
-            Err(_) => Parts { database: "down", migrations: "unknown" },
+            Err(_) => ("down", "unknown"),
         };
-        *last = Some((Instant::now(), parts.clone()));
+        *last = Some((Instant::now(), parts));
         parts
     }
 }
 
-pub(crate) fn router(db: Db, auth: Auth, with_metrics: bool) -> Router {
+pub(crate) fn router(db: Db, auth: Auth, streams: Streams, with_metrics: bool) -> Router {
     let router = OpenApiRouter::new().routes(routes!(alive)).routes(routes!(ready));
     let router = if with_metrics { router.routes(routes!(metrics_for_staff)) } else { router };
-    router.with_state(HealthState { db, auth, checks: Checks::default() }).into()
+    router.with_state(HealthState { db, auth, streams, checks: Checks::default() }).into()
 }
 
 pub(crate) fn openapi() -> OpenApi {
@@ -90,7 +95,7 @@ async fn alive() -> Json<Alive> {
 /// Whether the server is ready to serve requests.
 #[derive(Serialize, ToSchema)]
 struct Readiness {
-    /// `ok` or `down`.
+    /// `ok`, `degraded` or `down`.
     #[schema(example = "ok")]
     status: &'static str,
     /// The state of each dependency.
@@ -98,7 +103,7 @@ struct Readiness {
 }
 
 /// The dependencies of the server.
-#[derive(Clone, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 struct Parts {
     /// `ok`, or `down` if it cannot be read or written.
     #[schema(example = "ok")]
@@ -106,18 +111,28 @@ struct Parts {
     /// `ok`, `pending`, or `unknown` if the database is down.
     #[schema(example = "ok")]
     migrations: &'static str,
+    /// `ok`, or `degraded` while other processes are not notified: their events arrive a second or two late.
+    #[schema(example = "ok")]
+    bus: &'static str,
 }
 
-/// Check whether the server is ready. 503 if the database cannot be reached or written, or migrations are pending.
+/// Check whether the server is ready. 503 if the database cannot be reached or written, or migrations are pending; 200
+/// `degraded` if other processes cannot be reached.
 #[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)),
 )]
-async fn ready(State(db): State<Db>, State(checks): State<Checks>) -> (StatusCode, Json<Readiness>) {
-    let parts = checks.parts(&db).await;
-    if parts.database == "ok" && parts.migrations == "ok" {
-        return (StatusCode::OK, Json(Readiness { status: "ok", parts }));
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, Json(Readiness { status: "down", parts }))
+async fn ready(
+    State(db): State<Db>,
+    State(streams): State<Streams>,
+    State(checks): State<Checks>,
+) -> (StatusCode, Json<Readiness>) {
+    let (database, migrations) = checks.database(&db).await;
+    let bus = if streams.is_connected() { "ok" } else { "degraded" };
+    let (code, status) = match (database, migrations) {
+        ("ok", "ok") => (StatusCode::OK, bus),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "down"),
+    };
+    (code, Json(Readiness { status, parts: Parts { database, migrations, bus } }))
 }
 
 /// Read the metrics in Prometheus text format. Staff only. Not available here if `metrics.bind` is set.

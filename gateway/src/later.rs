@@ -9,18 +9,18 @@ use guildhall_kernel::{
 };
 use serde_json::Value;
 
-/// The removal of users from messaging, whose services need accounts, which need this.
+/// The removal of users from a domain, whose services need accounts, which need this.
 #[derive(Clone, Default)]
-pub(crate) struct LaterRemoval(Arc<OnceLock<Weak<guildhall_messaging::Removal>>>);
+pub(crate) struct LaterRemoval(Arc<OnceLock<Weak<dyn UserRemoval>>>);
 
 impl LaterRemoval {
-    /// Sets what it stands for; only the first call counts. The reference is weak, since messaging refers to accounts.
-    pub(crate) fn set(&self, removal: &Arc<guildhall_messaging::Removal>) {
+    /// Sets what it stands for; only the first call counts. The reference is weak, since the domain refers to accounts.
+    pub(crate) fn set(&self, removal: &Arc<dyn UserRemoval>) {
         let _ = self.0.set(Arc::downgrade(removal));
     }
 
-    fn get(&self) -> Result<Arc<guildhall_messaging::Removal>> {
-        self.0.get().and_then(Weak::upgrade).ok_or_else(|| Error::internal("messaging is not open yet"))
+    fn get(&self) -> Result<Arc<dyn UserRemoval>> {
+        self.0.get().and_then(Weak::upgrade).ok_or_else(|| Error::internal("the domain is not open yet"))
     }
 }
 

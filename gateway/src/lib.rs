@@ -3,6 +3,7 @@
 
 mod background;
 mod backup;
+mod board_streams;
 pub mod cli;
 mod concurrency;
 mod connection;

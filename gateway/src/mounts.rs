@@ -8,6 +8,8 @@ pub(crate) const COMMUNITY: &str = "/api/community";
 pub(crate) const DEALS: &str = "/api/crm";
 /// `/api/files/…`.
 pub(crate) const FILES: &str = "/api";
+/// `/api/chat/…`.
+pub(crate) const CHAT: &str = "/api";
 /// `/messaging/api/…`.
 pub(crate) const MESSAGING: &str = "/messaging/api";
 /// `/api/notifications/…`.

@@ -2,6 +2,7 @@
 
 mod check;
 mod effective;
+mod encryption;
 mod keys;
 mod load;
 mod urls;
@@ -10,6 +11,8 @@ use std::{num::NonZero, path::PathBuf, thread::available_parallelism};
 
 use guildhall_kernel::outbox::EmailLimits;
 use serde::{Deserialize, Deserializer, de};
+
+use self::encryption::Encryption;
 
 pub use load::Sources;
 pub(crate) use urls::sqlite_url;
@@ -29,6 +32,8 @@ pub struct Settings {
     pub files: Files,
     /// Outgoing email.
     pub mail: Mail,
+    /// Encryption of direct messages at rest.
+    pub encryption: Encryption,
     /// Cross-origin access to the API.
     pub cors: Cors,
     /// Logging.
@@ -43,8 +48,12 @@ pub struct Settings {
     pub deals: guildhall_deals::Settings,
     /// Direct messages.
     pub messaging: guildhall_messaging::Settings,
+    /// Chat rooms.
+    pub chat: guildhall_chat::Settings,
     /// Sockets.
     pub realtime: guildhall_realtime::Settings,
+    /// The connection to other processes.
+    pub nats: Nats,
 }
 
 /// The section `server`.
@@ -117,6 +126,13 @@ pub struct Mail {
     pub from: String,
     /// Limits on emails to one address that other users trigger.
     pub limits: EmailLimits,
+}
+
+/// The section `nats`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Nats {
+    /// The URL of a NATS server that joins several processes; if empty, PostgreSQL does.
+    pub url: String,
 }
 
 /// The section `cors`.
@@ -211,6 +227,7 @@ mod tests {
         assert_eq!(settings.accounts, guildhall_accounts::Settings::default());
         assert_eq!(settings.community, guildhall_community::Settings::default());
         assert_eq!(settings.deals, guildhall_deals::Settings::default());
+        assert_eq!(settings.chat, guildhall_chat::Settings::default());
         assert_eq!(settings.mail.limits, EmailLimits::default());
         assert_eq!(settings.server.bind, "127.0.0.1:8000");
         assert_eq!(settings.database_url(), "sqlite://data/guildhall.db?mode=rwc");

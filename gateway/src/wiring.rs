@@ -1,5 +1,6 @@
 //! Composes the services, adapters and routers.
 
+pub(crate) mod bus;
 mod live;
 
 use std::{
@@ -13,11 +14,13 @@ use std::{
 use anyhow::Context;
 use axum::Router;
 use guildhall_accounts::{AccountsState, Host, SqlAccounts, USERNAME_KEY, USERS};
+use guildhall_chat::{ChatState, SqlChat};
 use guildhall_community::{CommunityState, SqlCommunity, UserTable};
 use guildhall_deals::{DealsState, SqlDeals};
 use guildhall_files::{Files, FolderStore, Reserve, Store, UploadLimits};
 use guildhall_kernel::{
-    Clock, Db, Outbox, PublicUrl, Quota,
+    Clock, Db, Outbox, PublicUrl, Quota, UserRemoval,
+    cipher::{KeyRing, KeyUse},
     db::{self, sqlite_file},
     event::{Dispatcher, Subscriber},
     http::{PageFetcher, WebhookSender},
@@ -31,8 +34,8 @@ use guildhall_web::Web as Pages;
 
 use self::live::Domains;
 use crate::{
-    ended_sessions::EndedSessions, group_streams::GroupStreams, health, later::LaterRemoval, layers, mounts, reference,
-    settings::Settings,
+    board_streams::BoardStreams, ended_sessions::EndedSessions, group_streams::GroupStreams, health,
+    later::LaterRemoval, layers, mounts, reference, settings::Settings,
 };
 
 /// The services that the command line and the server share.
@@ -58,10 +61,14 @@ pub struct Services {
     pub streams: Streams,
     /// Direct messages.
     pub messaging: SqlMessaging,
+    /// Chat rooms.
+    pub chat: SqlChat,
     /// Notifications.
     pub notifications: SqlNotifications,
-    /// The removal of users from messaging, to which accounts refer weakly.
-    _removal: Arc<guildhall_messaging::Removal>,
+    /// The keys that messages and events are encrypted with.
+    pub keys: KeyRing,
+    /// The removal of users from messaging and chat, to which accounts refer weakly.
+    _removals: [Arc<dyn UserRemoval>; 3],
     /// Holds the lock of the embedded database.
     _in_use: InUse,
 }
@@ -97,18 +104,13 @@ impl Services {
 
     async fn open_with(settings: &Settings, migrate: bool, statement_limit: Option<Duration>) -> anyhow::Result<Self> {
         let (db, in_use) = Self::connect(settings, statement_limit).await?;
-        db.check_version(guildhall_migration::all).await.context("the database cannot be used")?;
-        if migrate {
-            db.migrate(guildhall_migration::all).await?;
-        } else if db.migration_status(guildhall_migration::all).await?.iter().all(|(_, applied)| !applied) {
-            anyhow::bail!("the database has no tables yet; run `guildhall migrate`");
-        }
+        prepare(&db, migrate).await?;
         let url = settings.expected_url()?;
         let clock = Clock::system();
         let outbox = Outbox::new(db.clone(), clock.clone()).with_limits(settings.mail.limits);
         let mount = url.join(mounts::FILES).parse()?;
         let files = Files::open(db.clone(), store(settings)?, clock.clone(), mount, upload_limits(settings)).await?;
-        let later_removal = LaterRemoval::default();
+        let later_removals = [LaterRemoval::default(), LaterRemoval::default(), LaterRemoval::default()];
         let host = Host {
             clock: clock.clone(),
             outbox: outbox.clone(),
@@ -118,8 +120,10 @@ impl Services {
             removals: vec![
                 Arc::new(guildhall_community::Removal::new(clock.clone())),
                 Arc::new(guildhall_deals::Removal::new(clock.clone())),
-                Arc::new(later_removal.clone()),
+                Arc::new(later_removals[0].clone()),
+                Arc::new(later_removals[1].clone()),
                 Arc::new(guildhall_notifications::Removal),
+                Arc::new(later_removals[2].clone()),
             ],
         };
         let accounts = SqlAccounts::open(db.clone(), settings.accounts.clone(), host).await?;
@@ -156,17 +160,27 @@ impl Services {
         let community = settings.community.clone();
         let community = if settings.limits.enabled { community } else { community.without_limits() };
         let community = SqlCommunity::new(db.clone(), community, host);
-        let domains = Domains { settings, db: &db, accounts: &accounts, community: &community, deals: &deals };
-        let streams = domains.streams();
-        let messaging = domains.messaging(&streams);
-        let removal = Arc::new(guildhall_messaging::Removal::new(&messaging));
-        later_removal.set(&removal);
-        let notifications = domains.notifications(&streams, &messaging, &outbox, http, url).await?;
+        let keys = settings.encryption.key_ring().map_err(anyhow::Error::msg)?;
+        let domains =
+            Domains { settings, db: &db, accounts: &accounts, community: &community, deals: &deals, keys: &keys };
+        let streams = domains.streams(bus::open(settings, &db).await?);
+        let messaging = domains.messaging(&streams, files.clone(), http.clone(), &url)?;
+        let chat = domains.chat(&streams, files.clone(), &url)?;
+        let removals: [Arc<dyn UserRemoval>; 3] = [
+            Arc::new(guildhall_messaging::Removal::new(&messaging)),
+            Arc::new(guildhall_chat::Removal::new(&chat)),
+            Arc::new(guildhall_realtime::Removal::new(streams.clone())),
+        ];
+        for (later, removal) in later_removals.iter().zip(&removals) {
+            later.set(removal);
+        }
+        let notifications = domains.notifications(&streams, (&messaging, &chat), &outbox, http, url).await?;
         let subscribers: Vec<Arc<dyn Subscriber>> = vec![
             Arc::new(notifications.notifier()),
             Arc::new(deals.webhooks.clone()),
             Arc::new(EndedSessions(streams.clone())),
             Arc::new(GroupStreams(streams.clone())),
+            Arc::new(BoardStreams(streams.clone())),
         ];
         let events = Dispatcher::new(db.clone(), Clock::system(), subscribers);
         Ok(Self {
@@ -180,10 +194,22 @@ impl Services {
             deals,
             streams,
             messaging,
+            chat,
             notifications,
-            _removal: removal,
+            keys,
+            _removals: removals,
             _in_use: in_use,
         })
+    }
+
+    /// The keys that messages and events need and the settings do not have: they cannot be read.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn missing_keys(&self) -> anyhow::Result<Vec<KeyUse>> {
+        let mut missing = self.messaging.missing_keys().await.map_err(guildhall_kernel::Error::from)?;
+        missing.extend(self.streams.missing_keys().await?);
+        Ok(missing)
     }
 
     /// Opens only the database, which is marked as in use until the returned `InUse` is dropped. Creates the folder of
@@ -213,10 +239,14 @@ impl Services {
             settings.accounts.home(url)?,
             files.clone(),
         );
+        let messaging = self.messaging.mounted_at(url.join(mounts::MESSAGING).parse()?, files.clone());
         let community = CommunityState::new(&community, auth.clone(), url.clone());
         let deals = DealsState::new(&self.deals, auth.clone(), url.clone());
-        let messaging = MessagingState::new(&self.messaging, auth.clone(), url.clone());
+        let messaging = MessagingState::new(&messaging, auth.clone(), url.clone());
+        let chat = self.chat.mounted_at(url.join(mounts::CHAT).parse()?, files.clone());
+        let chat = ChatState::new(&chat, auth.clone(), url.clone());
         let notifications = NotificationsState::new(&self.notifications, auth.clone(), url.clone());
+        let sockets = RealtimeState::new(self.streams.clone());
 
         let pages = Pages {
             email_addresses: Arc::new(self.accounts.clone()),
@@ -233,13 +263,26 @@ impl Services {
             .nest(mounts::COMMUNITY, guildhall_community::router(community).into())
             .nest(mounts::DEALS, guildhall_deals::router(deals).into())
             .nest(mounts::MESSAGING, guildhall_messaging::router(messaging).into())
+            .nest(mounts::CHAT, guildhall_chat::router(chat).into())
             .nest(mounts::NOTIFICATIONS, guildhall_notifications::router(notifications).into())
-            .merge(guildhall_realtime::router(RealtimeState::new(self.streams.clone())))
+            .merge(guildhall_realtime::router(sockets.clone()))
+            .merge(guildhall_chat::sockets(sockets))
             .merge(guildhall_web::router(pages))
-            .merge(health::router(self.db.clone(), auth, settings.metrics.bind.is_empty()))
+            .merge(health::router(self.db.clone(), auth, self.streams.clone(), settings.metrics.bind.is_empty()))
             .merge(reference::router());
         Ok(layers::wrap(routes, settings, url))
     }
+}
+
+/// Applies migrations if `migrate` is set; otherwise there have to be tables.
+async fn prepare(db: &Db, migrate: bool) -> anyhow::Result<()> {
+    db.check_version(guildhall_migration::all).await.context("the database cannot be used")?;
+    if migrate {
+        db.migrate(guildhall_migration::all).await?;
+    } else if db.migration_status(guildhall_migration::all).await?.iter().all(|(_, applied)| !applied) {
+        anyhow::bail!("the database has no tables yet; run `guildhall migrate`");
+    }
+    Ok(())
 }
 
 /// The upload limits of the settings. The reserve also protects an embedded database in the data folder.

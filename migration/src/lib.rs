@@ -16,6 +16,7 @@ pub fn all() -> Vec<Box<dyn MigrationTrait>> {
     all.extend(guildhall_deals::migrations(&host));
     all.extend(guildhall_realtime::migrations(&host));
     all.extend(guildhall_messaging::migrations(&host));
+    all.extend(guildhall_chat::migrations(&host));
     all.extend(guildhall_notifications::migrations(&host));
     all.sort_by(|one, other| one.name().cmp(other.name()));
     all

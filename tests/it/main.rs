@@ -3,12 +3,15 @@
 
 mod accounts;
 mod architecture;
+mod chat;
 mod community;
 mod conformance;
 mod connections;
 mod deals;
 mod fuzz;
 mod hostile;
+mod messaging;
+mod nodes;
 mod notifications;
 mod operations;
 mod outsider;
@@ -17,5 +20,6 @@ mod reference;
 mod server;
 mod sockets;
 mod stories;
+mod streams;
 mod tenants;
 mod websocket_protocol;

@@ -1,5 +1,6 @@
 //! Notifications of the events of all domains.
 
+mod chat;
 mod community;
 mod deals;
 mod emails;

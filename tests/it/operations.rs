@@ -16,7 +16,7 @@ async fn readyz_reports_the_state_of_the_server() {
     let server = TestServer::start().await;
     assert_eq!(server.get("/healthz", "").await.json(), json!({"status": "ok"}));
     let ready = server.get("/readyz", "").await;
-    assert_eq!(ready.json(), json!({"status": "ok", "parts": {"database": "ok", "migrations": "ok"}}));
+    assert_eq!(ready.json(), json!({"status": "ok", "parts": {"database": "ok", "migrations": "ok", "bus": "ok"}}));
 
     let delete = "DELETE FROM seaql_migrations WHERE version LIKE '%community_groups'";
     server.db.write(|tx| async move { tx.execute_unprepared(delete).await }).await.unwrap();
@@ -28,7 +28,7 @@ async fn readyz_reports_the_state_of_the_server() {
 
     server.server.services().db.close().await.unwrap();
     let ready = server.get("/readyz", "").await;
-    let down = json!({"status": "down", "parts": {"database": "down", "migrations": "unknown"}});
+    let down = json!({"status": "down", "parts": {"database": "down", "migrations": "unknown", "bus": "ok"}});
     assert_eq!((ready.status.as_u16(), ready.json()), (503, down));
     assert_eq!(server.get("/healthz", "").await.status, 200);
     let refused = server.post("/api/auth/login/", "", json!({"username": "a", "password": "b"})).await;

@@ -91,6 +91,7 @@ fn the_public_operations_are_listed_here() {
         "get /healthz",
         "get /readyz",
         "get /ws/",
+        "get /ws/chat/{room_id}/",
         "get /ws/notifications/",
         "post /api/auth/email/verify/",
         "post /api/auth/login/",

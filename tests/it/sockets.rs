@@ -11,7 +11,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungsten
 use crate::server::{PASSWORD, TestServer, bearer};
 
 /// A WebSocket client.
-pub(crate) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
     pub(crate) async fn open(server: &TestServer, path: &str) -> Self {
@@ -135,7 +135,7 @@ async fn members_learn_of_a_new_post_and_outsiders_do_not() {
     let path = format!("/api/community/groups/{group}/members/{ben_id}/");
     let removed = server.send(server.request(Method::DELETE, &path).header("authorization", bearer(&anna))).await;
     assert!(removed.status.is_success(), "{}", removed.text);
-    assert_eq!(member.next().await["type"], "member_left");
+    assert_eq!(member.next().await["type"], "access_changed");
     assert_eq!(member.next().await["type"], "unsubscribed");
     assert_eq!(server.post("/api/community/posts/", &bearer(&anna), post).await.status, 201);
     member.send(json!({ "type": "ping" })).await;

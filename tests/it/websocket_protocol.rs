@@ -27,6 +27,9 @@ const UNSUPPORTED: u16 = 1003;
 const NOT_UTF8: u16 = 1007;
 const TOO_LARGE: u16 = 1009;
 
+/// Frames to send: the first byte and the payload.
+type Frames<'a> = &'a [(u8, &'a [u8])];
+
 /// What the server has sent.
 #[derive(Debug, PartialEq, Eq)]
 enum Received {
@@ -126,13 +129,13 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
     let mut bytes = vec![first];
     match payload.len() {
-        length @ 0..126 => bytes.push(0x80 | u8::try_from(length).unwrap()),
+        length @ 0..126 => bytes.push(0x80 + u8::try_from(length).unwrap()),
         length @ 126..0x1_0000 => {
-            bytes.push(0x80 | 126);
+            bytes.push(0x80 + 126);
             bytes.extend(u16::try_from(length).unwrap().to_be_bytes());
         }
         length => {
-            bytes.push(0x80 | 127);
+            bytes.push(0x80 + 127);
             bytes.extend(u64::try_from(length).unwrap().to_be_bytes());
         }
     }
@@ -237,7 +240,7 @@ async fn fragments_are_put_together() {
     raw.send(FIN | CONTINUATION, b"").await;
     raw.expect_reply("5.19").await;
 
-    let cases: [(&str, &[(u8, &[u8])]); 6] = [
+    let cases: [(&str, Frames<'_>); 6] = [
         ("5.1", &[(PING, one), (FIN | CONTINUATION, two)]),
         ("5.2", &[(PONG, one), (FIN | CONTINUATION, two)]),
         ("5.9", &[(FIN | CONTINUATION, COMMAND)]),

@@ -10,6 +10,8 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// The environment variable with the path of another server than the release build.
+const PROGRAM: &str = "GUILDHALL_BIN";
 pub(crate) const PASSWORD: &str = "correct horse é";
 
 /// An installation whose server runs as a separate process.
@@ -41,6 +43,21 @@ impl Installation {
         Self { folder, database, address: free.to_string(), more: Vec::new(), survives_large_files: false }
     }
 
+    /// The same with commits of PostgreSQL that survive its crash, whatever the settings of the server.
+    pub(crate) fn with_durable_commits(self) -> Self {
+        let url = self.database.as_ref().unwrap().url();
+        let separator = if url.contains('?') { '&' } else { '?' };
+        let url = format!("{url}{separator}options=-c%20synchronous_commit=on");
+        self.with(&[("GUILDHALL__DATABASE__URL", &url)])
+    }
+
+    /// A second process on the PostgreSQL database of this one, with its own address and folder.
+    pub(crate) async fn beside(&self) -> Self {
+        let url = self.database.as_ref().unwrap().url().to_owned();
+        let more = [vec![("GUILDHALL__DATABASE__URL".to_owned(), url)], self.more.clone()].concat();
+        Self { more, ..Self::new().await }
+    }
+
     pub(crate) fn with(mut self, more: &[(&str, &str)]) -> Self {
         self.more.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         self
@@ -63,7 +80,8 @@ impl Installation {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/guildhall");
+        let release = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/guildhall");
+        let program = std::env::var_os(PROGRAM).map_or_else(release, Into::into);
         let mut command = if self.survives_large_files {
             let mut shell = Command::new("sh");
             shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(program);

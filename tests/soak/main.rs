@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "progress of long tests")]
 
 mod attacks;
+mod cluster;
 mod deals;
 mod disk;
 mod events;

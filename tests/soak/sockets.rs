@@ -26,12 +26,13 @@ const KILLS: u32 = 4;
 
 /// A user, with the value of the authorization header.
 #[derive(Clone)]
-struct User {
-    id: i64,
-    token: String,
+pub(crate) struct User {
+    pub(crate) id: i64,
+    pub(crate) token: String,
 }
 
-async fn sign_up(installation: &Installation, name: &str) -> User {
+/// Registers a user, who gets a token.
+pub(crate) async fn sign_up(installation: &Installation, name: &str) -> User {
     let client = client();
     let post = async |path: &str, body: Value| {
         let response = client.post(installation.url(path)).json(&body).send().await.unwrap();

@@ -87,6 +87,9 @@ pub enum Error {
     /// The last superuser cannot be removed, since nobody could then appoint one.
     #[error("This is the last superuser.")]
     LastSuperuser,
+    /// There is an active superuser already.
+    #[error("There is a superuser already.")]
+    AlreadySetUp,
     /// Invalid input, or another error from the kernel.
     #[error(transparent)]
     Kernel(#[from] kernel::Error),
@@ -137,6 +140,7 @@ impl From<Error> for kernel::Error {
             Error::NotStaff => Self::new(Kind::Forbidden, "not_staff", detail),
             Error::NotSuperuser => Self::new(Kind::Forbidden, "not_superuser", detail),
             Error::LastSuperuser => Self::new(Kind::Conflict, "last_superuser", detail),
+            Error::AlreadySetUp => Self::new(Kind::Conflict, "already_set_up", detail),
             Error::Kernel(error) => error,
             Error::Database(cause) => cause.into(),
         }

@@ -28,6 +28,11 @@ define_events! {
         /// The user.
         user: UserId,
     }
+    /// The roles of a user were changed.
+    RolesChanged("accounts.roles_changed", |event| user(event.user)) {
+        /// The user.
+        user: UserId,
+    }
     /// An account was deactivated.
     UserDeactivated("accounts.user_deactivated", |event| user(event.user)) {
         /// The user.

@@ -1,8 +1,3 @@
 //! Ids.
 
-use guildhall_kernel::define_id;
-
-define_id!(
-    /// A user token.
-    UserTokenId
-);
+pub use guildhall_kernel::UserTokenId;

@@ -29,19 +29,21 @@ pub use migrations::migrations;
 pub use model::{
     Account, AccountChange, AccountDetails, AccountFilter, AccountPatch, DirectoryEntry, EmailChange, IssuedToken,
     IssuedUserToken, NewAccount, NewUser, NewUserToken, PasswordChange, PasswordProof, PasswordReset, RecoveryCodes,
-    ResetRequest, Scope, SecondFactor, Session, SignIn, SignOutEverywhere, SignedIn, Ticket, TokenPair, TotpCode,
-    TotpSetup, User, UserFilter, UserToken,
+    ResetRequest, Scope, SecondFactor, SecondFactorStatus, Session, SignIn, SignOutEverywhere, SignedIn, Ticket,
+    TokenPair, TotpCode, TotpSetup, User, UserFilter, UserToken,
 };
 pub use routes::{openapi, router, well_known, well_known_openapi};
-pub use service::{Accounts, EmailAddresses, Passwords, Removals, SecondFactors, Sessions, Staff, Tokens, UserTokens};
+pub use service::{
+    Accounts, EmailAddresses, FirstStart, Passwords, Removals, SecondFactors, Sessions, Staff, Tokens, UserTokens,
+};
 pub use settings::{AccountLimits, Settings};
 pub use sql::{Host, Pruned, SqlAccounts, WeakPassword};
 pub use state::AccountsState;
 
 #[cfg(feature = "testing")]
 pub use service::{
-    MockAccounts, MockEmailAddresses, MockPasswords, MockRemovals, MockSecondFactors, MockSessions, MockStaff,
-    MockTokens, MockUserTokens,
+    MockAccounts, MockEmailAddresses, MockFirstStart, MockPasswords, MockRemovals, MockSecondFactors, MockSessions,
+    MockStaff, MockTokens, MockUserTokens,
 };
 
 /// The name of the user table, for foreign keys in other crates.

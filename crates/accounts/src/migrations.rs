@@ -9,6 +9,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(migration!("m20250101_000020_accounts_security")),
         Box::new(migration!("m20250101_000090_accounts_versions", per_backend)),
         Box::new(migration!("m20250101_000100_accounts_user_count", and_per_backend)),
+        Box::new(migration!("m20250101_000110_accounts_socket_tokens")),
     ]
 }
 

@@ -12,7 +12,7 @@ mod user_tokens;
 pub use accounts::{Account, AccountDetails, AccountPatch, DirectoryEntry, NewUser, User, UserFilter};
 pub use email_addresses::EmailChange;
 pub use passwords::{PasswordChange, PasswordProof, PasswordReset, ResetRequest};
-pub use second_factors::{RecoveryCodes, TotpCode, TotpSetup};
+pub use second_factors::{RecoveryCodes, SecondFactorStatus, TotpCode, TotpSetup};
 pub use sessions::{Session, SignOutEverywhere};
 pub use staff::{AccountChange, AccountFilter, NewAccount};
 pub use tokens::{SecondFactor, SignIn, SignedIn, Ticket, TokenPair};

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod email_addresses;
+mod first_start;
 mod passwords;
 mod removals;
 mod second_factors;
@@ -11,13 +12,14 @@ mod tokens;
 mod user_tokens;
 
 pub use self::{
-    accounts::Accounts, email_addresses::EmailAddresses, passwords::Passwords, removals::Removals,
-    second_factors::SecondFactors, sessions::Sessions, staff::Staff, tokens::Tokens, user_tokens::UserTokens,
+    accounts::Accounts, email_addresses::EmailAddresses, first_start::FirstStart, passwords::Passwords,
+    removals::Removals, second_factors::SecondFactors, sessions::Sessions, staff::Staff, tokens::Tokens,
+    user_tokens::UserTokens,
 };
 
 #[cfg(feature = "testing")]
 pub use self::{
-    accounts::MockAccounts, email_addresses::MockEmailAddresses, passwords::MockPasswords, removals::MockRemovals,
-    second_factors::MockSecondFactors, sessions::MockSessions, staff::MockStaff, tokens::MockTokens,
-    user_tokens::MockUserTokens,
+    accounts::MockAccounts, email_addresses::MockEmailAddresses, first_start::MockFirstStart, passwords::MockPasswords,
+    removals::MockRemovals, second_factors::MockSecondFactors, sessions::MockSessions, staff::MockStaff,
+    tokens::MockTokens, user_tokens::MockUserTokens,
 };

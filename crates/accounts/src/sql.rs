@@ -6,6 +6,7 @@ mod credentials;
 mod directory;
 mod doctor;
 mod email_addresses;
+mod first_start;
 mod issued_tokens;
 mod keys;
 mod one_time;

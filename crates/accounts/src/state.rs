@@ -6,7 +6,8 @@ use axum::extract::FromRef;
 use guildhall_kernel::{Auth, PublicUrl};
 
 use crate::{
-    Accounts, EmailAddresses, Passwords, Removals, SecondFactors, Sessions, SqlAccounts, Staff, Tokens, UserTokens,
+    Accounts, EmailAddresses, FirstStart, Passwords, Removals, SecondFactors, Sessions, SqlAccounts, Staff, Tokens,
+    UserTokens,
 };
 
 /// The state of the routes.
@@ -26,6 +27,8 @@ pub struct AccountsState {
     pub passwords: Arc<dyn Passwords>,
     /// Email addresses.
     pub email_addresses: Arc<dyn EmailAddresses>,
+    /// The first start of an installation.
+    pub first_start: Arc<dyn FirstStart>,
     /// Second factors.
     pub second_factors: Arc<dyn SecondFactors>,
     /// Account administration.
@@ -48,6 +51,7 @@ impl AccountsState {
             user_tokens: service.clone(),
             passwords: service.clone(),
             email_addresses: service.clone(),
+            first_start: service.clone(),
             second_factors: service.clone(),
             staff: service,
             auth: Auth::new(accounts.clone()),

@@ -18,7 +18,6 @@ mod notifications;
 mod posts;
 mod removal;
 mod routes;
-mod search;
 mod settings;
 mod sql;
 mod state;

@@ -16,9 +16,9 @@ use std::{
 };
 
 use ammonia::{Builder, UrlRelative};
+use guildhall_kernel::hyperlink::SCHEMES;
 use parser::{escape_names_and_urls, events};
 use rendering::{Rendering, is_language_char};
-use urls::SCHEMES;
 
 use crate::error::{Error, Result};
 

@@ -1,7 +1,6 @@
 //! Posts, and what belongs to them.
 
 mod model;
-mod preview;
 pub(crate) mod routes;
 mod service;
 pub(crate) mod sql;

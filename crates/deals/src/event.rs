@@ -1,19 +1,24 @@
 //! The events of this crate. Their fields are listed explicitly, so that a new column is not sent to subscribers by
 //! accident.
 
+mod aggregate;
 mod data;
+mod internal;
 
-use guildhall_kernel::{UserId, db::Tx, define_events, event::Event};
+use guildhall_kernel::{db::Tx, event::Event};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+pub use aggregate::organization_of;
 pub use data::{ClientData, DealData, PaymentData, TaskData};
+pub use internal::*;
 
 use crate::{
     ClientId, DealId, DealStatus, DeletedKind, DeletionId, ImportId, MemberId, OrganizationId, Result, StageId, TaskId,
     custom::sql as custom,
     entity::{client, deal, task},
 };
+use aggregate::scope;
 
 /// The fields that changed, each with its value before and after.
 pub(crate) type Changes = Map<String, Value>;
@@ -59,16 +64,6 @@ macro_rules! events {
             $(WebhookEvent { event: $full, name: $name, object: $object, description: $description },)*
         ];
     };
-}
-
-fn scope(org: OrganizationId) -> String {
-    format!("deals/{org}")
-}
-
-/// The organization of an event, by its aggregate.
-pub(crate) fn organization_of(aggregate: &str) -> Option<OrganizationId> {
-    let id = aggregate.strip_prefix("deals/")?.split('/').next()?;
-    id.parse().ok().map(OrganizationId)
 }
 
 events! {
@@ -242,32 +237,6 @@ events! {
     } of |event| event.id.0;
 }
 
-define_events! {
-    /// A deal was assigned to another member than the one who did it. Not an event for webhooks, which get
-    /// [`DealCreated`] or the event of the change.
-    DealAssigned("deals.deal_assigned", |event| format!("{}/deal/{}", scope(event.organization_id), event.deal)) {
-        /// The organization.
-        organization_id: OrganizationId,
-        /// The deal.
-        deal: DealId,
-        /// The member who owns it now.
-        owner: MemberId,
-        /// The user who assigned it.
-        actor: UserId,
-    }
-    /// All deals of a member were assigned to another one. Not an event for webhooks, which get [`MemberReassigned`].
-    DealsAssigned("deals.deals_assigned", |event| format!("{}/member/{}", scope(event.organization_id), event.owner)) {
-        /// The organization.
-        organization_id: OrganizationId,
-        /// The member who owns them now.
-        owner: MemberId,
-        /// How many there are.
-        deals: u64,
-        /// The user who assigned them; `None` if they were assigned because a member has left.
-        actor: Option<UserId>,
-    }
-}
-
 /// The type of the test message of a webhook.
 pub(crate) const PING: &str = "ping";
 
@@ -331,15 +300,18 @@ pub(crate) async fn task_updated(tx: &Tx, before: &task::Model, after: &task::Mo
     Ok(())
 }
 
-/// Emits the most specific event for the change of a deal, if a field of the payload changed.
+/// Emits the most specific event for the change of a deal, if a field of the payload or its position changed.
 pub(crate) async fn deal_updated(tx: &Tx, before: &deal::Model, after: &deal::Model) -> Result<()> {
     let deal = DealData::from(after);
     let mut changes = changes(&DealData::from(before), &deal)?;
     changes.extend(custom_changes(tx, after.org_id, &before.custom, &after.custom).await?);
+    let organization_id = after.org_id;
     if changes.is_empty() {
+        if before.position != after.position {
+            tx.emit(&DealRepositioned { organization_id, deal: after.id }).await?;
+        }
         return Ok(());
     }
-    let organization_id = after.org_id;
     let has_moved = before.stage_id != after.stage_id;
     match after.status {
         status if status == before.status && has_moved => {

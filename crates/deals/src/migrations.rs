@@ -21,6 +21,7 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
         Box::new(migration!("m20250101_000320_deals_imports_kept")),
         Box::new(migration!("m20250101_000330_deals_listed")),
         Box::new(migration!("m20250101_000340_deals_versions", per_backend)),
+        Box::new(migration!("m20250101_000350_deals_due_tasks")),
     ]
 }
 

@@ -6,7 +6,7 @@ use guildhall_kernel::{Db, job::Job};
 
 use crate::{
     Host, SqlClients, SqlCustomFields, SqlExchange, SqlLedger, SqlPipelines, SqlReports, SqlSales, SqlSavedViews,
-    SqlTasks, SqlTenancy, SqlWebhooks, core::Core,
+    SqlTasks, SqlTenancy, SqlWebhooks, core::Core, sales::sql::due_tasks::DueTasks,
 };
 
 /// The SQL services, one for each area.
@@ -67,6 +67,11 @@ impl SqlDeals {
 
     /// The maintenance jobs.
     pub fn jobs(&self) -> Vec<Arc<dyn Job>> {
-        vec![Arc::new(self.tasks.clone()), Arc::new(self.exchange.clone()), Arc::new(self.webhooks.clone())]
+        vec![
+            Arc::new(self.tasks.clone()),
+            Arc::new(DueTasks(self.tasks.clone())),
+            Arc::new(self.exchange.clone()),
+            Arc::new(self.webhooks.clone()),
+        ]
     }
 }

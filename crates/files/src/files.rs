@@ -97,7 +97,7 @@ impl Files {
             key: random_key()?,
             size: content.size(),
             variants: variants.join(","),
-            content_type: content.content_type,
+            content_type: content.media_type,
             due_at: self.shared.clock.now() + GRACE,
         };
         // First, so that the store never contains an object without a row.

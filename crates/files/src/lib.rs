@@ -9,6 +9,7 @@ mod limits;
 mod link;
 mod migrations;
 mod picture;
+mod response;
 mod route;
 mod store;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use files::Files;
 pub use folder::FolderStore;
 pub use id::FileId;
 pub use limits::{Reserve, UploadLimits};
+pub use link::Signature;
 pub use migrations::migrations;
 pub use picture::{Fit, Size, pictures};
 pub use route::{openapi, router};

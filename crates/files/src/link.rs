@@ -1,16 +1,56 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use guildhall_kernel::{Error, Result, secret::Secret};
 use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
 use sha2::Sha256;
-
-use crate::id::FileId;
+use utoipa::IntoParams;
 
 /// The length of a signature in a URL, in bytes. A truncated one is enough, since each guess takes a request.
 const LENGTH: usize = 16;
 
+/// The query parameters of a signed URL.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Signature {
+    /// Variant, if there are several.
+    v: Option<String>,
+    /// User for whom the URL was issued.
+    u: Option<String>,
+    /// Expiry, in Unix seconds.
+    e: Option<String>,
+    /// Signature.
+    s: Option<String>,
+}
+
+impl Signature {
+    /// Whether the URL is signed; whether the signature is valid is another question.
+    pub fn is_signed(&self) -> bool {
+        self.s.is_some()
+    }
+
+    /// The variant of the file; empty if it is a single object.
+    pub fn variant(&self) -> &str {
+        self.v.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn viewer(&self) -> &str {
+        self.u.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn expires(&self) -> &str {
+        self.e.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn signature(&self) -> Option<&str> {
+        self.s.as_deref()
+    }
+}
+
 /// The signed parts of a URL.
 pub(crate) struct Link<'a> {
-    pub(crate) id: FileId,
+    /// Empty for the route of this crate; otherwise what the id identifies.
+    pub(crate) scope: &'a str,
+    pub(crate) id: i64,
     /// Empty if the file is a single object.
     pub(crate) variant: &'a str,
     /// Empty if the URL was not issued for a user.
@@ -31,8 +71,8 @@ impl Signer {
 
     fn code(&self, link: &Link<'_>) -> Hmac<Sha256> {
         let mut code = self.0.clone();
-        code.update(&link.id.0.to_be_bytes());
-        for part in [link.variant, link.viewer, link.expires, link.name] {
+        code.update(&link.id.to_be_bytes());
+        for part in [link.scope, link.variant, link.viewer, link.expires, link.name] {
             // Length-prefixed, so that the boundaries between the parts are unambiguous.
             code.update(&(part.len() as u64).to_be_bytes());
             code.update(part.as_bytes());
@@ -67,7 +107,7 @@ mod tests {
     use super::*;
 
     fn link<'a>(variant: &'a str, viewer: &'a str) -> Link<'a> {
-        Link { id: FileId(1), variant, viewer, expires: "100", name: "a.txt" }
+        Link { scope: "", id: 1, variant, viewer, expires: "100", name: "a.txt" }
     }
 
     #[test]
@@ -77,7 +117,8 @@ mod tests {
         assert_eq!(signature.len(), 22);
         assert!(signer.has_signed(&link("small", "7"), &signature));
         assert!(!signer.has_signed(&link("small7", ""), &signature), "the boundaries of the parts are signed");
-        assert!(!signer.has_signed(&Link { id: FileId(2), ..link("small", "7") }, &signature));
+        assert!(!signer.has_signed(&Link { id: 2, ..link("small", "7") }, &signature));
+        assert!(!signer.has_signed(&Link { scope: "other", ..link("small", "7") }, &signature));
         assert!(!signer.has_signed(&Link { expires: "101", ..link("small", "7") }, &signature));
         assert!(!signer.has_signed(&Link { name: "b.txt", ..link("small", "7") }, &signature));
         assert!(!Signer::new(&[2; 32]).unwrap().has_signed(&link("small", "7"), &signature));

@@ -77,11 +77,13 @@ fn too_large() -> Error {
 fn convert(bytes: &[u8], sizes: &[Size]) -> Result<Content> {
     let picture = normalized(decode(bytes)?);
     let content_type = if picture.has_alpha() { "image/png" } else { "image/jpeg" };
-    let mut variants = Vec::new();
+    let (mut variants, mut dimensions) = (Vec::new(), Vec::new());
     for size in sizes {
-        variants.push((size.name, encode(&fitted(&picture, *size))?));
+        let variant = fitted(&picture, *size);
+        variants.push((size.name, encode(&variant)?));
+        dimensions.push((size.name, variant.width(), variant.height()));
     }
-    Ok(Content::variants(content_type, variants))
+    Ok(Content { dimensions, ..Content::variants(content_type, variants) })
 }
 
 /// Decodes an image and rotates it upright. The dimensions are checked first: a file of a few bytes can claim a size
@@ -240,8 +242,9 @@ mod tests {
     async fn every_supported_format_is_converted_to_all_sizes() {
         for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP, ImageFormat::Gif] {
             let content = pictures(new_user(), file(&pattern(600, 100), format).into(), SIZES).await.unwrap();
-            assert_eq!(content.content_type, "image/jpeg", "{format:?}");
+            assert_eq!(content.media_type, "image/jpeg", "{format:?}");
             assert_eq!(dimensions(&content), [("small", 64, 64), ("large", 300, 50), ("wide", 120, 30)], "{format:?}");
+            assert_eq!(content.dimensions("large"), Some((300, 50)));
         }
     }
 
@@ -264,14 +267,14 @@ mod tests {
             pictures(new_user(), file(&DynamicImage::ImageRgba8(transparent), ImageFormat::Png).into(), SIZES)
                 .await
                 .unwrap();
-        assert_eq!(content.content_type, "image/png");
+        assert_eq!(content.media_type, "image/png");
         let small = image::load_from_memory(&content.objects[0].1).unwrap().into_rgba8();
         assert_eq!(small.get_pixel(32, 32).0[3], 128);
         let opaque = RgbaImage::from_pixel(200, 200, Rgba([200, 10, 10, 255]));
         let content = pictures(new_user(), file(&DynamicImage::ImageRgba8(opaque), ImageFormat::Png).into(), SIZES)
             .await
             .unwrap();
-        assert_eq!(content.content_type, "image/jpeg");
+        assert_eq!(content.media_type, "image/jpeg");
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ mod group_commit;
 mod inspect;
 mod long;
 mod migration;
+mod notify;
 mod options;
 mod pipeline;
 mod readers;
@@ -47,10 +48,7 @@ use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, IsolationLevel, RuntimeErr, Statement,
     TransactionTrait,
 };
-use sqlx::{
-    postgres::{PgListener, PgPoolOptions},
-    sqlite::{SqliteConnectOptions, SqliteError},
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteError};
 use statistics::Statements;
 use tokio::sync::watch;
 
@@ -60,12 +58,14 @@ pub use failure::Failure;
 #[cfg(feature = "testing")]
 pub use inspect::PreparedStatement;
 pub use migration::{Migrations, SqlMigration};
+pub(crate) use notify::EVENTS;
+pub use notify::{Listener, MAX_PAYLOAD, notify};
 pub use options::Options;
 pub use pipeline::Pipeline;
 pub use row::{lock, lock_rows, lock_to_remove, store_changes};
 pub use snapshot::Snapshot;
 use snapshot::SnapshotTarget;
-pub use sql::{Sql, cast_sum, execute, json_array, json_object, row, rows, scalar, scalars};
+pub use sql::{Sql, cast_sum, execute, id_list, json_array, json_object, row, rows, scalar, scalars};
 pub(crate) use template::Texts;
 pub use template::{QueryTemplate, insert, insert_only, pad_ids};
 use tx::{AfterCommit, TxTarget};
@@ -87,6 +87,8 @@ struct Inner {
     statements: Arc<Statements>,
     event_store: RwLock<Option<Arc<dyn EventStore>>>,
     stored_work: watch::Sender<()>,
+    /// Whether this process dispatches events.
+    dispatches: AtomicBool,
 }
 
 enum Writer {
@@ -124,6 +126,7 @@ impl Db {
                 statements,
                 event_store: RwLock::default(),
                 stored_work: watch::Sender::default(),
+                dispatches: AtomicBool::default(),
             })));
         }
         if !url.starts_with("sqlite:") {
@@ -145,8 +148,15 @@ impl Db {
             Ok::<_, DbErr>(Conn { target, statements: statements.clone(), kept_counts: kept_counts.clone() })
         };
         let (reader, reserve) = (readers(connections)?, readers(1)?);
-        let (event_store, stored_work) = (RwLock::default(), watch::Sender::default());
-        Ok(Self(Arc::new(Inner { reader, reserve, writer, statements, event_store, stored_work })))
+        Ok(Self(Arc::new(Inner {
+            reader,
+            reserve,
+            writer,
+            statements,
+            event_store: RwLock::default(),
+            stored_work: watch::Sender::default(),
+            dispatches: AtomicBool::default(),
+        })))
     }
 
     /// The pool for reads outside of a transaction.
@@ -185,21 +195,21 @@ impl Db {
         self.0.stored_work.subscribe()
     }
 
+    /// Records that this process dispatches events.
+    pub(crate) fn set_dispatches(&self) {
+        self.0.dispatches.store(true, Ordering::Relaxed);
+    }
+
     /// Sets where the events of transactions are stored.
     pub(crate) fn set_event_store(&self, store: Arc<dyn EventStore>) {
         *self.0.event_store.write().unwrap_or_else(PoisonError::into_inner) = Some(store);
     }
 
     /// Listens on a PostgreSQL channel; `None` on SQLite.
-    pub(crate) async fn listen(&self, channel: &str) -> Result<Option<PgListener>, DbErr> {
-        let Writer::Postgres(pool) = &self.0.writer else { return Ok(None) };
-        let failed = |error: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(error.into()));
-        // A connection of its own: one of the pool would be taken away from requests, and the pool could not close.
+    pub fn listener(&self, channel: &'static str) -> Option<Listener> {
+        let Writer::Postgres(pool) = &self.0.writer else { return None };
         let options = pool.get_postgres_connection_pool().connect_options();
-        let pool = PgPoolOptions::new().max_connections(1).connect_with((*options).clone()).await.map_err(failed)?;
-        let mut listener = PgListener::connect_with(&pool).await.map_err(failed)?;
-        listener.listen(channel).await.map_err(failed)?;
-        Ok(Some(listener))
+        Some(Listener::new((*options).clone(), channel))
     }
 
     /// Which database it is.
@@ -289,11 +299,22 @@ impl Db {
                 value
             }
         };
+        after_commit.run();
         if has_stored_work.load(Ordering::Relaxed) {
             self.0.stored_work.send_replace(());
+            self.notify_dispatchers().await;
         }
-        after_commit.run();
         Ok(value)
+    }
+
+    /// Wakes the dispatchers of other processes if this one has none, such as a command.
+    async fn notify_dispatchers(&self) {
+        if matches!(self.0.writer, Writer::Sqlite(_)) || self.0.dispatches.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Err(error) = notify(self.conn(), EVENTS, "").await {
+            tracing::debug!(%error, "could not notify other processes of events");
+        }
     }
 
     /// Writes a consistent copy of an SQLite database into a new file, while it is in use.

@@ -30,9 +30,6 @@ pub use dispatcher::Dispatcher;
 const DELIVERY: &str = "INSERT INTO kernel_event_delivery (event_id, subscriber, aggregate, attempts, next_at) \
      VALUES ((SELECT max(id) FROM kernel_event), $1, $2, 0, $3)";
 
-/// The PostgreSQL channel that notifies other processes of events.
-pub(crate) const CHANNEL: &str = "guildhall_events";
-
 /// A domain event.
 ///
 /// An event is a struct of its own, never derived from a table or an audit entry. Newer versions read stored events:
@@ -132,6 +129,13 @@ pub trait Subscriber: Send + Sync + 'static {
         Ok(true)
     }
 
+    /// Called in the transaction that emits an event it wants, for what must not wait behind other events: what is
+    /// registered here with [`Tx::after_commit`] runs in the process that emitted it. That may be lost in a crash, so
+    /// [`handle`](Self::handle) has to do it too.
+    fn emitted(&self, tx: &Tx, aggregate: &str) {
+        let _ = (tx, aggregate);
+    }
+
     /// Handles an event in a transaction, which must not do anything slow. After an error the transaction rolls back
     /// and the event is retried.
     async fn handle(&self, tx: &Tx, event: &Emitted) -> Result<()>;
@@ -196,13 +200,13 @@ impl EventStore for Subscriptions {
     async fn store(&self, tx: &Tx, new: NewEvent<'_>) -> Result<bool, DbErr> {
         let mut subscribers = Vec::new();
         for Subscription { name, subscriber } in self.by_event.get(new.name).into_iter().flatten() {
-            let wants = match subscriber.upgrade() {
-                Some(subscriber) => subscriber.wants(tx, &new.aggregate).await?,
-                None => true,
-            };
-            if wants {
-                subscribers.push(*name);
+            if let Some(subscriber) = subscriber.upgrade() {
+                if !subscriber.wants(tx, &new.aggregate).await? {
+                    continue;
+                }
+                subscriber.emitted(tx, &new.aggregate);
             }
+            subscribers.push(*name);
         }
         if subscribers.is_empty() {
             return Ok(false);
@@ -235,8 +239,6 @@ impl EventStore for Subscriptions {
         };
         let deliveries = subscribers.into_iter().map(delivery);
         event_delivery::Entity::insert_many(deliveries).exec_without_returning(tx).await?;
-        // PostgreSQL sends it when the transaction commits.
-        db::execute(tx, "SELECT pg_notify($1, '')", [CHANNEL.into()]).await?;
         Ok(true)
     }
 }

@@ -5,7 +5,6 @@ use std::{
     fmt,
     num::NonZeroU32,
     sync::Arc,
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -13,14 +12,13 @@ use axum::{
     extract::{FromRef, FromRequestParts, OptionalFromRequestParts},
     http::{HeaderMap, header, request::Parts},
 };
-use governor::{DefaultKeyedRateLimiter, clock::Clock as _};
 use serde::{Serialize, Serializer};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type},
 };
 
-use crate::{Error, Kind, Result, Timestamp, define_id};
+use crate::{Error, KeyedLimiter, Kind, Result, Timestamp, define_id};
 
 define_id!(
     /// A user. Never reused after the account is removed.
@@ -30,6 +28,11 @@ define_id!(
 define_id!(
     /// A sign-in on one device.
     SessionId
+);
+
+define_id!(
+    /// A long-lived token of a user, for programs.
+    UserTokenId
 );
 
 /// The roles of a user.
@@ -78,6 +81,8 @@ pub struct Caller {
     pub roles: Roles,
     /// The session; `None` for a token that does not belong to one.
     pub session: Option<SessionId>,
+    /// The user token; `None` for other credentials.
+    pub token: Option<UserTokenId>,
     /// Whether the token is read-only.
     pub read_only: bool,
     /// When the credentials expire; `None` if that is not known.
@@ -85,9 +90,9 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// A caller with these roles, without a session and not read-only.
+    /// A caller with these roles, without a session or a token and not read-only.
     pub fn new(user: UserId, roles: Roles) -> Self {
-        Self { user, roles, session: None, read_only: false, expires_at: None }
+        Self { user, roles, session: None, token: None, read_only: false, expires_at: None }
     }
 }
 
@@ -153,10 +158,10 @@ pub trait Authenticate: Send + Sync + 'static {
     /// The caller with these credentials, with the current roles.
     async fn authenticate(&self, credentials: Credentials) -> Result<Caller>;
 
-    /// Those of these callers whose session or token is no longer valid. By default, none.
-    async fn ended(&self, callers: &[Caller]) -> Result<Vec<Caller>> {
-        let _ = callers;
-        Ok(Vec::new())
+    /// These callers as they are now, in the same order: with their current roles, and `None` instead of one whose session
+    /// or token is no longer valid. By default, nothing has changed.
+    async fn recheck(&self, callers: &[Caller]) -> Result<Vec<Option<Caller>>> {
+        Ok(callers.iter().copied().map(Some).collect())
     }
 }
 
@@ -164,11 +169,8 @@ pub trait Authenticate: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct Auth {
     authenticate: Arc<dyn Authenticate>,
-    writes: Option<Arc<DefaultKeyedRateLimiter<UserId>>>,
+    writes: Option<Arc<KeyedLimiter<UserId>>>,
 }
-
-/// The number of users in the rate limiter above which idle ones are dropped.
-const MAX_TRACKED_USERS: usize = 10_000;
 
 impl Auth {
     /// Wraps an implementation.
@@ -181,8 +183,7 @@ impl Auth {
     /// above it.
     #[must_use]
     pub fn with_write_limit(self, per_minute: NonZeroU32) -> Self {
-        let limiter = DefaultKeyedRateLimiter::keyed(governor::Quota::per_minute(per_minute));
-        Self { writes: Some(Arc::new(limiter)), ..self }
+        Self { writes: Some(Arc::new(KeyedLimiter::per_minute(per_minute))), ..self }
     }
 
     /// The caller with these credentials.
@@ -193,24 +194,17 @@ impl Auth {
         self.authenticate.authenticate(credentials).await
     }
 
-    /// Those of these callers whose session or token is no longer valid.
+    /// These callers as they are now: see [`Authenticate::recheck`].
     ///
     /// # Errors
     /// Those of the implementation.
-    pub async fn ended(&self, callers: &[Caller]) -> Result<Vec<Caller>> {
-        self.authenticate.ended(callers).await
+    pub async fn recheck(&self, callers: &[Caller]) -> Result<Vec<Option<Caller>>> {
+        self.authenticate.recheck(callers).await
     }
 
     fn count_write(&self, user: UserId) -> Result<()> {
         let Some(writes) = &self.writes else { return Ok(()) };
-        if writes.len() > MAX_TRACKED_USERS {
-            writes.retain_recent();
-        }
-        writes.check_key(&user).map_err(|not_until| {
-            let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
-            let detail = "Too many changes in a short time. Try again later.";
-            Error::new(Kind::TooMany, "rate_limited", detail).retry_after(wait.max(Duration::from_secs(1)))
-        })
+        writes.count(&user, "Too many changes in a short time. Try again later.")
     }
 }
 

@@ -35,7 +35,7 @@ pub trait UserRemoval: Send + Sync + 'static {
     /// delete need nothing here.
     async fn release(&self, tx: &Tx, user: UserId, successor: Option<UserId>) -> Result<()>;
 
-    /// The user's data in this domain for a data export, with the name of its section.
+    /// The user's data in this domain for a data export, with the name of its section; `null` if it has none of its own.
     async fn export(&self, conn: &Snapshot, user: UserId) -> Result<(&'static str, serde_json::Value)>;
 }
 

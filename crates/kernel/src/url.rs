@@ -14,6 +14,13 @@ impl PublicUrl {
         format!("{}{path}", self.0)
     }
 
+    /// The path of the absolute URL of a path that begins with `/`: what follows the host.
+    pub fn path(&self, path: &str) -> String {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        let base = rest.find('/').map_or("", |start| &rest[start..]);
+        format!("{base}{path}")
+    }
+
     /// Whether the scheme is `https`.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https://")
@@ -48,6 +55,13 @@ impl FromStr for PublicUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_follows_the_host() {
+        for (url, path) in [("http://127.0.0.1:8000/", "/x/"), ("https://example.org/guild/api", "/guild/api/x/")] {
+            assert_eq!(url.parse::<PublicUrl>().unwrap().path("/x/"), path);
+        }
+    }
 
     #[test]
     fn only_http_urls_are_valid() {

@@ -2,6 +2,7 @@
 
 use std::{error::Error, sync::Arc};
 
+use guildhall_files::{self as files, Files, FolderStore, UploadLimits};
 use guildhall_kernel::{self as kernel, Auth, Caller, Clock, Credentials, Db, HostTables, Kind, Person, Roles, UserId};
 use guildhall_messaging::{self as messaging, Host, MessagingState, MessagingStreams, Settings, SqlMessaging};
 use guildhall_realtime::{self as realtime, OwnStream, RealtimeState, SingleProcess, Streams};
@@ -34,32 +35,33 @@ impl messaging::PeopleSearch for People {
     }
 
     async fn search(&self, prefix: &str, after: Option<&str>, _: u64) -> kernel::Result<Vec<Person>> {
-        let mut found = kernel::Directory::people(self, &[UserId(1), UserId(2)]).await?;
-        found.retain(|one| one.username.starts_with(prefix) && after.is_none_or(|after| one.username.as_str() > after));
-        Ok(found)
+        let people = kernel::Directory::people(self, &[UserId(1), UserId(2)]).await?.into_iter();
+        Ok(people.filter(|one| one.username.starts_with(prefix) && after < Some(one.username.as_str())).collect())
     }
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let file = std::env::temp_dir().join(format!("messaging-{}.db", std::process::id()));
-    let db = Db::connect(&format!("sqlite://{}?mode=rwc", file.display()), 4).await?;
+    let folder = std::env::temp_dir().join(format!("messaging-{}", std::process::id()));
+    let db = Db::connect(&format!("sqlite://{}.db?mode=rwc", folder.display()), 4).await?;
     let people = "CREATE TABLE people (id integer PRIMARY KEY); INSERT INTO people VALUES (1), (2);";
     db.write(|tx| async move { tx.execute_unprepared(people).await }).await?;
     db.migrate(|| {
         let host = HostTables { users: "people" };
-        let all = [kernel::migrations(&host), realtime::migrations(&host), messaging::migrations(&host)];
-        all.into_iter().flatten().collect()
+        let own = [realtime::migrations(&host), messaging::migrations(&host)];
+        [kernel::migrations(&host), files::migrations()].into_iter().chain(own).flatten().collect()
     })
     .await?;
-
     let (clock, auth, settings) = (Clock::system(), Auth::new(People), realtime::Settings::default());
-    let own: Vec<Arc<dyn realtime::StreamHandler>> = vec![Arc::new(OwnStream)];
+    let own = vec![Arc::new(OwnStream) as _];
     let streams = Streams::new(db.clone(), clock.clone(), settings, auth.clone(), SingleProcess, own);
-    let host = Host { clock, directory: Arc::new(People), people: Arc::new(People), streams: streams.clone() };
+    let (store, limits) = (Arc::new(FolderStore::new(folder)), UploadLimits::up_to(10 << 20));
+    let mount: kernel::PublicUrl = "http://127.0.0.1:8001/api".parse()?;
+    let files = Files::open(db.clone(), store, clock.clone(), mount.clone(), limits).await?;
+    let (directory, people, keys) = (Arc::new(People), Arc::new(People), kernel::cipher::KeyRing::default());
+    let host = Host { clock, directory, people, streams: streams.clone(), files, page_fetcher: None, mount, keys };
     let messaging = SqlMessaging::new(db, Settings::default(), host);
     streams.register(Arc::new(MessagingStreams::new(&messaging)));
-
     let api = messaging::router(MessagingState::new(&messaging, auth, "http://127.0.0.1:8001".parse()?)).into();
     let app = axum::Router::new().nest("/api", api).merge(realtime::router(RealtimeState::new(streams.clone())));
     tokio::spawn(async move { streams.run().await });

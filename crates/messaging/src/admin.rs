@@ -2,7 +2,9 @@
 
 use guildhall_kernel::admin::Model;
 
-use crate::entity::{block, conversation, hidden, member, message, message_type, reaction, revision, settings};
+use crate::entity::{
+    attachment, block, conversation, hidden, link_preview, member, message, message_type, reaction, revision, settings,
+};
 
 /// Every table of this crate.
 pub fn admin() -> Vec<Model> {
@@ -15,9 +17,17 @@ pub fn admin() -> Vec<Model> {
             .list(&["conversation_id", "user_id", "state", "unread_count", "joined_at"])
             .filters(&["conversation_id", "user_id"])
             .read_only(),
-        without(Model::new(message::Entity, "message"), &["content", "search_text"])
+        without(Model::new(message::Entity, "message"), &["content"])
             .list(&["conversation_id", "no", "sender_id", "receiver_id", "created_at", "deleted_at"])
             .filters(&["conversation_id", "sender_id", "receiver_id"])
+            .read_only(),
+        without(Model::new(attachment::Entity, "attachment of a message"), &["name"])
+            .list(&["message_id", "uploader_id", "content_type", "size", "created_at"])
+            .filters(&["message_id", "uploader_id"])
+            .read_only(),
+        without(Model::new(link_preview::Entity, "link preview of a message"), &["page"])
+            .list(&["message_id", "attempts", "next_at"])
+            .filters(&["message_id"])
             .read_only(),
         Model::new(message_type::Entity, "type of messages").list(&["name", "is_active"]).filters(&["is_active"]),
         without(Model::new(revision::Entity, "revision of a message"), &["content"])
@@ -59,7 +69,7 @@ mod tests {
     #[test]
     fn what_people_have_written_is_not_in_the_admin_panel() {
         let columns = admin().into_iter().flat_map(|model| model.columns);
-        let private = ["content", "search_text", "draft"];
+        let private = ["content", "draft", "page"];
         assert!(columns.into_iter().all(|column| !private.contains(&column.name.as_str())));
     }
 }

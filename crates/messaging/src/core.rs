@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod blocks;
+pub(crate) mod content;
 pub(crate) mod frames;
 pub(crate) mod limits;
 pub(crate) mod receipts;
@@ -9,12 +10,15 @@ pub(crate) mod receipts;
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
+use guildhall_files::Files;
 use guildhall_kernel::{
-    self as kernel, Clock, Db, Directory, Person, Timestamp, UserId,
+    self as kernel, Clock, Db, Directory, Person, PublicUrl, Timestamp, UserId,
+    cipher::KeyRing,
     db::{Failure, Tx},
+    http::PageFetcher,
 };
 use guildhall_realtime::Streams;
-use sea_orm::Value;
+use tokio::sync::Notify;
 
 use self::limits::Limits;
 use crate::{
@@ -44,20 +48,32 @@ pub struct Host {
     pub people: Arc<dyn PeopleSearch>,
     /// The streams that the events of conversations are appended to.
     pub streams: Streams,
+    /// The file store.
+    pub files: Files,
+    /// Fetches linked pages for previews, unless the settings disable them; without it, links have no previews.
+    pub page_fetcher: Option<Arc<dyn PageFetcher>>,
+    /// The URL that the router is nested at.
+    pub mount: PublicUrl,
+    /// The keys that messages and drafts are encrypted with. The streams have theirs.
+    pub keys: KeyRing,
 }
 
 /// The database and the host, as all services use them.
+#[derive(Clone)]
 pub(crate) struct Core {
     pub(crate) db: Db,
     pub(crate) settings: Settings,
     pub(crate) host: Host,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
+    /// Wakes the link preview worker after a message with a link was stored.
+    pub(crate) wake_previews: Arc<Notify>,
 }
 
 impl Core {
-    pub(crate) fn new(db: Db, settings: Settings, host: Host) -> Self {
-        let limits = Limits::new(&settings);
-        Self { db, settings, host, limits }
+    pub(crate) fn new(db: Db, settings: Settings, mut host: Host) -> Self {
+        host.page_fetcher = host.page_fetcher.filter(|_| settings.link_previews);
+        let limits = Arc::new(Limits::new(&settings));
+        Self { db, settings, host, limits, wake_previews: Arc::default() }
     }
 
     pub(crate) async fn write<T, E, F, Fut>(&self, operation: F) -> Result<T, E>
@@ -88,10 +104,4 @@ impl Core {
         let active = self.host.people.active(users).await?;
         if users.iter().all(|user| active.contains(user)) { Ok(()) } else { Err(Error::UserNotFound) }
     }
-}
-
-/// Ids as the one value of a statement with a list of ids: a JSON array.
-pub(crate) fn id_list(ids: impl IntoIterator<Item = i64>) -> Value {
-    let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
-    format!("[{}]", ids.join(",")).into()
 }

@@ -1,9 +1,11 @@
 //! The tables, one module each.
 #![expect(unreachable_pub, reason = "SeaORM generates public items beside the structs")]
 
+pub(crate) mod attachment;
 pub(crate) mod block;
 pub(crate) mod conversation;
 pub(crate) mod hidden;
+pub(crate) mod link_preview;
 pub(crate) mod member;
 pub(crate) mod message;
 pub(crate) mod message_type;
@@ -21,9 +23,11 @@ mod tests {
     #[tokio::test]
     async fn migrations_match_the_entities() {
         let tables = vec![
+            table(attachment::Entity),
             table(block::Entity),
             table(conversation::Entity),
             table(hidden::Entity),
+            table(link_preview::Entity),
             table(member::Entity),
             table(message::Entity),
             table(message_type::Entity),

@@ -11,6 +11,10 @@ define_id!(
     MessageId
 );
 define_id!(
+    /// An attachment of a message.
+    AttachmentId
+);
+define_id!(
     /// A type of messages.
     MessageTypeId
 );

@@ -1,5 +1,6 @@
 //! The types.
 
+mod attachments;
 mod blocks;
 mod changes;
 mod conversations;
@@ -8,6 +9,7 @@ mod message_types;
 mod messages;
 mod preferences;
 
+pub use attachments::*;
 pub use blocks::*;
 pub use changes::*;
 pub use conversations::*;

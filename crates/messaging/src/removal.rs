@@ -5,20 +5,25 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use guildhall_kernel::{
     Blocker, Error, Result, Timestamp, UserId, UserRemoval,
+    cipher::KeyRing,
     db::{self, Snapshot, Tx},
 };
 use sea_orm::FromQueryResult;
 use serde_json::{Value, json};
 
 use crate::{
-    core::Core,
+    core::{
+        Core,
+        content::{Content, Place},
+        frames::stream,
+    },
     id::{ConversationId, MessageId},
-    sql::{SqlMessaging, release_groups},
+    sql::{Extras, SqlMessaging, release_groups, unsent_attachments},
 };
 
-/// Deletes the personal rows of a user, and leaves their side of conversations and messages empty. A direct
-/// conversation that nobody is left to read is deleted.
-const RELEASE: [&str; 12] = [
+/// Deletes the personal rows of a user, and leaves their side of messages empty.
+const RELEASE: [&str; 8] = [
+    "DELETE FROM messaging_attachment WHERE uploader_id = $1",
     "DELETE FROM messaging_block WHERE blocker_id = $1",
     "DELETE FROM messaging_block WHERE blocked_id = $1",
     "DELETE FROM messaging_reaction WHERE user_id = $1",
@@ -26,8 +31,14 @@ const RELEASE: [&str; 12] = [
     "DELETE FROM messaging_settings WHERE user_id = $1",
     "UPDATE messaging_message SET sender_id = NULL, client_id = NULL WHERE sender_id = $1",
     "UPDATE messaging_message SET receiver_id = NULL WHERE receiver_id = $1",
-    "DELETE FROM messaging_conversation WHERE pair_low = $1 AND pair_high IS NULL",
-    "DELETE FROM messaging_conversation WHERE pair_high = $1 AND pair_low IS NULL",
+];
+/// Deletes the direct conversations that nobody is left to read.
+const DELETE_EMPTY: [&str; 2] = [
+    "DELETE FROM messaging_conversation WHERE pair_low = $1 AND pair_high IS NULL RETURNING id",
+    "DELETE FROM messaging_conversation WHERE pair_high = $1 AND pair_low IS NULL RETURNING id",
+];
+/// Leaves the user's side of the other conversations empty.
+const LEAVE: [&str; 3] = [
     "UPDATE messaging_conversation SET pair_low = NULL, member_count = member_count - 1 WHERE pair_low = $1",
     "UPDATE messaging_conversation SET pair_high = NULL, member_count = member_count - 1 WHERE pair_high = $1",
     "DELETE FROM messaging_member WHERE user_id = $1",
@@ -43,12 +54,13 @@ const IS_USED: &str = "SELECT \
     OR EXISTS (SELECT 1 FROM messaging_conversation WHERE pair_high = $1) \
     OR EXISTS (SELECT 1 FROM messaging_reaction WHERE user_id = $1) \
     OR EXISTS (SELECT 1 FROM messaging_hidden WHERE user_id = $1) \
+    OR EXISTS (SELECT 1 FROM messaging_attachment WHERE uploader_id = $1) \
     OR EXISTS (SELECT 1 FROM messaging_block WHERE blocker_id = $1) \
     OR EXISTS (SELECT 1 FROM messaging_block WHERE blocked_id = $1) \
     OR EXISTS (SELECT 1 FROM messaging_settings WHERE user_id = $1)";
 
-const OWN_MESSAGES: &str = "SELECT id, conversation_id, receiver_id, content, created_at FROM messaging_message \
-    WHERE sender_id = $1 AND NOT is_system AND deleted_at IS NULL ORDER BY id DESC LIMIT 1000";
+const OWN_MESSAGES: &str = "SELECT id, conversation_id, no, receiver_id, content, key_id, created_at, edited_at \
+    FROM messaging_message WHERE sender_id = $1 AND NOT is_system AND deleted_at IS NULL ORDER BY id DESC LIMIT 1000";
 const OWN_GROUPS: &str = "SELECT c.id, c.name, a.joined_at FROM messaging_member a JOIN messaging_conversation c \
     ON c.id = a.conversation_id WHERE a.user_id = $1 AND a.state = 'active' AND c.kind = 'group' LIMIT 1000";
 const OWN_BLOCKS: &str = "SELECT blocked_id FROM messaging_block WHERE blocker_id = $1 ORDER BY id LIMIT 1000";
@@ -57,9 +69,21 @@ const OWN_BLOCKS: &str = "SELECT blocked_id FROM messaging_block WHERE blocker_i
 struct MessageRow {
     id: MessageId,
     conversation_id: ConversationId,
+    no: i64,
     receiver_id: Option<UserId>,
     content: String,
+    key_id: Option<String>,
     created_at: Timestamp,
+    edited_at: Option<Timestamp>,
+}
+
+impl MessageRow {
+    /// The content; `None` if it cannot be read.
+    fn open(self, keys: &KeyRing) -> Option<String> {
+        let written_at = self.edited_at.unwrap_or(self.created_at);
+        let place = Place { conversation: self.conversation_id, no: self.no, written_at };
+        Content { text: self.content, key_id: self.key_id }.open(keys, place).ok()
+    }
 }
 
 #[derive(FromQueryResult)]
@@ -70,7 +94,7 @@ struct GroupRow {
 }
 
 /// Leaves the user's side of direct conversations empty, which keep their messages, and lets the longest-standing
-/// member own each of the user's groups.
+/// member own each of the user's groups. The stream of the user is left to `guildhall_realtime::Removal`.
 #[derive(Clone)]
 pub struct Removal {
     core: Arc<Core>,
@@ -98,15 +122,27 @@ impl UserRemoval for Removal {
         for statement in RELEASE {
             db::execute(&tx.deferred(), statement, [user.into()]).await?;
         }
+        for statement in DELETE_EMPTY {
+            let deleted: Vec<ConversationId> = db::scalars(tx, statement, [user.into()]).await?;
+            self.core.host.streams.delete(tx, deleted.into_iter().map(stream)).await?;
+        }
+        for statement in LEAVE {
+            db::execute(&tx.deferred(), statement, [user.into()]).await?;
+        }
         Ok(())
     }
 
     async fn export(&self, conn: &Snapshot, user: UserId) -> Result<(&'static str, Value)> {
         let messages: Vec<MessageRow> = db::rows(conn, OWN_MESSAGES, [user.into()]).await?;
+        let ids = messages.iter().map(|row| row.id);
+        let mut extras = Extras::load(&self.core, conn, ids, user).await.map_err(Error::from)?;
+        let uploads = unsent_attachments(&self.core, conn, user).await.map_err(Error::from)?;
         let message = |row: MessageRow| {
+            let (attachments, link_preview) = extras.take(row.id);
             json!({
                 "id": row.id, "conversation_id": row.conversation_id, "receiver_id": row.receiver_id,
-                "content": row.content, "timestamp": row.created_at,
+                "timestamp": row.created_at, "content": row.open(&self.core.host.keys),
+                "attachments": attachments, "link_preview": link_preview,
             })
         };
         let groups: Vec<GroupRow> = db::rows(conn, OWN_GROUPS, [user.into()]).await?;
@@ -114,6 +150,7 @@ impl UserRemoval for Removal {
         let blocked: Vec<UserId> = db::scalars(conn, OWN_BLOCKS, [user.into()]).await?;
         let data = json!({
             "messages": messages.into_iter().map(message).collect::<Vec<_>>(),
+            "uploads": uploads,
             "groups": groups.into_iter().map(group).collect::<Vec<_>>(),
             "blocked": blocked,
         });
@@ -127,7 +164,10 @@ mod tests {
 
     #[test]
     fn every_reference_to_a_user_counts_as_use() {
-        let sql = include_str!("migrations/m20250101_000500_messaging.up.sql");
+        let sql = concat!(
+            include_str!("migrations/m20250101_000500_messaging.up.sql"),
+            include_str!("migrations/m20250101_000520_messaging_attachments.up.sql"),
+        );
         let constraints = sql.split("CONSTRAINT ").skip(1).filter(|rest| {
             let words: Vec<&str> = rest.split_whitespace().take(3).collect();
             words.get(1..) == Some(&["REFERENCES", "{users}"])
@@ -142,6 +182,6 @@ mod tests {
             assert!(is_checked, "{name}");
             references += 1;
         }
-        assert_eq!(references, 11);
+        assert_eq!(references, 12);
     }
 }

@@ -1,5 +1,6 @@
 //! The routes. Every answer has the member `success`.
 
+mod attachments;
 mod blocks;
 mod changes;
 mod conversations;
@@ -51,6 +52,7 @@ pub fn openapi() -> OpenApi {
 fn routes() -> OpenApiRouter<MessagingState> {
     OpenApiRouter::new()
         .merge(messages::routes())
+        .merge(attachments::routes())
         .merge(reading::routes())
         .merge(conversations::routes())
         .merge(changes::routes())

@@ -1,5 +1,6 @@
 //! The service traits.
 
+mod attachments;
 mod blocks;
 mod changes;
 mod conversations;
@@ -13,6 +14,7 @@ mod reading;
 mod requests;
 mod search;
 
+pub use attachments::*;
 pub use blocks::*;
 pub use changes::*;
 pub use conversations::*;

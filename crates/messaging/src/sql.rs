@@ -1,11 +1,15 @@
 //! The services on a database.
 
+mod attachments;
 mod blocks;
 mod changes;
 mod conversations;
 mod counters;
 mod delivery;
+mod extras;
 mod groups;
+mod keys;
+mod link_previews;
 mod membership;
 mod message_types;
 mod messages;
@@ -17,19 +21,23 @@ mod requests;
 mod retention;
 mod search;
 mod show;
+mod words;
 
 use std::sync::Arc;
 
-use guildhall_kernel::{Db, UserId, db, db::Tx};
+use guildhall_files::Files;
+use guildhall_kernel::{Db, PublicUrl, UserId, db, db::Tx};
 use sea_orm::ConnectionTrait;
 
 use crate::{
     core::{Core, Host, access::Access},
-    error::Result,
+    error::{Error, Result},
     id::{ConversationId, MessageId},
     settings::Settings,
 };
 
+pub(crate) use attachments::unsent_attachments;
+pub(crate) use extras::Extras;
 pub(crate) use membership::release_groups;
 
 const RECIPIENTS: &str = "SELECT m.user_id FROM messaging_member m JOIN messaging_message s \
@@ -51,6 +59,13 @@ impl SqlMessaging {
         Self { core: Arc::new(Core::new(db, settings, host)) }
     }
 
+    /// The same services with another base URL for the router, and another file store.
+    #[must_use]
+    pub fn mounted_at(&self, mount: PublicUrl, files: Files) -> Self {
+        let host = Host { files, mount, ..self.core.host.clone() };
+        Self { core: Arc::new(Core { host, ..(*self.core).clone() }) }
+    }
+
     /// The users to be notified of a message: those who take part, have not muted the conversation, have not blocked the
     /// sender and have not read the message.
     pub async fn recipients(&self, tx: &Tx, message: MessageId) -> Result<Vec<UserId>> {
@@ -70,5 +85,9 @@ impl SqlMessaging {
 
 /// Whether a user takes part in a conversation.
 pub(crate) async fn may_follow(conn: &impl ConnectionTrait, user: UserId, id: ConversationId) -> Result<bool> {
-    Ok(Access::load(conn, user, id).await.and_then(Access::require_active).is_ok())
+    match Access::load(conn, user, id).await.and_then(Access::require_active) {
+        Ok(_) => Ok(true),
+        Err(Error::ConversationNotFound(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use guildhall_files::Files;
 use guildhall_kernel::{Auth, PublicUrl};
 
 use crate::{
     service::{
-        Blocks, Changes, ChosenPreferences, Conversations, Groups, MessageTypes, Messages, People, Reactions, Reading,
-        Requests, Search,
+        Attachments, Blocks, Changes, ChosenPreferences, Conversations, Groups, MessageTypes, Messages, People,
+        Reactions, Reading, Requests, Search,
     },
     sql::SqlMessaging,
 };
@@ -18,6 +19,8 @@ use crate::{
 pub struct MessagingState {
     /// Sending and reading messages.
     pub messages: Arc<dyn Messages>,
+    /// Attachments of messages.
+    pub attachments: Arc<dyn Attachments>,
     /// Reading, and the number of unread messages.
     pub reading: Arc<dyn Reading>,
     /// The inbox.
@@ -40,6 +43,8 @@ pub struct MessagingState {
     pub preferences: Arc<dyn ChosenPreferences>,
     /// Full-text search.
     pub search: Arc<dyn Search>,
+    /// The file store, with its limit on the size of uploads.
+    pub files: Files,
     /// Authenticates the caller.
     pub auth: Auth,
     /// The prefix of the absolute URLs in lists.
@@ -52,6 +57,7 @@ impl MessagingState {
         let services = Arc::new(messaging.clone());
         Self {
             messages: services.clone(),
+            attachments: services.clone(),
             reading: services.clone(),
             conversations: services.clone(),
             changes: services.clone(),
@@ -63,6 +69,7 @@ impl MessagingState {
             message_types: services.clone(),
             preferences: services.clone(),
             search: services,
+            files: messaging.core.host.files.clone(),
             auth,
             url,
         }

@@ -1,10 +1,13 @@
 //! The streams of conversations: who may follow them, and what their followers can do.
 
-use std::sync::{Arc, Weak};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Weak},
+};
 
 use async_trait::async_trait;
 use guildhall_kernel::{Caller, Error, IfMatch, Result};
-use guildhall_realtime::{Command, Seq, StreamHandler, StreamName, unknown_type};
+use guildhall_realtime::{Command, Frame as Event, Seq, StreamHandler, StreamName, unknown_type};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -57,6 +60,27 @@ struct Read {
 struct Typing {
     #[serde(default = "yes")]
     on: bool,
+}
+
+/// What is needed of the events of a stream.
+#[derive(Deserialize)]
+struct Stored {
+    #[serde(rename = "type")]
+    kind: String,
+    message: Option<StoredMessage>,
+    message_id: Option<MessageId>,
+}
+
+#[derive(Deserialize)]
+struct StoredMessage {
+    id: MessageId,
+}
+
+/// The message that an event is about, unless it says that it was deleted.
+fn message_of(event: &Event) -> Option<MessageId> {
+    let stored: Stored = serde_json::from_str(event.body()).ok()?;
+    let message = stored.message_id.or(stored.message.map(|message| message.id));
+    message.filter(|_| stored.kind != "message_deleted")
 }
 
 fn yes() -> bool {
@@ -123,6 +147,16 @@ impl StreamHandler for MessagingStreams {
         let services = self.services()?;
         let may_follow = may_follow(services.core.db.conn(), caller.user, ConversationId(id)).await?;
         Ok(may_follow.then_some(0))
+    }
+
+    /// What is about messages that the caller has deleted for themselves. What was deleted for everybody is erased.
+    async fn hidden(&self, caller: &Caller, stream: &StreamName, events: &[Arc<Event>]) -> Result<HashSet<Seq>> {
+        let about: Vec<(Seq, MessageId)> =
+            events.iter().filter_map(|event| Some((event.seq, message_of(event)?))).collect();
+        let Some(id) = stream.id().filter(|_| !about.is_empty()) else { return Ok(HashSet::new()) };
+        let messages: HashSet<MessageId> = about.iter().map(|(_, message)| *message).collect();
+        let visible = self.services()?.visible(caller.user, ConversationId(id), messages).await?;
+        Ok(about.into_iter().filter(|(_, message)| !visible.contains(message)).map(|(seq, _)| seq).collect())
     }
 
     async fn handle(

@@ -128,7 +128,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         directory: Arc::new(People),
         outbox: Outbox::new(db.clone(), clock.clone()),
         streams: streams.clone(),
-        sources: vec![Arc::new(People)],
+        sources: Arc::from([Arc::new(People) as Arc<dyn Source>]),
         push_sender: None,
         branding: EmailBranding { service: "Readers' club".to_owned(), home: url.clone() },
         url: url.clone(),

@@ -43,7 +43,7 @@ pub struct Host {
     /// The streams of users.
     pub streams: Streams,
     /// The domains that notify users.
-    pub sources: Vec<Arc<dyn Source>>,
+    pub sources: Arc<[Arc<dyn Source>]>,
     /// Sends web pushes; without it, there are none.
     pub push_sender: Option<Arc<dyn PushSender>>,
     /// The name of the service, and the base URL of the pages that notifications link to.
@@ -94,22 +94,9 @@ impl Core {
         Ok(self.host.directory.people_by_id(ids).await?)
     }
 
-    /// Which of these targets a user may see now. Each source is asked once for each kind of target; one of an unknown
-    /// kind is hidden. Not to be called in a transaction.
+    /// Which of these targets a user may see now. Not to be called in a transaction.
     pub(crate) async fn visible(&self, user: UserId, targets: &[Target]) -> Result<Visible> {
-        let mut ids: BTreeMap<&str, BTreeSet<i64>> = BTreeMap::new();
-        for target in targets {
-            ids.entry(&target.kind).or_default().insert(target.id);
-        }
-        let mut visible = HashMap::new();
-        for (kind, ids) in ids {
-            let Some(source) = self.host.sources.iter().find(|source| source.targets().contains(&kind)) else {
-                continue;
-            };
-            let ids: Vec<i64> = ids.into_iter().collect();
-            visible.insert(kind.to_owned(), source.may_see(user, kind, &ids).await?);
-        }
-        Ok(Visible(visible))
+        Ok(visible(&self.host.sources, user, targets).await?)
     }
 
     /// A notification as its recipient sees it.
@@ -140,6 +127,12 @@ impl Core {
         Target { url, ..target }
     }
 
+    /// Has other transactions that change notifications of a user wait until this one ends, so that each counts what the
+    /// others have changed. To be called first.
+    pub(crate) async fn lock_unread(&self, tx: &Tx, user: UserId) -> Result<()> {
+        Ok(self.host.streams.lock(tx, &OwnStream::of(user)).await?)
+    }
+
     /// Sends the number of unread notifications to the sockets of a user, once the transaction has committed.
     pub(crate) async fn announce_unread(&self, tx: &Tx, user: UserId) -> Result<UnreadCount> {
         let unread = count_unread(tx, user).await?;
@@ -150,6 +143,26 @@ impl Core {
         });
         Ok(unread)
     }
+}
+
+/// Which of these targets a user may see now. Each source is asked once for each kind of target; one of an unknown kind
+/// is hidden.
+pub(crate) async fn visible(
+    sources: &[Arc<dyn Source>],
+    user: UserId,
+    targets: &[Target],
+) -> guildhall_kernel::Result<Visible> {
+    let mut ids: BTreeMap<&str, BTreeSet<i64>> = BTreeMap::new();
+    for target in targets {
+        ids.entry(&target.kind).or_default().insert(target.id);
+    }
+    let mut visible = HashMap::new();
+    for (kind, ids) in ids {
+        let Some(source) = sources.iter().find(|source| source.targets().contains(&kind)) else { continue };
+        let ids: Vec<i64> = ids.into_iter().collect();
+        visible.insert(kind.to_owned(), source.may_see(user, kind, &ids).await?);
+    }
+    Ok(Visible(visible))
 }
 
 /// The number of unread notifications of a user.

@@ -49,6 +49,8 @@ pub enum NotificationKind {
     PaymentRecorded,
     /// A payment that the recipient recorded was verified.
     PaymentVerified,
+    /// A task of the recipient is due.
+    TaskDue,
     /// A message of the service itself.
     System,
 }

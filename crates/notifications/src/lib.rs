@@ -15,6 +15,7 @@ mod service;
 mod source;
 mod sql;
 mod state;
+mod streams;
 
 pub use admin::admin;
 pub use core::Host;
@@ -30,3 +31,4 @@ pub use service::*;
 pub use source::{NewNotification, Source, Target};
 pub use sql::SqlNotifications;
 pub use state::NotificationsState;
+pub use streams::NotificationStreams;

@@ -38,7 +38,8 @@ const DELETE_OWN: [&str; 6] = [
     "DELETE FROM notifications_subscription WHERE user_id = $1",
 ];
 
-/// Deletes the notifications of a removed user, and removes the user from those of others.
+/// Deletes the notifications of a removed user, and removes the user from those of others. The events about them on
+/// streams are left to `guildhall_realtime::Removal`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Removal;
 

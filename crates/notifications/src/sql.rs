@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use guildhall_kernel::{Db, job::Job};
 
-use crate::{DueMessages, Host, Notifier, Pushes, Result, Retention, core::Core};
+use crate::{DueMessages, Host, NotificationStreams, Notifier, Pushes, Result, Retention, core::Core};
 
 /// The services of notifications on a database.
 #[derive(Clone)]
@@ -26,6 +26,11 @@ impl SqlNotifications {
     /// The subscriber to the events of the sources, which delivers their notifications.
     pub fn notifier(&self) -> Notifier {
         Notifier { core: self.core.clone() }
+    }
+
+    /// Serves the streams of users. The host registers it at its streams, and keeps the services.
+    pub fn own_streams(&self) -> NotificationStreams {
+        NotificationStreams::new(&self.core)
     }
 
     /// The transport of the outbox for web pushes.

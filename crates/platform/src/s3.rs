@@ -12,6 +12,8 @@ use object_store::{
     path::Path,
 };
 
+use crate::percent::percent_decoded;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For the response header and each read of the body. There is no limit on the whole: a download is as slow as
 /// its client.
@@ -59,7 +61,8 @@ impl StoreUrl {
         let authority = uri.authority().ok_or(InvalidStore::Address)?.as_str();
         let (login, host) = authority.rsplit_once('@').ok_or(InvalidStore::Address)?;
         let (key, secret) = login.split_once(':').ok_or(InvalidStore::Address)?;
-        let (key, secret) = (percent_decoded(key)?, percent_decoded(secret)?);
+        let decode = |part| percent_decoded(part).ok_or(InvalidStore::Address);
+        let (key, secret) = (decode(key)?, decode(secret)?);
         let path = uri.path().trim_matches('/');
         let (bucket, folder) = path.split_once('/').unwrap_or((path, ""));
         if key.is_empty() || secret.is_empty() || uri.host().is_none_or(str::is_empty) || bucket.is_empty() {
@@ -78,31 +81,11 @@ impl StoreUrl {
             key,
             secret,
             endpoint: format!("{scheme}://{host}"),
-            bucket: percent_decoded(bucket)?,
+            bucket: decode(bucket)?,
             folder: Path::from_url_path(folder).map_err(|_| InvalidStore::Address)?,
             region: region.to_owned(),
         })
     }
-}
-
-/// Decodes a percent-encoded part of a URL (RFC 3986 §2.1).
-fn percent_decoded(part: &str) -> Result<String, InvalidStore> {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = after;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let [high, low, after @ ..] = rest else { return Err(InvalidStore::Address) };
-        let digits = [*high, *low];
-        let digits = std::str::from_utf8(&digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
-        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(byte.ok_or(InvalidStore::Address)?);
-        rest = after;
-    }
-    String::from_utf8(bytes).map_err(|_| InvalidStore::Address)
 }
 
 impl S3Store {

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use guildhall_kernel::{Caller, Timestamp, UserId};
+use guildhall_kernel::{Caller, Roles, Timestamp, UserId};
 use tokio::sync::Notify;
 
 use crate::close::Close;
@@ -24,7 +24,7 @@ const EXPIRY_GRACE: Duration = Duration::from_secs(30);
 pub(crate) struct Connection {
     pub(crate) id: u64,
     user: UserId,
-    /// With the session of the latest credentials.
+    /// With the session or the token of the latest credentials, and the current roles.
     caller: Mutex<Caller>,
     /// Wakes the task of the socket.
     pub(crate) wake: Arc<Notify>,
@@ -41,8 +41,17 @@ fn expiry(caller: &Caller) -> i64 {
 }
 
 impl Connection {
-    fn caller(&self) -> Caller {
+    /// The caller of the latest credentials, with the current roles.
+    pub(crate) fn caller(&self) -> Caller {
         *self.caller.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_roles(&self, roles: Roles) {
+        let mut caller = self.caller.lock().unwrap_or_else(PoisonError::into_inner);
+        if caller.roles != roles {
+            caller.roles = roles;
+            self.wake.notify_one();
+        }
     }
 
     /// Takes the session and the expiry of fresh credentials.
@@ -157,8 +166,15 @@ impl Connections {
     pub(crate) fn revoke(&self, caller: &Caller) {
         let by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
         let own = by_user.get(&caller.user).into_iter().flatten();
-        own.filter(|connection| connection.caller().session == caller.session)
+        let credentials = |caller: &Caller| (caller.session, caller.token);
+        own.filter(|connection| credentials(&connection.caller()) == credentials(caller))
             .for_each(|connection| connection.close(Close::Revoked));
+    }
+
+    /// Takes note of the current roles of a user.
+    pub(crate) fn set_roles(&self, user: UserId, roles: Roles) {
+        let by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
+        by_user.get(&user).into_iter().flatten().for_each(|connection| connection.set_roles(roles));
     }
 
     /// Closes all sockets, also those to come.

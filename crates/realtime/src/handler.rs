@@ -1,14 +1,14 @@
 //! Who may follow a stream, and what clients may do in it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
 };
 
 use async_trait::async_trait;
 use guildhall_kernel::{Caller, Error, Kind, Result, UserId};
 
-use crate::{Seq, StreamName};
+use crate::{Frame, Seq, StreamName};
 
 /// What a client has sent to a stream: a JSON object.
 pub type Command = serde_json::Map<String, serde_json::Value>;
@@ -20,8 +20,25 @@ pub trait StreamHandler: Send + Sync + 'static {
     fn kinds(&self) -> Vec<&'static str>;
 
     /// The number up to which the caller may see no events; `None` if they may not follow the stream. Called again only
-    /// when a socket subscribes: to end a subscription, append an event that removes the user.
+    /// when a socket subscribes: to end a subscription, append an event that removes the user, or have access
+    /// [checked again](crate::Streams::append_check). An error of the kind `Conflict` means that the stream has ended;
+    /// its member `frame` is sent before the socket is closed.
     async fn visible_after(&self, caller: &Caller, stream: &StreamName) -> Result<Option<Seq>>;
+
+    /// The event, a JSON object, that is appended when somebody follows a stream without events. By default, there is
+    /// none. With one, a domain can leave streams alone that [have not begun](crate::Streams::has_begun), because nobody
+    /// has ever followed them.
+    fn first_event(&self) -> Option<serde_json::Value> {
+        None
+    }
+
+    /// The numbers of those of these events that the caller may no longer see. Called, once for each page, with what a
+    /// client that resumes gets from the time before; hidden events are sent as `{"type": "hidden"}`. By default, none
+    /// is.
+    async fn hidden(&self, caller: &Caller, stream: &StreamName, events: &[Arc<Frame>]) -> Result<HashSet<Seq>> {
+        let _ = (caller, stream, events);
+        Ok(HashSet::new())
+    }
 
     /// Handles what a subscriber has sent; `kind` is its type, `message` for instance. Returns what only this socket gets.
     /// By default, every type is unknown.
@@ -34,6 +51,18 @@ pub trait StreamHandler: Send + Sync + 'static {
     ) -> Result<Option<serde_json::Value>> {
         let _ = (caller, stream, command);
         Err(unknown_type(kind))
+    }
+
+    /// Whether [`follower_changed`](Self::follower_changed) is called. By default, it is not.
+    fn watches_followers(&self) -> bool {
+        false
+    }
+
+    /// Called after a user has begun to follow a stream over this process, and after their last subscription of this
+    /// process has ended. Calls may overtake each other: ask
+    /// [`Streams::is_followed_by`](crate::Streams::is_followed_by).
+    async fn follower_changed(&self, stream: &StreamName, user: UserId) {
+        let _ = (stream, user);
     }
 }
 

@@ -5,7 +5,7 @@
 //! what is not in the ring is read from there.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -31,6 +31,10 @@ struct Inner {
     capacity: usize,
     /// Notified when events are missing from a ring.
     missing: Notify,
+    /// The streams of which events were announced that have to be read.
+    announced: Mutex<BTreeSet<StreamName>>,
+    /// Notified when there are such streams.
+    has_announced: Notify,
 }
 
 /// A stream that somebody follows.
@@ -50,6 +54,8 @@ struct State {
     /// The largest known number.
     head: Seq,
     subscribers: Vec<Arc<Slot>>,
+    /// Whether the stream was deleted.
+    has_ended: bool,
 }
 
 /// What a channel and a subscription share.
@@ -95,8 +101,13 @@ pub(crate) enum Ring {
 impl Hub {
     /// A hub whose rings hold this many events.
     pub fn new(capacity: usize) -> Self {
-        let (channels, missing) = (Mutex::default(), Notify::new());
-        Self(Arc::new(Inner { channels, capacity: capacity.max(1), missing }))
+        Self(Arc::new(Inner {
+            channels: Mutex::default(),
+            capacity: capacity.max(1),
+            missing: Notify::new(),
+            announced: Mutex::default(),
+            has_announced: Notify::new(),
+        }))
     }
 
     /// Adds a subscriber.
@@ -114,8 +125,32 @@ impl Hub {
         let mut channels = lock(&self.0.channels);
         let mut state = channel.lock();
         state.subscribers.retain(|other| !Arc::ptr_eq(other, slot));
-        if state.subscribers.is_empty() {
+        let is_current =
+            || channels.get(&channel.name).is_some_and(|current| std::ptr::eq(Arc::as_ptr(current), channel));
+        if state.subscribers.is_empty() && is_current() {
             channels.remove(&channel.name);
+        }
+    }
+
+    /// Ends the subscriptions of a stream that was deleted, after the events that are in its ring. A stream of the same
+    /// name has a ring of its own.
+    pub fn end(&self, stream: &StreamName) {
+        let Some(channel) = lock(&self.0.channels).remove(stream) else { return };
+        let mut state = channel.lock();
+        state.has_ended = true;
+        for slot in &state.subscribers {
+            slot.set_ready();
+        }
+    }
+
+    /// Takes the largest number in the database, with which the first ring begins.
+    pub(crate) fn begin(&self, channel: &Channel, head: Seq) {
+        let mut state = channel.lock();
+        state.next.get_or_insert(head + 1);
+        state.head = state.head.max(head);
+        if state.is_missing() {
+            // It was announced between.
+            self.read_later([channel.name.clone()]);
         }
     }
 
@@ -136,9 +171,33 @@ impl Hub {
     pub fn announce(&self, stream: &StreamName, head: Seq) {
         let Some(channel) = self.channel(stream) else { return };
         let mut state = channel.lock();
-        if head > state.head {
-            state.head = head;
+        if head <= state.head {
+            return;
+        }
+        state.head = head;
+        if state.is_missing() {
+            // Nothing can be returned before it is read.
+            drop(state);
+            self.read_later([stream.clone()]);
+        } else {
             self.wake(&state);
+        }
+    }
+
+    /// Has the announced events of streams read.
+    pub(crate) fn read_later(&self, streams: impl IntoIterator<Item = StreamName>) {
+        lock(&self.0.announced).extend(streams);
+        self.0.has_announced.notify_one();
+    }
+
+    /// Waits until events have been announced, and returns their streams.
+    pub(crate) async fn announced(&self) -> BTreeSet<StreamName> {
+        loop {
+            let announced = std::mem::take(&mut *lock(&self.0.announced));
+            if !announced.is_empty() {
+                return announced;
+            }
+            self.0.has_announced.notified().await;
         }
     }
 
@@ -172,12 +231,13 @@ impl Hub {
     /// The streams whose rings miss events, and the number after which.
     pub fn missing(&self) -> Vec<(StreamName, Seq)> {
         let channels: Vec<_> = lock(&self.0.channels).values().cloned().collect();
-        let missing = |channel: &Arc<Channel>| {
-            let state = channel.lock();
-            let next = state.next.filter(|_| state.is_missing())?;
-            Some((channel.name.clone(), next - 1))
-        };
+        let missing = |channel: &Arc<Channel>| Some((channel.name.clone(), channel.lock().missing_after()?));
         channels.iter().filter_map(missing).collect()
+    }
+
+    /// The number after which the ring of a stream misses events, if it does.
+    pub fn missing_after(&self, stream: &StreamName) -> Option<Seq> {
+        self.channel(stream)?.lock().missing_after()
     }
 
     /// The streams that somebody follows, and their largest known number.
@@ -239,11 +299,9 @@ impl Channel {
         self.lock().head
     }
 
-    /// Takes the largest number in the database, with which the first ring begins.
-    pub(crate) fn begin(&self, head: Seq) {
-        let mut state = self.lock();
-        state.next.get_or_insert(head + 1);
-        state.head = state.head.max(head);
+    /// Whether the stream was deleted.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().has_ended
     }
 }
 
@@ -254,7 +312,12 @@ impl State {
     }
 
     fn is_missing(&self) -> bool {
-        self.next.is_some_and(|next| self.head >= next)
+        self.missing_after().is_some()
+    }
+
+    /// The last number before the events that are missing.
+    fn missing_after(&self) -> Option<Seq> {
+        self.next.filter(|next| self.head >= *next).map(|next| next - 1)
     }
 
     fn take(&mut self, frame: Arc<Frame>, capacity: usize) {

@@ -1,17 +1,15 @@
 //! The durable log of each stream.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use guildhall_kernel::{
-    Clock, Db, Timestamp, UserId,
+    Clock, Db, Result, Timestamp, UserId,
+    cipher::{KeyRing, Unreadable},
     db::{self, Sql, Tx},
 };
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, Set};
+use sea_orm::{DbErr, FromQueryResult, Set};
 
-use crate::{
-    Frame, Head, LogPage, Seq, StreamName,
-    entity::{event, stream},
-};
+use crate::{About, Frame, Head, LogPage, Seq, StreamName, entity::event, frame::UNREADABLE};
 
 /// How many events are read at a time.
 pub(crate) const PAGE: i64 = 100;
@@ -20,23 +18,39 @@ const PRUNED_AT_ONCE: i64 = 1000;
 
 /// Takes the next number of a stream. Its row stays locked until the transaction ends, so that the events of a stream
 /// become visible in the order of their numbers.
-const NEXT: &str = "INSERT INTO realtime_stream (name, last_seq, epoch, created_at) VALUES ($1, 1, $2, $2) \
+const NEXT: &str = "INSERT INTO realtime_stream (name, last_seq, created_at) VALUES ($1, 1, $2) \
      ON CONFLICT (name) DO UPDATE SET last_seq = realtime_stream.last_seq + 1 RETURNING id, last_seq";
-const HEAD: &str = "SELECT last_seq AS seq, epoch FROM realtime_stream WHERE name = $1";
-const AFTER: &str = "SELECT e.seq, e.body, e.removes FROM realtime_event e \
+/// A statement of its own: where the previous one has waited for the deletion of a stream of this name, only a later one
+/// counts it.
+const BEGIN: &str = "UPDATE realtime_stream SET epoch = (SELECT deleted_streams FROM realtime_epoch WHERE id = 1) \
+     WHERE id = $1";
+/// A stream without events has an epoch too, so that its first subscribers can resume.
+const HEAD: &str = "SELECT COALESCE(s.last_seq, 0) AS seq, e.epoch + COALESCE(s.epoch, e.deleted_streams) AS epoch \
+     FROM realtime_epoch e LEFT JOIN realtime_stream s ON s.name = $1 WHERE e.id = 1";
+const HAS_BEGUN: &str = "SELECT id FROM realtime_stream WHERE name = $1";
+const AFTER: &str = "SELECT e.seq, e.body, e.key_id, e.removes FROM realtime_event e \
      JOIN realtime_stream s ON s.id = e.stream_id WHERE s.name = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3";
-const BEGIN_EPOCH: &str = "UPDATE realtime_stream SET epoch = $1";
-/// The last event of each stream is kept: its number shows subscribers whether they have missed any.
-const PRUNE_OLD: Sql = Sql::new(
-    "DELETE FROM realtime_event WHERE (stream_id, seq) IN (SELECT e.stream_id, e.seq FROM realtime_event e \
-     JOIN realtime_stream s ON s.id = e.stream_id WHERE e.at < $1 AND e.seq < s.last_seq ORDER BY e.at LIMIT $2)",
+/// The known numbers are the members of a JSON object.
+const OTHERS: Sql = Sql::per_backend(
+    "SELECT known.key AS name, known.value AS known, COALESCE(s.last_seq, 0) AS seq FROM json_each($1) AS known \
+     LEFT JOIN realtime_stream s ON s.name = known.key WHERE COALESCE(s.last_seq, 0) <> known.value",
+    "SELECT known.key AS name, known.value::bigint AS known, COALESCE(s.last_seq, 0) AS seq \
+     FROM json_each_text($1::json) AS known LEFT JOIN realtime_stream s ON s.name = known.key \
+     WHERE COALESCE(s.last_seq, 0) <> known.value::bigint",
 );
+const BEGIN_EPOCH: &str =
+    "UPDATE realtime_epoch SET epoch = CASE WHEN epoch < $1 THEN $1 ELSE epoch + 1 END WHERE id = 1";
+/// The last number of a stream, which shows subscribers whether they have missed any event, is kept with the stream.
+const PRUNE_OLD: &str = "DELETE FROM realtime_event WHERE (stream_id, seq) IN \
+     (SELECT stream_id, seq FROM realtime_event WHERE at < $1 ORDER BY at LIMIT $2)";
 
 /// The log of all streams.
 #[derive(Clone)]
 pub(crate) struct Log {
     pub(crate) db: Db,
     pub(crate) clock: Clock,
+    /// The keys that stored events are encrypted with.
+    pub(crate) keys: KeyRing,
 }
 
 #[derive(FromQueryResult)]
@@ -51,40 +65,104 @@ struct HeadRow {
     epoch: i64,
 }
 
+/// A stream whose last number differs from the known one.
+#[derive(FromQueryResult)]
+struct OtherRow {
+    name: String,
+    known: Seq,
+    seq: Seq,
+}
+
+/// What is appended to a stream.
+pub(crate) struct NewEvent {
+    /// A JSON object.
+    pub(crate) body: String,
+    /// The user who may not receive any later event of the stream.
+    pub(crate) removes: Option<UserId>,
+    /// What it is about.
+    pub(crate) about: Option<About>,
+}
+
+impl NewEvent {
+    pub(crate) fn new(body: String) -> Self {
+        Self { body, removes: None, about: None }
+    }
+}
+
+/// What a comparison with the database has found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// The stream has further events, up to this number.
+    Newer(Seq),
+    /// The stream was deleted, and perhaps has begun anew.
+    Deleted,
+}
+
 #[derive(FromQueryResult)]
 struct EventRow {
     seq: Seq,
     body: String,
+    key_id: Option<String>,
     removes: Option<UserId>,
+}
+
+impl EventRow {
+    fn open(self, keys: &KeyRing, stream: &StreamName) -> Arc<Frame> {
+        let Self { seq, body, key_id, removes } = self;
+        let body = keys.open(body, key_id.as_deref(), Place(stream, seq));
+        // Missing keys are reported when the server starts, and by `doctor`.
+        if body.as_ref().is_err_and(|cause| *cause == Unreadable::Damaged) {
+            tracing::error!(%stream, seq, "an encrypted event is damaged, or belongs to another place");
+        }
+        Frame::new(seq, body.unwrap_or_else(|_| UNREADABLE.to_owned()), removes)
+    }
+}
+
+/// What an event is encrypted for. Equal to the `context` in `keys.rs`.
+struct Place<'a>(&'a StreamName, Seq);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(stream, seq) = self;
+        write!(f, "realtime_event.body/{stream}/{seq}")
+    }
 }
 
 impl Log {
     /// Appends an event in a transaction.
-    pub(crate) async fn append(
-        &self,
-        tx: &Tx,
-        stream: &StreamName,
-        body: String,
-        removes: Option<UserId>,
-    ) -> Result<Arc<Frame>, DbErr> {
+    pub(crate) async fn append(&self, tx: &Tx, stream: &StreamName, event: NewEvent) -> Result<Arc<Frame>> {
+        let NewEvent { body, removes, about } = event;
         let at = self.clock.now();
         let next = db::row::<NextRow>(tx, NEXT, [stream.as_str().into(), at.into()]).await?;
         let NextRow { id, last_seq: seq } = next.ok_or(DbErr::RecordNotInserted)?;
+        if seq == 1 {
+            db::execute(&tx.deferred(), BEGIN, [id.into()]).await?;
+        }
+        // In the transaction, because only there its number is known. It takes a few microseconds.
+        let sealed = self.keys.seal(body.clone(), Place(stream, seq))?;
         let row = event::ActiveModel {
             stream_id: Set(id),
             seq: Set(seq),
-            body: Set(body.clone()),
+            body: Set(sealed.text),
+            key_id: Set(sealed.key_id),
             removes: Set(removes),
             at: Set(at),
+            about: Set(about.as_ref().map(|about| about.subject.to_string())),
+            about_no: Set(about.map(|about| about.no)),
         };
         db::insert_only(&tx.deferred(), row).await?;
         Ok(Frame::new(seq, body, removes))
     }
 
-    /// The last number and the epoch of a stream; those of an empty one if there is none.
+    /// The last number and the epoch of a stream. One without events has the number 0.
     pub(crate) async fn head(&self, stream: &StreamName) -> Result<Head, DbErr> {
         let row = db::row::<HeadRow>(self.db.conn(), HEAD, [stream.as_str().into()]).await?;
         Ok(row.map(|row| Head { seq: row.seq, epoch: row.epoch }).unwrap_or_default())
+    }
+
+    /// Whether a stream has ever had an event.
+    pub(crate) async fn has_begun(&self, tx: &Tx, stream: &StreamName) -> Result<bool, DbErr> {
+        Ok(db::scalar::<i64>(tx, HAS_BEGUN, [stream.as_str().into()]).await?.is_some())
     }
 
     /// The events after a number.
@@ -93,11 +171,25 @@ impl Log {
         let head = self.head(stream).await?.seq;
         let values = [stream.as_str().into(), seq.into(), PAGE.into()];
         let rows = db::rows::<EventRow>(self.db.conn(), AFTER, values).await?;
-        let frames = rows.into_iter().map(|row| Frame::new(row.seq, row.body, row.removes)).collect();
+        let frames = rows.into_iter().map(|row| row.open(&self.keys, stream)).collect();
         Ok(LogPage { frames, head })
     }
 
-    /// Deletes events from before a time, but not the last one of a stream; returns their number.
+    /// Those of these streams whose last number is not the known one.
+    pub(crate) async fn compare(&self, known: &[(StreamName, Seq)]) -> Result<Vec<(StreamName, Difference)>, DbErr> {
+        let known: serde_json::Map<_, _> =
+            known.iter().map(|(stream, seq)| (stream.as_str().to_owned(), (*seq).into())).collect();
+        let known = serde_json::Value::Object(known).to_string();
+        let rows = db::rows::<OtherRow>(self.db.conn(), OTHERS, [known.into()]).await?;
+        // A number is known only after the commit of its event.
+        let difference = |row: OtherRow| {
+            let found = if row.seq > row.known { Difference::Newer(row.seq) } else { Difference::Deleted };
+            Some((row.name.parse().ok()?, found))
+        };
+        Ok(rows.into_iter().filter_map(difference).collect())
+    }
+
+    /// Deletes events from before a time; returns their number.
     pub(crate) async fn prune(&self, before: Timestamp) -> Result<u64, DbErr> {
         let mut deleted = 0;
         loop {
@@ -118,20 +210,4 @@ impl Log {
 /// Those of the database.
 pub async fn begin_epoch(db: &Db, now: Timestamp) -> Result<(), DbErr> {
     db.write(|tx| async move { db::execute(&tx, BEGIN_EPOCH, [now.into()]).await.map(|_| ()) }).await
-}
-
-/// The numbers of several streams, for those that somebody follows.
-pub(crate) async fn heads(
-    conn: &impl ConnectionTrait,
-    streams: &[(StreamName, Seq)],
-) -> Result<Vec<(StreamName, Seq)>, DbErr> {
-    let names = streams.iter().map(|(name, _)| name.as_str());
-    let rows: Vec<(String, Seq)> = stream::Entity::find()
-        .select_only()
-        .columns([stream::Column::Name, stream::Column::LastSeq])
-        .filter(stream::COLUMN.name.is_in(names))
-        .into_tuple()
-        .all(conn)
-        .await?;
-    Ok(rows.into_iter().filter_map(|(name, seq)| Some((name.parse().ok()?, seq))).collect())
 }

@@ -3,7 +3,12 @@ use sea_orm_migration::MigrationTrait;
 
 /// The tables of this crate, with foreign keys to the host's user table. The migrations of the kernel have to run first.
 pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(migration!("m20250101_000400_realtime").with("users", host.users))]
+    vec![
+        Box::new(migration!("m20250101_000400_realtime").with("users", host.users)),
+        Box::new(migration!("m20250101_000410_realtime_epoch", and_per_backend)),
+        Box::new(migration!("m20250101_000420_realtime_keys")),
+        Box::new(migration!("m20250101_000430_realtime_erasure")),
+    ]
 }
 
 /// The tables of this crate beside a foreign user table.

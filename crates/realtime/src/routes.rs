@@ -1,6 +1,6 @@
 //! The handshakes of sockets.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc};
 
 use axum::{
     extract::{
@@ -10,8 +10,7 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use governor::{DefaultKeyedRateLimiter, clock::Clock as _};
-use guildhall_kernel::{Credentials, Error, Kind, Origin, Result, openapi::OperationInput, routes};
+use guildhall_kernel::{Credentials, Error, KeyedLimiter, Kind, Origin, Result, openapi::OperationInput, routes};
 use serde::Deserialize;
 use serde_json::Map;
 use utoipa::{
@@ -36,8 +35,6 @@ const READ_BUFFER: usize = 4096;
 const WRITE_BUFFER: usize = 16 * 1024;
 /// How many bytes a client may leave unread beyond that.
 const MAX_WRITE_BUFFER: usize = 1024 * 1024;
-/// The number of addresses in the rate limiter above which idle ones are dropped.
-const MAX_TRACKED: usize = 100_000;
 
 /// What the handshakes need.
 #[derive(Clone, FromRef)]
@@ -47,31 +44,27 @@ pub struct RealtimeState {
     handshakes: Handshakes,
 }
 
-/// Counts the handshakes of each address.
+/// Counts the handshakes of each IPv4 address, and of each IPv6 network.
 #[derive(Clone)]
-pub struct Handshakes(Option<Arc<DefaultKeyedRateLimiter<String>>>);
+pub struct Handshakes(Option<Arc<KeyedLimiter<String>>>);
 
 impl RealtimeState {
     /// The state for these streams.
     pub fn new(streams: Streams) -> Self {
         let per_minute = NonZeroU32::new(streams.settings().handshakes_per_minute);
-        let limiter = |per_minute| Arc::new(DefaultKeyedRateLimiter::keyed(governor::Quota::per_minute(per_minute)));
-        Self { streams, handshakes: Handshakes(per_minute.map(limiter)) }
+        let limiter = per_minute.map(|limit| Arc::new(KeyedLimiter::per_minute(limit)));
+        Self { streams, handshakes: Handshakes(limiter) }
     }
 }
 
 impl Handshakes {
     /// Counts a handshake of the address of this request; 429 above the limit.
     fn count(&self) -> Result<()> {
-        let (Some(limiter), Some(ip)) = (&self.0, Origin::current().ip) else { return Ok(()) };
-        if limiter.len() > MAX_TRACKED {
-            limiter.retain_recent();
-        }
-        limiter.check_key(&ip.to_string()).map_err(|not_until| {
-            let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
-            let detail = "Too many connections in a short time. Try again later.";
-            Error::new(Kind::TooMany, "rate_limited", detail).retry_after(wait.max(Duration::from_secs(1)))
-        })
+        let origin = Origin::current();
+        let (Some(limiter), Some(ip)) = (&self.0, origin.ip) else { return Ok(()) };
+        // An IPv6 subscriber has a whole network of addresses.
+        let key = if ip.is_ipv6() { origin.network() } else { ip.to_string() };
+        limiter.count(&key, "Too many connections in a short time. Try again later.")
     }
 }
 
@@ -228,7 +221,9 @@ fn routes() -> OpenApiRouter<RealtimeState> {
 /// and `bearer.TOKEN`, or a first frame `{"type": "auth", "token"}`. The connection is accepted and then closed with
 /// 4401 if they are not valid. A client sends `{"type": "subscribe", "stream", "after"?, "epoch"?}` and
 /// `{"type": "unsubscribe", "stream"}`. Each frame of a stream contains its name and, unless it is transient, its
-/// number `seq`; `after` continues behind a number without gaps or duplicates.
+/// number `seq`; `after` continues behind a number without gaps or duplicates. An old event that the user may no longer
+/// see has the type `hidden`. After one of the type `access_changed`, `unsubscribed` follows if the user may no longer
+/// follow the stream.
 #[utoipa::path(get, path = "/ws/", tag = "realtime", security(()),
     responses((status = 101, description = "The WebSocket is open.")),
 )]
@@ -242,4 +237,34 @@ async fn follow_many(State(state): State<RealtimeState>, handshake: Handshake) -
 )]
 async fn follow_own(State(state): State<RealtimeState>, handshake: Handshake) -> Response {
     handshake.follow_own(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handshakes(per_minute: u32) -> Handshakes {
+        Handshakes(Some(Arc::new(KeyedLimiter::per_minute(NonZeroU32::new(per_minute).unwrap()))))
+    }
+
+    async fn is_allowed(handshakes: &Handshakes, ip: &str) -> bool {
+        let origin = Origin { ip: ip.parse().ok(), ..Origin::default() };
+        origin.scope(async { handshakes.count().is_ok() }).await
+    }
+
+    #[tokio::test]
+    async fn the_addresses_of_an_ipv6_network_count_as_one() {
+        let handshakes = handshakes(1);
+        assert!(is_allowed(&handshakes, "2001:db8::1").await);
+        assert!(!is_allowed(&handshakes, "2001:db8::ffff:2").await);
+        assert!(is_allowed(&handshakes, "2001:db8:0:1::1").await);
+    }
+
+    #[tokio::test]
+    async fn each_ipv4_address_counts_for_itself() {
+        let handshakes = handshakes(1);
+        assert!(is_allowed(&handshakes, "203.0.113.9").await);
+        assert!(is_allowed(&handshakes, "203.0.113.10").await);
+        assert!(!is_allowed(&handshakes, "203.0.113.9").await);
+    }
 }

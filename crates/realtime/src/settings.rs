@@ -22,7 +22,7 @@ pub struct Settings {
     pub auth_seconds: u32,
     /// How long a client may take to read what was sent, in seconds.
     pub write_seconds: u32,
-    /// Handshakes per address and minute.
+    /// Handshakes per address and minute; of IPv6, per /64 network.
     pub handshakes_per_minute: u32,
     /// How long events are kept for clients that resume, in days.
     pub keep_days: u32,

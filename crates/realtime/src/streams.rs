@@ -1,32 +1,30 @@
 //! Streams: append events, and follow them.
 
+mod background;
+mod beginning;
+mod deletion;
+mod erasure;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::extract::ws::Utf8Bytes;
-use guildhall_kernel::{Auth, Caller, Clock, Db, Error, Kind, Result, UserId, db::Tx, job::Job};
+use guildhall_kernel::{Auth, Caller, Clock, Db, Error, Kind, Result, UserId, cipher::KeyRing, db::Tx, job::Job};
 use serde::Serialize;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::{
-    Bus, Frame, Head, Hub, Notice, Position, Seq, Settings, Start, StreamHandler, StreamName, Subscription,
+    About, Bus, Frame, Head, Hub, Notice, Position, Seq, Settings, Start, StreamHandler, StreamName, Subscription,
     connections::Connections,
+    followers::Followers,
+    frame::{CHECK, closing},
     handler::Handlers,
-    log::{self, Log},
+    log::{Log, NewEvent},
 };
 
 /// How many events the ring of a stream holds.
 const RING: usize = 256;
-/// How long to wait for an event that others have overtaken before it is read from the database.
-const FILL_DELAY: Duration = Duration::from_millis(50);
-/// How often the sessions of all sockets are checked, in case that nobody has said that one has ended.
-const CHECK_INTERVAL: Duration = Duration::from_secs(30);
-/// How many sessions are checked in one query.
-const CHECKED_AT_ONCE: usize = 500;
 /// How long [`Streams::stop`] waits for clients.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often the followed streams are compared with the database, which finds events of other processes whose notice
-/// was lost.
-const COMPARE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The streams of an installation; cheap to clone.
 #[derive(Clone)]
@@ -37,7 +35,10 @@ struct Inner {
     log: Log,
     hub: Hub,
     bus: Box<dyn Bus>,
+    /// Whether the bus is connected.
+    is_connected: watch::Sender<bool>,
     handlers: Handlers,
+    followers: Followers,
     connections: Connections,
     settings: Settings,
 }
@@ -62,12 +63,27 @@ impl Streams {
         bus: impl Bus,
         handlers: Vec<Arc<dyn StreamHandler>>,
     ) -> Self {
+        Self::encrypted(db, clock, settings, auth, bus, handlers, KeyRing::default())
+    }
+
+    /// Streams in a database whose stored events are encrypted with these keys.
+    pub fn encrypted(
+        db: Db,
+        clock: Clock,
+        settings: Settings,
+        auth: Auth,
+        bus: impl Bus,
+        handlers: Vec<Arc<dyn StreamHandler>>,
+        keys: KeyRing,
+    ) -> Self {
         let streams = Self(Arc::new(Inner {
             auth,
-            log: Log { db, clock },
+            log: Log { db, clock, keys },
             hub: Hub::new(RING),
             bus: Box::new(bus),
+            is_connected: watch::Sender::new(true),
             handlers: Handlers::default(),
+            followers: Followers::default(),
             connections: Connections::default(),
             settings,
         }));
@@ -85,7 +101,19 @@ impl Streams {
     /// Appends an event in the transaction of the operation, and returns its number. Its JSON must be an object.
     /// Subscribers get it once the transaction has committed.
     pub async fn append(&self, tx: &Tx, stream: &StreamName, event: &impl Serialize) -> Result<Seq> {
-        self.store(tx, stream, event, None).await
+        self.store(tx, stream, NewEvent::new(to_json(event)?)).await
+    }
+
+    /// Like [`append`](Self::append), for an event about something whose content may have to be
+    /// [erased](Self::erase) later.
+    pub async fn append_about(
+        &self,
+        tx: &Tx,
+        stream: &StreamName,
+        event: &impl Serialize,
+        about: About,
+    ) -> Result<Seq> {
+        self.store(tx, stream, NewEvent { about: Some(about), ..NewEvent::new(to_json(event)?) }).await
     }
 
     /// Like [`append`](Self::append), for an event after which a user may not receive any further event of the stream.
@@ -96,18 +124,22 @@ impl Streams {
         event: &impl Serialize,
         removes: UserId,
     ) -> Result<Seq> {
-        self.store(tx, stream, event, Some(removes)).await
+        self.store(tx, stream, NewEvent { removes: Some(removes), ..NewEvent::new(to_json(event)?) }).await
     }
 
-    async fn store(
-        &self,
-        tx: &Tx,
-        stream: &StreamName,
-        event: &impl Serialize,
-        removes: Option<UserId>,
-    ) -> Result<Seq> {
-        let body = serde_json::to_string(event).map_err(Error::internal)?;
-        let frame = self.0.log.append(tx, stream, body, removes).await?;
+    /// Like [`append`](Self::append), for the last event of a stream. All subscriptions end after it.
+    pub async fn append_closing(&self, tx: &Tx, stream: &StreamName, event: &impl Serialize) -> Result<Seq> {
+        self.store(tx, stream, NewEvent::new(closing(&to_json(event)?))).await
+    }
+
+    /// Appends the event `{"type": "access_changed"}`, after which the handler is asked again for each subscription
+    /// whether its user may follow the stream. Those of users who may not end before the next event.
+    pub async fn append_check(&self, tx: &Tx, stream: &StreamName) -> Result<Seq> {
+        self.store(tx, stream, NewEvent::new(CHECK.to_owned())).await
+    }
+
+    async fn store(&self, tx: &Tx, stream: &StreamName, event: NewEvent) -> Result<Seq> {
+        let frame = self.0.log.append(tx, stream, event).await?;
         let (streams, stream, seq) = (self.clone(), stream.clone(), frame.seq);
         tx.after_commit(move || streams.publish(stream, frame));
         Ok(seq)
@@ -115,8 +147,7 @@ impl Streams {
 
     fn publish(&self, stream: StreamName, frame: Arc<Frame>) {
         self.0.hub.publish(&stream, frame.clone());
-        let Frame { seq, removes, .. } = *frame;
-        self.0.bus.send(Notice::Appended { stream, seq, body: frame.body().to_owned(), removes });
+        self.0.bus.send(Notice::Appended { stream, frame });
     }
 
     /// Sends something that is not stored to the subscribers of a stream, but not to `except`. Its JSON must be an
@@ -126,43 +157,6 @@ impl Streams {
         let body = Utf8Bytes::from(body);
         self.0.hub.publish_transient(stream, &body, except);
         self.0.bus.send(Notice::Transient { stream: stream.clone(), body, except });
-    }
-
-    /// Closes the sockets of a user whose session or token has ended, in all processes.
-    ///
-    /// # Errors
-    /// If it cannot be found out.
-    pub async fn close_ended(&self, user: UserId) -> Result<()> {
-        self.0.bus.send(Notice::Ended { user });
-        self.check_callers(self.0.connections.callers(Some(user))).await
-    }
-
-    async fn check_callers(&self, callers: Vec<Caller>) -> Result<()> {
-        for some in callers.chunks(CHECKED_AT_ONCE) {
-            for ended in self.0.auth.ended(some).await? {
-                self.0.connections.revoke(&ended);
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes a notice of another process.
-    pub fn receive(&self, notice: Notice) {
-        match notice {
-            Notice::Appended { stream, seq, body, removes } => {
-                self.0.hub.publish(&stream, Frame::new(seq, body, removes));
-            }
-            Notice::Transient { stream, body, except } => self.0.hub.publish_transient(&stream, &body, except),
-            Notice::Ended { user } => {
-                let streams = self.clone();
-                tokio::spawn(async move {
-                    let callers = streams.0.connections.callers(Some(user));
-                    if let Err(error) = streams.check_callers(callers).await {
-                        tracing::error!(%error, "could not check the sessions of sockets");
-                    }
-                });
-            }
-        }
     }
 
     /// Follows a stream from a position. `wake` is notified when the subscription has something to return.
@@ -186,8 +180,18 @@ impl Streams {
             .visible_after(caller, stream)
             .await?
             .ok_or_else(|| Error::new(Kind::Forbidden, "stream_not_allowed", "You cannot follow this stream."))?;
+        self.begin(stream, head).await?;
         let start = subscription.start(head, position, visible_after);
+        if let Some(handler) = self.0.handlers.get(stream).filter(|handler| handler.watches_followers()) {
+            subscription.keep(self.0.followers.follow(handler, stream, caller.user));
+        }
         Ok(Started { subscription, start, head })
+    }
+
+    /// Whether a user follows a stream over this process. Known only if the handler
+    /// [watches](StreamHandler::watches_followers) its followers.
+    pub fn is_followed_by(&self, stream: &StreamName, user: UserId) -> bool {
+        self.0.followers.is_following(stream, user)
     }
 
     /// Reads what a subscription has asked for, see [`Next::Read`](crate::Next::Read).
@@ -213,6 +217,10 @@ impl Streams {
         self.0.connections.count()
     }
 
+    pub(crate) fn log(&self) -> &Log {
+        &self.0.log
+    }
+
     pub(crate) fn connections(&self) -> &Connections {
         &self.0.connections
     }
@@ -232,70 +240,10 @@ impl Streams {
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.log.clock
     }
+}
 
-    /// Reads events that are missing from the rings, and compares the followed streams with the database. Runs until it
-    /// is dropped.
-    pub async fn run(&self) {
-        let fill = async {
-            loop {
-                self.0.hub.wait_for_missing().await;
-                tokio::time::sleep(FILL_DELAY).await;
-                if let Err(error) = self.fill_missing().await {
-                    tracing::error!(%error, "could not read the events of streams");
-                }
-            }
-        };
-        let compare = async {
-            loop {
-                tokio::time::sleep(COMPARE_INTERVAL).await;
-                if let Err(error) = self.compare().await {
-                    tracing::error!(%error, "could not compare streams with the database");
-                }
-            }
-        };
-        let tick = async {
-            let (heartbeat, idle) = (self.0.settings.heartbeat_seconds, self.0.settings.idle_seconds);
-            loop {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                self.0.connections.tick(self.0.log.clock.now(), heartbeat.into(), idle.into());
-            }
-        };
-        let check = async {
-            loop {
-                tokio::time::sleep(CHECK_INTERVAL).await;
-                if let Err(error) = self.check_callers(self.0.connections.callers(None)).await {
-                    tracing::error!(%error, "could not check the sessions of sockets");
-                }
-            }
-        };
-        tokio::join!(fill, compare, tick, check);
-    }
-
-    async fn fill_missing(&self) -> Result<()> {
-        for (stream, after) in self.0.hub.missing() {
-            let page = self.0.log.after(&stream, after).await?;
-            self.0.hub.fill(&stream, page);
-        }
-        Ok(())
-    }
-
-    /// Compares the followed streams with the database, and reads what is missing.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn compare_now(&self) -> Result<()> {
-        self.compare().await?;
-        self.fill_missing().await
-    }
-
-    async fn compare(&self) -> Result<()> {
-        for known in self.0.hub.followed().chunks(500) {
-            for (stream, head) in log::heads(self.0.log.db.conn(), known).await? {
-                self.0.hub.announce(&stream, head);
-            }
-        }
-        Ok(())
-    }
+fn to_json(event: &impl Serialize) -> Result<String> {
+    serde_json::to_string(event).map_err(Error::internal)
 }
 
 /// Deletes old events.

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use crate::{
     Frame, Head, LogPage, Seq, StreamName,
+    followers::Following,
     hub::{Channel, Hub, Ring, Slot},
 };
 
@@ -29,6 +30,8 @@ pub struct Subscription {
     /// The largest known number when the database had nothing new.
     stalled_at: Option<Seq>,
     has_ended: bool,
+    is_closed: bool,
+    following: Option<Following>,
 }
 
 /// How a subscription begins.
@@ -108,6 +111,8 @@ impl Hub {
             pending: VecDeque::new(),
             stalled_at: None,
             has_ended: false,
+            is_closed: false,
+            following: None,
         }
     }
 }
@@ -121,7 +126,7 @@ impl Subscription {
     /// Begins. `head` was read from the database after subscribing and before the access was checked; `visible_after`
     /// is the number up to which the subscriber may see nothing.
     pub fn start(&mut self, head: Head, position: Position, visible_after: Seq) -> Start {
-        self.channel.begin(head.seq);
+        self.hub.begin(&self.channel, head.seq);
         self.checked_at = head.seq;
         let is_other_epoch = position.epoch.is_some_and(|epoch| epoch != head.epoch);
         let (cursor, start, reason) = match position.after {
@@ -148,6 +153,16 @@ impl Subscription {
         self.slot.take_ready()
     }
 
+    /// Counts the subscription while it lasts.
+    pub(crate) fn keep(&mut self, following: Following) {
+        self.following = Some(following);
+    }
+
+    /// Whether the subscription has ended because the stream has, or was deleted.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
     /// The number of the last event when the subscription began.
     pub fn began_at(&self) -> Seq {
         self.checked_at
@@ -171,18 +186,27 @@ impl Subscription {
             return if deliveries.is_empty() { Next::Ended } else { Next::Deliver(deliveries) };
         }
         if deliveries.is_empty() {
-            match self.channel.after(cursor, limit) {
+            // What is from before the subscription comes from the database: the ring has content that was erased since.
+            let replays = cursor < self.checked_at;
+            match if replays { Ring::Behind } else { self.channel.after(cursor, limit) } {
                 Ring::Frames(frames) => {
                     for frame in frames {
                         self.deliver(frame);
                     }
                     deliveries.extend(self.pending.drain(..));
                 }
+                Ring::Behind | Ring::End if self.channel.has_ended() => {
+                    self.has_ended = true;
+                    self.is_closed = true;
+                    return Next::Ended;
+                }
                 Ring::Behind if self.stalled_at != Some(self.channel.head()) => return Next::Read(cursor),
                 Ring::Behind | Ring::End => {}
             }
         }
-        deliveries.extend(self.slot.take_transient().into_iter().map(Delivery::Transient));
+        if !self.has_ended {
+            deliveries.extend(self.slot.take_transient().into_iter().map(Delivery::Transient));
+        }
         if deliveries.is_empty() { Next::Idle } else { Next::Deliver(deliveries) }
     }
 
@@ -210,7 +234,9 @@ impl Subscription {
             return;
         }
         self.cursor = Some(frame.seq);
-        self.has_ended = frame.removes == Some(self.slot.user()) && frame.seq > self.checked_at;
+        let is_later = frame.seq > self.checked_at;
+        self.is_closed = is_later && frame.closes;
+        self.has_ended = self.is_closed || (is_later && frame.removes == Some(self.slot.user()));
         self.pending.push_back(Delivery::Frame(frame));
     }
 }

@@ -26,15 +26,24 @@ impl Backup {
 #[derive(Args)]
 pub(super) struct Restore {
     /// The file to read
-    path: PathBuf,
+    #[arg(required_unless_present = "finish")]
+    path: Option<PathBuf>,
+    /// Instead, finish a restore by PostgreSQL's own program: clients do not continue from events that were lost
+    #[arg(long, conflicts_with = "path")]
+    finish: bool,
 }
 
 impl Restore {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<()> {
-        let previous = backup::restore(settings, &self.path).await?;
-        print_line(format_args!("Restored the database from {}.", self.path.display()))?;
-        if let Some(previous) = previous {
-            print_line(format_args!("The previous database was moved to {}.", previous.display()))?;
+        if let Some(path) = self.path {
+            let previous = backup::restore(settings, &path).await?;
+            print_line(format_args!("Restored the database from {}.", path.display()))?;
+            if let Some(previous) = previous {
+                print_line(format_args!("The previous database was moved to {}.", previous.display()))?;
+            }
+        } else {
+            backup::finish(settings).await?;
+            print_line("Clients that reconnect are told that events were lost.")?;
         }
         print_line(
             "Sessions and tokens revoked since the copy was made are valid again. \

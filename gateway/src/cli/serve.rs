@@ -4,6 +4,7 @@ use std::{io, path::PathBuf};
 
 use anyhow::bail;
 use clap::Args;
+use guildhall_kernel::cipher::KeyUse;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::print_line;
@@ -27,6 +28,7 @@ impl Command {
             tracing::warn!(file = %file.display(), "the file that GUILDHALL_ENV names does not exist");
         }
         let services = Services::open_to_serve(settings, !self.no_migrate).await?;
+        warn_of_missing_keys(&services).await;
         let has_superuser = services.accounts.has_superuser().await?;
         // Installed before anybody can know that the server is running.
         let mut signals = Signals::listen()?;
@@ -41,6 +43,19 @@ impl Command {
         }
         tracing::info!("the server has stopped");
         Ok(())
+    }
+}
+
+/// Reports messages and events that cannot be read.
+async fn warn_of_missing_keys(services: &Services) {
+    match services.missing_keys().await {
+        Ok(missing) => {
+            for KeyUse { column, key_id, rows } in missing {
+                let message = "rows cannot be read: their key is not among encryption.keys";
+                tracing::warn!(column, key.id = key_id, rows, message);
+            }
+        }
+        Err(error) => tracing::warn!(%error, "could not check whether all messages can be read"),
     }
 }
 

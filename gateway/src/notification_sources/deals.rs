@@ -1,11 +1,11 @@
-//! Notifications of deals and payments.
+//! Notifications of deals, payments and tasks.
 
 use std::collections::HashSet;
 
 use async_trait::async_trait;
 use guildhall_deals::{
-    DealId, DealSummary, MemberId, OrganizationId, PaymentKind, SqlDeals, Verification,
-    event::{DealAssigned, DealsAssigned, PaymentData, PaymentDecided, PaymentRecorded},
+    DealId, DealSummary, MemberId, OrganizationId, PaymentKind, SqlDeals, TaskId, TaskSummary, Verification,
+    event::{DealAssigned, DealsAssigned, PaymentData, PaymentDecided, PaymentRecorded, TaskDue},
 };
 use guildhall_kernel::{
     Result, UserId,
@@ -18,6 +18,8 @@ use guildhall_notifications::{NewNotification, NotificationKind, Source, Target}
 const DEAL: &str = "deal";
 /// The payments of a deal, which not everybody who may see the deal may see. The id is that of the deal.
 const DEAL_PAYMENTS: &str = "deal_payments";
+/// A task, until it is done.
+const TASK: &str = "task";
 const ORGANIZATION: &str = "organization";
 
 /// Notifies users of the events of their organizations.
@@ -92,6 +94,25 @@ impl DealsSource {
         Ok(owner.map(assigned).into_iter().collect())
     }
 
+    async fn due(&self, tx: &Tx, event: TaskDue) -> Result<Vec<NewNotification>> {
+        let TaskDue { organization_id: org, task, assignee, due_at } = event;
+        // Unless it was assigned to another member, postponed or done since then.
+        let summary = self.0.task_summary(tx, org, task).await?;
+        let summary = summary.filter(|task| task.assignee == assignee && task.due_at == Some(due_at));
+        let Some(TaskSummary { title, .. }) = summary else { return Ok(Vec::new()) };
+        let (_, assignee) = self.users(tx, None, assignee).await?;
+        let due = |recipient| NewNotification {
+            recipient,
+            kind: NotificationKind::TaskDue,
+            actor: None,
+            target: Some(Target { kind: TASK.to_owned(), id: task.0, url: format!("/crm/{org}/tasks/{task}/") }),
+            // Each due time is a notification of its own.
+            group_key: format!("task/{task}/{}", due_at.unix_micros()),
+            subject: format!("task “{title}”"),
+        };
+        Ok(assignee.map(due).into_iter().collect())
+    }
+
     async fn recorded(&self, tx: &Tx, event: PaymentRecorded) -> Result<Vec<NewNotification>> {
         let PaymentRecorded { organization_id: org, payment } = event;
         if payment.kind != PaymentKind::Payment {
@@ -119,11 +140,11 @@ impl DealsSource {
 #[async_trait]
 impl Source for DealsSource {
     fn events(&self) -> Vec<&'static str> {
-        vec![DealAssigned::NAME, DealsAssigned::NAME, PaymentRecorded::NAME, PaymentDecided::NAME]
+        vec![DealAssigned::NAME, DealsAssigned::NAME, PaymentRecorded::NAME, PaymentDecided::NAME, TaskDue::NAME]
     }
 
     fn targets(&self) -> Vec<&'static str> {
-        vec![DEAL, DEAL_PAYMENTS, ORGANIZATION]
+        vec![DEAL, DEAL_PAYMENTS, TASK, ORGANIZATION]
     }
 
     async fn notifications(&self, tx: &Tx, event: &Emitted) -> Result<Vec<NewNotification>> {
@@ -136,8 +157,11 @@ impl Source for DealsSource {
         if let Some(event) = event.read()? {
             return self.recorded(tx, event).await;
         }
+        if let Some(event) = event.read()? {
+            return self.decided(tx, event).await;
+        }
         match event.read()? {
-            Some(event) => self.decided(tx, event).await,
+            Some(event) => self.due(tx, event).await,
             None => Ok(Vec::new()),
         }
     }
@@ -152,6 +176,10 @@ impl Source for DealsSource {
             DEAL_PAYMENTS => {
                 let ids: Vec<DealId> = ids.map(DealId).collect();
                 self.0.deals_with_visible_payments(user, &ids).await?.into_iter().map(|id| id.0).collect()
+            }
+            TASK => {
+                let ids: Vec<TaskId> = ids.map(TaskId).collect();
+                self.0.visible_open_tasks(user, &ids).await?.into_iter().map(|id| id.0).collect()
             }
             ORGANIZATION => {
                 let ids: Vec<OrganizationId> = ids.map(OrganizationId).collect();

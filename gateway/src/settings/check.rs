@@ -1,6 +1,7 @@
 //! Validates the settings.
 
 use guildhall_kernel::{PublicUrl, TrustedProxies};
+use guildhall_platform::NatsBus;
 use tracing_subscriber::EnvFilter;
 
 use super::Settings;
@@ -58,6 +59,11 @@ impl Settings {
         if !self.files.url.is_empty() && !self.files.url.starts_with("s3://") {
             errors.push("files.url must begin with s3://".to_owned());
         }
+        if !self.nats.url.is_empty()
+            && let Err(error) = NatsBus::new(&self.nats.url, String::new())
+        {
+            errors.push(format!("nats.url {error}"));
+        }
         let schemes = ["sqlite:", "postgres://", "postgresql://"];
         if !self.database.url.is_empty() && !schemes.iter().any(|scheme| self.database.url.starts_with(scheme)) {
             errors.push("database.url must begin with sqlite:// or postgres://".to_owned());
@@ -71,6 +77,7 @@ impl Settings {
         if let Err(error) = self.log.filter.parse::<EnvFilter>() {
             errors.push(format!("log.filter: {error}"));
         }
+        errors.extend(self.encryption.key_ring().err());
         errors.extend(self.accounts.errors());
         errors
     }
@@ -100,6 +107,7 @@ mod tests {
             ("GUILDHALL__ACCOUNTS__LINK_BASE", "example.org", "accounts.link_base"),
             ("GUILDHALL__LIMITS__BODY_BYTES", "0", "limits.body_bytes"),
             ("GUILDHALL__LIMITS__UPLOAD_BYTES", "0", "limits.upload_bytes"),
+            ("GUILDHALL__NATS__URL", "http://nats.example.org", "nats.url"),
             ("GUILDHALL__FILES__URL", "https://s3.example.org/bucket", "files.url"),
             ("GUILDHALL__CORS__ORIGINS", "*", "cors.origins"),
             ("GUILDHALL__CORS__ORIGINS", "https://a.example/path", "cors.origins"),

@@ -8,6 +8,9 @@ use super::{Settings, Sources, keys::values, load::merge};
 const PUBLIC_PARAMETERS: [&str; 9] =
     ["application_name", "host", "mode", "port", "region", "sslmode", "tls", "user", "dbname"];
 
+/// The setting that is a list of keys.
+const KEYS: &str = "encryption.keys";
+
 impl Settings {
     /// The effective value of each key, with secrets masked.
     ///
@@ -16,8 +19,20 @@ impl Settings {
     pub fn effective(sources: &Sources) -> Result<Vec<(String, String)>, String> {
         Self::load(sources)?;
         let merged = merge(sources)?;
-        Ok(values(&merged).into_iter().map(|(key, value)| (key, mask(&text(value)))).collect())
+        let masked = |key: &str, value| if key == KEYS { mask_keys(value) } else { mask(&text(value)) };
+        Ok(values(&merged).into_iter().map(|(key, value)| (key.clone(), masked(&key, value))).collect())
     }
+}
+
+/// The ids of keys, as a list or separated by commas.
+fn mask_keys(value: &ValueKind) -> String {
+    let items = match value {
+        ValueKind::Array(items) => items.iter().map(ToString::to_string).collect(),
+        other => vec![other.to_string()],
+    };
+    let keys = items.iter().flat_map(|item| item.split(',')).filter(|key| !key.trim().is_empty());
+    let ids = keys.map(|key| format!("\"{}:…\"", key.split_once(':').map_or("", |(id, _)| id.trim())));
+    format!("[{}]", ids.collect::<Vec<_>>().join(", "))
 }
 
 fn text(value: &ValueKind) -> String {
@@ -35,6 +50,10 @@ fn text(value: &ValueKind) -> String {
 fn mask(value: &str) -> String {
     if !value.contains("://") {
         return value.to_owned();
+    }
+    // The servers of a NATS cluster.
+    if let Some(comma) = [",nats://", ",tls://"].iter().filter_map(|next| value.find(next)).min() {
+        return format!("{},{}", mask(&value[..comma]), mask(&value[comma + 1..]));
     }
     let (address, query) = value.split_once('?').unwrap_or((value, ""));
     let quote = if query.ends_with('"') { "\"" } else { "" };
@@ -55,6 +74,8 @@ fn mask_login(value: &str) -> String {
     let Some((login, host)) = rest.rsplit_once('@') else { return value.to_owned() };
     match login.split_once(':') {
         Some((user, _)) => format!("{scheme}://{user}:…@{host}"),
+        // NATS takes a login without a password for a token.
+        None if scheme.ends_with("nats") || scheme.ends_with("tls") => format!("{scheme}://…@{host}"),
         None => value.to_owned(),
     }
 }
@@ -81,11 +102,23 @@ mod tests {
     }
 
     #[test]
+    fn of_encryption_keys_only_the_ids_are_shown() {
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        let variables = [("GUILDHALL__ENCRYPTION__KEYS".to_owned(), format!("b:{key}, a:{key}"))].into();
+        let effective = Settings::effective(&Sources { variables, ..Sources::default() }).unwrap();
+        assert!(effective.contains(&("encryption.keys".to_owned(), "[\"b:…\", \"a:…\"]".to_owned())));
+        assert!(!effective.iter().any(|(_, value)| value.contains("AAECAw")));
+        let list = vec![config::Value::from(format!("b:{key}")), config::Value::from(key)];
+        assert_eq!(mask_keys(&ValueKind::Array(list)), "[\"b:…\", \":…\"]");
+    }
+
+    #[test]
     fn secrets_are_masked() {
         assert_eq!(mask("\"postgres://guild:s3cr:et@db/x\""), "\"postgres://guild:…@db/x\"");
         assert_eq!(mask("\"sqlite://data/x.db\""), "\"sqlite://data/x.db\"");
         assert_eq!(mask("\"smtps://u:s3cret@mail.example.org\""), "\"smtps://u:…@mail.example.org\"");
         assert_eq!(mask("\"postgres://db/x?user=u&password=s3cret&a=b\""), "\"postgres://db/x?user=u&password=…&a=…\"");
+        assert_eq!(mask("\"nats://s3cret@one,tls://u:s3cret@two:1\""), "\"nats://…@one,tls://u:…@two:1\"");
         assert_eq!(mask("\"s3://key:s%2Fcret@s3.example.org/x?tls=off\""), "\"s3://key:…@s3.example.org/x?tls=off\"");
     }
 }

@@ -3,20 +3,26 @@
 use std::sync::Arc;
 
 use guildhall_accounts::{SqlAccounts, USERS};
+use guildhall_chat::{ChatStreams, SqlChat};
 use guildhall_community::SqlCommunity;
 use guildhall_deals::SqlDeals;
-use guildhall_kernel::{Auth, Clock, Db, Error, HostTables, Outbox, PublicUrl, mail::EmailBranding};
+use guildhall_files::Files;
+use guildhall_kernel::{
+    Auth, Clock, Db, Error, HostTables, Outbox, PublicUrl, cipher::KeyRing, http::PageFetcher, mail::EmailBranding,
+};
 use guildhall_messaging::{MessagingStreams, SqlMessaging};
 use guildhall_notifications::{
-    SqlNotifications,
+    Source, SqlNotifications,
     push::{PushSender, WebPush},
 };
 use guildhall_platform::PublicHttp;
-use guildhall_realtime::{OwnStream, SingleProcess, StreamHandler, Streams};
+use guildhall_realtime::{Bus, StreamHandler, Streams};
 
 use crate::{
+    board_streams::BoardAccess,
     group_streams::GroupAccess,
-    notification_sources::{CommunitySource, DealsSource, MessagingSource},
+    mounts,
+    notification_sources::{ChatSource, CommunitySource, DealsSource, MessagingSource},
     people_search::AccountSearch,
     push_client::PublicPushClient,
     settings::Settings,
@@ -29,34 +35,64 @@ pub(super) struct Domains<'a> {
     pub(super) accounts: &'a SqlAccounts,
     pub(super) community: &'a SqlCommunity,
     pub(super) deals: &'a SqlDeals,
+    /// What messages and events are encrypted with.
+    pub(super) keys: &'a KeyRing,
 }
 
 impl Domains<'_> {
-    pub(super) fn streams(&self) -> Streams {
+    pub(super) fn streams(&self, bus: Arc<dyn Bus>) -> Streams {
         let auth = Auth::new(self.accounts.clone());
         let groups = Arc::new(self.community.groups.clone());
-        let handlers: Vec<Arc<dyn StreamHandler>> = vec![Arc::new(OwnStream), Arc::new(GroupAccess(groups))];
-        Streams::new(self.db.clone(), Clock::system(), self.settings.realtime.clone(), auth, SingleProcess, handlers)
+        let boards = BoardAccess(self.deals.clone());
+        let handlers: Vec<Arc<dyn StreamHandler>> = vec![Arc::new(GroupAccess(groups)), Arc::new(boards)];
+        let (db, settings) = (self.db.clone(), self.settings.realtime.clone());
+        Streams::encrypted(db, Clock::system(), settings, auth, bus, handlers, self.keys.clone())
     }
 
-    pub(super) fn messaging(&self, streams: &Streams) -> SqlMessaging {
+    pub(super) fn messaging(
+        &self,
+        streams: &Streams,
+        files: Files,
+        http: Option<Arc<PublicHttp>>,
+        url: &PublicUrl,
+    ) -> anyhow::Result<SqlMessaging> {
         let host = guildhall_messaging::Host {
             clock: Clock::system(),
             directory: Arc::new(self.accounts.clone()),
             people: Arc::new(AccountSearch(self.accounts.clone())),
             streams: streams.clone(),
+            files,
+            page_fetcher: http.map(|http| http as Arc<dyn PageFetcher>),
+            mount: url.join(mounts::MESSAGING).parse()?,
+            keys: self.keys.clone(),
         };
         let settings = self.settings.messaging.clone();
         let settings = if self.settings.limits.enabled { settings } else { settings.without_limits() };
         let messaging = SqlMessaging::new(self.db.clone(), settings, host);
         streams.register(Arc::new(MessagingStreams::new(&messaging)));
-        messaging
+        Ok(messaging)
+    }
+
+    pub(super) fn chat(&self, streams: &Streams, files: Files, url: &PublicUrl) -> anyhow::Result<SqlChat> {
+        let host = guildhall_chat::Host {
+            clock: Clock::system(),
+            directory: Arc::new(self.accounts.clone()),
+            users: Arc::new(AccountSearch(self.accounts.clone())),
+            streams: streams.clone(),
+            files,
+            mount: url.join(mounts::CHAT).parse()?,
+        };
+        let settings = self.settings.chat.clone();
+        let settings = if self.settings.limits.enabled { settings } else { settings.without_limits() };
+        let chat = SqlChat::new(self.db.clone(), settings, host);
+        streams.register(Arc::new(ChatStreams::new(&chat)));
+        Ok(chat)
     }
 
     pub(super) async fn notifications(
         &self,
         streams: &Streams,
-        messaging: &SqlMessaging,
+        (messaging, chat): (&SqlMessaging, &SqlChat),
         outbox: &Outbox,
         http: Option<Arc<PublicHttp>>,
         url: PublicUrl,
@@ -69,21 +105,25 @@ impl Domains<'_> {
             None => None,
         };
         let home = self.settings.accounts.home(&url)?;
+        let sources: Vec<Arc<dyn Source>> = vec![
+            Arc::new(CommunitySource(self.community.clone())),
+            Arc::new(DealsSource(self.deals.clone())),
+            Arc::new(MessagingSource(messaging.clone())),
+            Arc::new(ChatSource(chat.clone())),
+        ];
         let host = guildhall_notifications::Host {
             clock: Clock::system(),
             tables: HostTables { users: USERS },
             directory: Arc::new(self.accounts.clone()),
             outbox: outbox.clone(),
             streams: streams.clone(),
-            sources: vec![
-                Arc::new(CommunitySource(self.community.clone())),
-                Arc::new(DealsSource(self.deals.clone())),
-                Arc::new(MessagingSource(messaging.clone())),
-            ],
+            sources: sources.into(),
             push_sender,
             branding: EmailBranding { service: self.settings.server.name.clone(), home },
             url,
         };
-        Ok(SqlNotifications::open(self.db.clone(), host).await.map_err(Error::from)?)
+        let notifications = SqlNotifications::open(self.db.clone(), host).await.map_err(Error::from)?;
+        streams.register(Arc::new(notifications.own_streams()));
+        Ok(notifications)
     }
 }

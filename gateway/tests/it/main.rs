@@ -5,3 +5,4 @@ mod commands;
 mod maintenance;
 mod serving;
 mod terminal;
+mod verify_room;

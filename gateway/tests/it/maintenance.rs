@@ -1,6 +1,11 @@
 //! Tests of the maintenance commands: doctor, keys, token prune, backup, restore.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    os::unix::fs::PermissionsExt,
+};
 
 use serde_json::{Value, json};
 
@@ -175,4 +180,95 @@ async fn backup_works_while_the_server_runs_and_restore_when_it_is_stopped() {
     assert!(text(&terminal.run(&["user", "list"])).contains("berta"), "the previous database was kept");
     assert_eq!(code(&terminal.run(&["backup", "copy.db", "--force"])), 0);
     assert_eq!(findings(&terminal, &[]).1.iter().filter(|finding| finding["check"] == "orphans").count(), 1);
+}
+
+/// The first frame of the user's own socket.
+fn hello(url: &str, signed_in: &Value, position: &str) -> Value {
+    let (address, token) = (url.strip_prefix("http://").unwrap(), signed_in["access"].as_str().unwrap());
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!(
+        "GET /ws/notifications/?token={token}{position} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        assert!(reader.read_line(&mut line).unwrap() > 0, "the response has ended");
+    }
+    let mut header = [0; 2];
+    reader.read_exact(&mut header).unwrap();
+    let mut length = usize::from(header[1]);
+    if length == 126 {
+        reader.read_exact(&mut header).unwrap();
+        length = usize::from(u16::from_be_bytes(header));
+    }
+    let mut text = vec![0; length];
+    reader.read_exact(&mut text).unwrap();
+    serde_json::from_slice(&text).unwrap()
+}
+
+#[tokio::test]
+async fn clients_do_not_continue_from_events_that_a_restore_has_lost() {
+    let terminal = Terminal::new().await;
+    create(&terminal, "anna", &[]);
+    let server = terminal.serve();
+    let anna = sign_in(&server.url, "anna").await;
+    let epoch = hello(&server.url, &anna, "")["epoch"].as_i64().unwrap();
+    let position = format!("&after=0&epoch={epoch}");
+    assert_eq!(hello(&server.url, &anna, &position)["state"], "recovered");
+    let is_embedded = terminal.folder.path().join("data/guildhall.db").exists();
+    if is_embedded {
+        assert_eq!(code(&terminal.run(&["backup", "copy.db"])), 0);
+    }
+    assert_eq!(server.stop().0, Some(0));
+    // On PostgreSQL, the database is restored by its own tools.
+    let restored = terminal.run(if is_embedded { &["restore", "copy.db"] } else { &["restore", "--finish"] });
+    assert_eq!(code(&restored), 0, "{}", text(&restored));
+
+    let server = terminal.serve();
+    let anna = sign_in(&server.url, "anna").await;
+    let refused = hello(&server.url, &anna, &position);
+    assert_eq!(refused["state"], "gap");
+    let position = format!("&after=0&epoch={}", refused["epoch"]);
+    assert_eq!(hello(&server.url, &anna, &position)["state"], "recovered");
+    assert_eq!(code(&terminal.run(&["restore"])), 2, "without a file");
+}
+
+#[tokio::test]
+async fn messages_are_encrypted_later_and_a_missing_key_is_reported() {
+    let key = |id: &str, first: &str| format!("{id}:{first}ECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    let mut terminal = Terminal::new().await;
+    create(&terminal, "anna", &[]);
+    create(&terminal, "admin", &["--role", "superuser"]);
+    let server = terminal.serve();
+    let (anna, admin) = (sign_in(&server.url, "anna").await, sign_in(&server.url, "admin").await);
+    let body = json!({"receiver_id": admin["user"]["id"], "content": "a secret"});
+    let request = client().post(format!("{}/messaging/api/send/", server.url)).json(&body);
+    let access = format!("Bearer {}", anna["access"].as_str().unwrap());
+    assert_eq!(request.header("authorization", access).send().await.unwrap().status(), 201);
+    assert_eq!(server.stop().0, Some(0));
+
+    terminal.set("GUILDHALL__ENCRYPTION__ENABLED", "true").set("GUILDHALL__ENCRYPTION__KEYS", &key("one", "AA"));
+    assert_eq!(finding_for(&findings(&terminal, &[]).1, "messaging.keys")["severity"], "note");
+    let encrypted = terminal.run(&["keys", "reencrypt"]);
+    // The message, and its events on the streams of the conversation and of both people.
+    assert_eq!(text(&encrypted), "Encrypted 4 rows with the key one.\n");
+    let (status, found) = findings(&terminal, &[]);
+    assert_eq!((status, &finding_for(&found, "messaging.keys")["severity"]), (0, &json!("ok")));
+
+    terminal.set("GUILDHALL__ENCRYPTION__KEYS", &key("two", "BB"));
+    let (status, found) = findings(&terminal, &[]);
+    assert_eq!((status, &finding_for(&found, "realtime.keys")["severity"]), (1, &json!("error")));
+    let failed = terminal.run(&["keys", "reencrypt"]);
+    assert!(code(&failed) == 1 && text(&failed).contains("4 rows cannot be read"), "{}", text(&failed));
+    let (_, log) = terminal.serve().stop();
+    assert!(log.contains("their key is not among encryption.keys") && log.contains("one"), "{log}");
+
+    let both = format!("{},{}", key("two", "BB"), key("one", "AA"));
+    terminal.set("GUILDHALL__ENCRYPTION__KEYS", &both);
+    assert_eq!(text(&terminal.run(&["keys", "reencrypt"])), "Encrypted 4 rows with the key two.\n");
+    terminal.set("GUILDHALL__ENCRYPTION__ENABLED", "false");
+    assert_eq!(text(&terminal.run(&["keys", "reencrypt"])), "Decrypted 4 rows.\n");
 }

@@ -33,13 +33,18 @@ const OTHER_MEMBER: &str = "INSERT INTO messaging_member (conversation_id, user_
     last_read_no, cleared_no, unread_count, last_message_id, is_marked_unread) \
     SELECT i + 1, high, 'active', 0, $6, $5, 0, 0, ($5 - 1) * $1 + i + 1, false FROM placed";
 const MESSAGES: &str = "WITH RECURSIVE n (j) AS (SELECT CAST($1 AS bigint) UNION ALL SELECT j + 1 FROM n WHERE j + 1 < $2) \
-    INSERT INTO messaging_message (conversation_id, no, sender_id, receiver_id, type_id, content, search_text, \
-    is_system, created_at) \
+    INSERT INTO messaging_message (conversation_id, no, sender_id, receiver_id, type_id, content, is_system, \
+    created_at{column}) \
     SELECT c.id, j / $3 + 1, CASE WHEN j / $3 % 2 = 0 THEN c.pair_low ELSE c.pair_high END, \
     CASE WHEN j / $3 % 2 = 0 THEN c.pair_high ELSE c.pair_low END, \
-    (SELECT MIN(id) FROM messaging_message_type WHERE name = 'text'), '{text}' || j, \
-    'zqc' || c.id || ' zqu' || c.pair_low || ' zqu' || c.pair_high || ' number ' || j, false, $4 + j * $5 \
+    (SELECT MIN(id) FROM messaging_message_type WHERE name = 'text'), '{text}' || j, false, $4 + j * $5{value} \
     FROM n JOIN messaging_conversation c ON c.id = 1 + j % $3 ORDER BY j";
+/// The terms of a message in the full-text index; `{number}` is a number of the message.
+const TERMS: &str = "'zqc' || c.id || ' zqu' || c.pair_low || ' zqu' || c.pair_high || ' number ' || {number}";
+/// The full-text index of SQLite.
+const WORDS: &str = "INSERT INTO messaging_message_words (rowid, words) SELECT m.id, {terms} \
+    FROM messaging_message m JOIN messaging_conversation c ON c.id = m.conversation_id \
+    WHERE m.id > $1 AND m.id <= $2 ORDER BY m.id";
 /// How many messages one transaction stores.
 const BATCH: i64 = 500_000;
 
@@ -91,11 +96,18 @@ pub async fn fill(db: &Db, volume: Volume) -> Result<(), DbErr> {
         statement(&format!("{PLACES}{sql}"), values)
     };
     let mut batches = vec![vec![place(CONVERSATION), place(BUSY_MEMBER), place(OTHER_MEMBER)]];
-    let messages = MESSAGES.replace("{text}", TEXT);
+    let is_postgres = backend == DbBackend::Postgres;
+    let terms = TERMS.replace("{number}", if is_postgres { "j" } else { "m.id" });
+    let words = WORDS.replace("{terms}", &terms);
+    let value = format!(", strip(to_tsvector('simple', {terms}))");
+    let (column, value) = if is_postgres { (", words", value.as_str()) } else { ("", "") };
+    let messages = MESSAGES.replace("{text}", TEXT).replace("{column}", column).replace("{value}", value);
     let firsts = (0..count * length).step_by(usize::try_from(BATCH).unwrap_or(usize::MAX));
     batches.extend(firsts.map(|first| {
         let end = (first + BATCH).min(count * length);
-        vec![statement(&messages, vec![first, end, count, start, SECOND])]
+        let messages = statement(&messages, vec![first, end, count, start, SECOND]);
+        let words = (!is_postgres).then(|| statement(&words, vec![first, end]));
+        std::iter::once(messages).chain(words).collect()
     }));
     for batch in &batches {
         db.write(|tx| async move {
@@ -106,7 +118,7 @@ pub async fn fill(db: &Db, volume: Volume) -> Result<(), DbErr> {
         })
         .await?;
     }
-    if backend == DbBackend::Postgres {
+    if is_postgres {
         db.conn().execute_unprepared("VACUUM ANALYZE").await.map(|_| ())
     } else {
         db.write(|tx| async move { tx.execute_unprepared("ANALYZE").await.map(|_| ()) }).await

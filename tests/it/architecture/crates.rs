@@ -8,7 +8,7 @@ use std::{
 use super::manifests;
 
 /// The workspace crates that each crate may depend on.
-const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 14] = [
+const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 15] = [
     ("guildhall-kernel", &[]),
     ("guildhall-accounts", &["guildhall-kernel"]),
     ("guildhall-files", &["guildhall-kernel"]),
@@ -16,8 +16,9 @@ const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 14] = [
     ("guildhall-deals", &["guildhall-kernel", "guildhall-files"]),
     ("guildhall-realtime", &["guildhall-kernel"]),
     ("guildhall-messaging", &["guildhall-kernel", "guildhall-files", "guildhall-realtime"]),
+    ("guildhall-chat", &["guildhall-kernel", "guildhall-files", "guildhall-realtime"]),
     ("guildhall-notifications", &["guildhall-kernel", "guildhall-realtime"]),
-    ("guildhall-platform", &["guildhall-kernel", "guildhall-files"]),
+    ("guildhall-platform", &["guildhall-kernel", "guildhall-files", "guildhall-realtime"]),
     ("guildhall-web", &["guildhall-kernel", "guildhall-accounts", "guildhall-community", "guildhall-notifications"]),
     (
         "guildhall-migration",
@@ -29,6 +30,7 @@ const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 14] = [
             "guildhall-deals",
             "guildhall-realtime",
             "guildhall-messaging",
+            "guildhall-chat",
             "guildhall-notifications",
         ],
     ),
@@ -42,6 +44,7 @@ const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 14] = [
             "guildhall-deals",
             "guildhall-realtime",
             "guildhall-messaging",
+            "guildhall-chat",
             "guildhall-notifications",
             "guildhall-platform",
             "guildhall-web",
@@ -64,8 +67,9 @@ const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 14] = [
 ];
 
 /// Libraries that only these crates may depend on.
-const RESTRICTED_LIBRARIES: [(&str, &[&str]); 10] = [
+const RESTRICTED_LIBRARIES: [(&str, &[&str]); 11] = [
     ("config", &["guildhall-gateway"]),
+    ("async-nats", &["guildhall-platform"]),
     ("lettre", &["guildhall-platform"]),
     ("object_store", &["guildhall-platform"]),
     ("reqwest", &["guildhall-platform"]),

@@ -1,5 +1,9 @@
-//! Notifications of deals and payments.
+//! Notifications of deals, payments and tasks.
 
+use std::time::Duration;
+
+use guildhall_deals::{MemberId, OrganizationId, TaskId, event::TaskDue};
+use guildhall_kernel::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -98,4 +102,69 @@ async fn payments_notify_the_owner_of_the_deal_and_their_verification_whoever_re
     fixture.server.sql("UPDATE deals_role SET permissions = '[\"deal.read\"]' WHERE key = 'salesperson'").await;
     let kinds: Vec<Value> = fixture.notifications(&fixture.ben).await.iter().map(|one| one["kind"].clone()).collect();
     assert_eq!(kinds, ["deal_assigned"], "who may not see payments is not shown that there are any");
+}
+
+impl Fixture {
+    /// Anna creates a task of a user; returns its path.
+    async fn task(&self, org: &Organization, title: &str, assignee: &Person, due_at: Timestamp) -> String {
+        let new = json!({"title": title, "assignee_id": assignee.id, "due_at": due_at});
+        let task = self.post(&format!("{}tasks/", org.path), &self.anna, new).await;
+        format!("{}tasks/{}/", org.path, task["id"])
+    }
+
+    async fn announce_due_tasks(&self) {
+        self.server.services().deals.tasks.announce_due_tasks().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_due_task_notifies_its_assignee_once_and_until_it_is_done() {
+    let fixture = fixture().await;
+    let org = fixture.organization().await;
+    let task = fixture.task(&org, "Call", &fixture.ben, Timestamp::now()).await;
+    fixture.announce_due_tasks().await;
+    let list = fixture.notifications(&fixture.ben).await;
+    assert_eq!(
+        (list.len(), &list[0]["kind"], &list[0]["text"]),
+        (1, &json!("task_due"), &json!("Your task “Call” is due"))
+    );
+    let id: i64 = task.trim_end_matches('/').rsplit('/').next().unwrap().parse().unwrap();
+    assert_target(&list[0], "task", id, &format!("/crm/{}/tasks/{id}/", org.id));
+    fixture.announce_due_tasks().await;
+    assert_eq!(fixture.notifications(&fixture.ben).await.len(), 1);
+    assert!(fixture.notifications(&fixture.anna).await.is_empty());
+    fixture.send(Method::PATCH, &task, &fixture.ben, json!({"is_done": true})).await;
+    assert!(fixture.notifications(&fixture.ben).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_due_task_that_has_changed_since_the_event_notifies_nobody() {
+    let fixture = fixture().await;
+    let org = fixture.organization().await;
+    let now = Timestamp::now();
+    let later = now + Duration::from_secs(3600);
+    for (title, change) in [
+        ("Done", json!({"is_done": true})),
+        ("Postponed", json!({"due_at": later})),
+        ("Reassigned", json!({"assignee_id": fixture.anna.id})),
+    ] {
+        let path = fixture.task(&org, title, &fixture.ben, now).await;
+        fixture.send(Method::PATCH, &path, &fixture.anna, change).await;
+        let id = path.trim_end_matches('/').rsplit('/').next().unwrap().parse().unwrap();
+        let assignee = MemberId(org.members[0]["id"].as_i64().unwrap());
+        let due = &TaskDue { organization_id: OrganizationId(org.id), task: TaskId(id), assignee, due_at: now };
+        fixture.server.services().db.write(|tx| async move { tx.emit(due).await }).await.unwrap();
+    }
+    assert!(fixture.notifications(&fixture.ben).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_due_task_does_not_notify_whoever_has_left() {
+    let fixture = fixture().await;
+    let org = fixture.organization().await;
+    fixture.task(&org, "Call", &fixture.ben, Timestamp::now()).await;
+    fixture.server.sql("UPDATE deals_role SET permissions = '[\"deal.read\"]' WHERE key = 'salesperson'").await;
+    fixture.announce_due_tasks().await;
+    assert!(fixture.notifications(&fixture.ben).await.is_empty());
+    assert_eq!(fixture.unread(&fixture.ben).await, 0);
 }

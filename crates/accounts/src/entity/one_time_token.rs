@@ -1,6 +1,8 @@
 use guildhall_kernel::{SessionId, Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
+use crate::id::UserTokenId;
+
 /// A single-use token for one purpose.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -22,6 +24,8 @@ pub struct Model {
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub used_at: Option<Timestamp>,
+    /// The user token that a ticket was issued for.
+    pub user_token_id: Option<UserTokenId>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

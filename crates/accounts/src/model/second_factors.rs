@@ -1,5 +1,15 @@
+use guildhall_kernel::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+/// Whether a user has a second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecondFactorStatus {
+    /// Since when signing in requires one, if it does.
+    pub since: Option<Timestamp>,
+    /// The number of recovery codes that have not been used.
+    pub recovery_codes_left: u64,
+}
 
 /// The setup of a second factor.
 #[derive(Clone, Serialize, ToSchema)]

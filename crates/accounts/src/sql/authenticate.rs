@@ -1,17 +1,18 @@
 //! Authentication of requests: one query for each kind of credentials.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
-use guildhall_kernel::{self as kernel, Authenticate, Caller, Credentials, Roles, SessionId, Timestamp, UserId, db};
-use sea_orm::{
-    ColumnTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, QueryTrait, sea_query::Expr,
+use guildhall_kernel::{
+    self as kernel, Authenticate, Caller, Credentials, Roles, SessionId, Timestamp, UserId,
+    db::{self, Sql},
 };
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, sea_query::Expr};
 
 use super::{SqlAccounts, one_time, sessions::SessionState};
 use crate::{
     Error, Result, UserTokenId,
-    entity::{session, user, user_token},
+    entity::{session, user_token},
     jwt::{TokenType, VerifiedToken},
     one_time::Purpose,
     secret,
@@ -29,6 +30,58 @@ const BY_SESSION: &str = "SELECT u.id AS user_id, u.is_active, u.is_teacher, u.i
 const BY_USER_TOKEN: &str = "SELECT u.id AS user_id, u.is_active, u.is_teacher, u.is_staff, u.is_superuser, \
      t.expires_at, t.id AS token_id, t.last_used_at, t.read_only \
      FROM accounts_user_token t JOIN users u ON u.id = t.user_id WHERE t.token_sha256 = $1";
+
+/// The roles of the active users behind those of these credentials that are valid.
+macro_rules! holders {
+    ($id:literal, $from:literal, $condition:literal) => {
+        Sql::per_backend(
+            holders!(@text $id, $from, $condition, "SELECT value FROM json_each($1)"),
+            holders!(@text $id, $from, $condition, "SELECT value::bigint FROM json_array_elements_text($1::json)"),
+        )
+    };
+    (@text $id:literal, $from:literal, $condition:literal, $ids:literal) => {
+        concat!(
+            "SELECT ", $id, " AS id, u.is_teacher, u.is_staff, u.is_superuser FROM ", $from, " WHERE u.is_active AND ",
+            $id, " IN (", $ids, ") AND ", $condition
+        )
+    };
+}
+
+const OF_SESSIONS: Sql = holders!(
+    "s.id",
+    "accounts_session s JOIN users u ON u.id = s.user_id",
+    "s.revoked_at IS NULL AND s.auth_epoch = u.auth_epoch AND s.expires_at > $2"
+);
+const OF_TOKENS: Sql = holders!("t.id", "accounts_user_token t JOIN users u ON u.id = t.user_id", "t.expires_at > $2");
+/// The time is not needed.
+const OF_USERS: Sql = holders!("u.id", "users u", "CAST($2 AS bigint) IS NOT NULL");
+
+#[derive(FromQueryResult)]
+struct HolderRow {
+    id: i64,
+    is_teacher: bool,
+    is_staff: bool,
+    is_superuser: bool,
+}
+
+/// The roles of the holders of valid credentials.
+async fn holders(
+    conn: &impl ConnectionTrait,
+    sql: Sql,
+    ids: impl Iterator<Item = i64>,
+    now: Timestamp,
+) -> Result<HashMap<i64, Roles>, DbErr> {
+    let ids: Vec<i64> = ids.collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = db::rows::<HolderRow>(conn, sql, [db::id_list(ids), now.into()]).await?;
+    let roles = |row: HolderRow| {
+        let HolderRow { id, is_teacher, is_staff, is_superuser } = row;
+        (id, Roles { teacher: is_teacher, staff: is_staff, superuser: is_superuser })
+    };
+    Ok(rows.into_iter().map(roles).collect())
+}
 
 #[derive(FromQueryResult)]
 struct Owner {
@@ -119,10 +172,10 @@ impl SqlAccounts {
         if row.last_used_at.is_none_or(|last| now.since(last) >= LAST_USED_INTERVAL) {
             self.record_use(row.token_id, now).await;
         }
-        Ok(Caller { read_only: row.read_only, ..caller })
+        Ok(Caller { token: Some(row.token_id), read_only: row.read_only, ..caller })
     }
 
-    /// Consumes a ticket, which must belong to a live session.
+    /// Consumes a ticket, which must belong to a live session or user token.
     async fn by_ticket(&self, ticket: &str) -> Result<Caller> {
         let now = self.0.clock.now();
         let invalid = || Error::TokenNotValid("The ticket is unknown, expired or already used.");
@@ -133,6 +186,9 @@ impl SqlAccounts {
                 let (token, user) = found.ok_or_else(invalid)?;
                 let conn = &tx.pipeline();
                 let is_alive = async {
+                    if let Some(id) = token.user_token_id {
+                        return Ok(holders(conn, OF_TOKENS, [id.0].into_iter(), now).await?.contains_key(&id.0));
+                    }
                     let Some(id) = token.session_id else { return Ok(true) };
                     let session = SessionState::find(conn, id).await?;
                     Ok(session.is_some_and(|found| found.user_id == user.id && found.check_alive(now).is_ok()))
@@ -142,7 +198,8 @@ impl SqlAccounts {
                 if !is_alive || !is_consumed {
                     return Err(invalid());
                 }
-                Ok(Caller { session: token.session_id, ..Caller::new(user.id, user.roles()) })
+                let caller = Caller::new(user.id, user.roles());
+                Ok(Caller { session: token.session_id, token: token.user_token_id, ..caller })
             })
             .await
     }
@@ -177,31 +234,22 @@ impl Authenticate for SqlAccounts {
         Ok(caller?)
     }
 
-    async fn ended(&self, callers: &[Caller]) -> kernel::Result<Vec<Caller>> {
+    async fn recheck(&self, callers: &[Caller]) -> kernel::Result<Vec<Option<Caller>>> {
         let (conn, now) = (self.0.db.conn(), self.0.clock.now());
-        let sessions = callers.iter().filter_map(|caller| caller.session);
-        let live_sessions = self.all_live_sessions().filter(session::COLUMN.id.is_in(sessions));
-        let live_sessions: HashSet<SessionId> =
-            live_sessions.select_only().column(session::Column::Id).into_tuple().all(conn).await?.into_iter().collect();
-        let by_token: Vec<UserId> =
-            callers.iter().filter(|caller| caller.session.is_none()).map(|caller| caller.user).collect();
-        let tokens = user_token::Entity::find()
-            .select_only()
-            .column(user_token::Column::UserId)
-            .filter(user_token::COLUMN.user_id.is_in(by_token.clone()))
-            .filter(user_token::COLUMN.expires_at.gt(now))
-            .into_query();
-        let with_token = user::Entity::find()
-            .select_only()
-            .column(user::Column::Id)
-            .filter(user::COLUMN.id.is_in(by_token))
-            .filter(user::COLUMN.is_active.eq(true))
-            .filter(user::Column::Id.in_subquery(tokens));
-        let with_token: HashSet<UserId> = with_token.into_tuple().all(conn).await?.into_iter().collect();
-        let has_ended = |caller: &&Caller| match caller.session {
-            Some(session) => !live_sessions.contains(&session),
-            None => !with_token.contains(&caller.user),
+        let sessions = callers.iter().filter_map(|caller| Some(caller.session?.0));
+        let tokens = callers.iter().filter_map(|caller| Some(caller.token?.0));
+        let has_neither = |caller: &&Caller| caller.session.is_none() && caller.token.is_none();
+        let users = callers.iter().filter(has_neither).map(|caller| caller.user.0);
+        let (sessions, tokens, users) = tokio::try_join!(
+            holders(conn, OF_SESSIONS, sessions, now),
+            holders(conn, OF_TOKENS, tokens, now),
+            holders(conn, OF_USERS, users, now),
+        )?;
+        let roles = |caller: &Caller| match (caller.session, caller.token) {
+            (Some(session), _) => sessions.get(&session.0),
+            (None, Some(token)) => tokens.get(&token.0),
+            (None, None) => users.get(&caller.user.0),
         };
-        Ok(callers.iter().filter(has_ended).copied().collect())
+        Ok(callers.iter().map(|caller| Some(Caller { roles: *roles(caller)?, ..*caller })).collect())
     }
 }

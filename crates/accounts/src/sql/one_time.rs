@@ -51,6 +51,7 @@ impl NewOneTimeToken<'_> {
             created_at: Set(now),
             expires_at: Set(expires_at),
             used_at: Set(None),
+            user_token_id: Set(None),
         };
         Ok((OneTimeToken { token: token.into(), expires_at }, row))
     }

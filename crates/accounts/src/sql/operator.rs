@@ -3,12 +3,12 @@
 use guildhall_kernel::{self as kernel, Ordering, Page, PageQuery, Roles, UserId, audit};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 
-use super::{SqlAccounts, find_by_login, staff::StatusChange, superusers};
+use super::{SqlAccounts, find_by_login, staff::StatusChange};
 use crate::{
-    Account, Error, IssuedUserToken, NewUser, NewUserToken, Result,
+    Account, Error, FirstStart, IssuedUserToken, NewUser, NewUserToken, Result,
     entity::{user, user_token},
     event::PasswordChanged,
-    model::{AccountRow, UserRow},
+    model::AccountRow,
 };
 
 /// The actor in the audit log.
@@ -61,8 +61,7 @@ impl SqlAccounts {
 
     /// Whether there is an active superuser.
     pub async fn has_superuser(&self) -> Result<bool> {
-        let active = superusers().filter(user::COLUMN.is_active.eq(true));
-        Ok(active.into_partial_model::<UserRow>().one(self.0.db.conn()).await?.is_some())
+        Ok(!self.needs_superuser().await?)
     }
 
     /// Sets a user's password. Ends all of their sessions and revokes their user tokens.

@@ -107,7 +107,9 @@ impl SqlAccounts {
         export.insert("log".to_owned(), json!(audit::about(conn, id, MAX_EXPORTED).await?));
         for domain in &self.0.removals {
             let (name, value) = domain.export(conn, id).await?;
-            export.insert(name.to_owned(), value);
+            if !value.is_null() {
+                export.insert(name.to_owned(), value);
+            }
         }
         Ok(Value::Object(export))
     }

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{self as kernel, Caller, Timestamp, UserId, audit, db::Tx};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Set, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, Set, sea_query::Expr,
+};
 use totp_rs::{Builder, Secret, Totp};
 
 use super::{
@@ -11,7 +13,7 @@ use super::{
     one_time::{self, NewOneTimeToken},
 };
 use crate::{
-    Error, PasswordProof, RecoveryCodes, Result, SecondFactors, TotpCode, TotpSetup,
+    Error, PasswordProof, RecoveryCodes, Result, SecondFactorStatus, SecondFactors, TotpCode, TotpSetup,
     entity::{recovery_code, signing_key::Seed, totp, user},
     one_time::Purpose,
     secret,
@@ -119,6 +121,16 @@ impl SqlAccounts {
 
 #[async_trait]
 impl SecondFactors for SqlAccounts {
+    async fn second_factor_status(&self, caller: &Caller) -> Result<SecondFactorStatus> {
+        let conn = self.0.db.conn();
+        let since = totp::Entity::find_by_id(caller.user).one(conn).await?.and_then(|factor| factor.confirmed_at);
+        let unused = recovery_code::Entity::find()
+            .filter(recovery_code::COLUMN.user_id.eq(caller.user))
+            .filter(recovery_code::COLUMN.used_at.is_null());
+        let recovery_codes_left = if since.is_some() { unused.count(conn).await? } else { 0 };
+        Ok(SecondFactorStatus { since, recovery_codes_left })
+    }
+
     async fn set_up_totp(&self, caller: &Caller) -> Result<TotpSetup> {
         self.require_recent_password(caller).await?;
         let now = self.0.clock.now();

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Account, AccountChange, AccountFilter, Error, NewAccount, NewUser, Result, Session, Staff,
     entity::{session, totp, user, user_token},
-    event::{SessionsEnded, UserDeactivated},
+    event::{RolesChanged, SessionsEnded, UserDeactivated},
     model::{AccountRow, SessionRow, roles},
     names,
     one_time::Purpose,
@@ -117,6 +117,7 @@ impl SqlAccounts {
             event = event.with("is_active", active);
         }
         if after != before {
+            tx.emit(&RolesChanged { user: id }).await?;
             let json = |roles: Roles| serde_json::to_value(roles).unwrap_or_default();
             event = event.with("roles_before", json(before)).with("roles", json(after));
         }

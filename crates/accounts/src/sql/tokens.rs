@@ -5,7 +5,7 @@ use guildhall_kernel::{
     db::{self, QueryTemplate, Tx},
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QueryTrait,
+    ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Set,
     sea_query::{Expr, SelectStatement},
 };
 use secrecy::ExposeSecret;
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Error, Jwks, Result, SecondFactor, SignIn, SignedIn, Ticket, TokenPair, Tokens,
-    entity::{refresh_token, session, totp, user},
+    entity::{one_time_token, refresh_token, session, totp, user},
     event::SessionsEnded,
     jwt::{Claims, TokenType, VerifiedToken},
     one_time::Purpose,
@@ -224,6 +224,7 @@ impl Tokens for SqlAccounts {
             session: caller.session,
         };
         let (ticket, row) = token.generate(now)?;
+        let row = one_time_token::ActiveModel { user_token_id: Set(caller.token), ..row };
         self.0
             .db
             .write(|tx| {

@@ -12,6 +12,7 @@ use super::SqlAccounts;
 use crate::{
     Error, IssuedToken, IssuedUserToken, NewUserToken, Result, Scope, SignIn, UserToken, UserTokenId, UserTokens,
     entity::{user, user_token},
+    event::SessionsEnded,
     model::UserTokenRow,
     secret,
     throttle::RateLimit,
@@ -155,6 +156,7 @@ impl UserTokens for SqlAccounts {
                 }
                 let event = audit::AuditEvent::new("accounts.revoke_user_token").by(caller).about(caller.user, "");
                 event.with("token", id.0).record(&tx, now).await?;
+                tx.emit(&SessionsEnded { user: caller.user }).await?;
                 Ok(())
             })
             .await

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, http::Request};
 use guildhall_accounts::{
-    AccountsState, Error, IssuedToken, MockAccounts, MockEmailAddresses, MockPasswords, MockRemovals,
+    AccountsState, Error, IssuedToken, MockAccounts, MockEmailAddresses, MockFirstStart, MockPasswords, MockRemovals,
     MockSecondFactors, MockSessions, MockStaff, MockTokens, MockUserTokens, SignedIn, TokenPair, UserTokenId, router,
 };
 use guildhall_kernel::{
@@ -31,6 +31,7 @@ fn client(expect: impl FnOnce(&mut Mocks)) -> TestClient {
         user_tokens: Arc::new(mocks.user_tokens),
         passwords: Arc::new(MockPasswords::new()),
         email_addresses: Arc::new(MockEmailAddresses::new()),
+        first_start: Arc::new(MockFirstStart::new()),
         second_factors: Arc::new(MockSecondFactors::new()),
         staff: Arc::new(mocks.staff),
         auth: signed_in_as(Roles::default()),

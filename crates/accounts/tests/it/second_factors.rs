@@ -61,6 +61,21 @@ async fn a_confirmed_second_factor_is_required_at_sign_in() {
 }
 
 #[tokio::test]
+async fn the_owner_sees_whether_there_is_a_second_factor() {
+    let harness = accounts().await;
+    harness.register_verified("anna").await;
+    let caller = harness.session_of("anna").await;
+    let before = harness.second_factor_status(&caller).await.unwrap();
+    assert_eq!((before.since, before.recovery_codes_left), (None, 0));
+    let (_, codes) = set_up(&harness, "anna").await;
+    let mfa = first_step(&harness, "anna", PASSWORD).await;
+    second_step(&harness, &mfa, &codes[0]).await.unwrap();
+    let after = harness.second_factor_status(&caller).await.unwrap();
+    assert!(after.since.is_some());
+    assert_eq!(after.recovery_codes_left, 9);
+}
+
+#[tokio::test]
 async fn a_recovery_code_works_once_in_any_spelling() {
     let harness = accounts().await;
     harness.register_verified("anna").await;

@@ -1,5 +1,5 @@
 use guildhall_accounts::{NewUserToken, PasswordProof, Passwords, Scope, UserTokens};
-use guildhall_kernel::CursorQuery;
+use guildhall_kernel::{Caller, CursorQuery};
 
 use crate::harness::{PASSWORD, accounts, caller, code, credentials, fields, with_connections};
 
@@ -9,7 +9,8 @@ async fn a_username_and_password_are_exchanged_for_a_token_valid_for_a_year() {
     let anna = caller(&harness.register_user("anna").await);
     let issued = harness.exchange_for_user_token(credentials("anna", PASSWORD)).await.unwrap();
     assert!(issued.token.starts_with("ght_"));
-    assert_eq!(harness.authenticate_token(&issued.token).await.unwrap(), anna);
+    let authenticated = harness.authenticate_token(&issued.token).await.unwrap();
+    assert_eq!((Caller { token: None, ..authenticated }, authenticated.token.is_some()), (anna, true));
     harness.advance(364 * 24 * 3600);
     assert!(harness.authenticate_token(&issued.token).await.is_ok());
     harness.advance(24 * 3600);

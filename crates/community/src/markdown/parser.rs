@@ -2,9 +2,10 @@
 
 use std::{borrow::Cow, ops::Range};
 
+use guildhall_kernel::hyperlink::bare_links;
 use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TextMergeStream};
 
-use super::{names::mention_ranges, urls::bare_links};
+use super::names::mention_ranges;
 
 /// The maximum number of columns of a table; a text with a wider table has no tables.
 pub(super) const MAX_COLUMNS: usize = 40;

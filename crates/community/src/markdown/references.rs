@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use guildhall_kernel::text::fold;
+use guildhall_kernel::{hyperlink::bare_links, text::fold};
 use pulldown_cmark::{Event, LinkType, Tag, TagEnd};
 
 use super::{
     names::mention_ranges,
     parser::{escape_names_and_urls, events},
-    urls::{bare_links, link_url},
+    urls::link_url,
 };
 
 /// The maximum number of mentions in a text.

@@ -1,8 +1,9 @@
 //! The events to be rendered, made from those of the parser.
 
+use guildhall_kernel::hyperlink::bare_links;
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, LinkType, Tag, TagEnd};
 
-use super::urls::{bare_links, link_url};
+use super::urls::link_url;
 
 /// How deeply quotes, lists and emphasis are nested at most. Browsers fail at some depth beyond that.
 pub(super) const MAX_DEPTH: usize = 20;

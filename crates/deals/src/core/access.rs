@@ -156,6 +156,11 @@ async fn teammates(conn: &impl ConnectionTrait, member: &member::Model) -> Resul
     Ok(teammates)
 }
 
+/// Whether a member with this status and role may see deals, at least their own.
+pub(crate) fn reads_deals(status: MemberStatus, role: &role::Model) -> bool {
+    status == MemberStatus::Active && grants_of(role).scope(Permission::DealRead).is_some()
+}
+
 impl Access {
     /// The access of the creator of an organization, who has no team yet.
     pub(crate) fn new(org: organization::Model, member: member::Model, role: role::Model) -> Self {

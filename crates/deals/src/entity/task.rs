@@ -26,6 +26,8 @@ pub struct Model {
     pub remind_at: Option<Timestamp>,
     /// The reminder was sent.
     pub is_reminded: bool,
+    /// The due time that was last announced.
+    pub announced_due_at: Option<Timestamp>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -3,6 +3,7 @@
 pub(crate) mod clients;
 pub(crate) mod contacts;
 pub(crate) mod deals;
+pub(crate) mod due_tasks;
 pub(crate) mod pipelines;
 pub(crate) mod search_text;
 pub(crate) mod stage_requirements;

@@ -8,6 +8,7 @@ mod clients;
 mod concurrency;
 mod custom;
 mod deals;
+mod events;
 mod exchange;
 mod harness;
 mod http;

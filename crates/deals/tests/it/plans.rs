@@ -81,6 +81,7 @@ async fn lists_and_operations_use_indexes() {
     }
     assert_plans(db, TABLES, "search", harness.sales.search(me, org, "global".to_owned())).await.unwrap();
     assert_plans(db, TABLES, "remind", harness.tasks.remind()).await.unwrap();
+    assert_plans(db, TABLES, "due tasks", harness.tasks.announce_due_tasks()).await.unwrap();
     assert_plans(db, TABLES, "lines", harness.sales.lines(me, org, deal.into())).await.unwrap();
     assert_plans(db, TABLES, "files", harness.sales.files(me, org, deal.into())).await.unwrap();
     assert_plans(db, TABLES, "views", harness.views.views(me, org, None, page())).await.unwrap();

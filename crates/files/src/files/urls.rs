@@ -2,7 +2,7 @@
 
 use std::io;
 
-use axum::body::Body;
+use axum::{body::Body, response::Response};
 use guildhall_kernel::{Error, Kind, Result, UserId};
 use sea_orm::EntityTrait;
 
@@ -10,24 +10,64 @@ use super::{Files, Shared};
 use crate::{
     entity::file,
     id::FileId,
-    link::{Link, percent_encoded},
+    link::{Link, Signature, percent_encoded},
+    response::response,
     store::object_name,
 };
 
 /// How long, in seconds, a URL stays the same; after that it remains valid for as long again.
 const STEP: i64 = 1800;
 
+fn not_found() -> Error {
+    Error::new(Kind::NotFound, "file_not_found", "The file does not exist, or its URL has expired.")
+}
+
+/// A file name as a segment of a URL. Browsers resolve some names as path segments, even when percent-encoded.
+fn segment(name: &str) -> &str {
+    if matches!(name, "" | "." | "..") { "file" } else { name }
+}
+
 impl Files {
     /// A signed URL of a file for a user who may see it, valid for 30 to 60 minutes. It needs no authentication, so
     /// that pages can embed pictures, and stays the same for half an hour, so that it can be cached. `name` is the
     /// file name for downloads.
     pub fn url(&self, id: FileId, variant: Option<&str>, name: &str, viewer: Option<UserId>) -> String {
-        // Browsers resolve these as path segments, even when percent-encoded.
-        let name = if matches!(name, "" | "." | "..") { "file" } else { name };
+        self.mount.join(&format!("/files/{}", self.sign("", id.0, variant, name, viewer)))
+    }
+
+    /// The end of a signed URL of a route of another crate, `5/notes.txt?u=7&e=…&s=…`, valid as long as [`url`](Self::url).
+    /// The route serves the file with [`respond`](Self::respond), after it has checked that the
+    /// [`viewer`](Self::viewer) may still read it. `scope` names what the id identifies, and is not empty.
+    pub fn signed_path(&self, scope: &str, id: i64, variant: Option<&str>, name: &str, viewer: UserId) -> String {
+        self.sign(scope, id, variant, name, Some(viewer))
+    }
+
+    /// Like [`signed_path`](Self::signed_path), without a signature: the route has to authenticate the user.
+    pub fn unsigned_path(id: i64, variant: Option<&str>, name: &str) -> String {
+        let query = variant.map(|variant| format!("?v={}", percent_encoded(variant))).unwrap_or_default();
+        format!("{id}/{}{query}", percent_encoded(segment(name)))
+    }
+
+    /// The user for whom a URL that ends with a [`signed_path`](Self::signed_path) was issued. 401 if it is not signed,
+    /// 404 if the signature is invalid or has expired.
+    pub fn viewer(&self, scope: &str, id: i64, name: &str, signature: &Signature) -> Result<UserId> {
+        self.verify(scope, id, name, signature)?;
+        signature.viewer().parse().map(UserId).map_err(|_| not_found())
+    }
+
+    /// The response with the content of a file, for a user who may read it. `variant` is empty for a single object.
+    /// 404 if there is no such file or variant.
+    pub async fn respond(&self, id: FileId, variant: &str, name: &str) -> Result<Response> {
+        let (row, content) = self.open_content(id, variant).await?;
+        Ok(response(&row, content, name))
+    }
+
+    fn sign(&self, scope: &str, id: i64, variant: Option<&str>, name: &str, viewer: Option<UserId>) -> String {
+        let name = segment(name);
         let expires = (self.shared.clock.now().unix_seconds().div_euclid(STEP) + 2) * STEP;
         let (expires, viewer) = (expires.to_string(), viewer.map(|viewer| viewer.to_string()));
         let (variant, viewer) = (variant.unwrap_or_default(), viewer.unwrap_or_default());
-        let link = Link { id, variant, viewer: &viewer, expires: &expires, name };
+        let link = Link { scope, id, variant, viewer: &viewer, expires: &expires, name };
         let signature = self.shared.signer.sign(&link);
         let mut query = String::new();
         for (key, value) in [("v", variant), ("u", viewer.as_str()), ("e", expires.as_str())] {
@@ -35,23 +75,28 @@ impl Files {
                 query = format!("{query}{key}={}&", percent_encoded(value));
             }
         }
-        self.mount.join(&format!("/files/{id}/{}?{query}s={signature}", percent_encoded(name)))
+        format!("{id}/{}?{query}s={signature}", percent_encoded(name))
     }
 
-    /// Verifies a signed URL and opens its file.
-    pub(crate) async fn open_signed(&self, link: &Link<'_>, signature: &str) -> Result<(file::Model, Body)> {
-        let Shared { db, store, clock, signer, .. } = &*self.shared;
-        let not_found =
-            || Error::new(Kind::NotFound, "file_not_found", "The file does not exist, or its URL has expired.");
-        let expires = link.expires.parse::<i64>().unwrap_or_default();
-        if !signer.has_signed(link, signature) || expires <= clock.now().unix_seconds() {
+    /// Verifies the signature of a URL.
+    pub(crate) fn verify(&self, scope: &str, id: i64, name: &str, signature: &Signature) -> Result<()> {
+        let not_signed = "Use the signed URL of the file as returned by the API.";
+        let signed = signature.signature();
+        let signed = signed.ok_or_else(|| Error::new(Kind::Unauthenticated, "not_authenticated", not_signed))?;
+        let (variant, viewer, expires) = (signature.variant(), signature.viewer(), signature.expires());
+        let link = Link { scope, id, variant, viewer, expires, name };
+        let until = expires.parse::<i64>().unwrap_or_default();
+        let is_valid = self.shared.signer.has_signed(&link, signed) && until > self.shared.clock.now().unix_seconds();
+        if is_valid { Ok(()) } else { Err(not_found()) }
+    }
+
+    async fn open_content(&self, id: FileId, variant: &str) -> Result<(file::Model, Body)> {
+        let Shared { db, store, .. } = &*self.shared;
+        let row = file::Entity::find_by_id(id).one(db.conn()).await?.ok_or_else(not_found)?;
+        if !row.variants.split(',').any(|one| one == variant) {
             return Err(not_found());
         }
-        let row = file::Entity::find_by_id(link.id).one(db.conn()).await?.ok_or_else(not_found)?;
-        if !row.variants.split(',').any(|variant| variant == link.variant) {
-            return Err(not_found());
-        }
-        match store.get(&object_name(&row.key, link.variant)).await {
+        match store.get(&object_name(&row.key, variant)).await {
             Ok(content) => Ok((row, content)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::error!(file.id = %row.id, "a file is missing from the store");
@@ -65,7 +110,7 @@ impl Files {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{ANNA, Kit, picture, text};
+    use crate::testing::{ANNA, HOUR, Kit, picture, text};
 
     #[tokio::test]
     async fn a_url_stays_the_same_for_a_while_and_is_valid_for_at_least_half_an_hour() {
@@ -134,5 +179,29 @@ mod tests {
         kit.store.set_broken(false);
         kit.store.objects.lock().unwrap().clear();
         assert_eq!(kit.get(&url).await.code(), "file_not_found");
+    }
+
+    #[tokio::test]
+    async fn the_path_of_another_route_names_its_viewer_and_is_valid_only_there() {
+        let kit = Kit::new().await;
+        let path = kit.files.signed_path("message", 5, Some("small"), "a b.png", UserId(7));
+        let (place, query) = path.split_once('?').unwrap();
+        assert_eq!(place, "5/a%20b.png");
+        let parse = |query: &str| -> Signature {
+            let uri: axum::http::Uri = format!("/?{query}").parse().unwrap();
+            axum::extract::Query::try_from_uri(&uri).unwrap().0
+        };
+        let signature = parse(query);
+        assert_eq!((signature.variant(), signature.is_signed()), ("small", true));
+        let viewer = |scope, id, name| kit.files.viewer(scope, id, name, &signature).map_err(|error| error.kind());
+        assert_eq!(viewer("message", 5, "a b.png"), Ok(UserId(7)));
+        for (scope, id, name) in [("", 5, "a b.png"), ("message", 6, "a b.png"), ("message", 5, "b.png")] {
+            assert_eq!(viewer(scope, id, name), Err(Kind::NotFound));
+        }
+        kit.advance(HOUR);
+        assert_eq!(viewer("message", 5, "a b.png"), Err(Kind::NotFound));
+        assert_eq!(Files::unsigned_path(5, Some("small"), "a b.png"), "5/a%20b.png?v=small");
+        let unsigned = kit.files.viewer("message", 5, "a b.png", &parse("v=small"));
+        assert_eq!(unsigned.unwrap_err().kind(), Kind::Unauthenticated);
     }
 }

@@ -26,6 +26,11 @@ impl Sql {
         Self { sqlite, postgres }
     }
 
+    /// Text for SQLite only; on PostgreSQL, [`execute`] does nothing.
+    pub const fn sqlite_only(text: &'static str) -> Self {
+        Self { sqlite: text, postgres: "" }
+    }
+
     /// The text for a database.
     pub const fn text(self, backend: DbBackend) -> &'static str {
         match backend {
@@ -52,8 +57,11 @@ pub async fn execute(
     sql: impl Into<Sql>,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<u64, DbErr> {
-    let statement = sql.into().bind(conn.get_database_backend(), values);
-    Ok(conn.execute_raw(statement).await?.rows_affected())
+    let (sql, backend) = (sql.into(), conn.get_database_backend());
+    if sql.text(backend).is_empty() {
+        return Ok(0);
+    }
+    Ok(conn.execute_raw(sql.bind(backend, values)).await?.rows_affected())
 }
 
 /// Runs a query; returns its rows.
@@ -98,6 +106,13 @@ pub async fn scalar<T: TryGetable>(
 
 fn first_column<T: TryGetable>(row: &QueryResult) -> Result<T, DbErr> {
     row.try_get_by_index(0)
+}
+
+/// Ids as one value: a JSON array, for `json_each` of SQLite and `json_array_elements_text` of PostgreSQL. The text of
+/// the statement does not depend on their number.
+pub fn id_list(ids: impl IntoIterator<Item = i64>) -> Value {
+    let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+    format!("[{}]", ids.join(",")).into()
 }
 
 /// A sum as a 64-bit integer. PostgreSQL returns the sum of such integers as `numeric`.

@@ -9,13 +9,12 @@ use sea_orm::{
     Set,
     sea_query::{Expr, LockBehavior, LockType, Query},
 };
-use sqlx::postgres::PgListener;
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::timeout};
 
-use super::{CHANNEL, Emitted, EventId, Subscriber, Subscriptions};
+use super::{Emitted, EventId, Subscriber, Subscriptions};
 use crate::{
     Clock, Db, Error, Result,
-    db::{self, Tx},
+    db::{self, EVENTS, Tx},
     entity::{event, event_delivery},
     job::Job,
 };
@@ -169,15 +168,17 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Handles events until it is dropped: after each commit of this process that emits events, on notifications from
-    /// PostgreSQL, and by polling, for retries and for other processes on the same SQLite database.
+    /// Handles events until it is dropped: after each commit of this process that emits events, on notifications of
+    /// processes on the same PostgreSQL database that have no dispatcher, and by polling, for retries, for processes that
+    /// have crashed, and for those on the same SQLite database.
     pub async fn dispatch_forever(&self) {
+        self.db.set_dispatches();
+        let notified = Notify::new();
+        tokio::join!(self.listen(&notified), self.dispatch_when(&notified));
+    }
+
+    async fn dispatch_when(&self, notified: &Notify) {
         let mut stored_work = self.db.stored_work();
-        // Without a listener, for example behind a connection pooler, polling finds the events of other processes.
-        let mut listener = self.db.listen(CHANNEL).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "cannot listen for events of other processes; polling instead");
-            None
-        });
         let mut interval = MIN_POLL;
         loop {
             interval = match self.dispatch().await {
@@ -190,8 +191,24 @@ impl Dispatcher {
             };
             tokio::select! {
                 _ = stored_work.changed() => {}
-                () = notified(&mut listener) => {}
+                () = notified.notified() => {}
                 () = tokio::time::sleep(interval) => {}
+            }
+        }
+    }
+
+    /// Listens for events of other processes. Where notifications do not arrive, behind a connection pooler for example,
+    /// polling finds the events.
+    async fn listen(&self, notified: &Notify) {
+        let Some(mut listener) = self.db.listener(EVENTS) else { return };
+        loop {
+            match listener.next().await {
+                // Also when it has connected again: events that were notified meanwhile are found now.
+                Ok(_) => notified.notify_one(),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot listen for events of other processes; polling instead");
+                    tokio::time::sleep(MAX_POLL).await;
+                }
             }
         }
     }
@@ -237,20 +254,6 @@ impl Job for Dispatcher {
 
     async fn run(&self) -> Result<()> {
         self.prune().await
-    }
-}
-
-/// Waits for a notification from another process; for ever without a listener.
-async fn notified(listener: &mut Option<PgListener>) {
-    match listener {
-        // The listener reconnects by itself; polling finds the events that it missed meanwhile.
-        Some(listener) => {
-            if let Err(error) = listener.recv().await {
-                tracing::warn!(%error, "PostgreSQL notifications are interrupted");
-                tokio::time::sleep(MAX_POLL).await;
-            }
-        }
-        None => std::future::pending().await,
     }
 }
 

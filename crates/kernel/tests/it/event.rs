@@ -58,13 +58,15 @@ struct Copier {
     refused: Mutex<Vec<String>>,
     /// The number of calls.
     calls: AtomicU32,
+    /// The aggregates of the events that this process has emitted.
+    emitted: Arc<Mutex<Vec<String>>>,
     delay: Duration,
 }
 
 impl Copier {
     fn new(name: &'static str) -> Arc<Self> {
         let (failures, refused, calls) = (AtomicU32::new(0), Mutex::default(), AtomicU32::new(0));
-        Arc::new(Self { name, failures, refused, calls, delay: Duration::ZERO })
+        Arc::new(Self { name, failures, refused, calls, emitted: Arc::default(), delay: Duration::ZERO })
     }
 }
 
@@ -76,6 +78,11 @@ impl Subscriber for Copier {
 
     fn events(&self) -> Vec<&'static str> {
         vec![ThingCreated::NAME]
+    }
+
+    fn emitted(&self, tx: &Tx, aggregate: &str) {
+        let (emitted, aggregate) = (self.emitted.clone(), aggregate.to_owned());
+        tx.after_commit(move || emitted.lock().unwrap().push(aggregate));
     }
 
     async fn handle(&self, tx: &Tx, event: &Emitted) -> Result<()> {
@@ -291,7 +298,7 @@ async fn a_commit_wakes_the_dispatcher_and_a_rollback_does_not() {
 }
 
 #[tokio::test]
-async fn postgresql_notifies_other_processes_of_a_commit() {
+async fn a_process_without_a_running_dispatcher_notifies_others_of_its_events() {
     let setup = setup().await;
     if setup.db.backend() != DbBackend::Postgres {
         return;
@@ -302,6 +309,40 @@ async fn postgresql_notifies_other_processes_of_a_commit() {
     emit(&setup.db, "a", "x").await;
     let notification = tokio::time::timeout(Duration::from_secs(10), listener.recv()).await;
     assert_eq!(notification.unwrap().unwrap().channel(), "guildhall_events");
+}
+
+#[tokio::test]
+async fn a_process_that_dispatches_its_events_does_not_notify_others() {
+    let setup = setup().await;
+    if setup.db.backend() != DbBackend::Postgres {
+        return;
+    }
+    let dispatcher = setup.dispatcher(&[&Copier::new("one")]);
+    tokio::spawn(async move { dispatcher.dispatch_forever().await });
+    let mut listener = PgListener::connect(setup.db.url()).await.unwrap();
+    listener.listen("guildhall_events").await.unwrap();
+    emit(&setup.db, "a", "x").await;
+    while setup.names().await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(tokio::time::timeout(Duration::from_millis(200), listener.recv()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_subscriber_learns_of_a_committed_event_before_it_is_dispatched() {
+    let setup = setup().await;
+    let copier = Copier::new("one");
+    let _dispatcher = setup.dispatcher(&[&copier]);
+    let rolled_back = setup.db.write(|tx| async move {
+        tx.emit(&ThingCreated { aggregate: "b".to_owned(), name: "y".to_owned() }).await?;
+        Err::<(), DbErr>(DbErr::Custom("no".into()))
+    });
+    assert!(rolled_back.await.is_err());
+    emit(&setup.db, "a", "x").await;
+    assert_eq!(
+        (copier.emitted.lock().unwrap().as_slice(), copier.calls.load(Ordering::SeqCst)),
+        (&["a".to_owned()][..], 0)
+    );
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ mod db;
 mod event;
 mod failed_commits;
 mod lists;
+mod notify;
 mod outbox;
+mod search;
 mod things;
 mod writes;

@@ -6,7 +6,6 @@ use guildhall_kernel::{
 };
 use sea_orm::ConnectionTrait;
 
-use super::id_list;
 use crate::{error::Result, id::ConversationId};
 
 const IS_BLOCKED: &str = "SELECT EXISTS (SELECT 1 FROM messaging_block WHERE blocker_id = $1 AND blocked_id = $2) \
@@ -40,7 +39,7 @@ pub(crate) async fn blocked_among(
     user: UserId,
     others: impl IntoIterator<Item = UserId>,
 ) -> Result<Vec<UserId>> {
-    let others = id_list(others.into_iter().map(|other| other.0));
+    let others = db::id_list(others.into_iter().map(|other| other.0));
     Ok(db::scalars(conn, AMONG, [user.into(), others]).await?)
 }
 

@@ -1,10 +1,13 @@
 //! What followers of streams get.
 
+use std::ops::RangeInclusive;
+
 use guildhall_kernel::{
     Person, Timestamp, UserId,
     db::{self, Tx},
+    link_preview::LinkPreview,
 };
-use guildhall_realtime::{OwnStream, StreamName};
+use guildhall_realtime::{About, OwnStream, StreamName};
 use sea_orm::ConnectionTrait;
 use serde::Serialize;
 
@@ -22,6 +25,10 @@ pub(crate) const KIND: &str = "conversation";
 const UNREAD: &str = "SELECT CAST(COALESCE(SUM(unread_count), 0) AS bigint) FROM messaging_member \
     WHERE user_id = $1 AND state = 'active' AND unread_count > 0";
 
+/// The people of a conversation whose own streams have its messages.
+const READERS: &str = "SELECT user_id FROM messaging_member WHERE conversation_id = $1 \
+    AND (state = 'active' OR state = 'requested') ORDER BY user_id";
+
 /// An event of a stream.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -38,13 +45,24 @@ pub(crate) enum Frame<'a> {
     MessageRequest {
         message: &'a Message,
     },
+    /// On the stream of the conversation, and in one of two on the streams of both people. Who can read a message can read
+    /// its earlier contents too, so that the events with those stay as they are.
     MessageEdited {
+        conversation_id: ConversationId,
         message_id: MessageId,
         no: i64,
         content: &'a str,
         edited_at: Timestamp,
     },
+    /// The link preview of a message was fetched; `None` if it is no longer shown.
+    MessagePreview {
+        message_id: MessageId,
+        no: i64,
+        link_preview: Option<&'a LinkPreview>,
+    },
+    /// On the same streams.
     MessageDeleted {
+        conversation_id: ConversationId,
         message_id: MessageId,
         no: i64,
     },
@@ -88,6 +106,11 @@ pub(crate) enum Frame<'a> {
     },
 }
 
+/// The message of a conversation with a number.
+fn about(conversation: ConversationId, no: i64) -> About {
+    About { subject: stream(conversation), no }
+}
+
 /// The stream of a conversation.
 pub(crate) fn stream(conversation: ConversationId) -> StreamName {
     StreamName::new(KIND, conversation.0)
@@ -105,6 +128,53 @@ impl Core {
         Ok(())
     }
 
+    /// Appends an event about a message to the stream of its conversation.
+    pub(crate) async fn append_about(
+        &self,
+        tx: &Tx,
+        conversation: ConversationId,
+        no: i64,
+        frame: &Frame<'_>,
+    ) -> Result<()> {
+        self.host.streams.append_about(tx, &stream(conversation), frame, about(conversation, no)).await?;
+        Ok(())
+    }
+
+    /// Appends a change of a message of a conversation of two to the streams of both people.
+    pub(crate) async fn append_to_readers(
+        &self,
+        tx: &Tx,
+        conversation: ConversationId,
+        no: i64,
+        frame: &Frame<'_>,
+    ) -> Result<()> {
+        for user in db::scalars(tx, READERS, [conversation.into()]).await? {
+            self.append_to_user(tx, user, conversation, no, frame).await?;
+        }
+        Ok(())
+    }
+
+    /// Erases the content of these messages from the stored events of all streams.
+    pub(crate) async fn erase(
+        &self,
+        tx: &Tx,
+        conversation: ConversationId,
+        numbers: RangeInclusive<i64>,
+    ) -> Result<()> {
+        Ok(self.host.streams.erase(tx, &stream(conversation), numbers).await?)
+    }
+
+    /// Erases the content of these messages from the stored events of the stream of a user.
+    pub(crate) async fn erase_for(
+        &self,
+        tx: &Tx,
+        user: UserId,
+        conversation: ConversationId,
+        numbers: RangeInclusive<i64>,
+    ) -> Result<()> {
+        Ok(self.host.streams.erase_in(tx, &OwnStream::of(user), &stream(conversation), numbers).await?)
+    }
+
     /// Appends an event after which a user gets no further event of the conversation.
     pub(crate) async fn append_removal(
         &self,
@@ -117,14 +187,28 @@ impl Core {
         Ok(())
     }
 
-    /// Appends an event to the stream of a user.
-    pub(crate) async fn append_to_user(&self, tx: &Tx, user: UserId, frame: &Frame<'_>) -> Result<()> {
-        self.host.streams.append(tx, &OwnStream::of(user), frame).await?;
+    /// Appends an event about a message to the stream of a user.
+    pub(crate) async fn append_to_user(
+        &self,
+        tx: &Tx,
+        user: UserId,
+        conversation: ConversationId,
+        no: i64,
+        frame: &Frame<'_>,
+    ) -> Result<()> {
+        self.host.streams.append_about(tx, &OwnStream::of(user), frame, about(conversation, no)).await?;
         Ok(())
     }
 
-    /// Tells a user the number of their unread messages, after the commit.
+    /// Tells a user the number of their unread messages, after the commit. Of concurrent transactions, the last one counts
+    /// what the others have changed.
     pub(crate) async fn publish_unread(&self, tx: &Tx, user: UserId) -> Result<()> {
+        self.host.streams.lock(tx, &OwnStream::of(user)).await?;
+        self.publish_unread_locked(tx, user).await
+    }
+
+    /// Like [`publish_unread`](Self::publish_unread), after something was appended to the stream of the user.
+    pub(crate) async fn publish_unread_locked(&self, tx: &Tx, user: UserId) -> Result<()> {
         let messages = count_unread(tx, user).await?;
         let streams = self.host.streams.clone();
         tx.after_commit(move || {

@@ -31,6 +31,8 @@ pub struct Model {
     pub archived_at: Option<Timestamp>,
     pub pinned_at: Option<Timestamp>,
     pub draft: Option<String>,
+    /// The key that the draft is encrypted with.
+    pub draft_key_id: Option<String>,
 }
 
 /// How a person takes part in a conversation.

@@ -18,8 +18,8 @@ pub struct Model {
     pub receiver_id: Option<UserId>,
     pub type_id: MessageTypeId,
     pub content: String,
-    /// The terms for the full-text search.
-    pub search_text: String,
+    /// The key that the content is encrypted with.
+    pub key_id: Option<String>,
     /// Whether the server wrote it about the conversation.
     pub is_system: bool,
     pub reply_to_id: Option<MessageId>,

@@ -12,6 +12,8 @@ pub struct Model {
     pub id: i64,
     pub message_id: MessageId,
     pub content: String,
+    /// The key that the content is encrypted with.
+    pub key_id: Option<String>,
     /// When this content was written.
     pub created_at: Timestamp,
 }

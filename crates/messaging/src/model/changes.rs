@@ -28,8 +28,13 @@ pub enum DeleteFor {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = MessageRevision)]
 pub struct Revision {
-    /// The content.
+    /// The content; empty if it cannot be read.
     pub content: String,
+    /// Whether the content cannot be read, because the server does not have the key that it was encrypted with; absent
+    /// if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub is_unreadable: bool,
     /// When it was written.
     pub created_at: Timestamp,
 }

@@ -1,11 +1,14 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use garde::Validate;
-use guildhall_kernel::{Person, Timestamp, UserId, text};
+use guildhall_kernel::{Person, Timestamp, UserId, link_preview::LinkPreview, text};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::id::{ConversationId, MessageId};
+use crate::{
+    id::{AttachmentId, ConversationId, MessageId},
+    model::{Attachment, MAX_ATTACHMENTS},
+};
 
 /// The greatest length of a message, in characters.
 pub(crate) const MAX_CONTENT: usize = 10_000;
@@ -24,8 +27,13 @@ pub struct Message {
     pub conversation_id: ConversationId,
     /// Its number in the conversation, from 1 without gaps.
     pub no: i64,
-    /// The text; empty if the message was deleted.
+    /// The text; empty if the message was deleted, or cannot be read.
     pub content: String,
+    /// Whether the content cannot be read, because the server does not have the key that it was encrypted with; absent
+    /// if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub is_unreadable: bool,
     /// The sender; `null` once their account is deleted.
     pub sender_id: Option<UserId>,
     /// The other person; `null` in a group, or once their account is deleted.
@@ -43,6 +51,10 @@ pub struct Message {
     pub is_system: bool,
     /// The message that it replies to.
     pub reply_to: Option<MessageId>,
+    /// The files attached to it.
+    pub attachments: Vec<Attachment>,
+    /// A preview of the first page that it links to, once that was fetched.
+    pub link_preview: Option<LinkPreview>,
     /// When the content was last changed.
     pub edited_at: Option<Timestamp>,
     /// Whether it was deleted for everybody.
@@ -66,9 +78,14 @@ pub enum Target {
 /// A message to send.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct NewMessage {
-    /// The text: 1 to 10,000 characters.
-    #[garde(custom(text::block(1, MAX_CONTENT)))]
+    /// The text: 1 to 10,000 characters, or none if there are attachments.
+    #[serde(default)]
+    #[garde(custom(text::block(usize::from(self.attachments.is_empty()), MAX_CONTENT)))]
     pub content: String,
+    /// Files that the sender has uploaded in the last day and not sent yet: up to 10.
+    #[serde(default)]
+    #[garde(length(max = MAX_ATTACHMENTS), custom(distinct))]
+    pub attachments: Vec<AttachmentId>,
     /// The name of its type: `text` by default.
     #[garde(skip)]
     pub message_type: Option<String>,
@@ -84,6 +101,12 @@ pub struct NewMessage {
     #[schema(ignore)]
     #[garde(skip)]
     pub key: Option<String>,
+}
+
+/// A rule: no attachment twice.
+fn distinct(ids: &[AttachmentId], (): &()) -> garde::Result {
+    let different: BTreeSet<&AttachmentId> = ids.iter().collect();
+    if different.len() == ids.len() { Ok(()) } else { Err(garde::Error::new("Attach each file once.")) }
 }
 
 impl NewMessage {

@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    id::{ConversationId, MessageId},
+    id::{AttachmentId, ConversationId, MessageId},
     model::{History, Message, NewMessage, Sent, Target},
     service::Messages,
     state::MessagingState,
@@ -29,8 +29,12 @@ pub(super) struct NewDirectMessage {
     /// The receiver's id.
     #[serde(alias = "recipient_id")]
     receiver_id: UserId,
-    /// The text: 1 to 10,000 characters.
+    /// The text: 1 to 10,000 characters, or none if there are attachments.
+    #[serde(default)]
     content: String,
+    /// Files that the caller has uploaded in the last day and not sent yet: up to 10.
+    #[serde(default)]
+    attachments: Vec<AttachmentId>,
     /// The name of its type: `text` by default.
     message_type: Option<String>,
     /// An id of the client's choice, up to 64 letters, digits, `_` and `-`. The same id again returns the first
@@ -145,8 +149,8 @@ async fn send_message(
     headers: HeaderMap,
     Json(body): Json<NewDirectMessage>,
 ) -> Result<Response> {
-    let NewDirectMessage { receiver_id, content, message_type, client_id, reply_to } = body;
-    let new = NewMessage { content, message_type, client_id, reply_to, key: None };
+    let NewDirectMessage { receiver_id, content, attachments, message_type, client_id, reply_to } = body;
+    let new = NewMessage { content, attachments, message_type, client_id, reply_to, key: None };
     send(&*messages, &caller, Target::User(receiver_id), new, &headers).await
 }
 

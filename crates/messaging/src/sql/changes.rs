@@ -10,28 +10,39 @@ use guildhall_kernel::{
 };
 use sea_orm::{ActiveValue::NotSet, FromQueryResult, Set};
 
-use super::{SqlMessaging, messages::normalize, show::MessageRow};
+use super::{
+    SqlMessaging,
+    messages::normalize,
+    show::{MessageRow, RevisionRow},
+    words,
+};
 use crate::{
-    core::{access::Access, blocks::is_blocked, frames::Frame},
+    core::{
+        access::Access,
+        blocks::is_blocked,
+        content::{Content, Place},
+        frames::Frame,
+    },
     entity::{conversation, revision},
     error::{Error, Result},
     event::{MessageDeleted, MessageEdited},
     id::{ConversationId, MessageId},
     model::{DeleteFor, Message, MessagePatch, Revision},
-    search,
     service::Changes,
 };
 
 /// How often a message can be edited.
 const MAX_REVISIONS: i64 = 100;
 
-const EDIT: &str = "UPDATE messaging_message SET content = $2, search_text = $3, edited_at = $4 WHERE id = $1";
-const ERASE: &str = "UPDATE messaging_message SET content = '', search_text = '', deleted_at = $2 WHERE id = $1";
+const EDIT: &str = "UPDATE messaging_message SET content = $2, key_id = $3, edited_at = $4 WHERE id = $1";
+const ERASE: &str = "UPDATE messaging_message SET content = '', key_id = NULL, deleted_at = $2 WHERE id = $1";
 const ERASE_REVISIONS: &str = "DELETE FROM messaging_revision WHERE message_id = $1";
+const ERASE_ATTACHMENTS: &str = "DELETE FROM messaging_attachment WHERE message_id = $1";
+const ERASE_PREVIEW: &str = "DELETE FROM messaging_link_preview WHERE message_id = $1";
 const ERASE_REACTIONS: &str = "DELETE FROM messaging_reaction WHERE message_id = $1";
 const COUNT_REVISIONS: &str = "SELECT COUNT(*) FROM messaging_revision WHERE message_id = $1";
 const REVISIONS: &str =
-    "SELECT content, created_at FROM messaging_revision WHERE message_id = $1 ORDER BY id LIMIT 100";
+    "SELECT content, key_id, created_at FROM messaging_revision WHERE message_id = $1 ORDER BY id LIMIT 100";
 /// A message that was not read no longer counts.
 const FORGET_UNREAD: &str = "UPDATE messaging_member SET unread_count = unread_count - 1 \
     WHERE conversation_id = $1 AND user_id IS DISTINCT FROM $2 AND last_read_no < $3 AND cleared_no < $3 \
@@ -50,12 +61,6 @@ const NEXT_IN_INBOX: &str = "UPDATE messaging_member SET last_message_id = (SELE
 struct UnreadRow {
     user_id: UserId,
     unread_count: i64,
-}
-
-#[derive(FromQueryResult)]
-struct RevisionRow {
-    content: String,
-    created_at: Timestamp,
 }
 
 impl SqlMessaging {
@@ -99,30 +104,52 @@ impl SqlMessaging {
             id: NotSet,
             message_id: Set(row.id),
             content: Set(row.content.clone()),
+            key_id: Set(row.key_id.clone()),
             created_at: Set(row.version()),
         };
         db::insert_only(&tx.deferred(), revision).await?;
         let pair = row.sender_id.zip(row.receiver_id).map(|(sender, receiver)| [sender, receiver]);
-        let search_text = search::document(content, access.id, pair);
-        db::execute(&tx.deferred(), EDIT, [row.id.into(), content.into(), search_text.into(), now.into()]).await?;
-        let frame = Frame::MessageEdited { message_id: row.id, no: row.no, content, edited_at: now };
-        self.core.append(tx, access.id, &frame).await?;
+        let place = Place { written_at: now, ..row.place() };
+        let sealed = Content::seal(&self.core.host.keys, content, place)?;
+        let values = [row.id.into(), sealed.text.into(), sealed.key_id.into(), now.into()];
+        db::execute(&tx.deferred(), EDIT, values).await?;
+        words::replace(tx, row.id, content, access.id, pair).await?;
+        let frame = Frame::MessageEdited {
+            conversation_id: access.id,
+            message_id: row.id,
+            no: row.no,
+            content,
+            edited_at: now,
+        };
+        self.core.append_about(tx, access.id, row.no, &frame).await?;
+        if access.is_direct() {
+            self.core.append_to_readers(tx, access.id, row.no, &frame).await?;
+        }
+        self.replace_preview(tx, row, content, now).await?;
         Ok(tx.emit(&MessageEdited { message: row.id, conversation: access.id }).await?)
     }
 
-    /// Deletes a message for everybody; the row stays, without its content.
-    async fn erase(&self, tx: &Tx, row: &MessageRow, now: Timestamp) -> Result<()> {
-        let conversation = row.conversation_id;
+    /// Deletes a message for everybody; the row stays, without its content, and so do the events about it.
+    async fn erase(&self, tx: &Tx, row: &MessageRow, access: &Access, now: Timestamp) -> Result<()> {
+        let conversation = access.id;
         db::execute(&tx.deferred(), ERASE, [row.id.into(), now.into()]).await?;
+        words::remove(tx, row.id).await?;
         db::execute(&tx.deferred(), ERASE_REVISIONS, [row.id.into()]).await?;
-        db::execute(&tx.deferred(), ERASE_REACTIONS, [row.id.into()]).await?;
+        for statement in [ERASE_REACTIONS, ERASE_ATTACHMENTS, ERASE_PREVIEW] {
+            db::execute(&tx.deferred(), statement, [row.id.into()]).await?;
+        }
         let values = [conversation.into(), row.sender_id.into(), row.no.into(), row.id.into()];
-        let unread: Vec<UnreadRow> = db::rows(tx, FORGET_UNREAD, values).await?;
-        let frame = Frame::MessageDeleted { message_id: row.id, no: row.no };
-        self.core.append(tx, conversation, &frame).await?;
+        let mut unread: Vec<UnreadRow> = db::rows(tx, FORGET_UNREAD, values).await?;
+        unread.sort_by_key(|row| row.user_id);
+        self.core.erase(tx, conversation, row.no..=row.no).await?;
+        let frame = Frame::MessageDeleted { conversation_id: conversation, message_id: row.id, no: row.no };
+        self.core.append_about(tx, conversation, row.no, &frame).await?;
+        if access.is_direct() {
+            self.core.append_to_readers(tx, conversation, row.no, &frame).await?;
+        }
         for UnreadRow { user_id, unread_count } in unread {
             self.core.publish_change(tx, user_id, conversation, unread_count);
-            if row.receiver_id.is_some() {
+            if access.is_direct() {
                 self.core.publish_unread(tx, user_id).await?;
             }
         }
@@ -140,6 +167,7 @@ impl SqlMessaging {
             db::execute(&tx.deferred(), FORGET_OWN_UNREAD, values).await?;
         }
         db::execute(&tx.deferred(), NEXT_IN_INBOX, [conversation.into(), user.into(), row.id.into()]).await?;
+        self.core.erase_for(tx, user, conversation, row.no..=row.no).await?;
         self.core.publish_unread(tx, user).await
     }
 }
@@ -156,6 +184,7 @@ impl Changes for SqlMessaging {
     ) -> Result<Message> {
         let patch = MessagePatch { content: normalize(&patch.content) };
         patch.validate()?;
+        self.core.limits.count_send(caller.user)?;
         let (now, content, known) = (self.core.now(), patch.content.as_str(), &known);
         self.core
             .write(|tx| async move {
@@ -167,7 +196,7 @@ impl Changes for SqlMessaging {
                 {
                     return Err(Error::Blocked);
                 }
-                if row.content == content {
+                if row.open(&self.core.host.keys).as_deref() == Ok(content) {
                     return Ok(());
                 }
                 self.store_edit(&tx, &row, &access, content, now).await
@@ -192,15 +221,15 @@ impl Changes for SqlMessaging {
                     return self.hide(&tx, caller.user, &row, access.id).await;
                 }
                 self.require_changeable(caller, &row, now)?;
-                self.erase(&tx, &row, now).await
+                self.erase(&tx, &row, &access, now).await
             })
             .await
     }
 
     async fn revisions(&self, caller: &Caller, conversation: ConversationId, id: MessageId) -> Result<Vec<Revision>> {
         let conn = self.core.db.conn();
-        self.find_in(conn, caller.user, conversation, id).await?;
+        let (message, _) = self.find_in(conn, caller.user, conversation, id).await?;
         let rows = db::rows::<RevisionRow>(conn, REVISIONS, [id.into()]).await?;
-        Ok(rows.into_iter().map(|row| Revision { content: row.content, created_at: row.created_at }).collect())
+        Ok(rows.into_iter().map(|row| row.show(&self.core.host.keys, &message)).collect())
     }
 }

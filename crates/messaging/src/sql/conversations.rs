@@ -4,13 +4,18 @@ use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
     Caller, CursorPage, CursorQuery, Timestamp, UserId, Window,
+    cipher::Sealed,
     db::{self, Tx},
 };
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter};
 
-use super::{SqlMessaging, message_types::check_type_name, show::MessageRow};
+use super::{SqlMessaging, message_types::check_type_name, preferences::lock_settings, show::MessageRow};
 use crate::{
-    core::{access::Access, receipts::ReadState},
+    core::{
+        access::Access,
+        content::{open_draft, seal_draft},
+        receipts::ReadState,
+    },
     entity::{
         conversation::ConversationKind,
         member::{self, MemberState},
@@ -31,7 +36,7 @@ macro_rules! conversations {
         concat!(
             "SELECT c.id, c.kind, c.name, c.owner_id, c.pair_low, c.pair_high, c.member_count, c.created_at, ",
             "c.updated_at, a.unread_count, a.state, a.is_marked_unread, a.archived_at, a.pinned_at, a.muted_until, ",
-            "a.draft, a.last_read_no, a.last_message_id, ",
+            "a.draft, a.draft_key_id, a.last_read_no, a.last_message_id, ",
             "(SELECT o.last_read_no FROM messaging_member o WHERE c.kind = 'direct' ",
             "AND o.conversation_id = a.conversation_id AND o.user_id <> a.user_id AND NOT EXISTS (SELECT 1 ",
             "FROM messaging_settings s WHERE (s.user_id = o.user_id OR s.user_id = a.user_id) ",
@@ -74,8 +79,8 @@ const PINNED: &str = conversations!(
      AND (CAST($2 AS text) IS NULL OR t.name = CAST($2 AS text)) ORDER BY a.last_message_id DESC LIMIT 20"
 );
 const CLEAR: &str = "UPDATE messaging_member SET cleared_no = $3, last_read_no = $3, unread_count = 0, \
-    last_message_id = NULL, is_marked_unread = false, pinned_at = NULL, archived_at = NULL, draft = NULL \
-    WHERE conversation_id = $1 AND user_id = $2";
+    last_message_id = NULL, is_marked_unread = false, pinned_at = NULL, archived_at = NULL, draft = NULL, \
+    draft_key_id = NULL WHERE conversation_id = $1 AND user_id = $2";
 
 /// The lists of conversations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +123,7 @@ pub(super) struct ConversationRow {
     pinned_at: Option<Timestamp>,
     muted_until: Option<Timestamp>,
     draft: Option<String>,
+    draft_key_id: Option<String>,
     last_read_no: i64,
     last_message_id: Option<MessageId>,
     other_read_no: Option<i64>,
@@ -171,11 +177,14 @@ impl SqlMessaging {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
+        let keys = &self.core.host.keys;
         let ids = rows.iter().flat_map(|row| row.other(user).into_iter().chain(row.owner_id));
         let messages = MessageRow::all(self.core.db.conn(), rows.iter().filter_map(|row| row.last_message_id));
         let (people, messages) = tokio::join!(self.core.people(ids), messages);
         let (people, mut messages) = (people?, messages?);
         let show = |row: ConversationRow| {
+            let draft = row.draft.clone();
+            let draft = draft.and_then(|draft| open_draft(keys, draft, row.draft_key_id.as_deref(), row.id, user));
             let read = ReadState { own: row.last_read_no, other: row.other_read_no.unwrap_or_default() };
             let last_message = row.last_message_id.and_then(|id| messages.remove(&id));
             Conversation {
@@ -185,28 +194,33 @@ impl SqlMessaging {
                 owner: row.owner_id.and_then(|id| people.get(&id).cloned()),
                 name: row.name,
                 member_count: row.member_count,
-                last_message: last_message.map(|message| message.without_reactions(user, read)),
+                last_message: last_message.map(|message| message.without_reactions(keys, user, read)),
                 unread_count: row.unread_count,
                 state: row.state,
                 is_marked_unread: row.is_marked_unread,
                 is_archived: row.archived_at.is_some(),
                 is_pinned: row.pinned_at.is_some(),
                 muted_until: row.muted_until,
-                draft: row.draft,
+                draft,
                 created_at: row.created_at,
                 updated_at: row.updated_at,
             }
         };
-        Ok(rows.into_iter().map(show).collect())
+        let mut conversations: Vec<Conversation> = rows.into_iter().map(show).collect();
+        let messages = conversations.iter_mut().filter_map(|conversation| conversation.last_message.as_mut());
+        self.add_extras(user, messages).await?;
+        Ok(conversations)
     }
 
-    /// Stores what only the caller sees of a conversation, which has to be locked.
+    /// Stores what only the caller sees of a conversation, which has to be locked. `draft` is that of the change, as it
+    /// is to be stored.
     async fn store_state(
         &self,
         tx: &Tx,
         caller: &Caller,
         id: ConversationId,
         change: &ConversationState,
+        draft: Option<&Sealed>,
         now: Timestamp,
     ) -> Result<()> {
         let row = member::Entity::find_by_id((id, caller.user)).one(tx).await?;
@@ -227,8 +241,9 @@ impl SqlMessaging {
         if let Some(is_marked_unread) = change.is_marked_unread {
             after.is_marked_unread = is_marked_unread;
         }
-        if let Some(draft) = &change.draft {
-            after.draft = draft.clone().filter(|draft| !draft.is_empty());
+        if let Some(draft) = draft {
+            after.draft = Some(draft.text.clone()).filter(|text| !text.is_empty());
+            after.draft_key_id = draft.key_id.clone();
         }
         if after.pinned_at.is_some() && before.pinned_at.is_none() {
             let pinned = member::Entity::find()
@@ -271,11 +286,17 @@ impl Conversations for SqlMessaging {
         change: ConversationState,
     ) -> Result<Conversation> {
         change.validate()?;
-        let (change, now) = (&change, self.core.now());
+        let draft = change.draft.clone().map(Option::unwrap_or_default);
+        let draft = draft.map(|draft| seal_draft(&self.core.host.keys, draft, id, caller.user)).transpose()?;
+        let (change, draft, now) = (&change, draft.as_ref(), self.core.now());
         self.core
             .write(|tx| async move {
+                if change.is_pinned == Some(true) {
+                    // Two conversations that are pinned at the same time count each other.
+                    lock_settings(&tx, caller.user).await?;
+                }
                 Access::load_for_update(&tx, caller.user, id).await?;
-                self.store_state(&tx, caller, id, change, now).await
+                self.store_state(&tx, caller, id, change, draft, now).await
             })
             .await?;
         self.find_conversation(caller.user, id).await
@@ -287,6 +308,7 @@ impl Conversations for SqlMessaging {
                 let access = Access::load_for_update(&tx, caller.user, id).await?;
                 let values = [id.into(), caller.user.into(), access.last_no.into()];
                 db::execute(&tx.deferred(), CLEAR, values).await?;
+                self.core.erase_for(&tx, caller.user, id, 1..=access.last_no).await?;
                 self.core.publish_unread(&tx, caller.user).await?;
                 self.core.publish_change(&tx, caller.user, id, 0);
                 Ok::<_, Error>(())

@@ -9,7 +9,6 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, sea_query::Lock
 
 use super::SqlMessaging;
 use crate::{
-    core::id_list,
     entity::conversation,
     error::{Error, Result},
     id::ConversationId,
@@ -82,7 +81,7 @@ pub(super) async fn lock(tx: &Tx, ids: &[ConversationId]) -> Result<()> {
 
 /// Counts the unread messages of the members of conversations, which have to be locked.
 pub(super) async fn recount_unread(tx: &Tx, ids: &[ConversationId]) -> Result<()> {
-    db::execute(&tx.deferred(), RECOUNT_UNREAD, [id_list(ids.iter().map(|id| id.0))]).await?;
+    db::execute(&tx.deferred(), RECOUNT_UNREAD, [db::id_list(ids.iter().map(|id| id.0))]).await?;
     Ok(())
 }
 
@@ -103,7 +102,7 @@ impl SqlMessaging {
                 let ids = &found;
                 let operation = |tx: Tx| async move {
                     lock(&tx, ids).await?;
-                    db::execute(&tx, repair, [id_list(ids.iter().map(|id| id.0))]).await?;
+                    db::execute(&tx, repair, [db::id_list(ids.iter().map(|id| id.0))]).await?;
                     Ok::<_, Error>(())
                 };
                 self.core.write(operation).await?;

@@ -2,21 +2,23 @@
 
 use guildhall_kernel::{
     Caller, Quota, Timestamp, UserId,
-    db::{self, Tx},
+    cipher::KeyRing,
+    db::{self, Sql, Tx},
 };
-use sea_orm::{ActiveValue::NotSet, ConnectionTrait, FromQueryResult, Set};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::{SqlMessaging, message_types::find_active_type, show::MessageRow};
+use super::{SqlMessaging, message_types::find_active_type, show::MessageRow, words};
 use crate::{
     core::{
         access::{Access, pair},
         blocks::is_blocked,
+        content::{Content, Place},
         frames::Frame,
     },
-    entity::{member::MemberState, message},
+    entity::member::MemberState,
     error::{Error, Result},
     event::{MessageSent, RequestReceived},
-    id::{ConversationId, MessageId, MessageTypeId},
+    id::{AttachmentId, ConversationId, MessageId, MessageTypeId},
     model::Message,
     search,
 };
@@ -44,24 +46,36 @@ const RECEIVE: &str = "UPDATE messaging_member SET unread_count = unread_count +
     RETURNING user_id, state, unread_count";
 /// To send a message is to accept the conversation. What has not reached whoever had declined it counts as read.
 const OWN: &str = "UPDATE messaging_member SET last_message_id = $3, archived_at = NULL, draft = NULL, \
-    last_read_no = CASE WHEN state = 'left' THEN $4 ELSE last_read_no END, state = 'active' \
+    draft_key_id = NULL, last_read_no = CASE WHEN state = 'left' THEN $4 ELSE last_read_no END, state = 'active' \
     WHERE conversation_id = $1 AND user_id = $2";
 const IS_IN_CONVERSATION: &str =
     "SELECT EXISTS (SELECT 1 FROM messaging_message WHERE id = $1 AND conversation_id = $2)";
+
+/// Inserts a message; `$12` are its terms for the search.
+const INSERT: Sql = Sql::per_backend(
+    "INSERT INTO messaging_message (conversation_id, no, sender_id, receiver_id, type_id, content, key_id, is_system, \
+     reply_to_id, client_id, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id",
+    "INSERT INTO messaging_message (conversation_id, no, sender_id, receiver_id, type_id, content, key_id, is_system, \
+     reply_to_id, client_id, created_at, words) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+     strip(to_tsvector('simple', $12))) RETURNING id",
+);
 
 /// A message that was validated.
 #[derive(Clone, Debug)]
 pub(super) struct Prepared {
     pub(super) content: String,
+    pub(super) attachments: Vec<AttachmentId>,
+    /// Whether the content links to a page.
+    pub(super) has_link: bool,
     pub(super) message_type: String,
     pub(super) client_id: Option<String>,
     pub(super) reply_to: Option<MessageId>,
     pub(super) is_system: bool,
 }
 
-/// The place of a new message.
+/// The conversation of a new message, and its number.
 #[derive(Clone, Copy, FromQueryResult)]
-struct Place {
+struct Turn {
     id: ConversationId,
     last_no: i64,
 }
@@ -81,50 +95,56 @@ pub(super) async fn accepts_requests_only(conn: &impl ConnectionTrait, user: Use
 
 async fn insert_message(
     tx: &Tx,
-    place: Place,
-    sender: UserId,
-    receiver: Option<UserId>,
+    keys: &KeyRing,
+    turn: Turn,
+    (sender, receiver): (UserId, Option<UserId>),
     type_id: MessageTypeId,
     new: &Prepared,
     now: Timestamp,
 ) -> Result<MessageRow> {
     if let Some(reply_to) = new.reply_to {
-        let values = [reply_to.into(), place.id.into()];
+        let values = [reply_to.into(), turn.id.into()];
         if !db::scalar::<bool>(tx, IS_IN_CONVERSATION, values).await?.unwrap_or_default() {
             return Err(Error::field("reply_to", "There is no such message in this conversation."));
         }
     }
     let people = receiver.map(|receiver| [sender, receiver]);
-    let search_text = if new.is_system { String::new() } else { search::document(&new.content, place.id, people) };
-    let row = message::ActiveModel {
-        id: NotSet,
-        conversation_id: Set(place.id),
-        no: Set(place.last_no),
-        sender_id: Set(Some(sender)),
-        receiver_id: Set(receiver),
-        type_id: Set(type_id),
-        content: Set(new.content.clone()),
-        search_text: Set(search_text),
-        is_system: Set(new.is_system),
-        reply_to_id: Set(new.reply_to),
-        client_id: Set(new.client_id.clone()),
-        created_at: Set(now),
-        edited_at: Set(None),
-        deleted_at: Set(None),
-    };
-    let row = db::insert(tx, row).await?;
+    let terms = if new.is_system { String::new() } else { search::document(&new.content, turn.id, people) };
+    // In the transaction, because only there its number is known. It takes a few microseconds.
+    let place = Place { conversation: turn.id, no: turn.last_no, written_at: now };
+    let sealed = Content::seal(keys, &new.content, place)?;
+    let values = [
+        turn.id.into(),
+        turn.last_no.into(),
+        sender.into(),
+        receiver.into(),
+        type_id.into(),
+        sealed.text.into(),
+        sealed.key_id.into(),
+        new.is_system.into(),
+        new.reply_to.into(),
+        new.client_id.clone().into(),
+        now.into(),
+        terms.as_str().into(),
+    ];
+    let id: Option<MessageId> = db::scalar(tx, INSERT, values).await?;
+    let id = id.ok_or(sea_orm::DbErr::RecordNotInserted)?;
+    if !new.is_system {
+        words::add(tx, id, &terms).await?;
+    }
     Ok(MessageRow {
-        id: row.id,
-        conversation_id: row.conversation_id,
-        no: row.no,
-        sender_id: row.sender_id,
-        receiver_id: row.receiver_id,
+        id,
+        conversation_id: turn.id,
+        no: turn.last_no,
+        sender_id: Some(sender),
+        receiver_id: receiver,
         message_type: new.message_type.clone(),
-        content: row.content,
-        is_system: row.is_system,
-        reply_to_id: row.reply_to_id,
-        client_id: row.client_id,
-        created_at: row.created_at,
+        content: new.content.clone(),
+        key_id: None,
+        is_system: new.is_system,
+        reply_to_id: new.reply_to,
+        client_id: new.client_id.clone(),
+        created_at: now,
         edited_at: None,
         deleted_at: None,
     })
@@ -133,14 +153,14 @@ async fn insert_message(
 /// Updates the inbox rows of the members; returns those of the others.
 async fn update_members(
     tx: &Tx,
-    place: Place,
+    turn: Turn,
     sender: UserId,
     message: MessageId,
     now: Timestamp,
 ) -> Result<Vec<Receiver>> {
-    let of_sender = || [place.id.into(), sender.into(), message.into()];
+    let of_sender = || [turn.id.into(), sender.into(), message.into()];
     let [id, user, newest] = of_sender();
-    db::execute(&tx.deferred(), OWN, [id, user, newest, place.last_no.into()]).await?;
+    db::execute(&tx.deferred(), OWN, [id, user, newest, turn.last_no.into()]).await?;
     let [id, user, newest] = of_sender();
     Ok(db::rows(tx, RECEIVE, [id, user, newest, now.into()]).await?)
 }
@@ -154,18 +174,18 @@ impl SqlMessaging {
         receiver: UserId,
         new: &Prepared,
     ) -> Result<MessageRow> {
-        let (now, sender) = (self.core.now(), caller.user);
+        let (now, sender, keys) = (self.core.now(), caller.user, &self.core.host.keys);
         let pipeline = tx.pipeline();
         let (type_id, blocked) =
             tokio::join!(find_active_type(&pipeline, &new.message_type), is_blocked(&pipeline, sender, receiver));
         if blocked? {
             return Err(Error::Blocked);
         }
-        let place = self.take_direct(tx, caller, receiver, now).await?;
-        let row = insert_message(tx, place, sender, Some(receiver), type_id?, new, now).await?;
-        let receivers = update_members(tx, place, sender, row.id, now).await?;
-        let message = row.clone().for_everybody();
-        self.core.append(tx, place.id, &Frame::Message { message: &message }).await?;
+        let turn = self.take_direct(tx, caller, receiver, now).await?;
+        let row = insert_message(tx, keys, turn, (sender, Some(receiver)), type_id?, new, now).await?;
+        let receivers = update_members(tx, turn, sender, row.id, now).await?;
+        let message = self.complete(tx, &row, sender, new).await?;
+        self.core.append_about(tx, turn.id, turn.last_no, &Frame::Message { message: &message }).await?;
         let state = receivers.first().map(|receiver| receiver.state);
         // In the order of the ids, as everybody locks the streams of users.
         let (low, high) = pair(sender, receiver);
@@ -173,10 +193,10 @@ impl SqlMessaging {
             self.append_direct(tx, user, &message, if user == sender { Some(MemberState::Active) } else { state })
                 .await?;
         }
-        let (message, conversation) = (row.id, place.id);
+        let (message, conversation) = (row.id, turn.id);
         match state {
             Some(MemberState::Active) => {
-                self.core.publish_unread(tx, receiver).await?;
+                self.core.publish_unread_locked(tx, receiver).await?;
                 let receiver = Some(receiver);
                 tx.emit(&MessageSent { message, conversation, sender, receiver }).await?;
             }
@@ -191,32 +211,31 @@ impl SqlMessaging {
 
     /// Appends a direct message to the stream of one of the two people.
     async fn append_direct(&self, tx: &Tx, user: UserId, message: &Message, state: Option<MemberState>) -> Result<()> {
-        match state {
-            Some(MemberState::Active) => self.core.append_to_user(tx, user, &Frame::DirectMessage { message }).await,
-            Some(MemberState::Requested) => {
-                self.core.append_to_user(tx, user, &Frame::MessageRequest { message }).await
-            }
-            _ => Ok(()),
-        }
+        let frame = match state {
+            Some(MemberState::Active) => Frame::DirectMessage { message },
+            Some(MemberState::Requested) => Frame::MessageRequest { message },
+            _ => return Ok(()),
+        };
+        self.core.append_to_user(tx, user, message.conversation_id, message.no, &frame).await
     }
 
     /// Takes the next number of the conversation with a user, and creates it if there is none.
-    async fn take_direct(&self, tx: &Tx, caller: &Caller, receiver: UserId, now: Timestamp) -> Result<Place> {
+    async fn take_direct(&self, tx: &Tx, caller: &Caller, receiver: UserId, now: Timestamp) -> Result<Turn> {
         let (low, high) = pair(caller.user, receiver);
-        if let Some(place) = db::row(tx, TAKE_DIRECT, [low.into(), high.into()]).await? {
-            return Ok(place);
+        if let Some(turn) = db::row(tx, TAKE_DIRECT, [low.into(), high.into()]).await? {
+            return Ok(turn);
         }
-        let place: Option<Place> = db::row(tx, CREATE_DIRECT, [low.into(), high.into(), now.into()]).await?;
-        let place = place.ok_or(sea_orm::DbErr::RecordNotInserted)?;
-        if place.last_no > 1 {
-            return Ok(place);
+        let turn: Option<Turn> = db::row(tx, CREATE_DIRECT, [low.into(), high.into(), now.into()]).await?;
+        let turn = turn.ok_or(sea_orm::DbErr::RecordNotInserted)?;
+        if turn.last_no > 1 {
+            return Ok(turn);
         }
         self.begin_quota().consume(tx, caller.user, 1, now).await?;
         let has_to_accept = !caller.roles.is_staff() && accepts_requests_only(tx, receiver).await?;
         let state = if has_to_accept { "requested" } else { "active" };
-        let values = [place.id.into(), caller.user.into(), receiver.into(), state.into(), now.into()];
+        let values = [turn.id.into(), caller.user.into(), receiver.into(), state.into(), now.into()];
         db::execute(&tx.deferred(), ADD_PAIR, values).await?;
-        Ok(place)
+        Ok(turn)
     }
 
     /// The limit on new conversations.
@@ -232,21 +251,21 @@ impl SqlMessaging {
         sender: UserId,
         new: &Prepared,
     ) -> Result<MessageRow> {
-        let now = self.core.now();
+        let (now, keys) = (self.core.now(), &self.core.host.keys);
         let type_id = find_active_type(tx, &new.message_type).await?;
-        let place: Option<Place> = db::row(tx, TAKE_GROUP, [access.id.into()]).await?;
-        let place = place.ok_or(Error::ConversationNotFound(access.id))?;
-        let row = insert_message(tx, place, sender, None, type_id, new, now).await?;
-        let receivers = update_members(tx, place, sender, row.id, now).await?;
-        let message = row.clone().for_everybody();
-        self.core.append(tx, place.id, &Frame::Message { message: &message }).await?;
+        let turn: Option<Turn> = db::row(tx, TAKE_GROUP, [access.id.into()]).await?;
+        let turn = turn.ok_or(Error::ConversationNotFound(access.id))?;
+        let row = insert_message(tx, keys, turn, (sender, None), type_id, new, now).await?;
+        let receivers = update_members(tx, turn, sender, row.id, now).await?;
+        let message = self.complete(tx, &row, sender, new).await?;
+        self.core.append_about(tx, turn.id, turn.last_no, &Frame::Message { message: &message }).await?;
         for receiver in receivers {
             if receiver.state == MemberState::Active {
-                self.core.publish_change(tx, receiver.user_id, place.id, receiver.unread_count);
+                self.core.publish_change(tx, receiver.user_id, turn.id, receiver.unread_count);
             }
         }
         if !new.is_system {
-            let (message, conversation) = (row.id, place.id);
+            let (message, conversation) = (row.id, turn.id);
             tx.emit(&MessageSent { message, conversation, sender, receiver: None }).await?;
         }
         Ok(row)

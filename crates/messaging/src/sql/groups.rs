@@ -71,6 +71,7 @@ impl SqlMessaging {
             archived_at: Set(None),
             pinned_at: Set(None),
             draft: Set(None),
+            draft_key_id: Set(None),
         };
         db::insert_only(&tx.deferred(), owner).await?;
         let group = Group { id, last_no: 0, member_count: 1 };
@@ -78,6 +79,8 @@ impl SqlMessaging {
         let access = Access::load(tx, caller.user, id).await?;
         let new = Prepared {
             content: CREATED.to_owned(),
+            attachments: Vec::new(),
+            has_link: false,
             message_type: TEXT.to_owned(),
             client_id: None,
             reply_to: None,

@@ -8,7 +8,10 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::delivery::accepts_requests_only;
 use crate::{
-    core::{Core, frames::Frame},
+    core::{
+        Core,
+        frames::{Frame, stream},
+    },
     entity::{conversation, member::MemberState},
     error::{Error, Result},
     event::{MemberAdded, OwnerChanged, RequestReceived},
@@ -26,8 +29,8 @@ const ADD: &str = "INSERT INTO messaging_member (conversation_id, user_id, state
     WHERE messaging_member.state = 'left' OR messaging_member.state = 'removed'";
 const STATE_OF: &str = "SELECT state FROM messaging_member WHERE conversation_id = $1 AND user_id = $2";
 const END: &str = "UPDATE messaging_member SET state = $3, unread_count = 0, last_message_id = NULL, pinned_at = NULL, \
-    archived_at = NULL, draft = NULL, is_marked_unread = false WHERE conversation_id = $1 AND user_id = $2 \
-    AND (state = 'active' OR state = 'requested')";
+    archived_at = NULL, draft = NULL, draft_key_id = NULL, is_marked_unread = false \
+    WHERE conversation_id = $1 AND user_id = $2 AND (state = 'active' OR state = 'requested')";
 const ADD_TO_COUNT: &str = "UPDATE messaging_conversation SET member_count = member_count + $2 WHERE id = $1";
 /// Who joined first, of those who take part.
 const OLDEST: &str = "SELECT user_id FROM messaging_member WHERE conversation_id = $1 AND state = 'active' \
@@ -140,7 +143,7 @@ pub(super) async fn replace_owner(
         return set_owner(core, tx, id, name, owner, now).await;
     }
     db::execute(&tx.deferred(), DELETE, [id.into()]).await?;
-    Ok(())
+    Ok(core.host.streams.delete(tx, [stream(id)]).await?)
 }
 
 /// Ends all memberships of a user in groups. Their groups get another owner: the successor if they are a member, or

@@ -4,16 +4,20 @@ use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
     Caller, CursorQuery, UserId, Window,
+    cipher::KeyRing,
     db::{self, Tx},
+    text,
 };
 use sea_orm::ConnectionTrait;
 use unicode_normalization::UnicodeNormalization;
 
 use super::{
     SqlMessaging,
+    attachments::attachment_ids,
     delivery::Prepared,
+    link_previews::has_link,
     message_types::check_type_name,
-    show::{MessageRow, messages, show_messages},
+    show::{MessageRow, RevisionRow, messages, show_messages},
 };
 use crate::{
     core::{access::Access, receipts::ReadState},
@@ -37,7 +41,8 @@ const BY_CLIENT_ID: &str = messages!(
     "FROM messaging_message m JOIN messaging_message_type t ON t.id = m.type_id ",
     "WHERE m.sender_id = $1 AND m.client_id = $2"
 );
-const FIRST_CONTENT: &str = "SELECT content FROM messaging_revision WHERE message_id = $1 ORDER BY id LIMIT 1";
+const FIRST_CONTENT: &str =
+    "SELECT content, key_id, created_at FROM messaging_revision WHERE message_id = $1 ORDER BY id LIMIT 1";
 const NO_OF: &str = "SELECT no FROM messaging_message WHERE id = $1 AND conversation_id = $2";
 const IS_HIDDEN: &str = "SELECT EXISTS (SELECT 1 FROM messaging_hidden WHERE user_id = $1 AND message_id = $2)";
 
@@ -49,6 +54,9 @@ pub(super) fn normalize(content: &str) -> String {
 /// Validates a message.
 fn prepare(mut new: NewMessage) -> Result<Prepared> {
     new.content = normalize(&new.content);
+    if !new.attachments.is_empty() && text::is_blank(&new.content) {
+        new.content.clear();
+    }
     new.validate()?;
     let message_type = new.message_type.unwrap_or_else(|| TEXT.to_owned());
     check_type_name(&message_type)?;
@@ -59,7 +67,9 @@ fn prepare(mut new: NewMessage) -> Result<Prepared> {
         return Err(Error::field("Idempotency-Key", "Use 1 to 255 printable ASCII characters."));
     }
     Ok(Prepared {
+        has_link: has_link(&new.content),
         content: new.content,
+        attachments: new.attachments,
         message_type,
         client_id: new.client_id.or(new.key),
         reply_to: new.reply_to,
@@ -68,39 +78,62 @@ fn prepare(mut new: NewMessage) -> Result<Prepared> {
 }
 
 /// The message that the caller has sent with this client id before. 409 if it was another one.
-async fn find_repeated(tx: &Tx, caller: &Caller, to: Target, new: &Prepared) -> Result<Option<MessageRow>> {
+async fn find_repeated(
+    conn: &impl ConnectionTrait,
+    keys: &KeyRing,
+    caller: &Caller,
+    to: Target,
+    new: &Prepared,
+) -> Result<Option<MessageRow>> {
     let Some(client_id) = &new.client_id else { return Ok(None) };
     let values = [caller.user.into(), client_id.as_str().into()];
-    let Some(row) = db::row::<MessageRow>(tx, BY_CLIENT_ID, values).await? else { return Ok(None) };
+    let Some(row) = db::row::<MessageRow>(conn, BY_CLIENT_ID, values).await? else { return Ok(None) };
     let is_same_target = match to {
         Target::User(user) => row.receiver_id == Some(user),
         Target::Conversation(id) => row.conversation_id == id,
     };
     // The content as it was sent, which a deleted message no longer has.
-    let first: Option<String> = match row.edited_at {
-        Some(_) => db::scalar(tx, FIRST_CONTENT, [row.id.into()]).await?,
+    let first: Option<RevisionRow> = match row.edited_at {
+        Some(_) => db::row(conn, FIRST_CONTENT, [row.id.into()]).await?,
         None => None,
     };
-    let content = first.as_ref().unwrap_or(&row.content);
-    let is_same = row.deleted_at.is_some() || (*content == new.content && row.message_type == new.message_type);
+    let content = first.map_or_else(|| row.open(keys), |first| first.open(keys, &row));
+    // What cannot be read cannot be compared.
+    let is_same_content = content.map_or(true, |content| content == new.content);
+    let is_same = row.deleted_at.is_some()
+        || (is_same_content
+            && row.message_type == new.message_type
+            && attachment_ids(conn, row.id).await? == new.attachments);
     if is_same_target && is_same { Ok(Some(row)) } else { Err(Error::IdempotencyMismatch) }
 }
 
 impl SqlMessaging {
-    /// Where a message to a conversation goes: to a user if it is a conversation of two.
+    /// Where a message to a conversation goes: to a user, who has to be active, if it is a conversation of two.
     async fn resolve(&self, caller: &Caller, to: Target) -> Result<Target> {
-        let Target::Conversation(id) = to else { return Ok(to) };
-        let access = Access::load(self.core.db.conn(), caller.user, id).await?;
-        match access.other(caller.user) {
-            Some(other) => Ok(Target::User(other)),
-            None if access.is_direct() => Err(Error::UserNotFound),
-            None => Ok(to),
-        }
+        let receiver = match to {
+            Target::User(receiver) => receiver,
+            Target::Conversation(id) => {
+                let access = Access::load(self.core.db.conn(), caller.user, id).await?;
+                match access.other(caller.user) {
+                    Some(other) => other,
+                    None if access.is_direct() => return Err(Error::UserNotFound),
+                    None => return Ok(to),
+                }
+            }
+        };
+        self.core.require_active(&[receiver]).await?;
+        Ok(Target::User(receiver))
+    }
+
+    /// The answer to a message that was sent before.
+    async fn show_repeated(&self, caller: &Caller, row: MessageRow) -> Result<Sent> {
+        let access = Access::load(self.core.db.conn(), caller.user, row.conversation_id).await?;
+        Ok(Sent { message: self.show_message(caller.user, row, &access).await?, duplicate: true })
     }
 
     /// Stores a message, unless it was sent before.
     async fn deliver(&self, tx: &Tx, caller: &Caller, to: Target, new: &Prepared) -> Result<(MessageRow, bool)> {
-        if let Some(row) = find_repeated(tx, caller, to, new).await? {
+        if let Some(row) = find_repeated(tx, &self.core.host.keys, caller, to, new).await? {
             return Ok((row, true));
         }
         let row = match to {
@@ -167,7 +200,8 @@ impl SqlMessaging {
         let other = access.other(caller.user);
         let (read, people) = tokio::join!(ReadState::load(conn, access, caller.user), self.core.people(other));
         let read = read?;
-        let messages = show_messages(conn, rows, caller.user, |_| read).await?;
+        let mut messages = show_messages(conn, &self.core.host.keys, rows, caller.user, |_| read).await?;
+        self.add_extras(caller.user, &mut messages).await?;
         Ok(History { messages, other_user: people?.into_values().next(), has_more })
     }
 
@@ -180,7 +214,10 @@ impl SqlMessaging {
     ) -> Result<(MessageRow, Access)> {
         let not_found = Error::MessageNotFound(id);
         let row = MessageRow::load(conn, id).await?;
-        let Ok(access) = Access::load(conn, user, row.conversation_id).await else { return Err(not_found) };
+        let access = match Access::load(conn, user, row.conversation_id).await {
+            Err(Error::ConversationNotFound(_)) => return Err(not_found),
+            outcome => outcome?,
+        };
         let is_hidden = row.no <= access.cleared_no
             || db::scalar::<bool>(conn, IS_HIDDEN, [user.into(), id.into()]).await?.unwrap_or_default();
         if is_hidden { Err(not_found) } else { Ok((row, access)) }
@@ -202,7 +239,9 @@ impl SqlMessaging {
     pub(super) async fn show_message(&self, user: UserId, row: MessageRow, access: &Access) -> Result<Message> {
         let (conn, id) = (self.core.db.conn(), row.id);
         let read = ReadState::load(conn, access, user).await?;
-        show_messages(conn, vec![row], user, |_| read).await?.pop().ok_or(Error::MessageNotFound(id))
+        let mut messages = show_messages(conn, &self.core.host.keys, vec![row], user, |_| read).await?;
+        self.add_extras(user, &mut messages).await?;
+        messages.pop().ok_or(Error::MessageNotFound(id))
     }
 }
 
@@ -214,10 +253,18 @@ impl Messages for SqlMessaging {
             return Err(Error::field("receiver_id", "You cannot send a message to yourself."));
         }
         self.core.limits.count_send(caller.user)?;
-        let to = self.resolve(caller, to).await?;
-        if let Target::User(receiver) = to {
-            self.core.require_active(&[receiver]).await?;
-        }
+        let to = match self.resolve(caller, to).await {
+            Ok(to) => to,
+            // The receiver may have been active when it was sent before.
+            Err(refused) => {
+                let repeated = find_repeated(self.core.db.conn(), &self.core.host.keys, caller, to, new).await;
+                let repeated = match repeated {
+                    Err(Error::IdempotencyMismatch) => None,
+                    outcome => outcome?,
+                };
+                return self.show_repeated(caller, repeated.ok_or(refused)?).await;
+            }
+        };
         let store = || self.core.write(|tx| async move { self.deliver(&tx, caller, to, new).await });
         let (row, duplicate) = match store().await {
             // A concurrent request with the same client id has stored it.
@@ -225,11 +272,13 @@ impl Messages for SqlMessaging {
             outcome => outcome?,
         };
         if !duplicate {
-            let message = row.without_reactions(caller.user, ReadState::default());
+            let mut message = row.without_reactions(&self.core.host.keys, caller.user, ReadState::default());
+            if !new.attachments.is_empty() {
+                self.add_extras(caller.user, [&mut message]).await?;
+            }
             return Ok(Sent { message, duplicate });
         }
-        let access = Access::load(self.core.db.conn(), caller.user, row.conversation_id).await?;
-        Ok(Sent { message: self.show_message(caller.user, row, &access).await?, duplicate })
+        self.show_repeated(caller, row).await
     }
 
     async fn messages_with(&self, caller: &Caller, other: UserId, cursor: CursorQuery) -> Result<History> {

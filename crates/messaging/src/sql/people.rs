@@ -8,7 +8,7 @@ use guildhall_kernel::{
 
 use super::SqlMessaging;
 use crate::{
-    core::{blocks::blocked_among, id_list},
+    core::blocks::blocked_among,
     error::{Error, Result},
     service::People,
 };
@@ -36,7 +36,7 @@ impl SqlMessaging {
         let conn = self.core.db.conn().pipeline();
         let ids = || people.iter().map(|person| person.id);
         let (blocked, hidden) = tokio::join!(blocked_among(&conn, caller.user, ids()), async {
-            db::scalars::<UserId>(&conn, HIDDEN, [id_list(ids().map(|id| id.0))]).await
+            db::scalars::<UserId>(&conn, HIDDEN, [db::id_list(ids().map(|id| id.0))]).await
         });
         let (blocked, hidden) = (blocked?, hidden?);
         let is_findable =

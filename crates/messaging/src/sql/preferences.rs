@@ -1,7 +1,10 @@
 //! What the caller has chosen.
 
 use async_trait::async_trait;
-use guildhall_kernel::{Caller, db};
+use guildhall_kernel::{
+    Caller, UserId,
+    db::{self, Tx},
+};
 use sea_orm::{ConnectionTrait, EntityTrait};
 
 use super::SqlMessaging;
@@ -15,6 +18,17 @@ use crate::{
 const STORE: &str = "INSERT INTO messaging_settings (user_id, accepts_requests_only, sends_receipts, is_discoverable) \
     VALUES ($1, $2, $3, $4) ON CONFLICT (user_id) DO UPDATE SET accepts_requests_only = $2, sends_receipts = $3, \
     is_discoverable = $4";
+
+const LOCK: &str = "INSERT INTO messaging_settings (user_id, accepts_requests_only, sends_receipts, is_discoverable) \
+    VALUES ($1, $2, $3, $4) ON CONFLICT (user_id) DO UPDATE SET sends_receipts = messaging_settings.sends_receipts";
+
+/// Locks the settings of a user, which are created if there are none, until the transaction ends.
+pub(super) async fn lock_settings(tx: &Tx, user: UserId) -> Result<()> {
+    let Preferences { accepts_requests_only, sends_receipts, is_discoverable } = Preferences::default();
+    let values = [user.into(), accepts_requests_only.into(), sends_receipts.into(), is_discoverable.into()];
+    db::execute(tx, LOCK, values).await?;
+    Ok(())
+}
 
 async fn load(conn: &impl ConnectionTrait, caller: &Caller) -> Result<Preferences> {
     let row = settings::Entity::find_by_id(caller.user).one(conn).await?;

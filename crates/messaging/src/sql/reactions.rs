@@ -51,6 +51,7 @@ impl SqlMessaging {
 impl Reactions for SqlMessaging {
     async fn react(&self, caller: &Caller, conversation: ConversationId, id: MessageId, emoji: String) -> Result<()> {
         let (emoji, now) = (&parse(&emoji)?, self.core.now());
+        self.core.limits.count_send(caller.user)?;
         self.core
             .write(|tx| async move {
                 let (row, access) = self.load_for_reaction(&tx, caller, conversation, id).await?;
@@ -68,7 +69,7 @@ impl Reactions for SqlMessaging {
                     return Ok(());
                 }
                 let frame = Frame::Reaction { message_id: id, user_id: caller.user, emoji, on: true };
-                self.core.append(&tx, access.id, &frame).await?;
+                self.core.append_about(&tx, access.id, row.no, &frame).await?;
                 let (user, sender) = (caller.user, row.sender_id);
                 let emoji = emoji.clone();
                 Ok(tx.emit(&ReactionAdded { message: id, conversation, user, sender, emoji }).await?)
@@ -78,15 +79,16 @@ impl Reactions for SqlMessaging {
 
     async fn unreact(&self, caller: &Caller, conversation: ConversationId, id: MessageId, emoji: String) -> Result<()> {
         let emoji = &parse(&emoji)?;
+        self.core.limits.count_send(caller.user)?;
         self.core
             .write(|tx| async move {
-                let (_, access) = self.load_for_reaction(&tx, caller, conversation, id).await?;
+                let (row, access) = self.load_for_reaction(&tx, caller, conversation, id).await?;
                 let values = [id.into(), caller.user.into(), emoji.as_str().into()];
                 if db::execute(&tx, REMOVE, values).await? == 0 {
                     return Ok(());
                 }
                 let frame = Frame::Reaction { message_id: id, user_id: caller.user, emoji, on: false };
-                self.core.append(&tx, access.id, &frame).await
+                self.core.append_about(&tx, access.id, row.no, &frame).await
             })
             .await
     }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use guildhall_kernel::{
     Caller, CursorPage, CursorQuery, Window,
     db::{self, Sql},
+    search::{Match, SearchQuery},
 };
 use sea_orm::FromQueryResult;
 
@@ -14,11 +15,11 @@ use super::{
     show::{MessageRow, messages, show_messages},
 };
 use crate::{
-    core::{access::Access, id_list, receipts::ReadState},
+    core::{access::Access, receipts::ReadState},
     error::{Error, Result},
     id::ConversationId,
     model::Message,
-    search::{Place, SearchQuery},
+    search::{conversation_scope, user_scope},
     service::Search,
 };
 
@@ -37,6 +38,7 @@ const FOUND: Sql = Sql::per_backend(
         "ON a.conversation_id = m.conversation_id AND a.user_id = $1 CROSS JOIN messaging_conversation c ",
         "ON c.id = m.conversation_id WHERE messaging_message_words MATCH $2 AND messaging_message_words.rowid < $3 ",
         "AND (a.state = 'active' OR c.kind = 'direct') AND m.no > a.cleared_no AND m.deleted_at IS NULL ",
+        "AND m.conversation_id = coalesce($5, m.conversation_id) ",
         "AND NOT EXISTS (SELECT 1 FROM messaging_hidden h WHERE h.user_id = $1 AND h.message_id = m.id) ",
         "ORDER BY messaging_message_words.rowid DESC LIMIT $4"
     ),
@@ -45,6 +47,7 @@ const FOUND: Sql = Sql::per_backend(
         "ON a.conversation_id = m.conversation_id AND a.user_id = $1 JOIN messaging_conversation c ",
         "ON c.id = m.conversation_id WHERE m.words @@ to_tsquery('simple', $2) AND m.id < $3 ",
         "AND (a.state = 'active' OR c.kind = 'direct') AND m.no > a.cleared_no AND m.deleted_at IS NULL ",
+        "AND m.conversation_id = coalesce($5, m.conversation_id) ",
         "AND NOT EXISTS (SELECT 1 FROM messaging_hidden h WHERE h.user_id = $1 AND h.message_id = m.id) ",
         "ORDER BY m.id DESC LIMIT $4"
     ),
@@ -88,28 +91,32 @@ impl Search for SqlMessaging {
             Window::Before(id) => id,
             Window::After(_) => return Err(Error::field("after", "A search only goes from newer to older messages.")),
         };
-        let query = SearchQuery::parse(&text).filter(|_| text.len() <= MAX_TEXT);
-        let Some(query) = query else {
-            return Ok(CursorPage::from_rows(Vec::new(), |message: &Message| message.id.0, &cursor));
+        let nothing = || CursorPage::from_rows(Vec::new(), |message: &Message| message.id.0, &cursor);
+        let Some(query) = SearchQuery::parse(&text).filter(|_| text.len() <= MAX_TEXT) else {
+            return Ok(nothing());
         };
-        let place = match conversation {
-            Some(id) => Place::Conversation(Access::load(conn, caller.user, id).await?.id),
-            None => Place::All(caller.user, db::scalars(conn, GROUPS, [caller.user.into()]).await?),
+        let scopes = if let Some(id) = conversation {
+            vec![conversation_scope(Access::load(conn, caller.user, id).await?.id)]
+        } else {
+            let groups: Vec<ConversationId> = db::scalars(conn, GROUPS, [caller.user.into()]).await?;
+            std::iter::once(user_scope(caller.user)).chain(groups.into_iter().map(conversation_scope)).collect()
         };
-        let query = match self.core.db.backend() {
-            sea_orm::DbBackend::Sqlite => query.fts5(&place),
-            _ => query.tsquery(&place),
+        let Some(query) = query.within(scopes) else {
+            return Ok(nothing());
         };
+        let query = query.expression(self.core.db.backend(), Match::Prefix);
         let rows = i64::try_from(cursor.rows()).unwrap_or(i64::MAX);
-        let values = [caller.user.into(), query.into(), before.into(), rows.into()];
+        let values = [caller.user.into(), query.into(), before.into(), rows.into(), conversation.into()];
         let rows: Vec<MessageRow> = db::rows(conn, FOUND, values).await?;
-        let conversations = id_list(rows.iter().map(|row| row.conversation_id.0));
+        let conversations = db::id_list(rows.iter().map(|row| row.conversation_id.0));
         let read: Vec<ReadRow> = db::rows(conn, READ, [caller.user.into(), conversations]).await?;
         let state =
             |row: ReadRow| (row.conversation_id, ReadState { own: row.own, other: row.other.unwrap_or_default() });
         let read: HashMap<ConversationId, ReadState> = read.into_iter().map(state).collect();
         let (rows, page) = CursorPage::from_rows(rows, |row: &MessageRow| row.id.0, &cursor).split();
         let read = |id| read.get(&id).copied().unwrap_or_default();
-        Ok(page.with_results(show_messages(conn, rows, caller.user, read).await?))
+        let mut messages = show_messages(conn, &self.core.host.keys, rows, caller.user, read).await?;
+        self.add_extras(caller.user, &mut messages).await?;
+        Ok(page.with_results(messages))
     }
 }

@@ -1,18 +1,23 @@
 //! Messages as the caller sees them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use guildhall_kernel::{
     Timestamp, UserId,
+    cipher::{KeyRing, Unreadable},
     db::{self, Sql},
 };
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
+use super::SqlMessaging;
 use crate::{
-    core::{id_list, receipts::ReadState},
+    core::{
+        content::{Content, Place},
+        receipts::ReadState,
+    },
     error::{Error, Result},
     id::{ConversationId, MessageId},
-    model::Message,
+    model::{Message, Revision},
 };
 
 /// A query for the columns of [`MessageRow`], in parts.
@@ -20,7 +25,7 @@ macro_rules! messages {
     ($($rest:literal),+) => {
         concat!(
             "SELECT m.id, m.conversation_id, m.no, m.sender_id, m.receiver_id, t.name AS message_type, m.content, ",
-            "m.is_system, m.reply_to_id, m.client_id, m.created_at, m.edited_at, m.deleted_at ",
+            "m.key_id, m.is_system, m.reply_to_id, m.client_id, m.created_at, m.edited_at, m.deleted_at ",
             $($rest),+
         )
     };
@@ -40,6 +45,17 @@ const BY_IDS: Sql = Sql::per_backend(
     ),
 );
 
+const VISIBLE: Sql = Sql::per_backend(
+    "SELECT m.id FROM messaging_message m JOIN messaging_member a ON a.conversation_id = m.conversation_id \
+     AND a.user_id = $2 WHERE m.id IN (SELECT value FROM json_each($1)) AND m.conversation_id = $3 \
+     AND m.no > a.cleared_no AND m.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM messaging_hidden h \
+     WHERE h.user_id = $2 AND h.message_id = m.id)",
+    "SELECT m.id FROM messaging_message m JOIN messaging_member a ON a.conversation_id = m.conversation_id \
+     AND a.user_id = $2 WHERE m.id IN (SELECT value::bigint FROM json_array_elements_text($1::json)) \
+     AND m.conversation_id = $3 AND m.no > a.cleared_no AND m.deleted_at IS NULL AND NOT EXISTS (SELECT 1 \
+     FROM messaging_hidden h WHERE h.user_id = $2 AND h.message_id = m.id)",
+);
+
 const REACTIONS: Sql = Sql::per_backend(
     "SELECT message_id, emoji, COUNT(*) AS count, MAX(CASE WHEN user_id = $2 THEN 1 ELSE 0 END) AS is_mine \
      FROM messaging_reaction WHERE message_id IN (SELECT value FROM json_each($1)) GROUP BY message_id, emoji",
@@ -57,13 +73,23 @@ pub(crate) struct MessageRow {
     pub(crate) sender_id: Option<UserId>,
     pub(crate) receiver_id: Option<UserId>,
     pub(crate) message_type: String,
+    /// The content as it is stored; as it was written if there is no key.
     pub(crate) content: String,
+    pub(crate) key_id: Option<String>,
     pub(crate) is_system: bool,
     pub(crate) reply_to_id: Option<MessageId>,
     pub(crate) client_id: Option<String>,
     pub(crate) created_at: Timestamp,
     pub(crate) edited_at: Option<Timestamp>,
     pub(crate) deleted_at: Option<Timestamp>,
+}
+
+/// The content of a message before it was edited.
+#[derive(FromQueryResult)]
+pub(crate) struct RevisionRow {
+    content: String,
+    key_id: Option<String>,
+    created_at: Timestamp,
 }
 
 #[derive(FromQueryResult)]
@@ -88,7 +114,7 @@ impl MessageRow {
         conn: &impl ConnectionTrait,
         ids: impl IntoIterator<Item = MessageId>,
     ) -> Result<HashMap<MessageId, Self>> {
-        let ids = id_list(ids.into_iter().map(|id| id.0));
+        let ids = db::id_list(ids.into_iter().map(|id| id.0));
         let rows: Vec<Self> = db::rows(conn, BY_IDS, [ids]).await?;
         Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }
@@ -98,15 +124,26 @@ impl MessageRow {
         self.deleted_at.or(self.edited_at).unwrap_or(self.created_at)
     }
 
+    /// What the content is encrypted for.
+    pub(crate) fn place(&self) -> Place {
+        let written_at = self.edited_at.unwrap_or(self.created_at);
+        Place { conversation: self.conversation_id, no: self.no, written_at }
+    }
+
+    /// The content as it was written.
+    pub(crate) fn open(&self, keys: &KeyRing) -> Result<String, Unreadable> {
+        Content { text: self.content.clone(), key_id: self.key_id.clone() }.open(keys, self.place())
+    }
+
     /// The message in an event, which is the same for everybody.
-    pub(crate) fn for_everybody(self) -> Message {
-        self.show(false, BTreeMap::new(), None)
+    pub(crate) fn for_everybody(self, keys: &KeyRing) -> Message {
+        self.show(keys, false, BTreeMap::new(), None)
     }
 
     /// The message without its reactions.
-    pub(crate) fn without_reactions(self, viewer: UserId, read: ReadState) -> Message {
+    pub(crate) fn without_reactions(self, keys: &KeyRing, viewer: UserId, read: ReadState) -> Message {
         let is_read = self.is_read(viewer, read);
-        self.show(is_read, BTreeMap::new(), Some(Vec::new()))
+        self.show(keys, is_read, BTreeMap::new(), Some(Vec::new()))
     }
 
     fn is_read(&self, viewer: UserId, read: ReadState) -> bool {
@@ -117,12 +154,21 @@ impl MessageRow {
         }
     }
 
-    fn show(self, is_read: bool, reactions: BTreeMap<String, i64>, my_reactions: Option<Vec<String>>) -> Message {
+    fn show(
+        self,
+        keys: &KeyRing,
+        is_read: bool,
+        reactions: BTreeMap<String, i64>,
+        my_reactions: Option<Vec<String>>,
+    ) -> Message {
+        let place = self.place();
+        let content = Content { text: self.content, key_id: self.key_id }.open(keys, place);
         Message {
             id: self.id,
             conversation_id: self.conversation_id,
             no: self.no,
-            content: self.content,
+            is_unreadable: content.is_err(),
+            content: content.unwrap_or_default(),
             sender_id: self.sender_id,
             receiver_id: self.receiver_id,
             timestamp: self.created_at,
@@ -131,6 +177,8 @@ impl MessageRow {
             client_id: self.client_id,
             is_system: self.is_system,
             reply_to: self.reply_to_id,
+            attachments: Vec::new(),
+            link_preview: None,
             edited_at: self.edited_at,
             is_deleted: self.deleted_at.is_some(),
             reactions,
@@ -139,9 +187,39 @@ impl MessageRow {
     }
 }
 
+impl RevisionRow {
+    /// The content of this revision of `message`.
+    pub(crate) fn open(self, keys: &KeyRing, message: &MessageRow) -> Result<String, Unreadable> {
+        let place = Place { written_at: self.created_at, ..message.place() };
+        Content { text: self.content, key_id: self.key_id }.open(keys, place)
+    }
+
+    /// This revision of `message` as its readers see it.
+    pub(crate) fn show(self, keys: &KeyRing, message: &MessageRow) -> Revision {
+        let created_at = self.created_at;
+        let content = self.open(keys, message);
+        Revision { is_unreadable: content.is_err(), content: content.unwrap_or_default(), created_at }
+    }
+}
+
+impl SqlMessaging {
+    /// Those of these messages of a conversation that were not deleted, neither for everybody nor for this member.
+    pub(crate) async fn visible(
+        &self,
+        user: UserId,
+        conversation: ConversationId,
+        messages: impl IntoIterator<Item = MessageId>,
+    ) -> Result<HashSet<MessageId>> {
+        let messages = db::id_list(messages.into_iter().map(|id| id.0));
+        let visible = db::scalars(self.core.db.conn(), VISIBLE, [messages, user.into(), conversation.into()]).await?;
+        Ok(visible.into_iter().collect())
+    }
+}
+
 /// Messages as a user sees them, in the same order; `read` is the state of their conversations.
 pub(crate) async fn show_messages(
     conn: &impl ConnectionTrait,
+    keys: &KeyRing,
     rows: Vec<MessageRow>,
     viewer: UserId,
     read: impl Fn(ConversationId) -> ReadState,
@@ -149,7 +227,7 @@ pub(crate) async fn show_messages(
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = id_list(rows.iter().map(|row| row.id.0));
+    let ids = db::id_list(rows.iter().map(|row| row.id.0));
     let mut reactions: HashMap<MessageId, Reactions> = HashMap::new();
     for row in db::rows::<ReactionRow>(conn, REACTIONS, [ids, viewer.into()]).await? {
         let (counts, own) = reactions.entry(row.message_id).or_default();
@@ -162,7 +240,7 @@ pub(crate) async fn show_messages(
         let (counts, mut own) = reactions.remove(&row.id).unwrap_or_default();
         own.sort();
         let is_read = row.is_read(viewer, read(row.conversation_id));
-        row.show(is_read, counts, Some(own))
+        row.show(keys, is_read, counts, Some(own))
     };
     Ok(rows.into_iter().map(show).collect())
 }

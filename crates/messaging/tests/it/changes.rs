@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use guildhall_kernel::IfMatch;
-use guildhall_messaging::{Changes, DeleteFor, Message, MessagePatch, Messages, Reactions};
+use guildhall_messaging::{
+    Changes, ChosenPreferences, DeleteFor, Message, MessagePatch, Messages, PreferencesPatch, Reactions, Requests,
+};
 
 use crate::harness::{Harness, code, messaging, person};
 
@@ -78,12 +80,44 @@ async fn nothing_is_left_of_a_message_that_was_deleted_for_everybody() {
     let seen = harness.history(2, 1).await.messages.remove(0);
     assert_eq!((seen.content.as_str(), seen.is_deleted, seen.reactions.len()), ("", true, 0));
     assert_eq!(harness.db.count_rows("messaging_revision").await, 0);
-    let left = harness.db.query_texts("SELECT content || search_text FROM messaging_message").await;
+    let left = harness.db.query_texts("SELECT content FROM messaging_message").await;
     assert_eq!(left, [""]);
     assert_eq!(delete(&harness, 1, &message, DeleteFor::Everyone).await, "not_changeable");
     assert_eq!(edit(&harness, 1, &message, "x").await, "not_changeable");
     let types = harness.event_types(&format!("conversation/{}", message.conversation_id)).await;
-    assert_eq!(types.last().unwrap(), "message_deleted");
+    assert_eq!(types, ["hidden", "hidden", "hidden", "message_deleted"]);
+    assert_eq!(harness.events_with("secret").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn edits_and_deletions_reach_the_streams_of_both_people() {
+    let harness = messaging().await;
+    let message = harness.say(1, 2, "helo").await;
+    edit(&harness, 1, &message, "hello").await;
+    for user in [1, 2] {
+        let event = harness.events(&format!("user/{user}")).await.remove(1);
+        assert_eq!((&event["type"], &event["content"]), (&"message_edited".into(), &"hello".into()));
+    }
+    delete(&harness, 1, &message, DeleteFor::Everyone).await;
+    for user in [1, 2] {
+        let events = harness.events(&format!("user/{user}")).await;
+        let types: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+        assert_eq!(types, ["hidden", "hidden", "message_deleted"]);
+        assert_eq!(events[2]["message_id"], serde_json::json!(message.id));
+        assert_eq!(events[2]["conversation_id"], serde_json::json!(message.conversation_id));
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_is_not_told_to_whoever_has_declined_the_conversation() {
+    let harness = messaging().await;
+    let patch = PreferencesPatch { accepts_requests_only: Some(true), ..PreferencesPatch::default() };
+    harness.change_preferences(&person(2), patch).await.unwrap();
+    let message = harness.say(1, 2, "hello").await;
+    harness.decline(&person(2), message.conversation_id).await.unwrap();
+    delete(&harness, 1, &message, DeleteFor::Everyone).await;
+    assert_eq!(harness.event_types("user/2").await, ["hidden"]);
+    assert_eq!(harness.event_types("user/1").await, ["hidden", "message_deleted"]);
 }
 
 #[tokio::test]

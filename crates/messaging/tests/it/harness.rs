@@ -1,10 +1,16 @@
 //! Messaging beside a foreign user table.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, Mutex},
+};
 
 use async_trait::async_trait;
+use guildhall_files::{Files, FolderStore, UploadLimits};
 use guildhall_kernel::{
     self as kernel, Caller, CursorQuery, Person, Roles, UserId,
+    cipher::KeyRing,
+    http::PageFetcher,
     testing::{PEOPLE, TestClock, TestDb, fake_directory, migrations_with_people, signed_in_as},
 };
 use guildhall_messaging::{
@@ -21,19 +27,23 @@ const USERS: std::ops::RangeInclusive<i64> = 1..=130;
 pub(crate) const INACTIVE: i64 = 99;
 
 /// Migrations with a user table of the host.
-fn all_migrations() -> Vec<Box<dyn MigrationTrait>> {
+pub(crate) fn all_migrations() -> Vec<Box<dyn MigrationTrait>> {
     let mut all = migrations_with_people(130);
+    all.extend(guildhall_files::migrations());
     all.extend(guildhall_realtime::migrations(&PEOPLE));
     all.extend(migrations(&PEOPLE));
     all
 }
 
-struct FakePeople;
+/// Knows whose accounts were deactivated.
+struct FakePeople(Arc<Mutex<Vec<i64>>>);
 
 #[async_trait]
 impl PeopleSearch for FakePeople {
     async fn active(&self, users: &[UserId]) -> kernel::Result<Vec<UserId>> {
-        let is_active = |user: &&UserId| USERS.contains(&user.0) && user.0 != INACTIVE;
+        let deactivated = self.0.lock().unwrap();
+        let is_active =
+            |user: &&UserId| USERS.contains(&user.0) && user.0 != INACTIVE && !deactivated.contains(&user.0);
         Ok(users.iter().filter(is_active).copied().collect())
     }
 
@@ -54,12 +64,33 @@ impl PeopleSearch for FakePeople {
     }
 }
 
+/// The file store, and the linked pages.
+pub(crate) struct Outside {
+    pub(crate) files: Files,
+    /// The folder of the file store.
+    folder: tempfile::TempDir,
+    pages: Option<Arc<dyn PageFetcher>>,
+}
+
+impl Outside {
+    pub(crate) async fn open(db: &TestDb, clock: &TestClock, pages: Option<Arc<dyn PageFetcher>>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(FolderStore::new(folder.path()));
+        let (mount, limits) = ("https://example.org/api".parse().unwrap(), UploadLimits::up_to(1 << 20));
+        let files = Files::open(db.handle(), store, clock.clock(), mount, limits).await.unwrap();
+        Self { files, folder, pages }
+    }
+}
+
 pub(crate) struct Harness {
     pub(crate) db: TestDb,
     pub(crate) messaging: SqlMessaging,
     pub(crate) streams: Streams,
     pub(crate) handler: MessagingStreams,
     pub(crate) clock: TestClock,
+    pub(crate) outside: Outside,
+    /// Whose accounts were deactivated.
+    pub(crate) deactivated: Arc<Mutex<Vec<i64>>>,
 }
 
 impl Deref for Harness {
@@ -75,29 +106,61 @@ pub(crate) async fn messaging() -> Harness {
 }
 
 pub(crate) async fn messaging_with(connections: u32, settings: Settings) -> Harness {
+    with_pages(connections, settings, None).await
+}
+
+/// With linked pages.
+pub(crate) async fn with_pages(connections: u32, settings: Settings, pages: Option<Arc<dyn PageFetcher>>) -> Harness {
     let db = TestDb::with_connections(all_migrations, connections).await;
     let clock = TestClock::default();
-    let streams = Streams::new(
-        db.handle(),
-        clock.clock(),
-        guildhall_realtime::Settings::default(),
-        signed_in_as(Roles::default()),
-        SingleProcess,
-        vec![Arc::new(OwnStream)],
-    );
-    let host = Host {
-        clock: clock.clock(),
-        directory: Arc::new(fake_directory(USERS)),
-        people: Arc::new(FakePeople),
-        streams: streams.clone(),
-    };
-    let messaging = SqlMessaging::new(db.handle(), settings, host);
-    let handler = MessagingStreams::new(&messaging);
-    streams.register(Arc::new(handler.clone()));
-    Harness { db, messaging, streams, handler, clock }
+    let outside = Outside::open(&db, &clock, pages).await;
+    Harness::open(db, clock, settings, KeyRing::default(), outside)
 }
 
 impl Harness {
+    /// The services on a database, with keys.
+    pub(crate) fn open(db: TestDb, clock: TestClock, settings: Settings, keys: KeyRing, outside: Outside) -> Self {
+        let streams = Streams::encrypted(
+            db.handle(),
+            clock.clock(),
+            guildhall_realtime::Settings::default(),
+            signed_in_as(Roles::default()),
+            SingleProcess,
+            vec![Arc::new(OwnStream)],
+            keys.clone(),
+        );
+        let deactivated = Arc::<Mutex<Vec<i64>>>::default();
+        let host = Host {
+            clock: clock.clock(),
+            directory: Arc::new(fake_directory(USERS)),
+            people: Arc::new(FakePeople(deactivated.clone())),
+            streams: streams.clone(),
+            files: outside.files.clone(),
+            page_fetcher: outside.pages.clone(),
+            mount: "https://example.org/messaging/api".parse().unwrap(),
+            keys,
+        };
+        let messaging = SqlMessaging::new(db.handle(), settings, host);
+        let handler = MessagingStreams::new(&messaging);
+        streams.register(Arc::new(handler.clone()));
+        Self { db, messaging, streams, handler, clock, outside, deactivated }
+    }
+
+    /// The same installation after a restart with other keys.
+    pub(crate) fn restart(self, keys: KeyRing) -> Self {
+        Self::open(self.db, self.clock, Settings::default().without_limits(), keys, self.outside)
+    }
+
+    /// The number of files in the store.
+    pub(crate) async fn stored_files(&self) -> usize {
+        fn count(folder: &std::path::Path) -> usize {
+            let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+            entries.map(|path| if path.is_dir() { count(&path) } else { 1 }).sum()
+        }
+        self.outside.files.collect().await.unwrap();
+        count(self.outside.folder.path())
+    }
+
     /// Sends a message from one user to another.
     pub(crate) async fn say(&self, from: i64, to: i64, content: &str) -> Message {
         let sent = self.send(&person(from), Target::User(UserId(to)), NewMessage::text(content)).await;
@@ -135,6 +198,16 @@ impl Harness {
              WHERE s.name = '{stream}' ORDER BY e.seq"
         );
         self.db.query_texts(&sql).await.iter().map(|body| serde_json::from_str(body).unwrap()).collect()
+    }
+
+    /// The stored events that contain a text.
+    pub(crate) async fn events_with(&self, text: &str) -> Vec<String> {
+        self.db.query_texts(&format!("SELECT body FROM realtime_event WHERE body LIKE '%{text}%'")).await
+    }
+
+    /// The names of all streams with events.
+    pub(crate) async fn stream_names(&self) -> Vec<String> {
+        self.db.query_texts("SELECT name FROM realtime_stream ORDER BY name").await
     }
 
     /// The types of the events of a stream.

@@ -1,6 +1,7 @@
 //! Tests of the public API, beside a foreign user table.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod attachments;
 mod blocks;
 mod changes;
 mod conversations;
@@ -8,6 +9,8 @@ mod counters;
 mod groups;
 mod harness;
 mod http;
+mod keys;
+mod link_previews;
 mod message_types;
 mod messages;
 mod people;

@@ -1,5 +1,5 @@
 use guildhall_kernel::{CursorQuery, IfMatch, UserId};
-use guildhall_messaging::{Changes, DeleteFor, MessagePatch, Messages, NewMessage, Target};
+use guildhall_messaging::{Changes, DeleteFor, Error, MessagePatch, Messages, NewMessage, Target};
 
 use crate::harness::{INACTIVE, code, contents, ids, messaging, person};
 
@@ -97,6 +97,20 @@ async fn p38_a_type_is_kept_and_an_unknown_one_is_refused() {
 }
 
 #[tokio::test]
+async fn the_same_client_id_returns_the_first_message_when_the_receiver_is_no_longer_active() {
+    let harness = messaging().await;
+    let first = harness.send(&person(1), to(2), with_client_id("hello", "a-1")).await.unwrap().message;
+    harness.deactivated.lock().unwrap().push(2);
+    for target in [to(2), Target::Conversation(first.conversation_id)] {
+        let again = harness.send(&person(1), target, with_client_id("hello", "a-1")).await.unwrap();
+        assert_eq!((again.duplicate, again.message.id), (true, first.id));
+        for new in [with_client_id("bye", "a-1"), with_client_id("hello", "a-2"), NewMessage::text("hello")] {
+            assert_eq!(code(harness.send(&person(1), target, new).await), "user_not_found");
+        }
+    }
+}
+
+#[tokio::test]
 async fn p41_the_same_client_id_returns_the_first_message() {
     let harness = messaging().await;
     let first = harness.send(&person(1), to(2), with_client_id("hello", "a-1")).await.unwrap();
@@ -165,4 +179,13 @@ async fn a_message_to_a_direct_conversation_goes_to_the_other_person() {
     let first = harness.say(1, 2, "hello").await;
     let reply = harness.say_in(2, first.conversation_id, "hi").await;
     assert_eq!((reply.receiver_id, reply.no), (Some(UserId(1)), 2));
+}
+
+#[tokio::test]
+async fn a_database_error_does_not_look_like_a_missing_message() {
+    let harness = messaging().await;
+    let message = harness.say(1, 2, "hello").await;
+    harness.db.sql("ALTER TABLE messaging_member RENAME TO messaging_gone").await.unwrap();
+    let outcome = harness.message(&person(1), message.conversation_id, message.id).await;
+    assert!(matches!(outcome, Err(Error::Database(_))), "{outcome:?}");
 }

@@ -1,5 +1,5 @@
-use guildhall_kernel::UserId;
-use guildhall_messaging::{Groups, Messages, NewGroup, NewMessage, Settings, Target};
+use guildhall_kernel::{IfMatch, UserId};
+use guildhall_messaging::{Changes, Groups, MessagePatch, Messages, NewGroup, NewMessage, Reactions, Settings, Target};
 
 use crate::harness::{code, messaging_with, person};
 
@@ -15,6 +15,27 @@ async fn a_user_sends_a_limited_number_of_messages_at_once() {
     assert_eq!(outcomes[..3], ["ok", "ok", "ok"]);
     assert!(outcomes.contains(&"rate_limited".to_owned()));
     assert_eq!(send(2).await, "ok");
+}
+
+#[tokio::test]
+async fn edits_and_reactions_count_like_messages() {
+    let settings = Settings { send_burst: 3, sends_per_second: 1, ..Settings::default() };
+    let harness = messaging_with(1, settings).await;
+    let message = harness.say(1, 2, "x").await;
+    let (conversation, id, user) = (message.conversation_id, message.id, person(2));
+    let mut outcomes = Vec::new();
+    for _ in 0..20 {
+        outcomes.push(code(harness.react(&user, conversation, id, "👍".into()).await));
+        outcomes.push(code(harness.unreact(&user, conversation, id, "👍".into()).await));
+    }
+    assert_eq!(outcomes[..3], ["ok", "ok", "ok"]);
+    assert!(outcomes.contains(&"rate_limited".to_owned()));
+    let patch = |n| MessagePatch { content: format!("y{n}") };
+    let mut outcomes = Vec::new();
+    for n in 0..20 {
+        outcomes.push(code(harness.edit(&person(1), conversation, id, patch(n), IfMatch::default()).await));
+    }
+    assert!(outcomes.contains(&"rate_limited".to_owned()));
 }
 
 #[tokio::test]

@@ -1,5 +1,12 @@
+use std::sync::Arc;
+
 use guildhall_kernel::UserId;
-use guildhall_messaging::{Groups, Messages, NewMembers, NewMessage, Reading, Settings, Target};
+use guildhall_messaging::{
+    ConversationState, Conversations, Groups, Messages, NewMembers, NewMessage, Reading, Settings, Target,
+};
+use guildhall_realtime::{Delivery, Next, OwnStream, Position};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::harness::{code, messaging_with, person};
 
@@ -81,4 +88,58 @@ async fn a_group_never_exceeds_its_maximum() {
         added += usize::from(add.await.unwrap() == "ok");
     }
     assert_eq!(added, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_pins_more_conversations_than_allowed_at_the_same_time() {
+    let harness = messaging_with(CONNECTIONS, Settings::default().without_limits()).await;
+    let pin = || ConversationState { is_pinned: Some(true), ..ConversationState::default() };
+    let mut conversations = Vec::new();
+    for other in 2..=30 {
+        conversations.push(harness.say(other, 1, "hello").await.conversation_id);
+    }
+    let last = conversations.split_off(19);
+    for id in conversations {
+        harness.change_state(&person(1), id, pin()).await.unwrap();
+    }
+    let pins = last.into_iter().map(|id| {
+        let messaging = harness.messaging.clone();
+        tokio::spawn(async move { code(messaging.change_state(&person(1), id, pin()).await) })
+    });
+    let mut pinned = 0;
+    for pin in pins.collect::<Vec<_>>() {
+        pinned += usize::from(pin.await.unwrap() == "ok");
+    }
+    assert_eq!(pinned, 1);
+    assert_eq!(harness.inbox(1).await.iter().filter(|conversation| conversation.is_pinned).count(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_number_of_unread_messages_that_somebody_is_told_is_right() {
+    let harness = messaging_with(CONNECTIONS, Settings::default().without_limits()).await;
+    for _ in 0..5 {
+        for other in 2..=9 {
+            harness.say(other, 1, "hello").await;
+        }
+        let (stream, wake) = (OwnStream::of(UserId(1)), Arc::new(Notify::new()));
+        let started = harness.streams.subscribe(&person(1), &stream, Position::default(), &wake).await.unwrap();
+        let mut subscription = started.subscription;
+        let reads = (2..=9).map(|other| {
+            let messaging = harness.messaging.clone();
+            tokio::spawn(async move {
+                messaging.mark_conversation_read(&person(1), Target::User(UserId(other)), None).await.unwrap();
+            })
+        });
+        for read in reads.collect::<Vec<_>>() {
+            read.await.unwrap();
+        }
+        let mut counts = Vec::new();
+        while let Next::Deliver(deliveries) = subscription.poll(64) {
+            counts.extend(deliveries.iter().filter_map(|delivery| match delivery {
+                Delivery::Transient(body) => serde_json::from_str::<Value>(body).unwrap().get("messages").cloned(),
+                _ => None,
+            }));
+        }
+        assert_eq!(counts.last(), Some(&json!(0)), "{counts:?}");
+    }
 }

@@ -1,6 +1,7 @@
+use guildhall_files::Upload;
 use guildhall_kernel::{CursorQuery, UserId, UserRemoval};
 use guildhall_messaging::{
-    Blocks, Conversations, Groups, Messages, NewMembers, NewMessage, Reactions, Removal, Target,
+    Attachments, Blocks, Conversations, Groups, Messages, NewMembers, NewMessage, Reactions, Removal, Target,
 };
 use sea_orm::ConnectionTrait;
 
@@ -44,6 +45,9 @@ async fn a_direct_conversation_keeps_its_messages_with_one_side_empty() {
         assert_eq!(harness.db.count_rows("messaging_block").await, 0);
         remove(&harness, 1, None, deletes_row).await;
         assert_eq!(harness.db.count_rows("messaging_conversation").await, 0);
+        // Those of the people are deleted by the streams.
+        assert_eq!(harness.stream_names().await, ["user/1", "user/2"]);
+        assert_eq!(harness.events_with("content").await, [""; 0]);
     }
 }
 
@@ -69,12 +73,22 @@ async fn a_group_without_other_members_goes_with_its_owner() {
     harness.group(&[2]).await;
     remove(&harness, 2, None, true).await;
     assert_eq!(harness.db.count_rows("messaging_conversation").await, 0);
+    assert_eq!(harness.stream_names().await, [""; 0]);
 }
 
 #[tokio::test]
 async fn the_export_contains_own_messages_groups_and_blocks() {
     let harness = messaging().await;
-    harness.say(2, 1, "mine").await;
+    let upload = Upload {
+        name: "plan.txt".into(),
+        content_type: "text/plain".into(),
+        bytes: "x".into(),
+        fields: std::collections::BTreeMap::new(),
+    };
+    let [sent, unsent] =
+        [harness.upload(&person(2), upload.clone()).await.unwrap(), harness.upload(&person(2), upload).await.unwrap()];
+    let new = NewMessage { attachments: vec![sent.id], ..NewMessage::text("mine") };
+    harness.send(&person(2), Target::User(UserId(1)), new).await.unwrap();
     harness.say(1, 2, "theirs").await;
     harness.group(&[2, 1]).await;
     harness.block(&person(2), UserId(3)).await.unwrap();
@@ -83,5 +97,7 @@ async fn the_export_contains_own_messages_groups_and_blocks() {
     assert_eq!(name, "messaging");
     assert_eq!(data["messages"].as_array().unwrap().len(), 1);
     assert_eq!(data["messages"][0]["content"], "mine");
+    assert_eq!(data["messages"][0]["attachments"][0]["name"], "plan.txt");
+    assert_eq!((data["uploads"].as_array().unwrap().len(), &data["uploads"][0]["id"]), (1, &unsent.id.0.into()));
     assert_eq!((&data["groups"][0]["name"], &data["blocked"][0]), (&"Lunch".into(), &3.into()));
 }

@@ -17,6 +17,9 @@ async fn old_messages_are_deleted_if_the_settings_say_so() {
         harness.say(1, 2, "new").await;
         harness.run().await.unwrap();
         assert_eq!(contents(&harness.history(2, 1).await.messages), left);
+        // The streams of the conversation and of both people.
+        assert_eq!(harness.events_with("\"content\":\"old\"").await.len(), 3 * (left.len() - 1));
+        assert_eq!(harness.events_with("\"content\":\"new\"").await.len(), 3);
         assert_eq!(harness.unread_count(&person(2)).await.unwrap(), i64::try_from(left.len()).unwrap());
     }
 }

@@ -57,6 +57,15 @@ async fn whoever_has_left_a_group_does_not_find_its_messages() {
 }
 
 #[tokio::test]
+async fn a_message_that_names_another_conversation_is_not_found_there() {
+    let harness = messaging().await;
+    let [own, other] = [harness.group(&[1, 2]).await, harness.group(&[1, 2]).await];
+    harness.say_in(1, own, &format!("apple zqc{other}")).await;
+    assert!(search(&harness, 2, "apple", Some(other)).await.is_empty());
+    assert_eq!(search(&harness, 2, "apple", Some(own)).await.len(), 1);
+}
+
+#[tokio::test]
 async fn results_are_read_in_pages() {
     let harness = messaging().await;
     for n in 0..5 {

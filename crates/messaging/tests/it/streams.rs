@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
-use guildhall_kernel::{Caller, UserId};
-use guildhall_messaging::{Blocks, ConversationId, Groups, Reading, Target};
+use guildhall_kernel::{Caller, IfMatch, Kind, UserId};
+use guildhall_messaging::{
+    Blocks, Changes, ConversationId, Conversations, DeleteFor, Groups, MessagePatch, NewMembers, Reactions, Reading,
+    Target,
+};
 use guildhall_realtime::{Delivery, Next, OwnStream, Position, Started, StreamHandler, StreamName, Subscription};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -31,6 +34,77 @@ fn received(subscription: &mut Subscription) -> Vec<Value> {
         }
     }
     all
+}
+
+/// What a client gets of a stream that resumes from its beginning: the contents of messages and edits, and the types of the
+/// other events.
+async fn replay(harness: &Harness, user: i64, stream: &StreamName) -> Vec<String> {
+    let events = harness.streams.read(stream, 0).await.unwrap().frames;
+    let hidden = match stream.kind() {
+        "conversation" => harness.handler.hidden(&person(user), stream, &events).await.unwrap(),
+        _ => std::collections::HashSet::new(),
+    };
+    let show = |event: Value| {
+        let content = event["message"]["content"].as_str().or(event["content"].as_str());
+        content.or(event["type"].as_str()).unwrap().to_owned()
+    };
+    let shown = events.iter().map(|event| {
+        if hidden.contains(&event.seq) {
+            "hidden".to_owned()
+        } else {
+            show(serde_json::from_str(event.body()).unwrap())
+        }
+    });
+    shown.collect()
+}
+
+#[tokio::test]
+async fn a_deleted_message_is_not_sent_again_to_whoever_resumes_or_joins_later() {
+    let harness = messaging().await;
+    let group = harness.group(&[1, 2]).await;
+    let message = harness.say_in(1, group, "secret").await;
+    harness.delete(&person(1), group, message.id, DeleteFor::Everyone).await.unwrap();
+    harness.add_members(&person(1), group, NewMembers { user_ids: vec![UserId(3)] }).await.unwrap();
+    for user in [2, 3] {
+        let expected = ["member_joined", "Group created.", "hidden", "message_deleted", "member_joined"];
+        assert_eq!(replay(&harness, user, &stream(group)).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_message_deleted_for_one_person_is_not_sent_to_them_again() {
+    let harness = messaging().await;
+    let message = harness.say(1, 2, "hello").await;
+    harness.say(1, 2, "again").await;
+    let (id, own) = (message.conversation_id, OwnStream::of(UserId(2)));
+    harness.react(&person(1), id, message.id, "👍".into()).await.unwrap();
+    harness.delete(&person(2), id, message.id, DeleteFor::Me).await.unwrap();
+    assert_eq!(replay(&harness, 2, &stream(id)).await, ["hidden", "again", "hidden"]);
+    assert_eq!(replay(&harness, 2, &own).await, ["hidden", "again"]);
+    assert_eq!(replay(&harness, 1, &stream(id)).await, ["hello", "again", "reaction"]);
+    assert_eq!(replay(&harness, 1, &OwnStream::of(UserId(1))).await, ["hello", "again"]);
+}
+
+#[tokio::test]
+async fn a_cleared_history_is_not_sent_again() {
+    let harness = messaging().await;
+    let id = harness.say(1, 2, "old").await.conversation_id;
+    harness.say(3, 2, "from somebody else").await;
+    harness.clear(&person(2), id).await.unwrap();
+    harness.say(1, 2, "new").await;
+    assert_eq!(replay(&harness, 2, &stream(id)).await, ["hidden", "new"]);
+    assert_eq!(replay(&harness, 2, &OwnStream::of(UserId(2))).await, ["hidden", "from somebody else", "new"]);
+    assert_eq!(replay(&harness, 1, &stream(id)).await, ["old", "new"]);
+}
+
+#[tokio::test]
+async fn whoever_can_read_the_history_of_edits_gets_it_again() {
+    let harness = messaging().await;
+    let message = harness.say(1, 2, "helo").await;
+    let (id, patch) = (message.conversation_id, MessagePatch { content: "hello".into() });
+    harness.edit(&person(1), id, message.id, patch, IfMatch::default()).await.unwrap();
+    assert_eq!(replay(&harness, 2, &stream(id)).await, ["helo", "hello"]);
+    assert_eq!(harness.revisions(&person(2), id, message.id).await.unwrap()[0].content, "helo");
 }
 
 async fn command(harness: &Harness, caller: Caller, id: ConversationId, kind: &str, command: Value) -> Value {
@@ -164,4 +238,13 @@ async fn nobody_who_has_blocked_somebody_in_a_group_sees_them_typing() {
     harness.block(&person(3), UserId(2)).await.unwrap();
     command(&harness, person(2), group, "typing", json!({})).await;
     assert!(received(&mut other).is_empty());
+}
+
+#[tokio::test]
+async fn a_database_error_does_not_look_like_a_removal() {
+    let harness = messaging().await;
+    let conversation = harness.say(1, 2, "hello").await.conversation_id;
+    harness.db.sql("ALTER TABLE messaging_member RENAME TO messaging_gone").await.unwrap();
+    let outcome = harness.handler.visible_after(&person(1), &stream(conversation)).await;
+    assert!(matches!(&outcome, Err(error) if error.kind() == Kind::Internal), "{outcome:?}");
 }

@@ -61,6 +61,7 @@ impl fmt::Display for Sentence<'_> {
             NotificationKind::DealAssigned => write!(f, "{who} assigned {subject} to you"),
             NotificationKind::PaymentRecorded => write!(f, "{who} recorded a payment for {subject}"),
             NotificationKind::PaymentVerified => write!(f, "{who} verified a payment for {subject}"),
+            NotificationKind::TaskDue => write!(f, "Your {subject} is due"),
             NotificationKind::System => f.write_str(subject),
         }
     }

@@ -12,7 +12,7 @@ use guildhall_kernel::{
     db::{self, Tx},
     event::{Emitted, Subscriber},
 };
-use guildhall_realtime::OwnStream;
+use guildhall_realtime::{About, OwnStream};
 use sea_orm::{ActiveEnum, QueryFilter, QueryOrder, sea_query::LockType};
 use serde::Serialize;
 
@@ -65,7 +65,7 @@ impl Subscriber for Notifier {
     }
 
     async fn handle(&self, tx: &Tx, event: &Emitted) -> guildhall_kernel::Result<()> {
-        for source in &self.core.host.sources {
+        for source in self.core.host.sources.iter() {
             if !source.events().contains(&event.name.as_str()) {
                 continue;
             }
@@ -154,6 +154,7 @@ impl Notifier {
                 if waiting.is_empty() {
                     return Ok(0);
                 }
+                self.core.lock_unread(&tx, recipient).await?;
                 let preferences = OwnPreferences::load(&tx, recipient).await?;
                 let mut has_changed = false;
                 for row in waiting.iter().filter(|row| visible.allows(row.target().as_ref())) {
@@ -187,7 +188,15 @@ impl Notifier {
         let text = if let Some(Stored { row, .. }) = &stored {
             let notification = self.core.show(row, people);
             let frame = Frame { frame_type: "notification", notification: &notification };
-            self.core.host.streams.append(tx, &OwnStream::of(row.recipient_id), &frame).await?;
+            let (streams, own) = (&self.core.host.streams, &OwnStream::of(row.recipient_id));
+            match row.actor_id {
+                // It names the actor, and is erased when their account is removed.
+                Some(actor) => {
+                    let about = About { subject: OwnStream::of(actor), no: notification.id.0 };
+                    streams.append_about(tx, own, &frame, about).await?
+                }
+                None => streams.append(tx, own, &frame).await?,
+            };
             notification.text
         } else {
             let actor = row.actor_id.and_then(|id| people.get(&id));

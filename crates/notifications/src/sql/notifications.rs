@@ -32,6 +32,7 @@ impl SqlNotifications {
         self.core
             .db
             .write(|tx| async move {
+                self.core.lock_unread(&tx, user).await?;
                 notification::Entity::update_many()
                     .col_expr(notification::Column::ReadAt, Expr::value(now))
                     .filter(notification::COLUMN.recipient_id.eq(user))
@@ -86,6 +87,7 @@ impl Notifications for SqlNotifications {
         self.core
             .db
             .write(|tx| async move {
+                self.core.lock_unread(&tx, user).await?;
                 if db::execute(&tx, READ, [now.into(), id.into(), user.into()]).await? == 1 {
                     self.core.announce_unread(&tx, user).await?;
                     return Ok(());
@@ -104,6 +106,7 @@ impl Notifications for SqlNotifications {
         self.core
             .db
             .write(|tx| async move {
+                self.core.lock_unread(&tx, user).await?;
                 let values = [now.into(), user.into(), up_to.into()];
                 let read = match target {
                     Some(target) => {

@@ -1,11 +1,15 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use guildhall_notifications::{NotificationId, Notifications, ReadAll};
-use guildhall_realtime::{Delivery, Next, OwnStream, Position, Started};
+use guildhall_kernel::UserRemoval;
+use guildhall_notifications::{NotificationId, NotificationKind, Notifications, ReadAll};
+use guildhall_realtime::{Delivery, Next, OwnStream, Position, Removal, Started, StreamHandler};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::harness::{Harness, comment, notifications, person};
+use crate::harness::{Harness, comment, happened, notifications, person};
 
 /// What a socket of person 1 gets while something happens.
 async fn received(harness: &Harness, run: impl Future<Output = ()>) -> Vec<Value> {
@@ -96,6 +100,18 @@ async fn a_further_actor_sends_the_same_notification_again() {
 }
 
 #[tokio::test]
+async fn what_a_removed_user_has_caused_is_not_sent_again() {
+    let harness = notifications().await;
+    harness.comment(2, 7).await;
+    harness.comment(3, 8).await;
+    let removal = &Removal::new(harness.streams.clone());
+    harness.db.write(|tx| async move { removal.release(&tx, person(2).user, None).await }).await.unwrap();
+    let frames = harness.frames(1).await;
+    assert_eq!(frames[0], json!({"type": "hidden"}));
+    assert_eq!(frames[1]["actor"]["id"], 3);
+}
+
+#[tokio::test]
 async fn a_delivery_that_fails_appends_nothing() {
     let harness = notifications().await;
     harness.db.sql("DROP TABLE notifications_actor").await.unwrap();
@@ -118,4 +134,41 @@ async fn a_notification_is_delivered_as_soon_as_its_event_was_handled() {
     };
     tokio::time::timeout(Duration::from_secs(4), delivered).await.unwrap();
     delivery.abort();
+}
+
+/// The numbers of the events that are not sent again to a client of person 1 that resumes, and the number of questions
+/// for it.
+async fn hidden(harness: &Harness) -> (Vec<i64>, usize) {
+    let stream = OwnStream::of(person(1).user);
+    let events = harness.streams.read(&stream, 0).await.unwrap().frames;
+    let before = harness.posts.questions.load(Ordering::SeqCst);
+    let hidden = harness.service.own_streams().hidden(&person(1), &stream, &events).await.unwrap();
+    let mut hidden: Vec<_> = hidden.into_iter().collect();
+    hidden.sort_unstable();
+    (hidden, harness.posts.questions.load(Ordering::SeqCst) - before)
+}
+
+#[tokio::test]
+async fn a_client_that_resumes_does_not_get_what_its_user_may_no_longer_see() {
+    let harness = notifications().await;
+    for post in [7, 8, 7] {
+        harness.comment(2, post).await;
+    }
+    // Without a target.
+    harness.happens(&happened(NotificationKind::System, 1, None, 0)).await;
+    assert_eq!(hidden(&harness).await, (vec![], 1));
+    harness.posts.hide(1, 7);
+    assert_eq!(hidden(&harness).await, (vec![1, 3], 1), "one question for all events");
+    harness.posts.reveal(1, 7);
+    assert_eq!(hidden(&harness).await.0, [0_i64; 0]);
+}
+
+#[tokio::test]
+async fn events_of_other_crates_need_no_question() {
+    let harness = notifications().await;
+    let (stream, event) = (&OwnStream::of(person(1).user), &json!({"type": "message", "target": "Anna"}));
+    let streams = &harness.streams;
+    harness.db.write(|tx| async move { streams.append(&tx, stream, event).await }).await.unwrap();
+    harness.posts.hide(1, 7);
+    assert_eq!(hidden(&harness).await, (vec![], 0));
 }

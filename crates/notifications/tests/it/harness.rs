@@ -150,12 +150,13 @@ pub(crate) async fn on_database(db: TestDb, push_sender: Option<Arc<dyn PushSend
         directory: Arc::new(fake_directory(1..=40)),
         outbox: outbox.clone(),
         streams: streams.clone(),
-        sources: vec![posts.clone()],
+        sources: Arc::from([posts.clone() as Arc<dyn Source>]),
         push_sender,
         branding: EmailBranding { service: "Guild".to_owned(), home: url("/app") },
         url: url(""),
     };
     let service = SqlNotifications::open(db.handle(), host).await.unwrap();
+    streams.register(Arc::new(service.own_streams()));
     let notifier = service.notifier();
     let events = Dispatcher::new(db.handle(), clock.clock(), vec![Arc::new(notifier.clone())]);
     Harness { db, clock, posts, streams, outbox, service, notifier, events }

@@ -15,7 +15,7 @@ async fn change(harness: &Harness, patch: Value) -> Result<NotificationPreferenc
 async fn the_defaults_are_those_of_the_kinds() {
     let harness = notifications().await;
     let preferences = harness.service.notification_preferences(&person(1)).await.unwrap();
-    assert_eq!(preferences.kinds.len(), 14);
+    assert_eq!(preferences.kinds.len(), 15);
     for (kind, channels) in &preferences.kinds {
         assert!(channels.page && channels.push);
         assert_eq!(channels.email, kind.is_on_by_default(Channel::Email), "{kind:?}");

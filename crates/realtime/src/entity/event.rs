@@ -12,9 +12,15 @@ pub struct Model {
     pub seq: i64,
     /// A JSON object.
     pub body: String,
+    /// The key that the body is encrypted with.
+    pub key_id: Option<String>,
     /// The user who may not receive any later event of the stream.
     pub removes: Option<UserId>,
     pub at: Timestamp,
+    /// The stream of the subject that it is about.
+    pub about: Option<String>,
+    /// Its number in that subject.
+    pub about_no: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

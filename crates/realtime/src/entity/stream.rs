@@ -13,9 +13,9 @@ pub struct Model {
     pub name: String,
     /// The number of the last event.
     pub last_seq: i64,
-    /// Changes when the numbers begin anew: after a restore.
-    pub epoch: i64,
     pub created_at: Timestamp,
+    /// The number of streams that had been deleted when this one began.
+    pub epoch: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

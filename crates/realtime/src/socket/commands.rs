@@ -23,14 +23,14 @@ impl Task<'_> {
     /// Handles what the client has sent.
     pub(super) async fn receive(&mut self, message: Message) -> Outcome {
         self.streams.connections().hear(self.connection);
+        if !self.limits.allow_frame() {
+            return Err(Close::Flooding);
+        }
         let text = match message {
             Message::Text(text) => text,
             Message::Binary(_) => return Err(Close::Binary),
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) => return Ok(()),
         };
-        if !self.limits.allow_frame() {
-            return Err(Close::Flooding);
-        }
         let (client_id, outcome) = match Incoming::parse(&text) {
             Ok(incoming) => (incoming.client_id.clone(), self.handle(incoming).await),
             Err(error) => (None, Err(error)),
@@ -42,6 +42,9 @@ impl Task<'_> {
         };
         if error.kind() == Kind::Invalid && !self.limits.allow_bad_frame() {
             return Err(Close::Protocol);
+        }
+        if matches!(error.kind(), Kind::Internal | Kind::Unavailable) {
+            tracing::error!(user.id = %self.caller.user, %error, "a command of a socket failed");
         }
         let mut reply = json!({ "type": "error", "code": error.code(), "detail": error.detail() });
         if let Some(client_id) = client_id {
@@ -93,13 +96,15 @@ impl Task<'_> {
 
     async fn subscribe(&mut self, incoming: &Incoming) -> Result<Option<Value>> {
         let stream = incoming.stream()?;
-        self.subscriptions.retain(|subscription| *subscription.stream() != stream);
-        if self.subscriptions.len() >= self.streams.settings().streams_per_socket {
+        let position = incoming.position()?;
+        let others = self.subscriptions.iter().filter(|subscription| *subscription.stream() != stream).count();
+        if others >= self.streams.settings().streams_per_socket {
             return Err(Error::new(Kind::Conflict, "too_many_streams", "This socket follows too many streams."));
         }
-        let position = incoming.position()?;
         let Started { subscription, start, head } =
             self.streams.subscribe(&self.caller, &stream, position, &self.wake).await?;
+        // It replaces an earlier one, which goes on if it fails.
+        self.subscriptions.retain(|earlier| *earlier.stream() != stream);
         self.subscriptions.push(subscription);
         let subscribed = Subscribed {
             kind: "subscribed",
@@ -121,6 +126,8 @@ impl Task<'_> {
         }
         self.caller = caller;
         self.connection.renew(&caller);
+        // The session may have ended since the token was checked.
+        self.streams.check_caller(&caller).await?;
         self.has_told_expiry = false;
         Ok(Some(json!({ "type": "authenticated", "expires_at": caller.expires_at })))
     }

@@ -1,9 +1,10 @@
 //! What a socket sends.
 
-use std::time::Duration;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use axum::extract::ws::{Message, Utf8Bytes};
 use futures_util::SinkExt;
+use guildhall_kernel::Kind;
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::timeout;
@@ -12,7 +13,7 @@ use super::{
     outcome::{Outcome, failure},
     task::Task,
 };
-use crate::{Delivery, Next, StreamName, Subscription, close::Close, frame::with_stream};
+use crate::{Delivery, Frame, Next, Seq, StreamName, Subscription, close::Close, frame::with_stream};
 
 /// How many events are taken from a stream at a time.
 const BATCH: usize = 64;
@@ -43,12 +44,10 @@ impl Task<'_> {
             }
             match subscription.poll(BATCH) {
                 Next::Deliver(deliveries) => {
-                    let stream = subscription.stream().clone();
-                    for delivery in deliveries {
-                        let text = self.encode(&stream, delivery);
-                        self.feed(Message::Text(text)).await?;
-                    }
                     *is_sent = true;
+                    if !self.send_deliveries(index, deliveries).await? {
+                        return self.end(index).await;
+                    }
                 }
                 Next::Read(after) => {
                     let page = self.streams.read(subscription.stream(), after).await;
@@ -61,16 +60,69 @@ impl Task<'_> {
                     }
                 }
                 Next::Idle => return Ok(false),
-                Next::Ended if !self.is_many => return Err(Close::NotAllowed),
                 Next::Ended => {
-                    let subscription = self.subscriptions.swap_remove(index);
-                    let ended = json!({ "type": "unsubscribed", "stream": subscription.stream().as_str() });
-                    self.feed(Message::Text(ended.to_string().into())).await?;
                     *is_sent = true;
-                    return Ok(true);
+                    return self.end(index).await;
                 }
             }
         }
+    }
+
+    /// Sends what a subscription has returned; returns whether the user may still follow the stream.
+    async fn send_deliveries(&mut self, index: usize, deliveries: Vec<Delivery>) -> Outcome<bool> {
+        let Some(subscription) = self.subscriptions.get(index) else { return Ok(true) };
+        let (stream, began_at) = (subscription.stream().clone(), subscription.began_at());
+        let hidden = self.hidden(&stream, began_at, &deliveries).await?;
+        for delivery in deliveries {
+            let checks = matches!(&delivery, Delivery::Frame(frame) if frame.checks() && frame.seq > began_at);
+            let delivery = match delivery {
+                Delivery::Frame(frame) if hidden.contains(&frame.seq) => Delivery::Frame(frame.hidden()),
+                other => other,
+            };
+            let text = self.encode(&stream, delivery);
+            self.feed(Message::Text(text)).await?;
+            if checks && !self.may_follow(&stream).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The numbers of those events from before the subscription that the user may no longer see.
+    async fn hidden(&mut self, stream: &StreamName, began_at: Seq, deliveries: &[Delivery]) -> Outcome<HashSet<Seq>> {
+        let from_before = |delivery: &Delivery| match delivery {
+            Delivery::Frame(frame) if frame.seq <= began_at => Some(frame.clone()),
+            _ => None,
+        };
+        let replayed: Vec<Arc<Frame>> = deliveries.iter().filter_map(from_before).collect();
+        let handler = self.streams.handlers().get(stream).filter(|_| !replayed.is_empty());
+        let Some(handler) = handler else { return Ok(HashSet::new()) };
+        handler.hidden(&self.caller, stream, &replayed).await.map_err(|error| {
+            tracing::error!(%error, "could not find out which events of a stream are visible");
+            Close::Internal
+        })
+    }
+
+    pub(super) async fn may_follow(&mut self, stream: &StreamName) -> Outcome<bool> {
+        match self.streams.handlers().visible_after(&self.caller, stream).await {
+            Ok(visible_after) => Ok(visible_after.is_some()),
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Forbidden | Kind::Conflict) => Ok(false),
+            Err(error) => {
+                tracing::error!(%error, "could not check who may follow a stream");
+                Err(Close::Internal)
+            }
+        }
+    }
+
+    /// Ends a subscription; a socket with one stream is closed. Returns `true`.
+    pub(super) async fn end(&mut self, index: usize) -> Outcome<bool> {
+        let subscription = self.subscriptions.swap_remove(index);
+        if !self.is_many {
+            return Err(if subscription.is_closed() { Close::Gone } else { Close::NotAllowed });
+        }
+        let ended = json!({ "type": "unsubscribed", "stream": subscription.stream().as_str() });
+        self.feed(Message::Text(ended.to_string().into())).await?;
+        Ok(true)
     }
 
     fn encode(&self, stream: &StreamName, delivery: Delivery) -> Utf8Bytes {

@@ -33,6 +33,7 @@ pub(super) struct Task<'a> {
 impl Task<'_> {
     /// Serves the socket until either side closes it.
     pub(super) async fn run(&mut self, mode: Mode) -> Outcome {
+        self.check_session().await?;
         self.greet(mode).await?;
         loop {
             if let Some(reason) = self.connection.closing() {
@@ -41,7 +42,10 @@ impl Task<'_> {
             tokio::select! {
                 biased;
                 received = self.socket.recv() => match received {
-                    Some(Ok(message)) => self.receive(message).await?,
+                    Some(Ok(message)) => {
+                        self.take_roles().await?;
+                        self.receive(message).await?;
+                    }
                     Some(Err(error)) => return Err(failure(error)),
                     None => return Ok(()),
                 },
@@ -51,10 +55,43 @@ impl Task<'_> {
                         self.flush().await?;
                     }
                     self.tell_expiry().await?;
+                    self.take_roles().await?;
                 }
             }
             self.send_ready().await?;
         }
+    }
+
+    /// Checks the session again, now that the socket is registered: one that has ended since the credentials were
+    /// checked has not closed it.
+    async fn check_session(&mut self) -> Outcome {
+        if let Err(error) = self.streams.check_caller(&self.caller).await {
+            tracing::error!(%error, "could not check the session of a socket");
+            return Err(Close::Internal);
+        }
+        self.connection.closing().map_or(Ok(()), Err)
+    }
+
+    /// Takes over changed roles of the user, and ends the subscriptions that they do not allow. What comes after the end
+    /// of the session is not handled.
+    async fn take_roles(&mut self) -> Outcome {
+        if let Some(reason) = self.connection.closing() {
+            return Err(reason);
+        }
+        let roles = self.connection.caller().roles;
+        if self.caller.roles == roles {
+            return Ok(());
+        }
+        self.caller.roles = roles;
+        let mut index = 0;
+        while let Some(stream) = self.subscriptions.get(index).map(|subscription| subscription.stream().clone()) {
+            if self.may_follow(&stream).await? {
+                index += 1;
+            } else {
+                self.end(index).await?;
+            }
+        }
+        self.flush().await
     }
 
     /// Sends the first frame.
@@ -76,6 +113,9 @@ impl Task<'_> {
         let started = match self.streams.subscribe(&self.caller, &stream, position, &self.wake).await {
             Ok(started) => started,
             Err(error) => {
+                if let Some(frame) = error.extension("frame") {
+                    self.send_json(frame).await?;
+                }
                 return Err(match error.kind() {
                     Kind::NotFound => Close::NotFound,
                     Kind::Forbidden => Close::NotAllowed,

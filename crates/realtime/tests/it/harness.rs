@@ -1,10 +1,11 @@
 //! Streams on a database, and a server for sockets.
 
 use std::{
+    collections::HashSet,
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -19,12 +20,12 @@ use axum::{
 use futures_util::{SinkExt, StreamExt};
 use guildhall_kernel::{
     Auth, Authenticate, Caller, Clock, Credentials, Db, Error, Kind, Origin, Result, Roles, SessionId, Timestamp,
-    UserId,
+    UserId, UserTokenId,
     testing::{PEOPLE, TestDb, migrations_with_people},
 };
 use guildhall_realtime::{
-    Command, Handshake, OwnStream, RealtimeState, Seq, Settings, SingleProcess, StreamHandler, StreamName, Streams,
-    migrations, router,
+    Command, Frame, Handshake, OwnStream, RealtimeState, Seq, Settings, SingleProcess, StreamHandler, StreamName,
+    Streams, migrations, router,
 };
 use sea_orm_migration::MigrationTrait;
 use serde_json::{Value, json};
@@ -34,16 +35,22 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, client::IntoClientRequest},
 };
 
-fn all_migrations() -> Vec<Box<dyn MigrationTrait>> {
+pub(crate) fn all_migrations() -> Vec<Box<dyn MigrationTrait>> {
     let mut all = migrations_with_people(20);
     all.extend(migrations(&PEOPLE));
     all
 }
 
-/// Rooms that the tests append to. The user 13 may follow none, and those of the list are removed.
+/// Rooms that the tests append to. The user 13 may follow none, and those of the list are removed. The room 100 is
+/// for staff.
 #[derive(Default)]
 pub(crate) struct Rooms {
     pub(crate) removed: Mutex<Vec<UserId>>,
+    /// The numbers of events that nobody may see any more.
+    pub(crate) hidden: Mutex<Vec<Seq>>,
+    /// The numbers of the events of each question which of them are hidden.
+    pub(crate) questions: Mutex<Vec<Vec<Seq>>>,
+    pub(crate) has_first_event: AtomicBool,
 }
 
 #[async_trait]
@@ -57,23 +64,50 @@ impl StreamHandler for Rooms {
             return Err(Error::new(Kind::NotFound, "room_not_found", "Not found."));
         }
         let is_removed = self.removed.lock().unwrap().contains(&caller.user);
-        Ok((caller.user != UserId(13) && !is_removed).then_some(0))
+        let is_for_staff = stream.id() == Some(100);
+        Ok((caller.user != UserId(13) && !is_removed && (caller.roles.staff || !is_for_staff)).then_some(0))
+    }
+
+    fn first_event(&self) -> Option<Value> {
+        self.has_first_event.load(Ordering::SeqCst).then(|| json!({ "type": "began" }))
+    }
+
+    async fn hidden(&self, _: &Caller, _: &StreamName, events: &[Arc<Frame>]) -> Result<HashSet<Seq>> {
+        self.questions.lock().unwrap().push(events.iter().map(|event| event.seq).collect());
+        Ok(self.hidden.lock().unwrap().iter().copied().collect())
     }
 
     async fn handle(&self, caller: &Caller, _: &StreamName, kind: &str, command: Command) -> Result<Option<Value>> {
         match kind {
             "message" => Ok(Some(json!({ "type": "echo", "user": caller.user, "content": command.get("content") }))),
+            "roles" => Ok(Some(json!({ "type": "roles", "roles": caller.roles }))),
+            "fail" => Err(Error::internal("the disk is full")),
             _ => Err(guildhall_realtime::unknown_type(kind)),
         }
     }
 }
 
-/// Tokens are user ids, optionally with a session, an expiry in seconds and `r` for read-only: `5.7.60.r`.
+/// Tokens are user ids, optionally with a session, an expiry in seconds and `r` for read-only: `5.7.60.r`. One with the
+/// session 0 is the user token `5.0.60.r.9`.
 #[derive(Clone)]
 pub(crate) struct Numbers {
-    clock: Clock,
+    pub(crate) clock: Clock,
     /// Sessions that have ended.
     pub(crate) ended: Arc<Mutex<Vec<SessionId>>>,
+    /// User tokens that were deleted.
+    pub(crate) deleted: Arc<Mutex<Vec<UserTokenId>>>,
+    /// Users who are staff.
+    pub(crate) staff: Arc<Mutex<Vec<UserId>>>,
+}
+
+impl Numbers {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, ended: Arc::default(), deleted: Arc::default(), staff: Arc::default() }
+    }
+
+    fn roles(&self, user: UserId) -> Roles {
+        Roles { staff: self.staff.lock().unwrap().contains(&user), ..Roles::default() }
+    }
 }
 
 #[async_trait]
@@ -83,17 +117,23 @@ impl Authenticate for Numbers {
         let mut number = || parts.next().and_then(|part| part.parse::<i64>().ok());
         let refused = || Error::new(Kind::Unauthenticated, "token_not_valid", "Invalid token.");
         let user = number().ok_or_else(refused)?;
-        let session = number().map(SessionId);
+        let session = number().filter(|id| *id > 0).map(SessionId);
         let expires_at =
             number().map(|seconds| self.clock.now() + Duration::from_secs(u64::try_from(seconds).unwrap_or_default()));
         let read_only = parts.next() == Some("r");
-        Ok(Caller { session, expires_at, read_only, ..Caller::new(UserId(user), Roles::default()) })
+        let token = parts.next().and_then(|part| part.parse().ok()).map(UserTokenId);
+        let caller = Caller::new(UserId(user), self.roles(UserId(user)));
+        Ok(Caller { session, token, expires_at, read_only, ..caller })
     }
 
-    async fn ended(&self, callers: &[Caller]) -> Result<Vec<Caller>> {
-        let ended = self.ended.lock().unwrap();
-        let has_ended = |caller: &&Caller| caller.session.is_some_and(|session| ended.contains(&session));
-        Ok(callers.iter().filter(has_ended).copied().collect())
+    async fn recheck(&self, callers: &[Caller]) -> Result<Vec<Option<Caller>>> {
+        let (ended, deleted) = (self.ended.lock().unwrap(), self.deleted.lock().unwrap());
+        let is_valid = |caller: &Caller| {
+            !caller.session.is_some_and(|session| ended.contains(&session))
+                && !caller.token.is_some_and(|token| deleted.contains(&token))
+        };
+        let now = |caller: &Caller| Caller { roles: self.roles(caller.user), ..*caller };
+        Ok(callers.iter().map(|caller| is_valid(caller).then(|| now(caller))).collect())
     }
 }
 
@@ -116,7 +156,7 @@ pub(crate) async fn harness_with(settings: Settings) -> Harness {
     let clock = Clock::from_fn(move || Timestamp::from_unix_micros(reads.load(Ordering::SeqCst)));
     let rooms = Arc::new(Rooms::default());
     let handlers: Vec<Arc<dyn StreamHandler>> = vec![rooms.clone(), Arc::new(OwnStream)];
-    let auth = Numbers { clock: clock.clone(), ended: Arc::default() };
+    let auth = Numbers::new(clock.clone());
     let streams = Streams::new(Db::clone(&db), clock, settings, Auth::new(auth.clone()), SingleProcess, handlers);
     Harness { db, streams, rooms, auth, time }
 }
@@ -142,28 +182,37 @@ impl Harness {
         self.db.write(append).await.unwrap()
     }
 
+    pub(crate) async fn append_check(&self, stream: &StreamName) -> Seq {
+        self.db.write(|tx| async move { self.streams.append_check(&tx, stream).await }).await.unwrap()
+    }
+
     /// Starts a server, and the background work of the streams.
     pub(crate) async fn serve(&self) -> SocketAddr {
-        let state = RealtimeState::new(self.streams.clone());
-        let by_room = async |axum::extract::Path(id): axum::extract::Path<i64>,
-                             axum::extract::State(state): axum::extract::State<RealtimeState>,
-                             handshake: Handshake| {
-            let hello = json!({ "room_id": id }).as_object().cloned().unwrap_or_default();
-            handshake.follow(state, room(id), hello)
-        };
-        let rooms = Router::new().route("/rooms/{id}/", any(by_room)).with_state(state.clone());
-        let with_address = async |request: Request, next: Next| {
-            let origin = Origin { ip: Some(Ipv4Addr::LOCALHOST.into()), ..Origin::default() };
-            origin.scope(next.run(request)).await
-        };
-        let app = Router::from(router(state)).merge(rooms).layer(from_fn(with_address));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, app).await });
         let streams = self.streams.clone();
         tokio::spawn(async move { streams.run().await });
-        address
+        serve(&self.streams).await
     }
+}
+
+/// Starts a server for the sockets of streams.
+pub(crate) async fn serve(streams: &Streams) -> SocketAddr {
+    let state = RealtimeState::new(streams.clone());
+    let by_room = async |axum::extract::Path(id): axum::extract::Path<i64>,
+                         axum::extract::State(state): axum::extract::State<RealtimeState>,
+                         handshake: Handshake| {
+        let hello = json!({ "room_id": id }).as_object().cloned().unwrap_or_default();
+        handshake.follow(state, room(id), hello)
+    };
+    let rooms = Router::new().route("/rooms/{id}/", any(by_room)).with_state(state.clone());
+    let with_address = async |request: Request, next: Next| {
+        let origin = Origin { ip: Some(Ipv4Addr::LOCALHOST.into()), ..Origin::default() };
+        origin.scope(next.run(request)).await
+    };
+    let app = Router::from(router(state)).merge(rooms).layer(from_fn(with_address));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
 }
 
 /// A client that is not ours.

@@ -1,16 +1,17 @@
-//! Streams under a seed that decides what is delayed, lost, repeated and reordered, when sockets break and resume, and
-//! when processes crash. Whatever happens, a subscriber sees exactly the log from its first number on.
+//! Several processes with the same streams, under a seed that decides what the bus between them delays, loses, repeats and
+//! reorders, which processes it cuts off, when sockets break and resume, and when processes crash. Whatever happens, a
+//! subscriber sees exactly the log from its first number on.
 //!
 //! `GUILDHALL_SEEDS=first..end` runs other seeds than the usual ones.
 
 use std::sync::Arc;
 
 use guildhall_kernel::UserId;
-use guildhall_realtime::{Delivery, Frame, Head, Hub, LogPage, Next, Position, Seq, StreamName, Subscription};
+use guildhall_realtime::{Delivery, Frame, Head, Hub, LogPage, Next, Notice, Position, Seq, StreamName, Subscription};
 use tokio::sync::Notify;
 
 const STREAMS: usize = 3;
-const PROCESSES: usize = 2;
+const PROCESSES: usize = 3;
 const SUBSCRIBERS: usize = 6;
 const STEPS: usize = 400;
 /// The capacity of a ring: small, so that subscribers fall behind it.
@@ -59,9 +60,15 @@ impl Stored {
 
 /// A notice on its way to a process.
 struct Sent {
-    process: usize,
-    stream: usize,
-    frame: Arc<Frame>,
+    from: usize,
+    to: usize,
+    line: String,
+}
+
+/// What a process has read from the database and not used yet.
+enum Read {
+    Page(usize, LogPage),
+    Heads(Vec<Seq>),
 }
 
 struct Client {
@@ -82,7 +89,12 @@ struct World {
     names: Vec<StreamName>,
     stored: Vec<Stored>,
     hubs: Vec<Hub>,
+    /// Whether the bus carries the content of events, or only their numbers.
+    has_content: bool,
+    /// The processes that do not exchange notices with the others.
+    is_cut_off: [bool; PROCESSES],
     sent: Vec<Sent>,
+    reads: Vec<(usize, Read)>,
     clients: Vec<Client>,
 }
 
@@ -101,22 +113,49 @@ impl World {
             })
             .collect();
         Self {
+            has_content: random.chance(50),
             random,
             names: (1..=STREAMS).map(|id| StreamName::new("room", i64::try_from(id).unwrap())).collect(),
             stored: (0..STREAMS).map(|_| Stored::default()).collect(),
             hubs: (0..PROCESSES).map(|_| Hub::new(RING)).collect(),
+            is_cut_off: [false; PROCESSES],
             sent: Vec::new(),
+            reads: Vec::new(),
             clients,
         }
     }
 
+    fn user(&mut self) -> UserId {
+        UserId(i64::try_from(self.random.below(SUBSCRIBERS)).unwrap() + 1)
+    }
+
     fn append(&mut self) {
-        let stream = self.random.below(STREAMS);
+        let (process, stream) = (self.random.below(PROCESSES), self.random.below(STREAMS));
         let seq = self.stored[stream].head() + 1;
-        let removes = self.random.chance(2).then(|| UserId(i64::try_from(self.random.below(SUBSCRIBERS)).unwrap() + 1));
+        let removes = self.random.chance(2).then(|| self.user());
         let frame = Frame::new(seq, format!("{{\"n\":{seq}}}"), removes);
         self.stored[stream].frames.push(frame.clone());
-        for process in 0..PROCESSES {
+        let stream = self.names[stream].clone();
+        // The process that appended it always gets it, unless it is killed before.
+        let own = Notice::Appended { stream: stream.clone(), frame };
+        self.sent.push(Sent { from: process, to: process, line: own.encode().unwrap() });
+        let notice = if self.has_content { own } else { Notice::Announced { stream, seq } };
+        self.send_to_others(process, &notice);
+    }
+
+    fn append_transient(&mut self) {
+        let (process, stream) = (self.random.below(PROCESSES), self.random.below(STREAMS));
+        let except = self.user();
+        let (stream, body) = (self.names[stream].clone(), format!("{{\"except\":{except}}}").into());
+        let notice = Notice::Transient { stream: stream.clone(), body, except: Some(except) };
+        if let Notice::Transient { body, .. } = &notice {
+            self.hubs[process].publish_transient(&stream, body, Some(except));
+        }
+        self.send_to_others(process, &notice);
+    }
+
+    fn send_to_others(&mut self, from: usize, notice: &Notice) {
+        for to in (0..PROCESSES).filter(|to| *to != from) {
             // Lost notices are found by the comparison with the database.
             let copies = match self.random.below(10) {
                 0 => 0,
@@ -124,7 +163,7 @@ impl World {
                 _ => 1,
             };
             for _ in 0..copies {
-                self.sent.push(Sent { process, stream, frame: frame.clone() });
+                self.sent.push(Sent { from, to, line: notice.encode().unwrap() });
             }
         }
     }
@@ -135,10 +174,46 @@ impl World {
         }
         // Usually the oldest one, sometimes any.
         let index = if self.random.chance(60) { 0 } else { self.random.below(self.sent.len()) };
-        let Sent { process, stream, frame } = self.sent.remove(index);
-        self.hubs[process].publish(&self.names[stream], frame);
+        let Sent { from, to, line } = self.sent.remove(index);
+        if from != to && (self.is_cut_off[from] || self.is_cut_off[to]) {
+            return;
+        }
+        let hub = &self.hubs[to];
+        match Notice::decode(&line).unwrap() {
+            Notice::Appended { stream, frame } => hub.publish(&stream, frame),
+            Notice::Announced { stream, seq } => hub.announce(&stream, seq),
+            Notice::Transient { stream, body, except } => hub.publish_transient(&stream, &body, except),
+            Notice::Ended { .. } | Notice::Deleted { .. } => panic!("nobody has sent this"),
+        }
     }
 
+    /// Reads what a process lacks, or compares its streams with the database. The result is used later, after other
+    /// things have happened.
+    fn read(&mut self, process: usize) {
+        let missing = self.hubs[process].missing();
+        let read = if missing.is_empty() || self.random.chance(30) {
+            Read::Heads(self.stored.iter().map(Stored::head).collect())
+        } else {
+            let (name, after) = &missing[self.random.below(missing.len())];
+            let stream = self.names.iter().position(|other| other == name).unwrap();
+            Read::Page(stream, self.stored[stream].after(*after))
+        };
+        self.reads.push((process, read));
+    }
+
+    fn use_read(&mut self) {
+        if self.reads.is_empty() {
+            return;
+        }
+        let (process, read) = self.reads.remove(self.random.below(self.reads.len()));
+        let hub = &self.hubs[process];
+        match read {
+            Read::Page(stream, page) => hub.fill(&self.names[stream], page),
+            Read::Heads(heads) => self.names.iter().zip(heads).for_each(|(name, head)| hub.announce(name, head)),
+        }
+    }
+
+    /// Compares the streams of a process with the database, and reads everything that is missing.
     fn compare(&mut self, process: usize) {
         let hub = &self.hubs[process];
         for (name, stored) in self.names.iter().zip(&self.stored) {
@@ -184,41 +259,46 @@ impl World {
         let process = self.random.below(PROCESSES);
         let client = self.random.below(SUBSCRIBERS);
         match self.random.below(100) {
-            0..25 => self.append(),
-            25..50 => self.arrive(),
-            50..80 => drop(self.poll(client)),
-            80..90 if self.clients[client].subscription.is_none() => self.connect(client),
-            90..94 => self.clients[client].subscription = None,
-            94..97 => self.compare(process),
-            97..99 => {
-                // The process is killed: all its sockets break, and what is on its way to it is lost.
+            0..20 => self.append(),
+            20..22 => self.append_transient(),
+            22..47 => self.arrive(),
+            47..76 => drop(self.poll(client)),
+            76..86 if self.clients[client].subscription.is_none() => self.connect(client),
+            86..90 => self.clients[client].subscription = None,
+            90..93 => self.read(process),
+            93..96 => self.use_read(),
+            96 => self.is_cut_off[process] = !self.is_cut_off[process],
+            97 => {
+                // The process is killed: all its sockets break, and what it reads and what is on its way to it is lost.
                 self.hubs[process] = Hub::new(RING);
-                self.sent.retain(|sent| sent.process != process);
+                self.sent.retain(|sent| sent.to != process);
+                self.reads.retain(|(reader, _)| *reader != process);
                 for client in self.clients.iter_mut().filter(|client| client.process == process) {
                     client.subscription = None;
                 }
             }
-            99 => {
+            98 => {
                 let stream = self.random.below(STREAMS);
                 let stored = &mut self.stored[stream];
-                // The last event is always kept.
-                let end = stored.frames.len().saturating_sub(1);
-                stored.deleted = stored.deleted.max(self.random.below(end + 1));
+                stored.deleted = stored.deleted.max(self.random.below(stored.frames.len() + 1));
             }
             _ => {}
         }
     }
 
-    /// Lets everything arrive, and checks that everybody who is connected has the whole log.
+    /// Lets everything arrive that is not cut off, and checks that everybody who is connected has the whole log.
     fn settle(&mut self) {
         while !self.sent.is_empty() {
             self.arrive();
+        }
+        while !self.reads.is_empty() {
+            self.use_read();
         }
         for _ in 0..2 * STEPS {
             for process in 0..PROCESSES {
                 self.compare(process);
             }
-            let mut is_busy = false;
+            let mut is_busy = self.hubs.iter().any(|hub| !hub.missing().is_empty());
             for client in 0..SUBSCRIBERS {
                 is_busy |= self.poll(client);
             }
@@ -246,7 +326,11 @@ impl Client {
                 (frame.seq, frame.seq)
             }
             Delivery::Gap { from, to, .. } => (from, to),
-            Delivery::Transient(_) => return,
+            Delivery::Transient(body) => {
+                assert_ne!(body.as_str(), format!("{{\"except\":{}}}", self.user));
+                assert_eq!(self.removed_at, None, "something after the removal");
+                return;
+            }
         };
         assert_eq!(first, expected, "{}: an event was lost or repeated", self.user);
         self.last = Some(last);
@@ -270,7 +354,7 @@ fn a_subscriber_sees_exactly_the_log() {
     let seeds = std::env::var("GUILDHALL_SEEDS").ok();
     let range = seeds.as_deref().and_then(|seeds| seeds.split_once(".."));
     let range = range.and_then(|(first, end)| Some((first.parse::<u64>().ok()?, end.parse::<u64>().ok()?)));
-    let (first, end) = range.unwrap_or((0, 2000));
+    let (first, end) = range.unwrap_or((0, 4000));
     for seed in first..end {
         if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
             eprintln!("failed with GUILDHALL_SEEDS={seed}..{}", seed + 1);

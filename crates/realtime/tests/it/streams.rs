@@ -110,11 +110,14 @@ async fn a_subscriber_is_told_what_it_cannot_get() {
     let Next::Deliver(deliveries) = subscription.poll(64) else { panic!("nothing to deliver") };
     assert!(matches!(deliveries[..], [Delivery::Gap { reason: GapReason::Epoch, .. }]), "{deliveries:?}");
 
-    // The last event is kept.
+    // All are too old.
     harness.advance(31 * 24 * 3600);
     Job::run(&harness.streams).await.unwrap();
     let (mut subscription, _) = follow(&harness, Some(400)).await;
-    assert_eq!(numbers(&harness.streams, &mut subscription).await, [-401, 510]);
+    assert_eq!(numbers(&harness.streams, &mut subscription).await, [-401]);
+    assert_eq!(harness.db.count_rows("realtime_event").await, 0);
+    assert_eq!(harness.append(&room(7), json!({})).await, 511);
+    assert_eq!(numbers(&harness.streams, &mut subscription).await, [511]);
 }
 
 #[tokio::test]
@@ -131,6 +134,71 @@ async fn nobody_resumes_from_a_number_of_before_a_restore() {
     guildhall_realtime::begin_epoch(&harness.db, guildhall_kernel::Clock::system().now()).await.unwrap();
     let after = harness.streams.subscribe(&caller(1), &room(7), position, &wake).await.unwrap();
     assert_eq!(after.start, Start::Gap);
+}
+
+#[tokio::test]
+async fn who_has_followed_a_stream_since_before_its_first_event_can_resume() {
+    let harness = harness().await;
+    let wake = Arc::new(Notify::new());
+    let empty = harness.streams.subscribe(&caller(1), &room(7), Position::default(), &wake).await.unwrap();
+    assert_eq!(empty.head.seq, 0);
+    for _ in 0..3 {
+        harness.append(&room(7), json!({})).await;
+    }
+    let position = Position { after: Some(2), epoch: Some(empty.head.epoch) };
+    let again = harness.streams.subscribe(&caller(1), &room(7), position, &wake).await.unwrap();
+    assert_eq!((again.start, again.head.seq), (Start::Recovered, 3));
+}
+
+#[tokio::test]
+async fn nobody_resumes_in_a_stream_that_a_restored_database_did_not_have() {
+    let harness = harness().await;
+    let wake = Arc::new(Notify::new());
+    let before = harness.streams.subscribe(&caller(1), &room(7), Position::default(), &wake).await.unwrap();
+    // The events that were lost had the numbers 1 and 2, and others have them now.
+    guildhall_realtime::begin_epoch(&harness.db, guildhall_kernel::Clock::system().now()).await.unwrap();
+    for _ in 0..3 {
+        harness.append(&room(7), json!({})).await;
+    }
+    let position = Position { after: Some(2), epoch: Some(before.head.epoch) };
+    let mut after = harness.streams.subscribe(&caller(1), &room(7), position, &wake).await.unwrap();
+    let Next::Deliver(deliveries) = after.subscription.poll(64) else { panic!("nothing to deliver") };
+    let is_epoch = matches!(deliveries[..], [Delivery::Gap { from: 1, to: 3, reason: GapReason::Epoch }]);
+    assert!(is_epoch && after.start == Start::Gap, "{deliveries:?}");
+}
+
+#[tokio::test]
+async fn each_restore_begins_another_epoch() {
+    let harness = harness().await;
+    let wake = Arc::new(Notify::new());
+    let epoch = async || {
+        let started = harness.streams.subscribe(&caller(1), &room(7), Position::default(), &wake).await.unwrap();
+        started.head.epoch
+    };
+    let now = guildhall_kernel::Clock::system().now();
+    let mut epochs = vec![epoch().await];
+    for _ in 0..2 {
+        guildhall_realtime::begin_epoch(&harness.db, now).await.unwrap();
+        epochs.push(epoch().await);
+    }
+    epochs.dedup();
+    assert_eq!(epochs.len(), 3, "{epochs:?}");
+}
+
+#[tokio::test]
+async fn a_stream_begins_when_somebody_who_may_follow_it_does() {
+    let harness = harness().await;
+    let streams = &harness.streams;
+    let has_begun = || harness.db.write(|tx| async move { streams.has_begun(&tx, &room(7)).await });
+    harness.rooms.has_first_event.store(true, std::sync::atomic::Ordering::SeqCst);
+    let wake = Arc::new(Notify::new());
+    assert!(harness.streams.subscribe(&caller(13), &room(7), Position::default(), &wake).await.is_err());
+    assert!(!has_begun().await.unwrap());
+    let (mut subscription, start) = follow(&harness, None).await;
+    assert!(has_begun().await.unwrap());
+    assert_eq!((start, numbers(&harness.streams, &mut subscription).await), (Start::Live, vec![1]));
+    follow(&harness, None).await;
+    assert_eq!(harness.append(&room(7), json!({})).await, 2, "it begins once");
 }
 
 #[tokio::test]

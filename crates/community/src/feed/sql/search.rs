@@ -1,7 +1,12 @@
 //! Full-text search for groups and posts, and search for people by name, limited to what the viewer may see.
 
 use async_trait::async_trait;
-use guildhall_kernel::{Caller, Person, UserId, db::Pipeline, text};
+use guildhall_kernel::{
+    Caller, Person, UserId,
+    db::Pipeline,
+    search::{Match, SearchQuery},
+    text,
+};
 use sea_orm::{
     ConnectionTrait, QueryOrder, QuerySelect,
     sea_query::{Alias, Expr, ExprTrait, JoinType, Order, Query, SelectStatement},
@@ -9,16 +14,12 @@ use sea_orm::{
 
 use super::SqlFeed;
 use crate::{
-    core::{
-        scope::{Viewer, visible_groups, visible_posts},
-        text_index::Match,
-    },
+    core::scope::{Viewer, visible_groups, visible_posts},
     entity::{group, membership},
     error::{Error, Result},
     feed::{Search, SearchResults},
     groups::sql::show::{self as groups, GroupWithRole},
     posts::sql::show::{PostRow, rows_of},
-    search::SearchQuery,
 };
 
 /// The maximum number of results of each kind.
@@ -81,11 +82,16 @@ impl Search for SqlFeed {
         let Some(query) = SearchQuery::parse(&text) else {
             return Ok(SearchResults { groups: Vec::new(), posts: Vec::new(), members: Vec::new() });
         };
-        let (index, conn) = (self.core.text_index(), self.core.pipeline());
-        let groups = index.groups(visible_groups(viewer), &query).order_by_desc(group::Column::Id).limit(limit);
+        let conn = self.core.pipeline();
+        let groups = self
+            .core
+            .matching_groups(visible_groups(viewer), Some(&query))
+            .order_by_desc(group::Column::Id)
+            .limit(limit);
         let groups = groups::rows_of(groups, viewer).into_model::<GroupWithRole>();
         let matching_posts = |matching| {
-            rows_of(index.posts(visible_posts(viewer), &query, matching).limit(limit), viewer).into_model::<PostRow>()
+            let posts = self.core.matching_posts(visible_posts(viewer), &query, matching);
+            rows_of(posts.limit(limit), viewer).into_model::<PostRow>()
         };
         let (groups, posts, members) = tokio::try_join!(
             async { Ok(groups.all(&conn).await?) },

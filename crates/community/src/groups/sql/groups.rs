@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Page, PageQuery, Quota, Timestamp, UserId, audit, db, text};
+use guildhall_kernel::{Caller, IfMatch, Page, PageQuery, Quota, Timestamp, UserId, audit, db, search, text};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
@@ -24,7 +24,6 @@ use crate::{
     event::{GroupChanged, GroupCreated, GroupDeleted},
     groups::{CategoryCount, Deletion, Group, GroupFilter, GroupPatch, Groups, NewGroup},
     id::GroupId,
-    search,
 };
 
 /// The maximum number of categories listed.
@@ -118,7 +117,7 @@ fn apply_patch(group: &group::Model, patch: &GroupPatch, now: Timestamp) -> grou
 }
 
 fn search_text(name: &str, description: &str) -> String {
-    search::index(&format!("{name} {description}"))
+    search::terms(&format!("{name} {description}"))
 }
 
 fn is_slug_conflict(error: &Error) -> bool {

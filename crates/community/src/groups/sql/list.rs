@@ -1,6 +1,6 @@
 //! The list of groups.
 
-use guildhall_kernel::{Caller, Ordering, Page, PageQuery, PageTemplate};
+use guildhall_kernel::{Caller, Ordering, Page, PageQuery, PageTemplate, search::SearchQuery};
 use sea_orm::{ColumnTrait, Condition, QueryFilter, Select};
 
 use super::{
@@ -48,7 +48,7 @@ impl SqlGroups {
             select = select.filter(group::COLUMN.category.eq(category));
         }
         if let Some(search) = filter.search.filter(|search| !search.trim().is_empty()) {
-            select = self.core.matching_groups(select, &search);
+            select = self.core.matching_groups(select, SearchQuery::parse(&search).as_ref());
         }
         if let (Some(is_member), Some(caller)) = (filter.joined, caller) {
             let joined = Condition::all().add(group::Column::Id.in_subquery(joined_by(caller.user)));

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use garde::Validate;
+pub use guildhall_kernel::link_preview::LinkPreview;
 use guildhall_kernel::{Person, Timestamp, text};
 use serde::{Deserialize, Serialize};
 use unicode_normalization::char::is_combining_mark;
@@ -63,19 +64,6 @@ pub struct Post {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-}
-
-/// A preview of a linked page, from its metadata.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct LinkPreview {
-    /// The URL of the page.
-    pub url: String,
-    /// The title of the page.
-    pub title: String,
-    /// The description of the page.
-    pub description: String,
-    /// The name of the site.
-    pub site: String,
 }
 
 /// A post to create.

@@ -1,22 +1,14 @@
 //! Link previews, fetched after a post was stored.
 
-use std::time::Duration;
-
 use guildhall_kernel::{
-    Timestamp,
-    http::{FetchError, PageFetcher},
+    http::PageFetcher,
+    link_preview::{Attempt, LEASE, fetch},
 };
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
 use super::SqlPosts;
-use crate::{entity::link_preview, error::Result, posts::preview};
+use crate::{entity::link_preview, error::Result};
 
-/// How long a worker may take to fetch a page before another worker tries.
-const LEASE: Duration = Duration::from_secs(60);
-/// The pause after the first failure; it grows tenfold with each further one.
-const PAUSE: Duration = Duration::from_secs(60);
-/// How often a page is fetched before giving up.
-const MAX_ATTEMPTS: i64 = 3;
 /// How many pages are fetched concurrently.
 const BATCH: u64 = 20;
 
@@ -65,10 +57,10 @@ impl SqlPosts {
     }
 
     async fn fetch_preview(&self, fetcher: &dyn PageFetcher, link: link_preview::Model) -> Result<(), DbErr> {
-        let (preview, next_at) = match fetcher.fetch_page(&link.url).await {
-            Ok(page) => (preview::read(&page.html), None),
-            Err(FetchError::Permanent(_)) => (None, None),
-            Err(FetchError::Transient(_)) => (None, self.next_attempt(link.attempts)),
+        let (preview, next_at) = match fetch(fetcher, &link.url, link.attempts).await {
+            Attempt::Found(preview) => (Some(preview), None),
+            Attempt::NotAvailable => (None, None),
+            Attempt::Retry(pause) => (None, Some(self.core.now() + pause)),
         };
         let (title, description, site) = match preview {
             Some(preview) => (Some(preview.title), Some(preview.description), Some(preview.site)),
@@ -91,10 +83,5 @@ impl SqlPosts {
                     .map(|_| ())
             })
             .await
-    }
-
-    fn next_attempt(&self, attempts: i64) -> Option<Timestamp> {
-        let times = u32::try_from(attempts).unwrap_or(u32::MAX);
-        (attempts + 1 < MAX_ATTEMPTS).then(|| self.core.now() + PAUSE.saturating_mul(10_u32.saturating_pow(times)))
     }
 }

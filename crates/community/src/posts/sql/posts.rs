@@ -5,6 +5,7 @@ use garde::Validate;
 use guildhall_kernel::{
     Caller, IfMatch, Quota, Timestamp,
     db::{self, Tx},
+    search,
 };
 use sea_orm::{ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
 
@@ -31,11 +32,10 @@ use crate::{
     event::{PostChanged, PostCreated, PostDeleted},
     id::{GroupId, PostId},
     posts::{NewPost, Post, PostPatch, Posts},
-    search,
 };
 
 fn search_text(title: &str, content: &str) -> String {
-    search::index(&format!("{title} {content}"))
+    search::terms(&format!("{title} {content}"))
 }
 
 /// The post after a change by the author or a moderator.

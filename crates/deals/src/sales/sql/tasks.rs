@@ -175,6 +175,7 @@ impl Tasks for SqlTasks {
                     updated_at: Set(now),
                     remind_at: Set(new.remind_at),
                     is_reminded: Set(false),
+                    announced_due_at: Set(None),
                 };
                 let row = db::insert(&tx, row).await?;
                 self.core.record_created(&tx, (caller, &access), "deals.create_task", &row).await?;

@@ -9,6 +9,7 @@ use sea_orm::{
 use crate::{
     CleanedUp, Error, OrganizationId, Result, SqlTenancy,
     entity::{deal, member, organization},
+    event::DealAccessEnded,
 };
 
 /// The table that all others of an organization refer to.
@@ -73,11 +74,7 @@ fn id_list(ids: &[OrganizationId]) -> String {
 
 impl SqlTenancy {
     /// Deletes an organization and everything in it. Returns the number of deleted rows per table.
-    pub(crate) async fn delete_all(
-        &self,
-        conn: &impl ConnectionTrait,
-        org: OrganizationId,
-    ) -> Result<Vec<(String, u64)>> {
+    pub(crate) async fn delete_all(&self, tx: &Tx, org: OrganizationId) -> Result<Vec<(String, u64)>> {
         let mut counts = Vec::new();
         for table in TABLES {
             let mut rows = Query::delete().from_table(table).and_where(Expr::col("org_id").eq(org)).take();
@@ -94,7 +91,7 @@ impl SqlTenancy {
             }
             let mut count = 0;
             loop {
-                let deleted = conn.execute(&rows).await?.rows_affected();
+                let deleted = tx.execute(&rows).await?.rows_affected();
                 count += deleted;
                 if deleted == 0 || reference.is_none() {
                     break;
@@ -102,7 +99,8 @@ impl SqlTenancy {
             }
             counts.push((table.to_owned(), count));
         }
-        let deleted = organization::Entity::delete_by_id(org).exec(conn).await?.rows_affected;
+        let deleted = organization::Entity::delete_by_id(org).exec(tx).await?.rows_affected;
+        tx.emit(&DealAccessEnded { organization_id: org }).await?;
         counts.push((ROOT.to_owned(), deleted));
         counts.retain(|(_, count)| *count > 0);
         Ok(counts)

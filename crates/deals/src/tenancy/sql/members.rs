@@ -11,10 +11,11 @@ use crate::{
     Error, Member, MemberId, MemberPatch, MemberStatus, Members, NewMember, OrganizationId, Reassign, Reassigned,
     Result, RoleId, RoleStub, SqlTenancy,
     core::{
-        access::{Access, grants_of},
+        access::{Access, grants_of, reads_deals},
         as_field,
     },
     entity::{member, organization, role},
+    event::DealAccessEnded,
     permission::{OWNER, Permission},
     tenancy::sql::{blockers::removal_blockers, reassign::Reassignment, roles, teams},
 };
@@ -235,6 +236,9 @@ impl Members for SqlTenancy {
                 after.updated_at = self.core.now();
                 db::store_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_member", &before, &after).await?;
+                if reads_deals(before.status, &old_role) && !reads_deals(after.status, &role) {
+                    tx.emit(&DealAccessEnded { organization_id: org }).await?;
+                }
                 Ok::<_, Error>((access, after, role))
             })
             .await?;

@@ -12,6 +12,7 @@ use crate::{
     MemberStatus, SqlTenancy,
     core::access::active_members,
     entity::{member, organization, role},
+    event::DealAccessEnded,
     permission::OWNER,
     tenancy::sql::{
         blockers::{EXAMPLES, account_blockers},
@@ -148,6 +149,7 @@ impl UserRemoval for Removal {
                 }
             }
             delete_or_anonymize(conn, &member, &self.clock).await?;
+            tx.emit(&DealAccessEnded { organization_id: org.id }).await?;
         }
         Ok(())
     }
@@ -217,6 +219,8 @@ impl SqlTenancy {
             let change = Reassignment { org, from: row.id, to: successor.id, caller: None, now };
             change.apply(tx, true).await?;
         }
-        delete_or_anonymize(tx, row, &self.core.host.clock).await
+        delete_or_anonymize(tx, row, &self.core.host.clock).await?;
+        tx.emit(&DealAccessEnded { organization_id: row.org_id }).await?;
+        Ok(())
     }
 }

@@ -8,9 +8,10 @@ use sea_orm::{
 };
 
 use crate::{
-    Error, MemberBlocker, NewRole, OrganizationId, Result, Role, RoleId, RolePatch, Roles, SqlTenancy,
-    core::access::{Access, grants_of},
+    Error, MemberBlocker, MemberStatus, NewRole, OrganizationId, Result, Role, RoleId, RolePatch, Roles, SqlTenancy,
+    core::access::{Access, grants_of, reads_deals},
     entity::{member, organization, role},
+    event::DealAccessEnded,
     permission::{Grants, OWNER, Permission},
 };
 
@@ -141,6 +142,9 @@ impl Roles for SqlTenancy {
                 after.updated_at = self.core.now();
                 db::store_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_role", &before, &after).await?;
+                if reads_deals(MemberStatus::Active, &before) && !reads_deals(MemberStatus::Active, &after) {
+                    tx.emit(&DealAccessEnded { organization_id: org }).await?;
+                }
                 Ok(show(after))
             })
             .await

@@ -1,4 +1,4 @@
-//! Reads the metadata of a linked page for its preview.
+//! The metadata of a page.
 
 use std::{cell::RefCell, collections::HashMap};
 
@@ -30,17 +30,17 @@ const SITES: [&str; 1] = ["og:site_name"];
 
 /// The metadata of a page, each value in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Preview {
+pub(super) struct Metadata {
     /// The title; never empty.
-    pub(crate) title: String,
+    pub(super) title: String,
     /// The description; may be empty.
-    pub(crate) description: String,
+    pub(super) description: String,
     /// The name of the site; may be empty.
-    pub(crate) site: String,
+    pub(super) site: String,
 }
 
 /// Reads the metadata in the head of a page; `None` if it has no title.
-pub(crate) fn read(html: &str) -> Option<Preview> {
+pub(super) fn read(html: &str) -> Option<Metadata> {
     let tokenizer = Tokenizer::new(HeadSink::default(), TokenizerOpts::default());
     let input = BufferQueue::default();
     let mut rest = html;
@@ -60,7 +60,7 @@ pub(crate) fn read(html: &str) -> Option<Preview> {
         "" => clean_line(&head.title, MAX_TITLE_LENGTH),
         title => clean_line(title, MAX_TITLE_LENGTH),
     };
-    (!title.is_empty()).then(|| Preview {
+    (!title.is_empty()).then(|| Metadata {
         title,
         description: clean_line(first_meta(&DESCRIPTIONS), MAX_DESCRIPTION_LENGTH),
         site: clean_line(first_meta(&SITES), MAX_SITE_LENGTH),
@@ -170,8 +170,8 @@ fn attribute<'t>(tag: &'t Tag, name: &str) -> Option<&'t str> {
 mod tests {
     use super::*;
 
-    fn preview(title: &str, description: &str, site: &str) -> Preview {
-        Preview { title: title.into(), description: description.into(), site: site.into() }
+    fn preview(title: &str, description: &str, site: &str) -> Metadata {
+        Metadata { title: title.into(), description: description.into(), site: site.into() }
     }
 
     #[test]

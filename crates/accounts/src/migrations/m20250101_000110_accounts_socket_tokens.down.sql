@@ -1,0 +1,2 @@
+DROP INDEX accounts_one_time_token_user_token_id;
+ALTER TABLE accounts_one_time_token DROP COLUMN user_token_id;

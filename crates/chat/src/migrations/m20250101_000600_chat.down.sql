@@ -1,0 +1,10 @@
+DROP TABLE chat_host_connection;
+DROP TABLE chat_event;
+DROP TABLE chat_pin;
+DROP TABLE chat_reaction;
+DROP TABLE chat_revision;
+DROP TABLE chat_file;
+DROP TABLE chat_message;
+DROP TABLE chat_join_request;
+DROP TABLE chat_participant;
+DROP TABLE chat_room;

@@ -1,0 +1,68 @@
+use guildhall_chat::{Changes, MessageType, Messages, NewFile, NewMessage, NewRoom, RoomId};
+
+use crate::harness::{Harness, chat, code, person};
+
+fn file(content: &str, client_id: Option<&str>) -> NewFile {
+    let client_id = client_id.map(str::to_owned);
+    NewFile {
+        name: "notes.txt".to_owned(),
+        content_type: "text/plain".to_owned(),
+        bytes: "hello".into(),
+        message: NewMessage { client_id, ..NewMessage::text(content) },
+    }
+}
+
+async fn stored(harness: &Harness) -> i64 {
+    harness.db.count_rows("files_file").await
+}
+
+#[tokio::test]
+async fn a_file_is_a_message_with_a_signed_address() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2]).await;
+    let sent = harness.send_file(&person(2), room, file("", None)).await.unwrap().message;
+    assert_eq!((sent.message_type, sent.content.as_str()), (MessageType::File, ""));
+    let shown = sent.file.unwrap();
+    assert_eq!((shown.name.as_str(), shown.size, shown.content_type.as_str()), ("notes.txt", 5, "text/plain"));
+    assert!(shown.url.starts_with("https://example.org/api/files/") && shown.url.contains("s="), "{}", shown.url);
+    let event = harness.events(room).await.pop().unwrap();
+    let url = format!("https://example.org/api/chat/{room}/messages/{}/file/", sent.id);
+    assert_eq!(event["file"]["url"], url, "events contain no signed address");
+    let other = harness.message(&person(1), room, sent.id).await.unwrap().file.unwrap();
+    assert_ne!(other.url, shown.url, "each viewer has an address");
+}
+
+#[tokio::test]
+async fn only_participants_of_rooms_that_allow_it_send_files() {
+    let harness = chat().await;
+    let room = harness.room_with(1, &[2], NewRoom { allow_file_uploads: false, ..NewRoom::named("den") }).await;
+    assert_eq!(code(harness.send_file(&person(2), room, file("x", None)).await), "files_not_allowed");
+    assert_eq!(code(harness.send_file(&person(3), room, file("x", None)).await), "not_participant");
+    assert_eq!(code(harness.send_file(&person(2), RoomId(4711), file("x", None)).await), "room_not_found");
+    assert_eq!(stored(&harness).await, 0);
+}
+
+#[tokio::test]
+async fn a_file_is_sent_once_for_a_client_id() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[]).await;
+    let first = harness.send_file(&person(1), room, file("x", Some("a"))).await.unwrap();
+    let again = harness.send_file(&person(1), room, file("x", Some("a"))).await.unwrap();
+    assert_eq!((first.message.id, again.duplicate), (again.message.id, true));
+    let text = NewMessage { client_id: Some("a".into()), ..NewMessage::text("x") };
+    assert_eq!(code(harness.send(&person(1), room, text).await), "idempotency_mismatch");
+    assert_eq!(stored(&harness).await, 1);
+}
+
+#[tokio::test]
+async fn the_file_goes_with_its_message() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[]).await;
+    let sent = harness.send_file(&person(1), room, file("x", None)).await.unwrap().message;
+    harness.delete(&person(1), room, sent.id).await.unwrap();
+    assert_eq!(stored(&harness).await, 0);
+    assert_eq!(harness.message(&person(1), room, sent.id).await.unwrap().file, None);
+    harness.send_file(&person(1), room, file("x", None)).await.unwrap();
+    harness.db.sql(&format!("DELETE FROM chat_room WHERE id = {room}")).await.unwrap();
+    assert_eq!(stored(&harness).await, 0);
+}

@@ -1,0 +1,202 @@
+use std::{sync::Arc, time::Duration};
+
+use guildhall_chat::{Hosts, Messages, NewMessage, Settings};
+use guildhall_kernel::{CursorQuery, UserId};
+use guildhall_realtime::{Delivery, Next, Position, Subscription};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::harness::{Harness, chat, chat_with, person, stream};
+
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Waits until the hooks have stored what the sockets have told them.
+async fn settled(harness: &Harness, sql: &str, expected: i64) {
+    for _ in 0..500 {
+        if harness.db.query_i64(sql).await == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{sql} is not {expected}");
+}
+
+const CONNECTED: &str = "SELECT COUNT(*) FROM chat_host_connection";
+const AWAY: &str = "SELECT COUNT(*) FROM chat_room WHERE host_away_since IS NOT NULL";
+
+async fn connected_host(harness: &Harness, room: guildhall_chat::RoomId) -> Subscription {
+    let host = harness.follow(1, room).await.unwrap();
+    settled(harness, CONNECTED, 1).await;
+    host
+}
+
+fn transient(subscription: &mut Subscription, kind: &str) -> Vec<Value> {
+    let mut all = Vec::new();
+    while let Next::Deliver(deliveries) = subscription.poll(64) {
+        for delivery in deliveries {
+            if let Delivery::Transient(body) = delivery {
+                all.push(serde_json::from_str::<Value>(&body).unwrap());
+            }
+        }
+    }
+    all.retain(|event| event["type"] == kind);
+    all
+}
+
+#[tokio::test]
+async fn a_room_closes_when_its_host_is_away_for_longer_than_the_grace() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2]).await;
+    let mut other = harness.follow(2, room).await.unwrap();
+    let host = connected_host(&harness, room).await;
+    drop(host);
+    settled(&harness, AWAY, 1).await;
+    let away = transient(&mut other, "host_away");
+    assert_eq!(away.len(), 1);
+    assert_eq!(away[0]["closes_at"], json!(harness.card(2, room).await.closes_at.unwrap()));
+    harness.close_abandoned().await.unwrap();
+    assert!(harness.card(2, room).await.is_active);
+    harness.clock.advance(GRACE);
+    harness.close_abandoned().await.unwrap();
+    assert!(!harness.card(2, room).await.is_active);
+    let history = harness.messages(&person(2), room, CursorQuery::newest(1)).await.unwrap();
+    assert_eq!(history.results[0].content, "Host person-1 left. Room closed.");
+    while let Next::Deliver(_) = other.poll(64) {}
+    assert!(matches!(other.poll(64), Next::Ended));
+}
+
+#[tokio::test]
+async fn a_host_who_comes_back_in_time_keeps_the_room_open() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2]).await;
+    let mut other = harness.follow(2, room).await.unwrap();
+    drop(connected_host(&harness, room).await);
+    settled(&harness, AWAY, 1).await;
+    let host = harness.follow(1, room).await.unwrap();
+    settled(&harness, AWAY, 0).await;
+    harness.clock.advance(2 * GRACE);
+    harness.close_abandoned().await.unwrap();
+    assert!(harness.card(2, room).await.is_active);
+    assert_eq!(transient(&mut other, "host_back"), [json!({"type": "host_back"})]);
+    drop(host);
+}
+
+#[tokio::test]
+async fn only_the_last_connection_of_the_host_counts() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2]).await;
+    let first = connected_host(&harness, room).await;
+    let second = harness.follow(1, room).await.unwrap();
+    drop(first);
+    drop(harness.follow(2, room).await.unwrap());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(harness.db.query_i64(AWAY).await, 0);
+    drop(second);
+    settled(&harness, AWAY, 1).await;
+}
+
+#[tokio::test]
+async fn a_host_without_a_socket_is_not_away() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2]).await;
+    harness.clock.advance(10 * GRACE);
+    harness.confirm_hosts().await.unwrap();
+    harness.close_abandoned().await.unwrap();
+    assert!(harness.card(2, room).await.is_active);
+}
+
+#[tokio::test]
+async fn without_a_grace_the_room_closes_at_once() {
+    let settings = Settings { host_grace_seconds: 0, ..Settings::default().without_limits() };
+    let harness = chat_with(1, settings).await;
+    let room = harness.room_of(1, &[2]).await;
+    drop(connected_host(&harness, room).await);
+    settled(&harness, "SELECT COUNT(*) FROM chat_room WHERE NOT is_active", 1).await;
+    assert_eq!(harness.history(2, room).await.last().unwrap(), "Host person-1 left. Room closed.");
+}
+
+#[tokio::test]
+async fn a_start_of_the_server_begins_the_grace_anew() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2]).await;
+    drop(connected_host(&harness, room).await);
+    settled(&harness, AWAY, 1).await;
+    harness.clock.advance(100 * GRACE);
+    harness.restart_grace().await.unwrap();
+    harness.close_abandoned().await.unwrap();
+    assert!(harness.card(2, room).await.is_active);
+    harness.clock.advance(GRACE);
+    harness.close_abandoned().await.unwrap();
+    assert!(!harness.card(2, room).await.is_active);
+}
+
+#[tokio::test]
+async fn the_connections_of_a_process_that_has_crashed_are_noticed() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2]).await;
+    let now = harness.db.query_i64("SELECT MAX(created_at) FROM chat_room").await;
+    let row = format!("INSERT INTO chat_host_connection (room_id, node, seen_at) VALUES ({room}, 'crashed', {now})");
+    harness.db.sql(&row).await.unwrap();
+    harness.confirm_hosts().await.unwrap();
+    assert_eq!((harness.db.query_i64(CONNECTED).await, harness.db.query_i64(AWAY).await), (1, 0));
+    harness.clock.advance(Duration::from_secs(31));
+    harness.confirm_hosts().await.unwrap();
+    assert_eq!((harness.db.query_i64(CONNECTED).await, harness.db.query_i64(AWAY).await), (0, 1));
+    harness.close_abandoned().await.unwrap();
+    assert!(harness.card(2, room).await.is_active, "the grace begins when it is noticed");
+}
+
+#[tokio::test]
+async fn a_confirmed_connection_lasts() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2]).await;
+    let host = connected_host(&harness, room).await;
+    for _ in 0..5 {
+        harness.clock.advance(Duration::from_secs(20));
+        harness.confirm_hosts().await.unwrap();
+    }
+    assert_eq!((harness.db.query_i64(CONNECTED).await, harness.db.query_i64(AWAY).await), (1, 0));
+    drop(host);
+}
+
+#[tokio::test]
+async fn a_new_host_is_the_one_who_counts() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2]).await;
+    let host = connected_host(&harness, room).await;
+    let next = harness.follow(2, room).await.unwrap();
+    harness.hand_over(&person(1), room, UserId(2)).await.unwrap();
+    drop(host);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!((harness.db.query_i64(CONNECTED).await, harness.db.query_i64(AWAY).await), (1, 0));
+    drop(next);
+    settled(&harness, AWAY, 1).await;
+}
+
+#[tokio::test]
+async fn people_who_come_and_go_are_told() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2]).await;
+    let wake = Arc::new(Notify::new());
+    let follow = async |user| {
+        let started = harness.streams.subscribe(&person(user), &stream(room), Position::default(), &wake).await;
+        let subscription = started.unwrap().subscription;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        subscription
+    };
+    let mut watcher = follow(1).await;
+    harness.tell_activity().await.unwrap();
+    transient(&mut watcher, "presence");
+    let other = follow(2).await;
+    harness.tell_activity().await.unwrap();
+    let told = transient(&mut watcher, "presence");
+    assert_eq!((told.len(), &told[0]["user"]["id"], &told[0]["online"]), (1, &json!(2), &json!(true)));
+    drop(other);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    harness.tell_activity().await.unwrap();
+    assert!(transient(&mut watcher, "presence").is_empty());
+    harness.clock.advance(Duration::from_secs(15));
+    harness.tell_activity().await.unwrap();
+    assert_eq!(transient(&mut watcher, "presence")[0]["online"], false);
+    harness.send(&person(1), room, NewMessage::text("x")).await.unwrap();
+}

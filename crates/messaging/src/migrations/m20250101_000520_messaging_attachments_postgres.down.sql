@@ -1,0 +1,1 @@
+DROP FUNCTION messaging_attachment_file_gone CASCADE;

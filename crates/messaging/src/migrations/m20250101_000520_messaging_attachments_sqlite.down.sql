@@ -1,0 +1,1 @@
+DROP TRIGGER messaging_attachment_file_gone;

@@ -1,0 +1,1 @@
+DROP TABLE messaging_link_preview;

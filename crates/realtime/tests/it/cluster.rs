@@ -1,0 +1,250 @@
+//! Two processes on one database: on PostgreSQL over its notifications, on SQLite over a bus of the test.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use guildhall_kernel::{Auth, Clock, Db, SessionId, UserId, db, testing::TestDb};
+use guildhall_realtime::{
+    Arrival, Arrive, Bus, Notice, OwnStream, PostgresBus, Settings, StreamHandler, StreamName, Streams,
+};
+use sea_orm::DbBackend;
+use serde_json::{Value, json};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::timeout,
+};
+
+use crate::harness::{Client, Numbers, Rooms, all_migrations, room, serve};
+
+/// A bus that the test can disconnect.
+#[derive(Clone, Default)]
+struct TestBus {
+    queues: Arc<Mutex<Vec<mpsc::UnboundedSender<Notice>>>>,
+    is_down: Arc<AtomicBool>,
+    changed: Arc<Notify>,
+}
+
+/// The end of a process.
+struct End {
+    bus: TestBus,
+    index: usize,
+    queue: tokio::sync::Mutex<mpsc::UnboundedReceiver<Notice>>,
+}
+
+impl TestBus {
+    fn end(&self) -> End {
+        let (sender, queue) = mpsc::unbounded_channel();
+        let mut queues = self.queues.lock().unwrap();
+        queues.push(sender);
+        End { bus: self.clone(), index: queues.len() - 1, queue: tokio::sync::Mutex::new(queue) }
+    }
+
+    fn set_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::SeqCst);
+        self.changed.notify_waiters();
+    }
+}
+
+#[async_trait]
+impl Bus for End {
+    fn send(&self, notice: Notice) {
+        if self.bus.is_down.load(Ordering::SeqCst) {
+            return;
+        }
+        for (index, queue) in self.bus.queues.lock().unwrap().iter().enumerate() {
+            if index != self.index {
+                let _ = queue.send(notice.clone());
+            }
+        }
+    }
+
+    async fn run(&self, arrive: Arrive<'_>) {
+        let mut queue = self.queue.lock().await;
+        loop {
+            tokio::select! {
+                () = self.bus.changed.notified() => {
+                    let is_down = self.bus.is_down.load(Ordering::SeqCst);
+                    arrive(if is_down { Arrival::Disconnected } else { Arrival::Connected });
+                }
+                Some(notice) = queue.recv() => arrive(Arrival::Notice(notice)),
+            }
+        }
+    }
+}
+
+struct Process {
+    db: Db,
+    streams: Streams,
+    address: SocketAddr,
+}
+
+struct Cluster {
+    _db: TestDb,
+    auth: Numbers,
+    processes: [Process; 2],
+}
+
+impl Cluster {
+    /// Two processes with the usual bus of their database.
+    async fn new() -> Self {
+        let bus = TestBus::default();
+        Self::with(|db| match PostgresBus::new(db.clone()).unwrap() {
+            Some(bus) => Arc::new(bus),
+            None => Arc::new(bus.end()),
+        })
+        .await
+    }
+
+    async fn with(bus: impl Fn(&Db) -> Arc<dyn Bus>) -> Self {
+        let db = TestDb::new(all_migrations).await;
+        let clock = Clock::system();
+        let auth = Numbers::new(clock.clone());
+        let process = async || {
+            let db = Db::connect(db.url(), 4).await.unwrap();
+            let handlers: Vec<Arc<dyn StreamHandler>> = vec![Arc::new(Rooms::default()), Arc::new(OwnStream)];
+            let auth = Auth::new(auth.clone());
+            let streams = Streams::new(db.clone(), clock.clone(), Settings::default(), auth, bus(&db), handlers);
+            let running = streams.clone();
+            tokio::spawn(async move { running.run().await });
+            let address = serve(&streams).await;
+            Process { db, streams, address }
+        };
+        let processes = [process().await, process().await];
+        Self { _db: db, auth, processes }
+    }
+
+    /// Waits until the processes hear of each other.
+    async fn connected(self) -> Self {
+        let mut client = self.processes[1].follow(999, 19).await;
+        let started = Instant::now();
+        loop {
+            self.processes[0].streams.publish_transient(&room(999), &json!({ "type": "typing" }), None);
+            if timeout(Duration::from_millis(50), client.next_of("typing")).await.is_ok() {
+                return self;
+            }
+            assert!(started.elapsed() < Duration::from_secs(10), "the processes are not connected");
+        }
+    }
+}
+
+impl Process {
+    async fn append(&self, stream: &StreamName, event: Value) {
+        let event = &event;
+        self.db.write(|tx| async move { self.streams.append(&tx, stream, event).await }).await.unwrap();
+    }
+
+    /// A socket of a user that follows a room over this process.
+    async fn follow(&self, id: i64, user: i64) -> Client {
+        let mut client = Client::connect(self.address, &format!("/rooms/{id}/?token={user}.{user}")).await;
+        client.next_of("hello").await;
+        client
+    }
+}
+
+#[tokio::test]
+async fn events_reach_the_sockets_of_all_processes_in_order_and_at_once() {
+    let cluster = Cluster::new().await.connected().await;
+    let [first, second] = &cluster.processes;
+    let mut clients = [first.follow(7, 1).await, second.follow(7, 2).await];
+    let started = Instant::now();
+    for n in 0..50 {
+        cluster.processes[n % 2].append(&room(7), json!({ "type": "message", "n": n })).await;
+    }
+    for client in &mut clients {
+        for n in 0..50 {
+            let frame = client.next().await;
+            assert_eq!((&frame["n"], &frame["seq"]), (&json!(n), &json!(n + 1)));
+        }
+    }
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}: not by a comparison", started.elapsed());
+}
+
+#[tokio::test]
+async fn what_is_not_stored_reaches_the_others_on_all_processes() {
+    let cluster = Cluster::new().await.connected().await;
+    let [first, second] = &cluster.processes;
+    let (mut other, mut typing) = (second.follow(7, 1).await, second.follow(7, 2).await);
+    first.streams.publish_transient(&room(7), &json!({ "type": "typing", "user": 2 }), Some(UserId(2)));
+    assert_eq!(other.next().await["type"], "typing");
+    first.append(&room(7), json!({ "type": "message" })).await;
+    assert_eq!(typing.next().await["type"], "message");
+}
+
+#[tokio::test]
+async fn a_session_that_ends_is_disconnected_from_all_processes_within_a_second() {
+    let cluster = Cluster::new().await.connected().await;
+    let [first, second] = &cluster.processes;
+    let mut clients = [first.follow(7, 5).await, second.follow(7, 5).await];
+    let mut other = second.follow(7, 6).await;
+    cluster.auth.ended.lock().unwrap().push(SessionId(5));
+    first.streams.check_user(UserId(5)).await.unwrap();
+    for client in &mut clients {
+        let close = timeout(Duration::from_secs(1), client.close()).await.unwrap();
+        assert_eq!(close, (4401, "revoked".to_owned()));
+    }
+    other.send(json!({ "type": "ping" })).await;
+    assert_eq!(other.next().await["type"], "pong");
+}
+
+#[tokio::test]
+async fn nobody_gets_an_event_after_their_removal_by_another_process() {
+    let cluster = Cluster::new().await.connected().await;
+    let [first, second] = &cluster.processes;
+    let (mut removed, mut other) = (second.follow(7, 5).await, second.follow(7, 6).await);
+    let (stream, event) = (&room(7), &json!({ "type": "member_removed" }));
+    let append = |tx| async move { first.streams.append_removal(&tx, stream, event, UserId(5)).await };
+    first.db.write(append).await.unwrap();
+    first.append(stream, json!({ "type": "message" })).await;
+    assert_eq!(removed.next().await["type"], "member_removed");
+    assert_eq!(removed.next().await["type"], "bye");
+    assert_eq!((other.next().await["seq"].as_i64(), other.next().await["seq"].as_i64()), (Some(1), Some(2)));
+}
+
+#[tokio::test]
+async fn without_the_bus_events_and_ended_sessions_are_found_within_two_seconds() {
+    let bus = TestBus::default();
+    let cluster = Cluster::with(|_| Arc::new(bus.end())).await.connected().await;
+    let [first, second] = &cluster.processes;
+    let (mut client, mut ended) = (second.follow(7, 1).await, second.follow(7, 5).await);
+    bus.set_down(true);
+    first.append(&room(7), json!({ "type": "message" })).await;
+    let frame = timeout(Duration::from_secs(2), client.next()).await.unwrap();
+    assert_eq!((&frame["seq"], second.streams.is_connected()), (&json!(1), false));
+    cluster.auth.ended.lock().unwrap().push(SessionId(5));
+    first.streams.check_user(UserId(5)).await.unwrap();
+    let close = timeout(Duration::from_secs(2), ended.close()).await.unwrap();
+    assert_eq!(close.0, 4401);
+    // What was lost is found when the bus is back.
+    first.append(&room(7), json!({ "type": "message" })).await;
+    bus.set_down(false);
+    let frame = timeout(Duration::from_millis(500), client.next()).await.unwrap();
+    assert_eq!((&frame["seq"], second.streams.is_connected()), (&json!(2), true));
+}
+
+#[tokio::test]
+async fn a_process_listens_again_after_postgresql_has_closed_the_connection() {
+    let cluster = Cluster::new().await.connected().await;
+    let [first, second] = &cluster.processes;
+    if first.db.backend() != DbBackend::Postgres {
+        return;
+    }
+    let mut client = second.follow(7, 1).await;
+    let terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+         WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+    assert_eq!(db::scalar::<i64>(first.db.conn(), terminate, []).await.unwrap(), Some(2));
+    let started = Instant::now();
+    for n in 1..=20 {
+        first.append(&room(7), json!({ "type": "message" })).await;
+        assert_eq!(client.next_of("message").await["seq"], n);
+    }
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    let cluster = cluster.connected().await;
+    assert!(cluster.processes.iter().all(|process| process.streams.is_connected()));
+}
