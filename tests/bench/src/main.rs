@@ -119,7 +119,7 @@ struct Run {
     #[arg(long, num_args = 0..=1, default_missing_value = "1000000", value_name = "DEALS")]
     deals: Option<u32>,
     /// Number of direct messages, by default 200000; with --growth, compare 100000 messages with this many
-    #[arg(long, num_args = 0..=1, default_missing_value = "1000000", value_name = "MESSAGES", conflicts_with = "deals")]
+    #[arg(long, num_args = 0..=1, default_missing_value = "1000000", value_name = "MESSAGES")]
     messages: Option<u32>,
     /// Write the results as JSON to this file
     #[arg(long, value_name = "PATH")]
