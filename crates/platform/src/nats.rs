@@ -3,9 +3,9 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{Client, ConnectOptions, Event, ServerAddr, Subscriber};
+use async_nats::{Client, ConnectOptions, Event, RequestErrorKind, ServerAddr, Subscriber};
 use async_trait::async_trait;
-use axum::http::Uri;
+use axum::{body::Bytes, http::Uri};
 use futures_util::StreamExt;
 use guildhall_realtime::{Arrival, Arrive, Bus, Notice};
 use tokio::{
@@ -85,9 +85,13 @@ impl NatsBus {
             .no_echo()
             .connection_timeout(CONNECT_TIMEOUT)
             .ping_interval(PING_INTERVAL)
+            .request_timeout(Some(CONNECT_TIMEOUT))
             .client_capacity(CLIENT_QUEUE)
+            .subscription_capacity(QUEUE)
+            // So that a login needs no permission outside the subject.
+            .custom_inbox_prefix(format!("{}.inbox", self.subject))
             .ignore_discovered_servers()
-            // It connects anew with the next call, without what the lost connection has not sent.
+            // It connects again with the next call, without what the lost connection has not sent.
             .max_reconnects(self.servers.len())
             .event_callback(move |event| {
                 // Nobody is there any more after the connection was given up.
@@ -101,7 +105,7 @@ impl NatsBus {
         };
         let client = options.connect(self.servers.as_slice()).await?;
         let notices = client.subscribe(self.subject.clone()).await?;
-        client.flush().await?;
+        self.await_subscription(&client).await?;
         self.is_connected.store(true, Ordering::Relaxed);
         arrive(Arrival::Connected);
         let lost = async {
@@ -120,6 +124,15 @@ impl NatsBus {
             () = receive(notices, arrive) => {}
         }
         Ok(())
+    }
+
+    /// Waits until the server has the subscription. It handles the commands of a connection in their order, so it has
+    /// if it answers a later request; that nobody is there to take the request is the expected answer.
+    async fn await_subscription(&self, client: &Client) -> Result<(), async_nats::Error> {
+        match client.request(format!("{}.ready", self.subject), Bytes::new()).await {
+            Err(error) if error.kind() != RequestErrorKind::NoResponders => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     async fn send_waiting(&self, client: &Client) {

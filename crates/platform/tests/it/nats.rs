@@ -9,7 +9,11 @@ use std::{
 use guildhall_kernel::UserId;
 use guildhall_platform::NatsBus;
 use guildhall_realtime::{Arrival, Bus, Frame, Notice, StreamName};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufStream},
+    sync::mpsc,
+    time::timeout,
+};
 
 /// A server that accepts one login, stopped on drop.
 struct Server {
@@ -151,4 +155,29 @@ async fn a_server_that_is_out_of_reach_or_refuses_the_login_is_reported() {
     let Some(server) = Server::start() else { return };
     let mut refused = server.bus("wrong", "guildhall.a");
     assert!(matches!(refused.next().await, Arrival::Disconnected));
+}
+
+/// Answers pings, but handles nothing else.
+async fn run_slow_server(listener: tokio::net::TcpListener) {
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut stream = BufStream::new(stream);
+    stream.write_all(b"INFO {\"max_payload\":1048576,\"headers\":true}\r\n").await.unwrap();
+    stream.flush().await.unwrap();
+    let mut line = String::new();
+    while stream.read_line(&mut line).await.unwrap() > 0 {
+        if line.starts_with("PING") {
+            stream.write_all(b"PONG\r\n").await.unwrap();
+            stream.flush().await.unwrap();
+        }
+        line.clear();
+    }
+}
+
+#[tokio::test]
+async fn it_is_connected_only_once_the_server_has_its_subscription() {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("nats://{}", listener.local_addr().unwrap());
+    tokio::spawn(run_slow_server(listener));
+    let mut process = Process::new(&url, "guildhall.a");
+    assert!(matches!(process.next().await, Arrival::Disconnected), "the subscription may not be there yet");
 }
