@@ -50,6 +50,7 @@ bench: ## Run the benchmarks: functions, then the whole server against its basel
 	$(CARGO) build --release --locked --bin guildhall
 	$(CARGO) bench --locked -p guildhall-bench
 	$(CARGO) run --release --locked -p guildhall-bench --features recording -- --mixed --rest 300 --docs docs
+	$(CARGO) run --release --locked -p guildhall-bench --features recording -- rooms --docs docs
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

@@ -255,18 +255,20 @@ impl Databases {
     /// Two files in a folder; or, if the URL of a PostgreSQL database is passed, that one and a new one whose name has
     /// `_` and the suffix appended.
     pub async fn choose(url: Option<&str>, folder: &Path, suffix: &str) -> anyhow::Result<Self> {
-        let Some(url) = url else {
-            let file = |name: &str| format!("sqlite://{}?mode=rwc", folder.join(name).display());
-            return Ok(Self {
-                first: file("guildhall.db"),
-                second: file(&format!("{suffix}.db")),
-                created: Vec::new(),
-            });
-        };
-        ensure!(url.starts_with("postgres"), "the URL must begin with postgres://; SQLite needs none");
-        let mut databases = Self { first: url.to_owned(), second: String::new(), created: Vec::new() };
+        let first = Self::first(url, folder)?;
+        if url.is_none() {
+            return Ok(Self { first, second: file(folder, &format!("{suffix}.db")), created: Vec::new() });
+        }
+        let mut databases = Self { first, second: String::new(), created: Vec::new() };
         databases.second = databases.create(suffix).await?;
         Ok(databases)
+    }
+
+    /// The URL of the database passed on the command line, or of a file.
+    pub fn first(url: Option<&str>, folder: &Path) -> anyhow::Result<String> {
+        let Some(url) = url else { return Ok(file(folder, "guildhall.db")) };
+        ensure!(url.starts_with("postgres"), "the URL must begin with postgres://; SQLite needs none");
+        Ok(url.to_owned())
     }
 
     /// Another empty database on the PostgreSQL server; `None` on SQLite.
@@ -294,6 +296,10 @@ impl Databases {
         }
         Ok(())
     }
+}
+
+fn file(folder: &Path, name: &str) -> String {
+    format!("sqlite://{}?mode=rwc", folder.join(name).display())
 }
 
 async fn run(url: &str, sql: &str) -> anyhow::Result<()> {

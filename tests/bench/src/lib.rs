@@ -15,6 +15,7 @@ pub mod physical;
 pub mod plot;
 pub mod process;
 pub mod report;
+pub mod rooms;
 pub mod scenario;
 pub mod target;
 pub mod usage;

@@ -25,6 +25,7 @@ use guildhall_bench::{
     physical,
     process::{self, Process},
     report::{self, Flood, Load, MemoryCourse, Report},
+    rooms,
     scenario::Scenario,
     target::Target,
     usage::Memory,
@@ -65,6 +66,8 @@ enum Command {
         #[arg(long, value_name = "HOST:PORT")]
         bind: SocketAddr,
     },
+    /// Measure chat rooms over sockets
+    Rooms(rooms::Options),
 }
 
 #[derive(Args)]
@@ -134,8 +137,33 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match cli.command {
         Some(Command::Floor { database, bind }) => runtime.block_on(floor::serve(bind, database)),
+        Some(Command::Rooms(options)) => runtime.block_on(async {
+            let results = options.measure(program(options.server.as_deref())?).await?;
+            publish(&results, options.json.as_deref(), options.docs.as_deref())
+        }),
         None => runtime.block_on(cli.run.bench()),
     }
+}
+
+/// The server's program: this one, or `guildhall` in the folder of this program.
+fn program(path: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let path = match path {
+        Some(path) => path.to_owned(),
+        None => env::current_exe()?.with_file_name("guildhall"),
+    };
+    let missing = || format!("there is no server at {}; build it with `cargo build --release`", path.display());
+    path.canonicalize().with_context(missing)
+}
+
+/// Prints and stores results.
+fn publish<T: Results>(results: &T, json: Option<&Path>, docs: Option<&Path>) -> anyhow::Result<()> {
+    let document = results.document();
+    writeln!(io::stdout(), "{document}")?;
+    if let Some(path) = json {
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        serde_json::to_writer_pretty(file, results)?;
+    }
+    docs.map_or(Ok(()), |docs| document.write_to(docs))
 }
 
 impl Run {
@@ -157,13 +185,7 @@ impl Run {
         let cleanup = databases.drop_created().await;
         let results = results?;
         cleanup?;
-        let document = results.document();
-        writeln!(io::stdout(), "{document}")?;
-        if let Some(path) = &self.json {
-            let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-            serde_json::to_writer_pretty(file, &results)?;
-        }
-        self.docs.as_deref().map_or(Ok(()), |docs| document.write_to(docs))
+        publish(&results, self.json.as_deref(), self.docs.as_deref())
     }
 
     async fn grow(&self, databases: &Databases, folder: &Path) -> anyhow::Result<Growth> {
@@ -174,14 +196,14 @@ impl Run {
             }
             (None, None) => (&growth::SCENARIOS, [growth::SMALL, growth::LARGE]),
         };
-        let (program, scenarios) = (self.program()?, self.scenarios(default));
+        let (program, scenarios) = (program(self.server.as_deref())?, self.scenarios(default));
         let (connections, plan) = (self.connections, self.plan());
         let setup = Setup { program: &program, folder, scenarios: &scenarios, connections, plan, volumes };
         setup.measure(databases).await
     }
 
     async fn measure(&self, databases: &mut Databases, folder: &Path) -> anyhow::Result<Report> {
-        let program = self.program()?;
+        let program = program(self.server.as_deref())?;
         let deals = self.deals.unwrap_or(DEALS);
         let messages = self.messages.unwrap_or(MESSAGES);
         let volume = Volume { people: self.people, groups: self.groups, posts: self.posts, deals, messages };
@@ -298,15 +320,6 @@ impl Run {
         )?;
         let (healthz, after) = (Latency::of(&healthz), server.memory()?);
         Ok(Flood { connections: FLOOD_SIZE, healthz_before, healthz, answers: responses, before, after })
-    }
-
-    fn program(&self) -> anyhow::Result<PathBuf> {
-        let path = match &self.server {
-            Some(path) => path.clone(),
-            None => env::current_exe()?.with_file_name("guildhall"),
-        };
-        let missing = || format!("there is no server at {}; build it with `cargo build --release`", path.display());
-        path.canonicalize().with_context(missing)
     }
 
     fn length(&self) -> Duration {

@@ -20,8 +20,10 @@ use crate::{
     messages::{self, Conversations},
 };
 
+mod sockets;
 mod target;
 
+pub(crate) use sockets::SocketPeer;
 pub use target::PeerTarget;
 
 /// How long the peer may take to become ready.
@@ -71,7 +73,7 @@ impl Peer {
         }
         place.manage(&["shell".to_owned(), "-c".to_owned(), ANALYZE.to_owned()])?;
 
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let address = free_address()?;
         let mut command = place.python();
         command.args(["-m", "gunicorn", "core.wsgi:application", "-c", "deploy/gunicorn.py"]);
         command.env("PEER_BIND", address.to_string()).env("PEER_ACCESS_MINUTES", ACCESS_MINUTES);
@@ -105,10 +107,7 @@ impl Peer {
 
     /// Its processes: the master, which comes first, and the workers.
     pub fn pids(&self) -> Vec<u32> {
-        let master = self.master.id();
-        let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap_or_default();
-        let workers = children.split_whitespace().filter_map(|pid| pid.parse().ok());
-        [master].into_iter().chain(workers).collect()
+        children(self.master.id())
     }
 
     /// Signs in a user for each connection and prepares what the scenarios need.
@@ -120,18 +119,34 @@ impl Peer {
 impl Drop for Peer {
     // The peer stays in the process group of this program, so that it also ends with Ctrl-C.
     fn drop(&mut self) {
-        let pids = self.pids();
-        // The master first: it would replace its workers.
-        let _ = self.master.kill();
-        let _ = self.master.wait();
-        for worker in pids.iter().skip(1).filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
-            let _ = kill_process(worker, Signal::KILL);
-        }
+        kill(&mut self.master);
     }
 }
 
+/// A process and its children.
+fn children(master: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap_or_default();
+    let workers = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+    [master].into_iter().chain(workers).collect()
+}
+
+/// Kills a process and its children.
+fn kill(master: &mut Child) {
+    let pids = children(master.id());
+    // The master first: it would replace its workers.
+    let _ = master.kill();
+    let _ = master.wait();
+    for worker in pids.iter().skip(1).filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
+        let _ = kill_process(worker, Signal::KILL);
+    }
+}
+
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
 /// Where the peer is, and its environment.
-struct Place {
+pub(crate) struct Place {
     folder: PathBuf,
     source: PathBuf,
     python: PathBuf,
@@ -139,7 +154,7 @@ struct Place {
 }
 
 impl Place {
-    fn new(folder: &Path, source: &Path, python: &Path, database: Option<&str>) -> anyhow::Result<Self> {
+    pub(crate) fn new(folder: &Path, source: &Path, python: &Path, database: Option<&str>) -> anyhow::Result<Self> {
         let folder = folder.canonicalize()?;
         let source = source.canonicalize().with_context(|| format!("there is no folder {}", source.display()))?;
         ensure!(source.join("manage.py").is_file(), "there is no manage.py in {}", source.display());
@@ -152,13 +167,15 @@ impl Place {
         Ok(Self { folder, source, python, variables })
     }
 
-    /// Runs a command of `manage.py`.
-    fn manage(&self, arguments: &[String]) -> anyhow::Result<()> {
-        let output = self.python().arg("manage.py").args(arguments).stderr(Stdio::piped()).output();
+    /// Runs a command of `manage.py`. Returns what it prints.
+    pub(crate) fn manage(&self, arguments: &[String]) -> anyhow::Result<String> {
+        let mut command = self.python();
+        command.arg("manage.py").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = command.output();
         let output = output.with_context(|| format!("cannot start {}", self.python.display()))?;
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "the peer's {} failed: {}", arguments[0], errors.trim());
-        Ok(())
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Python in the peer's folder, with no settings but ours. It writes files only to our folder.

@@ -31,11 +31,22 @@ pub struct Process {
 impl Process {
     /// Starts `guildhall serve` on a migrated database.
     pub async fn server(program: &Path, folder: &Path, database: &str) -> anyhow::Result<Self> {
+        Self::server_with(program, folder, database, &[]).await
+    }
+
+    /// Starts `guildhall serve` with other settings, as environment variables.
+    pub async fn server_with(
+        program: &Path,
+        folder: &Path,
+        database: &str,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let address = free_address()?;
         let mut command = guildhall(program, folder, database);
         command.arg("serve").env("GUILDHALL__SERVER__BIND", address.to_string());
         // Tokens are issued once for a whole run.
         command.env("GUILDHALL__ACCOUNTS__ACCESS_TOKEN_SECONDS", "86400");
+        command.envs(settings.iter().copied());
         Self::start(command, address).await
     }
 
