@@ -84,7 +84,7 @@ pub(crate) async fn restore(settings: &Settings, path: &Path) -> anyhow::Result<
 /// Those of the database.
 pub(crate) async fn finish(settings: &Settings) -> anyhow::Result<()> {
     let (db, _in_use) = Services::database(settings).await?;
-    let begun = guildhall_realtime::begin_epoch(&db, Clock::system().now()).await;
+    let begun = begin_epoch(&db).await;
     db.close().await?;
     begun.context("cannot mark the database as restored")
 }
@@ -126,11 +126,16 @@ async fn check(db: &Db) -> anyhow::Result<()> {
     for finding in examine(db, Clock::system().now(), false).await? {
         ensure!(!finding.is_error(), "{}", finding.message);
     }
-    let status = db.migration_status(guildhall_migration::all).await?;
-    ensure!(status.iter().any(|(_, applied)| *applied), "it contains no Guildhall tables");
+    begin_epoch(db).await
+}
+
+/// Begins an epoch in a database that contains the tables of this version or an earlier one: clients must not resume
+/// from numbers that were used for other events after the backup. Databases from before there were epochs need none.
+async fn begin_epoch(db: &Db) -> anyhow::Result<()> {
     // Fails for a database with migrations that this program does not know.
     db.check_version(guildhall_migration::all).await?;
-    // Clients must not resume from numbers that were used for other events after the backup.
+    let status = db.migration_status(guildhall_migration::all).await?;
+    ensure!(status.iter().any(|(_, applied)| *applied), "it contains no Guildhall tables");
     if status.iter().any(|(name, applied)| *applied && name.ends_with("_realtime_epoch")) {
         guildhall_realtime::begin_epoch(db, Clock::system().now()).await?;
     }

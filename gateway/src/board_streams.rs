@@ -1,12 +1,12 @@
-//! Streams of boards, which tell members of an organization that its deals have changed.
+//! Streams of boards, which notify members of an organization that its deals or its pipelines have changed.
 
 use async_trait::async_trait;
 use guildhall_deals::{
     OrganizationId, SqlDeals,
     event::{
         ClientDeleted, ClientUpdated, DealAccessEnded, DealCreated, DealDeleted, DealLost, DealMoved, DealReopened,
-        DealRepositioned, DealUpdated, DealWon, ImportFinished, ImportReverted, MemberReassigned, PaymentDecided,
-        PaymentRecorded, StageEmptied, TrashRestored, organization_of,
+        DealRepositioned, DealUpdated, DealWon, ImportFinished, ImportReverted, MemberReassigned, OrganizationDeleted,
+        PaymentDecided, PaymentRecorded, PipelineChanged, StageEmptied, TrashRestored, organization_of,
     },
 };
 use guildhall_kernel::{
@@ -75,9 +75,11 @@ impl Subscriber for BoardStreams {
             ClientDeleted::NAME,
             MemberReassigned::NAME,
             StageEmptied::NAME,
+            PipelineChanged::NAME,
             ImportFinished::NAME,
             ImportReverted::NAME,
             DealAccessEnded::NAME,
+            OrganizationDeleted::NAME,
         ]
     }
 
@@ -92,10 +94,19 @@ impl Subscriber for BoardStreams {
     async fn handle(&self, tx: &Tx, event: &Emitted) -> Result<()> {
         let Some(organization) = organization_of(&event.aggregate) else { return Ok(()) };
         let stream = stream(organization);
-        if event.name == DealAccessEnded::NAME {
-            self.0.append_check(tx, &stream).await?;
-        } else {
-            self.0.append(tx, &stream, &board_changed()).await?;
+        if event.name == OrganizationDeleted::NAME {
+            self.0.delete(tx, [stream]).await?;
+            return Ok(());
+        }
+        let seq = match event.read::<DealAccessEnded>()? {
+            Some(DealAccessEnded { user: Some(user), .. }) => self.0.append_check_of(tx, &stream, user).await?,
+            Some(DealAccessEnded { user: None, .. }) => self.0.append_check(tx, &stream).await?,
+            None => self.0.append(tx, &stream, &board_changed()).await?,
+        };
+        // A stream that somebody follows has its first event already. Without one, it was deleted with the organization
+        // before this event was handled.
+        if seq == 1 {
+            self.0.delete(tx, [stream]).await?;
         }
         Ok(())
     }

@@ -42,7 +42,7 @@ pub(crate) async fn run(settings: &Settings, fix: bool) -> anyhow::Result<Vec<Fi
         return Ok(findings);
     }
     let services = Services::open(settings, false).await?;
-    let outcome = check(&services, fix, &mut findings).await;
+    let outcome = check(settings, &services, fix, &mut findings).await;
     services.db.close().await?;
     outcome?;
     Ok(findings)
@@ -58,16 +58,21 @@ async fn is_ready(settings: &Settings, db: &Db, findings: &mut Vec<Finding>) -> 
         return Ok(false);
     }
     findings.push(Finding::ok("migrations", "all migrations are applied"));
-    let has_subject = settings.nats.url.is_empty() || secret::exists(db, bus::SECRET).await?;
-    let set_up = has_subject && SqlAccounts::is_set_up(db).await? && Files::is_set_up(db).await?;
-    if !set_up {
+    if !(SqlAccounts::is_set_up(db).await? && Files::is_set_up(db).await?) {
         let message = "there are no keys, so the other checks were skipped; the first start of the server creates them";
         findings.push(Finding::error("signing_keys", message));
+        return Ok(false);
     }
-    Ok(set_up)
+    if !settings.nats.url.is_empty() && !secret::exists(db, bus::SECRET).await? {
+        let message = "the secret for nats.url does not exist yet, so the other checks were skipped; \
+                       the next start of the server creates it";
+        findings.push(Finding::note("bus", message));
+        return Ok(false);
+    }
+    Ok(true)
 }
 
-async fn check(services: &Services, fix: bool, findings: &mut Vec<Finding>) -> anyhow::Result<()> {
+async fn check(settings: &Settings, services: &Services, fix: bool, findings: &mut Vec<Finding>) -> anyhow::Result<()> {
     let now = Clock::system().now();
     findings.push(match services.db.check_writable().await {
         Ok(()) => Finding::ok("database_write", "the database can be written"),
@@ -93,14 +98,23 @@ async fn check(services: &Services, fix: bool, findings: &mut Vec<Finding>) -> a
             Err(error) => Finding::error("mail", format!("the mail server cannot be used: {error}")),
         },
     });
-    findings.push(if services.streams.can_connect().await {
-        Finding::ok("bus", "other processes can be notified")
-    } else {
-        Finding::error("bus", "other processes cannot be notified; is nats.url right?")
-    });
+    findings.push(notifies(services.streams.can_connect().await, !settings.nats.url.is_empty()));
     findings.push(examine_outbox(&services.outbox, now, services.mailer.is_some()).await?);
     findings.extend(services.files.examine().await?);
     Ok(())
+}
+
+/// Whether other processes can be notified, by NATS or by LISTEN and NOTIFY of PostgreSQL.
+fn notifies(can_connect: bool, by_nats: bool) -> Finding {
+    match (can_connect, by_nats) {
+        (true, _) => Finding::ok("bus", "other processes can be notified"),
+        (false, true) => Finding::error("bus", "the NATS server cannot be used; is nats.url right?"),
+        (false, false) => Finding::error(
+            "bus",
+            "LISTEN does not work on database.url, perhaps because of a connection pooler: connect directly, or set \
+             nats.url",
+        ),
+    }
 }
 
 fn address(settings: &Settings) -> Finding {
@@ -180,4 +194,17 @@ fn files(settings: &Settings, fix: bool) -> Vec<Finding> {
         findings.push(Finding::ok("file_modes", "other users cannot read the database or the files"));
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_about_other_processes_names_the_setting_to_change() {
+        assert!(!notifies(true, false).is_error() && !notifies(true, true).is_error());
+        let (nats, listen) = (notifies(false, true), notifies(false, false));
+        assert!(nats.is_error() && nats.message.contains("nats.url") && !nats.message.contains("LISTEN"));
+        assert!(listen.is_error() && listen.message.starts_with("LISTEN does not work on database.url"));
+    }
 }

@@ -1,4 +1,4 @@
-//! Streams of groups, which tell members that the feed has changed.
+//! Streams of groups, which notify members that the feed has changed.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use guildhall_community::{
     event::{GroupChanged, GroupDeleted, MemberLeft, MemberRemoved, PostApproved, PostCreated, UserBanned},
 };
 use guildhall_kernel::{
-    Caller, Error, Result,
+    Caller, Error, Result, UserId,
     db::Tx,
     event::{Emitted, Event, Subscriber},
 };
@@ -43,14 +43,12 @@ impl StreamHandler for GroupAccess {
 /// read.
 pub(crate) struct GroupStreams(pub(crate) Streams);
 
-/// The group whose readers an event may have changed: who leaves a public group can still read it, and whoever followed
-/// a public group that becomes private cannot.
-fn group_with_other_readers(event: &Emitted) -> Result<Option<GroupId>> {
-    let left = event.read::<MemberLeft>()?.map(|event| event.group);
-    let removed = event.read::<MemberRemoved>()?.map(|event| event.group);
-    let banned = event.read::<UserBanned>()?.map(|event| event.group);
-    let changed = event.read::<GroupChanged>()?.map(|event| event.group);
-    Ok(left.or(removed).or(banned).or(changed))
+/// The group and the user whose membership has ended. Of a public group they can still read the posts.
+fn former_member(event: &Emitted) -> Result<Option<(GroupId, UserId)>> {
+    let left = event.read::<MemberLeft>()?.map(|event| (event.group, event.user));
+    let removed = event.read::<MemberRemoved>()?.map(|event| (event.group, event.user));
+    let banned = event.read::<UserBanned>()?.map(|event| (event.group, event.user));
+    Ok(left.or(removed).or(banned))
 }
 
 #[async_trait]
@@ -77,8 +75,11 @@ impl Subscriber for GroupStreams {
         if let Some(group) = created.or(approved) {
             self.0.append(tx, &stream(group), &json!({ "type": "feed_changed" })).await?;
         }
-        if let Some(group) = group_with_other_readers(event)? {
-            self.0.append_check(tx, &stream(group)).await?;
+        if let Some((group, user)) = former_member(event)? {
+            self.0.append_check_of(tx, &stream(group), user).await?;
+        }
+        if let Some(changed) = event.read::<GroupChanged>()?.filter(|event| event.became_private) {
+            self.0.append_check(tx, &stream(changed.group)).await?;
         }
         if let Some(deleted) = event.read::<GroupDeleted>()? {
             self.0.delete(tx, [stream(deleted.group)]).await?;

@@ -89,6 +89,7 @@ fn the_public_operations_are_listed_here() {
         "get /api/community/pictures/{file}",
         "get /api/files/{id}/{name}",
         "get /healthz",
+        "get /messaging/api/attachments/{id}/{name}",
         "get /readyz",
         "get /ws/",
         "get /ws/chat/{room_id}/",

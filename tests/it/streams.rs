@@ -1,5 +1,13 @@
 //! Streams of groups and boards: who learns of changes without reloading.
 
+use std::sync::Arc;
+
+use guildhall_deals::{
+    OrganizationId, PipelineId,
+    event::{OrganizationDeleted, PipelineChanged},
+};
+use guildhall_kernel::{Caller, Roles, UserId};
+use guildhall_realtime::{Delivery, Next, Position, Subscription};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -104,6 +112,45 @@ async fn a_group_that_becomes_private_ends_the_subscriptions_of_everybody_else()
     assert_eq!(owner.next().await["type"], "feed_changed");
 }
 
+/// A subscription in the process of the server, to see events before they are sent.
+async fn subscribe(server: &TestServer, who: &Value, stream: &str) -> Subscription {
+    let caller = Caller::new(UserId(who["user"]["id"].as_i64().unwrap()), Roles::default());
+    let (stream, wake) = (stream.parse().unwrap(), Arc::default());
+    let started = server.services().streams.subscribe(&caller, &stream, Position::default(), &wake).await.unwrap();
+    started.subscription
+}
+
+/// The type of the next event, and the user that it concerns.
+async fn next_event(subscription: &mut Subscription) -> (String, Option<UserId>) {
+    loop {
+        if let Next::Deliver(deliveries) = subscription.poll(1) {
+            let [Delivery::Frame(frame)] = &deliveries[..] else { panic!("{deliveries:?}") };
+            let body: Value = serde_json::from_str(frame.body()).unwrap();
+            return (body["type"].as_str().unwrap().to_owned(), frame.removes);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn access_to_a_group_is_checked_only_of_those_whose_access_may_have_ended() {
+    let server = TestServer::start().await;
+    let (anna, ben) = (server.sign_up("anna").await, server.sign_up("ben").await);
+    let group = group(&server, &anna, false).await;
+    let path = format!("/api/community/groups/{group}/");
+    let mut subscription = subscribe(&server, &anna, &format!("group/{group}")).await;
+    post(&server, &format!("{path}join/"), &ben, json!({})).await;
+    post(&server, &format!("{path}leave/"), &ben, json!({})).await;
+    let ben = Some(UserId(ben["user"]["id"].as_i64().unwrap()));
+    assert_eq!(next_event(&mut subscription).await, ("access_changed".to_owned(), ben));
+    send(&server, Method::PATCH, &path, &anna, json!({ "description": "quiet" })).await;
+    server.handle_events().await;
+    write_post(&server, group, &anna).await;
+    assert_eq!(next_event(&mut subscription).await, ("feed_changed".to_owned(), None), "no check after the edit");
+    send(&server, Method::PATCH, &path, &anna, json!({ "is_private": true })).await;
+    assert_eq!(next_event(&mut subscription).await, ("access_changed".to_owned(), None));
+}
+
 #[tokio::test]
 async fn the_stream_of_a_deleted_group_ends() {
     let server = TestServer::start().await;
@@ -153,7 +200,7 @@ async fn organization(server: &TestServer, [anna, ben, eve]: [&Value; 3]) -> Org
 }
 
 #[tokio::test]
-async fn a_board_tells_those_who_may_see_deals_that_it_has_changed_and_nothing_about_the_deal() {
+async fn followers_of_a_board_are_notified_of_changes_without_details_of_the_deal() {
     let server = TestServer::start().await;
     let [anna, ben, eve] = [server.sign_up("anna").await, server.sign_up("ben").await, server.sign_up("eve").await];
     let org = organization(&server, [&anna, &ben, &eve]).await;
@@ -183,6 +230,12 @@ async fn a_board_tells_those_who_may_see_deals_that_it_has_changed_and_nothing_a
     let outsider = server.sign_up("outsider").await;
     assert_refused(&server, &outsider, &org.stream).await;
     assert_refused(&server, &anna, "deals_board/404").await;
+}
+
+/// How many boards have a stream.
+async fn stored_boards(server: &TestServer) -> i64 {
+    let stored = server.query_one("SELECT COUNT(*) FROM realtime_stream WHERE name LIKE 'deals_board/%'").await;
+    stored.try_get_by_index(0).unwrap()
 }
 
 /// Changes a board.
@@ -240,7 +293,45 @@ async fn a_deleted_organization_ends_the_subscriptions_to_its_board() {
     let org = organization(&server, [&anna, &ben, &eve]).await;
     let mut socket = follow(&server, &anna, &org.stream).await;
     send(&server, Method::DELETE, &org.path, &anna, Value::Null).await;
-    assert_ended(&mut socket).await;
+    socket.next_of("unsubscribed").await;
+    server.handle_events().await;
+    assert_eq!(stored_boards(&server).await, 0);
+}
+
+#[tokio::test]
+async fn events_from_before_the_deletion_of_an_organization_do_not_bring_its_stream_back() {
+    let server = TestServer::start().await;
+    let [anna, ben, eve] = [server.sign_up("anna").await, server.sign_up("ben").await, server.sign_up("eve").await];
+    let org = organization(&server, [&anna, &ben, &eve]).await;
+    server.handle_events().await;
+    let mut socket = follow(&server, &anna, &org.stream).await;
+    socket.next_of("board_changed").await;
+    let organization_id = OrganizationId(org.stream.rsplit('/').next().unwrap().parse().unwrap());
+    let emitted = server.services().db.write(|tx| async move {
+        // Of different aggregates, so that their order is not that of their numbers.
+        tx.emit(&PipelineChanged { organization_id, pipeline: PipelineId(1) }).await?;
+        tx.emit(&OrganizationDeleted { organization_id }).await?;
+        tx.emit(&PipelineChanged { organization_id, pipeline: PipelineId(2) }).await
+    });
+    emitted.await.unwrap();
+    server.handle_events().await;
+    assert_eq!(stored_boards(&server).await, 0);
+}
+
+#[tokio::test]
+async fn followers_of_a_board_are_notified_of_changed_columns() {
+    let server = TestServer::start().await;
+    let [anna, ben, eve] = [server.sign_up("anna").await, server.sign_up("ben").await, server.sign_up("eve").await];
+    let org = organization(&server, [&anna, &ben, &eve]).await;
+    server.handle_events().await;
+    let mut socket = follow(&server, &eve, &org.stream).await;
+    assert_eq!(socket.next().await["seq"], 1, "the stream begins");
+    let pipelines = server.get(&format!("{}pipelines/", org.path), &bearer(&anna)).await.json();
+    let pipeline = &pipelines["results"][0];
+    let stage = format!("{}pipelines/{}/stages/{}/", org.path, pipeline["id"], pipeline["stages"][0]["id"]);
+    send(&server, Method::PATCH, &stage, &anna, json!({ "name": "Review" })).await;
+    let changed = json!({ "type": "board_changed", "stream": org.stream, "seq": 2 });
+    assert_eq!(socket.next().await, changed);
 }
 
 #[tokio::test]
@@ -250,6 +341,5 @@ async fn changes_of_a_board_that_nobody_has_followed_are_not_stored() {
     let org = organization(&server, [&anna, &ben, &eve]).await;
     change_board(&server, &org, &anna).await;
     server.handle_events().await;
-    let stored = server.query_one("SELECT COUNT(*) FROM realtime_stream WHERE name LIKE 'deals_board/%'").await;
-    assert_eq!(stored.try_get_by_index::<i64>(0).unwrap(), 0);
+    assert_eq!(stored_boards(&server).await, 0);
 }

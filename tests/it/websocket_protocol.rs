@@ -42,7 +42,7 @@ enum Received {
     End,
 }
 
-/// A client that sends whatever it is told.
+/// A client that sends arbitrary bytes.
 struct Raw(TcpStream);
 
 impl Raw {

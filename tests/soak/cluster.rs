@@ -190,7 +190,7 @@ async fn two_gateways_joined_by_postgresql_lose_nothing() {
     run(None).await;
 }
 
-/// A client without redirects that does not wait long.
+/// A client that does not wait long.
 fn impatient() -> Client {
     Client::builder().timeout(Duration::from_secs(5)).build().unwrap()
 }

@@ -3,8 +3,16 @@
 
 use guildhall_kernel::{UserId, define_events};
 
+/// The beginning of the aggregate of every event; the id of the user follows.
+const USER: &str = "accounts/user/";
+
 fn user(id: UserId) -> String {
-    format!("accounts/user/{id}")
+    format!("{USER}{id}")
+}
+
+/// The user of an event, by its aggregate.
+pub fn user_of(aggregate: &str) -> Option<UserId> {
+    aggregate.strip_prefix(USER)?.parse().ok().map(UserId)
 }
 
 define_events! {
@@ -23,7 +31,8 @@ define_events! {
         /// The user.
         user: UserId,
     }
-    /// Sessions or user tokens of a user have ended: by signing out, by staff, or because a token was used twice.
+    /// Sessions or user tokens of a user have ended: by signing out, by revoking a user token, by staff, or because a
+    /// token was used twice.
     SessionsEnded("accounts.sessions_ended", |event| user(event.user)) {
         /// The user.
         user: UserId,
@@ -44,5 +53,19 @@ define_events! {
         user: UserId,
         /// Whether the row was kept without personal data, since others reference it.
         is_erased: bool,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use guildhall_kernel::event::Event;
+
+    use super::*;
+
+    #[test]
+    fn the_user_of_an_event_follows_from_its_aggregate() {
+        let event = RolesChanged { user: UserId(7) };
+        assert_eq!(user_of(&event.aggregate()), Some(UserId(7)));
+        assert_eq!([user_of("deals/7/deal/1"), user_of("accounts/user/"), user_of("accounts/user/7/x")], [None; 3]);
     }
 }

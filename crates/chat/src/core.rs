@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod activity;
+pub(crate) mod connections;
 pub(crate) mod frames;
 pub(crate) mod limits;
 pub(crate) mod log;
@@ -38,7 +39,7 @@ pub struct Host {
     pub clock: Clock,
     /// Looks up users by id.
     pub directory: Arc<dyn Directory>,
-    /// Tells which users are active.
+    /// Reports which users are active.
     pub users: Arc<dyn ActiveUsers>,
     /// The streams that the events of rooms are appended to.
     pub streams: Streams,
@@ -49,6 +50,7 @@ pub struct Host {
 }
 
 /// The database and the host, as all services use them.
+#[derive(Clone)]
 pub(crate) struct Core {
     pub(crate) db: Db,
     pub(crate) settings: Settings,
@@ -69,14 +71,7 @@ impl Core {
 
     /// The same with other URLs.
     pub(crate) fn mounted_at(&self, mount: PublicUrl, files: Files) -> Self {
-        Self {
-            db: self.db.clone(),
-            settings: self.settings.clone(),
-            host: Host { files, mount, ..self.host.clone() },
-            limits: self.limits.clone(),
-            activity: self.activity.clone(),
-            node: self.node.clone(),
-        }
+        Self { host: Host { files, mount, ..self.host.clone() }, ..self.clone() }
     }
 
     pub(crate) async fn write<T, E, F, Fut>(&self, operation: F) -> Result<T, E>

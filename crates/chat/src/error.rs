@@ -74,6 +74,9 @@ pub enum Error {
     /// The message was deleted, or the server wrote it.
     #[error("This message cannot be changed.")]
     NotChangeable,
+    /// The room has as many co-hosts as it may have.
+    #[error("A room can have at most {0} co-hosts.")]
+    TooManyCohosts(i64),
     /// Too many messages are pinned.
     #[error("At most {0} messages can be pinned.")]
     TooManyPins(i64),
@@ -126,6 +129,7 @@ impl From<Error> for kernel::Error {
             Error::IdempotencyMismatch => (Kind::Conflict, "idempotency_mismatch"),
             Error::TooLate => (Kind::Conflict, "too_late"),
             Error::NotChangeable => (Kind::Conflict, "not_changeable"),
+            Error::TooManyCohosts(_) => (Kind::Conflict, "too_many_cohosts"),
             Error::TooManyPins(_) => (Kind::Conflict, "too_many_pins"),
             Error::Kernel(error) => return error,
             Error::Database(cause) => return cause.into(),

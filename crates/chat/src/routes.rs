@@ -70,7 +70,7 @@ fn socket_routes() -> OpenApiRouter<RealtimeState> {
     responses((status = 101, description = "The WebSocket is open.")),
 )]
 async fn follow_room(State(state): State<RealtimeState>, Path(room): Path<String>, handshake: Handshake) -> Response {
-    // What is no number is the id of no room, and the client is told with the close code.
+    // What is no number is the id of no room, and the close code reports it.
     let room = RoomId(room.parse().unwrap_or_default());
     let mut hello = Map::new();
     hello.insert("room_id".to_owned(), json!(room));

@@ -10,6 +10,8 @@ pub struct Settings {
     pub rooms_per_day: u32,
     /// How many people one user may invite per day.
     pub invites_per_day: u32,
+    /// How often one user may ask to join a room per day.
+    pub requests_per_day: u32,
     /// How many messages one user may send to a room at once, in one process.
     pub send_burst: u32,
     /// How many messages per second one user may send to a room after that.
@@ -30,6 +32,7 @@ impl Default for Settings {
             host_grace_seconds: 30,
             rooms_per_day: 50,
             invites_per_day: 1000,
+            requests_per_day: 100,
             send_burst: 20,
             sends_per_second: 5,
             pending_requests: 500,
@@ -47,6 +50,7 @@ impl Settings {
         Self {
             rooms_per_day: u32::MAX,
             invites_per_day: u32::MAX,
+            requests_per_day: u32::MAX,
             send_burst: 0,
             sends_per_second: 0,
             request_cooldown_seconds: 0,

@@ -3,13 +3,13 @@
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
-use guildhall_kernel::{Caller, Error as KernelError, IfMatch, Kind, Result, UserId};
-use guildhall_realtime::{Command, Seq, StreamHandler, StreamName, unknown_type};
-use serde::{Deserialize, de::DeserializeOwned};
+use guildhall_kernel::{Caller, Error as KernelError, IfMatch, Result, UserId};
+use guildhall_realtime::{Command, Seq, StreamHandler, StreamName, read_command, unknown_type};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    core::{Core, access::Access, frames::KIND},
+    core::{Core, access::Access, frames::KIND, log::recorded},
     error::Error,
     id::{MessageId, RoomId},
     model::{CloseReason, MessagePatch, NewMessage},
@@ -56,17 +56,6 @@ fn yes() -> bool {
     true
 }
 
-/// Reads the members of a command.
-fn read<T: DeserializeOwned>(command: Command) -> Result<T> {
-    serde_json::from_value(Value::Object(command)).map_err(|error| {
-        let text = error.to_string();
-        match text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
-            Some(field) => KernelError::field(field, "This field is required."),
-            None => KernelError::new(Kind::Invalid, "invalid", format!("Not a valid frame: {text}.")),
-        }
-    })
-}
-
 impl ChatStreams {
     /// The handler for these services.
     pub fn new(chat: &SqlChat) -> Self {
@@ -81,13 +70,13 @@ impl ChatStreams {
 
 impl SqlChat {
     async fn send_in(&self, caller: &Caller, room: RoomId, command: Command) -> Result<Option<Value>> {
-        let sent = self.send(caller, room, read::<NewMessage>(command)?).await?;
+        let sent = self.send(caller, room, read_command::<NewMessage>(command)?).await?;
         // The sender gets a new message from the stream.
         if sent.duplicate { serde_json::to_value(sent).map(Some).map_err(KernelError::internal) } else { Ok(None) }
     }
 
-    /// Tells the others that a user has begun or stopped typing.
-    async fn tell_typing(&self, caller: &Caller, room: RoomId, on: bool) -> Result<()> {
+    /// Publishes that a user has begun or stopped typing.
+    async fn set_typing(&self, caller: &Caller, room: RoomId, on: bool) -> Result<()> {
         if !on {
             if let Some(person) = self.core.activity.end_typing(room, caller.user) {
                 self.publish_typing(room, &person, false);
@@ -124,7 +113,10 @@ impl StreamHandler for ChatStreams {
             return Ok(None);
         }
         if !access.is_active {
-            let frame = json!({ "type": "room_closed", "reason": CloseReason::Closed.name() });
+            // Nothing happens in a room after it is closed.
+            let reason = recorded(services.core.db.conn(), room, access.last_seq, "reason").await?;
+            let reason = reason.unwrap_or_else(|| CloseReason::Closed.name().to_owned());
+            let frame = json!({ "type": "room_closed", "reason": reason });
             return Err(KernelError::from(Error::RoomClosed).with("frame", frame));
         }
         Ok(Some(access.visible_after()))
@@ -142,27 +134,27 @@ impl StreamHandler for ChatStreams {
         match kind {
             "message" => return services.send_in(caller, room, command).await,
             "edit" => {
-                let Edit { id, content } = read(command)?;
+                let Edit { id, content } = read_command(command)?;
                 services.edit(caller, room, id, MessagePatch { content }, IfMatch::default()).await?;
             }
             "delete" => {
-                let Delete { id } = read(command)?;
+                let Delete { id } = read_command(command)?;
                 services.delete(caller, room, id).await?;
             }
             "react" | "unreact" => {
-                let React { id, emoji } = read(command)?;
+                let React { id, emoji } = read_command(command)?;
                 match kind {
                     "react" => services.react(caller, room, id, emoji).await?,
                     _ => services.unreact(caller, room, id, emoji).await?,
                 }
             }
             "read" => {
-                let Read { seq } = read(command)?;
+                let Read { seq } = read_command(command)?;
                 services.mark_read(caller, room, seq).await?;
             }
             "typing" => {
-                let Typing { on } = read(command)?;
-                services.tell_typing(caller, room, on).await?;
+                let Typing { on } = read_command(command)?;
+                services.set_typing(caller, room, on).await?;
             }
             _ => return Err(unknown_type(kind)),
         }
@@ -177,8 +169,8 @@ impl StreamHandler for ChatStreams {
         let Some(room) = stream.id().map(RoomId) else { return };
         // Without services, the server stops.
         let Ok(services) = self.services() else { return };
-        if let Err(error) = services.take_connection(room, user).await {
-            tracing::error!(%error, room.id = %room, "could not take note of a connection to a room");
+        if let Err(error) = services.update_connection(room, user).await {
+            tracing::error!(%error, room.id = %room, "could not record a connection to a room");
         }
     }
 }

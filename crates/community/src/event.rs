@@ -29,6 +29,9 @@ define_events! {
         group: GroupId,
         /// The user who changed it.
         actor: UserId,
+        /// Whether it was public before and is private now.
+        #[serde(default)]
+        became_private: bool,
     }
     /// A group was deleted, with its posts and memberships.
     GroupDeleted("community.group_deleted", |event| group(event.group)) {

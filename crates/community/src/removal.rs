@@ -254,31 +254,13 @@ async fn delete_personal_data(conn: &Tx, user: UserId, now: Timestamp) -> Result
 
 #[cfg(test)]
 mod tests {
+    use guildhall_kernel::testing::assert_user_references;
+
     use super::*;
 
     #[test]
     fn every_reference_to_a_user_counts_as_use() {
-        let mut references = 0;
-        for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/migrations")).unwrap() {
-            let path = file.unwrap().path();
-            if !path.to_string_lossy().ends_with(".up.sql") {
-                continue;
-            }
-            let sql = std::fs::read_to_string(path).unwrap();
-            let constraints = sql.split("CONSTRAINT ").skip(1).filter(|rest| {
-                let words: Vec<&str> = rest.split_whitespace().take(3).collect();
-                words.get(1..) == Some(&["REFERENCES", "{users}"])
-            });
-            for constraint in constraints {
-                let name = constraint.split_whitespace().next().unwrap().trim_end_matches("_fkey");
-                let is_checked = IS_USED.split("SELECT 1 FROM ").skip(1).any(|check| {
-                    let words: Vec<&str> = check.split_whitespace().collect();
-                    name == format!("{}_{}", words[0], words[2])
-                });
-                assert!(is_checked, "{name}");
-                references += 1;
-            }
-        }
+        let references = assert_user_references(concat!(env!("CARGO_MANIFEST_DIR"), "/src/migrations"), IS_USED);
         assert!(references > 20, "{references}");
     }
 }

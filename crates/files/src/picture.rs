@@ -17,6 +17,9 @@ const MAX_SIDE: u32 = 12_000;
 const MAX_PIXELS: u64 = 40_000_000;
 /// The most memory for decoding an image, in bytes.
 const MAX_MEMORY: u64 = 256 << 20;
+/// Why an image is refused.
+const DAMAGED: &str = "Upload a valid PNG, JPEG, WebP or GIF image.";
+const TOO_LARGE: &str = "The image is larger than 12,000 × 12,000 pixels or 40 megapixels.";
 /// The JPEG quality, in percent.
 const QUALITY: u8 = 85;
 /// Uses at most half of the cores, to leave the others to cheaper requests.
@@ -51,31 +54,23 @@ pub enum Fit {
 /// are JPEG files, or PNG files if the image has transparency; they are rotated upright and contain no metadata
 /// (location, camera, owner).
 ///
-/// 400 with the field `image` for other files and for damaged or too large images; 503 if too many are being
+/// 400 with this field of the form for other files and for damaged or too large images; 503 if too many are being
 /// processed.
-pub async fn pictures(user: UserId, bytes: Bytes, sizes: &'static [Size]) -> Result<Content> {
+pub async fn pictures(user: UserId, field: &'static str, bytes: Bytes, sizes: &'static [Size]) -> Result<Content> {
     let permit = GATE.enter(Some(user)).await?;
     let work = background::run_blocking(async move {
         // Held until the work ends, even if the caller is dropped.
         let _permit = permit;
-        convert(&bytes, sizes)
+        convert(field, &bytes, sizes)
     });
     work.await.unwrap_or_else(|error| {
         tracing::error!(%error, "the image decoder failed");
-        Err(damaged())
+        Err(Error::field(field, DAMAGED))
     })
 }
 
-fn damaged() -> Error {
-    Error::field("image", "Upload a valid PNG, JPEG, WebP or GIF image.")
-}
-
-fn too_large() -> Error {
-    Error::field("image", "The image is larger than 12,000 × 12,000 pixels or 40 megapixels.")
-}
-
-fn convert(bytes: &[u8], sizes: &[Size]) -> Result<Content> {
-    let picture = normalized(decode(bytes)?);
+fn convert(field: &'static str, bytes: &[u8], sizes: &[Size]) -> Result<Content> {
+    let picture = normalized(decode(bytes).map_err(|refusal| Error::field(field, refusal))?);
     let content_type = if picture.has_alpha() { "image/png" } else { "image/jpeg" };
     let (mut variants, mut dimensions) = (Vec::new(), Vec::new());
     for size in sizes {
@@ -87,13 +82,13 @@ fn convert(bytes: &[u8], sizes: &[Size]) -> Result<Content> {
 }
 
 /// Decodes an image and rotates it upright. The dimensions are checked first: a file of a few bytes can claim a size
-/// larger than the memory.
-fn decode(bytes: &[u8]) -> Result<DynamicImage> {
-    let decode_error = |error: ImageError| if matches!(error, ImageError::Limits(_)) { too_large() } else { damaged() };
-    let format = image::guess_format(bytes).map_err(|_| damaged())?;
+/// larger than the memory. The error says why it is refused.
+fn decode(bytes: &[u8]) -> Result<DynamicImage, &'static str> {
+    let decode_error = |error: ImageError| if matches!(error, ImageError::Limits(_)) { TOO_LARGE } else { DAMAGED };
+    let format = image::guess_format(bytes).map_err(|_| DAMAGED)?;
     let supported = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP, ImageFormat::Gif];
     if !supported.contains(&format) || (format == ImageFormat::Jpeg && !is_complete_jpeg(bytes)) {
-        return Err(damaged());
+        return Err(DAMAGED);
     }
     let mut limits = Limits::no_limits();
     limits.max_image_width = Some(MAX_SIDE);
@@ -104,10 +99,10 @@ fn decode(bytes: &[u8]) -> Result<DynamicImage> {
     let mut decoder = reader.into_decoder().map_err(decode_error)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS || decoder.total_bytes() > MAX_MEMORY {
-        return Err(too_large());
+        return Err(TOO_LARGE);
     }
     if width == 0 || height == 0 {
-        return Err(damaged());
+        return Err(DAMAGED);
     }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(decode_error)?;
@@ -227,7 +222,7 @@ mod tests {
     }
 
     async fn rejection(bytes: impl Into<Bytes>) -> String {
-        let error = pictures(new_user(), bytes.into(), SIZES).await.unwrap_err();
+        let error = pictures(new_user(), "image", bytes.into(), SIZES).await.unwrap_err();
         assert_eq!(error.code(), "invalid");
         error.fields()["image"].concat()
     }
@@ -241,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn every_supported_format_is_converted_to_all_sizes() {
         for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP, ImageFormat::Gif] {
-            let content = pictures(new_user(), file(&pattern(600, 100), format).into(), SIZES).await.unwrap();
+            let content = pictures(new_user(), "image", file(&pattern(600, 100), format).into(), SIZES).await.unwrap();
             assert_eq!(content.media_type, "image/jpeg", "{format:?}");
             assert_eq!(dimensions(&content), [("small", 64, 64), ("large", 300, 50), ("wide", 120, 30)], "{format:?}");
             assert_eq!(content.dimensions("large"), Some((300, 50)));
@@ -250,13 +245,15 @@ mod tests {
 
     #[tokio::test]
     async fn an_image_of_one_pixel_is_converted() {
-        let content = pictures(new_user(), file(&pattern(1, 1), ImageFormat::Gif).into(), SIZES).await.unwrap();
+        let content =
+            pictures(new_user(), "image", file(&pattern(1, 1), ImageFormat::Gif).into(), SIZES).await.unwrap();
         assert_eq!(dimensions(&content), [("small", 64, 64), ("large", 1, 1), ("wide", 120, 30)]);
     }
 
     #[tokio::test]
     async fn an_image_of_one_row_is_cropped_before_it_is_scaled() {
-        let content = pictures(new_user(), file(&pattern(12_000, 1), ImageFormat::Png).into(), SIZES).await.unwrap();
+        let content =
+            pictures(new_user(), "image", file(&pattern(12_000, 1), ImageFormat::Png).into(), SIZES).await.unwrap();
         assert_eq!(dimensions(&content), [("small", 64, 64), ("large", 300, 1), ("wide", 120, 30)]);
     }
 
@@ -264,16 +261,17 @@ mod tests {
     async fn transparency_is_preserved() {
         let transparent = RgbaImage::from_pixel(200, 200, Rgba([200, 10, 10, 128]));
         let content =
-            pictures(new_user(), file(&DynamicImage::ImageRgba8(transparent), ImageFormat::Png).into(), SIZES)
+            pictures(new_user(), "image", file(&DynamicImage::ImageRgba8(transparent), ImageFormat::Png).into(), SIZES)
                 .await
                 .unwrap();
         assert_eq!(content.media_type, "image/png");
         let small = image::load_from_memory(&content.objects[0].1).unwrap().into_rgba8();
         assert_eq!(small.get_pixel(32, 32).0[3], 128);
         let opaque = RgbaImage::from_pixel(200, 200, Rgba([200, 10, 10, 255]));
-        let content = pictures(new_user(), file(&DynamicImage::ImageRgba8(opaque), ImageFormat::Png).into(), SIZES)
-            .await
-            .unwrap();
+        let content =
+            pictures(new_user(), "image", file(&DynamicImage::ImageRgba8(opaque), ImageFormat::Png).into(), SIZES)
+                .await
+                .unwrap();
         assert_eq!(content.media_type, "image/jpeg");
     }
 
@@ -295,7 +293,7 @@ mod tests {
         let contains = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
         assert!(contains(&bytes, b"a secret place") && contains(&bytes, b"Exif"));
 
-        let content = pictures(new_user(), bytes.into(), SIZES).await.unwrap();
+        let content = pictures(new_user(), "image", bytes.into(), SIZES).await.unwrap();
         assert_eq!(dimensions(&content)[1], ("large", 20, 40));
         for (name, bytes) in &content.objects {
             assert!(!contains(bytes, b"a secret place") && !contains(bytes, b"Exif"), "{name}");

@@ -74,6 +74,13 @@ impl Model {
         }
     }
 
+    /// Leaves out columns, which the admin panel then never shows.
+    #[must_use]
+    pub fn without(mut self, columns: &[&str]) -> Self {
+        self.columns.retain(|column| !columns.contains(&column.name.as_str()));
+        self
+    }
+
     /// Sets the columns of the list view.
     #[must_use]
     pub fn list(self, list: &'static [&'static str]) -> Self {

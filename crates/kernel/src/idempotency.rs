@@ -24,8 +24,36 @@ use crate::{
 /// How long a key is stored.
 const RETENTION: Duration = Duration::from_secs(24 * 3600);
 const MAX_KEY: usize = 255;
+const MAX_CLIENT_ID: usize = 64;
 const HEADER: &str = "idempotency-key";
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+fn require_key(key: &str) -> Result<()> {
+    if (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        return Ok(());
+    }
+    Err(Error::field("Idempotency-Key", "Use 1 to 255 printable ASCII characters."))
+}
+
+/// Whether a text can be the `client_id` of a message: 1 to 64 ASCII letters, digits, `_` and `-`.
+pub fn is_client_id(id: &str) -> bool {
+    (1..=MAX_CLIENT_ID).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+/// The key by which a repeated message is recognized: its `client_id`, or else the `Idempotency-Key` of the request.
+///
+/// # Errors
+/// If either of them is not valid.
+pub fn message_key(client_id: Option<String>, key: Option<String>) -> Result<Option<String>> {
+    if client_id.as_ref().is_some_and(|id| !is_client_id(id)) {
+        return Err(Error::field("client_id", "Use 1 to 64 ASCII letters, digits, _ or -."));
+    }
+    if let Some(key) = &key {
+        require_key(key)?;
+    }
+    Ok(client_id.or(key))
+}
 
 /// The idempotency key of a request, with a fingerprint of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,10 +68,7 @@ impl IdempotencyKey {
     /// # Errors
     /// If the key is empty, longer than 255 characters or not printable ASCII.
     pub fn new(key: &str, request: &[&[u8]]) -> Result<Self> {
-        if key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-            let message = "Use 1 to 255 printable ASCII characters.";
-            return Err(Error::field("Idempotency-Key", message));
-        }
+        require_key(key)?;
         let mut hash = Sha256::new();
         for part in request {
             hash.update((part.len() as u64).to_be_bytes());

@@ -6,6 +6,7 @@ mod database;
 mod drift;
 mod http;
 mod plan;
+mod references;
 mod tables;
 
 pub use clock::TestClock;
@@ -13,4 +14,5 @@ pub use database::TestDb;
 pub use drift::{Table, assert_no_drift, table};
 pub use http::{Answer, TestClient, fake_directory, signed_in_as};
 pub use plan::{assert_plans, explain, plan};
+pub use references::assert_user_references;
 pub use tables::{PEOPLE, assert_tables_described, assert_versioned, migrations_with_people};

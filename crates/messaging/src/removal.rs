@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     core::{
         Core,
-        content::{Content, Place},
+        content::{self, MessageContext},
         frames::stream,
     },
     id::{ConversationId, MessageId},
@@ -81,8 +81,8 @@ impl MessageRow {
     /// The content; `None` if it cannot be read.
     fn open(self, keys: &KeyRing) -> Option<String> {
         let written_at = self.edited_at.unwrap_or(self.created_at);
-        let place = Place { conversation: self.conversation_id, no: self.no, written_at };
-        Content { text: self.content, key_id: self.key_id }.open(keys, place).ok()
+        let context = MessageContext { conversation: self.conversation_id, no: self.no, written_at };
+        content::open(keys, self.content, self.key_id.as_deref(), context).ok()
     }
 }
 
@@ -160,28 +160,13 @@ impl UserRemoval for Removal {
 
 #[cfg(test)]
 mod tests {
+    use guildhall_kernel::testing::assert_user_references;
+
     use super::*;
 
     #[test]
     fn every_reference_to_a_user_counts_as_use() {
-        let sql = concat!(
-            include_str!("migrations/m20250101_000500_messaging.up.sql"),
-            include_str!("migrations/m20250101_000520_messaging_attachments.up.sql"),
-        );
-        let constraints = sql.split("CONSTRAINT ").skip(1).filter(|rest| {
-            let words: Vec<&str> = rest.split_whitespace().take(3).collect();
-            words.get(1..) == Some(&["REFERENCES", "{users}"])
-        });
-        let mut references = 0;
-        for constraint in constraints {
-            let name = constraint.split_whitespace().next().unwrap().trim_end_matches("_fkey");
-            let is_checked = IS_USED.split("SELECT 1 FROM ").skip(1).any(|check| {
-                let words: Vec<&str> = check.split_whitespace().collect();
-                name == format!("{}_{}", words[0], words[2])
-            });
-            assert!(is_checked, "{name}");
-            references += 1;
-        }
+        let references = assert_user_references(concat!(env!("CARGO_MANIFEST_DIR"), "/src/migrations"), IS_USED);
         assert_eq!(references, 12);
     }
 }

@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use guildhall_kernel::{Caller, Error, IfMatch, Result};
-use guildhall_realtime::{Command, Frame as Event, Seq, StreamHandler, StreamName, unknown_type};
-use serde::{Deserialize, de::DeserializeOwned};
+use guildhall_realtime::{Command, Frame as Event, Seq, StreamHandler, StreamName, read_command, unknown_type};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -87,17 +87,6 @@ fn yes() -> bool {
     true
 }
 
-/// Reads the members of a command.
-fn read<T: DeserializeOwned>(command: Command) -> Result<T> {
-    serde_json::from_value(Value::Object(command)).map_err(|error| {
-        let text = error.to_string();
-        match text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
-            Some(field) => Error::field(field, "This field is required."),
-            None => Error::new(guildhall_kernel::Kind::Invalid, "invalid", format!("Not a valid frame: {text}.")),
-        }
-    })
-}
-
 impl MessagingStreams {
     /// The handler for these services.
     pub fn new(messaging: &SqlMessaging) -> Self {
@@ -112,12 +101,12 @@ impl MessagingStreams {
 
 impl SqlMessaging {
     async fn send_in(&self, caller: &Caller, id: ConversationId, command: Command) -> Result<Option<Value>> {
-        let sent = self.send(caller, Target::Conversation(id), read::<NewMessage>(command)?).await?;
+        let sent = self.send(caller, Target::Conversation(id), read_command::<NewMessage>(command)?).await?;
         // The sender gets a new message from the stream.
         Ok(sent.duplicate.then(|| json!({ "type": "message", "message": sent.message, "duplicate": true })))
     }
 
-    /// Tells the others that a user has begun or stopped typing.
+    /// Notifies the others that a user has begun or stopped typing.
     async fn publish_typing(&self, caller: &Caller, id: ConversationId, on: bool) -> Result<()> {
         if !self.core.limits.allow_typing(caller.user, id, on) {
             return Ok(());
@@ -171,26 +160,26 @@ impl StreamHandler for MessagingStreams {
         match kind {
             "message" => return services.send_in(caller, id, command).await,
             "edit" => {
-                let Edit { id: message, content } = read(command)?;
+                let Edit { id: message, content } = read_command(command)?;
                 services.edit(caller, id, message, MessagePatch { content }, IfMatch::default()).await?;
             }
             "delete" => {
-                let Delete { id: message, whom } = read(command)?;
+                let Delete { id: message, whom } = read_command(command)?;
                 services.delete(caller, id, message, whom).await?;
             }
             "react" | "unreact" => {
-                let React { id: message, emoji } = read(command)?;
+                let React { id: message, emoji } = read_command(command)?;
                 match kind {
                     "react" => services.react(caller, id, message, emoji).await?,
                     _ => services.unreact(caller, id, message, emoji).await?,
                 }
             }
             "read" => {
-                let Read { id: up_to } = read(command)?;
+                let Read { id: up_to } = read_command(command)?;
                 services.mark_conversation_read(caller, Target::Conversation(id), up_to).await?;
             }
             "typing" => {
-                let Typing { on } = read(command)?;
+                let Typing { on } = read_command(command)?;
                 services.publish_typing(caller, id, on).await?;
             }
             _ => return Err(unknown_type(kind)),

@@ -127,8 +127,8 @@ impl Core {
         Target { url, ..target }
     }
 
-    /// Has other transactions that change notifications of a user wait until this one ends, so that each counts what the
-    /// others have changed. To be called first.
+    /// Has other transactions that change notifications of a user wait until this one ends, so that each counts what
+    /// the others have changed. Call it before reading or changing notifications.
     pub(crate) async fn lock_unread(&self, tx: &Tx, user: UserId) -> Result<()> {
         Ok(self.host.streams.lock(tx, &OwnStream::of(user)).await?)
     }

@@ -4,7 +4,7 @@ use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What a notification tells its recipient.
+/// The kind of a notification.
 #[derive(
     Clone,
     Copy,
@@ -93,8 +93,9 @@ impl NotificationKind {
         channel != Channel::Email || !is_frequent
     }
 
-    /// Whether the same user can cause it again before it is read: a second comment is news, a changed reaction is not.
-    pub(crate) fn is_news_again(self) -> bool {
+    /// Whether the same user can cause it again before it is read: a second comment notifies again, a changed reaction
+    /// does not.
+    pub(crate) fn notifies_again(self) -> bool {
         self != Self::Reaction
     }
 }

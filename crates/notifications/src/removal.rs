@@ -49,7 +49,7 @@ impl UserRemoval for Removal {
         Ok(Vec::new())
     }
 
-    /// Notifications only tell what other domains store, so they are no use of an account.
+    /// Notifications only repeat what other domains store, so they are no use of an account.
     async fn is_used(&self, _: &Tx, _: UserId) -> Result<bool> {
         Ok(false)
     }

@@ -1,4 +1,4 @@
-//! How the processes of an installation tell each other about new events.
+//! How the processes of an installation notify each other of new events.
 
 mod postgres;
 

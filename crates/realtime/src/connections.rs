@@ -1,7 +1,7 @@
 //! The open sockets of this process.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     ops::Deref,
     sync::{
         Arc, Mutex, PoisonError,
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::close::Close;
 
-/// How long before the expiry of its credentials a client is told.
+/// How long before the expiry of its credentials a client is notified.
 pub(crate) const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
 /// How long after the expiry a socket stays open.
 const EXPIRY_GRACE: Duration = Duration::from_secs(30);
@@ -105,6 +105,10 @@ impl Drop for Registration<'_> {
 #[derive(Default)]
 pub(crate) struct Connections {
     by_user: Mutex<HashMap<UserId, Vec<Arc<Connection>>>>,
+    /// The users whose sockets are to be checked.
+    to_check: Mutex<BTreeSet<UserId>>,
+    /// Notified when there are such users.
+    has_to_check: Notify,
     last_id: AtomicU64,
     /// Seconds since the process began to serve.
     ticks: AtomicU64,
@@ -155,11 +159,32 @@ impl Connections {
         self.by_user.lock().unwrap_or_else(PoisonError::into_inner).values().map(Vec::len).sum()
     }
 
-    /// The callers of the sockets of a user, or of all.
-    pub(crate) fn callers(&self, user: Option<UserId>) -> Vec<Caller> {
+    /// The callers of all sockets.
+    pub(crate) fn callers(&self) -> Vec<Caller> {
         let by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_user = by_user.iter().filter(|(id, _)| user.is_none_or(|user| user == **id));
-        of_user.flat_map(|(_, own)| own).map(|connection| connection.caller()).collect()
+        by_user.values().flatten().map(|connection| connection.caller()).collect()
+    }
+
+    /// The callers of the sockets of these users.
+    pub(crate) fn callers_of(&self, users: impl IntoIterator<Item = UserId>) -> Vec<Caller> {
+        let by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = users.into_iter().filter_map(|user| by_user.get(&user)).flatten();
+        own.map(|connection| connection.caller()).collect()
+    }
+
+    /// Has the sockets of a user checked, if there are any.
+    pub(crate) fn check_later(&self, user: UserId) {
+        if self.by_user.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&user) {
+            self.to_check.lock().unwrap_or_else(PoisonError::into_inner).insert(user);
+            self.has_to_check.notify_one();
+        }
+    }
+
+    /// Waits until sockets are to be checked, and returns their callers.
+    pub(crate) async fn to_check(&self) -> Vec<Caller> {
+        self.has_to_check.notified().await;
+        let users = std::mem::take(&mut *self.to_check.lock().unwrap_or_else(PoisonError::into_inner));
+        self.callers_of(users)
     }
 
     /// Closes the sockets of a caller, whose session or token has ended.
@@ -189,8 +214,8 @@ impl Connections {
         connection.heard.store(self.ticks.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// To be called every second: has pings sent at their interval, has clients told that their credentials expire, and
-    /// closes silent and expired sockets.
+    /// To be called every second: has pings sent at their interval, has clients notified that their credentials expire,
+    /// and closes silent and expired sockets.
     pub(crate) fn tick(&self, time: Timestamp, heartbeat_seconds: u64, idle_seconds: u64) {
         let now = self.ticks.fetch_add(1, Ordering::Relaxed) + 1;
         let heartbeat = heartbeat_seconds.max(1);

@@ -22,7 +22,7 @@ pub(crate) struct Following {
 }
 
 impl Followers {
-    /// Counts a subscription, and tells the handler of the first one.
+    /// Counts a subscription, and notifies the handler of the first one.
     pub(crate) fn follow(&self, handler: Arc<dyn StreamHandler>, stream: &StreamName, user: UserId) -> Following {
         let key = (stream.clone(), user);
         let is_first = {
@@ -33,7 +33,7 @@ impl Followers {
         };
         let following = Following { followers: self.clone(), handler, key };
         if is_first {
-            following.tell();
+            following.notify();
         }
         following
     }
@@ -49,7 +49,7 @@ impl Followers {
 }
 
 impl Following {
-    fn tell(&self) {
+    fn notify(&self) {
         // Outside of a runtime, the process ends.
         let Ok(runtime) = Handle::try_current() else { return };
         let (handler, (stream, user)) = (self.handler.clone(), self.key.clone());
@@ -71,7 +71,7 @@ impl Drop for Following {
             count == Some(0)
         };
         if is_last {
-            self.tell();
+            self.notify();
         }
     }
 }

@@ -24,7 +24,8 @@ pub struct About {
 pub struct Frame {
     /// The number in the stream.
     pub seq: Seq,
-    /// The user who may not receive any later event of the stream.
+    /// The user who may not receive any later event of the stream. For an event after which access is checked, the only
+    /// user whose access is.
     pub removes: Option<UserId>,
     /// Whether it is the last event of the stream.
     pub closes: bool,
@@ -43,9 +44,18 @@ impl Frame {
         Arc::new(Self { seq, removes, closes, body, numbered, named })
     }
 
-    /// Whether the access of all subscribers has to be checked again before they get a later event.
-    pub(crate) fn checks(&self) -> bool {
-        [CHECK, UNREADABLE].contains(&self.body.as_str())
+    /// Whether the access of a user has to be checked again before they get a later event.
+    pub(crate) fn checks(&self, user: UserId) -> bool {
+        match self.body.as_str() {
+            UNREADABLE => true,
+            CHECK => self.removes.is_none_or(|checked| checked == user),
+            _ => false,
+        }
+    }
+
+    /// Whether a user may not receive any later event of the stream, whatever a check of their access says.
+    pub(crate) fn ends_access_of(&self, user: UserId) -> bool {
+        self.removes == Some(user) && self.body.as_str() != CHECK
     }
 
     /// What a user gets instead of an event that they may no longer see.
@@ -105,8 +115,16 @@ mod tests {
 
     #[test]
     fn access_is_checked_after_an_event_that_cannot_be_read() {
-        let checks = |body: &'static str| Frame::new(1, body, None).checks();
+        let checks = |body: &'static str| Frame::new(1, body, None).checks(UserId(5));
         assert!(checks(UNREADABLE) && checks(CHECK) && !checks(HIDDEN));
+    }
+
+    #[test]
+    fn a_check_of_one_user_ends_nothing_by_itself() {
+        let (check, removal) = (Frame::new(1, CHECK, Some(UserId(5))), Frame::new(2, "{}", Some(UserId(5))));
+        assert!(check.checks(UserId(5)) && !check.checks(UserId(6)));
+        assert!(!check.ends_access_of(UserId(5)) && !removal.checks(UserId(5)));
+        assert!(removal.ends_access_of(UserId(5)) && !removal.ends_access_of(UserId(6)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use guildhall_kernel::{Caller, Error, Kind, Result, UserId};
+use serde::de::DeserializeOwned;
 
 use crate::{Frame, Seq, StreamName};
 
@@ -25,9 +26,8 @@ pub trait StreamHandler: Send + Sync + 'static {
     /// its member `frame` is sent before the socket is closed.
     async fn visible_after(&self, caller: &Caller, stream: &StreamName) -> Result<Option<Seq>>;
 
-    /// The event, a JSON object, that is appended when somebody follows a stream without events. By default, there is
-    /// none. With one, a domain can leave streams alone that [have not begun](crate::Streams::has_begun), because nobody
-    /// has ever followed them.
+    /// The event, a JSON object, that is appended when somebody follows a stream that has not
+    /// [begun](crate::Streams::has_begun). By default, there is none.
     fn first_event(&self) -> Option<serde_json::Value> {
         None
     }
@@ -70,6 +70,20 @@ pub trait StreamHandler: Send + Sync + 'static {
 pub fn unknown_type(kind: &str) -> Error {
     let kind: String = kind.chars().take(40).collect();
     Error::new(Kind::Invalid, "unknown_type", format!("Unknown type: {kind}."))
+}
+
+/// Reads the members of a command.
+///
+/// # Errors
+/// 400 `invalid`, which names a missing member.
+pub fn read_command<T: DeserializeOwned>(command: Command) -> Result<T> {
+    serde_json::from_value(serde_json::Value::Object(command)).map_err(|error| {
+        let text = error.to_string();
+        match text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+            Some(field) => Error::field(field, "This field is required."),
+            None => Error::new(Kind::Invalid, "invalid", format!("Not a valid frame: {text}.")),
+        }
+    })
 }
 
 /// All handlers, by the kinds of their streams.

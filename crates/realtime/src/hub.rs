@@ -252,7 +252,7 @@ impl Hub {
         let mut state = channel.lock();
         let Some(next) = state.next else { return };
         match page.frames.first() {
-            // The missing events are no longer stored: the ring begins anew, and subscribers read the database.
+            // The missing events are no longer stored: the ring starts again, and subscribers read the database.
             Some(first) if first.seq > next => state.restart(Some(first.seq)),
             None if page.head >= next => state.restart(None),
             // What was announced is not in the database.

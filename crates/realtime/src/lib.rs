@@ -22,7 +22,7 @@ mod subscription;
 
 pub use bus::{Arrival, Arrive, Bus, Notice, PostgresBus, SingleProcess};
 pub use frame::{About, Frame, Seq};
-pub use handler::{Command, OwnStream, StreamHandler, unknown_type};
+pub use handler::{Command, OwnStream, StreamHandler, read_command, unknown_type};
 pub use hub::Hub;
 pub use log::begin_epoch;
 pub use migrations::migrations;

@@ -7,7 +7,7 @@ use guildhall_kernel::{
     cipher::{KeyRing, Unreadable},
     db::{self, Sql, Tx},
 };
-use sea_orm::{DbErr, FromQueryResult, Set};
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Set};
 
 use crate::{About, Frame, Head, LogPage, Seq, StreamName, entity::event, frame::UNREADABLE};
 
@@ -16,20 +16,25 @@ pub(crate) const PAGE: i64 = 100;
 /// How many old events one transaction deletes.
 const PRUNED_AT_ONCE: i64 = 1000;
 
+/// The epoch of a stream until [`BEGIN`] has set it, in the same transaction.
+const NO_EPOCH: i64 = -1;
 /// Takes the next number of a stream. Its row stays locked until the transaction ends, so that the events of a stream
 /// become visible in the order of their numbers.
-const NEXT: &str = "INSERT INTO realtime_stream (name, last_seq, created_at) VALUES ($1, 1, $2) \
-     ON CONFLICT (name) DO UPDATE SET last_seq = realtime_stream.last_seq + 1 RETURNING id, last_seq";
+const NEXT: &str = "INSERT INTO realtime_stream (name, last_seq, created_at, epoch) VALUES ($1, 1, $2, $3) \
+     ON CONFLICT (name) DO UPDATE SET last_seq = realtime_stream.last_seq + 1 RETURNING id, last_seq, epoch";
+/// A stream without events that somebody follows has a row, so that its epoch does not change with its first event.
+const FOLLOW: &str = "INSERT INTO realtime_stream (name, last_seq, created_at, epoch) VALUES ($1, 0, $2, $3) \
+     ON CONFLICT (name) DO NOTHING RETURNING id";
 /// A statement of its own: where the previous one has waited for the deletion of a stream of this name, only a later one
 /// counts it.
 const BEGIN: &str = "UPDATE realtime_stream SET epoch = (SELECT deleted_streams FROM realtime_epoch WHERE id = 1) \
      WHERE id = $1";
-/// A stream without events has an epoch too, so that its first subscribers can resume.
-const HEAD: &str = "SELECT COALESCE(s.last_seq, 0) AS seq, e.epoch + COALESCE(s.epoch, e.deleted_streams) AS epoch \
-     FROM realtime_epoch e LEFT JOIN realtime_stream s ON s.name = $1 WHERE e.id = 1";
+const HEAD: &str = "SELECT s.last_seq AS seq, e.epoch + s.epoch AS epoch \
+     FROM realtime_stream s JOIN realtime_epoch e ON e.id = 1 WHERE s.name = $1";
 const HAS_BEGUN: &str = "SELECT id FROM realtime_stream WHERE name = $1";
-const AFTER: &str = "SELECT e.seq, e.body, e.key_id, e.removes FROM realtime_event e \
-     JOIN realtime_stream s ON s.id = e.stream_id WHERE s.name = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3";
+/// In one statement, so that the events up to the head are visible, unless they were deleted.
+const AFTER: &str = "SELECT s.last_seq AS head, e.seq, e.body, e.key_id, e.removes FROM realtime_stream s \
+     LEFT JOIN realtime_event e ON e.stream_id = s.id AND e.seq > $2 WHERE s.name = $1 ORDER BY e.seq LIMIT $3";
 /// The known numbers are the members of a JSON object.
 const OTHERS: Sql = Sql::per_backend(
     "SELECT known.key AS name, known.value AS known, COALESCE(s.last_seq, 0) AS seq FROM json_each($1) AS known \
@@ -57,6 +62,7 @@ pub(crate) struct Log {
 struct NextRow {
     id: i64,
     last_seq: Seq,
+    epoch: i64,
 }
 
 #[derive(FromQueryResult)]
@@ -94,27 +100,30 @@ impl NewEvent {
 pub(crate) enum Difference {
     /// The stream has further events, up to this number.
     Newer(Seq),
-    /// The stream was deleted, and perhaps has begun anew.
+    /// The stream was deleted, and perhaps has started again.
     Deleted,
 }
 
+/// The last number of a stream, with an event if there is any.
 #[derive(FromQueryResult)]
 struct EventRow {
-    seq: Seq,
-    body: String,
+    head: Seq,
+    seq: Option<Seq>,
+    body: Option<String>,
     key_id: Option<String>,
     removes: Option<UserId>,
 }
 
 impl EventRow {
-    fn open(self, keys: &KeyRing, stream: &StreamName) -> Arc<Frame> {
-        let Self { seq, body, key_id, removes } = self;
+    fn open(self, keys: &KeyRing, stream: &StreamName) -> Option<Arc<Frame>> {
+        let Self { head: _, seq, body, key_id, removes } = self;
+        let (seq, body) = (seq?, body?);
         let body = keys.open(body, key_id.as_deref(), Place(stream, seq));
         // Missing keys are reported when the server starts, and by `doctor`.
         if body.as_ref().is_err_and(|cause| *cause == Unreadable::Damaged) {
             tracing::error!(%stream, seq, "an encrypted event is damaged, or belongs to another place");
         }
-        Frame::new(seq, body.unwrap_or_else(|_| UNREADABLE.to_owned()), removes)
+        Some(Frame::new(seq, body.unwrap_or_else(|_| UNREADABLE.to_owned()), removes))
     }
 }
 
@@ -133,9 +142,9 @@ impl Log {
     pub(crate) async fn append(&self, tx: &Tx, stream: &StreamName, event: NewEvent) -> Result<Arc<Frame>> {
         let NewEvent { body, removes, about } = event;
         let at = self.clock.now();
-        let next = db::row::<NextRow>(tx, NEXT, [stream.as_str().into(), at.into()]).await?;
-        let NextRow { id, last_seq: seq } = next.ok_or(DbErr::RecordNotInserted)?;
-        if seq == 1 {
+        let next = db::row::<NextRow>(tx, NEXT, [stream.as_str().into(), at.into(), NO_EPOCH.into()]).await?;
+        let NextRow { id, last_seq: seq, epoch } = next.ok_or(DbErr::RecordNotInserted)?;
+        if epoch == NO_EPOCH {
             db::execute(&tx.deferred(), BEGIN, [id.into()]).await?;
         }
         // In the transaction, because only there its number is known. It takes a few microseconds.
@@ -154,24 +163,33 @@ impl Log {
         Ok(Frame::new(seq, body, removes))
     }
 
-    /// The last number and the epoch of a stream. One without events has the number 0.
-    pub(crate) async fn head(&self, stream: &StreamName) -> Result<Head, DbErr> {
-        let row = db::row::<HeadRow>(self.db.conn(), HEAD, [stream.as_str().into()]).await?;
-        Ok(row.map(|row| Head { seq: row.seq, epoch: row.epoch }).unwrap_or_default())
+    /// The last number and the epoch of a stream; `None` if it has not begun.
+    pub(crate) async fn head(&self, conn: &impl ConnectionTrait, stream: &StreamName) -> Result<Option<Head>, DbErr> {
+        let row = db::row::<HeadRow>(conn, HEAD, [stream.as_str().into()]).await?;
+        Ok(row.map(|row| Head { seq: row.seq, epoch: row.epoch }))
     }
 
-    /// Whether a stream has ever had an event.
+    /// Begins a stream, without an event; returns whether it had not begun before.
+    pub(crate) async fn begin(&self, tx: &Tx, stream: &StreamName) -> Result<bool, DbErr> {
+        let values = [stream.as_str().into(), self.clock.now().into(), NO_EPOCH.into()];
+        let id = db::scalar::<i64>(tx, FOLLOW, values).await?;
+        if let Some(id) = id {
+            db::execute(tx, BEGIN, [id.into()]).await?;
+        }
+        Ok(id.is_some())
+    }
+
+    /// Whether a stream has ever been followed or had an event.
     pub(crate) async fn has_begun(&self, tx: &Tx, stream: &StreamName) -> Result<bool, DbErr> {
         Ok(db::scalar::<i64>(tx, HAS_BEGUN, [stream.as_str().into()]).await?.is_some())
     }
 
     /// The events after a number.
     pub(crate) async fn after(&self, stream: &StreamName, seq: Seq) -> Result<LogPage, DbErr> {
-        // The head is read first: the events up to it are visible in the second statement, unless they were deleted.
-        let head = self.head(stream).await?.seq;
         let values = [stream.as_str().into(), seq.into(), PAGE.into()];
         let rows = db::rows::<EventRow>(self.db.conn(), AFTER, values).await?;
-        let frames = rows.into_iter().map(|row| row.open(&self.keys, stream)).collect();
+        let head = rows.first().map_or(0, |row| row.head);
+        let frames = rows.into_iter().filter_map(|row| row.open(&self.keys, stream)).collect();
         Ok(LogPage { frames, head })
     }
 

@@ -27,7 +27,7 @@ impl UserRemoval for Removal {
         Ok(Vec::new())
     }
 
-    /// Events only repeat what the domains store, so they are no use of an account.
+    /// Events only repeat what the domains store, so they do not count as use of the account.
     async fn is_used(&self, _: &Tx, _: UserId) -> Result<bool> {
         Ok(false)
     }

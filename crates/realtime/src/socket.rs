@@ -60,7 +60,7 @@ pub(crate) async fn serve(mut socket: WebSocket, streams: Streams, credentials: 
         subscriptions: Vec::new(),
         is_many: matches!(mode, Mode::Many),
         limits: Limits::new(streams.settings().frames_per_second),
-        has_told_expiry: false,
+        has_announced_expiry: false,
     };
     if let Err(reason) = task.run(mode).await {
         drop(task);

@@ -9,7 +9,7 @@ use crate::{Frame, Seq};
 pub struct Head {
     /// The number of the last event.
     pub seq: Seq,
-    /// Changes when the numbers begin anew.
+    /// Changes when the numbers start again.
     pub epoch: i64,
 }
 

@@ -138,11 +138,23 @@ impl Streams {
         self.store(tx, stream, NewEvent::new(CHECK.to_owned())).await
     }
 
+    /// Like [`append_check`](Self::append_check), for the subscriptions of one user, who may not exist any more. The
+    /// others get the event too, but the handler is asked about them only if they read it from the database.
+    pub async fn append_check_of(&self, tx: &Tx, stream: &StreamName, user: UserId) -> Result<Seq> {
+        // The user is not stored: the row would need an existing one.
+        let stored = self.0.log.append(tx, stream, NewEvent::new(CHECK.to_owned())).await?;
+        Ok(self.publish_after_commit(tx, stream, Frame::new(stored.seq, CHECK, Some(user))))
+    }
+
     async fn store(&self, tx: &Tx, stream: &StreamName, event: NewEvent) -> Result<Seq> {
         let frame = self.0.log.append(tx, stream, event).await?;
+        Ok(self.publish_after_commit(tx, stream, frame))
+    }
+
+    fn publish_after_commit(&self, tx: &Tx, stream: &StreamName, frame: Arc<Frame>) -> Seq {
         let (streams, stream, seq) = (self.clone(), stream.clone(), frame.seq);
         tx.after_commit(move || streams.publish(stream, frame));
-        Ok(seq)
+        seq
     }
 
     fn publish(&self, stream: StreamName, frame: Arc<Frame>) {
@@ -159,6 +171,13 @@ impl Streams {
         self.0.bus.send(Notice::Transient { stream: stream.clone(), body, except });
     }
 
+    /// Like [`publish_transient`](Self::publish_transient), to the subscribers of this process only: for what each
+    /// process knows of itself.
+    pub fn publish_transient_here(&self, stream: &StreamName, event: &impl Serialize, except: Option<UserId>) {
+        let Ok(body) = serde_json::to_string(event) else { return };
+        self.0.hub.publish_transient(stream, &body.into(), except);
+    }
+
     /// Follows a stream from a position. `wake` is notified when the subscription has something to return.
     ///
     /// # Errors
@@ -173,14 +192,17 @@ impl Streams {
         // In this order: what is appended after the head was read reaches the subscription, and a removal from before is
         // known to the check.
         let mut subscription = self.0.hub.subscribe(stream, caller.user, wake);
-        let head = self.0.log.head(stream).await?;
+        let head = self.0.log.head(self.0.log.db.conn(), stream).await?;
         let visible_after = self
             .0
             .handlers
             .visible_after(caller, stream)
             .await?
             .ok_or_else(|| Error::new(Kind::Forbidden, "stream_not_allowed", "You cannot follow this stream."))?;
-        self.begin(stream, head).await?;
+        let head = match head {
+            Some(head) => head,
+            None => Head { seq: 0, epoch: self.begin(stream).await? },
+        };
         let start = subscription.start(head, position, visible_after);
         if let Some(handler) = self.0.handlers.get(stream).filter(|handler| handler.watches_followers()) {
             subscription.keep(self.0.followers.follow(handler, stream, caller.user));

@@ -236,7 +236,7 @@ impl Subscription {
         self.cursor = Some(frame.seq);
         let is_later = frame.seq > self.checked_at;
         self.is_closed = is_later && frame.closes;
-        self.has_ended = self.is_closed || (is_later && frame.removes == Some(self.slot.user()));
+        self.has_ended = self.is_closed || (is_later && frame.ends_access_of(self.slot.user()));
         self.pending.push_back(Delivery::Frame(frame));
     }
 }

@@ -43,7 +43,7 @@ impl Restore {
             }
         } else {
             backup::finish(settings).await?;
-            print_line("Clients that reconnect are told that events were lost.")?;
+            print_line("Clients that reconnect are notified that events were lost.")?;
         }
         print_line(
             "Sessions and tokens revoked since the copy was made are valid again. \

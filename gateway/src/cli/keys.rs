@@ -53,7 +53,7 @@ async fn reencrypt(services: &Services) -> anyhow::Result<()> {
         }
         if outcome.changed - reported.get() >= REPORTED_ROWS {
             reported.set(outcome.changed);
-            // Whoever has closed the output does not want to know.
+            // Progress is not essential: a closed output is ignored.
             let _ = print_line(format_args!("{column}: {} rows", outcome.changed));
         }
     };

@@ -237,6 +237,39 @@ async fn clients_do_not_continue_from_events_that_a_restore_has_lost() {
 }
 
 #[tokio::test]
+async fn a_database_of_an_earlier_version_is_marked_as_restored_before_it_is_migrated() {
+    let terminal = Terminal::new().await;
+    let empty = terminal.run(&["restore", "--finish"]);
+    assert!(code(&empty) == 1 && text(&empty).contains("contains no Guildhall tables"), "{}", text(&empty));
+    assert_eq!(code(&terminal.run(&["migrate"])), 0);
+    let status = text(&terminal.run(&["migrate", "status"]));
+    let since_epochs = status.lines().skip_while(|line| !line.ends_with("_realtime_epoch")).count();
+    let reverted = terminal.run(&["migrate", "down", "--steps", &since_epochs.to_string()]);
+    assert!(text(&reverted).contains("_realtime_epoch") && code(&reverted) == 0, "{}", text(&reverted));
+    let finished = terminal.run(&["restore", "--finish"]);
+    assert_eq!(code(&finished), 0, "{}", text(&finished));
+    assert_eq!(code(&terminal.run(&["migrate"])), 0);
+    assert_eq!(code(&terminal.run(&["restore", "--finish"])), 0);
+}
+
+#[tokio::test]
+async fn doctor_does_not_create_the_secret_for_nats() {
+    let mut terminal = Terminal::new().await;
+    create(&terminal, "admin", &["--role", "superuser"]);
+    terminal.set("GUILDHALL__NATS__URL", "nats://127.0.0.1:9");
+    for _ in 0..2 {
+        let (status, found) = findings(&terminal, &[]);
+        assert_eq!((status, &finding_for(&found, "bus")["severity"]), (0, &json!("note")), "{found:?}");
+        assert!(found.iter().all(|finding| finding["check"] != "signing_keys"), "{found:?}");
+    }
+    create(&terminal, "anna", &[]);
+    let (status, found) = findings(&terminal, &[]);
+    let bus = finding_for(&found, "bus");
+    assert_eq!((status, &bus["severity"]), (1, &json!("error")));
+    assert!(bus["message"].as_str().unwrap().contains("nats.url"), "{bus}");
+}
+
+#[tokio::test]
 async fn messages_are_encrypted_later_and_a_missing_key_is_reported() {
     let key = |id: &str, first: &str| format!("{id}:{first}ECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
     let mut terminal = Terminal::new().await;

@@ -5,7 +5,7 @@ use std::{
     fs,
 };
 
-use super::manifests;
+use super::{manifests, root};
 
 /// The workspace crates that each crate may depend on.
 const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 15] = [
@@ -100,6 +100,23 @@ fn crates_depend_only_on_allowed_crates() {
             let is_allowed = restriction.is_none_or(|(_, users)| users.contains(&name.as_str()));
             assert!(is_allowed, "{name} must not depend on {dependency} directly");
         }
+    }
+}
+
+#[test]
+fn the_documented_dependencies_are_the_allowed_ones() {
+    let guide = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    for (name, allowed) in ALLOWED_DEPENDENCIES {
+        let row = guide.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).expect(name);
+        let documented = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let crates: Vec<_> = allowed.iter().map(|name| name.trim_start_matches("guildhall-")).collect();
+        let expected = match name {
+            "guildhall-kernel" => "no other crate of the workspace".to_owned(),
+            "guildhall-gateway" => "all of the above".to_owned(),
+            "guildhall-tests" => "nothing; it has dev-dependencies only".to_owned(),
+            _ => crates.join(", "),
+        };
+        assert_eq!(documented, expected, "{name}");
     }
 }
 

@@ -27,6 +27,7 @@ impl SqlAccounts {
             auth_epoch: user.auth_epoch,
             email: &user.email,
             session: None,
+            user_token: None,
         };
         let (link, row) = token.generate(now)?;
         one_time::store(conn, row).await?;
@@ -66,6 +67,7 @@ impl EmailAddresses for SqlAccounts {
                     auth_epoch: user.auth_epoch,
                     email,
                     session: None,
+                    user_token: None,
                 };
                 let (link, row) = token.generate(now)?;
                 one_time::store(conn, row).await?;

@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use crate::{
-    Result,
+    Result, UserTokenId,
     entity::{one_time_token, user},
     one_time::{OneTimeToken, Purpose},
     secret,
@@ -33,6 +33,8 @@ pub(super) struct NewOneTimeToken<'a> {
     pub(super) email: &'a str,
     /// The session that it is bound to.
     pub(super) session: Option<SessionId>,
+    /// The user token that it is bound to.
+    pub(super) user_token: Option<UserTokenId>,
 }
 
 impl NewOneTimeToken<'_> {
@@ -51,7 +53,7 @@ impl NewOneTimeToken<'_> {
             created_at: Set(now),
             expires_at: Set(expires_at),
             used_at: Set(None),
-            user_token_id: Set(None),
+            user_token_id: Set(self.user_token),
         };
         Ok((OneTimeToken { token: token.into(), expires_at }, row))
     }

@@ -56,6 +56,7 @@ impl SqlAccounts {
             auth_epoch: user.auth_epoch,
             email: &user.email,
             session: None,
+            user_token: None,
         };
         let (token, row) = token.generate(self.0.clock.now())?;
         one_time::store(tx, row).await?;

@@ -96,6 +96,7 @@ impl SqlAccounts {
             auth_epoch: user.auth_epoch,
             email: "",
             session: None,
+            user_token: None,
         };
         let (token, row) = token.generate(now)?;
         self.0

@@ -5,7 +5,7 @@ use guildhall_kernel::{
     db::{self, QueryTemplate, Tx},
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Set,
+    ColumnTrait, EntityTrait, QueryFilter, QueryTrait,
     sea_query::{Expr, SelectStatement},
 };
 use secrecy::ExposeSecret;
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Error, Jwks, Result, SecondFactor, SignIn, SignedIn, Ticket, TokenPair, Tokens,
-    entity::{one_time_token, refresh_token, session, totp, user},
+    entity::{refresh_token, session, totp, user},
     event::SessionsEnded,
     jwt::{Claims, TokenType, VerifiedToken},
     one_time::Purpose,
@@ -222,9 +222,9 @@ impl Tokens for SqlAccounts {
             auth_epoch: user.auth_epoch,
             email: "",
             session: caller.session,
+            user_token: caller.token,
         };
         let (ticket, row) = token.generate(now)?;
-        let row = one_time_token::ActiveModel { user_token_id: Set(caller.token), ..row };
         self.0
             .db
             .write(|tx| {

@@ -1,6 +1,9 @@
 //! The check of an exported room, without its server.
 
-use std::io::{self, BufRead, Read};
+use std::{
+    collections::HashSet,
+    io::{self, BufRead, Read},
+};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -25,8 +28,8 @@ pub struct VerifiedExport {
     pub events: i64,
     /// The number of contents that are there, and match their hashes.
     pub contents: u64,
-    /// The number of contents that were deleted.
-    pub deleted: u64,
+    /// The number of contents whose messages were deleted, as events of the export say.
+    pub deleted: usize,
     /// The hash of the last event. If it is the one that the server reports, nothing is missing.
     pub last_hash: String,
 }
@@ -52,6 +55,13 @@ pub enum InvalidExport {
     /// A content is not the one that was written.
     #[error("the content of event {0} was changed: its hash does not match")]
     ContentChanged(i64),
+    /// Contents are missing although no event deletes their messages: so many, and the first of them is that of this
+    /// event. They were removed from the export, or the messages were deleted after its last event.
+    #[error(
+        "{0} contents are missing, first that of event {1}, and no event deletes their messages; \
+         a deletion after the end of the export can cause this"
+    )]
+    ContentMissing(usize, i64),
     /// The last hash is not the one in the first line.
     #[error("the last hash is not that of the first line")]
     LastHash,
@@ -68,7 +78,9 @@ pub fn verify_export(reader: impl BufRead) -> Result<VerifiedExport, InvalidExpo
         return Err(InvalidExport::Format);
     }
     let (mut seq, mut hash) = (0, String::new());
-    let (mut contents, mut deleted) = (0, 0);
+    let mut contents = 0;
+    // The events without their contents with their messages, and the messages that were deleted.
+    let (mut absent, mut deleted) = (Vec::new(), HashSet::new());
     while let Some(event) = lines.next::<ExportEvent>()? {
         seq += 1;
         let is_in_place = event.seq == seq
@@ -81,6 +93,10 @@ pub fn verify_export(reader: impl BufRead) -> Result<VerifiedExport, InvalidExpo
         if hash != event.hash {
             return Err(InvalidExport::Changed(seq));
         }
+        let message = event.record.get("message").and_then(Value::as_i64);
+        if event.record.get("type").and_then(Value::as_str) == Some("message_deleted") {
+            deleted.extend(message);
+        }
         let expected = event.record.get("content_hash").and_then(Value::as_str);
         match (expected, &event.content) {
             (Some(expected), Some(content)) => {
@@ -90,7 +106,7 @@ pub fn verify_export(reader: impl BufRead) -> Result<VerifiedExport, InvalidExpo
                 }
                 contents += 1;
             }
-            (Some(_), None) => deleted += 1,
+            (Some(_), None) => absent.push((seq, message)),
             (None, Some(_)) => return Err(InvalidExport::ContentChanged(seq)),
             (None, None) => {}
         }
@@ -101,7 +117,19 @@ pub fn verify_export(reader: impl BufRead) -> Result<VerifiedExport, InvalidExpo
     if hash != header.last_hash {
         return Err(InvalidExport::LastHash);
     }
-    Ok(VerifiedExport { room_id: header.room_id, name: header.name, events: seq, contents, deleted, last_hash: hash })
+    let is_deleted = |message: &Option<i64>| message.is_some_and(|message| deleted.contains(&message));
+    let missing: Vec<i64> = absent.iter().filter(|(_, message)| !is_deleted(message)).map(|(seq, _)| *seq).collect();
+    if let Some(first) = missing.first() {
+        return Err(InvalidExport::ContentMissing(missing.len(), *first));
+    }
+    Ok(VerifiedExport {
+        room_id: header.room_id,
+        name: header.name,
+        events: seq,
+        contents,
+        deleted: absent.len(),
+        last_hash: hash,
+    })
 }
 
 /// The lines of an export.
@@ -133,9 +161,12 @@ mod tests {
     /// An export of a room with a message, its deletion and another message.
     fn export() -> Vec<Value> {
         let records = [
-            json!({"room": 3, "seq": 1, "type": "message", "content_hash": content_hash("s", b"gone")}),
-            json!({"room": 3, "seq": 2, "type": "message_deleted"}),
-            json!({"room": 3, "seq": 3, "type": "message", "content_hash": content_hash("t", "hé".as_bytes())}),
+            json!({"room": 3, "seq": 1, "type": "message", "message": 7, "content_hash": content_hash("s", b"gone")}),
+            json!({"room": 3, "seq": 2, "type": "message_deleted", "message": 7}),
+            json!({
+                "room": 3, "seq": 3, "type": "message", "message": 8,
+                "content_hash": content_hash("t", "hé".as_bytes()),
+            }),
         ];
         let mut hash = String::new();
         let mut lines = vec![Value::Null];
@@ -177,6 +208,8 @@ mod tests {
         assert_eq!(changed(|lines| lines[2]["record"]["actor"] = 7.into()), hash);
         let content = "the content of event 3 was changed: its hash does not match";
         assert_eq!(changed(|lines| lines[3]["content"] = "hi".into()), content);
+        let missing = changed(|lines| drop(lines[3].as_object_mut().unwrap().remove("content")));
+        assert!(missing.starts_with("1 contents are missing, first that of event 3"), "{missing}");
         assert_eq!(changed(|lines| lines[0]["last_hash"] = "x".into()), "the last hash is not that of the first line");
         assert_eq!(changed(|lines| lines[0]["format"] = "x".into()), format!("the format is not {FORMAT}"));
         assert_eq!(changed(|lines| lines[1] = "x".into()), "line 2 is not a line of an exported room");

@@ -1,4 +1,4 @@
-//! Who is typing and who has a connection to a room, as this process has told the others.
+//! Who is typing and who has a connection to a room, as this process has published it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,16 +10,16 @@ use guildhall_kernel::{Person, Timestamp, UserId};
 
 use crate::id::RoomId;
 
-/// After what time without news nobody is typing any more.
+/// After what time without a further frame nobody is typing any more.
 const TYPING_LASTS: Duration = Duration::from_secs(6);
 /// How long somebody without a connection still counts as online, since most reconnect.
 const OFFLINE_DELAY: Duration = Duration::from_secs(15);
-/// In rooms with more people online, only their number is told.
+/// In rooms with more people online, only their number is published.
 const MAX_NAMED: usize = 200;
-/// How often the number of people online is told.
+/// How often the number of people online is published.
 const COUNT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What the rooms of this process have to be told.
+/// What has to be published to the rooms of this process.
 #[derive(Default)]
 pub(crate) struct Activity(Mutex<State>);
 
@@ -34,9 +34,9 @@ struct State {
     counted_at: Option<Timestamp>,
 }
 
-/// What a room is told.
+/// What is published to a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Notice {
     /// The person has stopped typing.
     NotTyping(Person),
     /// The user has a connection, or no longer.
@@ -65,14 +65,14 @@ impl Activity {
         self.lock().changed.insert((room, user), now);
     }
 
-    /// What the rooms have to be told now. `is_online` tells whether a user has a connection.
-    pub(crate) fn take(&self, now: Timestamp, is_online: impl Fn(RoomId, UserId) -> bool) -> Vec<(RoomId, Told)> {
+    /// What has to be published to the rooms now. `is_online` reports whether a user has a connection.
+    pub(crate) fn take(&self, now: Timestamp, is_online: impl Fn(RoomId, UserId) -> bool) -> Vec<(RoomId, Notice)> {
         let mut state = self.lock();
         let State { typing, changed, online, counted, counted_at } = &mut *state;
-        let mut told = Vec::new();
+        let mut notices = Vec::new();
         typing.retain(|(room, _), (person, end)| {
             if *end <= now {
-                told.push((*room, Told::NotTyping(person.clone())));
+                notices.push((*room, Notice::NotTyping(person.clone())));
             }
             *end > now
         });
@@ -82,10 +82,10 @@ impl Activity {
                 return true;
             }
             let people = online.entry(*room).or_default();
-            let is_news = if is_here { people.insert(*user) } else { people.remove(user) };
-            if is_news && people.len() <= MAX_NAMED {
-                told.push((*room, Told::Online(*user, is_here)));
-            } else if is_news {
+            let has_changed = if is_here { people.insert(*user) } else { people.remove(user) };
+            if has_changed && people.len() <= MAX_NAMED {
+                notices.push((*room, Notice::Online(*user, is_here)));
+            } else if has_changed {
                 counted.insert(*room);
             }
             if people.is_empty() {
@@ -95,12 +95,12 @@ impl Activity {
         });
         if !counted.is_empty() && counted_at.is_none_or(|at| at + COUNT_INTERVAL <= now) {
             *counted_at = Some(now);
-            told.extend(counted.drain().map(|room| {
+            notices.extend(counted.drain().map(|room| {
                 let count = online.get(&room).map_or(0, HashSet::len);
-                (room, Told::Count(count))
+                (room, Notice::Count(count))
             }));
         }
-        told
+        notices
     }
 }
 
@@ -128,35 +128,35 @@ mod tests {
         assert_eq!(activity.end_typing(ROOM, UserId(2)), Some(person(2)));
         assert_eq!(activity.end_typing(ROOM, UserId(2)), None);
         assert!(activity.take(at(8), |_, _| true).is_empty());
-        assert_eq!(activity.take(at(9), |_, _| true), [(ROOM, Told::NotTyping(person(1)))]);
+        assert_eq!(activity.take(at(9), |_, _| true), [(ROOM, Notice::NotTyping(person(1)))]);
         assert!(activity.take(at(20), |_, _| true).is_empty());
     }
 
     #[test]
-    fn a_short_loss_of_the_connection_is_not_told() {
+    fn a_short_loss_of_the_connection_is_not_published() {
         let activity = Activity::default();
-        let told = |seconds, is_here| activity.take(at(seconds), |_, _| is_here);
+        let notices = |seconds, is_here| activity.take(at(seconds), |_, _| is_here);
         activity.change(ROOM, UserId(1), at(0));
-        assert_eq!(told(0, true), [(ROOM, Told::Online(UserId(1), true))]);
+        assert_eq!(notices(0, true), [(ROOM, Notice::Online(UserId(1), true))]);
         activity.change(ROOM, UserId(1), at(10));
-        assert!(told(20, false).is_empty());
+        assert!(notices(20, false).is_empty());
         activity.change(ROOM, UserId(1), at(21));
-        assert!(told(21, true).is_empty());
+        assert!(notices(21, true).is_empty());
         activity.change(ROOM, UserId(1), at(30));
-        assert!(told(44, false).is_empty());
-        assert_eq!(told(45, false), [(ROOM, Told::Online(UserId(1), false))]);
+        assert!(notices(44, false).is_empty());
+        assert_eq!(notices(45, false), [(ROOM, Notice::Online(UserId(1), false))]);
     }
 
     #[test]
-    fn in_large_rooms_only_the_number_is_told_every_five_seconds() {
+    fn in_large_rooms_only_the_number_is_published_every_five_seconds() {
         let activity = Activity::default();
         let come = |users: std::ops::RangeInclusive<i64>, seconds| {
             users.for_each(|user| activity.change(ROOM, UserId(user), at(seconds)));
             activity.take(at(seconds), |_, _| true)
         };
         assert_eq!(come(1..=200, 0).len(), 200);
-        assert_eq!(come(201..=300, 1), [(ROOM, Told::Count(300))]);
+        assert_eq!(come(201..=300, 1), [(ROOM, Notice::Count(300))]);
         assert!(come(301..=310, 3).is_empty());
-        assert_eq!(come(311..=311, 6), [(ROOM, Told::Count(311))]);
+        assert_eq!(come(311..=311, 6), [(ROOM, Notice::Count(311))]);
     }
 }

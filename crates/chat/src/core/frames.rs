@@ -70,12 +70,12 @@ pub(crate) enum Frame<'a> {
         user: &'a Person,
         on: bool,
     },
-    /// Transient: the user has a connection to the room, or no longer.
+    /// Transient, to the sockets of one process: the user has a connection to the room over it, or no longer.
     Presence {
         user: &'a Person,
         online: bool,
     },
-    /// Transient: the number of users with a connection to a large room.
+    /// Transient, to the sockets of one process: the number of users with a connection to a large room over it.
     PresenceCount {
         count: usize,
     },

@@ -6,7 +6,7 @@ use guildhall_kernel::{KeyedLimiter, UserId};
 
 use crate::{error::Result, id::RoomId, settings::Settings};
 
-/// How often the others are told that a user is typing.
+/// How often it is published that a user is typing.
 const TYPING_INTERVAL: Duration = Duration::from_secs(3);
 
 /// A user in a room.
@@ -32,7 +32,7 @@ impl Limits {
         Ok(sends.count(&(user, room), "Too many messages in a short time. Try again later.")?)
     }
 
-    /// Whether the others are told now that a user is typing.
+    /// Whether it is published now that a user is typing.
     pub(crate) fn allow_typing(&self, user: UserId, room: RoomId) -> bool {
         self.typing.as_ref().is_none_or(|typing| typing.check(&(user, room)).is_ok())
     }

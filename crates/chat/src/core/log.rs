@@ -9,7 +9,7 @@ use guildhall_kernel::{
     search::{ScopeTerm, scoped_terms},
 };
 use guildhall_realtime::About;
-use sea_orm::{ActiveValue::NotSet, Set};
+use sea_orm::{ActiveValue::NotSet, ConnectionTrait, Set};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -21,6 +21,7 @@ use crate::{
     id::{MessageId, RoomId},
 };
 
+const RECORD: &str = "SELECT record FROM chat_event WHERE room_id = $1 AND seq = $2";
 const ADVANCE: &str = "UPDATE chat_room SET last_seq = $2, last_no = $3, last_hash = $4 WHERE id = $1";
 
 /// The scope of the messages of a room in the full-text index.
@@ -31,6 +32,19 @@ pub(crate) fn room_scope(room: RoomId) -> ScopeTerm {
 /// The terms of a message for the full-text index.
 pub(crate) fn search_text(room: RoomId, content: &str) -> String {
     scoped_terms([room_scope(room)], content)
+}
+
+/// A text of the record of an event, if it has one of that name.
+pub(crate) async fn recorded(
+    conn: &impl ConnectionTrait,
+    room: RoomId,
+    seq: i64,
+    name: &str,
+) -> Result<Option<String>> {
+    let record: Option<String> = db::scalar(conn, RECORD, [room.into(), seq.into()]).await?;
+    let Some(record) = record else { return Ok(None) };
+    let record: Value = serde_json::from_str(&record).map_err(KernelError::internal)?;
+    Ok(record.get(name).and_then(Value::as_str).map(str::to_owned))
 }
 
 /// What follows an event.

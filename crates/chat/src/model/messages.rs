@@ -13,10 +13,6 @@ use crate::{
 
 /// The greatest length of a message, in characters.
 pub(crate) const MAX_CONTENT: usize = 10_000;
-/// The greatest length of a client's id of a message.
-const MAX_CLIENT_ID: usize = 64;
-/// The longest `Idempotency-Key`.
-const MAX_KEY: usize = 255;
 
 /// A message in a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -121,17 +117,6 @@ pub struct NewFile {
     pub bytes: Bytes,
     /// A text beside it, possibly empty, and the other members of a message.
     pub message: NewMessage,
-}
-
-/// Whether a text can be the `client_id` of a message.
-pub(crate) fn is_client_id(id: &str) -> bool {
-    (1..=MAX_CLIENT_ID).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
-}
-
-/// Whether a text can be the `Idempotency-Key` of a message.
-pub(crate) fn is_key(key: &str) -> bool {
-    (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }
 
 /// The outcome of sending a message.

@@ -18,6 +18,8 @@ pub(super) fn routes() -> OpenApiRouter<ChatState> {
 }
 
 /// Make a participant a co-host, who moderates the room beside the host. Only the host and staff may.
+///
+/// A room has at most 20 co-hosts.
 #[utoipa::path(put, path = "/chat/{room_id}/cohosts/{user_id}/", tag = "chat", responses((status = 204)))]
 async fn add_cohost(
     State(hosts): State<Arc<dyn Hosts>>,
@@ -40,6 +42,8 @@ async fn remove_cohost(
 }
 
 /// Hand a room over to a participant. Its host becomes a co-host. Only the host and staff may.
+///
+/// If there are 20 co-hosts, the host becomes a participant like others.
 #[utoipa::path(post, path = "/chat/{room_id}/hand-over/", tag = "chat", responses((status = 200, body = Room)))]
 async fn hand_over_room(
     State(hosts): State<Arc<dyn Hosts>>,

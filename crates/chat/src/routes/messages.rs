@@ -125,8 +125,8 @@ async fn room_messages(
 
 /// Send a message or a file to a room. Only participants may.
 ///
-/// The same `client_id` again returns the first message; with another content it is a conflict. An `Idempotency-Key`
-/// header serves as the `client_id` if there is none.
+/// The same `client_id` again returns the first message; with another content, file or `reply_to` it is a conflict. An
+/// `Idempotency-Key` header serves as the `client_id` if there is none.
 #[utoipa::path(post, path = "/chat/{room_id}/messages/", tag = "chat",
     request_body(content((NewMessage = "application/json"), (FileForm = "multipart/form-data"))),
     responses(

@@ -25,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<ChatState> {
 #[utoipa::path(post, path = "/chat/{room_id}/join/", tag = "chat",
     responses(
         (status = 201, body = JoinRequest, description = "The request was made"),
-        (status = 200, body = JoinRequest, description = "The request waits already"),
+        (status = 200, body = JoinRequest, description = "The request waits already, or was approved because the room approves everybody now"),
     ),
 )]
 async fn join_room(

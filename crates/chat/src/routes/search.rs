@@ -14,10 +14,10 @@ use crate::{id::RoomId, model::Message, service::Search, state::ChatState};
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct RoomSearch {
-    /// Words; the last one may be the begin of a word.
+    /// Words; the last one may be the prefix of a word.
     #[serde(default)]
     q: String,
-    /// Only in this room.
+    /// Only in this room. Without it, the 200 rooms that the caller has joined most recently are searched.
     room_id: Option<RoomId>,
 }
 

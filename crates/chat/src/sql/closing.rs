@@ -7,6 +7,7 @@ use crate::{
     core::{
         Core,
         access::Access,
+        connections,
         frames::Frame,
         log::{After, RoomLog},
     },
@@ -19,7 +20,6 @@ const CLOSE: &str = "UPDATE chat_room SET is_active = false, closed_at = $2, upd
     WHERE id = $1";
 const EXPIRE_REQUESTS: &str = "UPDATE chat_join_request SET status = 'expired', decided_at = $2 \
     WHERE room_id = $1 AND status = 'pending'";
-const FORGET_CONNECTIONS: &str = "DELETE FROM chat_host_connection WHERE room_id = $1";
 
 /// What people read when a room was closed.
 fn sentence(reason: CloseReason, host: Option<&Person>) -> String {
@@ -31,8 +31,8 @@ fn sentence(reason: CloseReason, host: Option<&Person>) -> String {
     }
 }
 
-/// Closes an active room, which has to be locked: tells its participants, ends its stream, and expires the requests
-/// that wait. `host` is its host, to be named.
+/// Closes an active room, which has to be locked: notifies its participants, ends its stream, and expires the
+/// requests that wait. `host` is its host, to be named.
 pub(crate) async fn close(
     core: &Core,
     tx: &Tx,
@@ -48,6 +48,6 @@ pub(crate) async fn close(
     log.append(actor, record, &Frame::RoomClosed { reason }, After::Nothing).await?;
     db::execute(&tx.deferred(), CLOSE, [room.into(), now.into()]).await?;
     db::execute(&tx.deferred(), EXPIRE_REQUESTS, [room.into(), now.into()]).await?;
-    db::execute(&tx.deferred(), FORGET_CONNECTIONS, [room.into()]).await?;
+    connections::forget(tx, room).await?;
     Ok(tx.emit(&RoomClosed { room, host: access.host_id }).await?)
 }

@@ -9,7 +9,8 @@ use crate::{
     core::{
         Core,
         access::Access,
-        frames::{Frame, stream},
+        connections,
+        frames::Frame,
         log::{After, RoomLog},
     },
     entity::participant::{ParticipantState, Role},
@@ -20,18 +21,26 @@ use crate::{
     service::Hosts,
 };
 
+/// How many co-hosts a room may have. Each of them is notified of every request.
+const MAX_COHOSTS: i64 = 20;
+
 /// The role changes; not that of the host.
 const SET_ROLE: &str = "UPDATE chat_participant SET role = $3 WHERE room_id = $1 AND user_id = $2 \
     AND state = 'active' AND role <> 'host' AND role <> $3";
-const RETIRE_HOST: &str = "UPDATE chat_participant SET role = 'cohost' WHERE room_id = $1 AND role = 'host'";
+const RETIRE_HOST: &str = "UPDATE chat_participant SET role = $2 WHERE room_id = $1 AND role = 'host'";
 const MAKE_HOST: &str =
     "UPDATE chat_participant SET role = 'host', muted_until = NULL WHERE room_id = $1 AND user_id = $2";
 const SET_HOST: &str = "UPDATE chat_room SET host_id = $2, updated_at = $3, host_away_since = NULL WHERE id = $1";
-const FORGET_CONNECTIONS: &str = "DELETE FROM chat_host_connection WHERE room_id = $1";
-const CONNECT: &str = "INSERT INTO chat_host_connection (room_id, node, seen_at) VALUES ($1, $2, $3) \
-    ON CONFLICT DO NOTHING";
+const COUNT_COHOSTS: &str =
+    "SELECT COUNT(*) FROM chat_participant WHERE room_id = $1 AND role = 'cohost' AND user_id <> $2";
 
-/// Makes a participant the host of an active room, which has to be locked. The host becomes a co-host.
+/// How many co-hosts a room has besides a user.
+async fn count_cohosts(tx: &Tx, room: RoomId, except: UserId) -> Result<i64> {
+    Ok(db::scalar(tx, COUNT_COHOSTS, [room.into(), except.into()]).await?.unwrap_or_default())
+}
+
+/// Makes a participant the host of an active room, which has to be locked. The host becomes a co-host, or a member if
+/// there are enough of them.
 pub(super) async fn make_host(
     core: &Core,
     tx: &Tx,
@@ -47,13 +56,11 @@ pub(super) async fn make_host(
     if state_of(tx, room, user).await? != Some(ParticipantState::Active) {
         return Err(Error::NotFound("participant"));
     }
-    db::execute(&tx.deferred(), RETIRE_HOST, [room.into()]).await?;
+    let retired = if count_cohosts(tx, room, user).await? < MAX_COHOSTS { "cohost" } else { "member" };
+    db::execute(&tx.deferred(), RETIRE_HOST, [room.into(), retired.into()]).await?;
     db::execute(&tx.deferred(), MAKE_HOST, [room.into(), user.into()]).await?;
     db::execute(&tx.deferred(), SET_HOST, [room.into(), user.into(), now.into()]).await?;
-    db::execute(&tx.deferred(), FORGET_CONNECTIONS, [room.into()]).await?;
-    if core.host.streams.is_followed_by(&stream(room), user) {
-        db::execute(&tx.deferred(), CONNECT, [room.into(), core.node.as_str().into(), now.into()]).await?;
-    }
+    connections::replace(core, tx, room, user, now).await?;
     let text = format!("{} is the host now.", person.username);
     let mut log = RoomLog::new(core, tx, access, now);
     log.system("host_changed", (Some(actor), Some(person)), &text, After::More).await?;
@@ -61,6 +68,16 @@ pub(super) async fn make_host(
 }
 
 impl SqlChat {
+    /// The user who is to become the host, if their account is active. Whether they take part is checked later.
+    pub(super) async fn successor(&self, user: UserId) -> Result<Person> {
+        let unknown = |error| match error {
+            Error::UserNotFound => Error::NotFound("participant"),
+            error => error,
+        };
+        self.core.require_active(user).await.map_err(unknown)?;
+        self.core.person(user).await.map_err(unknown)
+    }
+
     async fn store_role(&self, tx: &Tx, caller: &Caller, id: RoomId, user: UserId, role: Role) -> Result<()> {
         let now = self.core.now();
         let access = Access::load_for_update(tx, caller.user, id).await?.require_host(caller)?.require_open()?;
@@ -69,6 +86,9 @@ impl SqlChat {
         }
         if state_of(tx, id, user).await? != Some(ParticipantState::Active) {
             return Err(Error::NotFound("participant"));
+        }
+        if role == Role::CoHost && count_cohosts(tx, id, user).await? >= MAX_COHOSTS {
+            return Err(Error::TooManyCohosts(MAX_COHOSTS));
         }
         let name = if role == Role::CoHost { "cohost" } else { "member" };
         if db::execute(tx, SET_ROLE, [id.into(), user.into(), name.into()]).await? == 0 {
@@ -93,8 +113,7 @@ impl Hosts for SqlChat {
 
     async fn hand_over(&self, caller: &Caller, room: RoomId, user: UserId) -> Result<Room> {
         Access::load(self.core.db.conn(), caller.user, room).await?.require_host(caller)?.require_open()?;
-        self.core.require_active(user).await.map_err(|_| Error::NotFound("participant"))?;
-        let (person, now) = (&self.core.person(user).await?, self.core.now());
+        let (person, now) = (&self.successor(user).await?, self.core.now());
         self.core
             .write(|tx| async move {
                 let access = Access::load_for_update(&tx, caller.user, room).await?;

@@ -9,6 +9,7 @@ use guildhall_files::{Content, Stored};
 use guildhall_kernel::{
     Caller, CursorPage, CursorQuery, Person, Timestamp, Window, background,
     db::{self, Tx},
+    idempotency::message_key,
     text,
 };
 use sea_orm::ConnectionTrait;
@@ -20,7 +21,7 @@ use crate::{
     core::{
         access::Access,
         frames::{Frame, stream},
-        log::{Draft, DraftFile, RoomLog},
+        log::{Draft, DraftFile, RoomLog, recorded},
         messages::{MessageRow, messages},
         random_hex,
     },
@@ -28,7 +29,7 @@ use crate::{
     error::{Error, Result},
     event::MessageSent,
     id::{MessageId, RoomId},
-    model::{Message, NewFile, NewMessage, Sent, is_client_id, is_key},
+    model::{Message, NewFile, NewMessage, Sent},
     service::Messages,
 };
 
@@ -57,49 +58,59 @@ struct Prepared {
     file: Option<PreparedFile>,
 }
 
-/// A file whose content is stored.
+/// The file of a message.
 struct PreparedFile {
-    stored: Stored,
     name: String,
-    hash: String,
+    bytes: Bytes,
+    /// The stored content, and the hash of the salt and the content; none before it is stored.
+    stored: Option<(Stored, String)>,
 }
 
 /// Validates a message, whose content has been.
 fn prepare(new: NewMessage) -> Result<Prepared> {
-    if new.client_id.as_ref().is_some_and(|id| !is_client_id(id)) {
-        return Err(Error::field("client_id", "Use 1 to 64 letters, digits, _ or -."));
-    }
-    if new.key.as_ref().is_some_and(|key| !is_key(key)) {
-        return Err(Error::field("Idempotency-Key", "Use 1 to 255 printable ASCII characters."));
-    }
     Ok(Prepared {
         content: new.content,
-        client_id: new.client_id.or(new.key),
+        client_id: message_key(new.client_id, new.key)?,
         reply_to: new.reply_to,
         salt: random_hex()?,
         file: None,
     })
 }
 
-/// The message that the caller has sent with this client id before. 409 if it was another one.
-async fn find_repeated(
-    conn: &impl ConnectionTrait,
-    caller: &Caller,
-    room: RoomId,
-    new: &Prepared,
-    file_name: Option<&str>,
-) -> Result<Option<MessageRow>> {
+/// The message that the caller has sent with this client id before, which may be another one.
+async fn find_sent(conn: &impl ConnectionTrait, caller: &Caller, new: &Prepared) -> Result<Option<MessageRow>> {
     let Some(client_id) = &new.client_id else { return Ok(None) };
-    let values = [caller.user.into(), client_id.as_str().into()];
-    let Some(row) = db::row::<MessageRow>(conn, BY_CLIENT_ID, values).await? else { return Ok(None) };
-    // The content as it was sent, which a deleted message no longer has.
+    Ok(db::row(conn, BY_CLIENT_ID, [caller.user.into(), client_id.as_str().into()]).await?)
+}
+
+/// Whether a message with a file has this one.
+async fn has_file(conn: &impl ConnectionTrait, row: &MessageRow, file: &PreparedFile) -> Result<bool> {
+    let is_size = row.file_size.is_some_and(|size| i64::try_from(file.bytes.len()) == Ok(size));
+    if row.file_name.as_ref() != Some(&file.name) || !is_size {
+        return Ok(false);
+    }
+    let expected = recorded(conn, row.room_id, row.seq, "file_hash").await?;
+    Ok(expected == Some(file_hash(row.salt.clone(), file.bytes.clone()).await?))
+}
+
+/// 409 unless a message that was sent before is the same as a new one. Of a deleted message only the room is known.
+async fn require_same(conn: &impl ConnectionTrait, room: RoomId, row: &MessageRow, new: &Prepared) -> Result<()> {
+    if row.room_id == room && row.deleted_at.is_some() {
+        return Ok(());
+    }
+    // The content as it was sent.
     let first: Option<String> = match row.edited_at {
         Some(_) => db::scalar(conn, FIRST_CONTENT, [row.id.into()]).await?,
         None => None,
     };
-    let is_same_content = *first.as_ref().unwrap_or(&row.content) == new.content;
-    let is_same = row.deleted_at.is_some() || (is_same_content && row.file_name.as_deref() == file_name);
-    if row.room_id == room && is_same { Ok(Some(row)) } else { Err(Error::IdempotencyMismatch) }
+    let is_same = row.room_id == room
+        && *first.as_ref().unwrap_or(&row.content) == new.content
+        && row.reply_to_id == new.reply_to
+        && match &new.file {
+            Some(file) => has_file(conn, row, file).await?,
+            None => row.file_id.is_none(),
+        };
+    if is_same { Ok(()) } else { Err(Error::IdempotencyMismatch) }
 }
 
 /// 403, 409 or 429 unless the caller may send a message now.
@@ -119,7 +130,7 @@ fn require_sendable(access: Access, now: Timestamp) -> Result<Access> {
 }
 
 impl SqlChat {
-    /// Stores a message, unless it was sent before.
+    /// Stores a message, unless one was sent with its client id before.
     async fn store_message(
         &self,
         tx: &Tx,
@@ -128,15 +139,14 @@ impl SqlChat {
         room: RoomId,
         new: &Prepared,
     ) -> Result<(MessageRow, bool)> {
-        let file = new.file.as_ref();
-        if let Some(row) = find_repeated(tx, caller, room, new, file.map(|file| file.name.as_str())).await? {
+        let access = Access::load_for_update(tx, caller.user, room).await?.require_participant()?;
+        if let Some(row) = find_sent(tx, caller, new).await? {
             return Ok((row, true));
         }
-        let access = Access::load_for_update(tx, caller.user, room).await?;
         // Read under the lock, so that the times of messages are in the order of their numbers.
         let now = self.core.now();
         let access = require_sendable(access, now)?;
-        if file.is_some() && !access.allow_file_uploads {
+        if new.file.is_some() && !access.allow_file_uploads {
             return Err(Error::FilesNotAllowed);
         }
         if let Some(reply_to) = new.reply_to {
@@ -145,6 +155,10 @@ impl SqlChat {
                 return Err(Error::field("reply_to", "There is no such message in this room."));
             }
         }
+        let file = new.file.as_ref().and_then(|file| {
+            let (stored, hash) = file.stored.as_ref()?;
+            Some(DraftFile { stored, name: &file.name, hash })
+        });
         let draft = Draft {
             message_type: if file.is_some() { MessageType::File } else { MessageType::Text },
             sender: Some(person),
@@ -153,7 +167,7 @@ impl SqlChat {
             subject: None,
             content: &new.content,
             salt: &new.salt,
-            file: file.map(|file| DraftFile { stored: &file.stored, name: &file.name, hash: &file.hash }),
+            file,
             reply_to: new.reply_to,
             client_id: new.client_id.as_deref(),
         };
@@ -172,13 +186,22 @@ impl SqlChat {
             Err(error) if new.client_id.is_some() && error.is_duplicate() => store().await?,
             outcome => outcome?,
         };
+        if duplicate {
+            return self.show_repeated(caller, room, row, new).await;
+        }
         if let Some(person) = self.core.activity.end_typing(room, caller.user) {
             self.publish_typing(room, &person, false);
         }
         Ok(Sent { message: self.show_message(caller.user, row).await?, duplicate })
     }
 
-    /// Tells the others whether somebody is typing.
+    /// The answer to a message whose client id was used before. 409 if it was for another message.
+    async fn show_repeated(&self, caller: &Caller, room: RoomId, row: MessageRow, new: &Prepared) -> Result<Sent> {
+        require_same(self.core.db.conn(), room, &row, new).await?;
+        Ok(Sent { message: self.show_message(caller.user, row).await?, duplicate: true })
+    }
+
+    /// Publishes to the others whether somebody is typing.
     pub(crate) fn publish_typing(&self, room: RoomId, user: &Person, on: bool) {
         self.core.host.streams.publish_transient(&stream(room), &Frame::Typing { user, on }, Some(user.id));
     }
@@ -236,16 +259,18 @@ impl Messages for SqlChat {
         self.core.limits.count_send(caller.user, room)?;
         // Checked before the content is stored, and again in the transaction.
         let conn = self.core.db.conn();
-        if let Some(row) = find_repeated(conn, caller, room, &new, Some(&name)).await? {
-            return Ok(Sent { message: self.show_message(caller.user, row).await?, duplicate: true });
+        let access = Access::load(conn, caller.user, room).await?.require_participant()?;
+        new.file = Some(PreparedFile { name: name.clone(), bytes: bytes.clone(), stored: None });
+        if let Some(row) = find_sent(conn, caller, &new).await? {
+            return self.show_repeated(caller, room, row, &new).await;
         }
-        let access = require_sendable(Access::load(conn, caller.user, room).await?, self.core.now())?;
+        let access = require_sendable(access, self.core.now())?;
         if !access.allow_file_uploads {
             return Err(Error::FilesNotAllowed);
         }
         let hash = file_hash(new.salt.clone(), bytes.clone()).await?;
-        let stored = self.core.host.files.store(caller.user, Content::bytes(content_type, bytes)).await?;
-        new.file = Some(PreparedFile { stored, name, hash });
+        let stored = self.core.host.files.store(caller.user, Content::bytes(content_type, bytes.clone())).await?;
+        new.file = Some(PreparedFile { name, bytes, stored: Some((stored, hash)) });
         self.deliver(caller, room, new).await
     }
 

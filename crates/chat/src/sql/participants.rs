@@ -64,7 +64,7 @@ impl SqlChat {
         shown.ok_or(Error::NotFound("participant"))
     }
 
-    /// Lets a user take part; returns whether they did not already.
+    /// Lets a user take part.
     async fn store_invitation(&self, tx: &Tx, caller: &Caller, id: RoomId, person: &Person) -> Result<()> {
         let (user, now) = (person.id, self.core.now());
         let access = Access::load_for_update(tx, caller.user, id).await?.require_moderator(caller)?.require_open()?;
@@ -160,7 +160,7 @@ impl Participants for SqlChat {
     }
 
     async fn invite(&self, caller: &Caller, room: RoomId, user: UserId) -> Result<Participant> {
-        // Before the look-up, which would tell others who exists.
+        // Before the look-up, which would reveal which users exist.
         Access::load(self.core.db.conn(), caller.user, room).await?.require_moderator(caller)?.require_open()?;
         self.core.require_active(user).await?;
         let person = &self.core.person(user).await?;
@@ -181,13 +181,13 @@ impl Participants for SqlChat {
     }
 
     async fn leave(&self, caller: &Caller, room: RoomId, how: Leave) -> Result<()> {
-        let successor = how.new_host_id.filter(|successor| *successor != caller.user);
-        let people = &self.core.people(successor.into_iter().chain([caller.user])).await?;
-        let (person, now) = (people.get(&caller.user).ok_or(Error::UserNotFound)?, self.core.now());
-        let successor = match successor {
-            Some(successor) => Some(people.get(&successor).ok_or(Error::UserNotFound)?),
+        let access = Access::load(self.core.db.conn(), caller.user, room).await?;
+        // Also for those who are not the host, because they may have become it by the time they leave.
+        let successor = match how.new_host_id.filter(|user| *user != caller.user && access.is_participant()) {
+            Some(user) => Some(self.successor(user).await?),
             None => None,
         };
+        let (person, successor, now) = (&self.core.person(caller.user).await?, successor.as_ref(), self.core.now());
         self.core.write(|tx| async move { self.store_leave(&tx, caller, room, (person, successor), now).await }).await
     }
 }

@@ -2,19 +2,20 @@
 //!
 //! A row per process says that the host of a room is connected to it. The process confirms its rows, so that those of a
 //! process that has crashed are noticed. When the last row of a room goes, the host is away, since a time that is
-//! stored too: a room closes when the grace is over, whichever process notices it.
+//! stored too: a room closes when the grace is over, whichever process notices it. A process that the host is connected
+//! to stores a row that is missing again.
 
 use std::time::Duration;
 
 use guildhall_kernel::{Person, Timestamp, UserId, db, db::Tx};
-use guildhall_realtime::StreamName;
 use sea_orm::FromQueryResult;
 
 use super::{SqlChat, close};
 use crate::{
     core::{
         access::Access,
-        activity::Told,
+        activity::Notice,
+        connections,
         frames::{Frame, stream},
     },
     error::Result,
@@ -26,7 +27,7 @@ use crate::{
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(10);
 /// After what time a connection that nobody has confirmed is gone.
 const LEASE: Duration = Duration::from_secs(30);
-/// How often people are told who is typing or has come.
+/// How often presence and the end of typing are published.
 const TICK: Duration = Duration::from_millis(500);
 /// How often rooms are closed whose host is away.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -34,9 +35,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 const BATCH: i64 = 200;
 
 const HOST_OF: &str = "SELECT host_id FROM chat_room WHERE id = $1 AND is_active";
-const CONNECT: &str = "INSERT INTO chat_host_connection (room_id, node, seen_at) VALUES ($1, $2, $3) \
-    ON CONFLICT (room_id, node) DO UPDATE SET seen_at = excluded.seen_at";
-const DISCONNECT: &str = "DELETE FROM chat_host_connection WHERE room_id = $1 AND (node = $2 OR seen_at < $3)";
+const DISCONNECT: &str = "DELETE FROM chat_host_connection WHERE room_id = $1 AND node = $2";
+const FORGET_STALE: &str = "DELETE FROM chat_host_connection WHERE room_id = $1 AND seen_at < $2";
 const IS_CONNECTED: &str = "SELECT EXISTS (SELECT 1 FROM chat_host_connection WHERE room_id = $1)";
 const AWAY: &str = "UPDATE chat_room SET host_away_since = $2 WHERE id = $1 AND host_away_since IS NULL AND is_active";
 const BACK: &str = "UPDATE chat_room SET host_away_since = NULL WHERE id = $1 AND host_away_since IS NOT NULL";
@@ -44,8 +44,9 @@ const OWN: &str = "SELECT c.room_id, r.host_id FROM chat_host_connection c JOIN 
     WHERE c.node = $1 AND c.room_id > $2 ORDER BY c.room_id LIMIT $3";
 const CONFIRM: &str = "UPDATE chat_host_connection SET seen_at = $2 WHERE node = $1";
 const STALE: &str = "SELECT room_id FROM chat_host_connection WHERE seen_at < $1 ORDER BY seen_at LIMIT $2";
-const OVERDUE: &str = "SELECT id AS room_id, host_id FROM chat_room WHERE host_away_since <= $1 \
-    ORDER BY host_away_since LIMIT $2";
+/// Rooms whose hosts are away, those for the longest time first.
+const ABSENT: &str = "SELECT id AS room_id, host_id, host_away_since FROM chat_room WHERE host_away_since IS NOT NULL \
+    AND (host_away_since, id) > ($1, $2) ORDER BY host_away_since, id LIMIT $3";
 const RESTART_GRACE: &str = "UPDATE chat_room SET host_away_since = $1 WHERE host_away_since IS NOT NULL";
 
 #[derive(FromQueryResult)]
@@ -54,9 +55,24 @@ struct HostedRow {
     host_id: Option<UserId>,
 }
 
+/// A room whose host is away.
+#[derive(FromQueryResult)]
+struct AbsentRow {
+    room_id: RoomId,
+    host_id: Option<UserId>,
+    host_away_since: Timestamp,
+}
+
+/// Logs the failure of the work on one room, which must not stop the work on the others.
+fn log_failure(room: RoomId, outcome: Result<()>) {
+    if let Err(error) = outcome {
+        tracing::error!(%error, room.id = %room, "could not update the connection of the host of a room");
+    }
+}
+
 impl SqlChat {
-    /// Closes rooms whose hosts are away, and tells people who is there and who is typing. Begins with the grace of the
-    /// hosts who are away anew, so that no room closes because the server was down. Runs until it is dropped.
+    /// Closes rooms whose hosts are away, and publishes presence and typing. Begins with the grace of the hosts who are
+    /// away anew, so that no room closes because the server was down. Runs until it is dropped.
     pub async fn run(&self) {
         if let Err(error) = self.restart_grace().await {
             tracing::error!(%error, "could not restart the grace of hosts");
@@ -77,15 +93,15 @@ impl SqlChat {
                 }
             }
         };
-        let tell = async {
+        let publish = async {
             loop {
                 tokio::time::sleep(TICK).await;
-                if let Err(error) = self.tell_activity().await {
-                    tracing::error!(%error, "could not tell who is in rooms");
+                if let Err(error) = self.publish_activity().await {
+                    tracing::error!(%error, "could not publish who is in rooms");
                 }
             }
         };
-        tokio::join!(confirm, sweep, tell);
+        tokio::join!(confirm, sweep, publish);
     }
 
     /// Begins the grace of all hosts who are away anew.
@@ -97,43 +113,41 @@ impl SqlChat {
         self.core.write(|tx| async move { Ok(db::execute(&tx, RESTART_GRACE, [now.into()]).await.map(|_| ())?) }).await
     }
 
-    /// Takes note of the first or the last connection of a user to a room over this process.
-    pub(crate) async fn take_connection(&self, room: RoomId, user: UserId) -> Result<()> {
-        let now = self.core.now();
-        let stream = stream(room);
-        self.core.activity.change(room, user, now);
-        if !self.core.host.streams.is_followed_by(&stream, user)
+    fn is_here(&self, room: RoomId, host: UserId) -> bool {
+        self.core.host.streams.is_followed_by(&stream(room), host)
+    }
+
+    /// Records the first or the last connection of a user to a room over this process.
+    pub(crate) async fn update_connection(&self, room: RoomId, user: UserId) -> Result<()> {
+        self.core.activity.change(room, user, self.core.now());
+        if !self.is_here(room, user)
             && let Some(person) = self.core.activity.end_typing(room, user)
         {
             self.publish_typing(room, &person, false);
         }
         let host = db::scalar::<Option<UserId>>(self.core.db.conn(), HOST_OF, [room.into()]).await?;
-        if host.flatten() != Some(user) {
-            return Ok(());
-        }
-        let (stream, person) = (&stream, &self.core.person(user).await?);
-        self.core.write(|tx| async move { self.store_connection(&tx, (room, person), stream, now).await }).await
+        if host.flatten() == Some(user) { self.update_host(room, user).await } else { Ok(()) }
     }
 
-    async fn store_connection(
-        &self,
-        tx: &Tx,
-        (room, person): (RoomId, &Person),
-        stream: &StreamName,
-        now: Timestamp,
-    ) -> Result<()> {
+    /// Records whether the host of a room is connected to this process.
+    async fn update_host(&self, room: RoomId, host: UserId) -> Result<()> {
+        let (person, now) = (&self.core.person(host).await?, self.core.now());
+        self.core.write(|tx| async move { self.store_connection(&tx, room, person, now).await }).await
+    }
+
+    async fn store_connection(&self, tx: &Tx, room: RoomId, person: &Person, now: Timestamp) -> Result<()> {
         let user = person.id;
         let access = Access::load_for_update(tx, user, room).await?;
         if access.host_id != Some(user) || !access.is_active {
             return Ok(());
         }
         // Asked under the lock: calls about connections overtake each other, and the last one sees how it is.
-        if !self.core.host.streams.is_followed_by(stream, user) {
+        if !self.is_here(room, user) {
             return self.store_absence(tx, &access, Some(person), now).await;
         }
-        db::execute(&tx.deferred(), CONNECT, [room.into(), self.core.node.as_str().into(), now.into()]).await?;
+        connections::connect(&self.core, tx, room, now).await?;
         if db::execute(tx, BACK, [room.into()]).await? > 0 {
-            let (streams, stream) = (self.core.host.streams.clone(), stream.clone());
+            let (streams, stream) = (self.core.host.streams.clone(), stream(room));
             tx.after_commit(move || streams.publish_transient(&stream, &Frame::HostBack, None));
         }
         Ok(())
@@ -142,8 +156,8 @@ impl SqlChat {
     /// The host is no longer connected to this process. If they are to none, they are away.
     async fn store_absence(&self, tx: &Tx, access: &Access, host: Option<&Person>, now: Timestamp) -> Result<()> {
         let room = access.id;
-        let values = [room.into(), self.core.node.as_str().into(), (now - LEASE).into()];
-        db::execute(&tx.deferred(), DISCONNECT, values).await?;
+        db::execute(&tx.deferred(), DISCONNECT, [room.into(), self.core.node.as_str().into()]).await?;
+        db::execute(&tx.deferred(), FORGET_STALE, [room.into(), (now - LEASE).into()]).await?;
         if db::scalar::<bool>(tx, IS_CONNECTED, [room.into()]).await?.unwrap_or_default() {
             return Ok(());
         }
@@ -162,90 +176,106 @@ impl SqlChat {
         Ok(())
     }
 
-    /// Confirms the connections of hosts to this process, and takes note of those that other processes no longer
-    /// confirm.
+    /// Confirms the connections of hosts to this process, and deletes those that other processes no longer confirm.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the database. What fails for one room only is logged.
     pub async fn confirm_hosts(&self) -> Result<()> {
-        let (now, node) = (self.core.now(), self.core.node.as_str());
-        let (conn, mut after, mut has_own) = (self.core.db.conn(), 0, false);
+        let (conn, now, node) = (self.core.db.conn(), self.core.now(), self.core.node.as_str());
+        // First, so that no other process deletes these connections while the work below takes time or fails.
+        let values = || [node.into(), now.into()];
+        self.core.db.write(|tx| async move { db::execute(&tx, CONFIRM, values()).await }).await?;
+        let mut after = 0;
         loop {
             let rows: Vec<HostedRow> = db::rows(conn, OWN, [node.into(), after.into(), BATCH.into()]).await?;
             let Some(last) = rows.last() else { break };
             after = last.room_id.0;
-            has_own = true;
             for HostedRow { room_id, host_id } in rows {
-                let is_here = host_id.is_some_and(|host| self.core.host.streams.is_followed_by(&stream(room_id), host));
-                if let Some(host) = host_id.filter(|_| !is_here) {
+                if let Some(host) = host_id.filter(|host| !self.is_here(room_id, *host)) {
                     // The end of the connection could not be stored.
-                    self.take_connection(room_id, host).await?;
+                    log_failure(room_id, self.update_host(room_id, host).await);
                 }
             }
         }
-        if has_own {
-            let values = || [node.into(), now.into()];
-            self.core.db.write(|tx| async move { db::execute(&tx, CONFIRM, values()).await }).await?;
-        }
         let stale: Vec<RoomId> = db::scalars(conn, STALE, [(now - LEASE).into(), BATCH.into()]).await?;
         for room in stale {
-            self.core
-                .write(|tx| async move {
-                    let access = Access::load_for_update(&tx, UserId(0), room).await?;
-                    let is_here = access.host_id.is_some_and(|host| {
-                        access.is_active && self.core.host.streams.is_followed_by(&stream(room), host)
-                    });
-                    if is_here { Ok(()) } else { self.store_absence(&tx, &access, None, now).await }
-                })
-                .await?;
+            let forgotten = self.core.write(|tx| async move { self.forget_stale(&tx, room, now).await }).await;
+            log_failure(room, forgotten);
         }
         Ok(())
     }
 
-    /// Closes the rooms whose hosts have been away for too long.
+    /// Deletes the connections to a room that nobody confirms.
+    async fn forget_stale(&self, tx: &Tx, room: RoomId, now: Timestamp) -> Result<()> {
+        let access = Access::load_for_update(tx, UserId(0), room).await?;
+        db::execute(&tx.deferred(), FORGET_STALE, [room.into(), (now - LEASE).into()]).await?;
+        let is_here = access.is_active && access.host_id.is_some_and(|host| self.is_here(room, host));
+        if is_here { Ok(()) } else { self.store_absence(tx, &access, None, now).await }
+    }
+
+    /// Goes through the rooms whose hosts are away. Those whose hosts are connected to this process after all stay
+    /// open; those whose hosts have been away for too long close.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the database. What fails for one room only is logged.
     pub async fn close_abandoned(&self) -> Result<()> {
         let now = self.core.now();
         let latest = now - self.core.host_grace();
-        let rows: Vec<HostedRow> = db::rows(self.core.db.conn(), OVERDUE, [latest.into(), BATCH.into()]).await?;
-        let people = &self.core.people(rows.iter().filter_map(|row| row.host_id)).await?;
-        for HostedRow { room_id, host_id } in rows {
-            self.core
-                .write(|tx| async move {
-                    let access = Access::load_for_update(&tx, UserId(0), room_id).await?;
-                    if !access.is_active || access.host_away_since.is_none_or(|since| since > latest) {
-                        return Ok(());
-                    }
-                    let host = host_id.filter(|host| access.host_id == Some(*host)).and_then(|host| people.get(&host));
-                    close(&self.core, &tx, &access, (CloseReason::HostAway, None), host, now).await
-                })
-                .await?;
+        let (conn, mut after) = (self.core.db.conn(), (Timestamp::from_unix_micros(0), RoomId(0)));
+        loop {
+            let values = [after.0.into(), after.1.into(), BATCH.into()];
+            let rows: Vec<AbsentRow> = db::rows(conn, ABSENT, values).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = (last.host_away_since, last.room_id);
+            let is_here = |row: &AbsentRow| row.host_id.is_some_and(|host| self.is_here(row.room_id, host));
+            let (connected, absent): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_here);
+            for AbsentRow { room_id, host_id, .. } in connected {
+                // Their connection could not be stored, or another process has deleted it.
+                if let Some(host) = host_id {
+                    log_failure(room_id, self.update_host(room_id, host).await);
+                }
+            }
+            let overdue = || absent.iter().filter(|row| row.host_away_since <= latest);
+            let people = &self.core.people(overdue().filter_map(|row| row.host_id)).await?;
+            for AbsentRow { room_id, host_id, .. } in overdue() {
+                let host = host_id.and_then(|host| people.get(&host));
+                let closed = self.core.write(|tx| async move { self.close_overdue(&tx, *room_id, host, latest).await });
+                log_failure(*room_id, closed.await);
+            }
         }
-        Ok(())
     }
 
-    /// Tells people who has come or gone, and who has stopped typing.
+    /// Closes a room unless its host has come back. `host` is the one who was away.
+    async fn close_overdue(&self, tx: &Tx, room: RoomId, host: Option<&Person>, latest: Timestamp) -> Result<()> {
+        let access = Access::load_for_update(tx, UserId(0), room).await?;
+        let is_here = access.host_id.is_some_and(|host| self.is_here(room, host));
+        if is_here || !access.is_active || access.host_away_since.is_none_or(|since| since > latest) {
+            return Ok(());
+        }
+        let host = host.filter(|host| access.host_id == Some(host.id));
+        close(&self.core, tx, &access, (CloseReason::HostAway, None), host, self.core.now()).await
+    }
+
+    /// Publishes who has come or gone, to the sockets of this process, and who has stopped typing.
     ///
     /// # Errors
     /// If it cannot be found out who they are.
-    pub async fn tell_activity(&self) -> Result<()> {
+    pub async fn publish_activity(&self) -> Result<()> {
         let streams = &self.core.host.streams;
-        let told = self.core.activity.take(self.core.now(), |room, user| streams.is_followed_by(&stream(room), user));
-        let users = told.iter().filter_map(|(_, told)| match told {
-            Told::Online(user, _) => Some(*user),
+        let notices = self.core.activity.take(self.core.now(), |room, user| self.is_here(room, user));
+        let users = notices.iter().filter_map(|(_, notice)| match notice {
+            Notice::Online(user, _) => Some(*user),
             _ => None,
         });
         let people = self.core.people(users).await?;
-        for (room, told) in told {
+        for (room, notice) in notices {
             let stream = stream(room);
-            match told {
-                Told::NotTyping(person) => self.publish_typing(room, &person, false),
-                Told::Count(count) => streams.publish_transient(&stream, &Frame::PresenceCount { count }, None),
-                Told::Online(user, online) => {
+            match notice {
+                Notice::NotTyping(person) => self.publish_typing(room, &person, false),
+                Notice::Count(count) => streams.publish_transient_here(&stream, &Frame::PresenceCount { count }, None),
+                Notice::Online(user, online) => {
                     if let Some(user) = people.get(&user) {
-                        streams.publish_transient(&stream, &Frame::Presence { user, online }, None);
+                        streams.publish_transient_here(&stream, &Frame::Presence { user, online }, None);
                     }
                 }
             }

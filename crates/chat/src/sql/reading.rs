@@ -14,8 +14,8 @@ use crate::{
     service::Reading,
 };
 
-/// In rooms with more participants, nobody is told what others have read.
-const MAX_TOLD: i64 = 200;
+/// In rooms with more participants, it is not published what they have read.
+const MAX_RECEIPT_PARTICIPANTS: i64 = 200;
 
 const NO_AT: &str = "SELECT no FROM chat_message WHERE room_id = $1 AND seq <= $2 ORDER BY seq DESC LIMIT 1";
 /// The number only grows.
@@ -37,7 +37,7 @@ impl Reading for SqlChat {
         }
         let values = || [room.into(), caller.user.into(), no.into()];
         let stored = self.core.db.write(|tx| async move { db::execute(&tx, STORE, values()).await }).await?;
-        if stored > 0 && access.participant_count <= MAX_TOLD {
+        if stored > 0 && access.participant_count <= MAX_RECEIPT_PARTICIPANTS {
             let frame = Frame::Read { user_id: caller.user, no };
             self.core.host.streams.publish_transient(&stream(room), &frame, None);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use guildhall_kernel::{
-    Caller, Ordering, Page, PageQuery, Person, Result as KernelResult, Timestamp, UserId,
+    Caller, Ordering, Page, PageQuery, Person, Quota, Result as KernelResult, Timestamp, UserId,
     db::{self, Tx},
     job::Job,
 };
@@ -36,8 +36,10 @@ const REFUSED_AT: &str = "SELECT CASE WHEN status = 'denied' THEN decided_at END
     WHERE room_id = $1 AND user_id = $2 ORDER BY id DESC LIMIT 1";
 const DECIDE: &str = "UPDATE chat_join_request SET status = $3, decided_by = $4, decided_at = $5 \
     WHERE room_id = $1 AND user_id = $2 AND status = 'pending'";
+/// The status is checked again, because a request can be decided after it was selected.
 const EXPIRE: &str = "UPDATE chat_join_request SET status = 'expired', decided_at = $2 WHERE id IN \
-    (SELECT id FROM chat_join_request WHERE status = 'pending' AND created_at < $1 ORDER BY created_at LIMIT $3)";
+    (SELECT id FROM chat_join_request WHERE status = 'pending' AND created_at < $1 ORDER BY created_at LIMIT $3) \
+    AND status = 'pending'";
 
 /// Takes a request back; returns whether there was one.
 pub(super) async fn withdraw_pending(tx: &Tx, room: RoomId, user: UserId, now: Timestamp) -> Result<bool> {
@@ -114,18 +116,29 @@ impl SqlChat {
             _ => {}
         }
         let access = access.require_open()?;
-        if let Some(request) = db::scalar(tx, PENDING, [id.into(), user.into()]).await? {
+        let is_approved = access.auto_approve;
+        let own: Option<RequestId> = db::scalar(tx, PENDING, [id.into(), user.into()]).await?;
+        if let Some(request) = own.filter(|_| !is_approved) {
             return Ok((request, false));
         }
         if access.participant_count >= access.max_participants {
             return Err(Error::RoomFull);
         }
-        self.require_cooldown(tx, id, user, now).await?;
-        let pending = db::scalar::<i64>(tx, COUNT_PENDING, [id.into()]).await?.unwrap_or_default();
-        if pending >= i64::from(self.core.settings.pending_requests) {
-            return Err(Error::TooManyRequests);
+        if let Some(request) = own {
+            // The room did not approve everybody when the request was made.
+            decide(tx, id, user, ("approved", None), now).await?;
+            admit(&self.core, tx, &access, (person, user), now).await?;
+            return Ok((request, false));
         }
-        let is_approved = access.auto_approve;
+        self.require_cooldown(tx, id, user, now).await?;
+        if !is_approved {
+            let pending = db::scalar::<i64>(tx, COUNT_PENDING, [id.into()]).await?.unwrap_or_default();
+            if pending >= i64::from(self.core.settings.pending_requests) {
+                return Err(Error::TooManyRequests);
+            }
+        }
+        let quota = Quota::per_day("chat_requests", self.core.settings.requests_per_day.into());
+        quota.consume(tx, user, 1, now).await?;
         let row = join_request::ActiveModel {
             id: NotSet,
             room_id: Set(id),

@@ -25,7 +25,7 @@ const MAX_TEXT: usize = 1_000;
 
 /// The rooms that are searched: those that the caller has joined most recently.
 const ROOMS: &str = "SELECT room_id FROM chat_participant WHERE user_id = $1 AND state = 'active' \
-    ORDER BY room_id DESC LIMIT 200";
+    ORDER BY joined_at DESC, room_id DESC LIMIT 200";
 
 const FOUND: Sql = Sql::per_backend(
     messages!(

@@ -64,6 +64,10 @@ async fn a_changed_export_is_found_out() {
     shorter.pop();
     assert!(verify(&shorter).unwrap_err().contains("missing"));
     assert!(lines.iter().all(|line| !line.contains("second")), "a deleted content is gone");
+    let mut stripped = lines.clone();
+    stripped[3] = stripped[3].replace(r#""content":"first","#, "");
+    assert_ne!(stripped[3], lines[3]);
+    assert!(verify(&stripped).unwrap_err().contains("1 contents are missing, first that of event 3"));
 }
 
 #[tokio::test]

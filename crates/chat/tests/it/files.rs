@@ -1,4 +1,5 @@
-use guildhall_chat::{Changes, MessageType, Messages, NewFile, NewMessage, NewRoom, RoomId};
+use guildhall_chat::{Changes, MessageType, Messages, NewFile, NewMessage, NewRoom, Participants, RoomId};
+use guildhall_kernel::UserId;
 
 use crate::harness::{Harness, chat, code, person};
 
@@ -51,6 +52,26 @@ async fn a_file_is_sent_once_for_a_client_id() {
     assert_eq!((first.message.id, again.duplicate), (again.message.id, true));
     let text = NewMessage { client_id: Some("a".into()), ..NewMessage::text("x") };
     assert_eq!(code(harness.send(&person(1), room, text).await), "idempotency_mismatch");
+    assert_eq!(stored(&harness).await, 1);
+}
+
+#[tokio::test]
+async fn a_repeated_file_has_the_same_name_and_content() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2]).await;
+    let new = || file("x", Some("a"));
+    let sent = harness.send_file(&person(2), room, new()).await.unwrap().message;
+    for other in [
+        NewFile { name: "other.txt".to_owned(), ..new() },
+        NewFile { bytes: "hallo".into(), ..new() },
+        NewFile { bytes: "hello!".into(), ..new() },
+        NewFile { message: NewMessage { reply_to: Some(sent.id), ..new().message }, ..new() },
+    ] {
+        assert_eq!(code(harness.send_file(&person(2), room, other).await), "idempotency_mismatch");
+    }
+    assert!(harness.send_file(&person(2), room, new()).await.unwrap().duplicate);
+    harness.remove(&person(1), room, UserId(2)).await.unwrap();
+    assert_eq!(code(harness.send_file(&person(2), room, new()).await), "not_participant");
     assert_eq!(stored(&harness).await, 1);
 }
 

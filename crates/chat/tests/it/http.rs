@@ -198,19 +198,21 @@ async fn messages_are_sent_and_listed_by_their_numbers() {
 async fn an_idempotency_key_replays_the_first_answer() {
     let http = http().await;
     let room = http.create().await;
-    let send = async |content: &str| {
+    let send = async |body: Value| {
         let request = Request::post(format!("{API}/{room}/messages/"))
             .header("authorization", "Bearer 1")
             .header("content-type", "application/json")
             .header("idempotency-key", "key with spaces")
-            .body(Body::from(json!({"content": content}).to_string()));
+            .body(Body::from(body.to_string()));
         http.client.send_raw(request.unwrap()).await
     };
-    let (first, again) = (send("x").await, send("x").await);
+    let (first, again) = (send(json!({"content": "x"})).await, send(json!({"content": "x"})).await);
     assert_eq!((first.status.as_u16(), again.status.as_u16(), &first.json()), (201, 201, &again.json()));
     assert_eq!(again.headers["idempotent-replayed"], "true");
-    let other = send("y").await;
-    assert_eq!((other.status.as_u16(), other.code().as_str()), (422, "idempotency_key_reused"));
+    for body in [json!({"content": "y"}), json!({"content": "x", "reply_to": first.json()["id"]})] {
+        let other = send(body).await;
+        assert_eq!((other.status.as_u16(), other.code().as_str()), (422, "idempotency_key_reused"));
+    }
 }
 
 #[tokio::test]

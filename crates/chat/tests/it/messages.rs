@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use guildhall_chat::{Message, MessageType, Messages, NewMessage, NewRoom, RoomId};
+use guildhall_chat::{Message, MessageType, Messages, NewMessage, NewRoom, Participants, RoomId};
 use guildhall_kernel::{CursorQuery, UserId};
 
 use crate::harness::{Harness, chat, code, person, staff};
@@ -78,6 +78,21 @@ async fn the_same_client_id_names_one_message() {
         let new = NewMessage { client_id: Some(bad.into()), ..NewMessage::text("x") };
         assert_eq!(code(harness.send(&person(1), room, new).await), "invalid", "{bad}");
     }
+}
+
+#[tokio::test]
+async fn a_repeated_message_has_the_same_reply_and_is_returned_to_participants_only() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2]).await;
+    let (first, second) = (harness.say(1, room, "a").await.id, harness.say(1, room, "b").await.id);
+    let reply = |reply_to| NewMessage { client_id: Some("c-1".into()), reply_to, ..NewMessage::text("x") };
+    harness.send(&person(2), room, reply(Some(first))).await.unwrap();
+    assert!(harness.send(&person(2), room, reply(Some(first))).await.unwrap().duplicate);
+    for other in [Some(second), None] {
+        assert_eq!(code(harness.send(&person(2), room, reply(other)).await), "idempotency_mismatch");
+    }
+    harness.remove(&person(1), room, UserId(2)).await.unwrap();
+    assert_eq!(code(harness.send(&person(2), room, reply(Some(first))).await), "not_participant");
 }
 
 #[tokio::test]

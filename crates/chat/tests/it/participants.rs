@@ -90,7 +90,9 @@ async fn a_host_who_leaves_can_hand_the_room_over() {
     let room = harness.room_of(1, &[2]).await;
     let to = |user| Leave { new_host_id: Some(UserId(user)) };
     assert_eq!(code(harness.leave(&person(1), room, to(3)).await), "not_found");
-    assert_eq!(code(harness.leave(&person(1), room, to(4711)).await), "user_not_found");
+    assert_eq!(code(harness.leave(&person(1), room, to(4711)).await), "not_found");
+    let missing = guildhall_chat::RoomId(4711);
+    assert_eq!(code(harness.leave(&person(1), missing, to(4711)).await), "room_not_found", "no look-up before access");
     harness.leave(&person(1), room, to(2)).await.unwrap();
     let card = harness.card(2, room).await;
     assert_eq!((card.is_active, card.host.unwrap().id, card.participant_count), (true, UserId(2), 1));

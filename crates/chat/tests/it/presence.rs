@@ -1,8 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
-use guildhall_chat::{Hosts, Messages, NewMessage, Settings};
+use guildhall_chat::{Hosts, Messages, RoomId, Settings};
 use guildhall_kernel::{CursorQuery, UserId};
-use guildhall_realtime::{Delivery, Next, Position, Subscription};
+use guildhall_realtime::{Delivery, Next, Position, StreamHandler, Subscription};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -10,7 +10,7 @@ use crate::harness::{Harness, chat, chat_with, person, stream};
 
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Waits until the hooks have stored what the sockets have told them.
+/// Waits until the hooks have stored what the sockets have reported.
 async fn settled(harness: &Harness, sql: &str, expected: i64) {
     for _ in 0..500 {
         if harness.db.query_i64(sql).await == expected {
@@ -24,10 +24,22 @@ async fn settled(harness: &Harness, sql: &str, expected: i64) {
 const CONNECTED: &str = "SELECT COUNT(*) FROM chat_host_connection";
 const AWAY: &str = "SELECT COUNT(*) FROM chat_room WHERE host_away_since IS NOT NULL";
 
-async fn connected_host(harness: &Harness, room: guildhall_chat::RoomId) -> Subscription {
+async fn connected_host(harness: &Harness, room: RoomId) -> Subscription {
     let host = harness.follow(1, room).await.unwrap();
     settled(harness, CONNECTED, 1).await;
     host
+}
+
+/// Waits until a change of the connections of a user is recorded.
+async fn recorded(harness: &Harness, room: RoomId, user: i64) {
+    harness.handler.follower_changed(&stream(room), UserId(user)).await;
+}
+
+/// Stores a connection of a host to a process that has crashed.
+async fn connect_crashed(harness: &Harness, room: RoomId) {
+    let now = harness.db.query_i64("SELECT MAX(created_at) FROM chat_room").await;
+    let row = format!("INSERT INTO chat_host_connection (room_id, node, seen_at) VALUES ({room}, 'crashed', {now})");
+    harness.db.sql(&row).await.unwrap();
 }
 
 fn transient(subscription: &mut Subscription, kind: &str) -> Vec<Value> {
@@ -89,7 +101,8 @@ async fn only_the_last_connection_of_the_host_counts() {
     let second = harness.follow(1, room).await.unwrap();
     drop(first);
     drop(harness.follow(2, room).await.unwrap());
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    recorded(&harness, room, 1).await;
+    recorded(&harness, room, 2).await;
     assert_eq!(harness.db.query_i64(AWAY).await, 0);
     drop(second);
     settled(&harness, AWAY, 1).await;
@@ -134,9 +147,7 @@ async fn a_start_of_the_server_begins_the_grace_anew() {
 async fn the_connections_of_a_process_that_has_crashed_are_noticed() {
     let harness = chat().await;
     let room = harness.room_of(1, &[2]).await;
-    let now = harness.db.query_i64("SELECT MAX(created_at) FROM chat_room").await;
-    let row = format!("INSERT INTO chat_host_connection (room_id, node, seen_at) VALUES ({room}, 'crashed', {now})");
-    harness.db.sql(&row).await.unwrap();
+    connect_crashed(&harness, room).await;
     harness.confirm_hosts().await.unwrap();
     assert_eq!((harness.db.query_i64(CONNECTED).await, harness.db.query_i64(AWAY).await), (1, 0));
     harness.clock.advance(Duration::from_secs(31));
@@ -167,36 +178,92 @@ async fn a_new_host_is_the_one_who_counts() {
     let next = harness.follow(2, room).await.unwrap();
     harness.hand_over(&person(1), room, UserId(2)).await.unwrap();
     drop(host);
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    recorded(&harness, room, 1).await;
     assert_eq!((harness.db.query_i64(CONNECTED).await, harness.db.query_i64(AWAY).await), (1, 0));
     drop(next);
     settled(&harness, AWAY, 1).await;
 }
 
 #[tokio::test]
-async fn people_who_come_and_go_are_told() {
+async fn a_lost_connection_of_a_host_who_is_here_is_stored_again() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2]).await;
+    let host = connected_host(&harness, room).await;
+    let mut other = harness.follow(2, room).await.unwrap();
+    harness.db.sql("DELETE FROM chat_host_connection").await.unwrap();
+    harness.db.sql("UPDATE chat_room SET host_away_since = created_at").await.unwrap();
+    harness.clock.advance(2 * GRACE);
+    harness.close_abandoned().await.unwrap();
+    assert!(harness.card(2, room).await.is_active);
+    assert_eq!((harness.db.query_i64(CONNECTED).await, harness.db.query_i64(AWAY).await), (1, 0));
+    assert_eq!(transient(&mut other, "host_back").len(), 1);
+    drop(host);
+}
+
+#[tokio::test]
+async fn a_room_that_cannot_be_closed_does_not_keep_others_open() {
+    let harness = chat().await;
+    let (broken, room) = (harness.room_of(1, &[2]).await, harness.room_of(1, &[2]).await);
+    harness.db.sql(&format!("UPDATE chat_room SET last_seq = last_seq + 5 WHERE id = {broken}")).await.unwrap();
+    harness.db.sql("UPDATE chat_room SET host_away_since = created_at").await.unwrap();
+    harness.clock.advance(2 * GRACE);
+    harness.close_abandoned().await.unwrap();
+    assert_eq!((harness.card(2, broken).await.is_active, harness.card(2, room).await.is_active), (true, false));
+}
+
+#[tokio::test]
+async fn a_room_whose_connections_cannot_be_updated_does_not_keep_others_from_it() {
+    let settings = Settings { host_grace_seconds: 0, ..Settings::default().without_limits() };
+    let harness = chat_with(1, settings).await;
+    let (broken, room) = (harness.room_of(1, &[2]).await, harness.room_of(1, &[2]).await);
+    let confirmed = harness.room_of(1, &[2]).await;
+    let host = connected_host(&harness, confirmed).await;
+    connect_crashed(&harness, broken).await;
+    connect_crashed(&harness, room).await;
+    harness.db.sql(&format!("UPDATE chat_room SET last_seq = last_seq + 5 WHERE id = {broken}")).await.unwrap();
+    harness.clock.advance(Duration::from_secs(31));
+    harness.confirm_hosts().await.unwrap();
+    assert_eq!((harness.card(2, broken).await.is_active, harness.card(2, room).await.is_active), (true, false));
+    assert!(harness.card(2, confirmed).await.is_active);
+    drop(host);
+}
+
+#[tokio::test]
+async fn the_connections_of_a_crashed_process_are_deleted_while_the_host_is_connected_to_another() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2]).await;
+    let host = connected_host(&harness, room).await;
+    connect_crashed(&harness, room).await;
+    harness.clock.advance(Duration::from_secs(31));
+    harness.confirm_hosts().await.unwrap();
+    let stale = "SELECT COUNT(*) FROM chat_host_connection WHERE node = 'crashed'";
+    assert_eq!((harness.db.query_i64(stale).await, harness.db.query_i64(CONNECTED).await), (0, 1));
+    assert_eq!(harness.db.query_i64(AWAY).await, 0);
+    drop(host);
+}
+
+#[tokio::test]
+async fn the_presence_of_people_who_come_and_go_is_published() {
     let harness = chat().await;
     let room = harness.room_of(1, &[2]).await;
     let wake = Arc::new(Notify::new());
     let follow = async |user| {
         let started = harness.streams.subscribe(&person(user), &stream(room), Position::default(), &wake).await;
-        let subscription = started.unwrap().subscription;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        subscription
+        recorded(&harness, room, user).await;
+        started.unwrap().subscription
     };
     let mut watcher = follow(1).await;
-    harness.tell_activity().await.unwrap();
+    harness.publish_activity().await.unwrap();
     transient(&mut watcher, "presence");
     let other = follow(2).await;
-    harness.tell_activity().await.unwrap();
-    let told = transient(&mut watcher, "presence");
-    assert_eq!((told.len(), &told[0]["user"]["id"], &told[0]["online"]), (1, &json!(2), &json!(true)));
+    harness.publish_activity().await.unwrap();
+    let published = transient(&mut watcher, "presence");
+    assert_eq!((published.len(), &published[0]["user"]["id"], &published[0]["online"]), (1, &json!(2), &json!(true)));
     drop(other);
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    harness.tell_activity().await.unwrap();
+    recorded(&harness, room, 2).await;
+    harness.publish_activity().await.unwrap();
     assert!(transient(&mut watcher, "presence").is_empty());
     harness.clock.advance(Duration::from_secs(15));
-    harness.tell_activity().await.unwrap();
+    harness.publish_activity().await.unwrap();
     assert_eq!(transient(&mut watcher, "presence")[0]["online"], false);
-    harness.send(&person(1), room, NewMessage::text("x")).await.unwrap();
 }

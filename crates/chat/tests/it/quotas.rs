@@ -1,4 +1,4 @@
-use guildhall_chat::{Messages, NewMessage, NewRoom, Participants, Rooms, Settings};
+use guildhall_chat::{Messages, NewMessage, NewRoom, Participants, Requests, Rooms, Settings};
 use guildhall_kernel::UserId;
 
 use crate::harness::{chat_with, code, person, teacher};
@@ -27,4 +27,22 @@ async fn a_user_opens_a_limited_number_of_rooms_and_invites_a_limited_number_of_
     harness.room_of(1, &[]).await;
     assert_eq!(code(harness.open_room(&teacher(1), NewRoom::named("x")).await), "quota_exceeded");
     assert_eq!(harness.db.count_rows("chat_room").await, 2);
+}
+
+#[tokio::test]
+async fn a_user_asks_to_join_a_limited_number_of_times_a_day() {
+    let harness = chat_with(1, Settings { requests_per_day: 3, ..Settings::default() }).await;
+    let room = harness.room_of(1, &[]).await;
+    let open = harness.room_with(1, &[], NewRoom { auto_approve: true, ..NewRoom::named("open") }).await;
+    for _ in 0..2 {
+        harness.ask(2, room).await;
+        harness.ask(2, room).await;
+        harness.withdraw(&person(2), room).await.unwrap();
+    }
+    harness.ask(2, open).await;
+    harness.leave_room(2, open).await.unwrap();
+    for refused in [room, open] {
+        assert_eq!(code(harness.join(&person(2), refused).await), "quota_exceeded");
+    }
+    assert_eq!(code(harness.join(&person(3), open).await), "ok");
 }

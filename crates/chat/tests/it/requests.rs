@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use guildhall_chat::{
-    NewRoom, Participants, RequestId, RequestRef, RequestStatus, Requests, RoomFilter, Rooms, Settings,
+    NewRoom, Participants, RequestId, RequestRef, RequestStatus, Requests, RoomFilter, RoomPatch, Rooms, Settings,
 };
-use guildhall_kernel::{PageQuery, UserId, job::Job};
+use guildhall_kernel::{IfMatch, PageQuery, UserId, job::Job};
 
 use crate::harness::{chat, chat_with, code, of, person, staff};
 
@@ -21,7 +21,7 @@ async fn p47_p48_a_request_waits_and_is_made_once() {
 }
 
 #[tokio::test]
-async fn p49_an_approved_user_takes_part_and_the_room_is_told() {
+async fn p49_an_approved_user_takes_part_and_the_room_is_notified() {
     let harness = chat().await;
     let room = harness.room_of(1, &[]).await;
     harness.ask(2, room).await;
@@ -115,6 +115,23 @@ async fn p53_a_room_that_approves_everybody_is_joined_at_once() {
     let joined = harness.join(&person(2), room).await.unwrap();
     assert_eq!((joined.is_new, joined.request.status), (true, RequestStatus::Approved));
     assert!(harness.card(2, room).await.is_participant);
+}
+
+#[tokio::test]
+async fn who_waits_when_a_room_begins_to_approve_everybody_joins_by_asking_again() {
+    let harness = chat_with(1, Settings { pending_requests: 1, ..Settings::default().without_limits() }).await;
+    let room = harness.room_of(1, &[]).await;
+    let request = harness.ask(2, room).await;
+    let patch = RoomPatch { auto_approve: Some(true), ..RoomPatch::default() };
+    harness.change_room(&person(1), room, patch, IfMatch::default()).await.unwrap();
+    // Requests that wait do not count, because this one does not wait.
+    assert_eq!(harness.ask(3, room).await.status, RequestStatus::Approved);
+    let joined = harness.join(&person(2), room).await.unwrap();
+    assert_eq!((joined.is_new, joined.request.id), (false, request.id));
+    assert_eq!(joined.request.status, RequestStatus::Approved);
+    assert_eq!(harness.history(2, room).await, ["person-3 joined.", "person-2 joined."]);
+    assert_eq!(harness.card(1, room).await.participant_count, 3);
+    assert_eq!(code(harness.join(&person(2), room).await), "already_participant");
 }
 
 #[tokio::test]

@@ -108,7 +108,7 @@ async fn a_closed_room_is_known_only_to_its_participants() {
     assert_eq!(code(harness.room(&person(3), room).await), "room_not_found");
     assert_eq!(code(harness.room(&person(3), guildhall_chat::RoomId(4711)).await), "room_not_found");
     let events = harness.events(room).await;
-    let [.., told, closed] = &events[..] else { panic!("two events") };
-    assert_eq!((&told["event"], &told["content"]), (&"room_closed".into(), &"Room closed.".into()));
+    let [.., message, closed] = &events[..] else { panic!("two events") };
+    assert_eq!((&message["event"], &message["content"]), (&"room_closed".into(), &"Room closed.".into()));
     assert_eq!((&closed["type"], &closed["reason"]), (&"room_closed".into(), &"closed".into()));
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use guildhall_chat::{Changes, NewRoom, Participants, RoomId, Search};
 use guildhall_kernel::{CursorQuery, UserId};
 
@@ -26,6 +28,23 @@ async fn only_messages_of_own_rooms_are_found() {
     harness.say(1, room, &format!("zqr{other} secret")).await;
     assert_eq!(found(&harness, 3, "secret", None).await, [""; 0]);
     assert_eq!(found(&harness, 2, "secret", Some(other)).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn the_200_rooms_that_were_joined_most_recently_are_searched() {
+    let harness = chat().await;
+    let first = harness.room_of(1, &[]).await;
+    let second = harness.room_of(1, &[2]).await;
+    for _ in 0..199 {
+        harness.clock.advance(Duration::from_secs(1));
+        harness.room_of(1, &[2]).await;
+    }
+    harness.say(1, first, "apple in the first").await;
+    harness.say(1, second, "apple in the second").await;
+    assert_eq!(found(&harness, 2, "apple", None).await, ["apple in the second"]);
+    harness.clock.advance(Duration::from_secs(1));
+    harness.invite(&person(1), first, UserId(2)).await.unwrap();
+    assert_eq!(found(&harness, 2, "apple", None).await, ["apple in the first"]);
 }
 
 #[tokio::test]

@@ -118,9 +118,14 @@ async fn p56_a_socket_resumes_with_exactly_the_missed_events() {
 async fn p54_the_close_code_says_why_a_socket_is_refused() {
     let harness = chat().await;
     let room = harness.room_of(1, &[2]).await;
-    let closed = harness.room_of(1, &[2]).await;
+    let (closed, left) = (harness.room_of(1, &[2]).await, harness.room_of(1, &[2]).await);
     harness.close_room(&person(1), closed).await.unwrap();
+    harness.leave_room(1, left).await.unwrap();
     let address = serve(&harness).await;
+    for (room, reason) in [(closed, "closed"), (left, "host_left")] {
+        let (frames, _) = Client::connect(address, &format!("/ws/chat/{room}/?token=2")).await.close().await;
+        assert!(frames.contains(&json!({ "type": "room_closed", "reason": reason })), "{frames:?}");
+    }
     for (path, expected) in [
         (format!("/ws/chat/{room}/?token=x"), 4401),
         (format!("/ws/chat/{room}/?token=3"), 4403),

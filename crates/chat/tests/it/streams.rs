@@ -145,7 +145,7 @@ async fn new_participants_follow_only_from_their_joining() {
 }
 
 #[tokio::test]
-async fn typing_is_told_to_the_others_until_a_message_is_sent() {
+async fn typing_is_published_to_the_others_until_a_message_is_sent() {
     let harness = chat().await;
     let room = harness.room_of(1, &[2]).await;
     let (mut other, mut own) = (harness.follow(1, room).await.unwrap(), harness.follow(2, room).await.unwrap());

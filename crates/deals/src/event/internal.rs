@@ -3,7 +3,7 @@
 use guildhall_kernel::{Timestamp, UserId, define_events};
 
 use super::aggregate::scope;
-use crate::{DealId, MemberId, OrganizationId, TaskId};
+use crate::{DealId, MemberId, OrganizationId, PipelineId, TaskId};
 
 define_events! {
     /// A deal was assigned to another member than the one who did it. Webhooks get `DealCreated` or the event of the
@@ -49,9 +49,27 @@ define_events! {
         /// When it was due.
         due_at: Timestamp,
     }
-    /// Members may no longer see any deals: they have left, were removed or deactivated, their role does not grant it
-    /// any more, or the organization was deleted.
+    /// A pipeline or its stages were changed, or it was deleted.
+    PipelineChanged("deals.pipeline_changed", |event| {
+        format!("{}/pipeline/{}", scope(event.organization_id), event.pipeline)
+    }) {
+        /// The organization.
+        organization_id: OrganizationId,
+        /// The pipeline.
+        pipeline: PipelineId,
+    }
+    /// Members may no longer see any deals: they have left, were removed or deactivated, or their role does not grant it
+    /// any more.
     DealAccessEnded("deals.deal_access_ended", |event| format!("{}/access", scope(event.organization_id))) {
+        /// The organization.
+        organization_id: OrganizationId,
+        /// The user of the member; `None` if it may be any member.
+        user: Option<UserId>,
+    }
+    /// An organization was deleted with everything in it.
+    OrganizationDeleted("deals.organization_deleted", |event| {
+        format!("{}/organization", scope(event.organization_id))
+    }) {
         /// The organization.
         organization_id: OrganizationId,
     }

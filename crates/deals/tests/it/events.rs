@@ -1,4 +1,4 @@
-//! Events that only the host gets: due tasks, lost access, and moves within a stage.
+//! Events that only the host gets: due tasks, lost access, changed pipelines, and moves within a stage.
 
 use std::{
     sync::{Arc, Mutex},
@@ -8,9 +8,9 @@ use std::{
 use async_trait::async_trait;
 use guildhall_deals::{
     Boards, Clients, Deals, Invitations, MemberId, MemberPatch, MemberStatus, Members, MoveDeal, NewOrganization,
-    NewTask, OrganizationId, OrganizationSelector, Organizations, Removal, RolePatch, Roles, StageRef, Task, TaskPatch,
-    Tasks, Trash,
-    event::{DealAccessEnded, DealMoved, DealRepositioned, TaskDue},
+    NewPipeline, NewStage, NewTask, OrganizationId, OrganizationSelector, Organizations, PipelinePatch, Pipelines,
+    Removal, RolePatch, Roles, StageOrder, StagePatch, StageRef, Stages, Task, TaskPatch, Tasks, Trash,
+    event::{DealAccessEnded, DealMoved, DealRepositioned, OrganizationDeleted, PipelineChanged, TaskDue},
 };
 use guildhall_kernel::{
     IfMatch, Result, Timestamp, UserId, UserRemoval,
@@ -18,7 +18,7 @@ use guildhall_kernel::{
     event::{Dispatcher, Emitted, Event, Subscriber},
 };
 
-use crate::harness::{Harness, deals, page, person};
+use crate::harness::{Harness, deals, page, person, with_connections};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -33,7 +33,14 @@ impl Subscriber for Recorder {
     }
 
     fn events(&self) -> Vec<&'static str> {
-        vec![DealAccessEnded::NAME, DealMoved::NAME, DealRepositioned::NAME, TaskDue::NAME]
+        vec![
+            DealAccessEnded::NAME,
+            DealMoved::NAME,
+            DealRepositioned::NAME,
+            OrganizationDeleted::NAME,
+            PipelineChanged::NAME,
+            TaskDue::NAME,
+        ]
     }
 
     async fn handle(&self, _: &Tx, event: &Emitted) -> Result<()> {
@@ -50,7 +57,10 @@ struct Recorded {
 }
 
 async fn recorded() -> Recorded {
-    let harness = deals().await;
+    recorded_with(deals().await)
+}
+
+fn recorded_with(harness: Harness) -> Recorded {
     let recorder = Arc::new(Recorder::default());
     let dispatcher = Dispatcher::new(harness.db.handle(), harness.clock.clock(), vec![recorder.clone()]);
     Recorded { harness, recorder, dispatcher }
@@ -67,9 +77,10 @@ impl Recorded {
         self.events().await.into_iter().map(|event| event.name).collect()
     }
 
-    /// Whether somebody has lost access to deals since the last call.
-    async fn has_ended_access(&self) -> bool {
-        self.names().await.iter().any(|name| name == DealAccessEnded::NAME)
+    /// Whose access to deals has ended since the last call; `None` if it may be any member.
+    async fn ended_access(&self) -> Vec<Option<UserId>> {
+        let events = self.events().await;
+        events.iter().filter_map(|event| event.read::<DealAccessEnded>().unwrap()).map(|event| event.user).collect()
     }
 
     /// The titles of the tasks that were announced since the last call.
@@ -195,15 +206,15 @@ async fn whoever_leaves_is_removed_or_deactivated_loses_access_to_deals() {
     for user in [2, 3, 4] {
         harness.join(org, user, "salesperson", None).await;
     }
-    assert!(!recorded.has_ended_access().await);
+    assert!(recorded.ended_access().await.is_empty());
     harness.tenancy.leave_organization(&person(2), org).await.unwrap();
-    assert!(recorded.has_ended_access().await);
+    assert_eq!(recorded.ended_access().await, [Some(UserId(2))]);
     harness.tenancy.remove_member(me, org, member(harness, org, 3).await, any()).await.unwrap();
-    assert!(recorded.has_ended_access().await);
+    assert_eq!(recorded.ended_access().await, [Some(UserId(3))]);
     let inactive = MemberPatch { status: Some(MemberStatus::Deactivated), ..MemberPatch::default() };
     let id = member(harness, org, 4).await;
     harness.tenancy.change_member(me, org, id, inactive, any()).await.unwrap();
-    assert!(recorded.has_ended_access().await);
+    assert_eq!(recorded.ended_access().await, [Some(UserId(4))]);
     assert!(!harness.deals.may_see_deals(&person(4), org).await.unwrap());
     assert!(!harness.deals.may_see_deals(&person(2), org).await.unwrap());
     assert!(harness.deals.may_see_deals(me, org).await.unwrap());
@@ -221,21 +232,21 @@ async fn a_role_that_no_longer_grants_it_ends_access_to_deals() {
         harness.tenancy.change_role(me, org, harness.role(org, role).await, patch, any()).await.unwrap();
     };
     change("salesperson", &["member.read", "deal.read:own"]).await;
-    assert!(!recorded.has_ended_access().await, "they still see their own");
+    assert!(recorded.ended_access().await.is_empty(), "they still see their own");
     change("viewer", &["member.read"]).await;
-    assert!(recorded.has_ended_access().await, "the role has lost the permission");
+    assert_eq!(recorded.ended_access().await, [None], "the role has lost the permission");
     let viewer = MemberPatch { role_id: Some(harness.role(org, "viewer").await), ..MemberPatch::default() };
     harness.tenancy.change_member(me, org, member(harness, org, 2).await, viewer, any()).await.unwrap();
-    assert!(recorded.has_ended_access().await, "the member has another role");
+    assert_eq!(recorded.ended_access().await, [Some(UserId(2))], "the member has another role");
     assert!(!harness.deals.may_see_deals(&person(2), org).await.unwrap());
     change("viewer", &["member.read", "deal.read"]).await;
-    assert!(!recorded.has_ended_access().await, "more permissions");
+    assert!(recorded.ended_access().await.is_empty(), "more permissions");
 }
 
 #[tokio::test]
-async fn the_deletion_of_an_organization_or_an_account_ends_access_to_deals() {
+async fn the_deletion_of_an_account_ends_access_to_deals() {
     let recorded = recorded().await;
-    let (harness, me) = (&recorded.harness, &person(1));
+    let harness = &recorded.harness;
     let org = harness.org().await;
     harness.join(org, 2, "salesperson", None).await;
     let removal = Removal::new(harness.clock.clock());
@@ -244,15 +255,70 @@ async fn the_deletion_of_an_organization_or_an_account_ends_access_to_deals() {
         async move { removal.release(&tx, UserId(2), None).await }
     };
     harness.db.write(remove).await.unwrap();
-    assert!(recorded.has_ended_access().await);
+    assert_eq!(recorded.ended_access().await, [Some(UserId(2))]);
+}
+
+#[tokio::test]
+async fn the_deletion_of_an_organization_is_an_event() {
+    let recorded = recorded().await;
+    let (harness, me) = (&recorded.harness, &person(1));
+    let org = harness.org().await;
     harness.tenancy.delete_organization(me, org, any()).await.unwrap();
-    assert!(recorded.has_ended_access().await);
+    let events = recorded.events().await;
+    let deleted = OrganizationDeleted { organization_id: org };
+    assert_eq!(events[0].read::<OrganizationDeleted>().unwrap(), Some(deleted));
+    assert_eq!(events.len(), 1);
     let test = NewOrganization { name: "Test".to_owned(), is_test: true, ..NewOrganization::default() };
     harness.tenancy.create_organization(me, test).await.unwrap();
-    for (is_dry_run, ends) in [(true, false), (false, true)] {
+    for (is_dry_run, expected) in [(true, vec![]), (false, vec![OrganizationDeleted::NAME])] {
         harness.tenancy.clean_up(&OrganizationSelector::Tests, None, is_dry_run, false).await.unwrap().unwrap();
-        assert_eq!(recorded.has_ended_access().await, ends);
+        assert_eq!(recorded.names().await, expected);
     }
+}
+
+#[tokio::test]
+async fn a_change_of_a_pipeline_or_its_stages_is_an_event() {
+    let recorded = recorded().await;
+    let (harness, me) = (&recorded.harness, &person(1));
+    let org = harness.org().await;
+    let new = NewPipeline { name: "Second".to_owned(), ..NewPipeline::default() };
+    let pipeline = harness.pipelines.create_pipeline(me, org, new).await.unwrap();
+    recorded.events().await;
+    let id = pipeline.id;
+    let changed = async || {
+        let events = recorded.events().await;
+        let expected = PipelineChanged { organization_id: org, pipeline: id };
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0].read::<PipelineChanged>().unwrap(), Some(expected));
+    };
+    let new = NewStage { name: "Review".to_owned(), ..NewStage::default() };
+    let stage = harness.pipelines.create_stage(me, org, id, new).await.unwrap().id;
+    changed().await;
+    let name = StagePatch { name: Some("Revision".to_owned()), ..StagePatch::default() };
+    harness.pipelines.change_stage(me, org, id, stage, name, any()).await.unwrap();
+    changed().await;
+    let mut stages: Vec<_> = pipeline.stages.iter().map(|stage| stage.id).collect();
+    stages.insert(0, stage);
+    harness.pipelines.order_stages(me, org, id, StageOrder { stages }).await.unwrap();
+    changed().await;
+    harness.pipelines.delete_stage(me, org, id, stage, None, any()).await.unwrap();
+    changed().await;
+    let name = PipelinePatch { name: Some("Other".to_owned()), ..PipelinePatch::default() };
+    harness.pipelines.change_pipeline(me, org, id, name, any()).await.unwrap();
+    changed().await;
+    harness.pipelines.delete_pipeline(me, org, id, any()).await.unwrap();
+    changed().await;
+}
+
+#[tokio::test]
+async fn several_servers_announce_a_task_once() {
+    let recorded = recorded_with(with_connections(4).await);
+    let org = recorded.harness.org().await;
+    recorded.task(org, "Call", recorded.harness.clock.clock().now()).await;
+    let (first, second) = (recorded.harness.tasks.clone(), recorded.harness.tasks.clone());
+    let (first, second) = tokio::try_join!(first.announce_due_tasks(), second.announce_due_tasks()).unwrap();
+    assert_eq!(first + second, 1);
+    assert_eq!(recorded.names().await, [TaskDue::NAME]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 use super::KeyRing;
 use crate::{Db, Result, db, doctor::Finding};
 
-/// How many rows one transaction encrypts anew.
+/// How many rows one transaction re-encrypts.
 const BATCH: i64 = 200;
 
 /// A column with sealed text, and its column with the ids of the keys. The latter has a partial index over the rows
@@ -38,7 +38,7 @@ pub struct KeyUse {
     pub rows: i64,
 }
 
-/// The outcome of encrypting rows anew.
+/// The outcome of re-encrypting rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reencrypted {
     /// How many rows have another key now, or none.

@@ -37,8 +37,10 @@ impl SqlMigration {
     #[must_use]
     pub fn with(mut self, placeholder: &str, name: &str) -> Self {
         let placeholder = format!("{{{placeholder}}}");
-        self.up = self.up.replace(&placeholder, name);
-        self.down = self.down.replace(&placeholder, name);
+        let sql = self.only.iter_mut().flat_map(|(_, up, down)| [up, down]);
+        for sql in sql.chain([&mut self.up, &mut self.down]) {
+            *sql = sql.replace(&placeholder, name);
+        }
         self
     }
 

@@ -1,6 +1,6 @@
 //! The delivery of events to their subscribers.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
@@ -13,14 +13,14 @@ use tokio::{sync::Notify, time::timeout};
 
 use super::{Emitted, EventId, Subscriber, Subscriptions};
 use crate::{
-    Clock, Db, Error, Result,
+    Clock, Db, Error, Result, Timestamp,
     db::{self, EVENTS, Tx},
     entity::{event, event_delivery},
     job::Job,
 };
 
 /// How many deliveries are read at a time.
-const BATCH: u64 = 100;
+const BATCH: i64 = 100;
 /// How long a subscriber may take for one event: it holds a transaction open.
 const MAX_HANDLING: Duration = Duration::from_secs(20);
 /// The delay after the first failure; it doubles with each further one.
@@ -33,11 +33,17 @@ const MIN_POLL: Duration = Duration::from_millis(200);
 const MAX_POLL: Duration = Duration::from_secs(5);
 /// The longest error that is stored, in characters.
 const MAX_ERROR: usize = 500;
-/// The due deliveries: per subscriber and aggregate, only the first pending event.
-const DUE: &str = "SELECT d.event_id, d.subscriber FROM kernel_event_delivery d WHERE d.next_at <= $1 \
-    AND NOT EXISTS (SELECT 1 FROM kernel_event_delivery e WHERE e.subscriber = d.subscriber \
-    AND e.aggregate = d.aggregate AND e.event_id < d.event_id AND e.next_at IS NOT NULL) \
-    ORDER BY d.event_id LIMIT $2";
+/// How many deliveries behind one that is not due one transaction postpones.
+const POSTPONED_AT_ONCE: i64 = 1000;
+/// The due deliveries after a position.
+const DUE: &str = "SELECT event_id, subscriber, aggregate, next_at FROM kernel_event_delivery WHERE next_at <= $1 \
+    AND (next_at, event_id, subscriber) > ($2, $3, $4) ORDER BY next_at, event_id, subscriber LIMIT $5";
+/// The first pending deliveries of an aggregate for a subscriber, due or not.
+const PENDING: &str = "SELECT event_id, next_at FROM kernel_event_delivery \
+    WHERE subscriber = $1 AND aggregate = $2 AND next_at IS NOT NULL ORDER BY event_id LIMIT $3";
+const POSTPONE: &str = "UPDATE kernel_event_delivery SET next_at = $4 WHERE subscriber = $1 AND event_id IN \
+    (SELECT event_id FROM kernel_event_delivery WHERE subscriber = $1 AND aggregate = $2 AND event_id >= $3 \
+    AND next_at < $4 ORDER BY event_id LIMIT $5)";
 
 /// Delivers events to their subscribers.
 #[derive(Clone)]
@@ -47,10 +53,42 @@ pub struct Dispatcher {
     subscribers: Arc<[Arc<dyn Subscriber>]>,
 }
 
+/// A due delivery.
 #[derive(FromQueryResult)]
 struct Due {
     event_id: EventId,
     subscriber: String,
+    aggregate: String,
+    next_at: Timestamp,
+}
+
+/// A pending delivery of a queue.
+#[derive(FromQueryResult)]
+struct Pending {
+    event_id: EventId,
+    next_at: Timestamp,
+}
+
+/// The pending deliveries of an aggregate for a subscriber: only the first one is handled.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Queue<'a> {
+    subscriber: &'a str,
+    aggregate: &'a str,
+}
+
+/// What was found to be due in a queue.
+struct DueEvents {
+    first: EventId,
+    count: i64,
+}
+
+/// What came of a number of deliveries.
+#[derive(Default)]
+struct Outcome {
+    /// How many were handled.
+    handled: u64,
+    /// Whether others may be due now that were not before.
+    has_progress: bool,
 }
 
 impl Dispatcher {
@@ -65,50 +103,109 @@ impl Dispatcher {
     pub async fn dispatch(&self) -> Result<u64> {
         let mut handled = 0;
         loop {
-            let due = self.due().await?;
-            let mut progress = false;
-            for Due { event_id, subscriber } in due {
-                let Some(subscriber) = self.subscribers.iter().find(|known| known.name() == subscriber) else {
-                    // The subscriber belongs to another version; an operator decides whether to retry.
-                    self.mark_failed(event_id, &subscriber).await?;
-                    progress = true;
-                    continue;
-                };
-                match self.handle(event_id, &**subscriber).await {
-                    Ok(true) => {
-                        handled += 1;
-                        progress = true;
-                    }
-                    Ok(false) => {}
-                    Err(error) => {
-                        // It is due later now, and no longer hides the events behind it.
-                        self.store_failure(event_id, subscriber.name(), &error).await?;
-                        progress = true;
-                    }
-                }
-            }
-            if !progress {
+            let outcome = self.pass().await?;
+            handled += outcome.handled;
+            if !outcome.has_progress {
                 return Ok(handled);
             }
         }
     }
 
-    async fn due(&self) -> Result<Vec<Due>, DbErr> {
-        let values = [self.clock.now().into(), BATCH.into()];
-        db::rows(self.db.conn(), DUE, values).await
+    /// Reads each delivery that is due now once, so that the work for one does not grow with the length of its queue.
+    async fn pass(&self) -> Result<Outcome> {
+        let now = self.clock.now();
+        let mut total = Outcome::default();
+        // Before every delivery.
+        let mut position = (Timestamp::from_unix_micros(0), EventId(0), String::new());
+        loop {
+            let (next_at, event_id, subscriber) = &position;
+            let values = [now.into(), (*next_at).into(), (*event_id).into(), subscriber.as_str().into(), BATCH.into()];
+            let due: Vec<Due> = db::rows(self.db.conn(), DUE, values).await?;
+            for (queue, events) in queues(&due) {
+                let outcome = self.handle_queue(queue, events, now).await?;
+                total.handled += outcome.handled;
+                total.has_progress |= outcome.has_progress;
+            }
+            let is_last = i64::try_from(due.len()).is_ok_and(|read| read < BATCH);
+            match due.into_iter().next_back() {
+                Some(last) if !is_last => position = (last.next_at, last.event_id, last.subscriber),
+                _ => return Ok(total),
+            }
+        }
     }
 
-    /// Handles an event; returns `false` if another node handles it.
-    async fn handle(&self, id: EventId, subscriber: &dyn Subscriber) -> Result<bool> {
+    /// Handles the first events of a queue, as many as were found to be due, until one is not, fails, or is handled by
+    /// another node.
+    async fn handle_queue(&self, queue: Queue<'_>, due: DueEvents, now: Timestamp) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let values = [queue.subscriber.into(), queue.aggregate.into(), due.count.into()];
+        let pending: Vec<Pending> = db::rows(self.db.conn(), PENDING, values).await?;
+        let subscriber = self.subscribers.iter().find(|known| known.name() == queue.subscriber);
+        for Pending { event_id, next_at } in pending {
+            if next_at > now {
+                // Those behind are not read again before it is due.
+                self.postpone(queue, event_id, due.first).await?;
+                break;
+            }
+            let Some(subscriber) = subscriber else {
+                // The subscriber belongs to another version; an operator decides whether to retry.
+                self.mark_failed(event_id, queue.subscriber).await?;
+                outcome.has_progress = true;
+                continue;
+            };
+            match self.handle(event_id, &**subscriber, now).await {
+                Ok(true) => {
+                    outcome.handled += 1;
+                    outcome.has_progress = true;
+                }
+                Ok(false) => break,
+                Err(error) => {
+                    self.store_failure(event_id, queue.subscriber, &error).await?;
+                    outcome.has_progress = true;
+                    break;
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Makes deliveries, from `due` on, due when the first one of their queue is.
+    async fn postpone(&self, queue: Queue<'_>, first: EventId, due: EventId) -> Result<()> {
         self.db
             .write(|tx| async move {
-                let key = (id, subscriber.name().to_owned());
-                let mut delivery = event_delivery::Entity::find_by_id(key.clone())
-                    .filter(Expr::col(event_delivery::Column::NextAt).is_not_null());
-                if self.db.backend() == DbBackend::Postgres {
-                    delivery = delivery.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+                let Some(row) = self.lock_delivery(&tx, first, queue.subscriber).await? else { return Ok(()) };
+                let Queue { subscriber, aggregate } = queue;
+                let limit = POSTPONED_AT_ONCE.into();
+                let values = [subscriber.into(), aggregate.into(), due.into(), row.next_at.into(), limit];
+                db::execute(&tx, POSTPONE, values).await.map(|_| ())
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Locks a pending delivery; `None` if there is none, or if another node has locked it.
+    async fn lock_delivery(
+        &self,
+        tx: &Tx,
+        event: EventId,
+        subscriber: &str,
+    ) -> Result<Option<event_delivery::Model>, DbErr> {
+        let mut delivery = event_delivery::Entity::find_by_id((event, subscriber.to_owned()))
+            .filter(Expr::col(event_delivery::Column::NextAt).is_not_null());
+        if self.db.backend() == DbBackend::Postgres {
+            delivery = delivery.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        }
+        delivery.one(tx).await
+    }
+
+    /// Handles an event; returns `false` if another node does, has done so, or has failed to.
+    async fn handle(&self, id: EventId, subscriber: &dyn Subscriber, now: Timestamp) -> Result<bool> {
+        self.db
+            .write(|tx| async move {
+                let delivery = self.lock_delivery(&tx, id, subscriber.name()).await?;
+                if delivery.and_then(|delivery| delivery.next_at).is_none_or(|next_at| next_at > now) {
+                    return Ok(false);
                 }
-                let Some(_) = delivery.one(&tx).await? else { return Ok(false) };
                 let Some(row) = event::Entity::find_by_id(id).one(&tx).await? else { return Ok(false) };
                 let event::Model { id, name, aggregate, payload, at } = row;
                 let emitted = Emitted { id, name, aggregate, at, payload };
@@ -118,7 +215,7 @@ impl Dispatcher {
                     Ok(Err(_)) => return Err(Error::internal("the subscriber panicked")),
                     Err(_) => return Err(Error::internal("the subscriber took too long")),
                 }
-                event_delivery::Entity::delete_by_id(key).exec(&tx).await?;
+                event_delivery::Entity::delete_by_id((id, subscriber.name().to_owned())).exec(&tx).await?;
                 delete_handled(&tx, Some(id)).await?;
                 Ok::<_, Error>(true)
             })
@@ -201,12 +298,20 @@ impl Dispatcher {
     /// polling finds the events.
     async fn listen(&self, notified: &Notify) {
         let Some(mut listener) = self.db.listener(EVENTS) else { return };
+        let mut is_lost = false;
         loop {
             match listener.next().await {
                 // Also when it has connected again: events that were notified meanwhile are found now.
-                Ok(_) => notified.notify_one(),
+                Ok(_) => {
+                    if std::mem::take(&mut is_lost) {
+                        tracing::info!("listening for events of other processes again");
+                    }
+                    notified.notify_one();
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot listen for events of other processes; polling instead");
+                    if !std::mem::replace(&mut is_lost, true) {
+                        tracing::warn!(%error, "cannot listen for events of other processes; polling instead");
+                    }
                     tokio::time::sleep(MAX_POLL).await;
                 }
             }
@@ -239,6 +344,19 @@ impl Dispatcher {
         self.db.write(|tx| async move { delete_handled(&tx, None).await }).await?;
         Ok(())
     }
+}
+
+/// The queues of these deliveries, in the order of their first events.
+fn queues(due: &[Due]) -> Vec<(Queue<'_>, DueEvents)> {
+    let mut queues: BTreeMap<Queue<'_>, DueEvents> = BTreeMap::new();
+    for Due { event_id, subscriber, aggregate, .. } in due {
+        let events = queues.entry(Queue { subscriber, aggregate }).or_insert(DueEvents { first: *event_id, count: 0 });
+        events.first = Ord::min(events.first, *event_id);
+        events.count += 1;
+    }
+    let mut queues: Vec<_> = queues.into_iter().collect();
+    queues.sort_by_key(|(_, events)| events.first);
+    queues
 }
 
 /// Deletes handled events, hourly.

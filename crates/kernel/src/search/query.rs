@@ -10,7 +10,8 @@ const MAX_QUERY_LENGTH: usize = 1_000;
 /// How many terms of a query are used.
 const MAX_TERMS: usize = 8;
 
-/// How much of a term is used, in characters. PostgreSQL rejects a lexeme of 2 KiB or more.
+/// How much of a term is used, in characters; what begins with it matches then. PostgreSQL rejects a lexeme of 2 KiB or
+/// more.
 const MAX_TERM_LENGTH: usize = 100;
 
 /// How the last term of a query is matched.
@@ -22,11 +23,29 @@ pub enum Match {
     Prefix,
 }
 
+/// A term of a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Term {
+    /// Letters and digits only, so it needs no escaping in any query syntax.
+    text: String,
+    /// Whether it is always matched as a prefix.
+    is_prefix: bool,
+}
+
+impl Term {
+    fn new(word: &str) -> Self {
+        let text: String = word.chars().take(MAX_TERM_LENGTH).collect();
+        // A single character of a script without spaces has to match bigrams.
+        let is_single = word.starts_with(is_unspaced) && word.chars().nth(1).is_none();
+        Self { is_prefix: is_single || text.len() < word.len(), text }
+    }
+}
+
 /// A parsed search query. A text matches if it contains all terms and belongs to one of the scopes, if there are any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchQuery {
-    /// At least one. They contain letters and digits only, so they need no escaping in any query syntax.
-    terms: Vec<String>,
+    /// At least one.
+    terms: Vec<Term>,
     /// Empty for a search without scopes.
     scopes: Vec<ScopeTerm>,
 }
@@ -36,7 +55,7 @@ impl SearchQuery {
     pub fn parse(text: &str) -> Option<Self> {
         let text: String = text.chars().take(MAX_QUERY_LENGTH).collect();
         let normalized = normalize(&text);
-        let terms: Vec<String> = normalized
+        let terms: Vec<Term> = normalized
             .split(' ')
             .flat_map(runs)
             .filter(|word| is_significant(word))
@@ -46,7 +65,7 @@ impl SearchQuery {
                 whole.into_iter().chain(is_run.then(|| pairs(word)).into_iter().flatten())
             })
             .take(MAX_TERMS)
-            .map(|term| term.chars().take(MAX_TERM_LENGTH).collect())
+            .map(Term::new)
             .collect();
         (!terms.is_empty()).then_some(Self { terms, scopes: Vec::new() })
     }
@@ -63,11 +82,9 @@ impl SearchQuery {
         let syntax = Syntax::of(backend);
         let scopes: Vec<String> = self.scopes.iter().map(|ScopeTerm(term)| syntax.term(term, false)).collect();
         let scopes = (!scopes.is_empty()).then(|| format!("({})", scopes.join(syntax.or)));
-        let terms = self.terms.iter().enumerate().map(|(index, term)| {
-            // A single character of a script without spaces is always a prefix, because it has to match bigrams.
-            let is_single = term.starts_with(is_unspaced) && term.chars().nth(1).is_none();
+        let terms = self.terms.iter().enumerate().map(|(index, Term { text, is_prefix })| {
             let is_last = index + 1 == self.terms.len();
-            syntax.term(term, is_single || (is_last && matching == Match::Prefix))
+            syntax.term(text, *is_prefix || (is_last && matching == Match::Prefix))
         });
         scopes.into_iter().chain(terms).collect::<Vec<_>>().join(syntax.and)
     }
@@ -192,7 +209,7 @@ mod tests {
             let indexed = terms(text);
             let indexed: Vec<&str> = indexed.split(' ').collect();
             for term in &SearchQuery::parse(part).unwrap().terms {
-                assert!(indexed.contains(&term.as_str()), "{part} in {text}: {indexed:?}");
+                assert!(indexed.contains(&term.text.as_str()), "{part} in {text}: {indexed:?}");
             }
         }
     }
@@ -202,7 +219,8 @@ mod tests {
         let many: String = (10..99).map(|number| format!("{number} ")).collect();
         assert_eq!(SearchQuery::parse(&many).unwrap().terms.len(), MAX_TERMS);
         let long = "x".repeat(1_000_000);
-        assert_eq!(SearchQuery::parse(&long).unwrap().terms, ["x".repeat(MAX_TERM_LENGTH)]);
+        let cut = Term { text: "x".repeat(MAX_TERM_LENGTH), is_prefix: true };
+        assert_eq!(SearchQuery::parse(&long).unwrap().terms, [cut]);
     }
 
     proptest::proptest! {

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use guildhall_kernel::{
     Clock, Db, Error, Result, Timestamp,
-    db::Tx,
+    db::{self, Tx},
     event::{Dispatcher, Emitted, Event, Subscriber},
     testing::TestDb,
 };
@@ -218,6 +218,46 @@ async fn events_are_handled_in_order_per_aggregate() {
     setup.offset.fetch_add(10, Ordering::SeqCst);
     assert_eq!(dispatcher.dispatch().await.unwrap(), 3);
     assert_eq!(setup.names().await[2..], ["one: a1", "one: a2", "one: a3"]);
+}
+
+#[tokio::test]
+async fn the_work_for_an_event_does_not_depend_on_how_many_wait_for_the_same_aggregate() {
+    let setup = setup().await;
+    let dispatcher = setup.dispatcher(&[&Copier::new("one")]);
+    let dispatch = async |aggregate: &dyn Fn(i64) -> String| {
+        for number in 0..150 {
+            let aggregate = aggregate(number);
+            emit(&setup.db, &aggregate, &format!("{aggregate} {number}")).await;
+        }
+        let before = setup.db.statements();
+        assert_eq!(dispatcher.dispatch().await.unwrap(), 150);
+        setup.db.statements() - before
+    };
+    let of_many = dispatch(&|number| number.to_string()).await;
+    let of_one = dispatch(&|_| "a".to_owned()).await;
+    assert!(of_one <= of_many, "{of_one} statements instead of {of_many}");
+}
+
+#[tokio::test]
+async fn events_behind_one_that_failed_are_not_due_before_it_is_retried() {
+    let setup = setup().await;
+    let copier = Copier::new("one");
+    copier.failures.store(1, Ordering::SeqCst);
+    let dispatcher = setup.dispatcher(&[&copier]);
+    let due = async || {
+        let due = "SELECT COUNT(*) FROM kernel_event_delivery WHERE next_at <= $1";
+        db::scalar::<i64>(setup.db.conn(), due, [setup.clock.now().into()]).await.unwrap()
+    };
+    for number in 0..150 {
+        emit(&setup.db, "a", &number.to_string()).await;
+    }
+    assert_eq!((due().await, dispatcher.dispatch().await.unwrap(), due().await), (Some(150), 0, Some(0)));
+    emit(&setup.db, "a", "150").await;
+    assert_eq!((due().await, dispatcher.dispatch().await.unwrap(), due().await), (Some(1), 0, Some(0)));
+    setup.offset.fetch_add(10, Ordering::SeqCst);
+    assert_eq!(dispatcher.dispatch().await.unwrap(), 151);
+    let expected: Vec<String> = (0..=150).map(|number| format!("one: {number}")).collect();
+    assert_eq!(setup.names().await, expected);
 }
 
 #[tokio::test]

@@ -81,6 +81,16 @@ async fn texts_with_all_terms_are_found_newest_first() {
 }
 
 #[tokio::test]
+async fn a_long_word_is_found_by_its_beginning() {
+    let (long, exact) = ("x".repeat(150), "y".repeat(100));
+    let db = notes([format!("{long} rust"), format!("{exact}y"), exact.clone()].map(|text| search::terms(&text))).await;
+    for (text, found) in [(&format!("{long} rust"), &[1][..]), (&long, &[1]), (&exact, &[3])] {
+        let query = SearchQuery::parse(text).unwrap();
+        assert_eq!(newest(&db, &query, Match::Whole).await, found, "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_search_within_scopes_finds_their_texts_only() {
     let room = |id| ScopeTerm::new('r', id);
     let person = |id| ScopeTerm::new('u', id);

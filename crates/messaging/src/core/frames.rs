@@ -25,9 +25,10 @@ pub(crate) const KIND: &str = "conversation";
 const UNREAD: &str = "SELECT CAST(COALESCE(SUM(unread_count), 0) AS bigint) FROM messaging_member \
     WHERE user_id = $1 AND state = 'active' AND unread_count > 0";
 
-/// The people of a conversation whose own streams have its messages.
-const READERS: &str = "SELECT user_id FROM messaging_member WHERE conversation_id = $1 \
-    AND (state = 'active' OR state = 'requested') ORDER BY user_id";
+/// The people of a conversation whose own streams have a message: not those who have deleted or cleared it.
+const READERS: &str = "SELECT a.user_id FROM messaging_member a WHERE a.conversation_id = $1 \
+    AND (a.state = 'active' OR a.state = 'requested') AND a.cleared_no < $3 AND NOT EXISTS (SELECT 1 \
+    FROM messaging_hidden h WHERE h.user_id = a.user_id AND h.message_id = $2) ORDER BY a.user_id";
 
 /// An event of a stream.
 #[derive(Clone, Debug, Serialize)]
@@ -45,8 +46,8 @@ pub(crate) enum Frame<'a> {
     MessageRequest {
         message: &'a Message,
     },
-    /// On the stream of the conversation, and in one of two on the streams of both people. Who can read a message can read
-    /// its earlier contents too, so that the events with those stay as they are.
+    /// On the stream of the conversation and, in a direct conversation, on the streams of both people. Members can read
+    /// earlier revisions, so events with those are kept.
     MessageEdited {
         conversation_id: ConversationId,
         message_id: MessageId,
@@ -54,13 +55,14 @@ pub(crate) enum Frame<'a> {
         content: &'a str,
         edited_at: Timestamp,
     },
-    /// The link preview of a message was fetched; `None` if it is no longer shown.
+    /// The link preview of a message was fetched; `None` if it is no longer shown. On the stream of the conversation
+    /// only.
     MessagePreview {
         message_id: MessageId,
         no: i64,
         link_preview: Option<&'a LinkPreview>,
     },
-    /// On the same streams.
+    /// On the same streams as `MessageEdited`.
     MessageDeleted {
         conversation_id: ConversationId,
         message_id: MessageId,
@@ -140,15 +142,16 @@ impl Core {
         Ok(())
     }
 
-    /// Appends a change of a message of a conversation of two to the streams of both people.
+    /// Appends a change of a message of a conversation of two to the streams of those who can read the message.
     pub(crate) async fn append_to_readers(
         &self,
         tx: &Tx,
         conversation: ConversationId,
+        message: MessageId,
         no: i64,
         frame: &Frame<'_>,
     ) -> Result<()> {
-        for user in db::scalars(tx, READERS, [conversation.into()]).await? {
+        for user in db::scalars(tx, READERS, [conversation.into(), message.into(), no.into()]).await? {
             self.append_to_user(tx, user, conversation, no, frame).await?;
         }
         Ok(())
@@ -200,8 +203,8 @@ impl Core {
         Ok(())
     }
 
-    /// Tells a user the number of their unread messages, after the commit. Of concurrent transactions, the last one counts
-    /// what the others have changed.
+    /// Notifies a user of the number of their unread messages, after the commit. Of concurrent transactions, the last
+    /// one counts what the others have changed.
     pub(crate) async fn publish_unread(&self, tx: &Tx, user: UserId) -> Result<()> {
         self.host.streams.lock(tx, &OwnStream::of(user)).await?;
         self.publish_unread_locked(tx, user).await
@@ -217,7 +220,7 @@ impl Core {
         Ok(())
     }
 
-    /// Tells a user that something has changed in a conversation, after the commit.
+    /// Notifies a user of a change in a conversation, after the commit.
     pub(crate) fn publish_change(&self, tx: &Tx, user: UserId, conversation_id: ConversationId, unread_count: i64) {
         let streams = self.host.streams.clone();
         tx.after_commit(move || {

@@ -6,7 +6,7 @@ use guildhall_kernel::{KeyedLimiter, UserId};
 
 use crate::{error::Result, id::ConversationId, settings::Settings};
 
-/// How often the others are told that a user is typing.
+/// How often the others are notified that a user is typing.
 const TYPING_INTERVAL: Duration = Duration::from_secs(3);
 
 /// A user in a conversation, and whether they have begun or stopped typing.
@@ -29,10 +29,10 @@ impl Limits {
     /// Counts a message, an edit or a reaction of a user, each of which is stored for all members; 429 above the limit.
     pub(crate) fn count_send(&self, user: UserId) -> Result<()> {
         let Some(sends) = &self.sends else { return Ok(()) };
-        Ok(sends.count(&user, "Too many messages in a short time. Try again later.")?)
+        Ok(sends.count(&user, "Too many messages, edits or reactions in a short time.")?)
     }
 
-    /// Whether the others are told now that a user has begun or stopped typing.
+    /// Whether the others are notified now that a user has begun or stopped typing.
     pub(crate) fn allow_typing(&self, user: UserId, conversation: ConversationId, is_on: bool) -> bool {
         self.typing.as_ref().is_none_or(|typing| typing.check(&(user, conversation, is_on)).is_ok())
     }

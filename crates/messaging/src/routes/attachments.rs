@@ -53,7 +53,7 @@ async fn upload_attachment(
 /// Download an attachment of a message.
 ///
 /// The caller, or the user for whom the URL was signed, has to be able to read the message at the time of the request.
-#[utoipa::path(get, path = "/attachments/{id}/{name}", tag = "messaging",
+#[utoipa::path(get, path = "/attachments/{id}/{name}", tag = "messaging", security(()),
     responses((status = 200, content_type = "*/*", body = String)),
 )]
 async fn download_attachment(

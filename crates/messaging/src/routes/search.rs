@@ -14,7 +14,7 @@ use crate::{id::ConversationId, model::Message, service::Search, state::Messagin
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct MessageSearch {
-    /// Words; the last one may be the begin of a word.
+    /// Words; the last one may be the prefix of a word.
     #[serde(default)]
     q: String,
     /// Only in this conversation.

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderValue, header},
     response::Response,
 };
-use guildhall_files::{self as file, Files, Signature, Upload};
+use guildhall_files::{Files, LARGE, SMALL, Signature, Upload};
 use guildhall_kernel::{
     Caller, Quota, UserId,
     db::{self, Sql, Tx},
@@ -24,14 +24,6 @@ use crate::{
     service::Attachments,
 };
 
-/// The large and the small size of pictures.
-const LARGE: &str = "large";
-const SMALL: &str = "small";
-/// The sizes in which attached pictures are stored.
-const SIZES: &[file::Size] = &[
-    file::Size { name: SMALL, width: 480, height: 480, fit: file::Fit::Within },
-    file::Size { name: LARGE, width: 2048, height: 2048, fit: file::Fit::Within },
-];
 /// What the ids in signed URLs identify.
 const SCOPE: &str = "messaging_attachment";
 /// How long an upload can be sent.
@@ -41,34 +33,33 @@ const BATCH: i64 = 500;
 /// The caching of a response to a URL that is the same for all users.
 const NOT_CACHED: HeaderValue = HeaderValue::from_static("private, no-store");
 
-/// A query that returns the columns of an attachment, in parts.
-macro_rules! returning {
-    ($($rest:literal),+) => {
-        concat!(
-            $($rest),+,
-            " RETURNING id, message_id, uploader_id, position, file_id, name, content_type, size, width, height, ",
-            "created_at"
-        )
+/// The columns of an attachment.
+macro_rules! columns {
+    () => {
+        "id, message_id, uploader_id, position, file_id, name, content_type, size, width, height, created_at"
     };
 }
+pub(super) use columns;
 
 /// Attaches uploads of a user to a message, in the order of the list.
 const ATTACH: Sql = Sql::per_backend(
-    returning!(
+    concat!(
         "UPDATE messaging_attachment SET message_id = $1, uploader_id = NULL, ",
         "position = (SELECT key FROM json_each($3) WHERE value = messaging_attachment.id) ",
-        "WHERE uploader_id = $2 AND id IN (SELECT value FROM json_each($3))"
+        "WHERE uploader_id = $2 AND id IN (SELECT value FROM json_each($3)) RETURNING ",
+        columns!()
     ),
-    returning!(
+    concat!(
         "UPDATE messaging_attachment SET message_id = $1, uploader_id = NULL, position = (SELECT l.no - 1 ",
         "FROM json_array_elements_text($3::json) WITH ORDINALITY AS l (value, no) ",
         "WHERE l.value::bigint = messaging_attachment.id) WHERE uploader_id = $2 ",
-        "AND id IN (SELECT value::bigint FROM json_array_elements_text($3::json))"
+        "AND id IN (SELECT value::bigint FROM json_array_elements_text($3::json)) RETURNING ",
+        columns!()
     ),
 );
 const IDS: &str = "SELECT id FROM messaging_attachment WHERE message_id = $1 ORDER BY position";
-const UNSENT: &str = "SELECT id, message_id, uploader_id, position, file_id, name, content_type, size, width, height, \
-    created_at FROM messaging_attachment WHERE uploader_id = $1 ORDER BY id LIMIT 1000";
+const UNSENT: &str =
+    concat!("SELECT ", columns!(), " FROM messaging_attachment WHERE uploader_id = $1 ORDER BY id LIMIT 1000");
 /// An upload that is sent meanwhile stays.
 const DELETE_UNSENT: &str = "DELETE FROM messaging_attachment WHERE message_id IS NULL AND id IN (SELECT id \
     FROM messaging_attachment WHERE message_id IS NULL AND created_at < $1 ORDER BY created_at LIMIT $2)";
@@ -184,19 +175,16 @@ impl SqlMessaging {
 #[async_trait]
 impl Attachments for SqlMessaging {
     async fn upload(&self, caller: &Caller, upload: Upload) -> Result<Attachment> {
-        let files = &self.core.host.files;
-        let content = if upload.content_type.starts_with("image/") {
-            file::pictures(caller.user, upload.bytes, SIZES).await?
-        } else {
-            file::Content::bytes(upload.content_type, upload.bytes)
-        };
+        let (files, now) = (&self.core.host.files, self.core.now());
+        // First, so that the quota limits the work too. A file that is refused afterwards counts.
+        self.core.write(|tx| async move { self.upload_quota().consume(&tx, caller.user, 1, now).await }).await?;
+        let name = &upload.name.clone();
+        let content = upload.into_attachment(caller.user).await?;
         let dimensions = content.dimensions(LARGE);
-        let stored = files.store(caller.user, content).await?;
-        let (stored, name, now) = (&stored, &upload.name, self.core.now());
+        let stored = &files.store(caller.user, content).await?;
         let row = self
             .core
             .write(|tx| async move {
-                self.upload_quota().consume(&tx, caller.user, 1, now).await?;
                 let row = attachment::ActiveModel {
                     id: NotSet,
                     message_id: Set(None),

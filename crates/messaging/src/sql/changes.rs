@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
     Caller, IfMatch, Timestamp, UserId,
+    cipher::Sealed,
     db::{self, Tx},
 };
 use sea_orm::{ActiveValue::NotSet, FromQueryResult, Set};
@@ -17,12 +18,7 @@ use super::{
     words,
 };
 use crate::{
-    core::{
-        access::Access,
-        blocks::is_blocked,
-        content::{Content, Place},
-        frames::Frame,
-    },
+    core::{access::Access, blocks::is_blocked, content::MessageContext, frames::Frame},
     entity::{conversation, revision},
     error::{Error, Result},
     event::{MessageDeleted, MessageEdited},
@@ -109,9 +105,9 @@ impl SqlMessaging {
         };
         db::insert_only(&tx.deferred(), revision).await?;
         let pair = row.sender_id.zip(row.receiver_id).map(|(sender, receiver)| [sender, receiver]);
-        let place = Place { written_at: now, ..row.place() };
-        let sealed = Content::seal(&self.core.host.keys, content, place)?;
-        let values = [row.id.into(), sealed.text.into(), sealed.key_id.into(), now.into()];
+        let context = MessageContext { written_at: now, ..row.context() };
+        let Sealed { text, key_id } = self.core.host.keys.seal(content.to_owned(), context)?;
+        let values = [row.id.into(), text.into(), key_id.into(), now.into()];
         db::execute(&tx.deferred(), EDIT, values).await?;
         words::replace(tx, row.id, content, access.id, pair).await?;
         let frame = Frame::MessageEdited {
@@ -123,7 +119,7 @@ impl SqlMessaging {
         };
         self.core.append_about(tx, access.id, row.no, &frame).await?;
         if access.is_direct() {
-            self.core.append_to_readers(tx, access.id, row.no, &frame).await?;
+            self.core.append_to_readers(tx, row.conversation_id, row.id, row.no, &frame).await?;
         }
         self.replace_preview(tx, row, content, now).await?;
         Ok(tx.emit(&MessageEdited { message: row.id, conversation: access.id }).await?)
@@ -145,7 +141,7 @@ impl SqlMessaging {
         let frame = Frame::MessageDeleted { conversation_id: conversation, message_id: row.id, no: row.no };
         self.core.append_about(tx, conversation, row.no, &frame).await?;
         if access.is_direct() {
-            self.core.append_to_readers(tx, conversation, row.no, &frame).await?;
+            self.core.append_to_readers(tx, row.conversation_id, row.id, row.no, &frame).await?;
         }
         for UnreadRow { user_id, unread_count } in unread {
             self.core.publish_change(tx, user_id, conversation, unread_count);

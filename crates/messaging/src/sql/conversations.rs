@@ -9,11 +9,13 @@ use guildhall_kernel::{
 };
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter};
 
-use super::{SqlMessaging, message_types::check_type_name, preferences::lock_settings, show::MessageRow};
+use super::{
+    SqlMessaging, extras::Extras, message_types::check_type_name, preferences::lock_settings, show::MessageRow,
+};
 use crate::{
     core::{
         access::Access,
-        content::{open_draft, seal_draft},
+        content::{self, draft_context},
         receipts::ReadState,
     },
     entity::{
@@ -22,7 +24,7 @@ use crate::{
     },
     error::{Error, Result},
     id::{ConversationId, MessageId},
-    model::{Conversation, ConversationState, InboxFilter},
+    model::{Conversation, ConversationState, InboxFilter, Message},
     service::Conversations,
 };
 
@@ -179,12 +181,21 @@ impl SqlMessaging {
         }
         let keys = &self.core.host.keys;
         let ids = rows.iter().flat_map(|row| row.other(user).into_iter().chain(row.owner_id));
-        let messages = MessageRow::all(self.core.db.conn(), rows.iter().filter_map(|row| row.last_message_id));
-        let (people, messages) = tokio::join!(self.core.people(ids), messages);
-        let (people, mut messages) = (people?, messages?);
+        let last: Vec<MessageId> = rows.iter().filter_map(|row| row.last_message_id).collect();
+        let conn = self.core.db.conn().pipeline();
+        let (people, mut messages, mut extras) = tokio::try_join!(
+            self.core.people(ids),
+            MessageRow::all(&conn, last.iter().copied()),
+            Extras::load(&self.core, &conn, last.iter().copied(), user),
+        )?;
+        let mut show_last = |row: MessageRow, read: ReadState| {
+            let (attachments, link_preview) = extras.take(row.id);
+            Message { attachments, link_preview, ..row.without_reactions(keys, user, read) }
+        };
         let show = |row: ConversationRow| {
             let draft = row.draft.clone();
-            let draft = draft.and_then(|draft| open_draft(keys, draft, row.draft_key_id.as_deref(), row.id, user));
+            let context = draft_context(row.id, user);
+            let draft = draft.and_then(|draft| content::open(keys, draft, row.draft_key_id.as_deref(), context).ok());
             let read = ReadState { own: row.last_read_no, other: row.other_read_no.unwrap_or_default() };
             let last_message = row.last_message_id.and_then(|id| messages.remove(&id));
             Conversation {
@@ -194,7 +205,7 @@ impl SqlMessaging {
                 owner: row.owner_id.and_then(|id| people.get(&id).cloned()),
                 name: row.name,
                 member_count: row.member_count,
-                last_message: last_message.map(|message| message.without_reactions(keys, user, read)),
+                last_message: last_message.map(|message| show_last(message, read)),
                 unread_count: row.unread_count,
                 state: row.state,
                 is_marked_unread: row.is_marked_unread,
@@ -206,10 +217,7 @@ impl SqlMessaging {
                 updated_at: row.updated_at,
             }
         };
-        let mut conversations: Vec<Conversation> = rows.into_iter().map(show).collect();
-        let messages = conversations.iter_mut().filter_map(|conversation| conversation.last_message.as_mut());
-        self.add_extras(user, messages).await?;
-        Ok(conversations)
+        Ok(rows.into_iter().map(show).collect())
     }
 
     /// Stores what only the caller sees of a conversation, which has to be locked. `draft` is that of the change, as it
@@ -287,7 +295,8 @@ impl Conversations for SqlMessaging {
     ) -> Result<Conversation> {
         change.validate()?;
         let draft = change.draft.clone().map(Option::unwrap_or_default);
-        let draft = draft.map(|draft| seal_draft(&self.core.host.keys, draft, id, caller.user)).transpose()?;
+        let seal = |draft| self.core.host.keys.seal(draft, draft_context(id, caller.user));
+        let draft = draft.map(seal).transpose()?;
         let (change, draft, now) = (&change, draft.as_ref(), self.core.now());
         self.core
             .write(|tx| async move {

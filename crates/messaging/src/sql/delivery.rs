@@ -2,7 +2,7 @@
 
 use guildhall_kernel::{
     Caller, Quota, Timestamp, UserId,
-    cipher::KeyRing,
+    cipher::{KeyRing, Sealed},
     db::{self, Sql, Tx},
 };
 use sea_orm::{ConnectionTrait, FromQueryResult};
@@ -12,7 +12,7 @@ use crate::{
     core::{
         access::{Access, pair},
         blocks::is_blocked,
-        content::{Content, Place},
+        content::MessageContext,
         frames::Frame,
     },
     entity::member::MemberState,
@@ -73,9 +73,9 @@ pub(super) struct Prepared {
     pub(super) is_system: bool,
 }
 
-/// The conversation of a new message, and its number.
+/// The conversation of a new message, and the number it takes.
 #[derive(Clone, Copy, FromQueryResult)]
-struct Turn {
+struct Slot {
     id: ConversationId,
     last_no: i64,
 }
@@ -96,31 +96,31 @@ pub(super) async fn accepts_requests_only(conn: &impl ConnectionTrait, user: Use
 async fn insert_message(
     tx: &Tx,
     keys: &KeyRing,
-    turn: Turn,
+    slot: Slot,
     (sender, receiver): (UserId, Option<UserId>),
     type_id: MessageTypeId,
     new: &Prepared,
     now: Timestamp,
 ) -> Result<MessageRow> {
     if let Some(reply_to) = new.reply_to {
-        let values = [reply_to.into(), turn.id.into()];
+        let values = [reply_to.into(), slot.id.into()];
         if !db::scalar::<bool>(tx, IS_IN_CONVERSATION, values).await?.unwrap_or_default() {
             return Err(Error::field("reply_to", "There is no such message in this conversation."));
         }
     }
     let people = receiver.map(|receiver| [sender, receiver]);
-    let terms = if new.is_system { String::new() } else { search::document(&new.content, turn.id, people) };
+    let terms = if new.is_system { String::new() } else { search::document(&new.content, slot.id, people) };
     // In the transaction, because only there its number is known. It takes a few microseconds.
-    let place = Place { conversation: turn.id, no: turn.last_no, written_at: now };
-    let sealed = Content::seal(keys, &new.content, place)?;
+    let context = MessageContext { conversation: slot.id, no: slot.last_no, written_at: now };
+    let Sealed { text, key_id } = keys.seal(new.content.clone(), context)?;
     let values = [
-        turn.id.into(),
-        turn.last_no.into(),
+        slot.id.into(),
+        slot.last_no.into(),
         sender.into(),
         receiver.into(),
         type_id.into(),
-        sealed.text.into(),
-        sealed.key_id.into(),
+        text.into(),
+        key_id.into(),
         new.is_system.into(),
         new.reply_to.into(),
         new.client_id.clone().into(),
@@ -134,8 +134,8 @@ async fn insert_message(
     }
     Ok(MessageRow {
         id,
-        conversation_id: turn.id,
-        no: turn.last_no,
+        conversation_id: slot.id,
+        no: slot.last_no,
         sender_id: Some(sender),
         receiver_id: receiver,
         message_type: new.message_type.clone(),
@@ -153,14 +153,14 @@ async fn insert_message(
 /// Updates the inbox rows of the members; returns those of the others.
 async fn update_members(
     tx: &Tx,
-    turn: Turn,
+    slot: Slot,
     sender: UserId,
     message: MessageId,
     now: Timestamp,
 ) -> Result<Vec<Receiver>> {
-    let of_sender = || [turn.id.into(), sender.into(), message.into()];
+    let of_sender = || [slot.id.into(), sender.into(), message.into()];
     let [id, user, newest] = of_sender();
-    db::execute(&tx.deferred(), OWN, [id, user, newest, turn.last_no.into()]).await?;
+    db::execute(&tx.deferred(), OWN, [id, user, newest, slot.last_no.into()]).await?;
     let [id, user, newest] = of_sender();
     Ok(db::rows(tx, RECEIVE, [id, user, newest, now.into()]).await?)
 }
@@ -181,11 +181,11 @@ impl SqlMessaging {
         if blocked? {
             return Err(Error::Blocked);
         }
-        let turn = self.take_direct(tx, caller, receiver, now).await?;
-        let row = insert_message(tx, keys, turn, (sender, Some(receiver)), type_id?, new, now).await?;
-        let receivers = update_members(tx, turn, sender, row.id, now).await?;
+        let slot = self.take_direct(tx, caller, receiver, now).await?;
+        let row = insert_message(tx, keys, slot, (sender, Some(receiver)), type_id?, new, now).await?;
+        let receivers = update_members(tx, slot, sender, row.id, now).await?;
         let message = self.complete(tx, &row, sender, new).await?;
-        self.core.append_about(tx, turn.id, turn.last_no, &Frame::Message { message: &message }).await?;
+        self.core.append_about(tx, slot.id, slot.last_no, &Frame::Message { message: &message }).await?;
         let state = receivers.first().map(|receiver| receiver.state);
         // In the order of the ids, as everybody locks the streams of users.
         let (low, high) = pair(sender, receiver);
@@ -193,7 +193,7 @@ impl SqlMessaging {
             self.append_direct(tx, user, &message, if user == sender { Some(MemberState::Active) } else { state })
                 .await?;
         }
-        let (message, conversation) = (row.id, turn.id);
+        let (message, conversation) = (row.id, slot.id);
         match state {
             Some(MemberState::Active) => {
                 self.core.publish_unread_locked(tx, receiver).await?;
@@ -220,22 +220,22 @@ impl SqlMessaging {
     }
 
     /// Takes the next number of the conversation with a user, and creates it if there is none.
-    async fn take_direct(&self, tx: &Tx, caller: &Caller, receiver: UserId, now: Timestamp) -> Result<Turn> {
+    async fn take_direct(&self, tx: &Tx, caller: &Caller, receiver: UserId, now: Timestamp) -> Result<Slot> {
         let (low, high) = pair(caller.user, receiver);
-        if let Some(turn) = db::row(tx, TAKE_DIRECT, [low.into(), high.into()]).await? {
-            return Ok(turn);
+        if let Some(slot) = db::row(tx, TAKE_DIRECT, [low.into(), high.into()]).await? {
+            return Ok(slot);
         }
-        let turn: Option<Turn> = db::row(tx, CREATE_DIRECT, [low.into(), high.into(), now.into()]).await?;
-        let turn = turn.ok_or(sea_orm::DbErr::RecordNotInserted)?;
-        if turn.last_no > 1 {
-            return Ok(turn);
+        let slot: Option<Slot> = db::row(tx, CREATE_DIRECT, [low.into(), high.into(), now.into()]).await?;
+        let slot = slot.ok_or(sea_orm::DbErr::RecordNotInserted)?;
+        if slot.last_no > 1 {
+            return Ok(slot);
         }
         self.begin_quota().consume(tx, caller.user, 1, now).await?;
         let has_to_accept = !caller.roles.is_staff() && accepts_requests_only(tx, receiver).await?;
         let state = if has_to_accept { "requested" } else { "active" };
-        let values = [turn.id.into(), caller.user.into(), receiver.into(), state.into(), now.into()];
+        let values = [slot.id.into(), caller.user.into(), receiver.into(), state.into(), now.into()];
         db::execute(&tx.deferred(), ADD_PAIR, values).await?;
-        Ok(turn)
+        Ok(slot)
     }
 
     /// The limit on new conversations.
@@ -253,19 +253,19 @@ impl SqlMessaging {
     ) -> Result<MessageRow> {
         let (now, keys) = (self.core.now(), &self.core.host.keys);
         let type_id = find_active_type(tx, &new.message_type).await?;
-        let turn: Option<Turn> = db::row(tx, TAKE_GROUP, [access.id.into()]).await?;
-        let turn = turn.ok_or(Error::ConversationNotFound(access.id))?;
-        let row = insert_message(tx, keys, turn, (sender, None), type_id, new, now).await?;
-        let receivers = update_members(tx, turn, sender, row.id, now).await?;
+        let slot: Option<Slot> = db::row(tx, TAKE_GROUP, [access.id.into()]).await?;
+        let slot = slot.ok_or(Error::ConversationNotFound(access.id))?;
+        let row = insert_message(tx, keys, slot, (sender, None), type_id, new, now).await?;
+        let receivers = update_members(tx, slot, sender, row.id, now).await?;
         let message = self.complete(tx, &row, sender, new).await?;
-        self.core.append_about(tx, turn.id, turn.last_no, &Frame::Message { message: &message }).await?;
+        self.core.append_about(tx, slot.id, slot.last_no, &Frame::Message { message: &message }).await?;
         for receiver in receivers {
             if receiver.state == MemberState::Active {
-                self.core.publish_change(tx, receiver.user_id, turn.id, receiver.unread_count);
+                self.core.publish_change(tx, receiver.user_id, slot.id, receiver.unread_count);
             }
         }
         if !new.is_system {
-            let (message, conversation) = (row.id, turn.id);
+            let (message, conversation) = (row.id, slot.id);
             tx.emit(&MessageSent { message, conversation, sender, receiver: None }).await?;
         }
         Ok(row)

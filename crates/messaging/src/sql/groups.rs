@@ -154,7 +154,7 @@ impl Groups for SqlMessaging {
     async fn add_members(&self, caller: &Caller, id: ConversationId, new: NewMembers) -> Result<Vec<Member>> {
         new.validate()?;
         let (users, now) = (&distinct(&new.user_ids, caller.user), self.core.now());
-        // Before the look-up, which would tell others who exists.
+        // Before the look-up, which would reveal who exists.
         Access::load(self.core.db.conn(), caller.user, id).await?.require_owner(caller.user)?;
         self.core.require_active(users).await?;
         self.core

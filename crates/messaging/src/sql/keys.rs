@@ -8,8 +8,9 @@ use guildhall_kernel::{
 use super::SqlMessaging;
 use crate::error::Result;
 
-/// The columns with what people have written. `context` is the text of [`Place`](crate::core::content::Place), and for
-/// drafts of `draft_place`. That of link previews is in `sql/link_previews.rs`.
+/// The columns with what people have written. `context` is the text of
+/// [`MessageContext`](crate::core::content::MessageContext), and for drafts of `draft_context`. That of link previews
+/// is in `sql/link_previews.rs`.
 const COLUMNS: [SealedColumn; 4] = [
     SealedColumn {
         name: "messaging_message.content",

@@ -12,7 +12,7 @@ use sea_orm::FromQueryResult;
 
 use super::{SqlMessaging, show::MessageRow};
 use crate::{
-    core::frames::Frame,
+    core::{content, frames::Frame},
     entity::conversation,
     error::{Error, Result},
     id::{ConversationId, MessageId},
@@ -51,7 +51,9 @@ fn context(id: MessageId) -> String {
 
 /// The preview of a message as it was stored; `None` if it cannot be read.
 pub(super) fn open_preview(keys: &KeyRing, id: MessageId, page: String, key_id: Option<&str>) -> Option<LinkPreview> {
-    serde_json::from_str(&keys.open(page, key_id, context(id)).ok()?).ok()
+    let page = content::open(keys, page, key_id, context(id)).ok()?;
+    let log = |error: &serde_json::Error| tracing::error!(message.id = %id, %error, "a link preview is malformed");
+    serde_json::from_str(&page).inspect_err(log).ok()
 }
 
 /// The URL in the content of a message that gets a preview.
@@ -65,7 +67,7 @@ pub(super) fn has_link(content: &str) -> bool {
 }
 
 impl SqlMessaging {
-    /// Has the page that a message links to fetched, after the commit.
+    /// Requests the preview of the page that a message links to.
     pub(super) async fn request_preview(&self, tx: &Tx, id: MessageId, now: Timestamp) -> Result<()> {
         if self.core.host.page_fetcher.is_none() {
             return Ok(());
@@ -76,7 +78,7 @@ impl SqlMessaging {
         Ok(())
     }
 
-    /// Removes the preview of a message whose link has changed, and has the new page fetched. `row` is the message
+    /// Removes the preview of a message whose link has changed, and requests that of the new page. `row` is the message
     /// before it was edited.
     pub(super) async fn replace_preview(&self, tx: &Tx, row: &MessageRow, content: &str, now: Timestamp) -> Result<()> {
         if row.open(&self.core.host.keys).is_ok_and(|before| first_link(&before) == first_link(content)) {

@@ -6,6 +6,7 @@ use guildhall_kernel::{
     Caller, CursorQuery, UserId, Window,
     cipher::KeyRing,
     db::{self, Tx},
+    idempotency::message_key,
     text,
 };
 use sea_orm::ConnectionTrait;
@@ -15,15 +16,16 @@ use super::{
     SqlMessaging,
     attachments::attachment_ids,
     delivery::Prepared,
+    extras::Extras,
     link_previews::has_link,
     message_types::check_type_name,
-    show::{MessageRow, RevisionRow, messages, show_messages},
+    show::{MessageRow, RevisionRow, messages},
 };
 use crate::{
     core::{access::Access, receipts::ReadState},
     error::{Error, Result},
     id::{ConversationId, MessageId},
-    model::{History, Message, NewMessage, Sent, TEXT, Target, is_client_id, is_key},
+    model::{History, Message, NewMessage, Sent, TEXT, Target},
     service::Messages,
 };
 
@@ -60,18 +62,12 @@ fn prepare(mut new: NewMessage) -> Result<Prepared> {
     new.validate()?;
     let message_type = new.message_type.unwrap_or_else(|| TEXT.to_owned());
     check_type_name(&message_type)?;
-    if new.client_id.as_ref().is_some_and(|id| !is_client_id(id)) {
-        return Err(Error::field("client_id", "Use 1 to 64 letters, digits, _ or -."));
-    }
-    if new.key.as_ref().is_some_and(|key| !is_key(key)) {
-        return Err(Error::field("Idempotency-Key", "Use 1 to 255 printable ASCII characters."));
-    }
     Ok(Prepared {
         has_link: has_link(&new.content),
         content: new.content,
         attachments: new.attachments,
         message_type,
-        client_id: new.client_id.or(new.key),
+        client_id: message_key(new.client_id, new.key)?,
         reply_to: new.reply_to,
         is_system: false,
     })
@@ -103,8 +99,15 @@ async fn find_repeated(
     let is_same = row.deleted_at.is_some()
         || (is_same_content
             && row.message_type == new.message_type
+            && is_same_reply(conn, &row, new.reply_to).await?
             && attachment_ids(conn, row.id).await? == new.attachments);
     if is_same_target && is_same { Ok(Some(row)) } else { Err(Error::IdempotencyMismatch) }
+}
+
+/// Whether a message was sent as a reply to this one. A message that is gone cannot be compared.
+async fn is_same_reply(conn: &impl ConnectionTrait, row: &MessageRow, reply_to: Option<MessageId>) -> Result<bool> {
+    let Some(id) = reply_to.filter(|_| row.reply_to_id.is_none()) else { return Ok(row.reply_to_id == reply_to) };
+    Ok(db::scalar::<i64>(conn, NO_OF, [id.into(), row.conversation_id.into()]).await?.is_none())
 }
 
 impl SqlMessaging {
@@ -200,8 +203,7 @@ impl SqlMessaging {
         let other = access.other(caller.user);
         let (read, people) = tokio::join!(ReadState::load(conn, access, caller.user), self.core.people(other));
         let read = read?;
-        let mut messages = show_messages(conn, &self.core.host.keys, rows, caller.user, |_| read).await?;
-        self.add_extras(caller.user, &mut messages).await?;
+        let messages = self.show_messages(rows, caller.user, |_| read).await?;
         Ok(History { messages, other_user: people?.into_values().next(), has_more })
     }
 
@@ -237,11 +239,9 @@ impl SqlMessaging {
 
     /// A message as a user sees it.
     pub(super) async fn show_message(&self, user: UserId, row: MessageRow, access: &Access) -> Result<Message> {
-        let (conn, id) = (self.core.db.conn(), row.id);
-        let read = ReadState::load(conn, access, user).await?;
-        let mut messages = show_messages(conn, &self.core.host.keys, vec![row], user, |_| read).await?;
-        self.add_extras(user, &mut messages).await?;
-        messages.pop().ok_or(Error::MessageNotFound(id))
+        let id = row.id;
+        let read = ReadState::load(self.core.db.conn(), access, user).await?;
+        self.show_messages(vec![row], user, |_| read).await?.pop().ok_or(Error::MessageNotFound(id))
     }
 }
 
@@ -256,7 +256,7 @@ impl Messages for SqlMessaging {
         let to = match self.resolve(caller, to).await {
             Ok(to) => to,
             // The receiver may have been active when it was sent before.
-            Err(refused) => {
+            Err(refused @ (Error::UserNotFound | Error::ConversationNotFound(_))) => {
                 let repeated = find_repeated(self.core.db.conn(), &self.core.host.keys, caller, to, new).await;
                 let repeated = match repeated {
                     Err(Error::IdempotencyMismatch) => None,
@@ -264,6 +264,7 @@ impl Messages for SqlMessaging {
                 };
                 return self.show_repeated(caller, repeated.ok_or(refused)?).await;
             }
+            Err(error) => return Err(error),
         };
         let store = || self.core.write(|tx| async move { self.deliver(&tx, caller, to, new).await });
         let (row, duplicate) = match store().await {
@@ -274,7 +275,9 @@ impl Messages for SqlMessaging {
         if !duplicate {
             let mut message = row.without_reactions(&self.core.host.keys, caller.user, ReadState::default());
             if !new.attachments.is_empty() {
-                self.add_extras(caller.user, [&mut message]).await?;
+                let conn = self.core.db.conn();
+                let mut extras = Extras::load(&self.core, conn, [message.id], caller.user).await?;
+                (message.attachments, message.link_preview) = extras.take(message.id);
             }
             return Ok(Sent { message, duplicate });
         }

@@ -54,11 +54,11 @@ impl SqlMessaging {
                 if up_to <= access.last_read_no && !(access.is_marked_unread && access.unread_count == 0) {
                     return Ok(());
                 }
-                let is_news = up_to > access.last_read_no;
+                let is_further = up_to > access.last_read_no;
                 let up_to = up_to.max(access.last_read_no);
-                let rest = if is_news { count_rest(&tx, &access, user, up_to).await? } else { access.unread_count };
+                let rest = if is_further { count_rest(&tx, &access, user, up_to).await? } else { access.unread_count };
                 db::execute(&tx.deferred(), STORE, [id.into(), user.into(), up_to.into(), rest.into()]).await?;
-                if is_news {
+                if is_further {
                     // Whoever has not accepted the conversation does not reveal that they have seen it.
                     let is_active = access.state == MemberState::Active;
                     if is_active && sends_receipts(&tx, user, access.other(user)).await? {

@@ -44,8 +44,12 @@ async fn delete_oldest(core: &Core, tx: &Tx, before: Timestamp) -> error::Result
     if rows.is_empty() {
         return Ok(0);
     }
-    // In the order of the rows: the last number of each.
-    let last: BTreeMap<ConversationId, i64> = rows.iter().map(|row| (row.conversation_id, row.no)).collect();
+    // The greatest number of each conversation.
+    let mut last: BTreeMap<ConversationId, i64> = BTreeMap::new();
+    for row in &rows {
+        let no = last.entry(row.conversation_id).or_default();
+        *no = row.no.max(*no);
+    }
     let conversations: Vec<ConversationId> = last.keys().copied().collect();
     lock(tx, &conversations).await?;
     db::execute(&tx.deferred(), DELETE, [db::id_list(rows.iter().map(|row| row.id.0))]).await?;

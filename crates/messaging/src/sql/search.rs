@@ -12,7 +12,7 @@ use sea_orm::FromQueryResult;
 
 use super::{
     SqlMessaging,
-    show::{MessageRow, messages, show_messages},
+    show::{MessageRow, messages},
 };
 use crate::{
     core::{access::Access, receipts::ReadState},
@@ -115,8 +115,6 @@ impl Search for SqlMessaging {
         let read: HashMap<ConversationId, ReadState> = read.into_iter().map(state).collect();
         let (rows, page) = CursorPage::from_rows(rows, |row: &MessageRow| row.id.0, &cursor).split();
         let read = |id| read.get(&id).copied().unwrap_or_default();
-        let mut messages = show_messages(conn, &self.core.host.keys, rows, caller.user, read).await?;
-        self.add_extras(caller.user, &mut messages).await?;
-        Ok(page.with_results(messages))
+        Ok(page.with_results(self.show_messages(rows, caller.user, read).await?))
     }
 }

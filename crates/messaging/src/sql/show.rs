@@ -12,7 +12,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 use super::SqlMessaging;
 use crate::{
     core::{
-        content::{Content, Place},
+        content::{self, MessageContext},
         receipts::ReadState,
     },
     error::{Error, Result},
@@ -56,14 +56,6 @@ const VISIBLE: Sql = Sql::per_backend(
      FROM messaging_hidden h WHERE h.user_id = $2 AND h.message_id = m.id)",
 );
 
-const REACTIONS: Sql = Sql::per_backend(
-    "SELECT message_id, emoji, COUNT(*) AS count, MAX(CASE WHEN user_id = $2 THEN 1 ELSE 0 END) AS is_mine \
-     FROM messaging_reaction WHERE message_id IN (SELECT value FROM json_each($1)) GROUP BY message_id, emoji",
-    "SELECT message_id, emoji, COUNT(*) AS count, CAST(MAX(CASE WHEN user_id = $2 THEN 1 ELSE 0 END) AS bigint) \
-     AS is_mine FROM messaging_reaction \
-     WHERE message_id IN (SELECT value::bigint FROM json_array_elements_text($1::json)) GROUP BY message_id, emoji",
-);
-
 /// A message with the name of its type.
 #[derive(Clone, Debug, FromQueryResult)]
 pub(crate) struct MessageRow {
@@ -92,17 +84,6 @@ pub(crate) struct RevisionRow {
     created_at: Timestamp,
 }
 
-#[derive(FromQueryResult)]
-struct ReactionRow {
-    message_id: MessageId,
-    emoji: String,
-    count: i64,
-    is_mine: i64,
-}
-
-/// The reactions to a message, and the viewer's own.
-type Reactions = (BTreeMap<String, i64>, Vec<String>);
-
 impl MessageRow {
     /// A message. 404 if there is none.
     pub(crate) async fn load(conn: &impl ConnectionTrait, id: MessageId) -> Result<Self> {
@@ -125,14 +106,14 @@ impl MessageRow {
     }
 
     /// What the content is encrypted for.
-    pub(crate) fn place(&self) -> Place {
+    pub(crate) fn context(&self) -> MessageContext {
         let written_at = self.edited_at.unwrap_or(self.created_at);
-        Place { conversation: self.conversation_id, no: self.no, written_at }
+        MessageContext { conversation: self.conversation_id, no: self.no, written_at }
     }
 
     /// The content as it was written.
     pub(crate) fn open(&self, keys: &KeyRing) -> Result<String, Unreadable> {
-        Content { text: self.content.clone(), key_id: self.key_id.clone() }.open(keys, self.place())
+        content::open(keys, self.content.clone(), self.key_id.as_deref(), self.context())
     }
 
     /// The message in an event, which is the same for everybody.
@@ -146,7 +127,8 @@ impl MessageRow {
         self.show(keys, is_read, BTreeMap::new(), Some(Vec::new()))
     }
 
-    fn is_read(&self, viewer: UserId, read: ReadState) -> bool {
+    /// Whether a viewer has read the message, or the other person has read the viewer's.
+    pub(super) fn is_read(&self, viewer: UserId, read: ReadState) -> bool {
         match (self.sender_id == Some(viewer), self.receiver_id) {
             (true, Some(_)) => self.no <= read.other,
             (true, None) => true,
@@ -154,15 +136,16 @@ impl MessageRow {
         }
     }
 
-    fn show(
+    /// The message with its reactions, as a viewer sees it.
+    pub(super) fn show(
         self,
         keys: &KeyRing,
         is_read: bool,
         reactions: BTreeMap<String, i64>,
         my_reactions: Option<Vec<String>>,
     ) -> Message {
-        let place = self.place();
-        let content = Content { text: self.content, key_id: self.key_id }.open(keys, place);
+        let context = self.context();
+        let content = content::open(keys, self.content, self.key_id.as_deref(), context);
         Message {
             id: self.id,
             conversation_id: self.conversation_id,
@@ -190,8 +173,8 @@ impl MessageRow {
 impl RevisionRow {
     /// The content of this revision of `message`.
     pub(crate) fn open(self, keys: &KeyRing, message: &MessageRow) -> Result<String, Unreadable> {
-        let place = Place { written_at: self.created_at, ..message.place() };
-        Content { text: self.content, key_id: self.key_id }.open(keys, place)
+        let context = MessageContext { written_at: self.created_at, ..message.context() };
+        content::open(keys, self.content, self.key_id.as_deref(), context)
     }
 
     /// This revision of `message` as its readers see it.
@@ -214,33 +197,4 @@ impl SqlMessaging {
         let visible = db::scalars(self.core.db.conn(), VISIBLE, [messages, user.into(), conversation.into()]).await?;
         Ok(visible.into_iter().collect())
     }
-}
-
-/// Messages as a user sees them, in the same order; `read` is the state of their conversations.
-pub(crate) async fn show_messages(
-    conn: &impl ConnectionTrait,
-    keys: &KeyRing,
-    rows: Vec<MessageRow>,
-    viewer: UserId,
-    read: impl Fn(ConversationId) -> ReadState,
-) -> Result<Vec<Message>> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids = db::id_list(rows.iter().map(|row| row.id.0));
-    let mut reactions: HashMap<MessageId, Reactions> = HashMap::new();
-    for row in db::rows::<ReactionRow>(conn, REACTIONS, [ids, viewer.into()]).await? {
-        let (counts, own) = reactions.entry(row.message_id).or_default();
-        if row.is_mine == 1 {
-            own.push(row.emoji.clone());
-        }
-        counts.insert(row.emoji, row.count);
-    }
-    let show = |row: MessageRow| {
-        let (counts, mut own) = reactions.remove(&row.id).unwrap_or_default();
-        own.sort();
-        let is_read = row.is_read(viewer, read(row.conversation_id));
-        row.show(keys, is_read, counts, Some(own))
-    };
-    Ok(rows.into_iter().map(show).collect())
 }

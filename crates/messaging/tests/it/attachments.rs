@@ -228,9 +228,11 @@ async fn a_user_uploads_a_limited_number_of_files_per_day() {
     upload(&harness, 1).await;
     let refused = harness.upload(&person(1), file("a", "text/plain", b"x")).await;
     assert_eq!(code(refused), "quota_exceeded");
+    let broken = async |user| harness.upload(&person(user), file("a.png", "image/png", b"no picture")).await;
+    assert_eq!(code(broken(1).await), "quota_exceeded", "it is not decoded");
     upload(&harness, 2).await;
-    let broken = harness.upload(&person(2), file("a.png", "image/png", b"no picture")).await;
-    assert_eq!(code(broken), "invalid");
+    assert_eq!(code(broken(2).await), "invalid");
+    assert_eq!(code(broken(2).await), "quota_exceeded", "files that are refused count");
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ async fn edits_and_deletions_reach_the_streams_of_both_people() {
 }
 
 #[tokio::test]
-async fn a_deletion_is_not_told_to_whoever_has_declined_the_conversation() {
+async fn a_deletion_is_not_sent_to_whoever_has_declined_the_conversation() {
     let harness = messaging().await;
     let patch = PreferencesPatch { accepts_requests_only: Some(true), ..PreferencesPatch::default() };
     harness.change_preferences(&person(2), patch).await.unwrap();

@@ -35,13 +35,14 @@ pub(crate) fn all_migrations() -> Vec<Box<dyn MigrationTrait>> {
     all
 }
 
-/// Knows whose accounts were deactivated.
-struct FakePeople(Arc<Mutex<Vec<i64>>>);
+/// Knows whose accounts were deactivated; `None` if it fails.
+struct FakePeople(Arc<Mutex<Option<Vec<i64>>>>);
 
 #[async_trait]
 impl PeopleSearch for FakePeople {
     async fn active(&self, users: &[UserId]) -> kernel::Result<Vec<UserId>> {
         let deactivated = self.0.lock().unwrap();
+        let deactivated = deactivated.as_ref().ok_or_else(|| kernel::Error::unavailable("no users"))?;
         let is_active =
             |user: &&UserId| USERS.contains(&user.0) && user.0 != INACTIVE && !deactivated.contains(&user.0);
         Ok(users.iter().filter(is_active).copied().collect())
@@ -89,8 +90,8 @@ pub(crate) struct Harness {
     pub(crate) handler: MessagingStreams,
     pub(crate) clock: TestClock,
     pub(crate) outside: Outside,
-    /// Whose accounts were deactivated.
-    pub(crate) deactivated: Arc<Mutex<Vec<i64>>>,
+    /// Whose accounts were deactivated; `None` if looking up users fails.
+    deactivated: Arc<Mutex<Option<Vec<i64>>>>,
 }
 
 impl Deref for Harness {
@@ -129,7 +130,7 @@ impl Harness {
             vec![Arc::new(OwnStream)],
             keys.clone(),
         );
-        let deactivated = Arc::<Mutex<Vec<i64>>>::default();
+        let deactivated = Arc::new(Mutex::new(Some(Vec::new())));
         let host = Host {
             clock: clock.clock(),
             directory: Arc::new(fake_directory(USERS)),
@@ -149,6 +150,16 @@ impl Harness {
     /// The same installation after a restart with other keys.
     pub(crate) fn restart(self, keys: KeyRing) -> Self {
         Self::open(self.db, self.clock, Settings::default().without_limits(), keys, self.outside)
+    }
+
+    /// Deactivates the account of a user.
+    pub(crate) fn deactivate(&self, user: i64) {
+        self.deactivated.lock().unwrap().get_or_insert_default().push(user);
+    }
+
+    /// Has further look-ups of users fail.
+    pub(crate) fn fail_to_look_up_people(&self) {
+        *self.deactivated.lock().unwrap() = None;
     }
 
     /// The number of files in the store.

@@ -9,6 +9,7 @@ use guildhall_kernel::{
 };
 use guildhall_messaging::{Changes, DeleteFor, Message, MessagePatch, Messages, Settings};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::harness::{Harness, person, with_pages};
 
@@ -32,6 +33,11 @@ impl PageFetcher for Pages {
 async fn messaging(is_on: bool) -> Harness {
     let settings = Settings { link_previews: is_on, ..Settings::default().without_limits() };
     with_pages(1, settings, Some(Arc::new(Pages))).await
+}
+
+/// With several connections, for concurrent workers.
+async fn concurrent(pages: Arc<dyn PageFetcher>) -> Harness {
+    with_pages(4, Settings { link_previews: true, ..Settings::default().without_limits() }, Some(pages)).await
 }
 
 /// The preview events of a conversation.
@@ -103,6 +109,51 @@ async fn an_edited_message_has_the_preview_of_its_new_link() {
     harness.delete(&person(1), message.conversation_id, message.id, DeleteFor::Everyone).await.unwrap();
     assert_eq!(harness.fetch_previews().await.unwrap(), 0);
     assert_eq!(harness.db.count_rows("messaging_link_preview").await, 0);
+}
+
+/// A site whose pages arrive when they are released.
+#[derive(Default)]
+struct SlowPages {
+    requested: Notify,
+    released: Notify,
+}
+
+#[async_trait]
+impl PageFetcher for SlowPages {
+    async fn fetch_page(&self, url: &str) -> Result<FetchedPage, FetchError> {
+        self.requested.notify_one();
+        self.released.notified().await;
+        Pages.fetch_page(url).await
+    }
+}
+
+#[tokio::test]
+async fn a_page_whose_link_was_edited_while_it_was_fetched_is_not_shown() {
+    let pages = Arc::new(SlowPages::default());
+    let harness = concurrent(pages.clone()).await;
+    let message = harness.say(1, 2, "https://example.com/knots").await;
+    let edit_meanwhile = async {
+        pages.requested.notified().await;
+        harness.clock.advance(Duration::from_secs(1));
+        edit(&harness, &message, "https://example.com/ropes").await;
+        pages.released.notify_one();
+        // The same worker goes on with the new link.
+        pages.requested.notified().await;
+        assert_eq!((preview(&harness, &message).await, frames(&harness, &message).await), (None, vec![]));
+        pages.released.notify_one();
+    };
+    let (fetched, ()) = tokio::join!(harness.fetch_previews(), edit_meanwhile);
+    assert_eq!((fetched.unwrap(), preview(&harness, &message).await.as_deref()), (2, Some("ropes")));
+}
+
+#[tokio::test]
+async fn two_workers_fetch_a_page_once() {
+    let harness = concurrent(Arc::new(Pages)).await;
+    let message = harness.say(1, 2, "https://example.com/knots").await;
+    let (one, other) = tokio::join!(harness.fetch_previews(), harness.fetch_previews());
+    assert_eq!(one.unwrap() + other.unwrap(), 1);
+    assert_eq!(preview(&harness, &message).await.as_deref(), Some("knots"));
+    assert_eq!(frames(&harness, &message).await.len(), 1);
 }
 
 #[tokio::test]

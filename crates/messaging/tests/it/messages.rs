@@ -100,13 +100,23 @@ async fn p38_a_type_is_kept_and_an_unknown_one_is_refused() {
 async fn the_same_client_id_returns_the_first_message_when_the_receiver_is_no_longer_active() {
     let harness = messaging().await;
     let first = harness.send(&person(1), to(2), with_client_id("hello", "a-1")).await.unwrap().message;
-    harness.deactivated.lock().unwrap().push(2);
+    harness.deactivate(2);
     for target in [to(2), Target::Conversation(first.conversation_id)] {
         let again = harness.send(&person(1), target, with_client_id("hello", "a-1")).await.unwrap();
         assert_eq!((again.duplicate, again.message.id), (true, first.id));
         for new in [with_client_id("bye", "a-1"), with_client_id("hello", "a-2"), NewMessage::text("hello")] {
             assert_eq!(code(harness.send(&person(1), target, new).await), "user_not_found");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_failure_to_look_up_the_receiver_is_not_taken_for_an_inactive_one() {
+    let harness = messaging().await;
+    let first = harness.send(&person(1), to(2), with_client_id("hello", "a-1")).await.unwrap().message;
+    harness.fail_to_look_up_people();
+    for target in [to(2), Target::Conversation(first.conversation_id)] {
+        assert_eq!(code(harness.send(&person(1), target, with_client_id("hello", "a-1")).await), "unavailable");
     }
 }
 
@@ -131,6 +141,23 @@ async fn p41_the_same_client_id_returns_the_first_message() {
     for bad in ["", "a b", "é", &"x".repeat(65)] {
         assert_eq!(code(harness.send(&person(1), to(2), with_client_id("x", bad)).await), "invalid", "{bad:?}");
     }
+}
+
+#[tokio::test]
+async fn a_repeated_message_has_the_same_reply() {
+    let harness = messaging().await;
+    let first = harness.send(&person(1), to(2), NewMessage::text("a")).await.unwrap().message;
+    let second = harness.send(&person(1), to(2), NewMessage::text("b")).await.unwrap().message;
+    let reply = |reply_to| NewMessage { reply_to, ..with_client_id("hello", "a-1") };
+    harness.send(&person(1), to(2), reply(Some(first.id))).await.unwrap();
+    for other in [Some(second.id), None] {
+        assert_eq!(code(harness.send(&person(1), to(2), reply(other)).await), "idempotency_mismatch");
+    }
+    assert!(harness.send(&person(1), to(2), reply(Some(first.id))).await.unwrap().duplicate);
+    // The reply stays the same when the retention has deleted what it refers to.
+    harness.db.sql(&format!("DELETE FROM messaging_message WHERE id = {}", first.id)).await.unwrap();
+    assert!(harness.send(&person(1), to(2), reply(Some(first.id))).await.unwrap().duplicate);
+    assert_eq!(code(harness.send(&person(1), to(2), reply(Some(second.id))).await), "idempotency_mismatch");
 }
 
 #[tokio::test]

@@ -115,7 +115,7 @@ async fn nobody_pins_more_conversations_than_allowed_at_the_same_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_number_of_unread_messages_that_somebody_is_told_is_right() {
+async fn the_last_number_of_unread_messages_that_somebody_gets_is_right() {
     let harness = messaging_with(CONNECTIONS, Settings::default().without_limits()).await;
     for _ in 0..5 {
         for other in 2..=9 {

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use guildhall_kernel::{Caller, IfMatch, Kind, UserId};
 use guildhall_messaging::{
-    Blocks, Changes, ConversationId, Conversations, DeleteFor, Groups, MessagePatch, NewMembers, Reactions, Reading,
-    Target,
+    Blocks, Changes, ConversationId, Conversations, DeleteFor, Groups, Message, MessagePatch, NewMembers, Reactions,
+    Reading, Target,
 };
 use guildhall_realtime::{Delivery, Next, OwnStream, Position, Started, StreamHandler, StreamName, Subscription};
 use serde_json::{Value, json};
@@ -58,6 +58,11 @@ async fn replay(harness: &Harness, user: i64, stream: &StreamName) -> Vec<String
     shown.collect()
 }
 
+async fn edit(harness: &Harness, user: i64, message: &Message, content: &str) {
+    let patch = MessagePatch { content: content.into() };
+    harness.edit(&person(user), message.conversation_id, message.id, patch, IfMatch::default()).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_deleted_message_is_not_sent_again_to_whoever_resumes_or_joins_later() {
     let harness = messaging().await;
@@ -83,26 +88,35 @@ async fn a_message_deleted_for_one_person_is_not_sent_to_them_again() {
     assert_eq!(replay(&harness, 2, &own).await, ["hidden", "again"]);
     assert_eq!(replay(&harness, 1, &stream(id)).await, ["hello", "again", "reaction"]);
     assert_eq!(replay(&harness, 1, &OwnStream::of(UserId(1))).await, ["hello", "again"]);
+    edit(&harness, 1, &message, "hello!").await;
+    assert_eq!(replay(&harness, 2, &stream(id)).await, ["hidden", "again", "hidden", "hidden"]);
+    assert_eq!(replay(&harness, 2, &own).await, ["hidden", "again"]);
+    assert_eq!(replay(&harness, 1, &OwnStream::of(UserId(1))).await, ["hello", "again", "hello!"]);
 }
 
 #[tokio::test]
 async fn a_cleared_history_is_not_sent_again() {
     let harness = messaging().await;
-    let id = harness.say(1, 2, "old").await.conversation_id;
+    let old = harness.say(1, 2, "old").await;
+    let id = old.conversation_id;
     harness.say(3, 2, "from somebody else").await;
     harness.clear(&person(2), id).await.unwrap();
     harness.say(1, 2, "new").await;
     assert_eq!(replay(&harness, 2, &stream(id)).await, ["hidden", "new"]);
     assert_eq!(replay(&harness, 2, &OwnStream::of(UserId(2))).await, ["hidden", "from somebody else", "new"]);
     assert_eq!(replay(&harness, 1, &stream(id)).await, ["old", "new"]);
+    edit(&harness, 1, &old, "old!").await;
+    assert_eq!(replay(&harness, 2, &stream(id)).await, ["hidden", "new", "hidden"]);
+    assert_eq!(replay(&harness, 2, &OwnStream::of(UserId(2))).await, ["hidden", "from somebody else", "new"]);
+    assert_eq!(replay(&harness, 1, &OwnStream::of(UserId(1))).await, ["old", "new", "old!"]);
 }
 
 #[tokio::test]
 async fn whoever_can_read_the_history_of_edits_gets_it_again() {
     let harness = messaging().await;
     let message = harness.say(1, 2, "helo").await;
-    let (id, patch) = (message.conversation_id, MessagePatch { content: "hello".into() });
-    harness.edit(&person(1), id, message.id, patch, IfMatch::default()).await.unwrap();
+    let id = message.conversation_id;
+    edit(&harness, 1, &message, "hello").await;
     assert_eq!(replay(&harness, 2, &stream(id)).await, ["helo", "hello"]);
     assert_eq!(harness.revisions(&person(2), id, message.id).await.unwrap()[0].content, "helo");
 }
@@ -152,7 +166,7 @@ async fn a_direct_message_reaches_the_streams_of_the_conversation_and_of_both_pe
 }
 
 #[tokio::test]
-async fn a_message_of_a_group_tells_each_member_the_unread_count() {
+async fn a_message_of_a_group_notifies_each_member_of_the_unread_count() {
     let harness = messaging().await;
     let group = harness.group(&[1, 2, 3]).await;
     let mut own = follow(&harness, 3, &OwnStream::of(UserId(3))).await.unwrap();
@@ -209,7 +223,7 @@ async fn followers_send_edit_react_read_and_delete() {
 }
 
 #[tokio::test]
-async fn typing_is_told_to_the_others_at_most_every_three_seconds_and_not_to_blocked_people() {
+async fn typing_is_sent_to_the_others_at_most_every_three_seconds_and_not_to_blocked_people() {
     let harness = messaging().await;
     let id = harness.say(1, 2, "hello").await.conversation_id;
     let mut other = follow(&harness, 2, &stream(id)).await.unwrap();

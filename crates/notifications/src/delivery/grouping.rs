@@ -38,11 +38,11 @@ pub(super) struct Stored {
     pub(super) is_new: bool,
 }
 
-/// Stores what is in the queue as a notification; `None` if that is no news for its recipient.
+/// Stores what is in the queue as a notification; `None` if that is not new for its recipient.
 pub(super) async fn add(tx: &Tx, queued: &queue::Model, now: Timestamp) -> Result<Option<Stored>, DbErr> {
     let queue::Model { recipient_id, kind, group_key, actor_id, .. } = queued;
     let group = || -> [Value; 3] { [(*recipient_id).into(), kind.to_value().into(), group_key.as_str().into()] };
-    if let (Some(actor), false) = (actor_id, kind.is_news_again()) {
+    if let (Some(actor), false) = (actor_id, kind.notifies_again()) {
         let values = group().into_iter().chain([(*actor).into()]);
         if db::scalar::<i32>(tx, HAS_ACTOR, values).await?.is_some() {
             return Ok(None);

@@ -210,7 +210,7 @@ impl Notifier {
         if is_on(Channel::Email) && is_new {
             due(Channel::Email, preferences.schedule().email_at(now)).await?;
         }
-        if self.core.host.push_sender.is_some() && is_on(Channel::Push) && (is_new || row.kind.is_news_again()) {
+        if self.core.host.push_sender.is_some() && is_on(Channel::Push) && (is_new || row.kind.notifies_again()) {
             let at = preferences.schedule().push_at(now);
             if at > now {
                 due(Channel::Push, at).await?;

@@ -75,8 +75,8 @@ pub struct Pushes {
 }
 
 impl Pushes {
-    /// Whether there is still something to tell the recipient: they have not read it, and may still see it.
-    async fn is_news(&self, content: &PushContent) -> Result<bool> {
+    /// Whether there is still something to send to the recipient: they have not read it, and may still see it.
+    async fn is_wanted(&self, content: &PushContent) -> Result<bool> {
         if let Some(id) = content.notification {
             let unread = notification::Entity::find_by_id(id).filter(notification::COLUMN.read_at.is_null());
             if unread.one(self.core.db.conn()).await?.is_none() {
@@ -148,7 +148,7 @@ impl Transport for Pushes {
             .await
             .map_err(|error| transient(error.into()))?;
         let Some(row) = row else { return Ok(()) };
-        if !self.is_news(&queued.content).await.map_err(transient)? {
+        if !self.is_wanted(&queued.content).await.map_err(transient)? {
             return Ok(());
         }
         let address =

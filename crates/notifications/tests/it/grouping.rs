@@ -33,7 +33,7 @@ async fn the_same_actor_counts_once() {
     harness.comment(2, 7).await;
     harness.comment(2, 7).await;
     assert_eq!(harness.texts(1).await, ["person-2 commented on your post “Hello”"]);
-    assert_eq!(harness.frames(1).await.len(), 2, "the second comment is news");
+    assert_eq!(harness.frames(1).await.len(), 2, "the second comment is new");
 }
 
 #[tokio::test]

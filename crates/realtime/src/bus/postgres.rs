@@ -30,7 +30,7 @@ const RETRY_DELAY: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a process sends something, be it empty, so that it hears itself.
 const BEAT: Duration = Duration::from_secs(3);
-/// Without hearing even itself for this long, a process connects anew: the other end may be gone without a word.
+/// Without hearing even itself for this long, a process connects again: the connection may have failed without closing.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// Exchanges notices over PostgreSQL's LISTEN and NOTIFY. A payload has at most 8,000 bytes, so events are only
@@ -99,24 +99,31 @@ impl PostgresBus {
 
     async fn listen(&self, arrive: Arrive<'_>) {
         let Some(mut listener) = self.db.listener(CHANNEL) else { return };
-        let mut is_lost = false;
+        let (mut is_heard, mut is_lost) = (false, false);
         loop {
             let error = match timeout(SILENCE, listener.next()).await {
                 Ok(Ok(Some(payload))) => {
+                    if !std::mem::replace(&mut is_heard, true) {
+                        if std::mem::take(&mut is_lost) {
+                            tracing::info!("notifications of other processes arrive again");
+                        }
+                        arrive(Arrival::Connected);
+                    }
                     self.take(&payload, arrive);
                     continue;
                 }
                 Ok(Ok(None)) => {
-                    if std::mem::take(&mut is_lost) {
-                        tracing::info!("other processes are notified again");
-                    }
-                    arrive(Arrival::Connected);
+                    // A pooler of transactions accepts LISTEN too, but passes on nothing: only a payload, be it that of
+                    // this process, shows that the connection works.
+                    is_heard = false;
+                    self.has_waiting.notify_one();
                     continue;
                 }
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "no notification arrives".to_owned(),
             };
             listener.disconnect();
+            is_heard = false;
             arrive(Arrival::Disconnected);
             if !std::mem::replace(&mut is_lost, true) {
                 tracing::warn!(error, "notifications of other processes are lost; polling the database instead");
@@ -179,8 +186,9 @@ impl Waiting {
         for (stream, seq) in taken.announced {
             self.announce(stream, seq);
         }
-        self.deleted.extend(taken.deleted);
-        self.ended.extend(taken.ended);
+        let deleted = taken.deleted.into_iter().map(|stream| Notice::Deleted { stream });
+        let ended = taken.ended.into_iter().map(|user| Notice::Ended { user });
+        deleted.chain(ended).for_each(|notice| self.add(notice));
     }
 
     /// The payloads of everything; one without a notice if there is none.
@@ -247,9 +255,18 @@ mod tests {
         waiting.put_back(taken);
         assert_eq!((waiting.payloads("node").len(), waiting.transient.len()), (1, 0));
         assert_eq!(waiting.announced[&StreamName::new("room", 1)], 8);
-        for id in 0..20_000 {
-            announce(&mut waiting, id + 1, 9);
-        }
-        assert_eq!(waiting.announced.len(), MAX_WAITING);
+        let fill = |waiting: &mut Waiting, first: i64| {
+            for id in first..first + 20_000 {
+                announce(waiting, id, 9);
+                waiting.add(Notice::Deleted { stream: StreamName::new("room", id) });
+                waiting.add(Notice::Ended { user: UserId(id) });
+            }
+        };
+        fill(&mut waiting, 1);
+        let taken = std::mem::take(&mut waiting);
+        fill(&mut waiting, 100_000);
+        waiting.put_back(taken);
+        let lengths = [waiting.announced.len(), waiting.deleted.len(), waiting.ended.len()];
+        assert_eq!(lengths, [MAX_WAITING; 3]);
     }
 }

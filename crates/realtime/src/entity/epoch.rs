@@ -7,7 +7,7 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: i64,
-    /// Changes when the numbers begin anew: after a restore.
+    /// Changes when the numbers start again: after a restore.
     pub epoch: i64,
     /// How many streams have been deleted.
     pub deleted_streams: i64,

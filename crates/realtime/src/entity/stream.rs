@@ -11,7 +11,7 @@ pub struct Model {
     /// `room/7`.
     #[sea_orm(unique)]
     pub name: String,
-    /// The number of the last event.
+    /// The number of the last event; 0 before the first one.
     pub last_seq: i64,
     pub created_at: Timestamp,
     /// The number of streams that had been deleted when this one began.

@@ -128,7 +128,7 @@ impl Task<'_> {
         self.connection.renew(&caller);
         // The session may have ended since the token was checked.
         self.streams.check_caller(&caller).await?;
-        self.has_told_expiry = false;
+        self.has_announced_expiry = false;
         Ok(Some(json!({ "type": "authenticated", "expires_at": caller.expires_at })))
     }
 }

@@ -1,12 +1,9 @@
 //! What clients send.
 
-use guildhall_kernel::{Error, Kind, Result};
+use guildhall_kernel::{Error, Kind, Result, idempotency::is_client_id};
 use serde_json::Value;
 
 use crate::{Command, Position, StreamName};
-
-/// The greatest length of a client's id of a message.
-const MAX_CLIENT_ID: usize = 64;
 
 /// A frame of a client.
 pub(crate) struct Incoming {
@@ -44,7 +41,9 @@ impl Incoming {
         let client_id = match command.get("client_id") {
             None | Some(Value::Null) => None,
             Some(Value::String(id)) if is_client_id(id) => Some(id.clone()),
-            Some(_) => return Err(invalid("bad_client_id", "client_id must be 1 to 64 letters, digits, _ or -.")),
+            Some(_) => {
+                return Err(invalid("bad_client_id", "client_id must be 1 to 64 ASCII letters, digits, _ or -."));
+            }
         };
         let token = match command.remove("token") {
             Some(Value::String(token)) => Some(token),
@@ -71,11 +70,6 @@ impl Incoming {
         };
         Ok(Position { after: number("after")?, epoch: number("epoch")? })
     }
-}
-
-fn is_client_id(id: &str) -> bool {
-    (1..=MAX_CLIENT_ID).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
 #[cfg(test)]

@@ -74,7 +74,8 @@ impl Task<'_> {
         let (stream, began_at) = (subscription.stream().clone(), subscription.began_at());
         let hidden = self.hidden(&stream, began_at, &deliveries).await?;
         for delivery in deliveries {
-            let checks = matches!(&delivery, Delivery::Frame(frame) if frame.checks() && frame.seq > began_at);
+            let user = self.caller.user;
+            let checks = matches!(&delivery, Delivery::Frame(frame) if frame.checks(user) && frame.seq > began_at);
             let delivery = match delivery {
                 Delivery::Frame(frame) if hidden.contains(&frame.seq) => Delivery::Frame(frame.hidden()),
                 other => other,

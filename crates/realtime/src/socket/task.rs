@@ -27,7 +27,7 @@ pub(super) struct Task<'a> {
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) is_many: bool,
     pub(super) limits: Limits,
-    pub(super) has_told_expiry: bool,
+    pub(super) has_announced_expiry: bool,
 }
 
 impl Task<'_> {
@@ -54,7 +54,7 @@ impl Task<'_> {
                         self.feed(Message::Ping(Vec::new().into())).await?;
                         self.flush().await?;
                     }
-                    self.tell_expiry().await?;
+                    self.announce_expiry().await?;
                     self.take_roles().await?;
                 }
             }
@@ -135,14 +135,14 @@ impl Task<'_> {
         self.send_json(&hello).await
     }
 
-    /// Tells the client that its credentials expire soon.
-    async fn tell_expiry(&mut self) -> Outcome {
-        let Some(end) = self.caller.expires_at.filter(|_| !self.has_told_expiry) else { return Ok(()) };
+    /// Announces to the client that its credentials expire soon.
+    async fn announce_expiry(&mut self) -> Outcome {
+        let Some(end) = self.caller.expires_at.filter(|_| !self.has_announced_expiry) else { return Ok(()) };
         let now = self.streams.clock().now();
         if end > now + EXPIRY_NOTICE {
             return Ok(());
         }
-        self.has_told_expiry = true;
+        self.has_announced_expiry = true;
         let seconds = end.since(now).as_secs();
         self.send_json(&json!({ "type": "auth_expiring", "in_s": seconds })).await
     }

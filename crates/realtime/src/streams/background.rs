@@ -23,6 +23,9 @@ const RETRY_DELAY: Duration = Duration::from_millis(500);
 const COMPARE_INTERVAL: Duration = Duration::from_secs(5);
 /// The same while notices are not exchanged; also how often the sessions of all sockets are checked then.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long to wait between two comparisons, and between two checks of all sessions, however often the bus reports that
+/// notices may have been lost.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How many streams are compared in one query.
 const COMPARED_AT_ONCE: usize = 20_000;
 /// How long [`Streams::can_connect`] waits.
@@ -40,7 +43,8 @@ impl Streams {
     pub async fn run(&self) {
         let arrive = |arrival| self.arrive(arrival);
         let (exchange, read, fill) = (self.0.bus.run(&arrive), self.read_announced(), self.fill_gaps());
-        tokio::join!(exchange, read, fill, self.compare_regularly(), self.check_regularly(), self.tick());
+        let (check, check_ended) = (self.check_regularly(), self.check_ended());
+        tokio::join!(exchange, read, fill, self.compare_regularly(), check, check_ended, self.tick());
     }
 
     /// Whether notices are exchanged with the other processes, as far as is known. While they are not, events of other
@@ -83,13 +87,7 @@ impl Streams {
             Notice::Announced { stream, seq } => self.0.hub.announce(&stream, seq),
             Notice::Transient { stream, body, except } => self.0.hub.publish_transient(&stream, &body, except),
             Notice::Deleted { stream } => self.0.hub.end(&stream),
-            Notice::Ended { user } => {
-                let callers = self.0.connections.callers(Some(user));
-                if !callers.is_empty() {
-                    let streams = self.clone();
-                    tokio::spawn(async move { streams.try_check(callers).await });
-                }
-            }
+            Notice::Ended { user } => self.0.connections.check_later(user),
         }
     }
 
@@ -147,6 +145,7 @@ impl Streams {
             if let Err(error) = self.compare_now().await {
                 tracing::error!(%error, "could not compare streams with the database");
             }
+            sleep(PAUSE).await;
         }
     }
 
@@ -172,7 +171,16 @@ impl Streams {
         loop {
             let interval = if *is_connected.borrow() { CHECK_INTERVAL } else { POLL_INTERVAL };
             let _ = timeout(interval, is_connected.changed()).await;
-            self.try_check(self.0.connections.callers(None)).await;
+            self.try_check(self.0.connections.callers()).await;
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Checks the sockets of users of whom other processes have sent a notice.
+    async fn check_ended(&self) {
+        loop {
+            let callers = self.0.connections.to_check().await;
+            self.try_check(callers).await;
         }
     }
 
@@ -182,7 +190,7 @@ impl Streams {
     /// If it cannot be found out.
     pub async fn check_user(&self, user: UserId) -> Result<()> {
         self.0.bus.send(Notice::Ended { user });
-        self.check_callers(self.0.connections.callers(Some(user))).await
+        self.check_callers(self.0.connections.callers_of([user])).await
     }
 
     async fn try_check(&self, callers: Vec<Caller>) {

@@ -16,8 +16,8 @@ const ERASE_IN: &str = "UPDATE realtime_event SET body = $1, key_id = NULL, abou
 
 impl Streams {
     /// Erases the content of the stored events [about](Self::append_about) these numbers of a subject, in all streams.
-    /// Their own numbers stay: who reads them later gets `{"type": "hidden"}`. To tell whoever has them already, append
-    /// another event.
+    /// Their own numbers stay: who reads them later gets `{"type": "hidden"}`. To notify clients that already have
+    /// them, append another event.
     ///
     /// # Errors
     /// Those of the database.
@@ -45,7 +45,7 @@ impl Streams {
 
     /// Waits for the transactions that have appended to a stream or locked it, and has others wait until this one ends.
     /// What a transaction counts then and publishes after its commit is not older than what others have published. To
-    /// avoid deadlocks, lock and append in a fixed order. A stream without events cannot be locked.
+    /// avoid deadlocks, lock and append in a fixed order. A stream that has not begun cannot be locked.
     ///
     /// # Errors
     /// Those of the database.

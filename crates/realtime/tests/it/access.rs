@@ -35,6 +35,37 @@ async fn a_check_ends_the_subscriptions_of_those_who_may_no_longer_follow_before
 }
 
 #[tokio::test]
+async fn a_check_of_one_user_asks_about_nobody_else() {
+    let harness = harness().await;
+    let address = harness.serve().await;
+    let (mut leaving, mut staying) = (subscribe(address, "5").await, subscribe(address, "6").await);
+    harness.rooms.checked.lock().unwrap().clear();
+    harness.append_check_of(&room(7), UserId(5)).await;
+    harness.append(&room(7), json!({ "type": "message", "text": "first" })).await;
+    for client in [&mut leaving, &mut staying] {
+        assert_eq!(client.next().await, json!({ "type": "access_changed", "stream": "room/7", "seq": 1 }));
+        assert_eq!(client.next().await["text"], "first", "who may still follow the stream stays");
+    }
+    assert_eq!(*harness.rooms.checked.lock().unwrap(), [UserId(5)]);
+    harness.rooms.removed.lock().unwrap().push(UserId(5));
+    harness.append_check_of(&room(7), UserId(5)).await;
+    harness.append(&room(7), json!({ "type": "message", "text": "second" })).await;
+    assert_eq!(leaving.next().await["type"], "access_changed");
+    assert_eq!(leaving.next().await["type"], "unsubscribed");
+    assert_eq!(staying.next().await["type"], "access_changed");
+    assert_eq!(staying.next().await["text"], "second");
+}
+
+#[tokio::test]
+async fn access_of_a_user_who_no_longer_exists_can_be_checked() {
+    let harness = harness().await;
+    let address = harness.serve().await;
+    let mut client = subscribe(address, "5").await;
+    harness.append_check_of(&room(7), UserId(404)).await;
+    assert_eq!(client.next().await, json!({ "type": "access_changed", "stream": "room/7", "seq": 1 }));
+}
+
+#[tokio::test]
 async fn an_event_that_only_looks_like_a_check_is_none() {
     let harness = harness().await;
     let address = harness.serve().await;

@@ -14,7 +14,7 @@ use guildhall_kernel::{Auth, Clock, Db, SessionId, UserId, db, testing::TestDb};
 use guildhall_realtime::{
     Arrival, Arrive, Bus, Notice, OwnStream, PostgresBus, Settings, StreamHandler, StreamName, Streams,
 };
-use sea_orm::DbBackend;
+use sea_orm::{ConnectionTrait, DbBackend};
 use serde_json::{Value, json};
 use tokio::{
     sync::{Notify, mpsc},
@@ -178,6 +178,17 @@ async fn what_is_not_stored_reaches_the_others_on_all_processes() {
 }
 
 #[tokio::test]
+async fn what_a_process_knows_of_itself_reaches_its_own_sockets_only() {
+    let cluster = Cluster::new().await.connected().await;
+    let [first, second] = &cluster.processes;
+    let (mut own, mut other) = (first.follow(7, 1).await, second.follow(7, 2).await);
+    first.streams.publish_transient_here(&room(7), &json!({ "type": "presence" }), None);
+    first.streams.publish_transient(&room(7), &json!({ "type": "typing" }), None);
+    assert_eq!(own.next().await["type"], "presence");
+    assert_eq!(other.next().await["type"], "typing");
+}
+
+#[tokio::test]
 async fn a_session_that_ends_is_disconnected_from_all_processes_within_a_second() {
     let cluster = Cluster::new().await.connected().await;
     let [first, second] = &cluster.processes;
@@ -226,6 +237,54 @@ async fn without_the_bus_events_and_ended_sessions_are_found_within_two_seconds(
     bus.set_down(false);
     let frame = timeout(Duration::from_millis(500), client.next()).await.unwrap();
     assert_eq!((&frame["seq"], second.streams.is_connected()), (&json!(2), true));
+}
+
+/// A bus that does not stop to report that notices may have been lost.
+struct Restless;
+
+#[async_trait]
+impl Bus for Restless {
+    fn send(&self, _: Notice) {}
+
+    async fn run(&self, arrive: Arrive<'_>) {
+        loop {
+            arrive(Arrival::Connected);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn however_often_notices_may_have_been_lost_streams_are_compared_ten_times_a_second() {
+    let cluster = Cluster::with(|_| Arc::new(Restless)).await;
+    let process = &cluster.processes[0];
+    let _client = process.follow(7, 1).await;
+    let before = process.db.statements();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let statements = process.db.statements() - before;
+    assert!((1..=8).contains(&statements), "{statements} statements");
+}
+
+#[tokio::test]
+async fn a_connection_that_accepts_listen_but_passes_on_no_notification_is_not_connected() {
+    let database = TestDb::new(all_migrations).await;
+    if database.backend() != DbBackend::Postgres {
+        return;
+    }
+    let can_connect = async || {
+        let db = Db::connect(database.url(), 2).await.unwrap();
+        let bus = PostgresBus::new(db.clone()).unwrap().unwrap();
+        let (clock, auth) = (Clock::system(), Auth::new(Numbers::new(Clock::system())));
+        Streams::new(db, clock, Settings::default(), auth, bus, Vec::new()).can_connect().await
+    };
+    assert!(can_connect().await);
+    // As behind a pooler of transactions.
+    let silence = "CREATE SCHEMA shadow; \
+        CREATE FUNCTION shadow.pg_notify(text, text) RETURNS void LANGUAGE sql AS ''; \
+        DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = shadow, public, pg_catalog', \
+        current_database()); END $$";
+    database.conn().execute_unprepared(silence).await.unwrap();
+    assert!(!can_connect().await);
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ async fn the_handler_learns_of_the_first_and_the_last_subscription_of_a_user() {
     let halls = Arc::new(Halls::default());
     harness.streams.register(halls.clone());
     let stream = StreamName::new("hall", 1_i64);
-    let told = async |count: usize| {
+    let notified = async |count: usize| {
         for _ in 0..200 {
             if halls.0.lock().unwrap().len() >= count {
                 break;
@@ -85,15 +85,15 @@ async fn the_handler_learns_of_the_first_and_the_last_subscription_of_a_user() {
         halls.0.lock().unwrap().iter().map(|user| user.0).collect::<Vec<_>>()
     };
     let first = follow(&harness, &stream, 1).await;
-    assert_eq!(told(1).await, [1]);
+    assert_eq!(notified(1).await, [1]);
     let second = follow(&harness, &stream, 1).await;
     drop(first);
     let other = follow(&harness, &stream, 2).await;
-    assert_eq!(told(2).await, [1, 2]);
+    assert_eq!(notified(2).await, [1, 2]);
     assert!(harness.streams.is_followed_by(&stream, UserId(1)));
     drop((second, other));
-    assert_eq!(told(4).await.len(), 4);
+    assert_eq!(notified(4).await.len(), 4);
     assert!(!harness.streams.is_followed_by(&stream, UserId(1)));
     drop(follow(&harness, &room(1), 1).await);
-    assert_eq!(told(4).await.len(), 4, "other handlers do not ask for it");
+    assert_eq!(notified(4).await.len(), 4, "other handlers do not ask for it");
 }

@@ -48,6 +48,8 @@ pub(crate) struct Rooms {
     pub(crate) removed: Mutex<Vec<UserId>>,
     /// The numbers of events that nobody may see any more.
     pub(crate) hidden: Mutex<Vec<Seq>>,
+    /// Whose access was checked.
+    pub(crate) checked: Mutex<Vec<UserId>>,
     /// The numbers of the events of each question which of them are hidden.
     pub(crate) questions: Mutex<Vec<Vec<Seq>>>,
     pub(crate) has_first_event: AtomicBool,
@@ -60,6 +62,7 @@ impl StreamHandler for Rooms {
     }
 
     async fn visible_after(&self, caller: &Caller, stream: &StreamName) -> Result<Option<Seq>> {
+        self.checked.lock().unwrap().push(caller.user);
         if stream.id() == Some(404) {
             return Err(Error::new(Kind::NotFound, "room_not_found", "Not found."));
         }
@@ -184,6 +187,10 @@ impl Harness {
 
     pub(crate) async fn append_check(&self, stream: &StreamName) -> Seq {
         self.db.write(|tx| async move { self.streams.append_check(&tx, stream).await }).await.unwrap()
+    }
+
+    pub(crate) async fn append_check_of(&self, stream: &StreamName, user: UserId) -> Seq {
+        self.db.write(|tx| async move { self.streams.append_check_of(&tx, stream, user).await }).await.unwrap()
     }
 
     /// Starts a server, and the background work of the streams.

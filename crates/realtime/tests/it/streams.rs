@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
-use guildhall_kernel::{Caller, Db, Error, Kind, Roles, UserId, job::Job};
+use guildhall_kernel::{Caller, Db, Error, Kind, Roles, UserId, job::Job, testing::TestDb};
 use guildhall_realtime::{Delivery, GapReason, Next, Position, Start, Streams, Subscription};
+use sea_orm_migration::MigrationTrait;
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::harness::{Harness, harness, room};
+use crate::harness::{Harness, all_migrations, harness, room};
 
 fn caller(id: i64) -> Caller {
     Caller::new(UserId(id), Roles::default())
@@ -151,6 +152,35 @@ async fn who_has_followed_a_stream_since_before_its_first_event_can_resume() {
 }
 
 #[tokio::test]
+async fn who_has_followed_an_empty_stream_can_resume_after_the_deletion_of_another() {
+    let harness = harness().await;
+    let (streams, wake) = (&harness.streams, Arc::new(Notify::new()));
+    let (one, two) = (caller(1), caller(2));
+    let follow = async |caller: &Caller| streams.subscribe(caller, &room(7), Position::default(), &wake).await;
+    let (empty, other) = tokio::join!(follow(&one), follow(&two));
+    let epoch = empty.unwrap().head.epoch;
+    assert_eq!(other.unwrap().head.epoch, epoch);
+    harness.append(&room(8), json!({})).await;
+    harness.db.write(|tx| async move { streams.delete(&tx, [room(8)]).await }).await.unwrap();
+    assert_eq!(harness.append(&room(7), json!({})).await, 1);
+    assert_eq!(harness.append(&room(7), json!({})).await, 2);
+    let position = Position { after: Some(1), epoch: Some(epoch) };
+    let mut again = streams.subscribe(&one, &room(7), position, &wake).await.unwrap();
+    assert_eq!((again.start, again.head.epoch), (Start::Recovered, epoch));
+    assert_eq!(numbers(streams, &mut again.subscription).await, [2]);
+}
+
+#[tokio::test]
+async fn only_who_may_follow_a_stream_begins_it() {
+    let harness = harness().await;
+    let wake = Arc::new(Notify::new());
+    assert!(harness.streams.subscribe(&caller(13), &room(7), Position::default(), &wake).await.is_err());
+    assert_eq!(harness.db.count_rows("realtime_stream").await, 0);
+    follow(&harness, None).await;
+    assert_eq!(harness.db.count_rows("realtime_stream").await, 1);
+}
+
+#[tokio::test]
 async fn nobody_resumes_in_a_stream_that_a_restored_database_did_not_have() {
     let harness = harness().await;
     let wake = Arc::new(Notify::new());
@@ -239,4 +269,20 @@ async fn nobody_gets_an_event_after_their_removal() {
     // Who may follow again also gets what has happened meanwhile.
     let (mut again, _) = follow(&harness, Some(3)).await;
     assert_eq!(numbers(&harness.streams, &mut again).await, [4, 5]);
+}
+
+fn migrations_before() -> Vec<Box<dyn MigrationTrait>> {
+    all_migrations().into_iter().filter(|migration| !migration.name().ends_with("_realtime_followed")).collect()
+}
+
+#[tokio::test]
+async fn events_from_before_streams_could_be_empty_are_kept() {
+    let db = TestDb::new(migrations_before).await;
+    let rows = "INSERT INTO realtime_stream (id, name, last_seq, created_at, epoch) VALUES (7, 'room/7', 2, 1, 3); \
+        INSERT INTO realtime_event (stream_id, seq, body, at) VALUES (7, 1, '{}', 1), (7, 2, '{}', 1)";
+    db.sql(rows).await.unwrap();
+    db.migrate(all_migrations).await.unwrap();
+    assert_eq!(db.count_rows("realtime_event").await, 2);
+    db.sql("DELETE FROM realtime_stream WHERE last_seq = 2 AND epoch = 3").await.unwrap();
+    assert_eq!(db.count_rows("realtime_event").await, 0, "events still belong to their streams");
 }

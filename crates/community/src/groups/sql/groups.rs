@@ -245,8 +245,9 @@ impl Groups for SqlGroups {
                 }
                 let now = self.core.now();
                 db::store_changes(conn, &group, &apply_patch(&group, patch, now)).await?;
-                tx.emit(&GroupChanged { group: id, actor: caller.user }).await?;
-                if !group.is_private && patch.is_private == Some(true) {
+                let became_private = !group.is_private && patch.is_private == Some(true);
+                tx.emit(&GroupChanged { group: id, actor: caller.user, became_private }).await?;
+                if became_private {
                     delete_outsider_rsvps_of_group(conn, id, now).await?;
                 }
                 Ok(())

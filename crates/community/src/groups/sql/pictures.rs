@@ -69,9 +69,8 @@ impl Pictures for SqlGroups {
             PictureKind::Image => IMAGE,
             PictureKind::Banner => BANNER,
         };
-        let stored =
-            self.core.host.files.store(caller.user, file::pictures(caller.user, content, sizes).await?).await?;
-        let stored = &stored;
+        let content = file::pictures(caller.user, "image", content, sizes).await?;
+        let stored = &self.core.host.files.store(caller.user, content).await?;
         self.core
             .write(|tx| async move {
                 let conn = &tx;

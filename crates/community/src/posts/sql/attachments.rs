@@ -22,11 +22,6 @@ use crate::{
 
 /// The maximum number of attachments of a post.
 const MAX_ATTACHMENTS: u64 = 10;
-/// The sizes in which attached pictures are stored.
-const SIZES: &[file::Size] = &[
-    file::Size { name: "small", width: 480, height: 480, fit: file::Fit::Within },
-    file::Size { name: "large", width: 2048, height: 2048, fit: file::Fit::Within },
-];
 
 /// The caller's post, if it can take another attachment.
 async fn own_post_for_attachment(
@@ -51,8 +46,8 @@ impl SqlPosts {
         let signed = |variant| self.core.host.files.url(row.file_id, variant, &row.name, Some(viewer.id()));
         Attachment {
             id: row.id,
-            url: signed(row.is_picture.then_some("large")),
-            preview_url: row.is_picture.then(|| signed(Some("small"))),
+            url: signed(row.is_picture.then_some(file::LARGE)),
+            preview_url: row.is_picture.then(|| signed(Some(file::SMALL))),
             content_type: row.content_type,
             size: row.size,
             name: row.name,
@@ -65,14 +60,10 @@ impl Attachments for SqlPosts {
     async fn attach(&self, caller: &Caller, id: PostId, upload: file::Upload) -> Result<Attachment> {
         // Checked before anything is stored, and again in the transaction.
         own_post_for_attachment(self.core.db.conn(), caller, id).await?;
-        let is_picture = upload.content_type.starts_with("image/");
-        let content = if is_picture {
-            file::pictures(caller.user, upload.bytes, SIZES).await?
-        } else {
-            file::Content::bytes(upload.content_type, upload.bytes)
-        };
-        let stored = self.core.host.files.store(caller.user, content).await?;
-        let (stored, name) = (&stored, &upload.name);
+        let name = &upload.name.clone();
+        let content = upload.into_attachment(caller.user).await?;
+        let is_picture = content.dimensions(file::LARGE).is_some();
+        let stored = &self.core.host.files.store(caller.user, content).await?;
         let row = self
             .core
             .write(|tx| async move {

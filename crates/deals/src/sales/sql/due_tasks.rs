@@ -15,7 +15,7 @@ use crate::{Error, Result, SqlTasks, core::scope::TASK_TARGET_IS_LIVE, entity::t
 const INTERVAL: Duration = Duration::from_secs(60);
 /// The maximum number of tasks per transaction.
 const BATCH: u64 = 100;
-/// Tasks that have been due for longer are no news, for instance after the server was stopped.
+/// Tasks that have been due for longer are not announced, for instance after the server was stopped.
 const MAX_AGE: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// The job that announces due tasks.

@@ -16,6 +16,7 @@ use crate::{
     Pipelines, Result, SqlPipelines, Stage,
     core::to_u64,
     entity::{organization, pipeline, stage},
+    event::PipelineChanged,
     permission::Permission,
 };
 
@@ -263,6 +264,7 @@ impl Pipelines for SqlPipelines {
                 after.updated_at = self.core.now();
                 db::store_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_pipeline", &before, &after).await?;
+                tx.emit(&PipelineChanged { organization_id: org, pipeline: id }).await?;
                 let stages = stages_of(conn, id).await?;
                 Ok(show(after, stages))
             })
@@ -298,7 +300,9 @@ impl Pipelines for SqlPipelines {
                 }
                 pipeline::Entity::delete_by_id(id).exec(conn).await?;
                 let detail = vec![("name", row.name.into())];
-                self.core.record(conn, (caller, &access), "deals.delete_pipeline", ("pipeline", id.0), detail).await
+                self.core.record(conn, (caller, &access), "deals.delete_pipeline", ("pipeline", id.0), detail).await?;
+                tx.emit(&PipelineChanged { organization_id: org, pipeline: id }).await?;
+                Ok(())
             })
             .await
     }

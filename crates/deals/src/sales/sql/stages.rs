@@ -19,6 +19,7 @@ use crate::{
     StageId, StageOrder, StagePatch, Stages,
     core::to_u64,
     entity::{pipeline, stage},
+    event::PipelineChanged,
     permission::Permission,
 };
 
@@ -52,6 +53,7 @@ impl Stages for SqlPipelines {
                 let position = stages.last().map_or(0, |last| last.position + 1);
                 let row = new_stage(org, pipeline, new, position, self.core.now()).insert(conn).await?;
                 self.core.record_created(conn, (caller, &access), "deals.create_stage", &row).await?;
+                tx.emit(&PipelineChanged { organization_id: org, pipeline }).await?;
                 Ok(show_stage(row))
             })
             .await
@@ -91,6 +93,7 @@ impl Stages for SqlPipelines {
                 after.updated_at = self.core.now();
                 db::store_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_stage", &before, &after).await?;
+                tx.emit(&PipelineChanged { organization_id: org, pipeline }).await?;
                 Ok(show_stage(after))
             })
             .await
@@ -139,7 +142,9 @@ impl Stages for SqlPipelines {
                 }
                 stage::Entity::delete_by_id(id).exec(conn).await?;
                 let detail = vec![("name", row.name.into()), ("deals", deals.into())];
-                self.core.record(conn, (caller, &access), "deals.delete_stage", ("stage", id.0), detail).await
+                self.core.record(conn, (caller, &access), "deals.delete_stage", ("stage", id.0), detail).await?;
+                tx.emit(&PipelineChanged { organization_id: org, pipeline }).await?;
+                Ok(())
             })
             .await
     }
@@ -181,6 +186,7 @@ impl Stages for SqlPipelines {
                 let detail = vec![("stages", order.iter().map(|id| id.0).collect::<Vec<_>>().into())];
                 let actor = (caller, &access);
                 self.core.record(conn, actor, "deals.order_stages", ("pipeline", pipeline.0), detail).await?;
+                tx.emit(&PipelineChanged { organization_id: org, pipeline }).await?;
                 let stages = stages_of(conn, pipeline).await?;
                 Ok(show(row, stages))
             })

@@ -9,7 +9,7 @@ use sea_orm::{
 use crate::{
     CleanedUp, Error, OrganizationId, Result, SqlTenancy,
     entity::{deal, member, organization},
-    event::DealAccessEnded,
+    event::OrganizationDeleted,
 };
 
 /// The table that all others of an organization refer to.
@@ -100,7 +100,7 @@ impl SqlTenancy {
             counts.push((table.to_owned(), count));
         }
         let deleted = organization::Entity::delete_by_id(org).exec(tx).await?.rows_affected;
-        tx.emit(&DealAccessEnded { organization_id: org }).await?;
+        tx.emit(&OrganizationDeleted { organization_id: org }).await?;
         counts.push((ROOT.to_owned(), deleted));
         counts.retain(|(_, count)| *count > 0);
         Ok(counts)

@@ -237,7 +237,7 @@ impl Members for SqlTenancy {
                 db::store_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_member", &before, &after).await?;
                 if reads_deals(before.status, &old_role) && !reads_deals(after.status, &role) {
-                    tx.emit(&DealAccessEnded { organization_id: org }).await?;
+                    tx.emit(&DealAccessEnded { organization_id: org, user: after.user_id }).await?;
                 }
                 Ok::<_, Error>((access, after, role))
             })

@@ -149,7 +149,7 @@ impl UserRemoval for Removal {
                 }
             }
             delete_or_anonymize(conn, &member, &self.clock).await?;
-            tx.emit(&DealAccessEnded { organization_id: org.id }).await?;
+            tx.emit(&DealAccessEnded { organization_id: org.id, user: Some(user) }).await?;
         }
         Ok(())
     }
@@ -220,7 +220,7 @@ impl SqlTenancy {
             change.apply(tx, true).await?;
         }
         delete_or_anonymize(tx, row, &self.core.host.clock).await?;
-        tx.emit(&DealAccessEnded { organization_id: row.org_id }).await?;
+        tx.emit(&DealAccessEnded { organization_id: row.org_id, user: row.user_id }).await?;
         Ok(())
     }
 }

@@ -143,7 +143,7 @@ impl Roles for SqlTenancy {
                 db::store_changes(conn, &before, &after).await?;
                 self.core.record_changed(conn, (caller, &access), "deals.change_role", &before, &after).await?;
                 if reads_deals(MemberStatus::Active, &before) && !reads_deals(MemberStatus::Active, &after) {
-                    tx.emit(&DealAccessEnded { organization_id: org }).await?;
+                    tx.emit(&DealAccessEnded { organization_id: org, user: None }).await?;
                 }
                 Ok(show(after))
             })

@@ -1,0 +1,3 @@
+-- A stream that was followed and has no events yet.
+ALTER TABLE realtime_stream DROP CONSTRAINT realtime_stream_last_seq_check;
+ALTER TABLE realtime_stream ADD CONSTRAINT realtime_stream_last_seq_check CHECK (last_seq >= 0);
