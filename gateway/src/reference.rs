@@ -4,8 +4,7 @@ use axum::{
     Router,
     http::{HeaderValue, header},
     middleware::map_response,
-    response::{Redirect, Response},
-    routing::get,
+    response::Response,
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
@@ -16,15 +15,13 @@ use crate::document::document;
 const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                            object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The API reference, and the redirect from `/` to it.
+/// The API reference.
 pub(crate) fn router() -> Router {
     let config = Config::new(["/api/openapi.json"]).use_base_layout().deep_linking(true);
     let reference = SwaggerUi::new("/api/docs").url("/api/openapi.json", document()).config(config);
-    Router::from(reference)
-        .route_layer(map_response(|mut response: Response| async {
-            let policy = HeaderValue::from_static(DOCS_POLICY);
-            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-            response
-        }))
-        .route("/", get(|| async { Redirect::to("/api/docs/") }))
+    Router::from(reference).route_layer(map_response(|mut response: Response| async {
+        let policy = HeaderValue::from_static(DOCS_POLICY);
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+        response
+    }))
 }

@@ -30,7 +30,7 @@ use guildhall_messaging::{MessagingState, SqlMessaging};
 use guildhall_notifications::{NotificationsState, SqlNotifications};
 use guildhall_platform::{InvalidMailServer, PublicHttp, S3Store, SmtpMailer};
 use guildhall_realtime::{RealtimeState, Streams};
-use guildhall_web::Web as Pages;
+use guildhall_web::{SetupLink, Web};
 
 use self::live::Domains;
 use crate::{
@@ -67,6 +67,8 @@ pub struct Services {
     pub notifications: SqlNotifications,
     /// The keys that messages and events are encrypted with.
     pub keys: KeyRing,
+    /// The link to the page of the first start, if there was no superuser when the server started.
+    pub setup: Option<SetupLink>,
     /// The removal of users from messaging and chat, to which accounts refer weakly.
     _removals: [Arc<dyn UserRemoval>; 3],
     /// Holds the lock of the embedded database.
@@ -96,10 +98,14 @@ impl Services {
         Box::pin(Self::open_with(settings, migrate, None)).await
     }
 
-    /// Like [`Self::open`], with the statement timeout of the settings.
+    /// Like [`Self::open`], with the statement timeout of the settings and a link for the first superuser.
     pub async fn open_to_serve(settings: &Settings, migrate: bool) -> anyhow::Result<Self> {
         let limit = Duration::from_secs(settings.database.statement_seconds.into());
-        Box::pin(Self::open_with(settings, migrate, Some(limit))).await
+        let mut services = Box::pin(Self::open_with(settings, migrate, Some(limit))).await?;
+        if !services.accounts.has_superuser().await? {
+            services.setup = Some(SetupLink::new(Clock::system().now())?);
+        }
+        Ok(services)
     }
 
     async fn open_with(settings: &Settings, migrate: bool, statement_limit: Option<Duration>) -> anyhow::Result<Self> {
@@ -197,6 +203,7 @@ impl Services {
             chat,
             notifications,
             keys,
+            setup: None,
             _removals: removals,
             _in_use: in_use,
         })
@@ -248,13 +255,19 @@ impl Services {
         let notifications = NotificationsState::new(&self.notifications, auth.clone(), url.clone());
         let sockets = RealtimeState::new(self.streams.clone());
 
-        let pages = Pages {
-            email_addresses: Arc::new(self.accounts.clone()),
-            passwords: Arc::new(self.accounts.clone()),
-            tokens: Arc::new(self.accounts.clone()),
-            invites: community.invites.clone(),
+        let pages = Web {
+            accounts: accounts.clone(),
+            community: community.clone(),
+            deals: deals.clone(),
+            messaging: messaging.clone(),
+            chat: chat.clone(),
+            notifications: notifications.clone(),
             unsubscribing: Arc::new(self.notifications.clone()),
+            setup: self.setup.clone(),
             name: settings.server.name.as_str().into(),
+            url: url.clone(),
+            clock: Clock::system(),
+            session_seconds: settings.accounts.refresh_token_seconds.into(),
         };
         let routes = Router::new()
             .nest(mounts::WELL_KNOWN, guildhall_accounts::well_known(accounts.clone()).into())
@@ -267,10 +280,9 @@ impl Services {
             .nest(mounts::NOTIFICATIONS, guildhall_notifications::router(notifications).into())
             .merge(guildhall_realtime::router(sockets.clone()))
             .merge(guildhall_chat::sockets(sockets))
-            .merge(guildhall_web::router(pages))
             .merge(health::router(self.db.clone(), auth, self.streams.clone(), settings.metrics.bind.is_empty()))
             .merge(reference::router());
-        Ok(layers::wrap(routes, settings, url))
+        Ok(layers::wrap(guildhall_web::router(pages, routes), settings, url))
     }
 }
 

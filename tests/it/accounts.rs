@@ -117,8 +117,12 @@ async fn the_page_of_an_email_link_confirms_the_address() {
     let server = TestServer::start().await;
     let anna = bearer(&server.sign_up("anna").await);
     let token = newest_token(&server).await;
-    let page = server.get(&format!("/email/verify/?token={token}"), "").await;
+    let page = server.send(server.request(Method::GET, &format!("/email/verify/?token={token}"))).await;
     assert!(page.status == 200 && page.text.contains("Confirm the address"), "{}", page.text);
+    let cookie = page.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let (_, csrf_token) = page.text.split_once("name=\"csrf_token\" value=\"").unwrap();
+    let csrf_token = csrf_token.split('"').next().unwrap();
+    let form = format!("token={token}&csrf_token={csrf_token}");
     assert!(page.headers["content-security-policy"].to_str().unwrap().contains("form-action 'self'"));
     assert_eq!(
         server.get("/api/auth/me/", &anna).await.json()["email_verified"],
@@ -126,16 +130,17 @@ async fn the_page_of_an_email_link_confirms_the_address() {
         "not without submitting the form"
     );
     let submit = async || {
-        let request = server.request(Method::POST, "/email/verify/");
-        let form = request.header("content-type", "application/x-www-form-urlencoded").body(format!("token={token}"));
-        server.send(form).await
+        let request = server.request(Method::POST, "/email/verify/").header("cookie", &cookie);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        server.send(request.body(form.clone())).await
     };
     let submitted = submit().await;
     assert!(submitted.status == 200 && submitted.text.contains("Your address is confirmed"), "{}", submitted.text);
     assert_eq!(server.get("/api/auth/me/", &anna).await.json()["email_verified"], true);
     let again = submit().await;
     assert!(again.status == 400 && again.text.contains("no longer works"), "{}", again.text);
-    assert_eq!(server.get("/pages/style.css", "").await.headers["content-type"], "text/css");
+    let style = page.text.split('"').find(|part| part.ends_with("/app.css")).unwrap();
+    assert_eq!(server.get(style, "").await.headers["content-type"], "text/css; charset=utf-8");
 }
 
 #[tokio::test]

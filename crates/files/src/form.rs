@@ -49,6 +49,11 @@ impl Form {
         let (_, file) = file.ok_or_else(|| Error::field(name, "Upload a file."))?;
         Ok(Upload { fields: self.fields, ..file })
     }
+
+    /// The text fields, and the files in their order, for forms where files are optional.
+    pub fn into_parts(self) -> (BTreeMap<String, String>, Vec<Upload>) {
+        (self.fields, self.files.into_iter().map(|(_, file)| file).collect())
+    }
 }
 
 impl<S> FromRequest<S> for Form

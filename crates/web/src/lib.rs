@@ -1,42 +1,60 @@
 #![doc = include_str!("../README.md")]
 
-mod emails;
-mod invites;
+mod accounts;
+mod assets;
+mod browser;
+mod card;
+mod chat;
+mod community;
+mod cookies;
+mod deals;
+mod form;
+mod html;
+mod i18n;
+mod layer;
+mod local_path;
+mod menu;
+mod messages;
+mod messaging;
+mod notifications;
 mod page;
-mod unsubscribing;
+mod paging;
+mod qr;
+mod reader;
+mod session;
+mod setup_link;
+mod view;
+mod web;
 
-use std::sync::Arc;
+use axum::{
+    Router,
+    middleware::from_fn_with_state,
+    routing::{get, post},
+};
 
-use axum::{Router, extract::FromRef, http::header, routing::get};
-use guildhall_accounts::{EmailAddresses, Passwords, Tokens};
-use guildhall_community::Invites;
-use guildhall_notifications::Unsubscribing;
+pub use setup_link::SetupLink;
+pub use web::Web;
 
-/// The services that the pages use.
-#[derive(Clone, FromRef)]
-pub struct Web {
-    /// Confirms email addresses.
-    pub email_addresses: Arc<dyn EmailAddresses>,
-    /// Resets passwords.
-    pub passwords: Arc<dyn Passwords>,
-    /// Signs users in and out.
-    pub tokens: Arc<dyn Tokens>,
-    /// Accepts invitations.
-    pub invites: Arc<dyn Invites>,
-    /// Stops emails about notifications.
-    pub unsubscribing: Arc<dyn Unsubscribing>,
-    /// The display name of the service.
-    pub name: Arc<str>,
-}
+use web::App;
 
-/// The routes of the pages.
-pub fn router(web: Web) -> Router {
-    Router::new()
-        .route("/email/verify/", get(emails::confirm_form).post(emails::confirm))
-        .route("/password/reset/", get(emails::password_form).post(emails::reset))
-        .route("/invites/{token}/", get(invites::accept_form).post(invites::accept))
-        .route("/unsubscribe/{token}/", get(unsubscribing::unsubscribe_form).post(unsubscribing::unsubscribe))
-        .with_state(web)
-        .layer(axum::middleware::map_response(page::add_security_headers))
-        .route("/pages/style.css", get(|| async { ([(header::CONTENT_TYPE, "text/css")], page::STYLE) }))
+/// The routes of the pages, around the other routes of the server: the API, and the sockets. Browsers use these with
+/// their session, and get the errors of all routes as pages where they ask for one.
+pub fn router(web: Web, others: Router) -> Router {
+    let app = App::new(web);
+    let pages = Router::new()
+        .merge(accounts::routes())
+        .merge(community::routes())
+        .merge(deals::routes())
+        .merge(messaging::routes())
+        .merge(notifications::routes())
+        .merge(chat::routes())
+        .route("/menu/", get(menu::menu))
+        .route("/appearance/", post(menu::change_appearance))
+        .route("/assets/{hash}/{name}", get(assets::serve))
+        .with_state(app.clone());
+    // The fallback of the second router is kept: what no route knows is a page that does not exist.
+    others
+        .layer(from_fn_with_state(app.clone(), layer::serve_api))
+        .merge(pages)
+        .layer(from_fn_with_state(app, layer::serve_browser))
 }

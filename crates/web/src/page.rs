@@ -1,41 +1,145 @@
-//! Rendering, style and security headers of all pages.
+//! Responses: pages with their security headers, redirects, errors.
 
 use askama::Template;
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
-use guildhall_kernel::Error;
+use guildhall_kernel::{Error, FieldErrors, Kind, Problem, Result};
 
-/// The stylesheet of all pages.
-pub(crate) const STYLE: &str = include_str!("../templates/style.css");
-/// Allows our own stylesheet and forms to the same origin, nothing else.
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+use crate::{
+    cookies::Keep,
+    form::FormErrors,
+    local_path::LocalPath,
+    messages::translated,
+    view::{FLASH, View},
+    web::App,
+};
+
+/// Allows scripts, styles and pictures of this service, and nothing else.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
+    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Renders a page, or a part of one.
+pub(crate) fn show(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(text) => with_headers((status, Html(text)).into_response()),
+        Err(error) => Error::internal(error).into_response(),
+    }
+}
+
+/// Renders a page with the status 200.
+pub(crate) fn ok(page: &impl Template) -> Response {
+    show(StatusCode::OK, page)
+}
+
+/// Adds the security headers. Pages are not stored, because they show what only their reader may see, and their URLs
+/// are not sent to other sites, because some contain a token.
+fn with_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::VARY, HeaderValue::from_static("cookie, accept-language, hx-request-type, hx-target"));
+    response
+}
+
+/// Leads to another page after a form (303).
+pub(crate) fn redirect(to: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let location = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
+    response.headers_mut().insert(header::LOCATION, location);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Leads to another page, which shows a message once. `flash` is its key.
+pub(crate) fn redirect_with(app: &App, to: &str, flash: &str) -> Response {
+    let mut response = redirect(to);
+    if let Some(cookie) = app.cookies().set(FLASH, flash, Keep::Seconds(60)) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// Leads back to where a form came from, else to `fallback`.
+pub(crate) fn back(next: Option<LocalPath>, fallback: &str) -> Response {
+    redirect(next.as_ref().map_or(fallback, LocalPath::as_str))
+}
+
+/// Leads back, to a page that shows a message once.
+pub(crate) fn back_with(app: &App, next: Option<LocalPath>, fallback: &str, flash: &str) -> Response {
+    redirect_with(app, next.as_ref().map_or(fallback, LocalPath::as_str), flash)
+}
+
+/// What to show on a form that was refused. Errors that nobody can correct on the form are passed on.
+pub(crate) fn form_errors(view: &View, error: impl Into<Error>) -> Result<FormErrors> {
+    let error = error.into();
+    match error.kind() {
+        Kind::TooMany => {
+            let wait = Problem::from(error).retry_after;
+            let text = wait.map_or_else(|| view.t("too-many-text"), |seconds| view.n("wait-seconds", seconds));
+            Ok(FormErrors::of(FieldErrors::new(), Some(text)))
+        }
+        Kind::Invalid | Kind::Conflict | Kind::PreconditionFailed | Kind::Unprocessable => {
+            let fields = error.fields().iter().map(|(field, messages)| {
+                let messages = messages.iter().map(|message| translated(view, message)).collect();
+                (field.clone(), messages)
+            });
+            let fields: FieldErrors = fields.collect();
+            let general = fields.is_empty().then(|| sentence(view, error.code(), error.detail()));
+            Ok(FormErrors::of(fields, general))
+        }
+        _ => Err(error),
+    }
+}
+
+/// The text of an error: of its code if there is one, else the text of the service.
+pub(crate) fn sentence(view: &View, code: &str, detail: &str) -> String {
+    view.find(&format!("error-{}", code.replace('_', "-"))).unwrap_or_else(|| translated(view, detail))
+}
+
+/// The page of an error.
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    f: &'a View,
+    title: String,
+    text: String,
+    request_id: Option<&'a str>,
+    is_missing: bool,
+}
+
+/// Renders the page of an error.
+pub(crate) fn error_page(view: &View, problem: &Problem) -> Response {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let (title, text) = match problem.status {
+        404 => (view.t("not-found-title"), view.t("not-found-text")),
+        429 => {
+            let wait = problem.retry_after.map(|seconds| view.n("wait-seconds", seconds));
+            (view.t("too-many-title"), wait.unwrap_or_else(|| view.t("too-many-text")))
+        }
+        503 => (view.t("unavailable-title"), view.t("unavailable-text")),
+        500.. => (view.t("broken-title"), view.t("broken-text")),
+        403 => (view.t("forbidden-title"), sentence(view, &problem.code, &problem.detail)),
+        _ => (view.t("refused-title"), sentence(view, &problem.code, &problem.detail)),
+    };
+    let request_id = problem.request_id.as_deref().filter(|_| status.is_server_error());
+    let page = ErrorPage { f: view, title, text, request_id, is_missing: problem.status == 404 };
+    let mut response = show(status, &page);
+    if let Some(seconds) = problem.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
 
 /// A page with a message and no form.
 #[derive(Template)]
 #[template(path = "notice.html")]
 pub(crate) struct Notice<'a> {
-    pub(crate) service: &'a str,
-    pub(crate) title: &'a str,
-    pub(crate) text: &'a str,
-}
-
-/// Renders a page with its status.
-pub(crate) fn show(status: StatusCode, page: &impl Template) -> Response {
-    match page.render() {
-        Ok(text) => (status, Html(text)).into_response(),
-        Err(error) => Error::internal(error).into_response(),
-    }
-}
-
-/// Adds the security headers. Pages are not cached, and their URLs are not sent to other sites: both may contain a
-/// token.
-pub(crate) async fn add_security_headers(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    response
+    pub(crate) f: &'a View,
+    pub(crate) title: String,
+    pub(crate) text: String,
+    /// A page to go on to, and the text of its link.
+    pub(crate) link: Option<(&'a str, String)>,
 }

@@ -5,6 +5,7 @@ use std::{io, path::PathBuf};
 use anyhow::bail;
 use clap::Args;
 use guildhall_kernel::cipher::KeyUse;
+use guildhall_web::SetupLink;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::print_line;
@@ -29,11 +30,11 @@ impl Command {
         }
         let services = Services::open_to_serve(settings, !self.no_migrate).await?;
         warn_of_missing_keys(&services).await;
-        let has_superuser = services.accounts.has_superuser().await?;
+        let setup = services.setup.clone();
         // Installed before anybody can know that the server is running.
         let mut signals = Signals::listen()?;
         let server = Server::start(settings, services).await?;
-        print_startup_messages(settings, &server, has_superuser)?;
+        print_startup_messages(settings, &server, setup.as_ref())?;
         tracing::info!(address = %server.address(), "the server is ready");
         signals.received().await;
         tracing::info!("the server is shutting down");
@@ -59,13 +60,15 @@ async fn warn_of_missing_keys(services: &Services) {
     }
 }
 
-fn print_startup_messages(settings: &Settings, server: &Server, has_superuser: bool) -> anyhow::Result<()> {
+fn print_startup_messages(settings: &Settings, server: &Server, setup: Option<&SetupLink>) -> anyhow::Result<()> {
     let url = settings.public_url(server.address())?;
     print_line(format_args!("Guildhall listens on http://{}, public URL {url}", server.address()))?;
     print_line(format_args!("API documentation: {url}/api/docs"))?;
-    if !has_superuser {
+    if let Some(link) = setup.and_then(|setup| setup.url(&url)) {
         let program = std::env::args().next().unwrap_or_else(|| "guildhall".to_owned());
-        print_line("There is no superuser yet. Create one in another terminal:")?;
+        print_line("There is no superuser yet. Create one within an hour on this page:")?;
+        print_line(format_args!("  {link}"))?;
+        print_line("or in another terminal:")?;
         print_line(format_args!("  {program} user create --username admin --email you@example.org --role superuser"))?;
     }
     match settings.mail_host() {

@@ -19,7 +19,19 @@ const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 15] = [
     ("guildhall-chat", &["guildhall-kernel", "guildhall-files", "guildhall-realtime"]),
     ("guildhall-notifications", &["guildhall-kernel", "guildhall-realtime"]),
     ("guildhall-platform", &["guildhall-kernel", "guildhall-files", "guildhall-realtime"]),
-    ("guildhall-web", &["guildhall-kernel", "guildhall-accounts", "guildhall-community", "guildhall-notifications"]),
+    (
+        "guildhall-web",
+        &[
+            "guildhall-kernel",
+            "guildhall-files",
+            "guildhall-accounts",
+            "guildhall-chat",
+            "guildhall-community",
+            "guildhall-deals",
+            "guildhall-messaging",
+            "guildhall-notifications",
+        ],
+    ),
     (
         "guildhall-migration",
         &[

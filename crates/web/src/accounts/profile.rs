@@ -1,0 +1,66 @@
+//! The names of the own account.
+
+use askama::Template;
+use axum::{extract::State, http::StatusCode, response::Response};
+use guildhall_accounts::AccountPatch;
+use guildhall_kernel::{Error, IfMatch, Result};
+use guildhall_messaging::Preferences;
+
+use crate::{
+    form::{FormErrors, Submission},
+    page::{form_errors, redirect_with, show},
+    reader::{Frame, Place, Reader},
+    web::App,
+};
+
+#[derive(Template)]
+#[template(path = "accounts/profile.html")]
+struct ProfilePage<'a> {
+    f: Frame,
+    tab: &'static str,
+    e: FormErrors,
+    display_name: String,
+    first_name: String,
+    last_name: String,
+    messaging: &'a Preferences,
+}
+
+/// The page; `form` is what was entered, if it was refused.
+async fn profile_page(app: &App, reader: &Reader, refused: Option<(FormErrors, Submission)>) -> Result<Response> {
+    let f = reader.frame(app, Place::More).await?;
+    let messaging = &app.messaging.preferences.preferences(&reader.caller).await.map_err(Error::from)?;
+    let user = f.me.user.clone();
+    // The name to show is the full name or the user name unless it was chosen.
+    let full_name = format!("{} {}", user.first_name, user.last_name);
+    let is_chosen = user.display_name != full_name.trim() && user.display_name != user.username;
+    let chosen = if is_chosen { user.display_name } else { String::new() };
+    let (status, e, names) = match refused {
+        None => (StatusCode::OK, FormErrors::default(), [chosen, user.first_name, user.last_name]),
+        Some((e, form)) => {
+            let names = ["display_name", "first_name", "last_name"].map(|name| form.text(name).to_owned());
+            (StatusCode::UNPROCESSABLE_ENTITY, e, names)
+        }
+    };
+    let [display_name, first_name, last_name] = names;
+    Ok(show(status, &ProfilePage { f, tab: "profile", e, display_name, first_name, last_name, messaging }))
+}
+
+pub(crate) async fn profile(State(app): State<App>, reader: Reader) -> Result<Response> {
+    profile_page(&app, &reader, None).await
+}
+
+pub(crate) async fn change_profile(State(app): State<App>, reader: Reader, form: Submission) -> Result<Response> {
+    let text = |name: &str| form.find(name).map(|text| text.trim().to_owned());
+    let patch = AccountPatch {
+        display_name: text("display_name"),
+        first_name: text("first_name"),
+        last_name: text("last_name"),
+    };
+    match app.accounts.accounts.change_me(&reader.caller, patch, IfMatch::default()).await {
+        Ok(_) => Ok(redirect_with(&app, "/account/", "flash-saved")),
+        Err(error) => {
+            let e = form_errors(&reader.view, error)?;
+            profile_page(&app, &reader, Some((e, form))).await
+        }
+    }
+}

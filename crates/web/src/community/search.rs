@@ -1,0 +1,117 @@
+//! The search in everything.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use guildhall_accounts::UserFilter;
+use guildhall_community::Group;
+use guildhall_kernel::{CursorQuery, Error, PageQuery, Person, Query, Result};
+use guildhall_messaging::Message;
+use serde::Deserialize;
+
+use crate::{
+    card::Card,
+    page::ok,
+    reader::{Frame, Place, Reader},
+    web::App,
+};
+
+/// How many hits each section shows.
+const HITS: u64 = 5;
+/// How many hits the whole page of a section shows.
+const MANY_HITS: u64 = 50;
+
+#[derive(Deserialize)]
+pub(crate) struct Search {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    only: String,
+}
+
+/// A message with the person or group of its conversation.
+struct Hit {
+    message: Message,
+    name: String,
+    person: Option<Person>,
+    url: String,
+}
+
+#[derive(Template)]
+#[template(path = "community/search.html", blocks = ["results"])]
+struct SearchPage {
+    f: Frame,
+    q: String,
+    only: String,
+    groups: Vec<Group>,
+    cards: Vec<Card>,
+    people: Vec<Person>,
+    messages: Vec<Hit>,
+}
+
+impl SearchPage {
+    /// The number of hits.
+    fn count(&self) -> usize {
+        self.groups.len() + self.cards.len() + self.people.len() + self.messages.len()
+    }
+
+    /// Whether a section is shown.
+    fn shows(&self, section: &str) -> bool {
+        self.only.is_empty() || self.only == section
+    }
+}
+
+/// The messages with all terms, and where they are.
+async fn messages(app: &App, reader: &Reader, q: &str, limit: u64) -> Result<Vec<Hit>> {
+    let search = &app.messaging.search;
+    let found = search.search_messages(&reader.caller, q.to_owned(), None, CursorQuery::newest(limit)).await;
+    let mut hits = Vec::new();
+    for message in found.map_err(Error::from)?.results {
+        let id = message.conversation_id;
+        let Ok(conversation) = app.messaging.conversations.conversation(&reader.caller, id).await else { continue };
+        let url = match &conversation.other_user {
+            Some(person) => format!("/messaging/conversation/{}/#msg-{}", person.id, message.id),
+            None => format!("/messaging/{id}/#msg-{}", message.id),
+        };
+        let person = conversation.other_user;
+        let name = person.as_ref().map_or(conversation.name, |person| person.display_name.clone());
+        hits.push(Hit { message, name, person, url });
+    }
+    Ok(hits)
+}
+
+/// The people whose names begin with a text, in the directory and in the reader's groups.
+async fn people(app: &App, reader: &Reader, q: &str, members: Vec<Person>, limit: u64) -> Result<Vec<Person>> {
+    let filter = UserFilter { search: Some(q.trim_start_matches('@').to_owned()) };
+    let users = app.accounts.accounts.users(&reader.caller, filter, PageQuery::new(1, limit)).await;
+    let mut found: Vec<Person> = users.map_err(Error::from)?.results.into_iter().map(|user| user.user.into()).collect();
+    for member in members {
+        if found.iter().all(|person| person.id != member.id) {
+            found.push(member);
+        }
+    }
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(found)
+}
+
+pub(crate) async fn search(State(app): State<App>, reader: Reader, Query(search): Query<Search>) -> Result<Response> {
+    let f = reader.frame(&app, Place::Search).await?;
+    let q = search.q.trim().to_owned();
+    let limit = if search.only.is_empty() { HITS } else { MANY_HITS };
+    let mut page = SearchPage {
+        f,
+        q: q.clone(),
+        only: search.only,
+        groups: Vec::new(),
+        cards: Vec::new(),
+        people: Vec::new(),
+        messages: Vec::new(),
+    };
+    if !q.is_empty() {
+        let found = app.community.search.search(Some(reader.caller), q.clone(), limit).await.map_err(Error::from)?;
+        page.groups = found.groups;
+        page.cards = Card::all(&app, &reader, found.posts).await?;
+        page.people = people(&app, &reader, &q, found.members, limit).await?;
+        page.messages = messages(&app, &reader, &q, limit).await?;
+    }
+    Ok(if reader.view.wants("results") { ok(&page.as_results()) } else { ok(&page) })
+}

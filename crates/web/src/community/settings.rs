@@ -1,0 +1,151 @@
+//! The settings of a group.
+
+use askama::Template;
+use axum::{extract::State, http::StatusCode, response::Response};
+use guildhall_community::{Group, GroupId, GroupPatch, Member, MemberFilter, PictureKind, Posting};
+use guildhall_kernel::{Error, IfMatch, Kind, PageQuery, Path, Result, UserId};
+
+use super::group::find;
+use crate::{
+    form::{FormErrors, Submission},
+    page::{form_errors, redirect_with, show},
+    reader::{Frame, Place, Reader},
+    web::App,
+};
+
+/// How many members one can transfer the ownership to.
+const MEMBERS: u64 = 50;
+
+#[derive(Template)]
+#[template(path = "community/settings.html")]
+struct SettingsPage {
+    f: Frame,
+    tab: &'static str,
+    e: FormErrors,
+    group: Group,
+    is_owner: bool,
+    members: Vec<Member>,
+}
+
+impl SettingsPage {
+    fn only_moderators_post(&self) -> bool {
+        self.group.posting == Posting::Moderators
+    }
+}
+
+/// Overwrites a group with what was entered, to show it again.
+fn entered(group: &mut Group, patch: &GroupPatch) {
+    let GroupPatch { name, description, category, .. } = patch;
+    if let Some(name) = name {
+        group.name.clone_from(name);
+    }
+    if let Some(description) = description {
+        group.description.clone_from(description);
+    }
+    if let Some(category) = category {
+        group.category.clone_from(category);
+    }
+}
+
+async fn settings_page(
+    app: &App,
+    reader: &Reader,
+    id: GroupId,
+    refused: Option<(FormErrors, GroupPatch)>,
+) -> Result<Response> {
+    let (mut group, is_owner) = find(app, reader, id).await?;
+    if !group.is_moderator && !reader.caller.roles.is_staff() {
+        return Err(Error::new(Kind::Forbidden, "not_moderator", "Only moderators of the group can do this."));
+    }
+    let f = reader.frame(app, Place::Groups).await?;
+    let page = PageQuery::new(1, MEMBERS);
+    let members = app.community.members.members(&reader.caller, id, MemberFilter::default(), page).await;
+    let members = members.map_err(Error::from)?.results;
+    let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let e = match refused {
+        Some((e, patch)) => {
+            entered(&mut group, &patch);
+            e
+        }
+        None => FormErrors::default(),
+    };
+    Ok(show(status, &SettingsPage { f, tab: "settings", e, group, is_owner, members }))
+}
+
+pub(crate) async fn settings(State(app): State<App>, Path(id): Path<GroupId>, reader: Reader) -> Result<Response> {
+    settings_page(&app, &reader, id, None).await
+}
+
+pub(crate) async fn change(
+    State(app): State<App>,
+    Path(id): Path<GroupId>,
+    reader: Reader,
+    form: Submission,
+) -> Result<Response> {
+    let (_, is_owner) = find(&app, &reader, id).await?;
+    let visibility = form.text("visibility");
+    let mut patch = GroupPatch {
+        name: form.find("name").map(|name| name.trim().to_owned()),
+        description: form.find("description").map(str::to_owned),
+        category: form.find("category").map(|category| category.trim().to_owned()),
+        posting: form.choice("posting")?,
+        approves_posts: Some(form.is_checked("approves_posts")),
+        members_invite: Some(form.is_checked("members_invite")),
+        ..GroupPatch::default()
+    };
+    if is_owner && !visibility.is_empty() {
+        patch.is_private = Some(matches!(visibility, "listed" | "hidden"));
+        patch.is_listed = Some(visibility == "listed");
+    }
+    let outcome = match form.number::<i64>("max_members") {
+        Ok(max) => {
+            patch.max_members = Some(max);
+            let changed =
+                app.community.groups.change_group(&reader.caller, id, patch.clone(), IfMatch::default()).await;
+            changed.map_err(Error::from)
+        }
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(_) => Ok(redirect_with(&app, &format!("/groups/{id}/settings/"), "flash-saved")),
+        Err(error) => {
+            let e = form_errors(&reader.view, error)?;
+            settings_page(&app, &reader, id, Some((e, patch))).await
+        }
+    }
+}
+
+/// Sets or removes a picture.
+pub(crate) async fn set_picture(
+    State(app): State<App>,
+    Path((id, kind)): Path<(GroupId, String)>,
+    reader: Reader,
+    form: Submission,
+) -> Result<Response> {
+    let kind = match kind.as_str() {
+        "image" => PictureKind::Image,
+        "banner" => PictureKind::Banner,
+        _ => return Err(Error::new(Kind::NotFound, "not_found", "Not found.")),
+    };
+    let pictures = &app.community.pictures;
+    if form.is_checked("remove") {
+        pictures.remove_picture(&reader.caller, id, kind).await.map_err(Error::from)?;
+    } else {
+        let content = form.into_upload("file")?.bytes;
+        pictures.set_picture(&reader.caller, id, kind, content).await.map_err(Error::from)?;
+    }
+    Ok(redirect_with(&app, &format!("/groups/{id}/settings/"), "flash-saved"))
+}
+
+/// Transfers the ownership to another member.
+pub(crate) async fn transfer(
+    State(app): State<App>,
+    Path(id): Path<GroupId>,
+    reader: Reader,
+    form: Submission,
+) -> Result<Response> {
+    let user = form.number::<i64>("user")?.map(UserId);
+    let user = user.ok_or_else(|| Error::field("user", reader.view.t("field-choice")))?;
+    app.community.members.transfer(&reader.caller, id, user).await.map_err(Error::from)?;
+    Ok(redirect_with(&app, &format!("/groups/{id}/"), "flash-saved"))
+}

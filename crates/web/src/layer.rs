@@ -1,0 +1,224 @@
+//! The layer around all routes: it keeps the sessions of browsers, lets their scripts use the API and sockets, and
+//! shows errors as pages.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::PathAndQuery},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use guildhall_kernel::{Credentials, Error, Kind, Origin, Problem, Result};
+
+use crate::{
+    browser::Browser,
+    local_path::LocalPath,
+    page::{error_page, redirect},
+    session::{CsrfToken, Nonce, Session, check_origin, is_own_handshake},
+    view::{FLASH, View},
+    web::App,
+};
+
+/// Marks a response of the API, whose errors are not pages.
+#[derive(Clone, Copy)]
+struct OfApi;
+
+/// Reads the session of a browser, refreshes its tokens when they are about to expire, and turns errors into pages
+/// where a browser asks for one.
+pub(crate) async fn serve_browser(State(app): State<App>, request: Request, next: Next) -> Response {
+    let cookies = app.cookies();
+    let headers = request.headers();
+    // Programs authenticate themselves with a header, and get no cookies.
+    if headers.contains_key(header::AUTHORIZATION) {
+        return serve_program(&app, request, next).await;
+    }
+    let is_page = wants_page(headers);
+    let (session, changed) = match Session::from_headers(cookies, headers) {
+        Some(session) => match refresh(&app, session).await {
+            Ok(refreshed) => refreshed,
+            Err(error) => return error.into_response(),
+        },
+        None => (None, false),
+    };
+    let known_visit = Nonce::of_visit(cookies, headers);
+    let visit = match known_visit.clone().map_or_else(Nonce::random, Ok) {
+        Ok(visit) => visit,
+        Err(error) => return error.into_response(),
+    };
+    let had_flash = cookies.get(headers, FLASH).is_some_and(|flash| !flash.is_empty());
+    let browser = Browser::new(session.clone(), visit.clone());
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(browser);
+    let (view, method) = (View::of(&parts, &app), parts.method.clone());
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let is_api = response.extensions().get::<OfApi>().is_some();
+    if is_page && !is_api {
+        let view = match view {
+            Ok(view) => view,
+            Err(error) => return error.into_response(),
+        };
+        response = as_page(&view, response, &method);
+    }
+    let is_html = is_html(response.headers());
+    let headers = response.headers_mut();
+    let mut add = |cookie: Option<HeaderValue>| {
+        if let Some(cookie) = cookie {
+            headers.append(header::SET_COOKIE, cookie);
+        }
+    };
+    if changed {
+        add(match &session {
+            Some(session) => session.cookie(cookies, app.session_seconds),
+            None => Session::end_cookie(cookies),
+        });
+    }
+    if is_html && known_visit.is_none() && session.is_none() {
+        add(visit.visit_cookie(cookies));
+    }
+    if is_html && had_flash {
+        add(cookies.remove(FLASH));
+    }
+    keep_last_session_cookie(&app, response)
+}
+
+/// A handler that signs in or out sets the cookie of the session itself: its cookie counts, not that of a refresh.
+fn keep_last_session_cookie(app: &App, mut response: Response) -> Response {
+    let cookies = app.cookies();
+    let is_session = |value: &HeaderValue| {
+        let headers = HeaderMap::from_iter([(header::SET_COOKIE, value.clone())]);
+        Session::is_changed_by(cookies, &headers)
+    };
+    let all: Vec<HeaderValue> = response.headers().get_all(header::SET_COOKIE).iter().cloned().collect();
+    let mut sessions = all.iter().filter(|value| is_session(value));
+    let first = sessions.next().cloned();
+    if sessions.next().is_some() {
+        response.headers_mut().remove(header::SET_COOKIE);
+        for value in all.into_iter().filter(|value| !is_session(value)).chain(first) {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
+    }
+    response
+}
+
+/// Serves a program: without a session, and with the errors of the API.
+async fn serve_program(app: &App, mut request: Request, next: Next) -> Response {
+    request.headers_mut().remove(header::COOKIE);
+    match Nonce::of_visit(app.cookies(), request.headers()).map_or_else(Nonce::random, Ok) {
+        Ok(visit) => request.extensions_mut().insert(Browser::new(None, visit)),
+        Err(error) => return error.into_response(),
+    };
+    next.run(request).await
+}
+
+/// Replaces the tokens of a session that are about to expire. The second value says whether the cookie changes; the
+/// session is `None` once it has ended.
+async fn refresh(app: &App, session: Session) -> Result<(Option<Session>, bool)> {
+    let now = app.clock.now();
+    if !session.is_due(now) {
+        return Ok((Some(session), false));
+    }
+    match app.accounts.tokens.refresh(&session.refresh).await.map_err(Error::from) {
+        Ok(tokens) => Ok((Some(session.renewed(tokens, now)), true)),
+        Err(error) if error.kind() == Kind::Unauthenticated => Ok((None, true)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a browser asks for a page.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
+fn is_html(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
+}
+
+/// Shows an error as a page. Whoever has to sign in is led to the page for that.
+fn as_page(view: &View, response: Response, method: &Method) -> Response {
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    if !is_error || is_html(response.headers()) {
+        return response;
+    }
+    let mut problem = match response.extensions().get::<Problem>() {
+        Some(problem) => problem.clone(),
+        None => Problem::from(Error::new(Kind::NotFound, "not_found", "Not found.")),
+    };
+    problem.status = status.as_u16();
+    problem.request_id.clone_from(&Origin::current().request_id);
+    let mut page =
+        if status == StatusCode::UNAUTHORIZED { sign_in_first(view, method) } else { error_page(view, &problem) };
+    for name in [header::ALLOW, header::SET_COOKIE] {
+        for value in response.headers().get_all(&name) {
+            page.headers_mut().append(&name, value.clone());
+        }
+    }
+    page
+}
+
+/// Leads to the page for signing in, and from there back to what was asked for.
+fn sign_in_first(view: &View, method: &Method) -> Response {
+    let path = if method.is_safe() { view.path.clone() } else { LocalPath::home() };
+    let target =
+        if path == LocalPath::home() { "/login/".to_owned() } else { format!("/login/?next={}", path.encoded()) };
+    let mut response = redirect(&target);
+    if view.is_partial()
+        && let Ok(location) = HeaderValue::from_str(&target)
+    {
+        // A script would follow the redirect and put the page into a part of the other one.
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        response.headers_mut().insert("hx-redirect", location);
+    }
+    response
+}
+
+/// Lets the scripts of pages use the API and sockets with the session of their browser.
+///
+/// What changes something must carry the CSRF token. A socket gets a ticket, which lives as long as the session,
+/// because scripts cannot read the tokens that would replace an expired one; browsers say in `Origin` which page opens
+/// it.
+pub(crate) async fn serve_api(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    if let Err(error) = authorize(&app, &mut request).await {
+        let mut response = error.into_response();
+        response.extensions_mut().insert(OfApi);
+        return response;
+    }
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(OfApi);
+    response
+}
+
+async fn authorize(app: &App, request: &mut Request) -> Result<()> {
+    let browser = request.extensions().get::<Browser>().cloned();
+    let Some(session) = browser.as_ref().and_then(|browser| browser.session.as_ref()) else { return Ok(()) };
+    let headers = request.headers();
+    if headers.contains_key(header::UPGRADE) {
+        return authorize_socket(app, session, request).await;
+    }
+    if !request.method().is_safe() {
+        check_origin(headers, &app.url)?;
+        let csrf = browser.as_ref().map(Browser::csrf_token);
+        csrf.map_or(Ok(()), |csrf| csrf.check(CsrfToken::in_headers(headers)))?;
+    }
+    let value = HeaderValue::from_str(&format!("Bearer {}", session.access)).map_err(Error::internal)?;
+    request.headers_mut().insert(header::AUTHORIZATION, value);
+    Ok(())
+}
+
+/// Adds a ticket to the handshake of a socket that has no other credentials.
+async fn authorize_socket(app: &App, session: &Session, request: &mut Request) -> Result<()> {
+    let query = request.uri().query().unwrap_or_default();
+    let has_credentials = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "token" || name == "ticket");
+    if has_credentials || !is_own_handshake(request.headers(), &app.url) {
+        return Ok(());
+    }
+    let credentials = Credentials::Bearer(session.access.clone());
+    let Ok(caller) = app.accounts.auth.authenticate(credentials).await else { return Ok(()) };
+    let ticket = app.accounts.tokens.socket_ticket(&caller).await.map_err(Error::from)?.ticket;
+    let separator = if query.is_empty() { "" } else { "&" };
+    let target = format!("{}?{query}{separator}ticket={ticket}", request.uri().path());
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(target).map_err(Error::internal)?);
+    *request.uri_mut() = Uri::from_parts(parts).map_err(Error::internal)?;
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! Creating, changing and working on deals.
+
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
+
+use super::Office;
+
+#[tokio::test]
+async fn a_deal_is_created_for_a_client() {
+    let office = Office::open().await;
+    let path = office.url("deals/new/");
+    let page = office.browser.get(&format!("{path}?q=brannoc")).await;
+    assert_eq!(page.find("#results li").len(), 1);
+    let form = format!("{path}?client={}", office.client.id);
+    let page = office.browser.fill(&form, &path, &[("title", "Altar"), ("value", "12,5")]).await;
+    assert_eq!((page.status.as_u16(), page.find("#value-error").len()), (422, 1), "{}", page.text);
+    assert_eq!(page.find("#title")[0].value().attr("value"), Some("Altar"));
+    let fields = [("title", "Altar"), ("value", "12.50"), ("expected_close_date", "2030-01-31")];
+    let page = office.browser.fill(&form, &path, &fields).await;
+    let page = office.browser.follow(&page).await;
+    assert_eq!((page.status.as_u16(), page.text_of("h1")), (200, "Altar".to_owned()));
+    assert!(page.text.contains("31 Jan 2030"));
+}
+
+#[tokio::test]
+async fn a_stale_form_keeps_what_was_typed() {
+    let office = Office::open().await;
+    let path = office.deal_url("edit/");
+    let old = office.browser.get(&path).await;
+    office.site.advance(1);
+    office.browser.fill(&path, &path, &[("title", "Benches"), ("value", "1200.50")]).await;
+    let page = office.browser.submit(&old, &path, &[("title", "Chairs"), ("value", "1200.50")]).await;
+    assert_eq!((page.status.as_u16(), page.find(".banner-warning").len()), (422, 1), "{}", page.text);
+    assert_eq!(page.find("#title")[0].value().attr("value"), Some("Chairs"));
+    assert_eq!(office.current().await.title, "Benches");
+    let page = office.browser.submit(&page, &path, &[("title", "Chairs")]).await;
+    assert_eq!(page.location(), office.deal_url(""), "{}", page.text);
+    let page = office.browser.get(&office.deal_url("?show=changes")).await;
+    assert!(page.text_of(".diff").contains("Chairs"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn work_on_a_deal_is_in_its_timeline() {
+    let office = Office::open().await;
+    let url = office.deal_url("");
+    let fields = [("kind", "call"), ("content", "They <want> boards")];
+    office.browser.fill(&url, &office.deal_url("activities/"), &fields).await;
+    let page = office.browser.get(&office.deal_url("?show=notes")).await;
+    assert!(page.find(".timeline > li").len() == 1 && page.text_of(".note") == "They <want> boards", "{}", page.text);
+    let page = office.browser.fill(&url, &office.deal_url("activities/"), &[("content", "")]).await;
+    assert_eq!((page.status.as_u16(), page.find("#form-error").len()), (422, 1));
+    let fields = [("title", "Send the contract"), ("due_at", "2030-02-01")];
+    let page = office.browser.fill(&url, &office.url("tasks/"), &fields).await;
+    assert_eq!(page.location(), url, "{}", page.text);
+    let page = office.browser.get(&office.url("tasks/?owner=me")).await;
+    assert!(page.text_of(".task").contains("Send the contract"));
+    let action = page.find("form[action$='/done/']")[0].value().attr("action").unwrap().to_owned();
+    office.browser.submit(&page, &action, &[("done", "1")]).await;
+    assert!(office.browser.get(&office.url("tasks/")).await.text.contains("No tasks"));
+}
+
+#[tokio::test]
+async fn files_are_added_and_removed() {
+    let office = Office::open().await;
+    let url = office.deal_url("");
+    let page = office.browser.get(&url).await;
+    let csrf = page.find("meta[name=csrf]")[0].value().attr("content").unwrap().to_owned();
+    let body = format!(
+        "--x\r\ncontent-disposition: form-data; name=\"csrf_token\"\r\n\r\n{csrf}\r\n--x\r\ncontent-disposition: \
+         form-data; name=\"file\"; filename=\"cut list.txt\"\r\ncontent-type: text/plain\r\n\r\noak\r\n--x--\r\n"
+    );
+    let request = Request::post(office.deal_url("files/"));
+    let request = request.header(header::CONTENT_TYPE, "multipart/form-data; boundary=x").body(Body::from(body));
+    let page = office.browser.send(request.unwrap()).await;
+    assert_eq!(page.location(), url, "{}", page.text);
+    let page = office.browser.get(&url).await;
+    assert_eq!(page.text_of(".file bdi"), "cut list.txt");
+    let action = page.find("form[action$='/remove/']")[0].value().attr("action").unwrap().to_owned();
+    office.browser.submit(&page, &action, &[]).await;
+    assert!(office.browser.get(&url).await.find(".file").is_empty());
+}
+
+#[tokio::test]
+async fn a_deal_is_verified_archived_and_restored_from_the_trash() {
+    let office = Office::open().await;
+    let url = office.deal_url("");
+    office.browser.fill(&url, &office.deal_url("verify/"), &[("verdict", "verified"), ("reason", "fine")]).await;
+    assert!(office.browser.get(&url).await.text.contains("fine"));
+    office.browser.fill(&url, &office.deal_url("archive/"), &[("archive", "1")]).await;
+    assert!(office.browser.get(&url).await.text.contains("This deal is archived"));
+    let page = office.browser.fill(&url, &office.deal_url("delete/"), &[]).await;
+    assert_eq!(page.location(), office.url("list/"), "{}", page.text);
+    assert_eq!(office.browser.get(&url).await.status, 404);
+    let page = office.browser.get(&office.url("trash/")).await;
+    let action = page.find("form[action$='/restore/']")[0].value().attr("action").unwrap().to_owned();
+    office.browser.submit(&page, &action, &[]).await;
+    assert_eq!(office.browser.get(&url).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_notification_leads_to_its_deal() {
+    let office = Office::open().await;
+    let (org, deal) = (office.org.id, office.deal.id);
+    let page = office.browser.get(&format!("/crm/{org}/deals/{deal}/")).await;
+    assert_eq!(page.location(), office.deal_url(""));
+    assert_eq!(office.browser.get(&format!("/crm/{org}/deals/")).await.location(), office.url("list/"));
+    assert_eq!(office.browser.get(&format!("/crm/{org}/rooms/")).await.status, 404);
+}

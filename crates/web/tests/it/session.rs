@@ -1,0 +1,156 @@
+//! The sessions of browsers, and the protection of their forms.
+
+use axum::{
+    body::Body,
+    http::{Method, Request},
+};
+use guildhall_accounts::{Sessions, SignOutEverywhere};
+use guildhall_kernel::CursorQuery;
+
+use crate::harness::site;
+
+#[tokio::test]
+async fn a_session_is_a_cookie_that_scripts_cannot_read() {
+    let site = site().await;
+    site.user("anna").await;
+    let browser = site.visitor();
+    let page = browser.fill("/login/", "/login/", &[("username", "anna"), ("password", "correct horse é")]).await;
+    let cookies: Vec<&str> = page.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
+    let cookie = cookies.iter().find(|cookie| cookie.starts_with("__Host-session=")).unwrap();
+    for part in ["; Path=/", "; HttpOnly", "; SameSite=Lax", "; Secure", "; Max-Age=1000"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    assert_eq!(browser.get("/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_form_without_its_token_is_refused() {
+    let site = site().await;
+    let (_, browser) = site.signed_in("anna").await;
+    let page = browser.post_raw("/groups/new/", &[("name", "den")]).await;
+    assert_eq!(page.status, 403);
+    assert!(page.text_of("h1").contains("Not allowed"), "{}", page.text);
+    let page = browser.post_raw("/groups/new/", &[("name", "den"), ("csrf_token", "forged")]).await;
+    assert_eq!(page.status, 403);
+    assert_eq!(browser.get("/groups/").await.find(".group-rows li").len(), 0);
+}
+
+#[tokio::test]
+async fn the_token_of_another_session_is_refused() {
+    let site = site().await;
+    let (_, anna) = site.signed_in("anna").await;
+    let (_, ben) = site.signed_in("ben").await;
+    let stolen = ben.csrf().await;
+    let page = anna.post_raw("/groups/new/", &[("name", "den"), ("csrf_token", &stolen)]).await;
+    assert_eq!(page.status, 403);
+}
+
+#[tokio::test]
+async fn a_request_that_another_site_causes_is_refused() {
+    let site = site().await;
+    let (_, browser) = site.signed_in("anna").await;
+    let csrf = browser.csrf().await;
+    for (header, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
+        let request = Request::post("/groups/new/").header("content-type", "application/x-www-form-urlencoded");
+        let body = Body::from(format!("csrf_token={csrf}&name=den"));
+        let page = browser.send(request.header(header, value).body(body).unwrap()).await;
+        assert_eq!(page.status, 403, "{header}");
+    }
+}
+
+#[tokio::test]
+async fn the_form_for_signing_in_needs_its_token_too() {
+    let site = site().await;
+    site.user("anna").await;
+    let browser = site.visitor();
+    browser.get("/login/").await;
+    let page = browser.post_raw("/login/", &[("username", "anna"), ("password", "correct horse é")]).await;
+    assert_eq!(page.status, 403);
+    assert!(browser.cookie("session").is_none());
+}
+
+#[tokio::test]
+async fn tokens_are_refreshed_when_they_expire() {
+    let site = site().await;
+    let (_, browser) = site.signed_in("anna").await;
+    let (before, csrf) = (browser.cookie("session").unwrap(), browser.csrf().await);
+    site.advance(290);
+    assert_eq!(browser.get("/").await.status, 200);
+    assert_ne!(browser.cookie("session").unwrap(), before);
+    assert_eq!(browser.csrf().await, csrf, "open forms stay valid");
+}
+
+#[tokio::test]
+async fn two_requests_at_once_refresh_a_session_without_ending_it() {
+    let site = site().await;
+    let (_, browser) = site.signed_in("anna").await;
+    site.advance(290);
+    let (one, other) = tokio::join!(browser.get("/menu/"), browser.get("/groups/"));
+    assert_eq!((one.status.as_u16(), other.status.as_u16()), (200, 200));
+    assert_eq!(browser.get("/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_stolen_cookie_that_is_used_again_ends_the_session() {
+    let site = site().await;
+    let (_, browser) = site.signed_in("anna").await;
+    let stolen = browser.cookie("session").unwrap();
+    site.advance(290);
+    browser.get("/").await;
+    site.advance(290);
+    browser.get("/").await;
+    let thief = site.visitor();
+    thief.set_cookie("session", &stolen);
+    assert_eq!(thief.get("/").await.location(), "/login/");
+    assert_eq!(browser.get("/").await.location(), "/login/", "the owner is signed out as well");
+}
+
+#[tokio::test]
+async fn a_session_that_was_ended_elsewhere_is_over_at_once() {
+    let site = site().await;
+    let (anna, browser) = site.signed_in("anna").await;
+    let which = SignOutEverywhere::default();
+    site.accounts.sign_out_everywhere(&anna, which).await.unwrap();
+    let page = browser.get("/groups/").await;
+    assert_eq!((page.status.as_u16(), page.location()), (303, "/login/?next=/groups/"));
+    assert!(browser.cookie("session").is_none(), "the cookie is removed");
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_session() {
+    let site = site().await;
+    let (anna, browser) = site.signed_in("anna").await;
+    let cookie = browser.cookie("session").unwrap();
+    let page = browser.fill("/menu/", "/logout/", &[]).await;
+    assert_eq!(page.location(), "/login/");
+    assert!(site.accounts.sessions(&anna, CursorQuery::newest(10)).await.unwrap().results.is_empty());
+    browser.set_cookie("session", &cookie);
+    assert_eq!(browser.get("/").await.location(), "/login/");
+}
+
+#[tokio::test]
+async fn scripts_use_the_api_with_the_session_and_the_token() {
+    let site = site().await;
+    let (_, browser) = site.signed_in("anna").await;
+    let me = browser.script(Method::GET, "/api/auth/me/", "", None).await;
+    assert!(me.status == 200 && me.text.contains("\"anna\""), "{}", me.text);
+    let patch = r#"{"first_name": "Anna"}"#;
+    let refused = browser.script(Method::PATCH, "/api/auth/me/", patch, None).await;
+    assert!(refused.status == 403 && refused.text.contains("csrf_failed"), "{}", refused.text);
+    let csrf = browser.csrf().await;
+    assert_eq!(browser.script(Method::PATCH, "/api/auth/me/", patch, Some(&csrf)).await.status, 200);
+    let anonymous = site.visitor().script(Method::GET, "/api/auth/me/", "", None).await;
+    assert_eq!(anonymous.status, 401);
+}
+
+#[tokio::test]
+async fn programs_with_a_token_need_no_cookie_and_get_none() {
+    let site = site().await;
+    site.user("anna").await;
+    let issued = site.accounts.create_token_for("anna", guildhall_accounts::NewUserToken::default()).await.unwrap();
+    let request = Request::patch("/api/auth/me/").header("authorization", format!("Token {}", issued.token));
+    let request = request.header("content-type", "application/json").body(Body::from("{}")).unwrap();
+    let answer = site.visitor().send(request).await;
+    assert_eq!(answer.status, 200);
+    assert!(!answer.headers.contains_key("set-cookie"));
+}
