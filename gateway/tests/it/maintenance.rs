@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     os::unix::fs::PermissionsExt,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -269,6 +270,20 @@ async fn doctor_does_not_create_the_secret_for_nats() {
     assert!(bus["message"].as_str().unwrap().contains("nats.url"), "{bus}");
 }
 
+/// Waits until the user has a notification.
+async fn await_notification(url: &str, access: &str) {
+    for _ in 0..500 {
+        let request =
+            client().get(format!("{url}/api/notifications/")).header("authorization", format!("Bearer {access}"));
+        let list: Value = request.send().await.unwrap().json().await.unwrap();
+        if list["results"].as_array().is_some_and(|results| !results.is_empty()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("there is no notification");
+}
+
 #[tokio::test]
 async fn messages_are_encrypted_later_and_a_missing_key_is_reported() {
     let key = |id: &str, first: &str| format!("{id}:{first}ECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
@@ -281,13 +296,14 @@ async fn messages_are_encrypted_later_and_a_missing_key_is_reported() {
     let request = client().post(format!("{}/messaging/api/send/", server.url)).json(&body);
     let access = format!("Bearer {}", anna["access"].as_str().unwrap());
     assert_eq!(request.header("authorization", access).send().await.unwrap().status(), 201);
+    await_notification(&server.url, admin["access"].as_str().unwrap()).await;
     assert_eq!(server.stop().0, Some(0));
 
     terminal.set("GUILDHALL__ENCRYPTION__ENABLED", "true").set("GUILDHALL__ENCRYPTION__KEYS", &key("one", "AA"));
     assert_eq!(finding_for(&findings(&terminal, &[]).1, "messaging.keys")["severity"], "note");
     let encrypted = terminal.run(&["keys", "reencrypt"]);
-    // The message, and its events on the streams of the conversation and of both people.
-    assert_eq!(text(&encrypted), "Encrypted 4 rows with the key one.\n");
+    // The message, its events on the streams of the conversation and of both people, and that of the notification.
+    assert_eq!(text(&encrypted), "Encrypted 5 rows with the key one.\n");
     let (status, found) = findings(&terminal, &[]);
     assert_eq!((status, &finding_for(&found, "messaging.keys")["severity"]), (0, &json!("ok")));
 
@@ -295,13 +311,13 @@ async fn messages_are_encrypted_later_and_a_missing_key_is_reported() {
     let (status, found) = findings(&terminal, &[]);
     assert_eq!((status, &finding_for(&found, "realtime.keys")["severity"]), (1, &json!("error")));
     let failed = terminal.run(&["keys", "reencrypt"]);
-    assert!(code(&failed) == 1 && text(&failed).contains("4 rows cannot be read"), "{}", text(&failed));
+    assert!(code(&failed) == 1 && text(&failed).contains("5 rows cannot be read"), "{}", text(&failed));
     let (_, log) = terminal.serve().stop();
     assert!(log.contains("their key is not among encryption.keys") && log.contains("one"), "{log}");
 
     let both = format!("{},{}", key("two", "BB"), key("one", "AA"));
     terminal.set("GUILDHALL__ENCRYPTION__KEYS", &both);
-    assert_eq!(text(&terminal.run(&["keys", "reencrypt"])), "Encrypted 4 rows with the key two.\n");
+    assert_eq!(text(&terminal.run(&["keys", "reencrypt"])), "Encrypted 5 rows with the key two.\n");
     terminal.set("GUILDHALL__ENCRYPTION__ENABLED", "false");
-    assert_eq!(text(&terminal.run(&["keys", "reencrypt"])), "Decrypted 4 rows.\n");
+    assert_eq!(text(&terminal.run(&["keys", "reencrypt"])), "Decrypted 5 rows.\n");
 }
