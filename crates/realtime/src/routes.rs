@@ -29,8 +29,8 @@ use crate::{
 const PROTOCOL: &str = "guildhall.v1";
 /// Prefix of the subprotocol that contains an access token.
 const BEARER: &str = "bearer.";
-/// The size of the read buffer of a socket, in bytes; it is allocated for each.
-const READ_BUFFER: usize = 4096;
+/// The size of the read buffer of a socket, in bytes; it is allocated for each. Most frames of clients are smaller.
+const READ_BUFFER: usize = 1024;
 /// How many bytes are written at once.
 const WRITE_BUFFER: usize = 16 * 1024;
 /// How many bytes a client may leave unread beyond that.
