@@ -13,8 +13,8 @@ use crate::{
     report,
     rooms::{
         load::{SENDERS, burst, pace},
-        place::{Host, Place},
-        results::{Figures, Line, Results, SlowReaders, Storm},
+        results::{Burst, Figures, Line, Results, SlowReaders, Storm},
+        room::{Room, System},
         socket::{Pace, Socket, open_all},
     },
 };
@@ -22,12 +22,14 @@ use crate::{
 mod guildhall;
 mod load;
 mod peer;
-mod place;
 mod results;
+mod room;
 mod socket;
 
-/// The part of the highest throughput at which latency is measured.
+/// Latency is measured at this part of the highest throughput, but at no more than so many deliveries per second: the
+/// highest throughput is that of messages which are written to a socket together, and single ones cost more.
 const PACED_LOAD: f64 = 0.2;
+const PACED_DELIVERIES: f64 = 20_000.0;
 /// The number of sockets for slow readers; one of ten of them is slow.
 const AUDIENCE: u32 = 1_000;
 /// The number of small rooms, and of sockets in each.
@@ -95,9 +97,9 @@ impl Options {
         let mut lines = Vec::new();
         for count in &self.sockets {
             let room = server.room(*count).await?;
-            let on_server = self.fan_out(&room, &server.pids(), *count, Host::Guildhall).await?;
+            let on_server = self.fan_out(&room, &server.pids(), *count, System::Guildhall).await?;
             let on_peer = match &peer {
-                Some(peer) => Some(self.fan_out(&peer.room(*count)?, &peer.pids(), *count, Host::Peer).await?),
+                Some(peer) => Some(self.fan_out(&peer.room(*count)?, &peer.pids(), *count, System::Peer).await?),
                 None => None,
             };
             lines.push(Line { sockets: *count, server: on_server, peer: on_peer });
@@ -132,9 +134,9 @@ impl Options {
         Duration::from_secs(self.seconds.into())
     }
 
-    async fn fan_out(&self, room: &Place, pids: &[u32], count: u32, host: Host) -> anyhow::Result<Figures> {
-        progress(&format!("{count} sockets, {host} …"))?;
-        let mut sockets = open_all(room.seats(count), Pace::Fast).await?;
+    async fn fan_out(&self, room: &Room, pids: &[u32], count: u32, system: System) -> anyhow::Result<Figures> {
+        progress(&format!("{count} sockets, {system} …"))?;
+        let mut sockets = open_all(room.participants(count), Pace::Fast).await?;
         self.figures(&mut sockets, pids, SENDERS).await
     }
 
@@ -145,8 +147,7 @@ impl Options {
         for _ in 0..self.runs {
             runs.push(burst(sockets, senders, pids, self.length()).await?);
         }
-        let highest = runs.iter().map(|run| run.messages_per_second).fold(0.0, f64::max);
-        let rate = (highest * PACED_LOAD).max(1.0);
+        let rate = paced_rate(&runs, u32::try_from(sockets.len())?);
         let latency = pace(sockets, rate, self.length()).await?;
         Ok(Figures::of(&runs, rate, latency))
     }
@@ -154,14 +155,14 @@ impl Options {
     async fn slow_readers(&self, server: &guildhall::Servers) -> anyhow::Result<SlowReaders> {
         progress("slow readers …")?;
         let room = server.room(AUDIENCE).await?;
-        let mut sockets = open_all(room.seats(AUDIENCE), Pace::Fast).await?;
+        let mut sockets = open_all(room.participants(AUDIENCE), Pace::Fast).await?;
         let highest = burst(&mut sockets, SENDERS, &server.pids(), self.length()).await?;
-        let rate = (highest.messages_per_second * PACED_LOAD).max(1.0);
+        let rate = paced_rate(&[highest], AUDIENCE);
         let without = pace(&mut sockets, rate, self.length()).await?;
         let slow = AUDIENCE / 10;
         sockets.truncate((AUDIENCE - slow) as usize);
-        let seats = room.seats(AUDIENCE).split_off((AUDIENCE - slow) as usize);
-        let slow_sockets = open_all(seats, Pace::Slow).await?;
+        let participants = room.participants(AUDIENCE).split_off((AUDIENCE - slow) as usize);
+        let slow_sockets = open_all(participants, Pace::Slow).await?;
         let with = pace(&mut sockets, rate, self.length()).await?;
         drop(slow_sockets);
         Ok(SlowReaders { sockets: AUDIENCE, slow, rate, without, with })
@@ -169,20 +170,26 @@ impl Options {
 
     async fn small_rooms(&self, server: &guildhall::Servers) -> anyhow::Result<Figures> {
         progress("small rooms …")?;
-        let mut seats = Vec::new();
+        let mut participants = Vec::new();
         for _ in 0..SMALL_ROOMS {
-            seats.push(server.room(SMALL_ROOM).await?.seats(SMALL_ROOM));
+            participants.push(server.room(SMALL_ROOM).await?.participants(SMALL_ROOM));
         }
-        load::in_rooms(seats, &server.pids(), self.runs, self.length()).await
+        load::in_rooms(participants, &server.pids(), self.runs, self.length()).await
     }
 
     /// All sockets of a room break at once, and come back at once.
     async fn storm(&self, server: &guildhall::Servers, count: u32) -> anyhow::Result<Storm> {
         progress("reconnect storm …")?;
         let room = server.room(count).await?;
-        let mut sockets = open_all(room.seats(count), Pace::Fast).await?;
+        let mut sockets = open_all(room.participants(count), Pace::Fast).await?;
         load::storm(&mut sockets).await
     }
+}
+
+/// Messages per second, each to this many sockets, at which latency is measured.
+fn paced_rate(bursts: &[Burst], sockets: u32) -> f64 {
+    let highest = bursts.iter().map(|burst| burst.messages_per_second).fold(0.0, f64::max);
+    (highest * PACED_LOAD).min(PACED_DELIVERIES / f64::from(sockets)).max(1.0)
 }
 
 fn progress(text: &str) -> anyhow::Result<()> {

@@ -71,8 +71,8 @@ fn log_failure(room: RoomId, outcome: Result<()>) {
 }
 
 impl SqlChat {
-    /// Closes rooms whose hosts are away, and publishes presence and typing. Begins with the grace of the hosts who are
-    /// away anew, so that no room closes because the server was down. Runs until it is dropped.
+    /// Closes rooms whose hosts are away, and publishes presence and typing. First it restarts the grace of hosts who are
+    /// away, so that no room closes because the server was down. Runs until it is dropped.
     pub async fn run(&self) {
         if let Err(error) = self.restart_grace().await {
             tracing::error!(%error, "could not restart the grace of hosts");
@@ -104,7 +104,7 @@ impl SqlChat {
         tokio::join!(confirm, sweep, publish);
     }
 
-    /// Begins the grace of all hosts who are away anew.
+    /// Restarts the grace of all hosts who are away.
     ///
     /// # Errors
     /// Those of the database.

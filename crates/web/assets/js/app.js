@@ -35,13 +35,13 @@ document.addEventListener("change", (event) => {
 function tellZone() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (!zone || localStorage.getItem("zone") === zone) return;
-  const told = fetch("/appearance/", {
+  const sent = fetch("/appearance/", {
     method: "POST",
     body: new URLSearchParams({ zone }),
     headers: { "X-CSRF-Token": csrf },
     redirect: "manual",
   });
-  told.then(() => localStorage.setItem("zone", zone)).catch(() => {});
+  sent.then(() => localStorage.setItem("zone", zone)).catch(() => {});
 }
 
 // The chosen tab is in sight.

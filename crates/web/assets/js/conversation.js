@@ -121,23 +121,23 @@ export function followConversation(socket, post, room) {
     }
     showTyping();
   }
-  let toldTyping = 0;
+  let typingSentAt = 0;
   text?.addEventListener("input", () => {
-    if (!stream || Date.now() - toldTyping < TYPING_EVERY) return;
-    toldTyping = Date.now();
+    if (!stream || Date.now() - typingSentAt < TYPING_EVERY) return;
+    typingSentAt = Date.now();
     socket.send({ type: "typing", stream, on: true });
   });
 
   // --- Reading
 
   let readTimer = null;
-  let told = lastId;
+  let reported = lastId;
   function readSoon() {
     clearTimeout(readTimer);
     readTimer = setTimeout(() => {
       if (!document.hasFocus() || document.visibilityState !== "visible" || !isAtEnd()) return;
-      if (!stream || lastId <= told) return;
-      told = lastId;
+      if (!stream || lastId <= reported) return;
+      reported = lastId;
       post(`${place()}read/`, { up_to: lastId }).catch(() => {});
     }, 1000);
   }
@@ -252,7 +252,7 @@ export function followConversation(socket, post, room) {
     form.elements.reply_to.value = "";
     document.getElementById("reply-strip").hidden = true;
     document.getElementById("chosen").textContent = "";
-    toldTyping = 0;
+    typingSentAt = 0;
     if (stream) socket.send({ type: "typing", stream, on: false });
     text.focus();
   }

@@ -16,7 +16,7 @@ use hyper::{
 use sea_orm::{ConnectionTrait, Statement};
 use sha2::{Digest, Sha256};
 
-use super::place::{Host, Place};
+use super::room::{Room, System};
 use crate::{
     client::{Ask, Wire, post},
     fill::{self, Volume},
@@ -107,7 +107,7 @@ impl Servers {
     }
 
     /// A new room with this many participants. Small rooms have different ones.
-    pub(super) async fn room(&self, count: u32) -> anyhow::Result<Place> {
+    pub(super) async fn room(&self, count: u32) -> anyhow::Result<Room> {
         let number = self.rooms.fetch_add(1, Ordering::Relaxed);
         let address = *self.addresses().first().context("no gateway")?;
         let body = format!(r#"{{"name":"Room {number}","auto_approve":true,"max_participants":{}}}"#, count.max(2));
@@ -121,7 +121,7 @@ impl Servers {
         let joining = people.chunks(people.len().div_ceil(JOINED_AT_ONCE)).map(|people| join(address, room, people));
         stream::iter(joining).buffer_unordered(JOINED_AT_ONCE).try_collect::<Vec<()>>().await?;
         let tokens = [0].into_iter().chain(people).map(token).collect();
-        Ok(Place { host: Host::Guildhall, addresses: self.addresses(), room, tokens })
+        Ok(Room { system: System::Guildhall, addresses: self.addresses(), id: room, tokens })
     }
 }
 

@@ -8,8 +8,8 @@ use hdrhistogram::Histogram;
 use tokio::{task::JoinSet, time::sleep};
 
 use super::{
-    place::Seat,
     results::{Burst, Figures, Storm},
+    room::Participant,
     socket::{Pace, Socket, now, open_all},
 };
 use crate::{figures::Latency, usage::Usage};
@@ -82,14 +82,14 @@ async fn send_at(socket: &mut Socket, rate: f64, length: Duration) -> anyhow::Re
 
 /// One socket of each of the first rooms sends as fast as possible; then all of them at a part of that.
 pub(super) async fn in_rooms(
-    rooms: Vec<Vec<Seat>>,
+    rooms: Vec<Vec<Participant>>,
     pids: &[u32],
     runs: u32,
     length: Duration,
 ) -> anyhow::Result<Figures> {
     let mut open = Vec::new();
-    for seats in rooms {
-        open.push(open_all(seats, Pace::Fast).await?);
+    for participants in rooms {
+        open.push(open_all(participants, Pace::Fast).await?);
     }
     let mut bursts = Vec::new();
     for _ in 0..runs {
@@ -115,8 +115,7 @@ pub(super) async fn in_rooms(
             latency,
         });
     }
-    let highest = bursts.iter().map(|burst| burst.messages_per_second).fold(0.0, f64::max);
-    let rate = (highest * super::PACED_LOAD).max(1.0);
+    let rate = super::paced_rate(&bursts, u32::try_from(open.first().map_or(1, Vec::len))?);
     // Every room has its own sender, so that the load is spread over all of them.
     let each = rate / f64::from(u32::try_from(open.len())?);
     let mut sending = JoinSet::new();

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::Context;
 use serde::Deserialize;
 
-use super::place::{Host, Place};
+use super::room::{Room, System};
 use crate::peer::{Place as Installation, SocketPeer};
 
 /// The peer with rooms of these sizes.
@@ -32,10 +32,10 @@ pub(super) async fn start(folder: &Path, source: &Path, python: &Path, sizes: &[
 }
 
 impl Peer {
-    pub(super) fn room(&self, size: u32) -> anyhow::Result<Place> {
+    pub(super) fn room(&self, size: u32) -> anyhow::Result<Room> {
         let room = *self.rooms.rooms.get(&size).context("no such room")?;
         let tokens = self.rooms.tokens.clone();
-        Ok(Place { host: Host::Peer, addresses: vec![self.process.address()], room, tokens })
+        Ok(Room { system: System::Peer, addresses: vec![self.process.address()], id: room, tokens })
     }
 
     pub(super) fn pids(&self) -> Vec<u32> {

@@ -21,7 +21,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::place::Seat;
+use super::room::Participant;
 
 /// How many sockets are opened at the same time.
 const OPENED_AT_ONCE: usize = 100;
@@ -52,7 +52,7 @@ pub(crate) enum Pace {
 
 /// A socket of a participant.
 pub(crate) struct Socket {
-    seat: Seat,
+    participant: Participant,
     /// `None` after the connection was broken off.
     writer: Option<OwnedWriteHalf>,
     reader: JoinHandle<()>,
@@ -85,14 +85,14 @@ pub(crate) fn now() -> u64 {
 }
 
 /// Opens sockets, and waits until all have their first frame.
-pub(crate) async fn open_all(seats: Vec<Seat>, pace: Pace) -> anyhow::Result<Vec<Socket>> {
+pub(crate) async fn open_all(participants: Vec<Participant>, pace: Pace) -> anyhow::Result<Vec<Socket>> {
     let permits = Arc::new(Semaphore::new(OPENED_AT_ONCE));
     let mut opening = JoinSet::new();
-    for (number, seat) in (0..).zip(seats) {
+    for (number, participant) in (0..).zip(participants) {
         let permits = permits.clone();
         opening.spawn(async move {
             let _permit = permits.acquire().await?;
-            Socket::open(seat, number, pace).await
+            Socket::open(participant, number, pace).await
         });
     }
     let mut sockets = Vec::new();
@@ -104,10 +104,10 @@ pub(crate) async fn open_all(seats: Vec<Seat>, pace: Pace) -> anyhow::Result<Vec
 }
 
 impl Socket {
-    async fn open(seat: Seat, number: u32, pace: Pace) -> anyhow::Result<Self> {
+    async fn open(participant: Participant, number: u32, pace: Pace) -> anyhow::Result<Self> {
         let received = Arc::new(Received::default());
-        let (writer, reader) = timeout(OPEN_TIMEOUT, connect(&seat, None, &received, number, pace)).await??;
-        Ok(Self { seat, writer: Some(writer), reader, received, number, sent: 0 })
+        let (writer, reader) = timeout(OPEN_TIMEOUT, connect(&participant, None, &received, number, pace)).await??;
+        Ok(Self { participant, writer: Some(writer), reader, received, number, sent: 0 })
     }
 
     /// Breaks the connection without a close frame.
@@ -123,7 +123,7 @@ impl Socket {
         let _ = (&mut self.reader).await;
         loop {
             let after = self.received.last_seq.load(Ordering::Relaxed);
-            match connect(&self.seat, Some(after), &self.received, self.number, Pace::Fast).await {
+            match connect(&self.participant, Some(after), &self.received, self.number, Pace::Fast).await {
                 Ok((writer, reader)) => {
                     (self.writer, self.reader) = (Some(writer), reader);
                     return Ok(());
@@ -179,15 +179,15 @@ impl Drop for Socket {
 
 /// Connects, and returns when the first frame has arrived.
 async fn connect(
-    seat: &Seat,
+    participant: &Participant,
     after: Option<i64>,
     received: &Arc<Received>,
     number: u32,
     pace: Pace,
 ) -> anyhow::Result<(OwnedWriteHalf, JoinHandle<()>)> {
-    let mut stream = TcpStream::connect(seat.address).await?;
+    let mut stream = TcpStream::connect(participant.address).await?;
     stream.set_nodelay(true)?;
-    stream.write_all(seat.handshake(after).as_bytes()).await?;
+    stream.write_all(participant.handshake(after).as_bytes()).await?;
     let (mut buffer, mut filled, mut is_upgraded) = (vec![0; BUFFER], 0, false);
     loop {
         let free = buffer.get_mut(filled..).filter(|free| !free.is_empty()).context("an endless response")?;

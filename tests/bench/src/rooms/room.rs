@@ -1,66 +1,66 @@
-//! Where sockets connect.
+//! A room, and how its participants connect.
 
 use std::{fmt, net::SocketAddr};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Host {
+pub(crate) enum System {
     /// Guildhall.
     Guildhall,
     /// The Django peer.
     Peer,
 }
 
-impl fmt::Display for Host {
+impl fmt::Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if *self == Self::Guildhall { "server" } else { "peer" })
     }
 }
 
 /// A room, with the credentials of its participants.
-pub(crate) struct Place {
-    pub(crate) host: Host,
+pub(crate) struct Room {
+    pub(crate) system: System,
     /// The gateways; sockets are distributed over them in turn.
     pub(crate) addresses: Vec<SocketAddr>,
-    pub(crate) room: i64,
+    pub(crate) id: i64,
     /// The tokens of the participants; the first is the host's.
     pub(crate) tokens: Vec<String>,
 }
 
-/// The place of one socket.
+/// A participant, who opens one socket.
 #[derive(Clone)]
-pub(crate) struct Seat {
+pub(crate) struct Participant {
     pub(crate) address: SocketAddr,
-    host: Host,
+    system: System,
     room: i64,
     token: String,
 }
 
-impl Place {
-    /// The places of the first participants.
-    pub(crate) fn seats(&self, count: u32) -> Vec<Seat> {
+impl Room {
+    /// The first participants.
+    pub(crate) fn participants(&self, count: u32) -> Vec<Participant> {
         let addresses = self.addresses.iter().cycle();
-        let seats = self.tokens.iter().zip(addresses).take(count as usize);
-        let seat = |(token, address): (&String, &SocketAddr)| Seat {
+        let participants = self.tokens.iter().zip(addresses).take(count as usize);
+        let participant = |(token, address): (&String, &SocketAddr)| Participant {
             address: *address,
-            host: self.host,
-            room: self.room,
+            system: self.system,
+            room: self.id,
             token: token.clone(),
         };
-        seats.map(seat).collect()
+        participants.map(participant).collect()
     }
 }
 
-impl Seat {
+impl Participant {
     /// The request for the upgrade. Guildhall replays what follows `after`; the peer cannot.
     pub(crate) fn handshake(&self, after: Option<i64>) -> String {
         let Self { address, room, token, .. } = self;
-        let (query, header) = match self.host {
-            Host::Guildhall => {
+        let (query, header) = match self.system {
+            System::Guildhall => {
                 let query = after.map_or_else(String::new, |seq| format!("?after={seq}"));
                 (query, format!("Authorization: Token {token}\r\n"))
             }
-            Host::Peer => (format!("?token={token}"), String::new()),
+            System::Peer => (format!("?token={token}"), String::new()),
         };
         format!(
             "GET /ws/chat/{room}/{query} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
