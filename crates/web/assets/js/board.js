@@ -40,14 +40,17 @@ export function followBoard(socket, post) {
   }
 
   let timer = null;
-  /** Reads the board again, unless a card is held or a menu is open: then after that. */
+  /** Reads the board again, unless a card is held or a menu is open: then after that. Changes meanwhile are one more. */
   function refresh() {
-    clearTimeout(timer);
-    timer = setTimeout(async () => {
-      if (held || board().querySelector(":popover-open")) return refresh();
+    timer ??= setTimeout(async () => {
+      timer = null;
+      const isBusy = () => held || board().querySelector(":popover-open");
+      if (isBusy()) return refresh();
       const answer = await fetch(location.href, { headers: part }).catch(() => null);
-      if (answer?.ok && !held) show(await answer.text());
-    }, REFRESH_AFTER);
+      const html = answer?.ok ? await answer.text().catch(() => "") : "";
+      if (isBusy()) return refresh();
+      show(html);
+    }, REFRESH_AFTER * (1 + Math.random()));
   }
 
   // --- Moving

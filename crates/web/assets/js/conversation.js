@@ -28,7 +28,8 @@ export function followConversation(socket, post, room) {
     const headers = { "HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "ol#log", Accept: "text/html" };
     const answer = await fetch(`${base}rows/?${query}`, { headers }).catch(() => null);
     if (!answer?.ok) return [];
-    const parsed = new DOMParser().parseFromString(`<ol>${await answer.text()}</ol>`, "text/html");
+    const rows = await answer.text().catch(() => "");
+    const parsed = new DOMParser().parseFromString(`<ol>${rows}</ol>`, "text/html");
     return [...parsed.querySelector("ol").children];
   }
 
@@ -41,14 +42,17 @@ export function followConversation(socket, post, room) {
       return fetching;
     }
     fetching = (async () => {
-      do {
-        again = false;
-        const atEnd = isAtEnd();
-        const rows = await fetchRows(lastId ? `after=${lastId}` : "limit=50");
-        for (const row of rows) addRow(row, atEnd);
-        if (rows.length > 0 && atEnd) box.scrollTop = 0;
-      } while (again);
-      fetching = null;
+      try {
+        do {
+          again = false;
+          const atEnd = isAtEnd();
+          const rows = await fetchRows(lastId ? `after=${lastId}` : "limit=50");
+          for (const row of rows) addRow(row, atEnd);
+          if (rows.length > 0 && atEnd) box.scrollTop = 0;
+        } while (again);
+      } finally {
+        fetching = null;
+      }
     })();
     return fetching;
   }
@@ -188,10 +192,11 @@ export function followConversation(socket, post, room) {
 
   // --- Sending
 
-  const key = `${KEPT} ${base}`;
+  // Of this user only: another one may have signed in in the same tab.
+  const key = `${KEPT} ${me} ${base}`;
   const unsent = () => JSON.parse(sessionStorage.getItem(key) ?? "[]");
   const keep = (messages) => sessionStorage.setItem(key, JSON.stringify(messages));
-  const bubble = (client) => log.querySelector(`[data-pending="${client}"]`);
+  const bubble = (client) => log.querySelector(`[data-pending="${CSS.escape(client)}"]`);
 
   /** Takes a message that has arrived out of the queue. */
   function settle(client) {
@@ -222,7 +227,18 @@ export function followConversation(socket, post, room) {
     meta.querySelector(".drop").addEventListener("click", () => settle(message.client));
   }
 
+  const sending = new Set();
   async function transmit(message) {
+    if (sending.has(message.client)) return;
+    sending.add(message.client);
+    try {
+      await sendOnce(message);
+    } finally {
+      sending.delete(message.client);
+    }
+  }
+
+  async function sendOnce(message) {
     const fields = new FormData();
     for (const [name, value] of Object.entries({ content: message.content, client_id: message.client, script: "1",
       message_type: message.type ?? "", reply_to: message.reply ?? "" })) fields.append(name, value);
@@ -244,7 +260,8 @@ export function followConversation(socket, post, room) {
     if (!content.trim() && files.length === 0) return;
     const message = { client: crypto.randomUUID?.() ?? `m${Date.now()}${Math.floor(Math.random() * 1e9)}`, content,
       type: form.elements.message_type?.value, reply: form.elements.reply_to.value };
-    keep([...unsent(), message]);
+    // Files cannot be kept, and without them it would be another message.
+    if (files.length === 0) keep([...unsent(), message]);
     draw(message);
     transmit(files.length > 0 ? { ...message, files } : message);
     form.reset();

@@ -54,6 +54,18 @@ pub(super) fn entry_name(f: &OrgFrame, payment: &Payment, all: &[Payment]) -> St
     }
 }
 
+/// A new key for a form, so that it counts once even if it is sent twice.
+fn new_key() -> Result<String> {
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(secret::random::<18>()?))
+}
+
+/// The key that a form was shown with, for what is in these fields.
+fn sent_key(form: &Submission, path: &str, fields: &[&str]) -> Result<Option<IdempotencyKey>> {
+    let mut request = vec![path.as_bytes()];
+    request.extend(fields.iter().map(|name| form.text(name).as_bytes()));
+    Ok(form.filled("client_id").map(|key| IdempotencyKey::new(key, &request)).transpose()?)
+}
+
 #[derive(Template)]
 #[template(path = "deals/new_payment.html")]
 struct NewPaymentPage {
@@ -77,7 +89,7 @@ async fn new_payment_page(
     let (status, e, v) = if let Some((e, v)) = refused {
         (StatusCode::UNPROCESSABLE_ENTITY, e, v)
     } else {
-        let key = BASE64_URL_SAFE_NO_PAD.encode(secret::random::<18>()?);
+        let key = new_key()?;
         let balance = if deal.balance.starts_with('-') { "" } else { deal.balance.as_str() };
         let fields = [("amount", balance), ("received_on", f.today.as_str()), ("client_id", &key)];
         (StatusCode::OK, FormErrors::default(), Entered::of(fields))
@@ -111,11 +123,7 @@ pub(crate) async fn record_payment(
             reference: form.text("reference").trim().to_owned(),
             cheque_number: form.filled("cheque_number").map(str::to_owned),
         };
-        let typed = FIELDS.map(|name| form.text(name).as_bytes());
-        let path = format!("pages {org}/{id}");
-        let mut request = vec![path.as_bytes()];
-        request.extend(typed);
-        let key = form.filled("client_id").map(|key| IdempotencyKey::new(key, &request)).transpose()?;
+        let key = sent_key(&form, &format!("pages {org}/{id}"), &FIELDS)?;
         Ok::<_, Error>(app.deals.payments.record_payment(&reader.caller, org, id.into(), new, key).await?)
     };
     match recorded.await {
@@ -136,6 +144,8 @@ struct PaymentPage {
     payment: Payment,
     name: String,
     receipts: Vec<DealFile>,
+    /// The key of the form for a refund.
+    key: String,
 }
 
 impl PaymentPage {
@@ -169,7 +179,7 @@ async fn payment_page(app: &App, reader: &Reader, (org, id, payment): PaymentPat
     let receipts = services.deal_files.receipts(caller, org, id.into(), payment.id).await?;
     let name = entry_name(&f, &payment, &of);
     let status = if e.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok(show(status, &PaymentPage { f, e, deal, payment, name, receipts }))
+    Ok(show(status, &PaymentPage { f, e, deal, payment, name, receipts, key: new_key()? }))
 }
 
 pub(crate) async fn payment(State(app): State<App>, Path(path): Path<PaymentPath>, reader: Reader) -> Result<Response> {
@@ -196,6 +206,7 @@ pub(crate) async fn reverse_payment(
     answer(&app, &reader, path, outcome.map_err(Error::from)).await
 }
 
+/// Refunds a part of a payment, once even if the form is sent twice.
 pub(crate) async fn refund_payment(
     State(app): State<App>,
     Path(path): Path<PaymentPath>,
@@ -205,6 +216,7 @@ pub(crate) async fn refund_payment(
     let (org, deal, id) = path;
     let new =
         NewRefund { amount: Amount::new(form.text("amount").trim()), reason: form.text("reason").trim().to_owned() };
-    let outcome = app.deals.payments.refund_payment(&reader.caller, org, deal.into(), id, new, None).await;
+    let key = sent_key(&form, &format!("pages {org}/{deal}/{id}"), &["amount", "reason", "client_id"])?;
+    let outcome = app.deals.payments.refund_payment(&reader.caller, org, deal.into(), id, new, key).await;
     answer(&app, &reader, path, outcome.map_err(Error::from)).await
 }
