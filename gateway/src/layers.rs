@@ -160,7 +160,7 @@ fn into_problem(response: Response, id: &str) -> Response {
                 return response; // describes the error itself, like /readyz and the pages
             }
             let title = status.canonical_reason().unwrap_or("Error");
-            Problem { status: status.as_u16(), title, ..default_error(status).into() }
+            Problem { status: status.as_u16(), title, ..Error::of_status(status).into() }
         }
         None => return response,
     };
@@ -177,28 +177,6 @@ fn into_problem(response: Response, id: &str) -> Response {
         parts.headers.append(name, value.clone());
     }
     Response::from_parts(parts, body)
-}
-
-/// The error for a status without a problem document.
-fn default_error(status: StatusCode) -> Error {
-    match status {
-        StatusCode::NOT_FOUND => Error::new(Kind::NotFound, "not_found", "Not found."),
-        StatusCode::METHOD_NOT_ALLOWED => {
-            Error::new(Kind::MethodNotAllowed, "method_not_allowed", "Method not allowed.")
-        }
-        StatusCode::REQUEST_TIMEOUT => Error::new(Kind::Timeout, "timeout", "The request timed out."),
-        StatusCode::PAYLOAD_TOO_LARGE => Error::new(Kind::TooLarge, "body_too_large", "The request body is too large."),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::new(
-            Kind::UnsupportedMediaType,
-            "unsupported_media_type",
-            "The media type of the request body is not supported.",
-        ),
-        status if status.is_client_error() => Error::new(Kind::Invalid, "bad_request", "Bad request."),
-        status => {
-            tracing::error!(%status, "a handler returned an error without a body");
-            Error::internal("a handler returned an error without a body")
-        }
-    }
 }
 
 fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {

@@ -29,8 +29,8 @@ define_events! {
         group: GroupId,
         /// The user who changed it.
         actor: UserId,
-        /// Whether it was public before and is private now.
-        #[serde(default)]
+        /// Whether it was public before and is private now. Events of earlier versions do not say it, and count as if.
+        #[serde(default = "possibly")]
         became_private: bool,
     }
     /// A group was deleted, with its posts and memberships.
@@ -244,5 +244,20 @@ define_events! {
         is_upheld: bool,
         /// The moderator who decided.
         actor: UserId,
+    }
+}
+
+fn possibly() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_an_earlier_version_stored_may_have_made_the_group_private() {
+        let stored: GroupChanged = serde_json::from_str(r#"{"group": 1, "actor": 1}"#).unwrap();
+        assert!(stored.became_private);
     }
 }

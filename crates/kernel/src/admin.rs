@@ -75,8 +75,14 @@ impl Model {
     }
 
     /// Leaves out columns, which the admin panel then never shows.
+    ///
+    /// # Panics
+    /// If one of them does not exist: a column that was renamed would be shown.
     #[must_use]
     pub fn without(mut self, columns: &[&str]) -> Self {
+        for name in columns {
+            assert!(self.columns.iter().any(|column| column.name == *name), "{} has no column {name}", self.table);
+        }
         self.columns.retain(|column| !columns.contains(&column.name.as_str()));
         self
     }

@@ -95,6 +95,30 @@ struct Inner {
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl Error {
+    /// The error for the status of a response that says nothing else, as those of the router do.
+    pub fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::new(Kind::NotFound, "not_found", "Not found."),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                Self::new(Kind::MethodNotAllowed, "method_not_allowed", "Method not allowed.")
+            }
+            StatusCode::REQUEST_TIMEOUT => Self::new(Kind::Timeout, "timeout", "The request timed out."),
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Self::new(Kind::TooLarge, "body_too_large", "The request body is too large.")
+            }
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(
+                Kind::UnsupportedMediaType,
+                "unsupported_media_type",
+                "The media type of the request body is not supported.",
+            ),
+            status if status.is_client_error() => Self::new(Kind::Invalid, "bad_request", "Bad request."),
+            status => {
+                tracing::error!(%status, "a handler returned an error without a body");
+                Self::internal("a handler returned an error without a body")
+            }
+        }
+    }
+
     /// An error with a stable `code` for programs and a `detail` for people.
     pub fn new(kind: Kind, code: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {

@@ -14,6 +14,7 @@ use serde::de::{DeserializeOwned, IntoDeserializer, value::StrDeserializer};
 use crate::{
     browser::Browser,
     local_path::LocalPath,
+    reader::IsSignedIn,
     session::{CsrfToken, check_origin},
     web::App,
 };
@@ -46,7 +47,7 @@ impl Submission {
         self.find(name).map(str::trim).filter(|text| !text.is_empty())
     }
 
-    /// The texts of all fields with this name.
+    /// The texts of all fields with this name. A form with files has only the first.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.pairs.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -109,13 +110,26 @@ impl FromRequest<App> for Submission {
         let browser = browser.ok_or_else(|| Error::internal("the layer of the pages is missing"))?;
         check_origin(request.headers(), &app.url)?;
         let token = CsrfToken::in_headers(request.headers()).map(str::to_owned);
-        let submission = if is_of_type(request.headers(), "multipart/form-data") {
+        if token.is_some() {
+            browser.check_csrf(token.as_deref())?;
+        }
+        let mut submission = if is_of_type(request.headers(), "multipart/form-data") {
+            // Forms with files are large: only those of users are read.
+            if request.extensions().get::<IsSignedIn>().is_none() {
+                return Err(unsupported());
+            }
             let (fields, uploads) = Form::from_request(request, app).await?.into_parts();
             Self { pairs: fields.into_iter().collect(), uploads }
         } else {
             Self { pairs: read_pairs(request, app).await?, uploads: Vec::new() }
         };
-        browser.csrf_token().check(token.as_deref().or_else(|| submission.find(CSRF_FIELD)))?;
+        if token.is_none() {
+            browser.check_csrf(submission.find(CSRF_FIELD))?;
+        }
+        for (_, value) in &mut submission.pairs {
+            // Browsers send line breaks as CR LF.
+            *value = value.replace("\r\n", "\n");
+        }
         Ok(submission)
     }
 }
@@ -131,14 +145,17 @@ async fn read_pairs(request: Request, app: &App) -> Result<Vec<(String, String)>
         }
     })?;
     if !is_form && !body.is_empty() {
-        return Err(Error::new(Kind::UnsupportedMediaType, "unsupported_media_type", "The body must be a form."));
+        return Err(unsupported());
     }
     let pairs: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().take(MAX_FIELDS).collect();
     match pairs.iter().find(|(name, value)| name.contains('\0') || value.contains('\0')) {
         Some((name, _)) => Err(nul(Some(name.replace('\0', "\u{fffd}")))),
-        // Browsers send line breaks as CR LF.
-        None => Ok(pairs.into_iter().map(|(name, value)| (name, value.replace("\r\n", "\n"))).collect()),
+        None => Ok(pairs),
     }
+}
+
+fn unsupported() -> Error {
+    Error::new(Kind::UnsupportedMediaType, "unsupported_media_type", "The body must be a form.")
 }
 
 /// What is wrong with a form, as its page shows it.

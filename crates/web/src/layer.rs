@@ -27,45 +27,48 @@ struct OfApi;
 pub(crate) async fn serve_browser(State(app): State<App>, request: Request, next: Next) -> Response {
     let cookies = app.cookies();
     let headers = request.headers();
-    // Programs authenticate themselves with a header, and get no cookies.
-    if headers.contains_key(header::AUTHORIZATION) {
-        return serve_program(&app, request, next).await;
+    // Programs authenticate themselves with a header, and get no cookies. A proxy may add one of another scheme.
+    if !matches!(Credentials::from_headers(headers), Ok(None)) {
+        return serve_program(request, next).await;
     }
     let is_page = wants_page(headers);
-    let (session, changed) = match Session::from_headers(cookies, headers) {
-        Some(session) => match refresh(&app, session).await {
-            Ok(refreshed) => refreshed,
-            Err(error) => return error.into_response(),
-        },
-        None => (None, false),
-    };
     let known_visit = Nonce::of_visit(cookies, headers);
+    let had_flash = cookies.get(headers, FLASH).is_some_and(|flash| !flash.is_empty());
     let visit = match known_visit.clone().map_or_else(Nonce::random, Ok) {
         Ok(visit) => visit,
         Err(error) => return error.into_response(),
     };
-    let had_flash = cookies.get(headers, FLASH).is_some_and(|flash| !flash.is_empty());
-    let browser = Browser::new(session.clone(), visit.clone());
+    let (session, is_changed, failure) = match refresh(&app, Session::from_headers(cookies, headers)).await {
+        Ok((session, is_changed)) => (session, is_changed, None),
+        Err(error) => (None, false, Some(error)),
+    };
     let (mut parts, body) = request.into_parts();
-    parts.extensions.insert(browser);
-    let (view, method) = (View::of(&parts, &app), parts.method.clone());
-    let mut response = next.run(Request::from_parts(parts, body)).await;
+    parts.extensions.insert(Browser::new(session.clone(), Some(visit.clone())));
+    let view = is_page.then(|| (View::of(&parts, &app), parts.method.clone()));
+    let mut response = match failure {
+        Some(error) => error.into_response(),
+        None => next.run(Request::from_parts(parts, body)).await,
+    };
     let is_api = response.extensions().get::<OfApi>().is_some();
-    if is_page && !is_api {
-        let view = match view {
-            Ok(view) => view,
+    if let Some((view, method)) = view
+        && !is_api
+    {
+        response = match view {
+            Ok(view) => as_page(&view, response, &method),
             Err(error) => return error.into_response(),
         };
-        response = as_page(&view, response, &method);
     }
     let is_html = is_html(response.headers());
     let headers = response.headers_mut();
+    // A handler that signs in or out sets the cookie itself.
+    let has_own = Session::is_changed_by(cookies, headers);
     let mut add = |cookie: Option<HeaderValue>| {
         if let Some(cookie) = cookie {
             headers.append(header::SET_COOKIE, cookie);
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
     };
-    if changed {
+    if is_changed && !has_own {
         add(match &session {
             Some(session) => session.cookie(cookies, app.session_seconds),
             None => Session::end_cookie(cookies),
@@ -77,42 +80,21 @@ pub(crate) async fn serve_browser(State(app): State<App>, request: Request, next
     if is_html && had_flash {
         add(cookies.remove(FLASH));
     }
-    keep_last_session_cookie(&app, response)
-}
-
-/// A handler that signs in or out sets the cookie of the session itself: its cookie counts, not that of a refresh.
-fn keep_last_session_cookie(app: &App, mut response: Response) -> Response {
-    let cookies = app.cookies();
-    let is_session = |value: &HeaderValue| {
-        let headers = HeaderMap::from_iter([(header::SET_COOKIE, value.clone())]);
-        Session::is_changed_by(cookies, &headers)
-    };
-    let all: Vec<HeaderValue> = response.headers().get_all(header::SET_COOKIE).iter().cloned().collect();
-    let mut sessions = all.iter().filter(|value| is_session(value));
-    let first = sessions.next().cloned();
-    if sessions.next().is_some() {
-        response.headers_mut().remove(header::SET_COOKIE);
-        for value in all.into_iter().filter(|value| !is_session(value)).chain(first) {
-            response.headers_mut().append(header::SET_COOKIE, value);
-        }
-    }
     response
 }
 
 /// Serves a program: without a session, and with the errors of the API.
-async fn serve_program(app: &App, mut request: Request, next: Next) -> Response {
+async fn serve_program(mut request: Request, next: Next) -> Response {
     request.headers_mut().remove(header::COOKIE);
-    match Nonce::of_visit(app.cookies(), request.headers()).map_or_else(Nonce::random, Ok) {
-        Ok(visit) => request.extensions_mut().insert(Browser::new(None, visit)),
-        Err(error) => return error.into_response(),
-    };
+    request.extensions_mut().insert(Browser::new(None, None));
     next.run(request).await
 }
 
 /// Replaces the tokens of a session that are about to expire. The second value says whether the cookie changes; the
 /// session is `None` once it has ended.
-async fn refresh(app: &App, session: Session) -> Result<(Option<Session>, bool)> {
+async fn refresh(app: &App, session: Option<Session>) -> Result<(Option<Session>, bool)> {
     let now = app.clock.now();
+    let Some(session) = session else { return Ok((None, false)) };
     if !session.is_due(now) {
         return Ok((Some(session), false));
     }
@@ -142,7 +124,7 @@ fn as_page(view: &View, response: Response, method: &Method) -> Response {
     }
     let mut problem = match response.extensions().get::<Problem>() {
         Some(problem) => problem.clone(),
-        None => Problem::from(Error::new(Kind::NotFound, "not_found", "Not found.")),
+        None => Problem::from(Error::of_status(status)),
     };
     problem.status = status.as_u16();
     problem.request_id.clone_from(&Origin::current().request_id);
@@ -189,16 +171,15 @@ pub(crate) async fn serve_api(State(app): State<App>, mut request: Request, next
 }
 
 async fn authorize(app: &App, request: &mut Request) -> Result<()> {
-    let browser = request.extensions().get::<Browser>().cloned();
-    let Some(session) = browser.as_ref().and_then(|browser| browser.session.as_ref()) else { return Ok(()) };
+    let Some(browser) = request.extensions().get::<Browser>().cloned() else { return Ok(()) };
+    let Some(session) = &browser.session else { return Ok(()) };
     let headers = request.headers();
     if headers.contains_key(header::UPGRADE) {
         return authorize_socket(app, session, request).await;
     }
     if !request.method().is_safe() {
         check_origin(headers, &app.url)?;
-        let csrf = browser.as_ref().map(Browser::csrf_token);
-        csrf.map_or(Ok(()), |csrf| csrf.check(CsrfToken::in_headers(headers)))?;
+        browser.check_csrf(CsrfToken::in_headers(headers))?;
     }
     let value = HeaderValue::from_str(&format!("Bearer {}", session.access)).map_err(Error::internal)?;
     request.headers_mut().insert(header::AUTHORIZATION, value);

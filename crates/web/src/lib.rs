@@ -38,7 +38,7 @@ pub use web::Web;
 use web::App;
 
 /// The routes of the pages, around the other routes of the server: the API, and the sockets. Browsers use these with
-/// their session, and get the errors of all routes as pages where they ask for one.
+/// their session, and get the errors of pages, and of paths that do not exist, as pages.
 pub fn router(web: Web, others: Router) -> Router {
     let app = App::new(web);
     let pages = Router::new()
@@ -50,11 +50,12 @@ pub fn router(web: Web, others: Router) -> Router {
         .merge(chat::routes())
         .route("/menu/", get(menu::menu))
         .route("/appearance/", post(menu::change_appearance))
-        .route("/assets/{hash}/{name}", get(assets::serve))
         .with_state(app.clone());
     // The fallback of the second router is kept: what no route knows is a page that does not exist.
     others
         .layer(from_fn_with_state(app.clone(), layer::serve_api))
         .merge(pages)
         .layer(from_fn_with_state(app, layer::serve_browser))
+        // The same for everybody, and kept by caches: without a session.
+        .route("/assets/{hash}/{name}", get(assets::serve))
 }

@@ -61,6 +61,10 @@ impl IntoResponse for NotSignedIn {
     }
 }
 
+/// Marks a request whose session was found valid.
+#[derive(Clone, Copy)]
+pub(crate) struct IsSignedIn;
+
 impl FromRequestParts<App> for Reader {
     type Rejection = NotSignedIn;
 
@@ -83,6 +87,7 @@ impl FromRequestParts<App> for Reader {
             let ended = (error.kind() == Kind::Unauthenticated).then(|| app.clone());
             NotSignedIn { error, ended }
         })?;
+        parts.extensions.insert(IsSignedIn);
         Ok(Self { caller, view })
     }
 }

@@ -14,7 +14,7 @@ use guildhall_kernel::{Result, Timestamp, secret};
 
 use crate::cookies::{Cookies, Keep};
 
-pub(crate) use csrf::{CsrfToken, check_origin, is_own_handshake};
+pub(crate) use csrf::{CsrfToken, check_origin, is_own_handshake, refused};
 
 /// The name of the cookie of a session.
 const SESSION: &str = "session";

@@ -134,7 +134,7 @@ impl View {
             theme: cookies.get(headers, THEME).and_then(Theme::parse).unwrap_or_default(),
             // Only pages can be returned to.
             path: if parts.method == Method::GET { LocalPath::of(&parts.uri) } else { LocalPath::home() },
-            csrf: Browser::of(parts)?.csrf_token().to_string(),
+            csrf: Browser::of(parts)?.csrf_token().map(|token| token.to_string()).unwrap_or_default(),
             locale: Locale::new(tag, zone),
             now: app.clock.now(),
             flash: cookies.get(headers, FLASH).filter(|key| key.starts_with("flash-")).map(str::to_owned),

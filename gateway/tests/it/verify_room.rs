@@ -23,7 +23,7 @@ async fn an_exported_room_is_verified_without_a_database() {
     let event = format!(r#"{{"seq":1,"hash":"{hash}","record":{record}}}"#);
     let stripped = terminal.run_with(&["verify-room", "-"], &format!("{header}\n{event}\n"));
     assert_eq!(code(&stripped), 1);
-    assert!(text(&stripped).contains("1 contents are missing, first that of event 1"), "{}", text(&stripped));
+    assert!(text(&stripped).contains("missing contents: 1, the first at event 1"), "{}", text(&stripped));
     let whole = event.replace(r#","record""#, r#","content":"hi","salt":"s","record""#);
     let whole = terminal.run_with(&["verify-room", "-"], &format!("{header}\n{whole}\n"));
     assert_eq!(code(&whole), 0, "{}", text(&whole));

@@ -58,8 +58,8 @@ pub enum InvalidExport {
     /// Contents are missing although no event deletes their messages: so many, and the first of them is that of this
     /// event. They were removed from the export, or the messages were deleted after its last event.
     #[error(
-        "{0} contents are missing, first that of event {1}, and no event deletes their messages; \
-         a deletion after the end of the export can cause this"
+        "missing contents: {0}, the first at event {1}; no event deletes their messages \
+         (a deletion after the end of the export can cause this)"
     )]
     ContentMissing(usize, i64),
     /// The last hash is not the one in the first line.
@@ -209,7 +209,7 @@ mod tests {
         let content = "the content of event 3 was changed: its hash does not match";
         assert_eq!(changed(|lines| lines[3]["content"] = "hi".into()), content);
         let missing = changed(|lines| drop(lines[3].as_object_mut().unwrap().remove("content")));
-        assert!(missing.starts_with("1 contents are missing, first that of event 3"), "{missing}");
+        assert!(missing.starts_with("missing contents: 1, the first at event 3"), "{missing}");
         assert_eq!(changed(|lines| lines[0]["last_hash"] = "x".into()), "the last hash is not that of the first line");
         assert_eq!(changed(|lines| lines[0]["format"] = "x".into()), format!("the format is not {FORMAT}"));
         assert_eq!(changed(|lines| lines[1] = "x".into()), "line 2 is not a line of an exported room");

@@ -63,10 +63,13 @@ struct AbsentRow {
     host_away_since: Timestamp,
 }
 
+/// What failed if [`SqlChat::update_host`] did.
+const STORE_HOST: &str = "could not store whether the host of a room is connected";
+
 /// Logs the failure of the work on one room, which must not stop the work on the others.
-fn log_failure(room: RoomId, outcome: Result<()>) {
+fn log_failure(room: RoomId, what: &'static str, outcome: Result<()>) {
     if let Err(error) = outcome {
-        tracing::error!(%error, room.id = %room, "could not update the connection of the host of a room");
+        tracing::error!(%error, room.id = %room, "{what}");
     }
 }
 
@@ -193,14 +196,14 @@ impl SqlChat {
             for HostedRow { room_id, host_id } in rows {
                 if let Some(host) = host_id.filter(|host| !self.is_here(room_id, *host)) {
                     // The end of the connection could not be stored.
-                    log_failure(room_id, self.update_host(room_id, host).await);
+                    log_failure(room_id, STORE_HOST, self.update_host(room_id, host).await);
                 }
             }
         }
         let stale: Vec<RoomId> = db::scalars(conn, STALE, [(now - LEASE).into(), BATCH.into()]).await?;
         for room in stale {
             let forgotten = self.core.write(|tx| async move { self.forget_stale(&tx, room, now).await }).await;
-            log_failure(room, forgotten);
+            log_failure(room, "could not delete the stale connections to a room", forgotten);
         }
         Ok(())
     }
@@ -208,9 +211,11 @@ impl SqlChat {
     /// Deletes the connections to a room that nobody confirms.
     async fn forget_stale(&self, tx: &Tx, room: RoomId, now: Timestamp) -> Result<()> {
         let access = Access::load_for_update(tx, UserId(0), room).await?;
-        db::execute(&tx.deferred(), FORGET_STALE, [room.into(), (now - LEASE).into()]).await?;
-        let is_here = access.is_active && access.host_id.is_some_and(|host| self.is_here(room, host));
-        if is_here { Ok(()) } else { self.store_absence(tx, &access, None, now).await }
+        if access.is_active && access.host_id.is_some_and(|host| self.is_here(room, host)) {
+            db::execute(&tx.deferred(), FORGET_STALE, [room.into(), (now - LEASE).into()]).await?;
+            return Ok(());
+        }
+        self.store_absence(tx, &access, None, now).await
     }
 
     /// Goes through the rooms whose hosts are away. Those whose hosts are connected to this process after all stay
@@ -232,7 +237,7 @@ impl SqlChat {
             for AbsentRow { room_id, host_id, .. } in connected {
                 // Their connection could not be stored, or another process has deleted it.
                 if let Some(host) = host_id {
-                    log_failure(room_id, self.update_host(room_id, host).await);
+                    log_failure(room_id, STORE_HOST, self.update_host(room_id, host).await);
                 }
             }
             let overdue = || absent.iter().filter(|row| row.host_away_since <= latest);
@@ -240,7 +245,7 @@ impl SqlChat {
             for AbsentRow { room_id, host_id, .. } in overdue() {
                 let host = host_id.and_then(|host| people.get(&host));
                 let closed = self.core.write(|tx| async move { self.close_overdue(&tx, *room_id, host, latest).await });
-                log_failure(*room_id, closed.await);
+                log_failure(*room_id, "could not close the room of an absent host", closed.await);
             }
         }
     }

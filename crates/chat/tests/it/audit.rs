@@ -67,7 +67,7 @@ async fn a_changed_export_is_found_out() {
     let mut stripped = lines.clone();
     stripped[3] = stripped[3].replace(r#""content":"first","#, "");
     assert_ne!(stripped[3], lines[3]);
-    assert!(verify(&stripped).unwrap_err().contains("1 contents are missing, first that of event 3"));
+    assert!(verify(&stripped).unwrap_err().contains("missing contents: 1, the first at event 3"));
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ define_events! {
         /// When it was due.
         due_at: Timestamp,
     }
-    /// A pipeline or its stages were changed, or it was deleted.
+    /// A pipeline was created, changed or deleted, or its stages were.
     PipelineChanged("deals.pipeline_changed", |event| {
         format!("{}/pipeline/{}", scope(event.organization_id), event.pipeline)
     }) {

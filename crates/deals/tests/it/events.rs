@@ -283,7 +283,6 @@ async fn a_change_of_a_pipeline_or_its_stages_is_an_event() {
     let org = harness.org().await;
     let new = NewPipeline { name: "Second".to_owned(), ..NewPipeline::default() };
     let pipeline = harness.pipelines.create_pipeline(me, org, new).await.unwrap();
-    recorded.events().await;
     let id = pipeline.id;
     let changed = async || {
         let events = recorded.events().await;
@@ -291,6 +290,7 @@ async fn a_change_of_a_pipeline_or_its_stages_is_an_event() {
         assert_eq!(events.len(), 1);
         assert_eq!(events[0].read::<PipelineChanged>().unwrap(), Some(expected));
     };
+    changed().await;
     let new = NewStage { name: "Review".to_owned(), ..NewStage::default() };
     let stage = harness.pipelines.create_stage(me, org, id, new).await.unwrap().id;
     changed().await;

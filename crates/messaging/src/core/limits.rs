@@ -29,7 +29,7 @@ impl Limits {
     /// Counts a message, an edit or a reaction of a user, each of which is stored for all members; 429 above the limit.
     pub(crate) fn count_send(&self, user: UserId) -> Result<()> {
         let Some(sends) = &self.sends else { return Ok(()) };
-        Ok(sends.count(&user, "Too many messages, edits or reactions in a short time.")?)
+        Ok(sends.count(&user, "Too many messages, edits or reactions in a short time. Try again later.")?)
     }
 
     /// Whether the others are notified now that a user has begun or stopped typing.

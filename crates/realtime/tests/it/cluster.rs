@@ -239,7 +239,7 @@ async fn without_the_bus_events_and_ended_sessions_are_found_within_two_seconds(
     assert_eq!((&frame["seq"], second.streams.is_connected()), (&json!(2), true));
 }
 
-/// A bus that does not stop to report that notices may have been lost.
+/// A bus that keeps reporting that notices may have been lost.
 struct Restless;
 
 #[async_trait]

@@ -56,7 +56,7 @@ impl Next {
 
 async fn sign_in_page(app: &App, view: &View, status: StatusCode, page: (FormErrors, &str, &str)) -> Result<Response> {
     let (e, username, next) = page;
-    let needs_setup = app.accounts.first_start.needs_superuser().await.map_err(Error::from)?;
+    let needs_setup = app.setup.is_some() && app.accounts.first_start.needs_superuser().await.map_err(Error::from)?;
     let (title, text) = (view.t("sign-in"), view.t("sign-in-text"));
     Ok(show(status, &SignInPage { f: view, e, title, text, username, next, needs_setup }))
 }

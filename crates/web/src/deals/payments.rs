@@ -63,7 +63,7 @@ fn new_key() -> Result<String> {
 fn sent_key(form: &Submission, path: &str, fields: &[&str]) -> Result<Option<IdempotencyKey>> {
     let mut request = vec![path.as_bytes()];
     request.extend(fields.iter().map(|name| form.text(name).as_bytes()));
-    Ok(form.filled("client_id").map(|key| IdempotencyKey::new(key, &request)).transpose()?)
+    form.filled("client_id").map(|key| IdempotencyKey::new(key, &request)).transpose()
 }
 
 #[derive(Template)]

@@ -43,7 +43,8 @@ impl fmt::Display for CsrfToken {
     }
 }
 
-fn refused() -> Error {
+/// 403 `csrf_failed`.
+pub(crate) fn refused() -> Error {
     let detail = "This form is out of date, or comes from another site. Open the page again, and send it from there.";
     Error::new(Kind::Forbidden, "csrf_failed", detail)
 }

@@ -154,3 +154,46 @@ async fn programs_with_a_token_need_no_cookie_and_get_none() {
     assert_eq!(answer.status, 200);
     assert!(!answer.headers.contains_key("set-cookie"));
 }
+
+#[tokio::test]
+async fn files_that_caches_keep_carry_no_session() {
+    let site = site().await;
+    let (_, browser) = site.signed_in("anna").await;
+    let page = browser.get("/").await;
+    let style = page.find("link[rel=stylesheet]")[0].value().attr("href").unwrap().to_owned();
+    site.advance(290);
+    let file = browser.get(&style).await;
+    assert!(file.status == 200 && !file.headers.contains_key("set-cookie"), "{:?}", file.headers);
+    let page = browser.get("/").await;
+    assert!(page.headers.contains_key("set-cookie"), "the tokens were due");
+    assert_eq!(page.headers["cache-control"], "no-store");
+}
+
+#[tokio::test]
+async fn a_proxy_may_ask_for_a_password_of_its_own() {
+    let site = site().await;
+    let (_, browser) = site.signed_in("anna").await;
+    let request = Request::get("/account/").header("authorization", "Basic YTpi").header("accept", "text/html");
+    assert_eq!(browser.send(request.body(Body::empty()).unwrap()).await.status, 200);
+}
+
+#[tokio::test]
+async fn forms_with_files_are_for_users() {
+    let site = site().await;
+    let browser = site.visitor();
+    let page = browser.get("/login/").await;
+    let csrf = page.find("[name=csrf_token]")[0].value().attr("value").unwrap().to_owned();
+    let part =
+        |name: &str, value: &str| format!("--x\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+    let body = format!("{}{}--x--\r\n", part("csrf_token", &csrf), part("username", "anna"));
+    let request = Request::post("/login/").header("content-type", "multipart/form-data; boundary=x");
+    assert_eq!(browser.send(request.body(Body::from(body)).unwrap()).await.status, 415);
+}
+
+#[tokio::test]
+async fn an_address_that_only_takes_forms_says_so() {
+    let site = site().await;
+    let (_, browser) = site.signed_in("anna").await;
+    let page = browser.get("/logout/").await;
+    assert!(page.status == 405 && !page.text.contains("Not found."), "{}", page.text);
+}

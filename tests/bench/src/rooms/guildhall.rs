@@ -28,9 +28,8 @@ const JOINED_AT_ONCE: usize = 8;
 /// Ten days, in microseconds.
 const VALID: i64 = 864_000_000_000;
 /// Limits that the load exceeds, and times that its clients do not keep.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 7] = [
     ("GUILDHALL__CHAT__HOST_GRACE_SECONDS", "3600"),
-    ("GUILDHALL__CHAT__ROOMS_PER_DAY", "100000"),
     ("GUILDHALL__LIMITS__CONNECTIONS", "20000"),
     ("GUILDHALL__REALTIME__FRAMES_PER_SECOND", "100000"),
     ("GUILDHALL__REALTIME__HANDSHAKES_PER_MINUTE", "0"),

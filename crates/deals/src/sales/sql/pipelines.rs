@@ -215,6 +215,7 @@ impl Pipelines for SqlPipelines {
                     new_stage(org, row.id, stage, position, now).insert(conn).await?;
                 }
                 self.core.record_created(conn, (caller, &access), "deals.create_pipeline", &row).await?;
+                tx.emit(&PipelineChanged { organization_id: org, pipeline: row.id }).await?;
                 let stages = stages_of(conn, row.id).await?;
                 Ok(show(row, stages))
             })

@@ -74,7 +74,8 @@ async fn files_are_sent_and_fetched() {
     let (anna, host) = teacher(&site, "anna").await;
     let room = open(&site, &anna, &[]).await;
     let base = format!("/rooms/{room}/");
-    assert_eq!(write(&host, &base, &[("content", "")], Some("one, two")).await.status, 303);
+    assert_eq!(write(&host, &base, &[("content", "one\r\ntwo")], Some("one, two")).await.status, 303);
+    assert_eq!(history(&site, &anna, room).await[0].content, "one\ntwo", "browsers send line breaks as CR LF");
     let page = host.get(&base).await;
     assert!(page.text_of(".file").contains("list.txt"));
     let file = host.get(page.find("a.file")[0].value().attr("href").unwrap()).await;
