@@ -16,7 +16,7 @@ use guildhall_kernel::{
     mail::EmailBranding,
     secret,
 };
-use guildhall_realtime::{OwnStream, Streams};
+use guildhall_realtime::{OwnStream, Streams, Version};
 use sea_orm::{ConnectionTrait, DbErr};
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -128,19 +128,16 @@ impl Core {
     }
 
     /// Has other transactions that change notifications of a user wait until this one ends, so that each counts what
-    /// the others have changed. Call it before reading or changing notifications.
-    pub(crate) async fn lock_unread(&self, tx: &Tx, user: UserId) -> Result<()> {
+    /// the others have changed. Call it before reading or changing notifications. Returns the version of what it counts.
+    pub(crate) async fn lock_unread(&self, tx: &Tx, user: UserId) -> Result<Version> {
         Ok(self.host.streams.lock(tx, &OwnStream::of(user)).await?)
     }
 
     /// Sends the number of unread notifications to the sockets of a user, once the transaction has committed.
-    pub(crate) async fn announce_unread(&self, tx: &Tx, user: UserId) -> Result<UnreadCount> {
+    pub(crate) async fn announce_unread(&self, tx: &Tx, user: UserId, version: Version) -> Result<UnreadCount> {
         let unread = count_unread(tx, user).await?;
-        let streams = self.host.streams.clone();
-        tx.after_commit(move || {
-            let frame = UnreadFrame { kind: "unread_count", notifications: unread.unread_count };
-            streams.publish_transient(&OwnStream::of(user), &frame, None);
-        });
+        let frame = UnreadFrame { kind: "unread_count", notifications: unread.unread_count };
+        self.host.streams.publish_value(tx, &OwnStream::of(user), "unread_notifications", version, &frame)?;
         Ok(unread)
     }
 }

@@ -9,7 +9,7 @@ use axum::extract::ws::Utf8Bytes;
 use guildhall_kernel::UserId;
 
 pub use self::postgres::PostgresBus;
-use crate::{Frame, Seq, StreamName};
+use crate::{Frame, Seq, StreamName, Version};
 
 /// The longest event that is sent with its content, in bytes; the others read a longer one from the database.
 const MAX_BODY: usize = 64 * 1024;
@@ -42,6 +42,17 @@ pub enum Notice {
         body: Utf8Bytes,
         /// The user who does not get it.
         except: Option<UserId>,
+    },
+    /// The state of something that is not stored with the stream.
+    Value {
+        /// The stream.
+        stream: StreamName,
+        /// Its name in the stream, without spaces.
+        name: String,
+        /// Its version.
+        version: Version,
+        /// A JSON object.
+        body: Utf8Bytes,
     },
     /// A stream was deleted.
     Deleted {
@@ -115,8 +126,11 @@ impl Notice {
                 Some(format!("appended {stream} {} {} {}", frame.seq, user(frame.removes), frame.body()))
             }
             Self::Announced { stream, seq } => Some(format!("announced {stream} {seq}")),
-            Self::Transient { body, .. } if body.len() > MAX_TRANSIENT => None,
+            Self::Transient { body, .. } | Self::Value { body, .. } if body.len() > MAX_TRANSIENT => None,
             Self::Transient { stream, body, except } => Some(format!("transient {stream} {} {body}", user(*except))),
+            Self::Value { stream, name, version: Version(first, second), body } => {
+                Some(format!("value {stream} {name} {first} {second} {body}"))
+            }
             Self::Deleted { stream } => Some(format!("deleted {stream}")),
             Self::Ended { user } => Some(format!("ended {user}")),
         }
@@ -146,6 +160,12 @@ impl Notice {
                 let (except, text) = rest.split_once(' ')?;
                 Some(Self::Transient { stream, except: user(except)?, body: body(text)? })
             }
+            "value" => {
+                let mut parts = rest.splitn(4, ' ');
+                let name = parts.next()?.to_owned();
+                let version = Version(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+                Some(Self::Value { stream, name, version, body: body(parts.next()?)? })
+            }
             _ => None,
         }
     }
@@ -168,6 +188,7 @@ mod tests {
             Notice::Announced { stream: room(), seq: 5 },
             Notice::Transient { stream: room(), body: body.into(), except: Some(UserId(2)) },
             Notice::Transient { stream: room(), body: body.into(), except: None },
+            Notice::Value { stream: room(), name: "unread".to_owned(), version: Version(7, 2), body: body.into() },
             Notice::Deleted { stream: room() },
             Notice::Ended { user: UserId(4) },
         ];

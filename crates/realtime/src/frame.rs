@@ -10,6 +10,10 @@ use crate::StreamName;
 /// The number of an event in its stream, from 1 without gaps.
 pub type Seq = i64;
 
+/// Orders what is published of a stream: of two versions of one value, the larger is the newer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub i64, pub i64);
+
 /// What an event is about, so that its content can be erased together with that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {

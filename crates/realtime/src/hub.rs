@@ -16,10 +16,14 @@ use axum::extract::ws::Utf8Bytes;
 use guildhall_kernel::UserId;
 use tokio::sync::Notify;
 
-use crate::{Frame, LogPage, Seq, StreamName};
+use crate::{Frame, LogPage, Seq, StreamName, Version};
 
 /// How many transient events wait for a subscriber; further ones are dropped.
 const MAX_TRANSIENT: usize = 16;
+/// How many values, and transient events before them, wait for a subscriber; further ones are dropped.
+const MAX_WAITING: usize = 64;
+/// Of how many values of a stream the newest version is known.
+const MAX_VALUES: usize = 64;
 
 /// The followed streams of this process.
 #[derive(Clone)]
@@ -53,6 +57,8 @@ struct State {
     early: BTreeMap<Seq, Arc<Frame>>,
     /// The largest known number.
     head: Seq,
+    /// The newest version of each value, the last published one at the end.
+    values: VecDeque<(Arc<str>, Version)>,
     subscribers: Vec<Arc<Slot>>,
     /// Whether the stream was deleted.
     has_ended: bool,
@@ -62,8 +68,15 @@ struct State {
 pub(crate) struct Slot {
     user: UserId,
     is_ready: AtomicBool,
-    transient: Mutex<Vec<Utf8Bytes>>,
+    transient: Mutex<Vec<Transient>>,
     wake: Arc<Notify>,
+}
+
+/// Something that is not stored.
+struct Transient {
+    /// The name of a value, of which the newest version is enough.
+    value: Option<Arc<str>>,
+    body: Utf8Bytes,
 }
 
 impl Slot {
@@ -84,7 +97,21 @@ impl Slot {
     }
 
     pub(crate) fn take_transient(&self) -> Vec<Utf8Bytes> {
-        std::mem::take(&mut *lock(&self.transient))
+        std::mem::take(&mut *lock(&self.transient)).into_iter().map(|transient| transient.body).collect()
+    }
+
+    fn add_transient(&self, transient: Transient) {
+        let mut waiting = lock(&self.transient);
+        let limit = if transient.value.is_some() {
+            waiting.retain(|other| other.value != transient.value);
+            MAX_WAITING
+        } else {
+            MAX_TRANSIENT
+        };
+        if waiting.len() < limit {
+            waiting.push(transient);
+            self.set_ready();
+        }
     }
 }
 
@@ -215,11 +242,18 @@ impl Hub {
     pub fn publish_transient(&self, stream: &StreamName, body: &Utf8Bytes, except: Option<UserId>) {
         let Some(channel) = self.channel(stream) else { return };
         for slot in channel.lock().subscribers.iter().filter(|slot| Some(slot.user) != except) {
-            let mut transient = lock(&slot.transient);
-            if transient.len() < MAX_TRANSIENT {
-                transient.push(body.clone());
-                slot.set_ready();
-            }
+            slot.add_transient(Transient { value: None, body: body.clone() });
+        }
+    }
+
+    /// Sends a version of a value that is not stored with the stream to its subscribers, unless a newer one was sent. A
+    /// subscriber that does not read misses older versions.
+    pub fn publish_value(&self, stream: &StreamName, name: &str, version: Version, body: &Utf8Bytes) {
+        let Some(channel) = self.channel(stream) else { return };
+        let mut state = channel.lock();
+        let Some(name) = state.take_version(name, version) else { return };
+        for slot in &state.subscribers {
+            slot.add_transient(Transient { value: Some(name.clone()), body: body.clone() });
         }
     }
 
@@ -306,6 +340,24 @@ impl Channel {
 }
 
 impl State {
+    /// Stores the version of a value, and returns its name; `None` if it is older than the known one.
+    fn take_version(&mut self, name: &str, version: Version) -> Option<Arc<str>> {
+        let known = self.values.iter().position(|(known, _)| **known == *name);
+        let name = match known.and_then(|index| self.values.remove(index)) {
+            Some((name, newest)) if newest > version => {
+                self.values.push_back((name, newest));
+                return None;
+            }
+            Some((name, _)) => name,
+            None => name.into(),
+        };
+        if self.values.len() == MAX_VALUES {
+            self.values.pop_front();
+        }
+        self.values.push_back((name.clone(), version));
+        Some(name)
+    }
+
     fn restart(&mut self, next: Option<Seq>) {
         self.ring.clear();
         self.next = next;

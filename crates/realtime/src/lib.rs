@@ -21,7 +21,7 @@ mod streams;
 mod subscription;
 
 pub use bus::{Arrival, Arrive, Bus, Notice, PostgresBus, SingleProcess};
-pub use frame::{About, Frame, Seq};
+pub use frame::{About, Frame, Seq, Version};
 pub use handler::{Command, OwnStream, StreamHandler, read_command, unknown_type};
 pub use hub::Hub;
 pub use log::begin_epoch;

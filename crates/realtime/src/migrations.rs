@@ -9,6 +9,7 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
         Box::new(migration!("m20250101_000420_realtime_keys")),
         Box::new(migration!("m20250101_000430_realtime_erasure")),
         Box::new(migration!("m20250101_000440_realtime_followed", per_backend).with("users", host.users)),
+        Box::new(migration!("m20250101_000450_realtime_locks")),
     ]
 }
 

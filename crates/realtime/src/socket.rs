@@ -12,13 +12,18 @@ use std::{sync::Arc, time::Duration};
 use axum::extract::ws::{Message, WebSocket};
 use guildhall_kernel::{Caller, Credentials, Kind};
 use serde_json::{Map, Value};
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 use self::{incoming::Incoming, limits::Limits, outcome::Outcome, task::Task};
 use crate::{Position, StreamName, Streams, close::Close};
 
 /// How long a client may take to take note of the close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a client whose frames cannot be read has time to read why.
+const READ_TIME: Duration = Duration::from_millis(500);
 /// The longest delay before clients reconnect to a server that restarts.
 const MAX_RESTART_DELAY_MS: u64 = 5000;
 
@@ -81,6 +86,11 @@ pub(crate) async fn close(mut socket: WebSocket, reason: Close, delay: Option<Du
         Ok::<_, axum::Error>(())
     };
     let _ = timeout(CLOSE_TIMEOUT, closing).await;
+    if matches!(reason, Close::TooLarge | Close::NotText | Close::NotWebSocket) {
+        // The rest of what the client has sent cannot be read. The connection is reset when it is dropped, and a client
+        // that has not read the frames by then does not get them.
+        sleep(READ_TIME).await;
+    }
 }
 
 /// The user of a socket. Without credentials in the handshake, they have to come in the first frame.

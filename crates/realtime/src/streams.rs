@@ -4,6 +4,7 @@ mod background;
 mod beginning;
 mod deletion;
 mod erasure;
+mod values;
 
 use std::{sync::Arc, time::Duration};
 

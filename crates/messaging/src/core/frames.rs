@@ -7,7 +7,7 @@ use guildhall_kernel::{
     db::{self, Tx},
     link_preview::LinkPreview,
 };
-use guildhall_realtime::{About, OwnStream, StreamName};
+use guildhall_realtime::{About, OwnStream, Seq, StreamName, Version};
 use sea_orm::ConnectionTrait;
 use serde::Serialize;
 
@@ -198,34 +198,40 @@ impl Core {
         conversation: ConversationId,
         no: i64,
         frame: &Frame<'_>,
-    ) -> Result<()> {
-        self.host.streams.append_about(tx, &OwnStream::of(user), frame, about(conversation, no)).await?;
-        Ok(())
+    ) -> Result<Seq> {
+        Ok(self.host.streams.append_about(tx, &OwnStream::of(user), frame, about(conversation, no)).await?)
     }
 
     /// Notifies a user of the number of their unread messages, after the commit. Of concurrent transactions, the last
     /// one counts what the others have changed.
     pub(crate) async fn publish_unread(&self, tx: &Tx, user: UserId) -> Result<()> {
-        self.host.streams.lock(tx, &OwnStream::of(user)).await?;
-        self.publish_unread_locked(tx, user).await
+        let version = self.host.streams.lock(tx, &OwnStream::of(user)).await?;
+        self.publish_unread_version(tx, user, version).await
     }
 
-    /// Like [`publish_unread`](Self::publish_unread), after something was appended to the stream of the user.
-    pub(crate) async fn publish_unread_locked(&self, tx: &Tx, user: UserId) -> Result<()> {
-        let messages = count_unread(tx, user).await?;
-        let streams = self.host.streams.clone();
-        tx.after_commit(move || {
-            streams.publish_transient(&OwnStream::of(user), &Frame::UnreadCount { messages }, None);
-        });
-        Ok(())
+    /// Like [`publish_unread`](Self::publish_unread), after something was appended to the stream of the user, which has
+    /// locked it.
+    pub(crate) async fn publish_unread_after(&self, tx: &Tx, user: UserId, seq: Seq) -> Result<()> {
+        self.publish_unread_version(tx, user, Version(seq, 0)).await
     }
 
-    /// Notifies a user of a change in a conversation, after the commit.
-    pub(crate) fn publish_change(&self, tx: &Tx, user: UserId, conversation_id: ConversationId, unread_count: i64) {
-        let streams = self.host.streams.clone();
-        tx.after_commit(move || {
-            let frame = Frame::Conversation { conversation_id, unread_count };
-            streams.publish_transient(&OwnStream::of(user), &frame, None);
-        });
+    async fn publish_unread_version(&self, tx: &Tx, user: UserId, version: Version) -> Result<()> {
+        let frame = Frame::UnreadCount { messages: count_unread(tx, user).await? };
+        Ok(self.host.streams.publish_value(tx, &OwnStream::of(user), "unread_messages", version, &frame)?)
+    }
+
+    /// Notifies a user of a change in a conversation, after the commit. The conversation has to be locked. `last_no` is
+    /// the number of its last message, `last_read_no` that of the last one that the user has read.
+    pub(crate) fn publish_change(
+        &self,
+        tx: &Tx,
+        user: UserId,
+        conversation_id: ConversationId,
+        unread_count: i64,
+        (last_no, last_read_no): (i64, i64),
+    ) -> Result<()> {
+        let (version, name) = (Version(last_no, last_read_no), stream(conversation_id));
+        let frame = Frame::Conversation { conversation_id, unread_count };
+        Ok(self.host.streams.publish_value(tx, &OwnStream::of(user), name, version, &frame)?)
     }
 }

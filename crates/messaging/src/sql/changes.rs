@@ -43,7 +43,7 @@ const REVISIONS: &str =
 const FORGET_UNREAD: &str = "UPDATE messaging_member SET unread_count = unread_count - 1 \
     WHERE conversation_id = $1 AND user_id IS DISTINCT FROM $2 AND last_read_no < $3 AND cleared_no < $3 \
     AND joined_no < $3 AND unread_count > 0 AND NOT EXISTS (SELECT 1 FROM messaging_hidden h \
-    WHERE h.user_id = messaging_member.user_id AND h.message_id = $4) RETURNING user_id, unread_count";
+    WHERE h.user_id = messaging_member.user_id AND h.message_id = $4) RETURNING user_id, unread_count, last_read_no";
 const HIDE: &str = "INSERT INTO messaging_hidden (user_id, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const FORGET_OWN_UNREAD: &str = "UPDATE messaging_member SET unread_count = unread_count - 1 \
     WHERE conversation_id = $1 AND user_id = $2 AND last_read_no < $3 AND unread_count > 0";
@@ -57,6 +57,7 @@ const NEXT_IN_INBOX: &str = "UPDATE messaging_member SET last_message_id = (SELE
 struct UnreadRow {
     user_id: UserId,
     unread_count: i64,
+    last_read_no: i64,
 }
 
 impl SqlMessaging {
@@ -143,8 +144,9 @@ impl SqlMessaging {
         if access.is_direct() {
             self.core.append_to_readers(tx, row.conversation_id, row.id, row.no, &frame).await?;
         }
-        for UnreadRow { user_id, unread_count } in unread {
-            self.core.publish_change(tx, user_id, conversation, unread_count);
+        for UnreadRow { user_id, unread_count, last_read_no } in unread {
+            let at = (access.last_no, last_read_no);
+            self.core.publish_change(tx, user_id, conversation, unread_count, at)?;
             if access.is_direct() {
                 self.core.publish_unread(tx, user_id).await?;
             }

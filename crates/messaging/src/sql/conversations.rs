@@ -226,11 +226,12 @@ impl SqlMessaging {
         &self,
         tx: &Tx,
         caller: &Caller,
-        id: ConversationId,
+        access: &Access,
         change: &ConversationState,
         draft: Option<&Sealed>,
         now: Timestamp,
     ) -> Result<()> {
+        let id = access.id;
         let row = member::Entity::find_by_id((id, caller.user)).one(tx).await?;
         let before = row.ok_or(Error::ConversationNotFound(id))?;
         let mut after = before.clone();
@@ -263,8 +264,8 @@ impl SqlMessaging {
             }
         }
         db::store_changes(tx, &before, &after).await?;
-        self.core.publish_change(tx, caller.user, id, after.unread_count);
-        Ok(())
+        let at = (access.last_no, after.last_read_no);
+        self.core.publish_change(tx, caller.user, id, after.unread_count, at)
     }
 }
 
@@ -304,8 +305,8 @@ impl Conversations for SqlMessaging {
                     // Two conversations that are pinned at the same time count each other.
                     lock_settings(&tx, caller.user).await?;
                 }
-                Access::load_for_update(&tx, caller.user, id).await?;
-                self.store_state(&tx, caller, id, change, draft, now).await
+                let access = Access::load_for_update(&tx, caller.user, id).await?;
+                self.store_state(&tx, caller, &access, change, draft, now).await
             })
             .await?;
         self.find_conversation(caller.user, id).await
@@ -319,8 +320,7 @@ impl Conversations for SqlMessaging {
                 db::execute(&tx.deferred(), CLEAR, values).await?;
                 self.core.erase_for(&tx, caller.user, id, 1..=access.last_no).await?;
                 self.core.publish_unread(&tx, caller.user).await?;
-                self.core.publish_change(&tx, caller.user, id, 0);
-                Ok::<_, Error>(())
+                self.core.publish_change(&tx, caller.user, id, 0, (access.last_no, access.last_no))
             })
             .await
     }

@@ -5,6 +5,7 @@ use guildhall_kernel::{
     cipher::{KeyRing, Sealed},
     db::{self, Sql, Tx},
 };
+use guildhall_realtime::Seq;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{SqlMessaging, message_types::find_active_type, show::MessageRow, words};
@@ -189,14 +190,18 @@ impl SqlMessaging {
         let state = receivers.first().map(|receiver| receiver.state);
         // In the order of the ids, as everybody locks the streams of users.
         let (low, high) = pair(sender, receiver);
+        let mut appended = None;
         for user in [low, high] {
-            self.append_direct(tx, user, &message, if user == sender { Some(MemberState::Active) } else { state })
-                .await?;
+            let state = if user == sender { Some(MemberState::Active) } else { state };
+            let seq = self.append_direct(tx, user, &message, state).await?;
+            appended = if user == receiver { seq } else { appended };
         }
         let (message, conversation) = (row.id, slot.id);
         match state {
             Some(MemberState::Active) => {
-                self.core.publish_unread_locked(tx, receiver).await?;
+                if let Some(seq) = appended {
+                    self.core.publish_unread_after(tx, receiver, seq).await?;
+                }
                 let receiver = Some(receiver);
                 tx.emit(&MessageSent { message, conversation, sender, receiver }).await?;
             }
@@ -210,13 +215,19 @@ impl SqlMessaging {
     }
 
     /// Appends a direct message to the stream of one of the two people.
-    async fn append_direct(&self, tx: &Tx, user: UserId, message: &Message, state: Option<MemberState>) -> Result<()> {
+    async fn append_direct(
+        &self,
+        tx: &Tx,
+        user: UserId,
+        message: &Message,
+        state: Option<MemberState>,
+    ) -> Result<Option<Seq>> {
         let frame = match state {
             Some(MemberState::Active) => Frame::DirectMessage { message },
             Some(MemberState::Requested) => Frame::MessageRequest { message },
-            _ => return Ok(()),
+            _ => return Ok(None),
         };
-        self.core.append_to_user(tx, user, message.conversation_id, message.no, &frame).await
+        Ok(Some(self.core.append_to_user(tx, user, message.conversation_id, message.no, &frame).await?))
     }
 
     /// Takes the next number of the conversation with a user, and creates it if there is none.
@@ -261,7 +272,8 @@ impl SqlMessaging {
         self.core.append_about(tx, slot.id, slot.last_no, &Frame::Message { message: &message }).await?;
         for receiver in receivers {
             if receiver.state == MemberState::Active {
-                self.core.publish_change(tx, receiver.user_id, slot.id, receiver.unread_count);
+                let at = (slot.last_no, 0);
+                self.core.publish_change(tx, receiver.user_id, slot.id, receiver.unread_count, at)?;
             }
         }
         if !new.is_system {

@@ -100,7 +100,7 @@ pub(super) async fn add_members(
             core.append(tx, conversation, &Frame::MemberJoined { user_id: user }).await?;
             tx.emit(&MemberAdded { conversation, user, actor }).await?;
         }
-        core.publish_change(tx, user, conversation, 0);
+        core.publish_change(tx, user, conversation, 0, (group.last_no, group.last_no))?;
     }
     Ok(())
 }

@@ -67,7 +67,7 @@ impl SqlMessaging {
                     tx.emit(&ConversationRead { conversation: id, user, up_to }).await?;
                 }
                 self.core.publish_unread(&tx, user).await?;
-                self.core.publish_change(&tx, user, id, rest);
+                self.core.publish_change(&tx, user, id, rest, (access.last_no, up_to))?;
                 Ok::<_, Error>(())
             })
             .await

@@ -154,7 +154,7 @@ impl Notifier {
                 if waiting.is_empty() {
                     return Ok(0);
                 }
-                self.core.lock_unread(&tx, recipient).await?;
+                let version = self.core.lock_unread(&tx, recipient).await?;
                 let preferences = OwnPreferences::load(&tx, recipient).await?;
                 let mut has_changed = false;
                 for row in waiting.iter().filter(|row| visible.allows(row.target().as_ref())) {
@@ -162,7 +162,7 @@ impl Notifier {
                 }
                 queue::mark_delivered(&tx, &waiting).await?;
                 if has_changed {
-                    self.core.announce_unread(&tx, recipient).await?;
+                    self.core.announce_unread(&tx, recipient, version).await?;
                 }
                 Ok(waiting.len() as u64)
             })

@@ -32,7 +32,7 @@ impl SqlNotifications {
         self.core
             .db
             .write(|tx| async move {
-                self.core.lock_unread(&tx, user).await?;
+                let version = self.core.lock_unread(&tx, user).await?;
                 notification::Entity::update_many()
                     .col_expr(notification::Column::ReadAt, Expr::value(now))
                     .filter(notification::COLUMN.recipient_id.eq(user))
@@ -40,7 +40,7 @@ impl SqlNotifications {
                     .filter(notification::COLUMN.read_at.is_null())
                     .exec(&tx)
                     .await?;
-                self.core.announce_unread(&tx, user).await.map(|_| ())
+                self.core.announce_unread(&tx, user, version).await.map(|_| ())
             })
             .await
     }
@@ -87,9 +87,9 @@ impl Notifications for SqlNotifications {
         self.core
             .db
             .write(|tx| async move {
-                self.core.lock_unread(&tx, user).await?;
+                let version = self.core.lock_unread(&tx, user).await?;
                 if db::execute(&tx, READ, [now.into(), id.into(), user.into()]).await? == 1 {
-                    self.core.announce_unread(&tx, user).await?;
+                    self.core.announce_unread(&tx, user, version).await?;
                     return Ok(());
                 }
                 // Read already, or not the caller's.
@@ -106,7 +106,7 @@ impl Notifications for SqlNotifications {
         self.core
             .db
             .write(|tx| async move {
-                self.core.lock_unread(&tx, user).await?;
+                let version = self.core.lock_unread(&tx, user).await?;
                 let values = [now.into(), user.into(), up_to.into()];
                 let read = match target {
                     Some(target) => {
@@ -115,7 +115,11 @@ impl Notifications for SqlNotifications {
                     }
                     None => db::execute(&tx, READ_ALL, values).await?,
                 };
-                if read == 0 { Ok(count_unread(&tx, user).await?) } else { self.core.announce_unread(&tx, user).await }
+                if read == 0 {
+                    Ok(count_unread(&tx, user).await?)
+                } else {
+                    self.core.announce_unread(&tx, user, version).await
+                }
             })
             .await
     }

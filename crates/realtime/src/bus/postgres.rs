@@ -166,10 +166,10 @@ impl Waiting {
             Notice::Ended { user } if self.ended.len() < MAX_WAITING => {
                 self.ended.insert(user);
             }
-            Notice::Transient { .. } if self.transient.len() < MAX_WAITING => {
+            Notice::Transient { .. } | Notice::Value { .. } if self.transient.len() < MAX_WAITING => {
                 self.transient.extend(notice.encode());
             }
-            Notice::Deleted { .. } | Notice::Ended { .. } | Notice::Transient { .. } => {}
+            Notice::Deleted { .. } | Notice::Ended { .. } | Notice::Transient { .. } | Notice::Value { .. } => {}
         }
     }
 

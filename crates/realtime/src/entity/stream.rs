@@ -16,6 +16,8 @@ pub struct Model {
     pub created_at: Timestamp,
     /// The number of streams that had been deleted when this one began.
     pub epoch: i64,
+    /// How often the stream was locked to publish something that is not stored with it.
+    pub lock_count: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

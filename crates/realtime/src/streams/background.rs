@@ -86,6 +86,7 @@ impl Streams {
             Notice::Appended { stream, frame } => self.0.hub.publish(&stream, frame),
             Notice::Announced { stream, seq } => self.0.hub.announce(&stream, seq),
             Notice::Transient { stream, body, except } => self.0.hub.publish_transient(&stream, &body, except),
+            Notice::Value { stream, name, version, body } => self.0.hub.publish_value(&stream, &name, version, &body),
             Notice::Deleted { stream } => self.0.hub.end(&stream),
             Notice::Ended { user } => self.0.connections.check_later(user),
         }

@@ -3,10 +3,10 @@
 use std::ops::RangeInclusive;
 
 use guildhall_kernel::db::{self, Tx};
-use sea_orm::{DbErr, EntityTrait, QueryFilter, sea_query::LockType};
+use sea_orm::DbErr;
 
 use super::Streams;
-use crate::{StreamName, entity::stream, frame::HIDDEN};
+use crate::{StreamName, frame::HIDDEN};
 
 const ERASE: &str = "UPDATE realtime_event SET body = $1, key_id = NULL, about = NULL, about_no = NULL \
      WHERE about = $2 AND about_no BETWEEN $3 AND $4";
@@ -41,16 +41,5 @@ impl Streams {
         let (first, last) = numbers.into_inner();
         let values = [HIDDEN.into(), subject.as_str().into(), first.into(), last.into(), stream.as_str().into()];
         db::execute(&tx.deferred(), ERASE_IN, values).await.map(|_| ())
-    }
-
-    /// Waits for the transactions that have appended to a stream or locked it, and has others wait until this one ends.
-    /// What a transaction counts then and publishes after its commit is not older than what others have published. To
-    /// avoid deadlocks, lock and append in a fixed order. A stream that has not begun cannot be locked.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn lock(&self, tx: &Tx, stream: &StreamName) -> Result<(), DbErr> {
-        let rows = || stream::Entity::find().filter(stream::COLUMN.name.eq(stream.as_str()));
-        db::lock_rows(tx, rows, LockType::NoKeyUpdate).await
     }
 }

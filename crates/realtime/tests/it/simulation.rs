@@ -1,13 +1,15 @@
 //! Several processes with the same streams, under a seed that decides what the bus between them delays, loses, repeats and
 //! reorders, which processes it cuts off, when sockets break and resume, and when processes crash. Whatever happens, a
-//! subscriber sees exactly the log from its first number on.
+//! subscriber sees exactly the log from its first number on, and no older version of a value after a newer one.
 //!
 //! `GUILDHALL_SEEDS=first..end` runs other seeds than the usual ones.
 
 use std::sync::Arc;
 
 use guildhall_kernel::UserId;
-use guildhall_realtime::{Delivery, Frame, Head, Hub, LogPage, Next, Notice, Position, Seq, StreamName, Subscription};
+use guildhall_realtime::{
+    Delivery, Frame, Head, Hub, LogPage, Next, Notice, Position, Seq, StreamName, Subscription, Version,
+};
 use tokio::sync::Notify;
 
 const STREAMS: usize = 3;
@@ -80,6 +82,8 @@ struct Client {
     last: Option<Seq>,
     /// Whether an event has removed the user.
     removed_at: Option<Seq>,
+    /// The newest version that it has got over this connection.
+    version: i64,
     /// A read whose result has not been handed over yet.
     read: Option<LogPage>,
 }
@@ -87,6 +91,8 @@ struct Client {
 struct World {
     random: Random,
     names: Vec<StreamName>,
+    /// The last version of the value of each stream.
+    versions: Vec<i64>,
     stored: Vec<Stored>,
     hubs: Vec<Hub>,
     /// Whether the bus carries the content of events, or only their numbers.
@@ -109,6 +115,7 @@ impl World {
                 subscription: None,
                 last: None,
                 removed_at: None,
+                version: 0,
                 read: None,
             })
             .collect();
@@ -116,6 +123,7 @@ impl World {
             has_content: random.chance(50),
             random,
             names: (1..=STREAMS).map(|id| StreamName::new("room", i64::try_from(id).unwrap())).collect(),
+            versions: vec![0; STREAMS],
             stored: (0..STREAMS).map(|_| Stored::default()).collect(),
             hubs: (0..PROCESSES).map(|_| Hub::new(RING)).collect(),
             is_cut_off: [false; PROCESSES],
@@ -154,6 +162,17 @@ impl World {
         self.send_to_others(process, &notice);
     }
 
+    /// Publishes the next version of a value: on its own process, too, versions may arrive in any order.
+    fn publish_value(&mut self) {
+        let (process, stream) = (self.random.below(PROCESSES), self.random.below(STREAMS));
+        self.versions[stream] += 1;
+        let (stream, version) = (self.names[stream].clone(), Version(self.versions[stream], 0));
+        let body = format!("{{\"version\":{}}}", version.0).into();
+        let notice = Notice::Value { stream, name: "count".to_owned(), version, body };
+        self.sent.push(Sent { from: process, to: process, line: notice.encode().unwrap() });
+        self.send_to_others(process, &notice);
+    }
+
     fn send_to_others(&mut self, from: usize, notice: &Notice) {
         for to in (0..PROCESSES).filter(|to| *to != from) {
             // Lost notices are found by the comparison with the database.
@@ -183,6 +202,7 @@ impl World {
             Notice::Appended { stream, frame } => hub.publish(&stream, frame),
             Notice::Announced { stream, seq } => hub.announce(&stream, seq),
             Notice::Transient { stream, body, except } => hub.publish_transient(&stream, &body, except),
+            Notice::Value { stream, name, version, body } => hub.publish_value(&stream, &name, version, &body),
             Notice::Ended { .. } | Notice::Deleted { .. } => panic!("nobody has sent this"),
         }
     }
@@ -233,7 +253,7 @@ impl World {
         let head = Head { seq: self.stored[client.stream].head(), epoch: 1 };
         subscription.start(head, Position { after: client.last, epoch: None }, 0);
         client.last.get_or_insert(head.seq);
-        (client.subscription, client.read, client.removed_at) = (Some(subscription), None, None);
+        (client.subscription, client.read, client.removed_at, client.version) = (Some(subscription), None, None, 0);
     }
 
     fn poll(&mut self, index: usize) -> bool {
@@ -260,7 +280,8 @@ impl World {
         let client = self.random.below(SUBSCRIBERS);
         match self.random.below(100) {
             0..20 => self.append(),
-            20..22 => self.append_transient(),
+            20 => self.append_transient(),
+            21 => self.publish_value(),
             22..47 => self.arrive(),
             47..76 => drop(self.poll(client)),
             76..86 if self.clients[client].subscription.is_none() => self.connect(client),
@@ -329,6 +350,11 @@ impl Client {
             Delivery::Transient(body) => {
                 assert_ne!(body.as_str(), format!("{{\"except\":{}}}", self.user));
                 assert_eq!(self.removed_at, None, "something after the removal");
+                let version = body.strip_prefix("{\"version\":").and_then(|rest| rest.strip_suffix('}')?.parse().ok());
+                if let Some(version) = version {
+                    assert!(version >= self.version, "{}: version {version} after {}", self.user, self.version);
+                    self.version = version;
+                }
                 return;
             }
         };

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use guildhall_kernel::{Caller, Db, Error, Kind, Roles, UserId, job::Job, testing::TestDb};
-use guildhall_realtime::{Delivery, GapReason, Next, Position, Start, Streams, Subscription};
+use guildhall_kernel::{Caller, Db, Error, Kind, Roles, UserId, db::Tx, job::Job, testing::TestDb};
+use guildhall_realtime::{Delivery, GapReason, Next, Position, Start, Streams, Subscription, Version};
 use sea_orm_migration::MigrationTrait;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -285,4 +285,57 @@ async fn events_from_before_streams_could_be_empty_are_kept() {
     assert_eq!(db.count_rows("realtime_event").await, 2);
     db.sql("DELETE FROM realtime_stream WHERE last_seq = 2 AND epoch = 3").await.unwrap();
     assert_eq!(db.count_rows("realtime_event").await, 0, "events still belong to their streams");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_version_of_a_value_that_somebody_gets_is_the_newest() {
+    let harness = harness().await;
+    let (mut subscription, _) = follow(&harness, None).await;
+    let streams = &harness.streams;
+    let mut versions = Vec::new();
+    for _ in 0..3 {
+        let tx = |tx: Tx| async move { streams.lock(&tx, &room(7)).await };
+        versions.push(harness.db.write(tx).await.unwrap());
+        harness.append(&room(7), json!({})).await;
+    }
+    assert!(versions.is_sorted() && versions.iter().all(|version| *version > Version::default()), "{versions:?}");
+    assert!(versions[0] < versions[1] && versions[1] < versions[2], "{versions:?}");
+    assert_eq!(numbers(streams, &mut subscription).await, [1, 2, 3]);
+    for (name, index) in [("a", 1), ("a", 2), ("b", 0), ("a", 0), ("a", 1)] {
+        let version = versions[index];
+        let publish = |tx: Tx| async move {
+            streams.publish_value(&tx, &room(7), name, version, &json!({ "name": name, "version": index }))
+        };
+        harness.db.write(publish).await.unwrap();
+    }
+    let Next::Deliver(deliveries) = subscription.poll(64) else { panic!("nothing was published") };
+    let bodies: Vec<serde_json::Value> = deliveries
+        .iter()
+        .map(|delivery| match delivery {
+            Delivery::Transient(body) => serde_json::from_str(body).unwrap(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    // The first version of `a` was replaced before anybody read it.
+    assert_eq!(bodies, [json!({ "name": "a", "version": 2 }), json!({ "name": "b", "version": 0 })]);
+}
+
+#[tokio::test]
+async fn values_and_transient_events_that_nobody_reads_are_limited() {
+    let harness = harness().await;
+    let (mut subscription, _) = follow(&harness, None).await;
+    let streams = &harness.streams;
+    for index in 0..200 {
+        let publish = |tx: Tx| async move {
+            streams.publish_value(&tx, &room(7), index, Version(1, 0), &json!({}))?;
+            streams.publish_value(&tx, &room(7), "last", Version(index, 0), &json!({ "index": index }))
+        };
+        harness.db.write(publish).await.unwrap();
+        streams.publish_transient(&room(7), &json!({}), None);
+    }
+    let Next::Deliver(deliveries) = subscription.poll(1000) else { panic!("nothing was published") };
+    assert!(deliveries.len() <= 64, "{}", deliveries.len());
+    let last =
+        deliveries.iter().filter(|delivery| matches!(delivery, Delivery::Transient(body) if body.contains("199")));
+    assert_eq!(last.count(), 1, "the newest version of a value waits");
 }

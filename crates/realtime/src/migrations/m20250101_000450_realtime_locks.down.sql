@@ -1,0 +1,1 @@
+ALTER TABLE realtime_stream DROP COLUMN lock_count;
