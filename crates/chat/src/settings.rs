@@ -4,7 +4,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// How long a room stays open while its host has no connection, in seconds; 0 closes it at once.
+    /// How long a room stays open while its host has no connection, in seconds, up to a day; 0 closes it at once.
     pub host_grace_seconds: u32,
     /// How many rooms one user may open per day.
     pub rooms_per_day: u32,

@@ -173,4 +173,10 @@ impl StreamHandler for ChatStreams {
             tracing::error!(%error, room.id = %room, "could not record a connection to a room");
         }
     }
+
+    fn peer_follower_changed(&self, stream: &StreamName, user: UserId) {
+        if let (Some(room), Some(core)) = (stream.id().map(RoomId), self.core.upgrade()) {
+            core.activity.change(room, user, core.now());
+        }
+    }
 }

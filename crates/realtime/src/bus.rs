@@ -54,6 +54,17 @@ pub enum Notice {
         /// A JSON object.
         body: Utf8Bytes,
     },
+    /// Who has begun or ceased to follow a stream over a process.
+    Followers {
+        /// The stream.
+        stream: StreamName,
+        /// A random number, which tells the process from others.
+        process: u64,
+        /// Those who follow the stream over it.
+        joined: Vec<UserId>,
+        /// Those who no longer do.
+        left: Vec<UserId>,
+    },
     /// A stream was deleted.
     Deleted {
         /// The stream.
@@ -86,6 +97,11 @@ pub trait Bus: Send + Sync + 'static {
     /// Sends a notice to the other processes, without waiting. It is dropped if too many wait to be sent.
     fn send(&self, notice: Notice);
 
+    /// Whether there may be other processes.
+    fn has_peers(&self) -> bool {
+        true
+    }
+
     /// Sends and receives until it is dropped. Connects by itself, also after the connection was lost.
     async fn run(&self, arrive: Arrive<'_>);
 }
@@ -97,6 +113,10 @@ pub struct SingleProcess;
 impl Bus for SingleProcess {
     fn send(&self, _: Notice) {}
 
+    fn has_peers(&self) -> bool {
+        false
+    }
+
     async fn run(&self, arrive: Arrive<'_>) {
         arrive(Arrival::Connected);
         future::pending::<()>().await;
@@ -107,6 +127,10 @@ impl Bus for SingleProcess {
 impl<T: Bus + ?Sized> Bus for Arc<T> {
     fn send(&self, notice: Notice) {
         (**self).send(notice);
+    }
+
+    fn has_peers(&self) -> bool {
+        (**self).has_peers()
     }
 
     async fn run(&self, arrive: Arrive<'_>) {
@@ -130,6 +154,9 @@ impl Notice {
             Self::Transient { stream, body, except } => Some(format!("transient {stream} {} {body}", user(*except))),
             Self::Value { stream, name, version: Version(first, second), body } => {
                 Some(format!("value {stream} {name} {first} {second} {body}"))
+            }
+            Self::Followers { stream, process, joined, left } => {
+                Some(format!("followers {stream} {process} {} {}", ids(joined), ids(left)))
             }
             Self::Deleted { stream } => Some(format!("deleted {stream}")),
             Self::Ended { user } => Some(format!("ended {user}")),
@@ -166,9 +193,23 @@ impl Notice {
                 let version = Version(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
                 Some(Self::Value { stream, name, version, body: body(parts.next()?)? })
             }
+            "followers" => {
+                let mut parts = rest.splitn(3, ' ');
+                let process = parts.next()?.parse().ok()?;
+                Some(Self::Followers { stream, process, joined: users(parts.next()?)?, left: users(parts.next()?)? })
+            }
             _ => None,
         }
     }
+}
+
+/// The ids of users, separated by commas; `-` for none.
+fn ids(users: &[UserId]) -> String {
+    if users.is_empty() { "-".to_owned() } else { users.iter().map(UserId::to_string).collect::<Vec<_>>().join(",") }
+}
+
+fn users(ids: &str) -> Option<Vec<UserId>> {
+    if ids == "-" { Some(Vec::new()) } else { ids.split(',').map(|id| id.parse().ok().map(UserId)).collect() }
 }
 
 #[cfg(test)]
@@ -189,6 +230,8 @@ mod tests {
             Notice::Transient { stream: room(), body: body.into(), except: Some(UserId(2)) },
             Notice::Transient { stream: room(), body: body.into(), except: None },
             Notice::Value { stream: room(), name: "unread".to_owned(), version: Version(7, 2), body: body.into() },
+            Notice::Followers { stream: room(), process: 7, joined: vec![UserId(1), UserId(22)], left: Vec::new() },
+            Notice::Followers { stream: room(), process: u64::MAX, joined: Vec::new(), left: vec![UserId(3)] },
             Notice::Deleted { stream: room() },
             Notice::Ended { user: UserId(4) },
         ];

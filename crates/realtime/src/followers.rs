@@ -1,4 +1,4 @@
-//! Which users follow which streams over this process.
+//! Which users follow which streams.
 
 use std::{
     collections::HashMap,
@@ -8,20 +8,35 @@ use std::{
 use guildhall_kernel::UserId;
 use tokio::runtime::Handle;
 
-use crate::{StreamHandler, StreamName};
+use crate::{
+    StreamHandler, StreamName,
+    peers::{Follower, Peers},
+};
 
 /// Counts the subscriptions of each user to the streams whose handlers ask for it.
-#[derive(Clone, Default)]
-pub(crate) struct Followers(Arc<Mutex<HashMap<(StreamName, UserId), usize>>>);
+#[derive(Clone)]
+pub(crate) struct Followers(Arc<Inner>);
+
+struct Inner {
+    counts: Mutex<HashMap<Follower, usize>>,
+    peers: Peers,
+    /// Whether there may be other processes.
+    has_peers: bool,
+}
 
 /// A subscription that is counted, until it is dropped.
 pub(crate) struct Following {
     followers: Followers,
     handler: Arc<dyn StreamHandler>,
-    key: (StreamName, UserId),
+    key: Follower,
 }
 
 impl Followers {
+    /// `has_peers`: whether there may be other processes.
+    pub(crate) fn new(has_peers: bool) -> Self {
+        Self(Arc::new(Inner { counts: Mutex::default(), peers: Peers::default(), has_peers }))
+    }
+
     /// Counts a subscription, and notifies the handler of the first one.
     pub(crate) fn follow(&self, handler: Arc<dyn StreamHandler>, stream: &StreamName, user: UserId) -> Following {
         let key = (stream.clone(), user);
@@ -38,18 +53,36 @@ impl Followers {
         following
     }
 
-    /// Whether a user follows a stream.
-    pub(crate) fn is_following(&self, stream: &StreamName, user: UserId) -> bool {
-        self.lock().contains_key(&(stream.clone(), user))
+    /// Whether a user follows a stream over this process.
+    pub(crate) fn is_following_here(&self, follower: &Follower) -> bool {
+        self.lock().contains_key(follower)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(StreamName, UserId), usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether a user follows a stream over any process, as far as is known.
+    pub(crate) fn is_following(&self, follower: &Follower) -> bool {
+        self.is_following_here(follower) || self.peers().is_following(follower)
+    }
+
+    /// The followers over the other processes.
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.0.peers
+    }
+
+    /// The followers over this process.
+    pub(crate) fn here(&self) -> Vec<Follower> {
+        self.lock().keys().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Follower, usize>> {
+        self.0.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Following {
     fn notify(&self) {
+        if self.followers.0.has_peers {
+            self.followers.peers().report_later(self.key.clone());
+        }
         // Outside of a runtime, the process ends.
         let Ok(runtime) = Handle::try_current() else { return };
         let (handler, (stream, user)) = (self.handler.clone(), self.key.clone());

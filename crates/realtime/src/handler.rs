@@ -60,8 +60,14 @@ pub trait StreamHandler: Send + Sync + 'static {
 
     /// Called after a user has begun to follow a stream over this process, and after their last subscription of this
     /// process has ended. Calls may overtake each other: ask
-    /// [`Streams::is_followed_by`](crate::Streams::is_followed_by).
+    /// [`Streams::is_followed_here_by`](crate::Streams::is_followed_here_by).
     async fn follower_changed(&self, stream: &StreamName, user: UserId) {
+        let _ = (stream, user);
+    }
+
+    /// Called after a user has begun or ceased to follow a stream over another process: ask
+    /// [`Streams::is_followed_by`](crate::Streams::is_followed_by).
+    fn peer_follower_changed(&self, stream: &StreamName, user: UserId) {
         let _ = (stream, user);
     }
 }

@@ -12,6 +12,7 @@ mod keys;
 mod log;
 mod migrations;
 mod name;
+mod peers;
 mod removal;
 mod routes;
 mod settings;

@@ -6,7 +6,11 @@ mod deletion;
 mod erasure;
 mod values;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::extract::ws::Utf8Bytes;
 use guildhall_kernel::{Auth, Caller, Clock, Db, Error, Kind, Result, UserId, cipher::KeyRing, db::Tx, job::Job};
@@ -40,6 +44,8 @@ struct Inner {
     is_connected: watch::Sender<bool>,
     handlers: Handlers,
     followers: Followers,
+    /// Tells this process from others in the notices about followers.
+    process: u64,
     connections: Connections,
     settings: Settings,
 }
@@ -81,10 +87,11 @@ impl Streams {
             auth,
             log: Log { db, clock, keys },
             hub: Hub::new(RING),
+            followers: Followers::new(bus.has_peers()),
             bus: Box::new(bus),
             is_connected: watch::Sender::new(true),
             handlers: Handlers::default(),
-            followers: Followers::default(),
+            process: RandomState::new().hash_one(()),
             connections: Connections::default(),
             settings,
         }));
@@ -213,8 +220,14 @@ impl Streams {
 
     /// Whether a user follows a stream over this process. Known only if the handler
     /// [watches](StreamHandler::watches_followers) its followers.
+    pub fn is_followed_here_by(&self, stream: &StreamName, user: UserId) -> bool {
+        self.0.followers.is_following_here(&(stream.clone(), user))
+    }
+
+    /// Like [`is_followed_here_by`](Self::is_followed_here_by), over any process. What happens at another one is known
+    /// after a second, or after half a minute if its notice was lost or it has crashed.
     pub fn is_followed_by(&self, stream: &StreamName, user: UserId) -> bool {
-        self.0.followers.is_following(stream, user)
+        self.0.followers.is_following(&(stream.clone(), user))
     }
 
     /// Reads what a subscription has asked for, see [`Next::Read`](crate::Next::Read).

@@ -33,6 +33,9 @@ impl Settings {
         if self.limits.free_disk_percent > 100 {
             errors.push("limits.free_disk_percent must be at most 100".to_owned());
         }
+        if self.chat.host_grace_seconds > 86_400 {
+            errors.push("chat.host_grace_seconds must be at most 86400".to_owned());
+        }
         for (key, address) in [("server.bind", &self.server.bind), ("metrics.bind", &self.metrics.bind)] {
             let optional = key == "metrics.bind" && address.is_empty();
             if !optional
@@ -107,6 +110,7 @@ mod tests {
             ("GUILDHALL__ACCOUNTS__LINK_BASE", "example.org", "accounts.link_base"),
             ("GUILDHALL__LIMITS__BODY_BYTES", "0", "limits.body_bytes"),
             ("GUILDHALL__LIMITS__UPLOAD_BYTES", "0", "limits.upload_bytes"),
+            ("GUILDHALL__CHAT__HOST_GRACE_SECONDS", "86401", "chat.host_grace_seconds"),
             ("GUILDHALL__NATS__URL", "http://nats.example.org", "nats.url"),
             ("GUILDHALL__FILES__URL", "https://s3.example.org/bucket", "files.url"),
             ("GUILDHALL__CORS__ORIGINS", "*", "cors.origins"),

@@ -25,5 +25,5 @@ pub(crate) async fn forget(tx: &Tx, room: RoomId) -> Result<()> {
 /// when the new host changes the connections to them, or is away.
 pub(crate) async fn replace(core: &Core, tx: &Tx, room: RoomId, host: UserId, now: Timestamp) -> Result<()> {
     forget(tx, room).await?;
-    if core.host.streams.is_followed_by(&stream(room), host) { connect(core, tx, room, now).await } else { Ok(()) }
+    if core.host.streams.is_followed_here_by(&stream(room), host) { connect(core, tx, room, now).await } else { Ok(()) }
 }

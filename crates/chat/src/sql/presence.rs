@@ -42,10 +42,11 @@ const AWAY: &str = "UPDATE chat_room SET host_away_since = $2 WHERE id = $1 AND 
 const BACK: &str = "UPDATE chat_room SET host_away_since = NULL WHERE id = $1 AND host_away_since IS NOT NULL";
 const OWN: &str = "SELECT c.room_id, r.host_id FROM chat_host_connection c JOIN chat_room r ON r.id = c.room_id \
     WHERE c.node = $1 AND c.room_id > $2 ORDER BY c.room_id LIMIT $3";
+const HAS_OWN: &str = "SELECT EXISTS (SELECT 1 FROM chat_host_connection WHERE node = $1)";
 const CONFIRM: &str = "UPDATE chat_host_connection SET seen_at = $2 WHERE node = $1";
 const STALE: &str = "SELECT room_id FROM chat_host_connection WHERE seen_at < $1 ORDER BY seen_at LIMIT $2";
-/// Rooms whose hosts are away, those for the longest time first.
-const ABSENT: &str = "SELECT id AS room_id, host_id, host_away_since FROM chat_room WHERE host_away_since IS NOT NULL \
+/// Rooms whose hosts are away since a time or longer, those for the longest time first.
+const ABSENT: &str = "SELECT id AS room_id, host_id, host_away_since FROM chat_room WHERE host_away_since <= $4 \
     AND (host_away_since, id) > ($1, $2) ORDER BY host_away_since, id LIMIT $3";
 const RESTART_GRACE: &str = "UPDATE chat_room SET host_away_since = $1 WHERE host_away_since IS NOT NULL";
 
@@ -117,7 +118,7 @@ impl SqlChat {
     }
 
     fn is_here(&self, room: RoomId, host: UserId) -> bool {
-        self.core.host.streams.is_followed_by(&stream(room), host)
+        self.core.host.streams.is_followed_here_by(&stream(room), host)
     }
 
     /// Records the first or the last connection of a user to a room over this process.
@@ -179,15 +180,18 @@ impl SqlChat {
         Ok(())
     }
 
-    /// Confirms the connections of hosts to this process, and deletes those that other processes no longer confirm.
+    /// Confirms the connections of hosts to this process, deletes those that other processes no longer confirm, and
+    /// stores those that are missing.
     ///
     /// # Errors
     /// Those of the database. What fails for one room only is logged.
     pub async fn confirm_hosts(&self) -> Result<()> {
         let (conn, now, node) = (self.core.db.conn(), self.core.now(), self.core.node.as_str());
-        // First, so that no other process deletes these connections while the work below takes time or fails.
-        let values = || [node.into(), now.into()];
-        self.core.db.write(|tx| async move { db::execute(&tx, CONFIRM, values()).await }).await?;
+        if db::scalar::<bool>(conn, HAS_OWN, [node.into()]).await?.unwrap_or_default() {
+            // First, so that no other process deletes these connections while the work below takes time or fails.
+            let values = || [node.into(), now.into()];
+            self.core.db.write(|tx| async move { db::execute(&tx, CONFIRM, values()).await }).await?;
+        }
         let mut after = 0;
         loop {
             let rows: Vec<HostedRow> = db::rows(conn, OWN, [node.into(), after.into(), BATCH.into()]).await?;
@@ -205,7 +209,19 @@ impl SqlChat {
             let forgotten = self.core.write(|tx| async move { self.forget_stale(&tx, room, now).await }).await;
             log_failure(room, "could not delete the stale connections to a room", forgotten);
         }
-        Ok(())
+        let mut after = (Timestamp::from_unix_micros(0), RoomId(0));
+        loop {
+            let rows = self.absent(&mut after, now).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for AbsentRow { room_id, host_id, .. } in rows {
+                if let Some(host) = host_id.filter(|host| self.is_here(room_id, *host)) {
+                    // Their connection could not be stored, or another process has deleted it.
+                    log_failure(room_id, STORE_HOST, self.update_host(room_id, host).await);
+                }
+            }
+        }
     }
 
     /// Deletes the connections to a room that nobody confirms.
@@ -218,34 +234,33 @@ impl SqlChat {
         self.store_absence(tx, &access, None, now).await
     }
 
-    /// Goes through the rooms whose hosts are away. Those whose hosts are connected to this process after all stay
-    /// open; those whose hosts have been away for too long close.
+    /// The next rooms whose hosts are away since `latest` or longer. `after` is the last one of those before.
+    async fn absent(&self, after: &mut (Timestamp, RoomId), latest: Timestamp) -> Result<Vec<AbsentRow>> {
+        let values = [after.0.into(), after.1.into(), BATCH.into(), latest.into()];
+        let rows: Vec<AbsentRow> = db::rows(self.core.db.conn(), ABSENT, values).await?;
+        if let Some(last) = rows.last() {
+            *after = (last.host_away_since, last.room_id);
+        }
+        Ok(rows)
+    }
+
+    /// Closes the rooms whose hosts have been away for too long.
     ///
     /// # Errors
     /// Those of the database. What fails for one room only is logged.
     pub async fn close_abandoned(&self) -> Result<()> {
-        let now = self.core.now();
-        let latest = now - self.core.host_grace();
-        let (conn, mut after) = (self.core.db.conn(), (Timestamp::from_unix_micros(0), RoomId(0)));
+        let latest = self.core.now() - self.core.host_grace();
+        let mut after = (Timestamp::from_unix_micros(0), RoomId(0));
         loop {
-            let values = [after.0.into(), after.1.into(), BATCH.into()];
-            let rows: Vec<AbsentRow> = db::rows(conn, ABSENT, values).await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = (last.host_away_since, last.room_id);
-            let is_here = |row: &AbsentRow| row.host_id.is_some_and(|host| self.is_here(row.room_id, host));
-            let (connected, absent): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_here);
-            for AbsentRow { room_id, host_id, .. } in connected {
-                // Their connection could not be stored, or another process has deleted it.
-                if let Some(host) = host_id {
-                    log_failure(room_id, STORE_HOST, self.update_host(room_id, host).await);
-                }
+            let rows = self.absent(&mut after, latest).await?;
+            if rows.is_empty() {
+                return Ok(());
             }
-            let overdue = || absent.iter().filter(|row| row.host_away_since <= latest);
-            let people = &self.core.people(overdue().filter_map(|row| row.host_id)).await?;
-            for AbsentRow { room_id, host_id, .. } in overdue() {
+            let people = &self.core.people(rows.iter().filter_map(|row| row.host_id)).await?;
+            for AbsentRow { room_id, host_id, .. } in rows {
                 let host = host_id.and_then(|host| people.get(&host));
-                let closed = self.core.write(|tx| async move { self.close_overdue(&tx, *room_id, host, latest).await });
-                log_failure(*room_id, "could not close the room of an absent host", closed.await);
+                let closed = self.core.write(|tx| async move { self.close_overdue(&tx, room_id, host, latest).await });
+                log_failure(room_id, "could not close the room of an absent host", closed.await);
             }
         }
     }
@@ -253,8 +268,10 @@ impl SqlChat {
     /// Closes a room unless its host has come back. `host` is the one who was away.
     async fn close_overdue(&self, tx: &Tx, room: RoomId, host: Option<&Person>, latest: Timestamp) -> Result<()> {
         let access = Access::load_for_update(tx, UserId(0), room).await?;
-        let is_here = access.host_id.is_some_and(|host| self.is_here(room, host));
-        if is_here || !access.is_active || access.host_away_since.is_none_or(|since| since > latest) {
+        // Their connection to this process or another one could not be stored, or was deleted; that process stores it.
+        let is_connected =
+            access.host_id.is_some_and(|host| self.core.host.streams.is_followed_by(&stream(room), host));
+        if is_connected || !access.is_active || access.host_away_since.is_none_or(|since| since > latest) {
             return Ok(());
         }
         let host = host.filter(|host| access.host_id == Some(host.id));
@@ -267,7 +284,8 @@ impl SqlChat {
     /// If it cannot be found out who they are.
     pub async fn publish_activity(&self) -> Result<()> {
         let streams = &self.core.host.streams;
-        let notices = self.core.activity.take(self.core.now(), |room, user| self.is_here(room, user));
+        let notices =
+            self.core.activity.take(self.core.now(), |room, user| streams.is_followed_by(&stream(room), user));
         let users = notices.iter().filter_map(|(_, notice)| match notice {
             Notice::Online(user, _) => Some(*user),
             _ => None,

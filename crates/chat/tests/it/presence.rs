@@ -1,8 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
-use guildhall_chat::{Hosts, Messages, RoomId, Settings};
-use guildhall_kernel::{CursorQuery, UserId};
-use guildhall_realtime::{Delivery, Next, Position, StreamHandler, Subscription};
+use guildhall_chat::{Hosts, Messages, Participant, Participants, RoomId, Settings};
+use guildhall_kernel::{CursorQuery, PageQuery, UserId};
+use guildhall_realtime::{Delivery, Next, Notice, Position, StreamHandler, Subscription};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -195,9 +195,26 @@ async fn a_lost_connection_of_a_host_who_is_here_is_stored_again() {
     harness.clock.advance(2 * GRACE);
     harness.close_abandoned().await.unwrap();
     assert!(harness.card(2, room).await.is_active);
+    harness.confirm_hosts().await.unwrap();
     assert_eq!((harness.db.query_i64(CONNECTED).await, harness.db.query_i64(AWAY).await), (1, 0));
     assert_eq!(transient(&mut other, "host_back").len(), 1);
     drop(host);
+}
+
+#[tokio::test]
+async fn a_room_stays_open_whose_host_is_connected_to_another_process_that_could_not_store_it() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2]).await;
+    harness.db.sql("UPDATE chat_room SET host_away_since = created_at").await.unwrap();
+    let (joined, left) = (vec![UserId(1)], Vec::new());
+    harness.clock.advance(2 * GRACE);
+    harness.streams.receive(Notice::Followers { stream: stream(room), process: 7, joined, left });
+    harness.close_abandoned().await.unwrap();
+    assert!(harness.card(2, room).await.is_active);
+    harness.clock.advance(2 * GRACE);
+    harness.streams.report_followers(true);
+    harness.close_abandoned().await.unwrap();
+    assert!(!harness.card(2, room).await.is_active, "the other process has crashed");
 }
 
 #[tokio::test]
@@ -266,4 +283,57 @@ async fn the_presence_of_people_who_come_and_go_is_published() {
     harness.clock.advance(Duration::from_secs(15));
     harness.publish_activity().await.unwrap();
     assert_eq!(transient(&mut watcher, "presence")[0]["online"], false);
+}
+
+#[tokio::test]
+async fn who_is_in_a_room_over_other_processes_is_online() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2, 3]).await;
+    let mut own = harness.follow(2, room).await.unwrap();
+    recorded(&harness, room, 2).await;
+    harness.publish_activity().await.unwrap();
+    transient(&mut own, "presence");
+    let is_online = async || {
+        let people = harness.participants(&person(2), room, PageQuery::new(1, 20)).await.unwrap().results;
+        let is_third = |participant: &&Participant| participant.user.as_ref().is_some_and(|user| user.id == UserId(3));
+        people.iter().find(is_third).unwrap().is_online
+    };
+    let report = |joined: &[i64], left: &[i64]| {
+        let users = |ids: &[i64]| ids.iter().map(|id| UserId(*id)).collect();
+        let (stream, joined, left) = (stream(room), users(joined), users(left));
+        harness.streams.receive(Notice::Followers { stream, process: 7, joined, left });
+    };
+    assert!(!is_online().await);
+    report(&[3], &[]);
+    assert!(is_online().await);
+    harness.publish_activity().await.unwrap();
+    let online = transient(&mut own, "presence");
+    assert_eq!((online.len(), &online[0]["user"]["id"], &online[0]["online"]), (1, &json!(3), &json!(true)));
+    // They move to this process: nothing changes.
+    let here = harness.follow(3, room).await.unwrap();
+    recorded(&harness, room, 3).await;
+    report(&[], &[3]);
+    harness.clock.advance(Duration::from_secs(20));
+    harness.publish_activity().await.unwrap();
+    assert!(transient(&mut own, "presence").is_empty());
+    drop(here);
+    let mut offline = Vec::new();
+    for _ in 0..500 {
+        // The end of the subscription is recorded by a task.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        harness.clock.advance(Duration::from_secs(20));
+        harness.publish_activity().await.unwrap();
+        offline.extend(transient(&mut own, "presence"));
+        if !offline.is_empty() {
+            break;
+        }
+    }
+    assert_eq!((offline.len(), &offline[0]["online"]), (1, &json!(false)));
+    // Nor does a process count that has crashed.
+    report(&[3], &[]);
+    harness.streams.report_followers(true);
+    assert!(is_online().await);
+    harness.clock.advance(Duration::from_secs(31));
+    harness.streams.report_followers(true);
+    assert!(!is_online().await);
 }

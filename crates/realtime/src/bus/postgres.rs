@@ -166,10 +166,16 @@ impl Waiting {
             Notice::Ended { user } if self.ended.len() < MAX_WAITING => {
                 self.ended.insert(user);
             }
-            Notice::Transient { .. } | Notice::Value { .. } if self.transient.len() < MAX_WAITING => {
+            Notice::Transient { .. } | Notice::Value { .. } | Notice::Followers { .. }
+                if self.transient.len() < MAX_WAITING =>
+            {
                 self.transient.extend(notice.encode());
             }
-            Notice::Deleted { .. } | Notice::Ended { .. } | Notice::Transient { .. } | Notice::Value { .. } => {}
+            Notice::Deleted { .. }
+            | Notice::Ended { .. }
+            | Notice::Transient { .. }
+            | Notice::Value { .. }
+            | Notice::Followers { .. } => {}
         }
     }
 

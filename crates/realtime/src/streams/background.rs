@@ -10,7 +10,11 @@ use tokio::{
 };
 
 use super::Streams;
-use crate::{Arrival, Notice, StreamName, log::Difference};
+use crate::{
+    Arrival, Notice, StreamName,
+    log::Difference,
+    peers::{self, Follower, REPEAT_INTERVAL},
+};
 
 /// How long to wait for an event that others have overtaken before it is read from the database.
 const FILL_DELAY: Duration = Duration::from_millis(100);
@@ -33,6 +37,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the sessions and roles of all sockets are checked otherwise, in case that nobody has said that one has
 /// ended or changed.
 const CHECK_INTERVAL: Duration = Duration::from_secs(30);
+/// How often the other processes get to know who has begun or ceased to follow streams over this one.
+const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 /// How many sessions are checked in one query.
 const CHECKED_AT_ONCE: usize = 500;
 
@@ -44,7 +50,8 @@ impl Streams {
         let arrive = |arrival| self.arrive(arrival);
         let (exchange, read, fill) = (self.0.bus.run(&arrive), self.read_announced(), self.fill_gaps());
         let (check, check_ended) = (self.check_regularly(), self.check_ended());
-        tokio::join!(exchange, read, fill, self.compare_regularly(), check, check_ended, self.tick());
+        let report = self.report_regularly();
+        tokio::join!(exchange, read, fill, self.compare_regularly(), check, check_ended, self.tick(), report);
     }
 
     /// Whether notices are exchanged with the other processes, as far as is known. While they are not, events of other
@@ -87,6 +94,11 @@ impl Streams {
             Notice::Announced { stream, seq } => self.0.hub.announce(&stream, seq),
             Notice::Transient { stream, body, except } => self.0.hub.publish_transient(&stream, &body, except),
             Notice::Value { stream, name, version, body } => self.0.hub.publish_value(&stream, &name, version, &body),
+            Notice::Followers { stream, process, joined, left } => {
+                let (peers, now) = (self.0.followers.peers(), self.0.log.clock.now());
+                let changed = peers.take_report(process, &stream, (&joined, &left), now);
+                self.notify_of_peers(changed.into_iter().map(|user| (stream.clone(), user)));
+            }
             Notice::Deleted { stream } => self.0.hub.end(&stream),
             Notice::Ended { user } => self.0.connections.check_later(user),
         }
@@ -215,6 +227,48 @@ impl Streams {
             }
         }
         Ok(())
+    }
+
+    async fn report_regularly(&self) {
+        if !self.0.bus.has_peers() {
+            return;
+        }
+        let mut repeated_at = None;
+        loop {
+            sleep(REPORT_INTERVAL).await;
+            let now = self.0.log.clock.now();
+            let repeats = repeated_at.is_none_or(|at| at + REPEAT_INTERVAL <= now);
+            if repeats {
+                repeated_at = Some(now);
+            }
+            self.report_followers(repeats);
+        }
+    }
+
+    /// Reports to the other processes who has begun or ceased to follow streams over this one and, if `repeats`, everybody
+    /// who follows them.
+    pub fn report_followers(&self, repeats: bool) {
+        let followers = &self.0.followers;
+        let mut changed = followers.peers().take_changed();
+        if repeats {
+            changed.extend(followers.here());
+            self.notify_of_peers(followers.peers().forget_silent(self.0.log.clock.now()));
+        }
+        let changed = changed.into_iter().map(|follower| {
+            let follows = followers.is_following_here(&follower);
+            (follower, follows)
+        });
+        for report in peers::reports(self.0.process, changed) {
+            self.0.bus.send(report);
+        }
+    }
+
+    fn notify_of_peers(&self, changed: impl IntoIterator<Item = Follower>) {
+        for (stream, user) in changed {
+            if let Some(handler) = self.0.handlers.get(&stream) {
+                handler.peer_follower_changed(&stream, user);
+            }
+        }
     }
 
     async fn tick(&self) {

@@ -10,15 +10,15 @@ use std::{
 };
 
 use async_trait::async_trait;
-use guildhall_kernel::{Auth, Clock, Db, SessionId, UserId, db, testing::TestDb};
+use guildhall_kernel::{Auth, Caller, Clock, Db, Result, Roles, SessionId, UserId, db, testing::TestDb};
 use guildhall_realtime::{
-    Arrival, Arrive, Bus, Notice, OwnStream, PostgresBus, Settings, StreamHandler, StreamName, Streams,
+    Arrival, Arrive, Bus, Notice, OwnStream, Position, PostgresBus, Seq, Settings, StreamHandler, StreamName, Streams,
 };
 use sea_orm::{ConnectionTrait, DbBackend};
 use serde_json::{Value, json};
 use tokio::{
     sync::{Notify, mpsc},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use crate::harness::{Client, Numbers, Rooms, all_migrations, room, serve};
@@ -108,7 +108,8 @@ impl Cluster {
         let auth = Numbers::new(clock.clone());
         let process = async || {
             let db = Db::connect(db.url(), 4).await.unwrap();
-            let handlers: Vec<Arc<dyn StreamHandler>> = vec![Arc::new(Rooms::default()), Arc::new(OwnStream)];
+            let handlers: Vec<Arc<dyn StreamHandler>> =
+                vec![Arc::new(Rooms::default()), Arc::new(OwnStream), Arc::new(Halls)];
             let auth = Auth::new(auth.clone());
             let streams = Streams::new(db.clone(), clock.clone(), Settings::default(), auth, bus(&db), handlers);
             let running = streams.clone();
@@ -186,6 +187,51 @@ async fn what_a_process_knows_of_itself_reaches_its_own_sockets_only() {
     first.streams.publish_transient(&room(7), &json!({ "type": "typing" }), None);
     assert_eq!(own.next().await["type"], "presence");
     assert_eq!(other.next().await["type"], "typing");
+}
+
+/// Streams whose followers are watched.
+struct Halls;
+
+#[async_trait]
+impl StreamHandler for Halls {
+    fn kinds(&self) -> Vec<&'static str> {
+        vec!["hall"]
+    }
+
+    async fn visible_after(&self, _: &Caller, _: &StreamName) -> Result<Option<Seq>> {
+        Ok(Some(0))
+    }
+
+    fn watches_followers(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn each_process_knows_who_follows_a_stream_over_the_others() {
+    let cluster = Cluster::new().await.connected().await;
+    let [first, second] = &cluster.processes;
+    let (hall, user, wake) = (StreamName::new("hall", 1), UserId(5), Arc::new(Notify::new()));
+    let caller = Caller::new(user, Roles::default());
+    let becomes = async |expected| {
+        let started = Instant::now();
+        while first.streams.is_followed_by(&hall, user) != expected {
+            assert!(started.elapsed() < Duration::from_secs(5), "it does not become {expected}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let follow = async |process: &Process| {
+        process.streams.subscribe(&caller, &hall, Position::default(), &wake).await.unwrap().subscription
+    };
+    let one = follow(second).await;
+    let two = follow(second).await;
+    becomes(true).await;
+    assert!(!first.streams.is_followed_here_by(&hall, user));
+    drop(one);
+    sleep(Duration::from_millis(700)).await;
+    assert!(first.streams.is_followed_by(&hall, user), "another subscription is left");
+    drop(two);
+    becomes(false).await;
 }
 
 #[tokio::test]

@@ -203,7 +203,7 @@ impl World {
             Notice::Announced { stream, seq } => hub.announce(&stream, seq),
             Notice::Transient { stream, body, except } => hub.publish_transient(&stream, &body, except),
             Notice::Value { stream, name, version, body } => hub.publish_value(&stream, &name, version, &body),
-            Notice::Ended { .. } | Notice::Deleted { .. } => panic!("nobody has sent this"),
+            Notice::Followers { .. } | Notice::Ended { .. } | Notice::Deleted { .. } => panic!("nobody has sent this"),
         }
     }
 
