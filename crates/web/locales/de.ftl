@@ -757,6 +757,7 @@ room-waiting-for = Warten auf { $name }
 room-waiting-text = Du hast bei { $name } angefragt. Diese Seite wird zum Raum, sobald du eingelassen wirst.
 room-withdraw = Zurückziehen
 room-look-again = Noch einmal nachsehen
+request-denied = Deine Anfrage wurde abgelehnt. Du kannst wieder anfragen.
 request-again-in = { $n ->
     [one] Deine Anfrage wurde abgelehnt. Du kannst in { $shown } Sekunde wieder anfragen.
    *[other] Deine Anfrage wurde abgelehnt. Du kannst in { $shown } Sekunden wieder anfragen.

@@ -757,6 +757,7 @@ room-waiting-for = Waiting for { $name }
 room-waiting-text = You asked to join { $name }. This page turns into the room as soon as you are let in.
 room-withdraw = Withdraw
 room-look-again = Look again
+request-denied = Your request was refused. You can ask again.
 request-again-in = { $n ->
     [one] Your request was refused. You can ask again in { $shown } second.
    *[other] Your request was refused. You can ask again in { $shown } seconds.

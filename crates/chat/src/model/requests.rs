@@ -25,6 +25,15 @@ pub struct JoinRequest {
     pub decided_at: Option<Timestamp>,
 }
 
+/// The caller's own request to join a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnRequest {
+    /// The request.
+    pub request: JoinRequest,
+    /// From when the caller may ask again, if the request was refused.
+    pub may_ask_again_at: Option<Timestamp>,
+}
+
 /// The outcome of asking to join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {

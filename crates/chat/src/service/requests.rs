@@ -6,7 +6,7 @@ use guildhall_kernel::{Caller, Page, PageQuery};
 use crate::{
     error::Result,
     id::RoomId,
-    model::{JoinRequest, Joined, RequestRef},
+    model::{JoinRequest, Joined, OwnRequest, RequestRef},
 };
 
 /// Requests to join a room.
@@ -15,6 +15,8 @@ use crate::{
 pub trait Requests: Send + Sync + 'static {
     /// Asks to join a room; at once if the room approves everybody. Again, returns the request that waits.
     async fn join(&self, caller: &Caller, room: RoomId) -> Result<Joined>;
+    /// The caller's last request to join a room, if they have ever made one.
+    async fn own_request(&self, caller: &Caller, room: RoomId) -> Result<Option<OwnRequest>>;
     /// Takes the caller's request back.
     async fn withdraw(&self, caller: &Caller, room: RoomId) -> Result<()>;
     /// The requests that wait, oldest first. Only the host, co-hosts and staff may.

@@ -8,7 +8,9 @@ use guildhall_kernel::{
     db::{self, Tx},
     job::Job,
 };
-use sea_orm::{ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, sea_query::Expr};
+use sea_orm::{
+    ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Set, sea_query::Expr,
+};
 
 use super::{SqlChat, membership::admit};
 use crate::{
@@ -20,7 +22,7 @@ use crate::{
     error::{Error, Result},
     event::{RoomApproved, RoomRequested},
     id::{RequestId, RoomId},
-    model::{JoinRequest, Joined, RequestRef},
+    model::{JoinRequest, Joined, OwnRequest, RequestRef},
     service::Requests,
 };
 
@@ -98,11 +100,16 @@ impl SqlChat {
         self.show_requests(row.into_iter().collect()).await?.pop().ok_or(Error::NotFound("request"))
     }
 
+    /// From when a user may ask again who was refused.
+    fn cooldown_end(&self, refused: Timestamp) -> Timestamp {
+        refused + Duration::from_secs(self.core.settings.request_cooldown_seconds.into())
+    }
+
     /// 429 if the user was refused only recently.
     async fn require_cooldown(&self, tx: &Tx, room: RoomId, user: UserId, now: Timestamp) -> Result<()> {
         let refused = db::scalar::<Option<Timestamp>>(tx, REFUSED_AT, [room.into(), user.into()]).await?;
         let Some(refused) = refused.flatten() else { return Ok(()) };
-        let end = refused + Duration::from_secs(self.core.settings.request_cooldown_seconds.into());
+        let end = self.cooldown_end(refused);
         if end > now { Err(Error::RequestedTooSoon(end.since(now))) } else { Ok(()) }
     }
 
@@ -186,6 +193,25 @@ impl Requests for SqlChat {
         let stored = self.core.write(|tx| async move { self.store_join(&tx, person, room).await });
         let (request, is_new) = stored.await?;
         Ok(Joined { request: self.find_request(request).await?, is_new })
+    }
+
+    async fn own_request(&self, caller: &Caller, room: RoomId) -> Result<Option<OwnRequest>> {
+        let conn = self.core.db.conn();
+        Access::load(conn, caller.user, room).await?;
+        let last = join_request::Entity::find()
+            .filter(join_request::COLUMN.room_id.eq(room))
+            .filter(join_request::COLUMN.user_id.eq(caller.user))
+            .order_by_desc(join_request::Column::Id);
+        let row = last.one(conn).await?;
+        let request = self.show_requests(row.into_iter().collect()).await?.pop();
+        let own = |request: JoinRequest| OwnRequest {
+            may_ask_again_at: (request.status == RequestStatus::Denied)
+                .then_some(request.decided_at)
+                .flatten()
+                .map(|refused| self.cooldown_end(refused)),
+            request,
+        };
+        Ok(request.map(own))
     }
 
     async fn withdraw(&self, caller: &Caller, room: RoomId) -> Result<()> {

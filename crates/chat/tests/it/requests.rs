@@ -152,9 +152,16 @@ async fn after_a_refusal_one_has_to_wait() {
     let settings = Settings { request_cooldown_seconds: 60, ..Settings::default().without_limits() };
     let harness = chat_with(1, settings).await;
     let room = harness.room_of(1, &[]).await;
-    harness.ask(2, room).await;
-    harness.deny(&person(1), room, of(2)).await.unwrap();
+    assert_eq!(harness.own_request(&person(2), room).await.unwrap(), None);
+    let request = harness.ask(2, room).await;
+    let own = harness.own_request(&person(2), room).await.unwrap().unwrap();
+    assert_eq!((own.request, own.may_ask_again_at), (request, None));
+    let denied = harness.deny(&person(1), room, of(2)).await.unwrap();
     assert_eq!(code(harness.join(&person(2), room).await), "requested_too_soon");
+    let own = harness.own_request(&person(2), room).await.unwrap().unwrap();
+    assert_eq!(own.may_ask_again_at, denied.decided_at.map(|refused| refused + Duration::from_secs(60)));
+    assert_eq!(own.request, denied);
+    assert_eq!(harness.own_request(&person(3), room).await.unwrap(), None, "it is somebody else's");
     harness.clock.advance(Duration::from_secs(61));
     assert_eq!(code(harness.join(&person(2), room).await), "ok");
 }

@@ -42,10 +42,13 @@ struct WaitingPage {
     access: Access,
 }
 
-/// The page of somebody who waits, which leads to the room once they take part.
+/// The page of somebody who waits, which leads to the room once their request was decided: into it, or to its card,
+/// which says that they were refused.
 pub(crate) async fn waiting(State(app): State<App>, Path(id): Path<RoomId>, reader: Reader) -> Result<Response> {
     let access = Access::find(&app, &reader, id).await?;
-    if access.room.is_participant {
+    let own = app.chat.requests.own_request(&reader.caller, id).await.map_err(Error::from)?;
+    let waits = own.is_some_and(|own| own.request.status == RequestStatus::Pending);
+    if access.room.is_participant || !waits {
         return Ok(redirect(&access.base()));
     }
     let f = reader.frame(&app, Place::Rooms).await?;

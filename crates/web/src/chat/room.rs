@@ -139,6 +139,18 @@ struct CardPage {
     e: FormErrors,
     /// Whether the reader took part until now.
     is_out: bool,
+    /// That the reader was refused, and when they may ask again.
+    denied: Option<String>,
+}
+
+/// That the last request of the reader was refused, and when they may ask again.
+async fn denied(app: &App, reader: &Reader, room: RoomId) -> Result<Option<String>> {
+    let own = app.chat.requests.own_request(&reader.caller, room).await.map_err(Error::from)?;
+    let until = own.and_then(|own| own.may_ask_again_at);
+    Ok(until.map(|until| match until.since(app.clock.now()).as_millis().div_ceil(1000) {
+        0 => reader.view.t("request-denied"),
+        seconds => reader.view.n("request-again-in", u64::try_from(seconds).unwrap_or(u64::MAX)),
+    }))
 }
 
 /// Shows the card of a room to somebody who does not take part, with the reason why they cannot join.
@@ -150,7 +162,8 @@ pub(super) async fn card_page(
 ) -> Result<Response> {
     let f = reader.frame(app, Place::Rooms).await?;
     let status = if e.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok(show(status, &CardPage { f, access, e, is_out }))
+    let denied = if e.is_empty() && access.room.is_active { denied(app, reader, access.room.id).await? } else { None };
+    Ok(show(status, &CardPage { f, access, e, is_out, denied }))
 }
 
 pub(crate) async fn room(

@@ -141,9 +141,16 @@ async fn whoever_is_refused_is_told_when_to_ask_again() {
     let page = host.fill(&requests, &format!("{requests}{request}/deny/"), &[]).await;
     assert_eq!(page.location(), requests);
     assert_eq!(host.get(&requests).await.text_of("h2"), "Nobody waits");
+    let page = browser.get(&format!("{base}waiting/")).await;
+    assert_eq!(page.location(), base, "{}", page.text);
+    let page = browser.follow(&page).await;
+    assert_eq!(page.text_of("main [role=status]"), "Your request was refused. You can ask again in 60 seconds.");
     let page = browser.fill(&base, &format!("{base}join/"), &[]).await;
     assert_eq!(page.status, 422);
     assert_eq!(page.text_of("[role=alert]"), "Your request was refused. You can ask again in 60 seconds.");
+    site.advance(61);
+    let page = browser.get(&base).await;
+    assert_eq!(page.text_of("main [role=status]"), "Your request was refused. You can ask again.");
 }
 
 #[tokio::test]
@@ -154,9 +161,11 @@ async fn a_request_is_withdrawn() {
     let room = open(&site, &anna, &[]).await;
     site.chat.join(&ben, room).await.unwrap();
     let (waiting, withdraw) = (format!("/rooms/{room}/waiting/"), format!("/rooms/{room}/withdraw/"));
+    let page = browser.get(&waiting).await;
     for _ in 0..2 {
-        assert_eq!(browser.fill(&waiting, &withdraw, &[]).await.location(), "/rooms/");
+        assert_eq!(browser.submit(&page, &withdraw, &[]).await.location(), "/rooms/");
     }
+    assert_eq!(browser.get(&waiting).await.location(), format!("/rooms/{room}/"), "nothing to wait for");
     assert_eq!(site.chat.requests(&anna, room, first_page()).await.unwrap().count, 0);
 }
 
