@@ -5,9 +5,11 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use guildhall_community::{Comment, CommentId, CommentPatch, NewComment, PostId};
 use guildhall_kernel::{Error, IfMatch, Path, Result};
 
+use super::posts::post_page;
 use crate::{
     form::{FormErrors, Submission},
     page::{form_errors, redirect, redirect_with, show},
+    paging::Before,
     reader::{Frame, Place, Reader},
     web::App,
 };
@@ -16,34 +18,41 @@ use crate::{
 #[template(path = "community/comment.html")]
 struct CommentPage {
     f: Frame,
-    e: FormErrors,
     comment: Comment,
     is_mine: bool,
-    /// What was entered as an answer.
-    reply: String,
+    /// The answer that was typed, and why it was refused.
+    reply: Typed,
+    /// The comment as it was changed, and why that was refused.
+    edit: Typed,
+}
+
+/// A text that was typed, with what is wrong with it.
+type Typed = (FormErrors, String);
+
+impl CommentPage {
+    /// The text in the form that changes the comment.
+    fn edited(&self) -> &str {
+        let (e, typed) = &self.edit;
+        if e.is_empty() { &self.comment.content } else { typed }
+    }
 }
 
 fn path_of(comment: &Comment) -> String {
     format!("/posts/{}/#comment-{}", comment.post, comment.id)
 }
 
-async fn comment_page(
-    app: &App,
-    reader: &Reader,
-    id: CommentId,
-    refused: Option<(FormErrors, String)>,
-) -> Result<Response> {
+async fn comment_page(app: &App, reader: &Reader, id: CommentId, (reply, edit): (Typed, Typed)) -> Result<Response> {
     let comment = app.community.comments.comment(Some(reader.caller), id).await.map_err(Error::from)?;
     let f = reader.frame(app, Place::Groups).await?;
     let is_mine = comment.author.as_ref().is_some_and(|author| author.id == reader.id());
-    let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let (e, reply) = refused.unwrap_or_default();
-    Ok(show(status, &CommentPage { f, e, comment, is_mine, reply }))
+    let is_refused = !reply.0.is_empty() || !edit.0.is_empty();
+    let status = if is_refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    Ok(show(status, &CommentPage { f, comment, is_mine, reply, edit }))
 }
 
 /// A comment by itself, with a form to answer and, for its author, to change it.
 pub(crate) async fn comment(State(app): State<App>, Path(id): Path<CommentId>, reader: Reader) -> Result<Response> {
-    comment_page(&app, &reader, id, None).await
+    comment_page(&app, &reader, id, Default::default()).await
 }
 
 pub(crate) async fn create_comment(
@@ -57,13 +66,13 @@ pub(crate) async fn create_comment(
     let new = NewComment { content: content.clone(), parent };
     match app.community.comments.create_comment(&reader.caller, post, new).await.map_err(Error::from) {
         Ok(comment) => Ok(redirect(&path_of(&comment))),
-        Err(error) => match parent {
-            Some(parent) => {
-                let e = form_errors(&reader.view, error)?;
-                comment_page(&app, &reader, parent, Some((e, content))).await
+        Err(error) => {
+            let typed = (form_errors(&reader.view, error)?, content);
+            match parent {
+                Some(parent) => comment_page(&app, &reader, parent, (typed, Typed::default())).await,
+                None => post_page(&app, &reader, post, &Before::default(), typed).await,
             }
-            None => Err(error),
-        },
+        }
     }
 }
 
@@ -73,12 +82,13 @@ pub(crate) async fn change_comment(
     reader: Reader,
     form: Submission,
 ) -> Result<Response> {
-    let patch = CommentPatch { content: form.text("content").to_owned() };
+    let content = form.text("content").to_owned();
+    let patch = CommentPatch { content: content.clone() };
     match app.community.comments.change_comment(&reader.caller, id, patch, IfMatch::default()).await {
         Ok(comment) => Ok(redirect(&path_of(&comment))),
         Err(error) => {
-            let e = form_errors(&reader.view, error)?;
-            comment_page(&app, &reader, id, Some((e, String::new()))).await
+            let typed = (form_errors(&reader.view, error)?, content);
+            comment_page(&app, &reader, id, (Typed::default(), typed)).await
         }
     }
 }

@@ -1,15 +1,15 @@
 //! The page of a post, and what one can do with it.
 
 use askama::Template;
-use axum::{extract::State, response::Response};
+use axum::{extract::State, http::StatusCode, response::Response};
 use guildhall_community::{Comment, CommentId, NewReport, Post, PostId, PostPatch, Vote};
 use guildhall_kernel::{CursorQuery, Error, IfMatch, Path, Query, Result};
 
 use crate::{
     card::Card,
-    form::Submission,
+    form::{FormErrors, Submission},
     local_path::LocalPath,
-    page::{back, back_with, ok, redirect_with},
+    page::{back, back_with, ok, redirect_with, show},
     paging::{Before, older},
     reader::{Frame, Place, Reader},
     view::View,
@@ -33,6 +33,10 @@ struct PostPage {
     threads: Vec<Thread>,
     older: Option<i64>,
     back: String,
+    /// What is wrong with the comment that was typed.
+    e: FormErrors,
+    /// The comment that was typed.
+    typed: String,
 }
 
 impl PostPage {
@@ -55,7 +59,7 @@ impl PostPage {
     }
 }
 
-/// Comments as threads, oldest first. An answer whose begin is on another page begins a thread.
+/// Comments as threads, oldest first. An answer to a comment on another page starts a thread.
 fn threads(mut comments: Vec<Comment>) -> Vec<Thread> {
     comments.sort_by_key(|comment| comment.id);
     let mut threads: Vec<Thread> = Vec::new();
@@ -78,14 +82,26 @@ pub(crate) async fn post(
     reader: Reader,
     Query(before): Query<Before>,
 ) -> Result<Response> {
+    post_page(&app, &reader, id, &before, Default::default()).await
+}
+
+/// The page of a post, with a comment that was refused.
+pub(super) async fn post_page(
+    app: &App,
+    reader: &Reader,
+    id: PostId,
+    before: &Before,
+    (e, typed): (FormErrors, String),
+) -> Result<Response> {
     let post = app.community.posts.post(Some(reader.caller), id).await.map_err(Error::from)?;
-    let f = reader.frame(&app, Place::Groups).await?;
+    let f = reader.frame(app, Place::Groups).await?;
     let query = before.before.map_or(CursorQuery::newest(COMMENTS), |key| CursorQuery::before(key, COMMENTS));
     let comments = app.community.comments.comments(Some(reader.caller), id, None, query).await.map_err(Error::from)?;
     let older = older(comments.next.as_deref());
-    let card = Card::one(&app, &reader, post).await?;
+    let card = Card::one(app, reader, post).await?;
     let back = card.group.as_ref().map_or_else(|| "/".to_owned(), |group| format!("/groups/{}/", group.id));
-    Ok(ok(&PostPage { f, card, threads: threads(comments.results), older, back }))
+    let status = if e.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok(show(status, &PostPage { f, card, threads: threads(comments.results), older, back, e, typed }))
 }
 
 /// The reactions of a post, as a part of its page.

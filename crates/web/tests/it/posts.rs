@@ -115,6 +115,26 @@ async fn comments_are_threads_and_only_their_author_changes_them() {
 }
 
 #[tokio::test]
+async fn a_refused_comment_keeps_what_was_typed() {
+    let site = site().await;
+    let (anna, browser) = site.signed_in("anna").await;
+    let id = post(&site, &anna, "Hello").await.id;
+    let (path, action) = (format!("/posts/{id}/"), format!("/posts/{id}/comments/"));
+    let long = "x".repeat(10_001);
+    let page = browser.fill(&path, &action, &[("content", &long)]).await;
+    assert_eq!((page.status.as_u16(), page.find("#content-error").len()), (422, 1));
+    assert_eq!(page.text_of("textarea#c"), long);
+    let page = browser.fill(&path, &action, &[("content", "short")]).await;
+    let comment = format!("/comments/{}/", page.location().split("#comment-").nth(1).unwrap());
+    let page = browser.fill(&comment, &action, &[("content", &long)]).await;
+    assert_eq!((page.status.as_u16(), page.find("#reply-error").len()), (422, 1));
+    assert_eq!((page.text_of("textarea#reply"), page.text_of("textarea#content")), (long.clone(), "short".to_owned()));
+    let page = browser.fill(&comment, &comment, &[("content", &long)]).await;
+    assert_eq!((page.status.as_u16(), page.find("#content-error").len()), (422, 1));
+    assert_eq!((page.text_of("textarea#reply"), page.text_of("textarea#content")), (String::new(), long));
+}
+
+#[tokio::test]
 async fn a_private_group_and_its_posts_do_not_exist_for_outsiders() {
     let site = site().await;
     let (anna, browser) = site.signed_in("anna").await;
