@@ -8,6 +8,7 @@ mod contacts;
 mod deal;
 mod entered;
 mod files;
+mod form_key;
 mod forms;
 mod frame;
 mod imports;

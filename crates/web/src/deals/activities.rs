@@ -4,8 +4,11 @@ use axum::{extract::State, response::Response};
 use guildhall_deals::{ClientId, DealId, NewActivity, OrganizationId};
 use guildhall_kernel::{Error, Path, Result};
 
-use super::{clients, deal};
+use super::{clients, deal, entered::Entered};
 use crate::{form::Submission, reader::Reader, web::App};
+
+/// The fields of the form.
+const FIELDS: [&str; 2] = ["kind", "content"];
 
 fn activity(form: &Submission) -> Result<NewActivity> {
     let kind = form.choice("kind")?.unwrap_or_default();
@@ -22,7 +25,7 @@ pub(crate) async fn log_activity(
         let service = &app.deals.activities;
         Ok::<_, Error>(service.log_activity(&reader.caller, org, id.into(), activity(&form)?).await?)
     };
-    deal::answer(&app, &reader, (org, id), logged.await).await
+    deal::answer(&app, &reader, (org, id), logged.await, Entered::typed(&form, &FIELDS)).await
 }
 
 pub(crate) async fn log_with_client(
@@ -35,5 +38,5 @@ pub(crate) async fn log_with_client(
         let service = &app.deals.activities;
         Ok::<_, Error>(service.log_with_client(&reader.caller, org, id, activity(&form)?).await?)
     };
-    clients::answer(&app, &reader, (org, id), logged.await).await
+    clients::answer(&app, &reader, (org, id), logged.await, Entered::typed(&form, &FIELDS)).await
 }

@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 use super::{
     deal::known_version,
-    entered::Entered,
+    entered::{Conflict, Entered, Refused},
     frame::OrgFrame,
-    members::active_people,
+    members::{active_people, name_in},
     timeline::{Entry, Part, entries},
 };
 use crate::{
@@ -70,6 +70,8 @@ pub(crate) async fn clients(
 struct ClientPage {
     f: OrgFrame,
     e: FormErrors,
+    /// What was typed into a form of the page that was refused.
+    v: Entered,
     client: Client,
     contacts: Vec<Contact>,
     deals: Vec<Deal>,
@@ -95,7 +97,12 @@ impl ClientPage {
 
 type ClientPath = (OrganizationId, ClientId);
 
-async fn client_page(app: &App, reader: &Reader, (org, id): ClientPath, e: FormErrors) -> Result<Response> {
+async fn client_page(
+    app: &App,
+    reader: &Reader,
+    (org, id): ClientPath,
+    (e, v): (FormErrors, Entered),
+) -> Result<Response> {
     let (caller, services) = (&reader.caller, &app.deals);
     let f = OrgFrame::open(app, reader, org, "clients").await?;
     let client = services.clients.client(caller, org, id).await?;
@@ -116,18 +123,25 @@ async fn client_page(app: &App, reader: &Reader, (org, id): ClientPath, e: FormE
     };
     let entries = entries(&reader.view, Part::Everything, activities, Vec::new(), changes);
     let status = if e.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok(show(status, &ClientPage { f, e, client, contacts, deals, duplicates, entries }))
+    Ok(show(status, &ClientPage { f, e, v, client, contacts, deals, duplicates, entries }))
 }
 
 pub(crate) async fn client(State(app): State<App>, Path(path): Path<ClientPath>, reader: Reader) -> Result<Response> {
-    client_page(&app, &reader, path, FormErrors::default()).await
+    client_page(&app, &reader, path, Default::default()).await
 }
 
-/// The response to a form on the page of a client.
-pub(super) async fn answer<T>(app: &App, reader: &Reader, path: ClientPath, outcome: Result<T>) -> Result<Response> {
+/// The response to a form on the page of a client: the page again, with what was wrong and what was typed if it was
+/// refused.
+pub(super) async fn answer<T>(
+    app: &App,
+    reader: &Reader,
+    path: ClientPath,
+    outcome: Result<T>,
+    typed: Entered,
+) -> Result<Response> {
     match outcome {
         Ok(_) => Ok(redirect_with(app, &format!("/deals/{}/clients/{}/", path.0, path.1), "flash-saved")),
-        Err(error) => client_page(app, reader, path, form_errors(&reader.view, error)?).await,
+        Err(error) => client_page(app, reader, path, (form_errors(&reader.view, error)?, typed)).await,
     }
 }
 
@@ -140,6 +154,8 @@ struct ClientFormPage {
     /// The client to change; `None` for a new one.
     client: Option<Client>,
     people: Vec<Person>,
+    /// What differs, if somebody has changed the client meanwhile.
+    conflicts: Option<Vec<Conflict>>,
 }
 
 impl ClientFormPage {
@@ -163,7 +179,7 @@ async fn form_page(
     reader: &Reader,
     org: OrganizationId,
     client: Option<ClientId>,
-    refused: Option<(FormErrors, Entered)>,
+    refused: Option<Refused>,
 ) -> Result<Response> {
     let f = OrgFrame::open(app, reader, org, "clients").await?;
     let client = match client {
@@ -171,15 +187,34 @@ async fn form_page(
         None => None,
     };
     let people = active_people(app, reader, &f).await?;
-    let (status, e, v) = match (refused, &client) {
-        (Some((e, v)), _) => (StatusCode::UNPROCESSABLE_ENTITY, e, v),
-        (None, Some(client)) => (StatusCode::OK, FormErrors::default(), fields_of(client)),
-        (None, None) => {
-            let owner = reader.id().to_string();
-            (StatusCode::OK, FormErrors::default(), Entered::of([("owner_id", owner.as_str())]))
-        }
+    let current = match &client {
+        Some(client) => fields_of(client),
+        None => Entered::of([("owner_id", reader.id().to_string().as_str())]),
     };
-    Ok(show(status, &ClientFormPage { f, e, v, client, people }))
+    let (status, (e, v, mut conflicts)) = match refused {
+        Some(refused) => (StatusCode::UNPROCESSABLE_ENTITY, refused.against(&current, &labels(&f))),
+        None => (StatusCode::OK, (FormErrors::default(), current, None)),
+    };
+    let owner = client.as_ref().and_then(|client| client.owner.as_ref());
+    for conflict in conflicts.iter_mut().flatten().filter(|conflict| conflict.field == "owner_id") {
+        conflict.current = name_in(&people, owner, &conflict.current);
+        conflict.typed = name_in(&people, owner, &conflict.typed);
+    }
+    Ok(show(status, &ClientFormPage { f, e, v, client, people, conflicts }))
+}
+
+/// The fields of a client as people read them.
+fn labels(f: &OrgFrame) -> [(&'static str, String); 8] {
+    [
+        ("name", f.t("deals-client-name")),
+        ("email", f.t("email")),
+        ("phone", f.t("deals-phone")),
+        ("website", f.t("deals-website")),
+        ("tax_id", f.t("deals-tax-id")),
+        ("owner_id", f.t("deals-owner")),
+        ("address", f.t("deals-address")),
+        ("notes", f.t("deals-notes")),
+    ]
 }
 
 fn fields_of(client: &Client) -> Entered {
@@ -193,6 +228,7 @@ fn fields_of(client: &Client) -> Entered {
         ("tax_id", &client.tax_id),
         ("notes", &client.notes),
         ("owner_id", &owner),
+        ("version", &client.updated_at.unix_micros().to_string()),
     ])
 }
 
@@ -228,8 +264,8 @@ pub(crate) async fn create_client(
     match created.await {
         Ok(client) => Ok(redirect_with(&app, &format!("/deals/{org}/clients/{}/", client.id), "flash-saved")),
         Err(error) => {
-            let e = form_errors(&reader.view, error)?;
-            form_page(&app, &reader, org, None, Some((e, Entered::typed(&form, &FIELDS)))).await
+            let refused = Refused::new(&reader.view, error, &form, &FIELDS)?;
+            form_page(&app, &reader, org, None, Some(refused)).await
         }
     }
 }
@@ -270,8 +306,8 @@ pub(crate) async fn change_client(
     match changed.await {
         Ok(_) => Ok(redirect_with(&app, &format!("/deals/{org}/clients/{id}/"), "flash-saved")),
         Err(error) => {
-            let e = form_errors(&reader.view, error)?;
-            form_page(&app, &reader, org, Some(id), Some((e, Entered::typed(&form, &FIELDS)))).await
+            let refused = Refused::new(&reader.view, error, &form, &FIELDS)?;
+            form_page(&app, &reader, org, Some(id), Some(refused)).await
         }
     }
 }
@@ -284,7 +320,7 @@ pub(crate) async fn archive_client(
 ) -> Result<Response> {
     let archive = form.text("archive") == "1";
     let outcome = app.deals.clients.archive_client(&reader.caller, org, id, archive).await;
-    answer(&app, &reader, (org, id), outcome.map_err(Error::from)).await
+    answer(&app, &reader, (org, id), outcome.map_err(Error::from), Entered::default()).await
 }
 
 /// Moves a client to the trash with its contacts and deals.
@@ -297,7 +333,7 @@ pub(crate) async fn delete_client(
     let known = known_version(&form)?;
     match app.deals.clients.delete_client(&reader.caller, org, id, false, None, known).await.map_err(Error::from) {
         Ok(()) => Ok(redirect_with(&app, &format!("/deals/{org}/clients/"), "flash-in-trash")),
-        Err(error) => answer::<()>(&app, &reader, (org, id), Err(error)).await,
+        Err(error) => answer::<()>(&app, &reader, (org, id), Err(error), Entered::default()).await,
     }
 }
 
@@ -313,5 +349,5 @@ pub(crate) async fn merge_clients(
         let other = other.ok_or_else(|| Error::field("other", "This field is required."))?;
         Ok::<_, Error>(app.deals.merges.merge_clients(&reader.caller, org, id, other).await?)
     };
-    answer(&app, &reader, (org, id), merged.await).await
+    answer(&app, &reader, (org, id), merged.await, Entered::default()).await
 }

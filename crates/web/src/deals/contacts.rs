@@ -5,16 +5,21 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use guildhall_deals::{Client, ClientId, Contact, ContactId, ContactPatch, NewContact, OrganizationId};
 use guildhall_kernel::{Error, Path, Result};
 
-use super::{clients::answer, deal::known_version, entered::Entered, frame::OrgFrame};
+use super::{
+    clients::answer,
+    deal::known_version,
+    entered::{Conflict, Entered, Refused},
+    frame::OrgFrame,
+};
 use crate::{
     form::{FormErrors, Submission},
-    page::{form_errors, redirect_with, show},
+    page::{redirect_with, show},
     reader::Reader,
     web::App,
 };
 
 /// The fields of the form.
-const FIELDS: [&str; 6] = ["first_name", "last_name", "title", "email", "phone", "is_primary"];
+const FIELDS: [&str; 7] = ["first_name", "last_name", "title", "email", "phone", "is_primary", "version"];
 
 #[derive(Template)]
 #[template(path = "deals/contact_form.html")]
@@ -25,6 +30,8 @@ struct ContactFormPage {
     client: Client,
     /// The contact to change; `None` for a new one.
     contact: Option<Contact>,
+    /// What differs, if somebody has changed the contact meanwhile.
+    conflicts: Option<Vec<Conflict>>,
 }
 
 impl ContactFormPage {
@@ -42,7 +49,7 @@ async fn form_page(
     reader: &Reader,
     (org, client): (OrganizationId, ClientId),
     contact: Option<ContactId>,
-    refused: Option<(FormErrors, Entered)>,
+    refused: Option<Refused>,
 ) -> Result<Response> {
     let f = OrgFrame::open(app, reader, org, "clients").await?;
     let found = app.deals.clients.client(&reader.caller, org, client).await?;
@@ -50,12 +57,28 @@ async fn form_page(
         Some(id) => Some(app.deals.contacts.contact(&reader.caller, org, client, id).await?),
         None => None,
     };
-    let (status, e, v) = match (refused, &contact) {
-        (Some((e, v)), _) => (StatusCode::UNPROCESSABLE_ENTITY, e, v),
-        (None, Some(contact)) => (StatusCode::OK, FormErrors::default(), fields_of(contact)),
-        (None, None) => (StatusCode::OK, FormErrors::default(), Entered::default()),
+    let current = contact.as_ref().map(fields_of).unwrap_or_default();
+    let (status, (e, v, mut conflicts)) = match refused {
+        Some(refused) => (StatusCode::UNPROCESSABLE_ENTITY, refused.against(&current, &labels(&f))),
+        None => (StatusCode::OK, (FormErrors::default(), current, None)),
     };
-    Ok(show(status, &ContactFormPage { f, e, v, client: found, contact }))
+    for conflict in conflicts.iter_mut().flatten().filter(|conflict| conflict.field == "is_primary") {
+        let answer = |value: &str| f.t(if value.is_empty() { "no" } else { "yes" });
+        (conflict.current, conflict.typed) = (answer(&conflict.current), answer(&conflict.typed));
+    }
+    Ok(show(status, &ContactFormPage { f, e, v, client: found, contact, conflicts }))
+}
+
+/// The fields of a contact as people read them.
+fn labels(f: &OrgFrame) -> [(&'static str, String); 6] {
+    [
+        ("first_name", f.t("first-name")),
+        ("last_name", f.t("last-name")),
+        ("title", f.t("deals-job-title")),
+        ("email", f.t("email")),
+        ("phone", f.t("deals-phone")),
+        ("is_primary", f.t("deals-is-primary")),
+    ]
 }
 
 fn fields_of(contact: &Contact) -> Entered {
@@ -66,6 +89,7 @@ fn fields_of(contact: &Contact) -> Entered {
         ("email", &contact.email),
         ("phone", &contact.phone),
         ("is_primary", if contact.is_primary { "1" } else { "" }),
+        ("version", &contact.updated_at.unix_micros().to_string()),
     ])
 }
 
@@ -95,8 +119,8 @@ pub(crate) async fn create_contact(
     match app.deals.contacts.create_contact(&reader.caller, org, client, new).await {
         Ok(_) => Ok(redirect_with(&app, &format!("/deals/{org}/clients/{client}/"), "flash-saved")),
         Err(error) => {
-            let e = form_errors(&reader.view, error)?;
-            form_page(&app, &reader, (org, client), None, Some((e, Entered::typed(&form, &FIELDS)))).await
+            let refused = Refused::new(&reader.view, error, &form, &FIELDS)?;
+            form_page(&app, &reader, (org, client), None, Some(refused)).await
         }
     }
 }
@@ -131,8 +155,10 @@ pub(crate) async fn change_contact(
     match changed.await {
         Ok(_) => Ok(redirect_with(&app, &format!("/deals/{org}/clients/{client}/"), "flash-saved")),
         Err(error) => {
-            let e = form_errors(&reader.view, error)?;
-            form_page(&app, &reader, (org, client), Some(id), Some((e, Entered::typed(&form, &FIELDS)))).await
+            let mut refused = Refused::new(&reader.view, error, &form, &FIELDS)?;
+            // Browsers leave out a box that is not checked.
+            refused.typed = refused.typed.with("is_primary", form.text("is_primary"));
+            form_page(&app, &reader, (org, client), Some(id), Some(refused)).await
         }
     }
 }
@@ -148,6 +174,6 @@ pub(crate) async fn delete_contact(
     let outcome = app.deals.contacts.delete_contact(&reader.caller, org, client, id, known).await;
     match outcome.map_err(Error::from) {
         Ok(()) => Ok(redirect_with(&app, &format!("/deals/{org}/clients/{client}/"), "flash-in-trash")),
-        Err(error) => answer::<()>(&app, &reader, (org, client), Err(error)).await,
+        Err(error) => answer::<()>(&app, &reader, (org, client), Err(error), Entered::default()).await,
     }
 }

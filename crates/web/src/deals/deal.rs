@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::{
     amount::{percent, units},
+    entered::Entered,
     frame::OrgFrame,
     payments::entry_name,
     timeline::{Entry, Part, entries},
@@ -47,6 +48,8 @@ struct Step {
 struct DealPage {
     f: OrgFrame,
     e: FormErrors,
+    /// What was typed into a form of the page that was refused.
+    v: Entered,
     deal: Deal,
     contact: Option<Contact>,
     pipeline: Pipeline,
@@ -157,7 +160,7 @@ async fn deal_page(
     reader: &Reader,
     (org, id): (OrganizationId, DealId),
     shown: &Shown,
-    e: FormErrors,
+    (e, v): (FormErrors, Entered),
 ) -> Result<Response> {
     let (caller, services) = (&reader.caller, &app.deals);
     let f = OrgFrame::open(app, reader, org, "list").await?;
@@ -192,7 +195,7 @@ async fn deal_page(
     let steps = steps(&deal, &pipeline, &stages, app.clock.now());
     let entries = entries(&reader.view, part, activities, stages, changes);
     let status = if e.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let page = DealPage { f, e, deal, contact, pipeline, steps, payments, tasks, files, part, entries };
+    let page = DealPage { f, e, v, deal, contact, pipeline, steps, payments, tasks, files, part, entries };
     Ok(show(status, &page))
 }
 
@@ -202,21 +205,23 @@ pub(crate) async fn deal(
     reader: Reader,
     Query(shown): Query<Shown>,
 ) -> Result<Response> {
-    deal_page(&app, &reader, path, &shown, FormErrors::default()).await
+    deal_page(&app, &reader, path, &shown, Default::default()).await
 }
 
-/// The response to a form on the page of a deal: the page again, with what was wrong if it was refused.
+/// The response to a form on the page of a deal: the page again, with what was wrong and what was typed if it was
+/// refused.
 pub(super) async fn answer<T>(
     app: &App,
     reader: &Reader,
     (org, id): (OrganizationId, DealId),
     outcome: Result<T>,
+    typed: Entered,
 ) -> Result<Response> {
     match outcome {
         Ok(_) => Ok(redirect_with(app, &format!("/deals/{org}/deals/{id}/"), "flash-saved")),
         Err(error) => {
             let e = form_errors(&reader.view, error)?;
-            deal_page(app, reader, (org, id), &Shown::default(), e).await
+            deal_page(app, reader, (org, id), &Shown::default(), (e, typed)).await
         }
     }
 }
@@ -238,7 +243,7 @@ pub(crate) async fn archive_deal(
 ) -> Result<Response> {
     let archive = form.text("archive") == "1";
     let outcome = app.deals.deals.archive_deal(&reader.caller, org, id.into(), archive).await.map_err(Error::from);
-    answer(&app, &reader, (org, id), outcome).await
+    answer(&app, &reader, (org, id), outcome, Entered::default()).await
 }
 
 /// Moves a deal to the trash.
@@ -251,6 +256,6 @@ pub(crate) async fn delete_deal(
     let known = known_version(&form)?;
     match app.deals.deals.delete_deal(&reader.caller, org, id.into(), false, known).await.map_err(Error::from) {
         Ok(()) => Ok(redirect_with(&app, &format!("/deals/{org}/list/"), "flash-in-trash")),
-        Err(error) => answer::<()>(&app, &reader, (org, id), Err(error)).await,
+        Err(error) => answer::<()>(&app, &reader, (org, id), Err(error), Entered::default()).await,
     }
 }

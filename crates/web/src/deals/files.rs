@@ -4,7 +4,7 @@ use axum::{extract::State, response::Response};
 use guildhall_deals::{DealFileId, DealId, OrganizationId};
 use guildhall_kernel::{Error, Path, Result};
 
-use super::deal::answer;
+use super::{deal::answer, entered::Entered};
 use crate::{form::Submission, reader::Reader, web::App};
 
 pub(crate) async fn add_file(
@@ -17,7 +17,7 @@ pub(crate) async fn add_file(
         let upload = form.into_upload("file")?;
         Ok::<_, Error>(app.deals.deal_files.add_file(&reader.caller, org, id.into(), upload).await?)
     };
-    answer(&app, &reader, (org, id), added.await).await
+    answer(&app, &reader, (org, id), added.await, Entered::default()).await
 }
 
 pub(crate) async fn remove_file(
@@ -27,5 +27,5 @@ pub(crate) async fn remove_file(
     _: Submission,
 ) -> Result<Response> {
     let outcome = app.deals.deal_files.remove_file(&reader.caller, org, id.into(), file).await;
-    answer(&app, &reader, (org, id), outcome.map_err(Error::from)).await
+    answer(&app, &reader, (org, id), outcome.map_err(Error::from), Entered::default()).await
 }

@@ -12,12 +12,17 @@ use guildhall_kernel::{Error, PageQuery, Path, Person, Query, Result, UserId, id
 use serde::Deserialize;
 
 use super::{
-    board::pipelines, deal::known_version, entered::Entered, frame::OrgFrame, members::active_people,
+    board::pipelines,
+    deal::known_version,
+    entered::{Conflict, Entered, Refused},
+    form_key::{self, FORM_KEY},
+    frame::OrgFrame,
+    members::{active_people, name_in},
     organizations::currency,
 };
 use crate::{
     form::{FormErrors, Submission},
-    page::{form_errors, ok, redirect_with, show},
+    page::{ok, redirect_with, show},
     reader::Reader,
     web::App,
 };
@@ -27,7 +32,9 @@ const CLIENTS: u64 = 20;
 /// How many contacts of a client one can choose from.
 const CONTACTS: u64 = 50;
 /// The fields of the form.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 13] = [
+    FORM_KEY,
+    "client_id",
     "title",
     "value",
     "currency",
@@ -72,8 +79,8 @@ struct DealFormPage {
     pipelines: Vec<Pipeline>,
     contacts: Vec<Contact>,
     people: Vec<Person>,
-    /// Whether somebody has changed the deal meanwhile.
-    is_stale: bool,
+    /// What differs, if somebody has changed the deal meanwhile.
+    conflicts: Option<Vec<Conflict>>,
 }
 
 impl DealFormPage {
@@ -130,7 +137,7 @@ async fn new_deal_page(
     let (pipelines, contacts, people) = choices(app, reader, &f, client).await?;
     let status = if e.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let client = (found.id, found.name);
-    Ok(show(status, &DealFormPage { f, e, v, deal: None, client, pipelines, contacts, people, is_stale: false }))
+    Ok(show(status, &DealFormPage { f, e, v, deal: None, client, pipelines, contacts, people, conflicts: None }))
 }
 
 /// The form of a new deal, or the choice of its client.
@@ -144,7 +151,13 @@ pub(crate) async fn new_deal_form(
         let f = OrgFrame::open(&app, &reader, org, "board").await?;
         let stage = new.stage.map(|stage| stage.to_string()).unwrap_or_default();
         let owner = reader.id().to_string();
-        let fields = [("stage", stage.as_str()), ("currency", f.org.default_currency.code()), ("owner_id", &owner)];
+        let key = form_key::new()?;
+        let fields = [
+            (FORM_KEY, key.as_str()),
+            ("stage", &stage),
+            ("currency", f.org.default_currency.code()),
+            ("owner_id", &owner),
+        ];
         return new_deal_page(&app, &reader, org, client, FormErrors::default(), Entered::of(fields)).await;
     }
     let f = OrgFrame::open(&app, &reader, org, "board").await?;
@@ -173,6 +186,7 @@ fn new_deal(reader: &Reader, form: &Submission) -> Result<NewDeal> {
     })
 }
 
+/// Creates a deal, once even if the form is sent twice.
 pub(crate) async fn create_deal(
     State(app): State<App>,
     Path(org): Path<OrganizationId>,
@@ -181,21 +195,22 @@ pub(crate) async fn create_deal(
 ) -> Result<Response> {
     let created = async {
         let new = new_deal(&reader, &form)?;
-        Ok::<_, Error>(app.deals.deals.create_deal(&reader.caller, org, None, new, None).await?)
+        let key = form_key::sent(&form, &format!("pages deals {org}"), &FIELDS)?;
+        Ok::<_, Error>(app.deals.deals.create_deal(&reader.caller, org, None, new, key).await?)
     };
     match created.await {
         Ok(outcome) => {
-            let target = match outcome {
-                Idempotent::Created(deal) => format!("/deals/{org}/deals/{}/", deal.id),
-                Idempotent::Replayed(_) => format!("/deals/{org}/list/"),
+            let id = match outcome {
+                Idempotent::Created(deal) => deal.id.0,
+                Idempotent::Replayed(first) => form_key::id_in(&first)?,
             };
-            Ok(redirect_with(&app, &target, "flash-saved"))
+            Ok(redirect_with(&app, &format!("/deals/{org}/deals/{id}/"), "flash-saved"))
         }
         Err(error) => {
-            let e = form_errors(&reader.view, error)?;
+            let refused = Refused::new(&reader.view, error, &form, &FIELDS)?;
             let client = form.number::<i64>("client_id")?.map(ClientId);
             let client = client.ok_or_else(|| Error::field("client_id", "This field is required."))?;
-            new_deal_page(&app, &reader, org, client, e, Entered::typed(&form, &FIELDS)).await
+            new_deal_page(&app, &reader, org, client, refused.errors, refused.typed).await
         }
     }
 }
@@ -212,24 +227,54 @@ fn fields_of(deal: &Deal) -> Entered {
         ("expected_close_date", deal.expected_close_date.as_ref().map_or("", Day::as_str)),
         ("owner_id", &text(deal.owner.as_ref().map(|owner| owner.id.0))),
         ("description", &deal.description),
+        ("version", &deal.updated_at.unix_micros().to_string()),
     ])
+}
+
+/// The fields of a deal as people read them.
+fn labels(f: &OrgFrame) -> [(&'static str, String); 9] {
+    [
+        ("title", f.t("deals-title")),
+        ("value", f.t("deals-value")),
+        ("currency", f.t("deals-currency")),
+        ("expected_close_date", f.t("deals-expected")),
+        ("probability", f.t("deals-probability-percent")),
+        ("owner_id", f.t("deals-owner")),
+        ("contact_id", f.t("deals-contact")),
+        ("source", f.t("deals-source")),
+        ("description", f.t("description")),
+    ]
+}
+
+/// The name of a contact that a field holds the id of.
+fn contact_name(contacts: &[Contact], id: &str) -> String {
+    let contact = contacts.iter().find(|contact| contact.id.to_string() == id);
+    contact.map_or_else(|| id.to_owned(), |contact| format!("{} {}", contact.first_name, contact.last_name))
 }
 
 async fn edit_page(
     app: &App,
     reader: &Reader,
     (org, id): (OrganizationId, DealId),
-    refused: Option<(FormErrors, Entered, bool)>,
+    refused: Option<Refused>,
 ) -> Result<Response> {
     let f = OrgFrame::open(app, reader, org, "list").await?;
     let deal = app.deals.deals.deal(&reader.caller, org, id.into(), None).await?;
     let (pipelines, contacts, people) = choices(app, reader, &f, deal.client_id).await?;
-    let (status, (e, v, is_stale)) = match refused {
-        Some(refused) => (StatusCode::UNPROCESSABLE_ENTITY, refused),
-        None => (StatusCode::OK, (FormErrors::default(), fields_of(&deal), false)),
+    let (status, (e, v, mut conflicts)) = match refused {
+        Some(refused) => (StatusCode::UNPROCESSABLE_ENTITY, refused.against(&fields_of(&deal), &labels(&f))),
+        None => (StatusCode::OK, (FormErrors::default(), fields_of(&deal), None)),
     };
+    for conflict in conflicts.iter_mut().flatten() {
+        let name_of = |id: &str| match conflict.field {
+            "owner_id" => name_in(&people, deal.owner.as_ref(), id),
+            "contact_id" => contact_name(&contacts, id),
+            _ => id.to_owned(),
+        };
+        (conflict.current, conflict.typed) = (name_of(&conflict.current), name_of(&conflict.typed));
+    }
     let client = (deal.client_id, deal.client.name.clone());
-    let page = DealFormPage { f, e, v, deal: Some(deal), client, pipelines, contacts, people, is_stale };
+    let page = DealFormPage { f, e, v, deal: Some(deal), client, pipelines, contacts, people, conflicts };
     Ok(show(status, &page))
 }
 
@@ -262,7 +307,7 @@ fn patch(reader: &Reader, form: &Submission, deal: &Deal) -> Result<DealPatch> {
 }
 
 /// Changes a deal, unless somebody has changed it since the form was opened. Then the form comes back with what was
-/// typed; sending it again overwrites the other change.
+/// typed beside what the deal has now; sending it again overwrites the other change.
 pub(crate) async fn change_deal(
     State(app): State<App>,
     Path((org, id)): Path<(OrganizationId, DealId)>,
@@ -277,9 +322,8 @@ pub(crate) async fn change_deal(
     match changed.await {
         Ok(_) => Ok(redirect_with(&app, &format!("/deals/{org}/deals/{id}/"), "flash-saved")),
         Err(error) => {
-            let is_stale = error.code() == "stale";
-            let e = form_errors(&reader.view, error)?;
-            edit_page(&app, &reader, (org, id), Some((e, Entered::typed(&form, &FIELDS), is_stale))).await
+            let refused = Refused::new(&reader.view, error, &form, &FIELDS)?;
+            edit_page(&app, &reader, (org, id), Some(refused)).await
         }
     }
 }

@@ -10,9 +10,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use guildhall_deals::{Import, ImportId, ImportKind, ImportStatus, NewImport, OrganizationId};
-use guildhall_kernel::{Error, Path, Query, Result, idempotency::Idempotent};
+use guildhall_files::Upload;
+use guildhall_kernel::{
+    Error, Path, Query, Result,
+    idempotency::{IdempotencyKey, Idempotent},
+};
 
-use super::{entered::Entered, frame::OrgFrame};
+use super::{
+    entered::Entered,
+    form_key::{self, FORM_KEY},
+    frame::OrgFrame,
+};
 use crate::{
     form::{FormErrors, Submission},
     page::{form_errors, ok, redirect, redirect_with, show},
@@ -22,7 +30,7 @@ use crate::{
 };
 
 /// The fields of the form that come back if it is refused: all but the file.
-const FIELDS: [&str; 6] = ["kind", "decimal", "delimiter", "mapping", "on_duplicate", "mode"];
+const FIELDS: [&str; 7] = [FORM_KEY, "kind", "decimal", "delimiter", "mapping", "on_duplicate", "mode"];
 
 #[derive(Template)]
 #[template(path = "deals/imports.html")]
@@ -60,9 +68,11 @@ async fn imports_page(
     let f = OrgFrame::open(app, reader, org, "import").await?;
     let page = app.deals.imports.imports(&reader.caller, org, number.query()).await?;
     let pager = Pager::new(&page, number, &f.url("import/"), &[]);
-    let (status, e, v) = match refused {
-        Some((e, v)) => (StatusCode::UNPROCESSABLE_ENTITY, e, v),
-        None => (StatusCode::OK, FormErrors::default(), Entered::of([("kind", "deals")])),
+    let (status, e, v) = if let Some((e, v)) = refused {
+        (StatusCode::UNPROCESSABLE_ENTITY, e, v)
+    } else {
+        let key = form_key::new()?;
+        (StatusCode::OK, FormErrors::default(), Entered::of([(FORM_KEY, key.as_str()), ("kind", "deals")]))
     };
     Ok(show(status, &ImportsPage { f, e, v, imports: page.results, pager }))
 }
@@ -85,7 +95,20 @@ fn mapping(text: &str) -> BTreeMap<String, String> {
     text.lines().filter_map(pair).collect()
 }
 
-async fn start(app: &App, reader: &Reader, org: OrganizationId, form: Submission) -> Result<ImportId> {
+/// The key of a form that sends a file. Checking a table and importing it are two requests, even from one form.
+fn sent_key(org: OrganizationId, v: &Entered, action: &str, upload: &Upload) -> Result<Option<IdempotencyKey>> {
+    let key = v.get(FORM_KEY);
+    if key.is_empty() {
+        return Ok(None);
+    }
+    let address = format!("pages import {org}");
+    let mut request = vec![address.as_bytes(), upload.name.as_bytes(), &upload.bytes];
+    request.extend(FIELDS.iter().map(|name| v.get(name).as_bytes()));
+    IdempotencyKey::new(&format!("{key}.{action}"), &request).map(Some)
+}
+
+/// Starts an import, once even if the form is sent twice.
+async fn start(app: &App, reader: &Reader, org: OrganizationId, form: Submission, v: &Entered) -> Result<ImportId> {
     let kind: Option<ImportKind> = form.choice("kind")?;
     let kind = kind.ok_or_else(|| Error::field("kind", "This field is required."))?;
     let delimiter = match form.text("delimiter") {
@@ -98,6 +121,7 @@ async fn start(app: &App, reader: &Reader, org: OrganizationId, form: Submission
     let (decimal_comma, mapping) = (form.text("decimal") == "comma", mapping(form.text("mapping")));
     let dry_run = form.text("action") != "import";
     let upload = form.into_upload("file")?;
+    let key = sent_key(org, v, if dry_run { "check" } else { "import" }, &upload)?;
     let new = NewImport {
         kind,
         file_name: upload.name,
@@ -110,9 +134,9 @@ async fn start(app: &App, reader: &Reader, org: OrganizationId, form: Submission
         mode: mode.unwrap_or_default(),
         dry_run,
     };
-    match app.deals.imports.import(&reader.caller, org, new, None).await? {
+    match app.deals.imports.import(&reader.caller, org, new, key).await? {
         Idempotent::Created(import) => Ok(import.id),
-        Idempotent::Replayed(_) => Err(Error::internal("an import without a key was replayed")),
+        Idempotent::Replayed(first) => form_key::id_in(&first).map(ImportId),
     }
 }
 
@@ -124,7 +148,7 @@ pub(crate) async fn import(
     form: Submission,
 ) -> Result<Response> {
     let v = Entered::typed(&form, &FIELDS);
-    match start(&app, &reader, org, form).await {
+    match start(&app, &reader, org, form, &v).await {
         Ok(id) => Ok(redirect(&format!("/deals/{org}/import/{id}/"))),
         Err(error) => {
             let e = form_errors(&reader.view, error)?;

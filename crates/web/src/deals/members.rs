@@ -90,6 +90,12 @@ async fn members_page(
     Ok(show(status, &MembersPage { f, e, v, members: page.results, roles, pager }))
 }
 
+/// The name of the user whose id a field holds: one of those to choose from, or the one who was chosen before.
+pub(super) fn name_in(people: &[Person], chosen: Option<&Person>, id: &str) -> String {
+    let person = people.iter().chain(chosen).find(|person| person.id.to_string() == id);
+    person.map_or_else(|| id.to_owned(), |person| person.display_name.clone())
+}
+
 /// The people who can own deals and tasks, if the reader may see the members; else only the reader.
 pub(super) async fn active_people(app: &App, reader: &Reader, f: &OrgFrame) -> Result<Vec<Person>> {
     if !f.may("member.read") {

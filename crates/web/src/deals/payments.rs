@@ -2,14 +2,17 @@
 
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use guildhall_deals::{
     Amount, Day, Deal, DealFile, DealId, NewPayment, NewRefund, NewReversal, OrganizationId, Payment, PaymentId,
     PaymentKind, PaymentMethod, Verification,
 };
-use guildhall_kernel::{Error, Path, Result, idempotency::IdempotencyKey, secret};
+use guildhall_kernel::{Error, Path, Result};
 
-use super::{entered::Entered, frame::OrgFrame};
+use super::{
+    entered::Entered,
+    form_key::{self, FORM_KEY},
+    frame::OrgFrame,
+};
 use crate::{
     form::{FormErrors, Submission},
     page::{form_errors, redirect_with, show},
@@ -27,7 +30,7 @@ const METHODS: [(PaymentMethod, &str); 6] = [
     (PaymentMethod::Other, "other"),
 ];
 /// The fields of the form.
-const FIELDS: [&str; 6] = ["amount", "method", "received_on", "reference", "cheque_number", "client_id"];
+const FIELDS: [&str; 6] = ["amount", "method", "received_on", "reference", "cheque_number", FORM_KEY];
 
 /// The key of the name of a payment method.
 pub(super) fn method_name(method: PaymentMethod) -> &'static str {
@@ -54,18 +57,6 @@ pub(super) fn entry_name(f: &OrgFrame, payment: &Payment, all: &[Payment]) -> St
     }
 }
 
-/// A new key for a form, so that it counts once even if it is sent twice.
-fn new_key() -> Result<String> {
-    Ok(BASE64_URL_SAFE_NO_PAD.encode(secret::random::<18>()?))
-}
-
-/// The key that a form was shown with, for what is in these fields.
-fn sent_key(form: &Submission, path: &str, fields: &[&str]) -> Result<Option<IdempotencyKey>> {
-    let mut request = vec![path.as_bytes()];
-    request.extend(fields.iter().map(|name| form.text(name).as_bytes()));
-    form.filled("client_id").map(|key| IdempotencyKey::new(key, &request)).transpose()
-}
-
 #[derive(Template)]
 #[template(path = "deals/new_payment.html")]
 struct NewPaymentPage {
@@ -89,9 +80,9 @@ async fn new_payment_page(
     let (status, e, v) = if let Some((e, v)) = refused {
         (StatusCode::UNPROCESSABLE_ENTITY, e, v)
     } else {
-        let key = new_key()?;
+        let key = form_key::new()?;
         let balance = if deal.balance.starts_with('-') { "" } else { deal.balance.as_str() };
-        let fields = [("amount", balance), ("received_on", f.today.as_str()), ("client_id", &key)];
+        let fields = [("amount", balance), ("received_on", f.today.as_str()), (FORM_KEY, &key)];
         (StatusCode::OK, FormErrors::default(), Entered::of(fields))
     };
     Ok(show(status, &NewPaymentPage { f, e, v, deal, methods }))
@@ -123,7 +114,7 @@ pub(crate) async fn record_payment(
             reference: form.text("reference").trim().to_owned(),
             cheque_number: form.filled("cheque_number").map(str::to_owned),
         };
-        let key = sent_key(&form, &format!("pages {org}/{id}"), &FIELDS)?;
+        let key = form_key::sent(&form, &format!("pages {org}/{id}"), &FIELDS)?;
         Ok::<_, Error>(app.deals.payments.record_payment(&reader.caller, org, id.into(), new, key).await?)
     };
     match recorded.await {
@@ -144,8 +135,8 @@ struct PaymentPage {
     payment: Payment,
     name: String,
     receipts: Vec<DealFile>,
-    /// The key of the form for a refund.
-    key: String,
+    /// What was typed into a form of the page that was refused, and the key of the form for a refund.
+    v: Entered,
 }
 
 impl PaymentPage {
@@ -167,7 +158,12 @@ impl PaymentPage {
 
 pub(super) type PaymentPath = (OrganizationId, DealId, PaymentId);
 
-async fn payment_page(app: &App, reader: &Reader, (org, id, payment): PaymentPath, e: FormErrors) -> Result<Response> {
+async fn payment_page(
+    app: &App,
+    reader: &Reader,
+    (org, id, payment): PaymentPath,
+    (e, v): (FormErrors, Entered),
+) -> Result<Response> {
     let (caller, services) = (&reader.caller, &app.deals);
     let f = OrgFrame::open(app, reader, org, "list").await?;
     let deal = services.deals.deal(caller, org, id.into(), None).await?;
@@ -179,18 +175,31 @@ async fn payment_page(app: &App, reader: &Reader, (org, id, payment): PaymentPat
     let receipts = services.deal_files.receipts(caller, org, id.into(), payment.id).await?;
     let name = entry_name(&f, &payment, &of);
     let status = if e.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok(show(status, &PaymentPage { f, e, deal, payment, name, receipts, key: new_key()? }))
+    let v = if v.get(FORM_KEY).is_empty() { v.with(FORM_KEY, &form_key::new()?) } else { v };
+    Ok(show(status, &PaymentPage { f, e, deal, payment, name, receipts, v }))
 }
 
 pub(crate) async fn payment(State(app): State<App>, Path(path): Path<PaymentPath>, reader: Reader) -> Result<Response> {
-    payment_page(&app, &reader, path, FormErrors::default()).await
+    payment_page(&app, &reader, path, Default::default()).await
 }
 
-/// The response to a form on the page of a payment.
-pub(super) async fn answer<T>(app: &App, reader: &Reader, path: PaymentPath, outcome: Result<T>) -> Result<Response> {
+/// What was typed into a form on the page of a payment. `reason` is the field for the reason: each form has its own.
+pub(super) fn typed(form: &Submission, reason: &'static str) -> Entered {
+    Entered::typed(form, &["amount", FORM_KEY]).with(reason, form.text("reason"))
+}
+
+/// The response to a form on the page of a payment: that of its deal, or the page again, with what was wrong and what
+/// was typed.
+pub(super) async fn answer<T>(
+    app: &App,
+    reader: &Reader,
+    path: PaymentPath,
+    outcome: Result<T>,
+    typed: Entered,
+) -> Result<Response> {
     match outcome {
         Ok(_) => Ok(redirect_with(app, &format!("/deals/{}/deals/{}/", path.0, path.1), "flash-saved")),
-        Err(error) => payment_page(app, reader, path, form_errors(&reader.view, error)?).await,
+        Err(error) => payment_page(app, reader, path, (form_errors(&reader.view, error)?, typed)).await,
     }
 }
 
@@ -203,7 +212,7 @@ pub(crate) async fn reverse_payment(
     let (org, deal, id) = path;
     let new = NewReversal { reason: form.text("reason").trim().to_owned() };
     let outcome = app.deals.payments.reverse_payment(&reader.caller, org, deal.into(), id, new, None).await;
-    answer(&app, &reader, path, outcome.map_err(Error::from)).await
+    answer(&app, &reader, path, outcome.map_err(Error::from), typed(&form, "reverse-reason")).await
 }
 
 /// Refunds a part of a payment, once even if the form is sent twice.
@@ -216,7 +225,7 @@ pub(crate) async fn refund_payment(
     let (org, deal, id) = path;
     let new =
         NewRefund { amount: Amount::new(form.text("amount").trim()), reason: form.text("reason").trim().to_owned() };
-    let key = sent_key(&form, &format!("pages {org}/{deal}/{id}"), &["amount", "reason", "client_id"])?;
+    let key = form_key::sent(&form, &format!("pages {org}/{deal}/{id}"), &["amount", "reason", FORM_KEY])?;
     let outcome = app.deals.payments.refund_payment(&reader.caller, org, deal.into(), id, new, key).await;
-    answer(&app, &reader, path, outcome.map_err(Error::from)).await
+    answer(&app, &reader, path, outcome.map_err(Error::from), typed(&form, "refund-reason")).await
 }

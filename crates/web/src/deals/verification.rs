@@ -9,6 +9,7 @@ use guildhall_kernel::{Error, PageQuery, Path, Query, Result};
 
 use super::{
     deal::{self, known_version},
+    entered::Entered,
     frame::OrgFrame,
     payments::{self, PaymentPath, method_name},
 };
@@ -86,7 +87,7 @@ pub(crate) async fn decide_payment(
     };
     match (decided.await, form.next()) {
         (Ok(_), Some(next)) => Ok(redirect_with(&app, next.as_str(), "flash-decided")),
-        (outcome, _) => payments::answer(&app, &reader, path, outcome).await,
+        (outcome, _) => payments::answer(&app, &reader, path, outcome, payments::typed(&form, "decide-reason")).await,
     }
 }
 
@@ -102,5 +103,5 @@ pub(crate) async fn verify_deal(
         let service = &app.deals.deals;
         Ok::<_, Error>(service.verify_deal(&reader.caller, org, id.into(), verification, verdict, known).await?)
     };
-    deal::answer(&app, &reader, (org, id), verified.await).await
+    deal::answer(&app, &reader, (org, id), verified.await, Entered::typed(&form, &["reason"])).await
 }

@@ -25,6 +25,45 @@ async fn a_deal_is_created_for_a_client() {
 }
 
 #[tokio::test]
+async fn a_form_that_is_sent_twice_creates_one_deal() {
+    let office = Office::open().await;
+    let path = office.url("deals/new/");
+    let form = office.browser.get(&format!("{path}?client={}", office.client.id)).await;
+    let fields = [("title", "Altar"), ("value", "12.50")];
+    let first = office.browser.submit(&form, &path, &fields).await;
+    let second = office.browser.submit(&form, &path, &fields).await;
+    assert!(first.status == 303 && first.location() == second.location(), "{}", second.text);
+    let page = office.browser.get(&office.url("list/?q=Altar")).await;
+    assert_eq!(page.find("tbody tr").len(), 1, "{}", page.text);
+    let page = office.browser.submit(&form, &path, &[("title", "Pulpit")]).await;
+    assert_eq!((page.status.as_u16(), page.find("#form-error").len()), (422, 1), "{}", page.text);
+}
+
+#[tokio::test]
+async fn a_refused_form_keeps_the_version_it_was_made_of() {
+    let office = Office::open().await;
+    let client = office.url(&format!("clients/{}/edit/", office.client.id));
+    let new = office.url(&format!("clients/{}/contacts/new/", office.client.id));
+    office.browser.fill(&new, &new, &[("first_name", "Maggie")]).await;
+    let page = office.browser.get(&office.url(&format!("clients/{}/", office.client.id))).await;
+    let contact = page.find("a[href*='/contacts/']:not([href$='/new/'])")[0].value().attr("href").unwrap().to_owned();
+    for (path, field) in [(office.deal_url("edit/"), "title"), (client, "name"), (contact, "first_name")] {
+        let old = office.browser.get(&path).await;
+        office.site.advance(1);
+        office.browser.fill(&path, &path, &[(field, "Theirs")]).await;
+        let page = office.browser.submit(&old, &path, &[(field, "")]).await;
+        assert_eq!((page.status.as_u16(), page.find(&format!("#{field}-error")).len()), (422, 1), "{}", page.text);
+        let page = office.browser.submit(&page, &path, &[(field, "Mine")]).await;
+        let warning = page.text_of("#form-error");
+        assert!(page.status == 422 && warning.contains("Theirs") && warning.contains("Mine"), "{}", page.text);
+        let current = office.browser.get(&path).await;
+        assert_eq!(current.find(&format!("#{field}"))[0].value().attr("value"), Some("Theirs"), "{path}");
+        let page = office.browser.submit(&page, &path, &[(field, "Mine")]).await;
+        assert_eq!(page.status, 303, "what was seen may be overwritten: {}", page.text);
+    }
+}
+
+#[tokio::test]
 async fn a_stale_form_keeps_what_was_typed() {
     let office = Office::open().await;
     let path = office.deal_url("edit/");
@@ -34,11 +73,31 @@ async fn a_stale_form_keeps_what_was_typed() {
     let page = office.browser.submit(&old, &path, &[("title", "Chairs"), ("value", "1200.50")]).await;
     assert_eq!((page.status.as_u16(), page.find(".banner-warning").len()), (422, 1), "{}", page.text);
     assert_eq!(page.find("#title")[0].value().attr("value"), Some("Chairs"));
+    let cells: Vec<String> = page.find("#form-error tbody td").iter().map(scraper::ElementRef::inner_html).collect();
+    assert_eq!(cells, ["Benches", "Chairs"], "what is there now beside what was typed");
     assert_eq!(office.current().await.title, "Benches");
     let page = office.browser.submit(&page, &path, &[("title", "Chairs")]).await;
     assert_eq!(page.location(), office.deal_url(""), "{}", page.text);
     let page = office.browser.get(&office.deal_url("?show=changes")).await;
     assert!(page.text_of(".diff").contains("Chairs"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn a_refused_note_keeps_what_was_typed() {
+    let office = Office::open().await;
+    let long = "x".repeat(10_001);
+    for url in [office.deal_url(""), office.url(&format!("clients/{}/", office.client.id))] {
+        let fields = [("content", long.as_str()), ("kind", "call")];
+        let page = office.browser.fill(&url, &format!("{url}activities/"), &fields).await;
+        assert_eq!((page.status.as_u16(), page.find("#form-error").len()), (422, 1));
+        assert_eq!(page.text_of("textarea#content"), long);
+        assert_eq!(page.find("#kind option[selected]")[0].value().attr("value"), Some("call"));
+    }
+    let long = "x".repeat(501);
+    let fields = [("verdict", "rejected"), ("reason", long.as_str())];
+    let page = office.browser.fill(&office.deal_url(""), &office.deal_url("verify/"), &fields).await;
+    assert_eq!(page.status, 422, "{}", page.text);
+    assert_eq!(page.find("#reason")[0].value().attr("value"), Some(long.as_str()));
 }
 
 #[tokio::test]

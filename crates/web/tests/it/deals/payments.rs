@@ -38,6 +38,12 @@ async fn a_payment_is_rejected_refunded_and_reversed() {
     office.browser.fill(&url(two, ""), &url(two, "decide/"), &[("verdict", "verified")]).await;
     let page = office.browser.fill(&url(two, ""), &url(two, "refund/"), &[("amount", "500")]).await;
     assert_eq!((page.status.as_u16(), page.find("#form-error").len()), (422, 1), "{}", page.text);
+    assert_eq!(page.find("#refund-amount")[0].value().attr("value"), Some("500"));
+    assert_eq!(page.find("#reverse-reason")[0].value().attr("value"), Some(""));
+    let long = "x".repeat(501);
+    let page = office.browser.fill(&url(two, ""), &url(two, "reverse/"), &[("reason", &long)]).await;
+    assert_eq!(page.status, 422, "{}", page.text);
+    assert_eq!(page.find("#reverse-reason")[0].value().attr("value"), Some(long.as_str()));
     let form = office.browser.get(&url(two, "")).await;
     for _ in 0..2 {
         let page = office.browser.submit(&form, &url(two, "refund/"), &[("amount", "20")]).await;
