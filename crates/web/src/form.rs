@@ -187,6 +187,12 @@ impl FormErrors {
         self.fields.get(field).map(|messages| messages.join(" ")).unwrap_or_default()
     }
 
+    /// All messages as one text.
+    pub(crate) fn text(&self) -> String {
+        let fields = self.fields.values().flatten().map(String::as_str);
+        self.general.as_deref().into_iter().chain(fields).collect::<Vec<_>>().join(" ")
+    }
+
     /// The messages about fields that the page does not show.
     pub(crate) fn others(&self, shown: &[&str]) -> Vec<String> {
         let others = self.fields.iter().filter(|(field, _)| !shown.contains(&field.as_str()));

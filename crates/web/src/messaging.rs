@@ -7,6 +7,7 @@ mod new_message;
 mod rows;
 mod state;
 pub(crate) mod text;
+pub(crate) mod urls;
 
 use axum::{
     Router,

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
-use guildhall_kernel::{Error, FieldErrors, Kind, Problem, Result};
+use guildhall_kernel::{Error, FieldErrors, Json, Kind, Problem, Result};
 
 use crate::{
     cookies::Keep,
@@ -70,6 +70,12 @@ pub(crate) fn back(next: Option<LocalPath>, fallback: &str) -> Response {
 /// Leads back, to a page that shows a message once.
 pub(crate) fn back_with(app: &App, next: Option<LocalPath>, fallback: &str, flash: &str) -> Response {
     redirect_with(app, next.as_ref().map_or(fallback, LocalPath::as_str), flash)
+}
+
+/// The response to a script whose form was refused: why, as a sentence to show.
+pub(crate) fn refused_for_script(kind: Kind, errors: &FormErrors) -> Response {
+    let body = serde_json::json!({ "reason": errors.text() });
+    (kind.status(), [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
 /// What to show on a form that was refused. Errors that nobody can correct on the form are passed on.

@@ -21,6 +21,8 @@ pub trait Messages: Send + Sync + 'static {
     async fn messages(&self, caller: &Caller, room: RoomId, cursor: CursorQuery) -> Result<CursorPage<Message>>;
     /// Up to `limit` messages before and after an event, newest first.
     async fn messages_around(&self, caller: &Caller, room: RoomId, seq: i64, limit: u64) -> Result<Vec<Message>>;
+    /// Those of these messages of a room that exist and that the caller can read, up to 100, oldest first.
+    async fn messages_by_id(&self, caller: &Caller, room: RoomId, ids: Vec<MessageId>) -> Result<Vec<Message>>;
     /// A message.
     async fn message(&self, caller: &Caller, room: RoomId, id: MessageId) -> Result<Message>;
 }

@@ -8,7 +8,7 @@ use garde::Validate;
 use guildhall_files::{Content, Stored};
 use guildhall_kernel::{
     Caller, CursorPage, CursorQuery, Person, Timestamp, Window, background,
-    db::{self, Tx},
+    db::{self, Sql, Tx},
     idempotency::message_key,
     text,
 };
@@ -37,6 +37,19 @@ const BEFORE: &str =
     messages!("chat_message m", "m.room_id = $1 AND m.seq > $2 AND m.seq < $3 ORDER BY m.seq DESC LIMIT $4");
 const AFTER: &str = messages!("chat_message m", "m.room_id = $1 AND m.seq > $2 AND m.seq > $3 ORDER BY m.seq LIMIT $4");
 const BY_ID: &str = messages!("chat_message m", "m.id = $1 AND m.room_id = $2");
+const BY_IDS: Sql = Sql::per_backend(
+    messages!(
+        "chat_message m",
+        "m.room_id = $1 AND m.seq > $2 AND m.id IN (SELECT value FROM json_each($3)) ORDER BY m.seq"
+    ),
+    messages!(
+        "chat_message m",
+        "m.room_id = $1 AND m.seq > $2 AND m.id IN (SELECT value::bigint FROM json_array_elements_text($3::json)) ",
+        "ORDER BY m.seq"
+    ),
+);
+/// How many messages can be read by their ids at once.
+const MAX_IDS: usize = 100;
 const BY_CLIENT_ID: &str = messages!("chat_message m", "m.sender_id = $1 AND m.client_id = $2");
 const FIRST_CONTENT: &str = "SELECT content FROM chat_revision WHERE message_id = $1 ORDER BY seq LIMIT 1";
 const IS_VISIBLE: &str = "SELECT EXISTS (SELECT 1 FROM chat_message WHERE id = $1 AND room_id = $2 AND seq > $3)";
@@ -287,6 +300,14 @@ impl Messages for SqlChat {
         let mut rows = self.read(&access, Window::After(seq), half).await?;
         rows.reverse();
         rows.extend(self.read(&access, Window::Before(seq.saturating_add(1)), half).await?);
+        self.show_messages(caller.user, rows).await
+    }
+
+    async fn messages_by_id(&self, caller: &Caller, room: RoomId, ids: Vec<MessageId>) -> Result<Vec<Message>> {
+        let conn = self.core.db.conn();
+        let access = Access::load(conn, caller.user, room).await?.require_participant()?;
+        let ids = db::id_list(ids.into_iter().take(MAX_IDS).map(|id| id.0));
+        let rows = db::rows(conn, BY_IDS, [room.into(), access.visible_after().into(), ids]).await?;
         self.show_messages(caller.user, rows).await
     }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use guildhall_chat::{Message, MessageType, Messages, NewMessage, NewRoom, Participants, RoomId};
+use guildhall_chat::{Message, MessageId, MessageType, Messages, NewMessage, NewRoom, Participants, RoomId};
 use guildhall_kernel::{CursorQuery, UserId};
 
 use crate::harness::{Harness, chat, code, person, staff};
@@ -36,6 +36,23 @@ async fn only_participants_send_and_read() {
         assert_eq!(code(harness.messages_around(&caller, room, 1, 5).await), "not_participant");
     }
     assert_eq!(code(harness.send(&person(1), RoomId(4711), NewMessage::text("x")).await), "room_not_found");
+}
+
+#[tokio::test]
+async fn messages_are_read_by_id_in_their_room_only() {
+    let harness = chat().await;
+    let (room, other) = (harness.room_of(1, &[2]).await, harness.room_of(1, &[]).await);
+    let (first, second) = (harness.say(1, room, "one").await, harness.say(2, room, "two").await);
+    let elsewhere = harness.say(1, other, "three").await;
+    let ids = vec![second.id, first.id, elsewhere.id, MessageId(4711)];
+    let found = harness.messages_by_id(&person(2), room, ids.clone()).await.unwrap();
+    assert_eq!(contents(&found), ["one", "two"]);
+    assert_eq!(code(harness.messages_by_id(&person(3), room, ids).await), "not_participant");
+    let new = NewRoom { history_from_start: false, ..NewRoom::named("later") };
+    let room = harness.room_with(1, &[], new).await;
+    let before = harness.say(1, room, "before").await;
+    harness.invite(&person(1), room, UserId(3)).await.unwrap();
+    assert!(harness.messages_by_id(&person(3), room, vec![before.id]).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -28,6 +28,14 @@ pub trait Messages: Send + Sync + 'static {
         message: MessageId,
         limit: u64,
     ) -> Result<History>;
+    /// Those of these messages of a conversation that the caller can read and that were not deleted, up to 100, oldest
+    /// first.
+    async fn messages_by_id(
+        &self,
+        caller: &Caller,
+        conversation: ConversationId,
+        ids: Vec<MessageId>,
+    ) -> Result<Vec<Message>>;
     /// A message of a conversation.
     async fn message(&self, caller: &Caller, conversation: ConversationId, id: MessageId) -> Result<Message>;
 }

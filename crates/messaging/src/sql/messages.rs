@@ -48,6 +48,9 @@ const FIRST_CONTENT: &str =
 const NO_OF: &str = "SELECT no FROM messaging_message WHERE id = $1 AND conversation_id = $2";
 const IS_HIDDEN: &str = "SELECT EXISTS (SELECT 1 FROM messaging_hidden WHERE user_id = $1 AND message_id = $2)";
 
+/// How many messages can be read by their ids at once.
+const MAX_IDS: usize = 100;
+
 /// The canonical form of the content of a message.
 pub(super) fn normalize(content: &str) -> String {
     content.nfc().collect()
@@ -319,6 +322,21 @@ impl Messages for SqlMessaging {
         rows.reverse();
         rows.extend(self.read(&access, caller.user, Window::After(no), half).await?);
         self.show_history(caller, &access, rows, has_more).await
+    }
+
+    async fn messages_by_id(
+        &self,
+        caller: &Caller,
+        conversation: ConversationId,
+        ids: Vec<MessageId>,
+    ) -> Result<Vec<Message>> {
+        let conn = self.core.db.conn();
+        let access = Access::load(conn, caller.user, conversation).await?;
+        let visible = self.visible(caller.user, conversation, ids.into_iter().take(MAX_IDS)).await?;
+        let mut rows: Vec<MessageRow> = MessageRow::all(conn, visible).await?.into_values().collect();
+        rows.sort_by_key(|row| row.no);
+        let read = ReadState::load(conn, &access, caller.user).await?;
+        self.show_messages(rows, caller.user, |_| read).await
     }
 
     async fn message(&self, caller: &Caller, conversation: ConversationId, id: MessageId) -> Result<Message> {

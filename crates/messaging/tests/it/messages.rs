@@ -28,6 +28,23 @@ async fn a_message_is_numbered_and_seen_by_both_people() {
 }
 
 #[tokio::test]
+async fn messages_are_read_by_id_in_their_conversation_only() {
+    let harness = messaging().await;
+    let (first, second) = (harness.say(1, 2, "one").await, harness.say(2, 1, "two").await);
+    let elsewhere = harness.say(1, 3, "three").await;
+    let deleted = harness.say(1, 2, "four").await;
+    let conversation = first.conversation_id;
+    harness.delete(&person(1), conversation, deleted.id, DeleteFor::Everyone).await.unwrap();
+    harness.delete(&person(2), conversation, first.id, DeleteFor::Me).await.unwrap();
+    let ids = vec![second.id, first.id, elsewhere.id, deleted.id];
+    let found = harness.messages_by_id(&person(1), conversation, ids.clone()).await.unwrap();
+    assert_eq!(contents(&found), ["one", "two"]);
+    let found = harness.messages_by_id(&person(2), conversation, ids.clone()).await.unwrap();
+    assert_eq!(contents(&found), ["two"], "the other one is hidden");
+    assert_eq!(code(harness.messages_by_id(&person(3), conversation, ids).await), "conversation_not_found");
+}
+
+#[tokio::test]
 async fn p30_a_message_to_oneself_is_refused() {
     let harness = messaging().await;
     assert_eq!(code(harness.send(&person(1), to(1), NewMessage::text("x")).await), "invalid");

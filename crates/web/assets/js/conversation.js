@@ -71,6 +71,7 @@ export function followConversation(socket, post, room) {
     }
     const pending = log.querySelector(".bubble-pending, .bubble-failed");
     log.insertBefore(row, pending);
+    linkQuote(row);
     window.htmx?.process?.(row);
     if (id && !atEnd && !row.classList.contains("mine")) jump.hidden = false;
   }
@@ -89,6 +90,13 @@ export function followConversation(socket, post, room) {
     for (const name of ["first", "last"]) fresh.classList.toggle(name, row.classList.contains(name));
     if (!row.querySelector(".avatar")) fresh.querySelector(":scope > .avatar")?.remove();
     row.replaceWith(fresh);
+    linkQuote(fresh);
+  }
+
+  /** Leads from a quote to the message itself, if the page shows it. */
+  function linkQuote(row) {
+    const quote = row.querySelector("[data-quote]");
+    if (quote && document.getElementById(`msg-${quote.dataset.quote}`)) quote.href = `#msg-${quote.dataset.quote}`;
   }
 
   function showRead(upTo) {
@@ -185,7 +193,7 @@ export function followConversation(socket, post, room) {
     words.textContent = texts[state];
     if (state === "back") {
       setTimeout(() => (conn.hidden = true), 3000);
-      for (const message of unsent()) transmit(message);
+      for (const message of unsent()) if (!message.refused) transmit(message);
     }
   };
   document.getElementById("conn-now").addEventListener("click", () => socket.retry());
@@ -214,12 +222,26 @@ export function followConversation(socket, post, room) {
     return row;
   }
 
-  function fail(message) {
+  /** Whether sending the same again would be refused again. After signing in again it would not. */
+  const isFinal = (status) => status >= 400 && status < 500 && ![401, 408, 429].includes(status);
+
+  /** Shows that a message was not sent, and why if the server has said so. */
+  async function refuse(message, answer) {
+    const reason = (await answer?.json().catch(() => null))?.reason;
+    if (answer && isFinal(answer.status)) {
+      const marked = (kept) => (kept.client === message.client ? { ...kept, refused: reason ?? true } : kept);
+      keep(unsent().map(marked));
+    }
+    fail(message, reason);
+  }
+
+  function fail(message, reason) {
     const row = bubble(message.client);
     if (!row) return;
     row.classList.replace("bubble-pending", "bubble-failed");
     const meta = row.querySelector(".bubble-meta");
     meta.replaceChildren(document.getElementById("failed").content.cloneNode(true));
+    if (reason) meta.querySelector(".why").textContent = reason;
     meta.querySelector(".retry").addEventListener("click", () => {
       draw(message);
       transmit(message);
@@ -244,8 +266,9 @@ export function followConversation(socket, post, room) {
       message_type: message.type ?? "", reply_to: message.reply ?? "" })) fields.append(name, value);
     for (const file of message.files ?? []) fields.append("files", file);
     const timeout = new Promise((_, reject) => setTimeout(reject, SEND_TIMEOUT + 60000 * (message.files?.length ?? 0)));
-    const answer = await Promise.race([post(base, fields), timeout]).catch(() => null);
-    if (!answer?.ok) return fail(message);
+    const sent = post(base, fields, { Accept: "application/json" });
+    const answer = await Promise.race([sent, timeout]).catch(() => null);
+    if (!answer?.ok) return refuse(message, answer);
     if (!stream && answer.headers.get("X-Conversation")) {
       stream = `conversation/${answer.headers.get("X-Conversation")}`;
       socket.follow(stream, handle);
@@ -298,7 +321,8 @@ export function followConversation(socket, post, room) {
     // What could not be sent before the page was loaded again.
     for (const message of unsent()) {
       draw(message);
-      transmit(message);
+      if (message.refused) fail(message, message.refused === true ? null : message.refused);
+      else transmit(message);
     }
   }
 

@@ -43,7 +43,9 @@ struct RowPart {
 async fn find(app: &App, reader: &Reader, (id, message): (RoomId, MessageId)) -> Result<(Access, Row)> {
     let found = app.chat.messages.message(&reader.caller, id, message).await.map_err(Error::from)?;
     let access = Access::find(app, reader, id).await?;
-    let mut rows = rows(&reader.view, vec![found], &Audience::of(reader.id(), &access.room));
+    let found = vec![found];
+    let audience = Audience::load(app, reader, &access.room, &found).await?;
+    let mut rows = rows(&reader.view, found, &audience);
     let mut row = rows.pop().ok_or_else(|| Error::internal("a message was lost"))?;
     row.day = None;
     Ok((access, row))

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     form::Submission,
-    page::{ok, redirect},
+    page::{ok, redirect, refused_for_script},
     paging::older,
     reader::Reader,
     view::View,
@@ -56,7 +56,8 @@ pub(crate) async fn rows_part(
         messages.extend(before);
     }
     messages.sort_by_key(|message| message.no);
-    let mut rows = rows(&reader.view, messages, &Audience::of(reader.id(), &access.room));
+    let audience = Audience::load(&app, &reader, &access.room, &messages).await?;
+    let mut rows = rows(&reader.view, messages, &audience);
     rows.drain(..known);
     Ok(ok(&RowsPart { f: reader.view, rows, base: access.base(), older }))
 }
@@ -87,9 +88,13 @@ pub(crate) async fn send(
     match sent {
         Ok(_) if is_script => Ok(StatusCode::NO_CONTENT.into_response()),
         Ok(_) => Ok(redirect(&base(id))),
-        Err(error) if is_script => Err(error.into()),
         Err(error) => {
+            let error = Error::from(error);
+            let kind = error.kind();
             let e = refusal(&reader.view, error)?;
+            if is_script {
+                return Ok(refused_for_script(kind, &e));
+            }
             let access = Access::find(&app, &reader, id).await?;
             if !access.room.is_participant {
                 return Err(Error::new(Kind::Forbidden, "not_participant", "Only participants can do this."));

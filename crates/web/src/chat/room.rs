@@ -56,7 +56,7 @@ struct RoomPage {
     people: People,
     e: FormErrors,
     content: String,
-    /// The message that the one to be written answers: its id and begin.
+    /// The message that the one to be written answers: its id and first words.
     reply: Option<(i64, String)>,
     rows: Vec<Row>,
     /// The number of the event before which there are older messages.
@@ -116,7 +116,7 @@ pub(super) async fn room_page(
     let (messages, older) = history(app, reader, id, at).await?;
     let newest = messages.last().and_then(|message| message.seq);
     let is_past = at.is_past();
-    let mut audience = Audience::of(reader.id(), &access.room);
+    let mut audience = Audience::load(app, reader, &access.room, &messages).await?;
     if !is_past {
         audience.unread = access.room.unread_count.unwrap_or_default();
         // Whoever opens the page reads what it shows.

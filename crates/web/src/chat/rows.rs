@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
-use guildhall_chat::{Message, MessageType, Room, RoomId};
-use guildhall_kernel::UserId;
+use guildhall_chat::{Message, MessageId, MessageType, Room, RoomId};
+use guildhall_kernel::{Error, Result, UserId};
 
 use super::access::base;
 use crate::{
     card::{ReactionButton, reaction_button},
     html::Html,
     messaging::text::linked,
+    reader::Reader,
     view::View,
+    web::App,
 };
 
 /// Messages of one person within this time are grouped, in seconds.
@@ -19,7 +21,9 @@ const GROUPED_SECONDS: u64 = 180;
 const QUOTE: usize = 120;
 
 /// A message that another one answers.
+#[derive(Clone)]
 pub(super) struct Quote {
+    pub(super) id: i64,
     /// Where it is: on the same page, or on its own.
     pub(super) url: String,
     pub(super) name: String,
@@ -30,7 +34,7 @@ pub(super) struct Quote {
 pub(super) struct Row {
     pub(super) message: Message,
     pub(super) is_mine: bool,
-    /// Whether it begins a group of messages of one person.
+    /// Whether it is the first of a group of messages of one person.
     pub(super) is_first: bool,
     /// Whether the host has sent it.
     pub(super) is_of_host: bool,
@@ -68,12 +72,21 @@ pub(super) struct Audience {
     pub(super) host: Option<UserId>,
     /// How many of the newest messages are unread.
     pub(super) unread: i64,
+    /// The messages that some answer and that are not shown themselves.
+    pub(super) quoted: Vec<Message>,
 }
 
 impl Audience {
-    /// The reader of a room who has read everything.
-    pub(super) fn of(me: UserId, room: &Room) -> Self {
-        Self { me, host: room.host.as_ref().map(|host| host.id), unread: 0 }
+    /// The reader of these messages of a room, who has read everything.
+    pub(super) async fn load(app: &App, reader: &Reader, room: &Room, messages: &[Message]) -> Result<Self> {
+        let is_elsewhere = |id: &MessageId| messages.iter().all(|message| message.id != *id);
+        let ids: Vec<MessageId> = messages.iter().filter_map(|message| message.reply_to).filter(is_elsewhere).collect();
+        let quoted = if ids.is_empty() {
+            Vec::new()
+        } else {
+            app.chat.messages.messages_by_id(&reader.caller, room.id, ids).await.map_err(Error::from)?
+        };
+        Ok(Self { me: reader.id(), host: room.host.as_ref().map(|host| host.id), unread: 0, quoted })
     }
 }
 
@@ -81,7 +94,7 @@ fn path(room: RoomId, message: i64) -> String {
     format!("{}messages/{message}/", base(room))
 }
 
-/// The begin of a message, to quote it; of a file its name.
+/// The first words of a message, to quote it; of a file its name.
 pub(super) fn short(message: &Message) -> String {
     let text = match &message.file {
         Some(file) if message.content.is_empty() => &file.name,
@@ -108,10 +121,14 @@ fn system(view: &View, message: &Message) -> Option<(Html, String)> {
 
 /// The messages of a room, oldest first, as rows.
 pub(super) fn rows(view: &View, messages: Vec<Message>, audience: &Audience) -> Vec<Row> {
-    let quotes: HashMap<i64, (String, String)> = messages
-        .iter()
-        .map(|message| (message.id.0, (view.plain_name(message.sender.as_ref()), short(message))))
-        .collect();
+    let quote = |message: &Message, url: String| {
+        let text = if message.is_deleted { view.t("message-deleted") } else { short(message) };
+        let name = view.plain_name(message.sender.as_ref());
+        (message.id, Quote { id: message.id.0, url, name, text })
+    };
+    let elsewhere = audience.quoted.iter().map(|message| quote(message, path(message.room_id, message.id.0)));
+    let here = messages.iter().map(|message| quote(message, format!("#msg-{}", message.id)));
+    let quotes: HashMap<MessageId, Quote> = elsewhere.chain(here).collect();
     let unread = usize::try_from(audience.unread).ok().filter(|unread| *unread > 0);
     let first_unread = unread.and_then(|unread| messages.len().checked_sub(unread));
     let edges: Vec<(bool, bool)> = (0..messages.len())
@@ -132,11 +149,12 @@ pub(super) fn rows(view: &View, messages: Vec<Message>, audience: &Audience) -> 
             is_of_host: sender.is_some() && sender == audience.host,
             day: is_new_day.then(|| view.day(message.timestamp)),
             unread: (Some(at) == first_unread).then_some(audience.unread),
-            quote: message.reply_to.map(|id| match quotes.get(&id.0) {
-                Some((name, text)) => Quote { url: format!("#msg-{id}"), name: name.clone(), text: text.clone() },
-                None => {
-                    Quote { url: path(message.room_id, id.0), name: String::new(), text: view.t("earlier-message") }
-                }
+            quote: message.reply_to.map(|id| {
+                let unknown = || {
+                    let url = path(message.room_id, id.0);
+                    Quote { id: id.0, url, name: String::new(), text: view.t("earlier-message") }
+                };
+                quotes.get(&id).cloned().unwrap_or_else(unknown)
             }),
             text: linked(&message.content),
             reactions: message.reactions.iter().map(button).collect(),

@@ -7,7 +7,10 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use guildhall_kernel::{Error, IfMatch, Path, Result};
 use guildhall_messaging::{ConversationId, DeleteFor, MessageId, MessagePatch, Revision};
 
-use super::rows::{People, Row, rows};
+use super::{
+    rows::{People, Row, quoted, rows},
+    urls::conversation_url,
+};
 use crate::{
     form::{FormErrors, Submission},
     page::{form_errors, ok, redirect, show},
@@ -47,13 +50,12 @@ async fn find(app: &App, reader: &Reader, (id, message): (ConversationId, Messag
     let members = app.messaging.groups.members(&reader.caller, id).await.map_err(Error::from)?;
     let by_id: HashMap<_, _> =
         members.into_iter().filter_map(|member| member.user).map(|person| (person.id, person)).collect();
-    let base = match &conversation.other_user {
-        Some(person) => format!("/messaging/conversation/{}/", person.id),
-        None => format!("/messaging/{id}/"),
-    };
+    let base = conversation_url(&conversation);
     let is_group = conversation.other_user.is_none();
-    let people = People { me: reader.id(), by_id, unread: 0, is_group };
-    let mut rows = rows(&reader.view, vec![found], &people);
+    let found = vec![found];
+    let quoted = quoted(app, reader, &found).await?;
+    let people = People { me: reader.id(), by_id, unread: 0, is_group, quoted };
+    let mut rows = rows(&reader.view, found, &people);
     let mut row = rows.pop().ok_or_else(|| Error::internal("a message was lost"))?;
     row.day = None;
     Ok((base, row, is_group))
@@ -93,11 +95,7 @@ pub(crate) async fn message(
 /// Leads back to the message in its conversation.
 async fn back_to(app: &App, reader: &Reader, (id, message): (ConversationId, MessageId)) -> Result<Response> {
     let conversation = app.messaging.conversations.conversation(&reader.caller, id).await.map_err(Error::from)?;
-    let base = match &conversation.other_user {
-        Some(person) => format!("/messaging/conversation/{}/", person.id),
-        None => format!("/messaging/{id}/"),
-    };
-    Ok(redirect(&format!("{base}#msg-{message}")))
+    Ok(redirect(&format!("{}#msg-{message}", conversation_url(&conversation))))
 }
 
 pub(crate) async fn edit(

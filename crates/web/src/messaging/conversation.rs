@@ -17,11 +17,12 @@ use serde::Deserialize;
 
 use super::{
     inbox::{Inbox, Shown},
-    rows::{People, Row, conversation_of, rows},
+    rows::{People, Row, conversation_of, quoted, rows},
+    urls::target_url,
 };
 use crate::{
     form::{FormErrors, Submission},
-    page::{form_errors, ok, redirect, sentence, show},
+    page::{form_errors, ok, redirect, refused_for_script, sentence, show},
     paging::Before,
     reader::{Frame, Place, Reader},
     view::View,
@@ -102,14 +103,6 @@ impl RowsPart {
     }
 }
 
-/// The address of a conversation.
-fn base_of(target: Target) -> String {
-    match target {
-        Target::User(user) => format!("/messaging/conversation/{user}/"),
-        Target::Conversation(id) => format!("/messaging/{id}/"),
-    }
-}
-
 async fn history(app: &App, reader: &Reader, target: Target, cursor: CursorQuery) -> Result<History> {
     let messages = &app.messaging.messages;
     let history = match target {
@@ -130,14 +123,14 @@ async fn people(app: &App, reader: &Reader, other: Option<&Person>, group: Optio
         by_id.insert(reader.id(), me.user.into());
         by_id.extend(other.cloned().map(|person| (person.id, person)));
     }
-    Ok(People { me: reader.id(), by_id, unread: 0, is_group: group.is_some() })
+    Ok(People { me: reader.id(), by_id, unread: 0, is_group: group.is_some(), quoted: Vec::new() })
 }
 
 /// Shows a conversation and marks it as read, with the errors of what could not be sent.
 async fn page(
     app: &App,
     reader: &Reader,
-    target: Target,
+    (target, known): (Target, Option<Conversation>),
     (shown, e, draft): (&Shown, FormErrors, Draft),
 ) -> Result<Response> {
     let history = history(app, reader, target, CursorQuery::newest(MESSAGES)).await?;
@@ -145,16 +138,19 @@ async fn page(
         Target::Conversation(id) => Some(id),
         Target::User(_) => conversation_of(&history.messages),
     };
-    let conversation = match id {
-        Some(id) => Some(app.messaging.conversations.conversation(&reader.caller, id).await.map_err(Error::from)?),
-        None => None,
+    let conversation = match (known, id) {
+        (None, Some(id)) => {
+            Some(app.messaging.conversations.conversation(&reader.caller, id).await.map_err(Error::from)?)
+        }
+        (known, _) => known,
     };
     let is_group = matches!(target, Target::Conversation(_)) && history.other_user.is_none();
     let mut people = people(app, reader, history.other_user.as_ref(), id.filter(|_| is_group)).await?;
+    people.quoted = quoted(app, reader, &history.messages).await?;
     people.unread = conversation.as_ref().map_or(0, |found| found.unread_count);
     let newest = history.messages.last().map(|message| message.id);
     let rows = rows(&reader.view, history.messages, &people);
-    let base = base_of(target);
+    let base = target_url(target);
     let name = match (&history.other_user, &conversation) {
         (Some(person), _) => person.display_name.clone(),
         (None, Some(found)) if !found.name.is_empty() => found.name.clone(),
@@ -217,7 +213,7 @@ pub(crate) async fn with_user(
     Query(shown): Query<Shown>,
     Query(reply): Query<Reply>,
 ) -> Result<Response> {
-    page(&app, &reader, Target::User(user), (&shown, FormErrors::default(), reply.draft())).await
+    page(&app, &reader, (Target::User(user), None), (&shown, FormErrors::default(), reply.draft())).await
 }
 
 /// A group, or the old address of a conversation of two people, which leads to the present one.
@@ -229,10 +225,11 @@ pub(crate) async fn of_id(
     Query(reply): Query<Reply>,
 ) -> Result<Response> {
     let conversation = app.messaging.conversations.conversation(&reader.caller, id).await.map_err(Error::from)?;
-    if let Some(other) = conversation.other_user {
-        return Ok(redirect(&base_of(Target::User(other.id))));
+    if let Some(other) = &conversation.other_user {
+        return Ok(redirect(&target_url(Target::User(other.id))));
     }
-    page(&app, &reader, Target::Conversation(id), (&shown, FormErrors::default(), reply.draft())).await
+    page(&app, &reader, (Target::Conversation(id), Some(conversation)), (&shown, FormErrors::default(), reply.draft()))
+        .await
 }
 
 /// The messages before or after one, for scripts.
@@ -243,11 +240,12 @@ async fn part(app: &App, reader: &Reader, target: Target, cursor: CursorQuery) -
         Target::Conversation(id) => Some(id).filter(|_| history.other_user.is_none()),
         Target::User(_) => None,
     };
-    let people = people(app, reader, history.other_user.as_ref(), group).await?;
+    let mut people = people(app, reader, history.other_user.as_ref(), group).await?;
+    people.quoted = quoted(app, reader, &history.messages).await?;
     let has_older = is_older && history.has_more;
     let is_group = people.is_group;
     let rows = rows(&reader.view, history.messages, &people);
-    Ok(ok(&RowsPart { f: reader.view.clone(), rows, is_group, base: base_of(target), has_older }))
+    Ok(ok(&RowsPart { f: reader.view.clone(), rows, is_group, base: target_url(target), has_older }))
 }
 
 pub(crate) async fn rows_with_user(
@@ -302,20 +300,21 @@ async fn send(app: &App, reader: &Reader, target: Target, form: Submission) -> R
             }
             return Ok(response);
         }
-        Ok(_) => return Ok(redirect(&base_of(target))),
+        Ok(_) => return Ok(redirect(&target_url(target))),
         Err(error) => error,
     };
-    if is_script {
-        return Err(error);
-    }
-    let e = match error.kind() {
+    let kind = error.kind();
+    let e = match kind {
         Kind::Forbidden => {
             let text = sentence(&reader.view, error.code(), error.detail());
             FormErrors::of(FieldErrors::new(), Some(text))
         }
         _ => form_errors(&reader.view, error)?,
     };
-    page(app, reader, target, (&Shown::default(), e, draft)).await
+    if is_script {
+        return Ok(refused_for_script(kind, &e));
+    }
+    page(app, reader, (target, None), (&Shown::default(), e, draft)).await
 }
 
 pub(crate) async fn send_to_user(

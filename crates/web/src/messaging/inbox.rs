@@ -6,7 +6,7 @@ use guildhall_kernel::{CursorQuery, Error, Query, Result};
 use guildhall_messaging::{Conversation, InboxFilter, MessageType};
 use serde::Deserialize;
 
-use super::rows::type_name;
+use super::{rows::type_name, urls::conversation_url};
 use crate::{
     page::ok,
     paging::{Before, older},
@@ -46,10 +46,7 @@ pub(super) struct Inbox {
 }
 
 fn talk(view: &View, reader: &Reader, conversation: Conversation, current: &str) -> Talk {
-    let url = match &conversation.other_user {
-        Some(person) => format!("/messaging/conversation/{}/", person.id),
-        None => format!("/messaging/{}/", conversation.conversation_id),
-    };
+    let url = conversation_url(&conversation);
     let name = match (&conversation.other_user, conversation.name.as_str()) {
         (Some(person), _) => person.display_name.clone(),
         (None, "") => view.t("deleted-user"),

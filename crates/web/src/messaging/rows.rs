@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
-use guildhall_kernel::{Person, UserId};
-use guildhall_messaging::{ConversationId, Message};
+use guildhall_kernel::{Error, Person, Result, UserId};
+use guildhall_messaging::{ConversationId, Message, MessageId};
 
 use super::text::linked;
 use crate::{
     card::{ReactionButton, emoji_palette, reaction_button},
     html::Html,
+    reader::Reader,
     view::View,
+    web::App,
 };
 
 /// Messages of one person within this time are grouped, in seconds.
@@ -18,8 +20,11 @@ const GROUPED_SECONDS: u64 = 180;
 const QUOTE: usize = 120;
 
 /// A message that another one answers.
+#[derive(Clone)]
 pub(super) struct Quote {
     pub(super) id: i64,
+    /// Where it is: on the same page, or on its own.
+    pub(super) url: String,
     pub(super) name: String,
     pub(super) text: String,
 }
@@ -28,9 +33,9 @@ pub(super) struct Quote {
 pub(super) struct Row {
     pub(super) message: Message,
     pub(super) is_mine: bool,
-    /// Whether it begins a group of messages of one person.
+    /// Whether it is the first of a group of messages of one person.
     pub(super) is_first: bool,
-    /// Whether it ends one.
+    /// Whether it is the last of one.
     pub(super) is_last: bool,
     /// The day, if it is the first message of one.
     pub(super) day: Option<String>,
@@ -48,12 +53,30 @@ pub(super) struct Row {
 impl Row {
     /// The address of its own page.
     pub(super) fn path(&self) -> String {
-        format!("/messaging/{}/messages/{}/", self.message.conversation_id, self.message.id)
+        path(&self.message)
     }
 
     /// Whether it has attachments that are no pictures.
     pub(super) fn has_files(&self) -> bool {
         self.message.attachments.iter().any(|file| file.preview_url.is_none())
+    }
+}
+
+/// The address of the page of a message.
+fn path(message: &Message) -> String {
+    format!("/messaging/{}/messages/{}/", message.conversation_id, message.id)
+}
+
+/// The messages that some of these answer and that are not among them.
+pub(super) async fn quoted(app: &App, reader: &Reader, messages: &[Message]) -> Result<Vec<Message>> {
+    let is_elsewhere = |id: &MessageId| messages.iter().all(|message| message.id != *id);
+    let ids: Vec<MessageId> = messages.iter().filter_map(|message| message.reply_to).filter(is_elsewhere).collect();
+    match conversation_of(messages) {
+        Some(conversation) if !ids.is_empty() => {
+            let service = &app.messaging.messages;
+            service.messages_by_id(&reader.caller, conversation, ids).await.map_err(Error::from)
+        }
+        _ => Ok(Vec::new()),
     }
 }
 
@@ -65,6 +88,8 @@ pub(super) struct People {
     pub(super) unread: i64,
     /// Whether it is a group, where each message names its sender.
     pub(super) is_group: bool,
+    /// The messages that some answer and that are not shown themselves.
+    pub(super) quoted: Vec<Message>,
 }
 
 /// The name of a type of messages; its own name if there is no text for it.
@@ -82,16 +107,21 @@ pub(super) fn rows(view: &View, messages: Vec<Message>, people: &People) -> Vec<
         Some(person) => person.display_name.clone(),
         None => view.t("deleted-user"),
     };
-    let quotes: HashMap<i64, (String, String)> =
-        messages.iter().map(|message| (message.id.0, (name(message.sender_id), short(&message.content)))).collect();
-    let unread_begin = first_unread(&messages, people);
+    let quote = |message: &Message, url: String| {
+        let (name, text) = (name(message.sender_id), short(&message.content));
+        (message.id, Quote { id: message.id.0, url, name, text })
+    };
+    let elsewhere = people.quoted.iter().map(|message| quote(message, path(message)));
+    let here = messages.iter().map(|message| quote(message, format!("#msg-{}", message.id)));
+    let quotes: HashMap<MessageId, Quote> = elsewhere.chain(here).collect();
+    let first_unread_at = first_unread(&messages, people);
     let count = messages.len();
     let edges: Vec<(bool, bool, bool)> = (0..count)
         .map(|at| {
             let is_new_day = at == 0 || !view.is_same_day(messages[at - 1].timestamp, messages[at].timestamp);
             let follows = |one: usize, other: usize| is_grouped(view, &messages[one], &messages[other]);
-            let is_first = is_new_day || Some(at) == unread_begin || !follows(at - 1, at);
-            let is_last = at + 1 == count || Some(at + 1) == unread_begin || !follows(at, at + 1);
+            let is_first = is_new_day || Some(at) == first_unread_at || !follows(at - 1, at);
+            let is_last = at + 1 == count || Some(at + 1) == first_unread_at || !follows(at, at + 1);
             (is_new_day, is_first, is_last)
         })
         .collect();
@@ -100,15 +130,18 @@ pub(super) fn rows(view: &View, messages: Vec<Message>, people: &People) -> Vec<
         let mine = message.my_reactions.clone().unwrap_or_default();
         let button = |(kind, count): (&String, &i64)| reaction_button(view, kind, *count, mine.contains(kind));
         let quote = message.reply_to.map(|id| {
-            let (name, text) = quotes.get(&id.0).cloned().unwrap_or_else(|| (String::new(), view.t("earlier-message")));
-            Quote { id: id.0, name, text }
+            let unknown = || {
+                let (url, text) = (format!("#msg-{id}"), view.t("earlier-message"));
+                Quote { id: id.0, url, name: String::new(), text }
+            };
+            quotes.get(&id).cloned().unwrap_or_else(unknown)
         });
         Row {
             is_mine: message.sender_id == Some(people.me),
             is_first,
             is_last,
             day: is_new_day.then(|| view.day(message.timestamp)),
-            unread: (Some(at) == unread_begin).then_some(people.unread),
+            unread: (Some(at) == first_unread_at).then_some(people.unread),
             sender: message.sender_id.and_then(|id| people.by_id.get(&id)).cloned(),
             quote,
             text: linked(&message.content),

@@ -37,7 +37,10 @@ pub(crate) async fn write(
         write!(body, "--x\r\n{head}\r\n\r\n{content}\r\n").unwrap();
     }
     body.push_str("--x--\r\n");
-    let request = Request::post(path).header("content-type", "multipart/form-data; boundary=x");
+    let mut request = Request::post(path).header("content-type", "multipart/form-data; boundary=x");
+    if fields.iter().any(|(name, _)| *name == "script") {
+        request = request.header("accept", "application/json");
+    }
     browser.send(request.body(Body::from(body)).unwrap()).await
 }
 
@@ -78,6 +81,28 @@ async fn a_form_that_is_sent_twice_sends_one_message() {
 }
 
 #[tokio::test]
+async fn quotes_are_in_the_rows_that_scripts_get() {
+    let site = site().await;
+    let (anna, browser) = site.signed_in("anna").await;
+    let ben = site.user("ben").await;
+    let first = send(&site, &ben, &anna, "the question").await;
+    let second = send(&site, &ben, &anna, "between").await;
+    let path = format!("/messaging/conversation/{}/", ben.user);
+    let fields = [("content", "the answer"), ("reply_to", &first.id.to_string())];
+    write(&browser, &path, &fields, None).await;
+    let part = browser.part(&format!("{path}rows/?after={}", second.id), "ol#log").await;
+    let texts = |page: &crate::browser::Page| -> Vec<String> {
+        page.find(".quote span").iter().map(|span| span.text().collect()).collect()
+    };
+    assert_eq!(texts(&part), ["ben", "the question"], "{}", part.text);
+    let page = format!("/messaging/{}/messages/{}/", first.conversation_id, first.id);
+    assert_eq!(part.find(".quote")[0].value().attr("href"), Some(page.as_str()), "it is on another page");
+    let answer = part.find("li[data-id]")[0].value().attr("data-id").unwrap().to_owned();
+    let page = format!("/messaging/{}/messages/{answer}/", first.conversation_id);
+    assert_eq!(texts(&browser.part(&page, &format!("li#msg-{answer}")).await), ["ben", "the question"]);
+}
+
+#[tokio::test]
 async fn files_are_attached() {
     let site = site().await;
     let (_, browser) = site.signed_in("anna").await;
@@ -103,6 +128,10 @@ async fn what_was_written_is_kept_if_it_cannot_be_sent() {
         "{}",
         page.text_of("[role=alert]")
     );
+    let fields = [("content", "my <text>"), ("script", "1")];
+    let answer = write(&browser, &path, &fields, None).await;
+    assert_eq!(answer.status, 403);
+    assert!(answer.text.contains("\"reason\":\"This person cannot be written to."), "{}", answer.text);
     let unblock = format!("/people/{}/unblock/", anna.user);
     assert_eq!(other.fill("/account/blocked/", &unblock, &[]).await.status, 303);
     assert_eq!(write(&browser, &path, &[("content", "again")], None).await.status, 303);

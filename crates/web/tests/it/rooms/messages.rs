@@ -51,6 +51,36 @@ async fn scripts_get_what_is_new_as_rows() {
 }
 
 #[tokio::test]
+async fn quotes_are_in_the_rows_that_scripts_get() {
+    let site = site().await;
+    let (anna, host) = teacher(&site, "anna").await;
+    let room = open(&site, &anna, &[]).await;
+    let first = say(&site, &anna, room, "the question").await;
+    let second = say(&site, &anna, room, "between").await;
+    let base = format!("/rooms/{room}/");
+    let fields = [("content", "the answer"), ("reply_to", &first.id.to_string())];
+    write(&host, &base, &fields, None).await;
+    let part = host.part(&format!("{base}rows/?after={}", second.seq.unwrap()), "ol#log").await;
+    assert_eq!(texts(&part, ".quote span"), ["anna", "the question"], "{}", part.text);
+    let quote = part.find(".quote")[0].value();
+    assert_eq!(quote.attr("href"), Some(format!("{base}messages/{}/", first.id).as_str()), "it is on another page");
+    let answer = history(&site, &anna, room).await.into_iter().find(|found| found.content == "the answer").unwrap().id;
+    let part = host.part(&format!("{base}messages/{answer}/"), &format!("li#msg-{answer}")).await;
+    assert_eq!(texts(&part, ".quote span"), ["anna", "the question"], "{}", part.text);
+}
+
+#[tokio::test]
+async fn scripts_get_the_reason_of_a_refusal() {
+    let site = site().await;
+    let (anna, host) = teacher(&site, "anna").await;
+    let room = open(&site, &anna, &[]).await;
+    let fields = [("content", ""), ("script", "1")];
+    let answer = write(&host, &format!("/rooms/{room}/"), &fields, None).await;
+    let body: serde_json::Value = serde_json::from_str(&answer.text).unwrap();
+    assert_eq!((answer.status.as_u16(), &body["reason"]), (400, &"Fill this in.".into()));
+}
+
+#[tokio::test]
 async fn older_messages_have_an_address() {
     let site = site().await;
     let (anna, host) = teacher(&site, "anna").await;
