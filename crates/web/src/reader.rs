@@ -98,9 +98,15 @@ impl Reader {
         self.caller.user
     }
 
-    /// The frame of a page at a place of the navigation.
+    /// The frame of a page at a place of the navigation. A part of a page has no navigation: then only the reader is
+    /// loaded.
     pub(crate) async fn frame(&self, app: &App, place: Place) -> Result<Frame> {
         let caller = &self.caller;
+        if self.view.is_partial() {
+            let me = app.accounts.accounts.me(caller).await.map_err(Error::from)?;
+            let (groups, unread_messages, unread_notifications) = (Vec::new(), 0, 0);
+            return Ok(Frame { view: self.view.clone(), me, groups, unread_messages, unread_notifications, place });
+        }
         let filter = GroupFilter { joined: Some(true), ..GroupFilter::default() };
         let me = async { app.accounts.accounts.me(caller).await.map_err(Error::from) };
         let groups = app.community.groups.groups(Some(*caller), filter, PageQuery::new(1, GROUPS));

@@ -85,11 +85,12 @@ pub(crate) async fn group(
             cards.retain(|card| !card.post.is_pinned);
         }
     }
+    let is_part = reader.view.wants("older");
     let (mut moderators_, mut requests) = (Vec::new(), Vec::new());
-    if group.is_member {
+    if group.is_member && !is_part {
         moderators_ = moderators(&app, &reader, id).await?;
     }
-    if group.is_moderator {
+    if group.is_moderator && !is_part {
         let page = app.community.requests.requests(&reader.caller, id, PageQuery::new(1, ASIDE)).await;
         requests = page.map_err(Error::from)?.results;
     }
@@ -105,7 +106,7 @@ pub(crate) async fn group(
         moderators: moderators_,
         requests,
     };
-    Ok(if reader.view.wants("older") { ok(&page.as_older_posts()) } else { ok(&page) })
+    Ok(if is_part { ok(&page.as_older_posts()) } else { ok(&page) })
 }
 
 /// Joins a group, or asks to.

@@ -33,27 +33,34 @@ pub(super) struct OrgFrame {
 }
 
 impl OrgFrame {
-    /// The frame of a page under a tab, if the reader is a member.
+    /// The frame of a page under a tab, if the reader is a member. A part of a page shows neither the other
+    /// organizations nor the tabs: then those are not loaded.
     pub(super) async fn open(app: &App, reader: &Reader, id: OrganizationId, tab: &'static str) -> Result<Self> {
         let caller = &reader.caller;
         let service = &app.deals.organizations;
         let org = async { service.organization(caller, id).await.map_err(Error::from) };
         let own = async { service.own_membership(caller, id).await.map_err(Error::from) };
-        let all = PageQuery::new(1, ORGANIZATIONS);
-        let all = async { service.organizations(caller, all).await.map_err(Error::from) };
+        let is_part = reader.view.is_partial();
+        let all = async {
+            if is_part {
+                return Ok(Vec::new());
+            }
+            let page = service.organizations(caller, PageQuery::new(1, ORGANIZATIONS)).await;
+            Ok::<_, Error>(page.map_err(Error::from)?.results)
+        };
         let (org, own, all) = tokio::try_join!(org, own, all)?;
         let frame = reader.frame(app, Place::Deals).await?;
         let mut opened = Self {
             today: today(app, &org),
             frame,
             org,
-            organizations: all.results,
+            organizations: all,
             member: own.member,
             waiting: 0,
             tab,
             permissions: own.permissions,
         };
-        if opened.may("payment.verify") {
+        if !is_part && opened.may("payment.verify") {
             let waiting = Filter::default().and("waiting", "true");
             let page = app.deals.payments.payments(caller, id, None, waiting, PageQuery::new(1, 1)).await?;
             opened.waiting = page.count;

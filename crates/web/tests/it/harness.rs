@@ -129,7 +129,7 @@ pub(crate) struct Site {
     outbox: Outbox,
     clock: TestClock,
     router: Router,
-    _db: TestDb,
+    db: TestDb,
     _folder: tempfile::TempDir,
 }
 
@@ -252,7 +252,7 @@ pub(crate) async fn site() -> Site {
         outbox,
         clock,
         router: router(web, api),
-        _db: db,
+        db,
         _folder: folder,
     }
 }
@@ -299,6 +299,11 @@ impl Site {
         let inbox = Inbox::default();
         self.outbox.deliver_emails(&inbox).await.unwrap();
         inbox.0.into_inner().into_iter().map(|mail| mail.text).collect()
+    }
+
+    /// How many statements have run since the last call.
+    pub(crate) fn statements(&self) -> usize {
+        self.db.handle().record_statements().len()
     }
 
     /// Delivers the notifications of what has happened.

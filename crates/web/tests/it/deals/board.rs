@@ -4,6 +4,23 @@ use super::{Office, deal};
 use crate::browser::Page;
 
 #[tokio::test]
+async fn a_part_of_a_page_loads_less_than_the_page() {
+    let office = Office::open().await;
+    for (path, target) in [("board/", "section#board"), ("list/", "section#results"), ("clients/", "section#results")] {
+        let url = office.url(path);
+        office.browser.get(&url).await;
+        office.site.statements();
+        office.browser.get(&url).await;
+        let whole = office.site.statements();
+        let part = office.browser.part(&url, target).await;
+        let statements = office.site.statements();
+        assert!(part.status == 200 && part.find("h1").is_empty(), "{}", part.text);
+        // The groups, both unread counts, the other organizations and the waiting payments.
+        assert!(statements + 5 <= whole, "{path}: {statements} of {whole}");
+    }
+}
+
+#[tokio::test]
 async fn the_board_shows_columns_with_sums() {
     let office = Office::open().await;
     let page = office.browser.get(&office.url("board/")).await;
