@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use guildhall_deals::Currency;
+use guildhall_deals::{Amount, Currency};
 
-/// An amount in the smallest units of its currency; 0 if it is no number.
-pub(super) fn units(amount: &str) -> i128 {
-    let digits: String = amount.chars().filter(|character| *character != '.').collect();
-    digits.parse().unwrap_or_default()
+/// An amount in the minor units of its currency; 0 if it is no number.
+pub(super) fn minor(amount: &str, currency: &Currency) -> i128 {
+    Amount::new(amount).minor(currency).unwrap_or_default().into()
 }
 
 /// The share of an amount in another one of the same currency, in percent from 0 to 100.
@@ -22,7 +21,7 @@ pub(super) fn percent(part: i128, whole: i128) -> u8 {
 pub(super) fn sums<'a>(amounts: impl Iterator<Item = (&'a Currency, &'a str)>) -> Vec<(Currency, String)> {
     let mut sums: BTreeMap<&Currency, i128> = BTreeMap::new();
     for (currency, amount) in amounts {
-        *sums.entry(currency).or_default() += units(amount);
+        *sums.entry(currency).or_default() += minor(amount, currency);
     }
     sums.into_iter().map(|(currency, sum)| (currency.clone(), currency.format(sum))).collect()
 }

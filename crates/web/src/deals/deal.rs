@@ -10,7 +10,7 @@ use guildhall_kernel::{CursorQuery, ETag, Error, IfMatch, PageQuery, Path, Query
 use serde::Deserialize;
 
 use super::{
-    amount::{percent, units},
+    amount::{minor, percent},
     entered::Entered,
     frame::OrgFrame,
     payments::entry_name,
@@ -89,8 +89,9 @@ impl DealPage {
 
     /// The shares of the value that are received and verified, in percent.
     fn shares(&self) -> (u8, u8) {
-        let value = units(&self.deal.value);
-        (percent(units(&self.deal.paid_total), value), percent(units(&self.deal.verified_total), value))
+        let minor = |amount: &str| minor(amount, &self.deal.currency);
+        let value = minor(&self.deal.value);
+        (percent(minor(&self.deal.paid_total), value), percent(minor(&self.deal.verified_total), value))
     }
 
     fn waiting(&self) -> usize {
@@ -126,7 +127,7 @@ impl DealPage {
     }
 }
 
-/// The days that a deal has spent in each stage, by the name of the stage, as its stage changes tell.
+/// How many days a deal has spent in a stage, according to its stage changes; `None` if it never was in it.
 fn days_in(stage: &Stage, changes: &[StageChange], now: Timestamp) -> Option<i64> {
     let mut seconds = 0;
     let mut until = now;

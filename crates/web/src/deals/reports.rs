@@ -10,7 +10,7 @@ use guildhall_kernel::{Error, Path, Query, Result};
 use serde::Deserialize;
 
 use super::{
-    amount::{percent, units},
+    amount::{minor, percent},
     frame::OrgFrame,
 };
 use crate::{page::ok, reader::Reader, web::App};
@@ -96,13 +96,13 @@ impl ReportsPage {
 
 fn bars(amounts: &[MonthAmount], currency: &Currency, today: &Day) -> Vec<Bar> {
     let of_currency = || amounts.iter().filter(|amount| amount.currency == *currency && amount.month.is_some());
-    let largest = of_currency().map(|amount| units(&amount.amount)).max().unwrap_or_default();
+    let largest = of_currency().map(|amount| minor(&amount.amount, currency)).max().unwrap_or_default();
     let bar = |amount: &MonthAmount| {
         let month = amount.month.clone().unwrap_or_default();
         Bar {
             is_running: today.as_str().get(..MONTH) == Some(month.as_str()),
             count: amount.count,
-            height: percent(units(&amount.amount), largest),
+            height: percent(minor(&amount.amount, currency), largest),
             amount: amount.amount.clone(),
             month,
         }
@@ -113,7 +113,7 @@ fn bars(amounts: &[MonthAmount], currency: &Currency, today: &Day) -> Vec<Bar> {
 fn stage_bars(report: &PipelineReport, currency: &Currency) -> Vec<StageBar> {
     let open = || report.stages.iter().filter(|stage| stage.kind == DealStatus::Open);
     let total = |stage: &StageTotals| stage.totals.iter().find(|total| total.currency == *currency).cloned();
-    let largest = open().filter_map(total).map(|total| units(&total.value)).max().unwrap_or_default();
+    let largest = open().filter_map(total).map(|total| minor(&total.value, currency)).max().unwrap_or_default();
     let bar = |stage: &StageTotals| {
         let zero = || currency.format(0);
         let (count, value, weighted) =
@@ -121,8 +121,8 @@ fn stage_bars(report: &PipelineReport, currency: &Currency) -> Vec<StageBar> {
         StageBar {
             name: stage.name.clone(),
             count,
-            width: percent(units(&value), largest),
-            weighted_width: percent(units(&weighted), largest),
+            width: percent(minor(&value, currency), largest),
+            weighted_width: percent(minor(&weighted, currency), largest),
             value,
             weighted,
         }
@@ -166,7 +166,7 @@ pub(crate) async fn reports(
     let forecast = service.forecast(caller, org).await?;
     let leaderboard = service.leaderboard(caller, org, period).await?;
     let revenue = bars(&dashboard.revenue, &currency, &f.today);
-    let revenue_total = currency.format(revenue.iter().map(|bar| units(&bar.amount)).sum());
+    let revenue_total = currency.format(revenue.iter().map(|bar| minor(&bar.amount, &currency)).sum());
     let page = ReportsPage {
         revenue_total,
         revenue,
