@@ -1,12 +1,9 @@
 //! A post as pages show it: with its group, its reactions, and what the reader may do with it.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, btree_map::Entry},
-};
+use std::{cmp::Reverse, collections::HashMap};
 
 use guildhall_community::{Attachment, Group, GroupId, PollOption, Post, PostCategory, Visibility};
-use guildhall_kernel::{Error, Kind, Result};
+use guildhall_kernel::{Error, Result};
 
 use crate::{
     html::{Html, escape},
@@ -33,7 +30,7 @@ const EMOJI: [(&str, &str, &str); 6] = [
     ("💡", "lightbulb", "reaction-insightful"),
     ("😂", "laugh", "reaction-funny"),
 ];
-/// The length of a text above which a feed shows only its begin, in bytes.
+/// The length of a text above which a feed shows only its beginning, in bytes.
 const LONG_TEXT: usize = 1200;
 
 /// A post with what its page needs beside it.
@@ -75,23 +72,28 @@ pub(crate) fn palette(view: &View) -> Vec<ReactionButton> {
     WORDS.iter().map(|(kind, ..)| reaction_button(view, kind, 0, false)).collect()
 }
 
+/// Groups by their ids. Those that were deleted meanwhile are missing.
+pub(crate) async fn groups_by_id(
+    app: &App,
+    reader: &Reader,
+    ids: impl Iterator<Item = GroupId>,
+) -> Result<HashMap<GroupId, Group>> {
+    let mut ids: Vec<GroupId> = ids.collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = app.community.groups.groups_by_id(Some(reader.caller), ids).await.map_err(Error::from)?;
+    Ok(found.into_iter().map(|group| (group.id, group)).collect())
+}
+
 impl Card {
     /// The posts of a list, with their groups.
     pub(crate) async fn all(app: &App, reader: &Reader, posts: Vec<Post>) -> Result<Vec<Self>> {
-        let mut groups: BTreeMap<GroupId, Option<Group>> = BTreeMap::new();
-        for id in posts.iter().filter_map(|post| post.group) {
-            if let Entry::Vacant(entry) = groups.entry(id) {
-                let group = app.community.groups.group(Some(reader.caller), id).await.map_err(Error::from);
-                entry.insert(match group {
-                    Ok(group) => Some(group),
-                    // It was deleted meanwhile.
-                    Err(error) if error.kind() == Kind::NotFound => None,
-                    Err(error) => return Err(error),
-                });
-            }
-        }
+        let groups = groups_by_id(app, reader, posts.iter().filter_map(|post| post.group)).await?;
         let card = |post: Post| Self {
-            group: post.group.and_then(|id| groups.get(&id).cloned().flatten()),
+            group: post.group.and_then(|id| groups.get(&id).cloned()),
             is_mine: post.author.as_ref().is_some_and(|author| author.id == reader.id()),
             post,
         };
@@ -113,7 +115,7 @@ impl Card {
         reactions
     }
 
-    /// Whether a feed shows only the begin.
+    /// Whether a feed shows only the beginning.
     pub(crate) fn is_long(&self) -> bool {
         self.post.content.len() > LONG_TEXT || self.post.content.lines().count() > 14
     }
@@ -139,7 +141,7 @@ impl Card {
         Html::new(self.post.content_html.clone())
     }
 
-    /// The begin of the text, as the name of a post without a title.
+    /// The first words of the text, as the name of a post without a title.
     pub(crate) fn heading(&self) -> String {
         if !self.post.title.is_empty() {
             return self.post.title.clone();

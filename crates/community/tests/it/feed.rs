@@ -53,6 +53,8 @@ async fn each_feed_contains_the_right_posts() {
     assert_eq!(code(harness.feed.follow(&person(3), UserId(3), true).await), "invalid");
     harness.feed.follow(&person(3), UserId(1), true).await.unwrap();
     assert_eq!(harness.feed.follows(&person(3), page()).await.unwrap().count, 1);
+    assert!(harness.feed.is_following(&person(3), UserId(1)).await.unwrap());
+    assert!(!harness.feed.is_following(&person(1), UserId(3)).await.unwrap(), "only in one direction");
     harness.feed.follow(&person(3), UserId(1), false).await.unwrap();
     assert!(read(&harness, 3, feed_of(FeedType::Following)).await.is_empty());
 }

@@ -52,6 +52,21 @@ async fn groups_can_share_a_name_but_not_a_slug() {
 }
 
 #[tokio::test]
+async fn groups_are_read_by_id_as_far_as_they_are_visible() {
+    let harness = community().await;
+    let open = harness.groups.create_group(&person(1), named("Hall")).await.unwrap();
+    let hidden = harness.groups.create_group(&person(1), private("Den")).await.unwrap();
+    let ids = vec![open.id, hidden.id, GroupId(4711)];
+    for (user, expected) in [(1, vec![open.id, hidden.id]), (2, vec![open.id])] {
+        let mut found = harness.groups.groups_by_id(Some(person(user)), ids.clone()).await.unwrap();
+        found.sort_by_key(|group| group.id);
+        assert_eq!(found.iter().map(|group| group.id).collect::<Vec<_>>(), expected);
+        assert_eq!(found[0], harness.groups.group(Some(person(user)), open.id).await.unwrap());
+    }
+    assert!(harness.groups.groups_by_id(Some(person(1)), Vec::new()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn invalid_input_stores_nothing() {
     let harness = community().await;
     for new in [

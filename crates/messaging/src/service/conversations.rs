@@ -20,6 +20,8 @@ pub trait Conversations: Send + Sync + 'static {
         filter: InboxFilter,
         cursor: CursorQuery,
     ) -> Result<CursorPage<Conversation>>;
+    /// Those of these conversations that the caller can read, up to 100, in no particular order.
+    async fn conversations_by_id(&self, caller: &Caller, ids: Vec<ConversationId>) -> Result<Vec<Conversation>>;
     /// A conversation.
     async fn conversation(&self, caller: &Caller, id: ConversationId) -> Result<Conversation>;
     /// Changes what only the caller sees of a conversation.

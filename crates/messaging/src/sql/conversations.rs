@@ -5,7 +5,7 @@ use garde::Validate;
 use guildhall_kernel::{
     Caller, CursorPage, CursorQuery, Timestamp, UserId, Window,
     cipher::Sealed,
-    db::{self, Tx},
+    db::{self, Sql, Tx},
 };
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter};
 
@@ -52,6 +52,19 @@ macro_rules! conversations {
 }
 
 const BY_ID: &str = conversations!("a.conversation_id = $2");
+/// Whoever has left a group, or was removed from it, can no longer read it.
+const BY_IDS: Sql = Sql::per_backend(
+    conversations!(
+        "a.conversation_id IN (SELECT value FROM json_each($2)) \
+         AND (c.kind = 'direct' OR a.state = 'active' OR a.state = 'requested')"
+    ),
+    conversations!(
+        "a.conversation_id IN (SELECT value::bigint FROM json_array_elements_text($2::json)) \
+         AND (c.kind = 'direct' OR a.state = 'active' OR a.state = 'requested')"
+    ),
+);
+/// How many conversations can be read by their ids at once.
+const MAX_IDS: usize = 100;
 const INBOX: &str = conversations!(
     "a.state = 'active' AND a.archived_at IS NULL AND a.pinned_at IS NULL AND a.last_message_id < $2 \
      AND (CAST($4 AS text) IS NULL OR t.name = CAST($4 AS text)) ORDER BY a.last_message_id DESC LIMIT $3"
@@ -282,6 +295,12 @@ impl Conversations for SqlMessaging {
             check_type_name(message_type)?;
         }
         self.list(caller, list, filter.message_type.as_deref(), &cursor).await
+    }
+
+    async fn conversations_by_id(&self, caller: &Caller, ids: Vec<ConversationId>) -> Result<Vec<Conversation>> {
+        let ids = db::id_list(ids.into_iter().take(MAX_IDS).map(|id| id.0));
+        let rows = db::rows(self.core.db.conn(), BY_IDS, [caller.user.into(), ids]).await?;
+        self.show_conversations(caller.user, rows).await
     }
 
     async fn conversation(&self, caller: &Caller, id: ConversationId) -> Result<Conversation> {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use guildhall_kernel::{CursorQuery, Timestamp, UserId};
 use guildhall_messaging::{
-    Changes, ConversationState, Conversations, DeleteFor, InboxFilter, Messages, NewMessage, Target,
+    Changes, ConversationState, Conversations, DeleteFor, Groups, InboxFilter, Messages, NewMessage, Target,
 };
 
 use crate::harness::{Harness, code, messaging, person};
@@ -48,6 +48,26 @@ async fn the_inbox_is_read_in_pages() {
     assert_eq!((first, has_next), (vec![6, 5, 4], true));
     let (second, _, has_next) = read(CursorQuery::before(last.0, 3)).await;
     assert_eq!((second, has_next), (vec![3, 2], false));
+}
+
+#[tokio::test]
+async fn conversations_are_read_by_id_by_those_who_take_part() {
+    let harness = messaging().await;
+    let one = harness.say(1, 2, "a").await.conversation_id;
+    let other = harness.say(2, 3, "b").await.conversation_id;
+    let group = harness.group(&[1, 2]).await;
+    let read = async |user| {
+        let found = harness.conversations_by_id(&person(user), vec![one, other, group]).await.unwrap();
+        let mut ids: Vec<_> = found.iter().map(|conversation| conversation.conversation_id).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(read(1).await, [one, group]);
+    assert_eq!(read(3).await, [other]);
+    let found = harness.conversations_by_id(&person(1), vec![one]).await.unwrap();
+    assert_eq!(found, [harness.conversation(&person(1), one).await.unwrap()]);
+    harness.leave(&person(2), group).await.unwrap();
+    assert_eq!(read(2).await, [one, other], "whoever has left a group cannot read it");
 }
 
 #[tokio::test]

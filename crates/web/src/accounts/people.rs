@@ -3,12 +3,12 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 use guildhall_accounts::UserFilter;
-use guildhall_community::{FeedFilter, Group, MembershipFilter};
+use guildhall_community::{FeedFilter, Group, GroupId, MembershipFilter};
 use guildhall_kernel::{CursorQuery, Error, PageQuery, Path, Person, Query, Result, Roles, Timestamp, UserId};
 use serde::Deserialize;
 
 use crate::{
-    card::Card,
+    card::{Card, groups_by_id},
     form::Submission,
     page::{back_with, ok},
     paging::{PageNumber, Pager},
@@ -18,8 +18,6 @@ use crate::{
 
 /// How many posts and groups the page of a person shows.
 const SHOWN: u64 = 10;
-/// How many of the people whom the reader follows are looked through.
-const FOLLOWED: u64 = 100;
 
 #[derive(Deserialize)]
 pub(crate) struct Search {
@@ -75,23 +73,16 @@ fn role_names(reader: &Reader, roles: Roles) -> Vec<String> {
 async fn groups_of(app: &App, reader: &Reader, id: UserId) -> Result<Vec<Group>> {
     let filter = MembershipFilter { group: None, user: Some(id) };
     let memberships = app.community.members.memberships(&reader.caller, filter, PageQuery::new(1, SHOWN)).await;
-    let mut groups = Vec::new();
-    for membership in memberships.map_err(Error::from)?.results {
-        // A group may be deleted meanwhile.
-        if let Ok(group) = app.community.groups.group(Some(reader.caller), membership.group).await {
-            groups.push(group);
-        }
-    }
-    Ok(groups)
+    let ids: Vec<GroupId> = memberships.map_err(Error::from)?.results.iter().map(|found| found.group).collect();
+    let mut groups = groups_by_id(app, reader, ids.iter().copied()).await?;
+    Ok(ids.iter().filter_map(|id| groups.remove(id)).collect())
 }
 
 pub(crate) async fn person(State(app): State<App>, Path(id): Path<UserId>, reader: Reader) -> Result<Response> {
     let user = app.accounts.accounts.user(&reader.caller, id).await.map_err(Error::from)?.user;
     let f = reader.frame(&app, Place::Elsewhere).await?;
     let (roles, joined) = (role_names(&reader, user.roles), user.date_joined);
-    let follows = app.community.follows.follows(&reader.caller, PageQuery::new(1, FOLLOWED)).await;
-    let mut follows = follows.map_err(Error::from)?.results.into_iter();
-    let is_followed = follows.any(|follow| follow.user.is_some_and(|user| user.id == id));
+    let is_followed = app.community.follows.is_following(&reader.caller, id).await.map_err(Error::from)?;
     let filter = FeedFilter { author: Some(id), ..FeedFilter::default() };
     let posts = app.community.feed.feed(Some(reader.caller), filter, CursorQuery::newest(SHOWN)).await;
     let posts = Card::all(&app, &reader, posts.map_err(Error::from)?.results).await?;

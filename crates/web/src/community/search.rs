@@ -1,15 +1,18 @@
 //! The search in everything.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::{extract::State, response::Response};
 use guildhall_accounts::UserFilter;
 use guildhall_community::Group;
 use guildhall_kernel::{CursorQuery, Error, PageQuery, Person, Query, Result};
-use guildhall_messaging::Message;
+use guildhall_messaging::{ConversationId, Message};
 use serde::Deserialize;
 
 use crate::{
     card::Card,
+    messaging::urls::conversation_url,
     page::ok,
     reader::{Frame, Place, Reader},
     web::App,
@@ -64,19 +67,24 @@ impl SearchPage {
 async fn messages(app: &App, reader: &Reader, q: &str, limit: u64) -> Result<Vec<Hit>> {
     let search = &app.messaging.search;
     let found = search.search_messages(&reader.caller, q.to_owned(), None, CursorQuery::newest(limit)).await;
-    let mut hits = Vec::new();
-    for message in found.map_err(Error::from)?.results {
-        let id = message.conversation_id;
-        let Ok(conversation) = app.messaging.conversations.conversation(&reader.caller, id).await else { continue };
-        let url = match &conversation.other_user {
-            Some(person) => format!("/messaging/conversation/{}/#msg-{}", person.id, message.id),
-            None => format!("/messaging/{id}/#msg-{}", message.id),
-        };
-        let person = conversation.other_user;
-        let name = person.as_ref().map_or(conversation.name, |person| person.display_name.clone());
-        hits.push(Hit { message, name, person, url });
+    let found = found.map_err(Error::from)?.results;
+    let mut ids: Vec<ConversationId> = found.iter().map(|message| message.conversation_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(hits)
+    let conversations = app.messaging.conversations.conversations_by_id(&reader.caller, ids).await;
+    let conversations = conversations.map_err(Error::from)?.into_iter();
+    let conversations: HashMap<_, _> = conversations.map(|found| (found.conversation_id, found)).collect();
+    let hit = |message: Message| {
+        let conversation = conversations.get(&message.conversation_id)?;
+        let url = format!("{}#msg-{}", conversation_url(conversation), message.id);
+        let person = conversation.other_user.clone();
+        let name = person.as_ref().map_or_else(|| conversation.name.clone(), |person| person.display_name.clone());
+        Some(Hit { message, name, person, url })
+    };
+    Ok(found.into_iter().filter_map(hit).collect())
 }
 
 /// The people whose names begin with a text, in the directory and in the reader's groups.

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
-use guildhall_community::{Group, GroupId, GroupPatch, Member, MemberFilter, PictureKind, Posting};
+use guildhall_community::{Group, GroupId, GroupPatch, MemberFilter, PictureKind, Posting};
 use guildhall_kernel::{Error, IfMatch, Kind, PageQuery, Path, Result, UserId};
 
 use super::group::find;
@@ -13,7 +13,7 @@ use crate::{
     web::App,
 };
 
-/// How many members one can transfer the ownership to.
+/// How many members with a similar name are looked through for the one with this name.
 const MEMBERS: u64 = 50;
 
 #[derive(Template)]
@@ -24,7 +24,8 @@ struct SettingsPage {
     e: FormErrors,
     group: Group,
     is_owner: bool,
-    members: Vec<Member>,
+    /// The name that was typed for the new owner.
+    new_owner: String,
 }
 
 impl SettingsPage {
@@ -51,29 +52,20 @@ async fn settings_page(
     app: &App,
     reader: &Reader,
     id: GroupId,
-    refused: Option<(FormErrors, GroupPatch)>,
+    (e, patch, new_owner): (FormErrors, GroupPatch, String),
 ) -> Result<Response> {
     let (mut group, is_owner) = find(app, reader, id).await?;
     if !group.is_moderator && !reader.caller.roles.is_staff() {
         return Err(Error::new(Kind::Forbidden, "not_moderator", "Only moderators of the group can do this."));
     }
     let f = reader.frame(app, Place::Groups).await?;
-    let page = PageQuery::new(1, MEMBERS);
-    let members = app.community.members.members(&reader.caller, id, MemberFilter::default(), page).await;
-    let members = members.map_err(Error::from)?.results;
-    let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let e = match refused {
-        Some((e, patch)) => {
-            entered(&mut group, &patch);
-            e
-        }
-        None => FormErrors::default(),
-    };
-    Ok(show(status, &SettingsPage { f, tab: "settings", e, group, is_owner, members }))
+    let status = if e.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    entered(&mut group, &patch);
+    Ok(show(status, &SettingsPage { f, tab: "settings", e, group, is_owner, new_owner }))
 }
 
 pub(crate) async fn settings(State(app): State<App>, Path(id): Path<GroupId>, reader: Reader) -> Result<Response> {
-    settings_page(&app, &reader, id, None).await
+    settings_page(&app, &reader, id, Default::default()).await
 }
 
 pub(crate) async fn change(
@@ -110,7 +102,7 @@ pub(crate) async fn change(
         Ok(_) => Ok(redirect_with(&app, &format!("/groups/{id}/settings/"), "flash-saved")),
         Err(error) => {
             let e = form_errors(&reader.view, error)?;
-            settings_page(&app, &reader, id, Some((e, patch))).await
+            settings_page(&app, &reader, id, (e, patch, String::new())).await
         }
     }
 }
@@ -137,6 +129,16 @@ pub(crate) async fn set_picture(
     Ok(redirect_with(&app, &format!("/groups/{id}/settings/"), "flash-saved"))
 }
 
+/// The member with a user name.
+async fn member(app: &App, reader: &Reader, id: GroupId, name: &str) -> Result<UserId> {
+    let name = name.trim().trim_start_matches('@');
+    let filter = MemberFilter { search: Some(name.to_owned()), role: None };
+    let members = app.community.members.members(&reader.caller, id, filter, PageQuery::new(1, MEMBERS)).await;
+    let mut people = members.map_err(Error::from)?.results.into_iter().filter_map(|member| member.user);
+    let found = people.find(|person| person.username.to_lowercase() == name.to_lowercase());
+    Ok(found.ok_or_else(|| Error::field("user", reader.view.t("field-nobody")))?.id)
+}
+
 /// Transfers the ownership to another member.
 pub(crate) async fn transfer(
     State(app): State<App>,
@@ -144,8 +146,16 @@ pub(crate) async fn transfer(
     reader: Reader,
     form: Submission,
 ) -> Result<Response> {
-    let user = form.number::<i64>("user")?.map(UserId);
-    let user = user.ok_or_else(|| Error::field("user", reader.view.t("field-choice")))?;
-    app.community.members.transfer(&reader.caller, id, user).await.map_err(Error::from)?;
-    Ok(redirect_with(&app, &format!("/groups/{id}/"), "flash-saved"))
+    let name = form.text("user");
+    let transferred = async {
+        let user = member(&app, &reader, id, name).await?;
+        app.community.members.transfer(&reader.caller, id, user).await.map_err(Error::from)
+    };
+    match transferred.await {
+        Ok(_) => Ok(redirect_with(&app, &format!("/groups/{id}/"), "flash-saved")),
+        Err(error) => {
+            let e = form_errors(&reader.view, error)?;
+            settings_page(&app, &reader, id, (e, GroupPatch::default(), name.to_owned())).await
+        }
+    }
 }

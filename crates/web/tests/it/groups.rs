@@ -159,3 +159,24 @@ async fn a_group_is_deleted_after_its_name_was_typed_and_the_numbers_still_hold(
     assert_eq!((done.status.as_u16(), done.location()), (303, "/groups/"), "{}", done.text);
     assert_eq!(owner.get(&format!("/groups/{id}/")).await.status, 404);
 }
+
+#[tokio::test]
+async fn the_ownership_is_transferred_to_a_member_by_name() {
+    let site = site().await;
+    let (anna, browser) = site.signed_in("anna").await;
+    let (ben, _) = (site.user("ben").await, site.user("cleo").await);
+    let new = NewGroup { name: "Choir".into(), category: "general".into(), ..NewGroup::default() };
+    let group = site.community.groups.create_group(&anna, new).await.unwrap().id;
+    site.community.groups.join(&ben, group, None, String::new()).await.unwrap();
+    let (path, action) = (format!("/groups/{group}/settings/"), format!("/groups/{group}/transfer/"));
+    let page = browser.fill(&path, &action, &[("user", "cleo")]).await;
+    assert_eq!(
+        (page.status.as_u16(), page.text_of("#user-error")),
+        (422, "There is nobody with this name.".to_owned())
+    );
+    assert_eq!(page.find("#user")[0].value().attr("value"), Some("cleo"), "she is not a member");
+    let page = browser.fill(&path, &action, &[("user", "@Ben")]).await;
+    assert_eq!(page.location(), format!("/groups/{group}/"), "{}", page.text);
+    let group = site.community.groups.group(Some(ben), group).await.unwrap();
+    assert_eq!(group.owner.unwrap().id, ben.user);
+}

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use guildhall_kernel::{Caller, Ordering, Page, PageQuery, Timestamp, UserId};
 use sea_orm::{
-    ActiveValue::NotSet, ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, Set, sea_query::ExprTrait,
+    ActiveValue::NotSet,
+    ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, Set,
+    sea_query::{ExprTrait, SimpleExpr},
 };
 
 use super::{SqlFeed, do_nothing};
@@ -20,6 +22,11 @@ struct FollowRow {
     created_at: Timestamp,
 }
 
+/// That one user follows another one.
+fn edge(follower: UserId, followed: UserId) -> SimpleExpr {
+    follow::COLUMN.follower_id.eq(follower).and(follow::COLUMN.followed_id.eq(followed))
+}
+
 #[async_trait]
 impl Follows for SqlFeed {
     async fn follow(&self, caller: &Caller, user: UserId, follow: bool) -> Result<()> {
@@ -30,8 +37,7 @@ impl Follows for SqlFeed {
             .write(|tx| async move {
                 let conn = &tx;
                 if !follow {
-                    let edge = follow::COLUMN.follower_id.eq(caller.user).and(follow::COLUMN.followed_id.eq(user));
-                    follow::Entity::delete_many().filter(edge).exec(conn).await?;
+                    follow::Entity::delete_many().filter(edge(caller.user, user)).exec(conn).await?;
                     return Ok(());
                 }
                 let row = follow::ActiveModel {
@@ -49,6 +55,11 @@ impl Follows for SqlFeed {
                 }
             })
             .await
+    }
+
+    async fn is_following(&self, caller: &Caller, user: UserId) -> Result<bool> {
+        let found = follow::Entity::find().filter(edge(caller.user, user)).one(self.core.db.conn()).await?;
+        Ok(found.is_some())
     }
 
     async fn follows(&self, caller: &Caller, page: PageQuery) -> Result<Page<Follow>> {

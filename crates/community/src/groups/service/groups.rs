@@ -21,6 +21,8 @@ pub trait Groups: Send + Sync + 'static {
     async fn categories(&self, viewer: Option<Caller>) -> Result<Vec<CategoryCount>>;
     /// A group, if it is visible to the viewer.
     async fn group(&self, viewer: Option<Caller>, id: GroupId) -> Result<Group>;
+    /// Those of these groups that are visible to the viewer, up to 100, in no particular order.
+    async fn groups_by_id(&self, viewer: Option<Caller>, ids: Vec<GroupId>) -> Result<Vec<Group>>;
     /// Changes a group, if `known` matches its current version.
     async fn change_group(&self, caller: &Caller, id: GroupId, patch: GroupPatch, known: IfMatch) -> Result<Group>;
     /// Counts what deleting a group would delete.

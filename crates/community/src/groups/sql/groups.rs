@@ -6,13 +6,13 @@ use guildhall_kernel::{Caller, IfMatch, Page, PageQuery, Quota, Timestamp, UserI
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
-    ConnectionTrait, EntityTrait, QueryOrder, QuerySelect, Set, SqlErr,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, SqlErr,
     sea_query::{Alias, Asterisk, Expr, Func},
 };
 
 use super::{
     SqlGroups,
-    show::{GroupRow, GroupWithRole, Moderators},
+    show::{GroupRow, GroupWithRole, Moderators, rows_of},
 };
 use crate::{
     core::{access::GroupAccess, rsvps::delete_outsider_rsvps_of_group, scope::visible_groups},
@@ -28,6 +28,8 @@ use crate::{
 
 /// The maximum number of categories listed.
 const MAX_CATEGORIES: u64 = 100;
+/// How many groups can be read by their ids at once.
+const MAX_IDS: usize = 100;
 
 /// Counts everything that is deleted with a group, in one statement.
 const COUNT_DELETION: &str = "SELECT \
@@ -223,6 +225,14 @@ impl Groups for SqlGroups {
 
     async fn group(&self, viewer: Option<Caller>, id: GroupId) -> Result<Group> {
         self.find_group(self.core.viewer(viewer)?, id).await
+    }
+
+    async fn groups_by_id(&self, viewer: Option<Caller>, ids: Vec<GroupId>) -> Result<Vec<Group>> {
+        let viewer = self.core.viewer(viewer)?;
+        let with_ids = group::COLUMN.id.is_in(ids.into_iter().take(MAX_IDS));
+        let select = rows_of(visible_groups(viewer).filter(with_ids), viewer);
+        let rows = select.into_model::<GroupWithRole>().all(self.core.db.conn()).await?;
+        self.show_groups(&self.core.pipeline(), rows, viewer).await
     }
 
     async fn change_group(&self, caller: &Caller, id: GroupId, patch: GroupPatch, known: IfMatch) -> Result<Group> {
