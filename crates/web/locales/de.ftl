@@ -727,9 +727,9 @@ room-auto-approve = Wer anfragt, ist sofort dabei
 room-history-from-start = Leute sehen, was vor ihrem Beitritt geschrieben wurde
 room-allows-files = Leute können Dateien senden
 room-hosted-by = { $name } leitet
-room-inside = { $n ->
-    [one] { $shown } von { $most } drin
-   *[other] { $shown } von { $most } drin
+room-people-of-most = { $n ->
+    [one] { $shown } von { $most } dabei
+   *[other] { $shown } von { $most } dabei
 }
 room-people-count = { $n ->
     [one] { $shown } Person
@@ -748,7 +748,7 @@ room-leave = Raum verlassen
 room-close = Raum schließen…
 room-close-title = Raum schließen
 room-close-named = „{ $name }“ schließen?
-room-close-text = Niemand kann mehr schreiben, und er lässt sich nicht wieder öffnen. Wer drin ist, kann ihn weiter lesen.
+room-close-text = Niemand kann mehr schreiben, und er lässt sich nicht wieder öffnen. Wer dabei ist, kann ihn weiter lesen.
 room-close-button = Raum schließen
 room-leave-to = Gehen und jemand anderen leiten lassen
 room-leave-to-text = Der Raum bleibt offen.
@@ -771,8 +771,8 @@ slow-mode-wait = { $n ->
    *[other] In diesem Raum geht es langsam zu. Du kannst in { $shown } Sekunden wieder schreiben.
 }
 room-people = Leute im Raum
-room-asking = fragen an
-room-inside-title = Drin
+room-ask-to-join = fragen an
+room-participants = Teilnehmende
 room-all-people = Alle anzeigen
 room-more-people = { $n ->
     [one] { $shown } weitere Person
@@ -794,7 +794,7 @@ room-mute-hour = Eine Stunde stummschalten
 room-mute-day = Einen Tag stummschalten
 room-remove = Aus dem Raum entfernen
 room-invite-person = { $name } einladen
-room-invite-text = Wer eingeladen wird, ist sofort drin und bekommt eine Mitteilung.
+room-invite-text = Wer eingeladen wird, ist sofort dabei und bekommt eine Mitteilung.
 room-search-in = Suche in { $name }
 room-message = Nachricht an den Raum
 room-message-hint = Schreib an alle hier…
@@ -821,7 +821,7 @@ error-removed = Du wurdest aus diesem Raum entfernt. Die Leitung kann dich einla
 error-is-host = Bei der Leitung des Raums geht das nicht.
 error-room-closed = Der Raum ist geschlossen.
 error-room-full = Dieser Raum ist voll. Frage später noch einmal an.
-error-already-participant = Diese Person ist schon drin.
+error-already-participant = Diese Person ist schon dabei.
 error-too-many-requests = Zu viele Leute warten auf diesen Raum. Frage später noch einmal an.
 error-muted = Du kannst in diesem Raum gerade nicht schreiben.
 error-files-not-allowed = In diesem Raum sind keine Dateien erlaubt.
@@ -888,10 +888,10 @@ deals-move-deal = { $number } verschieben
 deals-move-to = Verschieben nach
 deals-move-up = In der Spalte nach oben
 deals-move-down = In der Spalte nach unten
-deals-said-lifted = %deal angehoben. Pfeile bewegen es, Enter legt es ab, Escape bringt es zurück.
-deals-said-at = %deal, %stage, Platz %place von %count
-deals-said-moved = %deal ist jetzt in %stage
-deals-said-back = %deal ist wieder an seinem Platz
+deals-board-lifted = %deal angehoben. Pfeile bewegen es, Enter legt es ab, Escape bringt es zurück.
+deals-board-at = %deal, %stage, Platz %place von %count
+deals-board-moved = %deal ist jetzt in %stage
+deals-board-back = %deal ist wieder an seinem Platz
 deals-paid = Bezahlt
 deals-partly-paid = Teils bezahlt
 deals-verified = Geprüft
@@ -937,6 +937,7 @@ deals-about = Über das Geschäft
 deals-more-about-deal = Mehr zu diesem Geschäft
 deals-to-trash = In den Papierkorb
 deals-stale = Jemand hat das geändert, während du geschrieben hast. Speichere noch einmal, um den jetzigen Stand mit deiner Fassung zu überschreiben.
+deals-differences = Unterschiede
 deals-field = Feld
 deals-field-current = Jetzt
 deals-field-typed = Deine Fassung

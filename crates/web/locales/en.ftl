@@ -347,7 +347,7 @@ blocker-organization = Organizations that you own
 
 # People
 search-people = Search people
-people-prefix-hint = Type the begin of a name.
+people-prefix-hint = Type the beginning of a name.
 back-to-people = Back to people
 write = Write
 write-to = Write to { $name }
@@ -727,9 +727,9 @@ room-auto-approve = Whoever asks joins at once
 room-history-from-start = People see what was written before they joined
 room-allows-files = People can send files
 room-hosted-by = { $name } hosts
-room-inside = { $n ->
-    [one] { $shown } of { $most } inside
-   *[other] { $shown } of { $most } inside
+room-people-of-most = { $n ->
+    [one] { $shown } of { $most } participants
+   *[other] { $shown } of { $most } participants
 }
 room-people-count = { $n ->
     [one] { $shown } person
@@ -748,7 +748,7 @@ room-leave = Leave the room
 room-close = Close the room…
 room-close-title = Close the room
 room-close-named = Close “{ $name }”?
-room-close-text = Nobody can write any more, and it cannot be opened again. Whoever is inside can still read it.
+room-close-text = Nobody can write any more, and it cannot be opened again. Participants can still read it.
 room-close-button = Close the room
 room-leave-to = Leave, and let somebody else host
 room-leave-to-text = The room stays open.
@@ -771,8 +771,8 @@ slow-mode-wait = { $n ->
    *[other] This room is in slow mode. You can write again in { $shown } seconds.
 }
 room-people = People in the room
-room-asking = ask to join
-room-inside-title = Inside
+room-ask-to-join = ask to join
+room-participants = Participants
 room-all-people = Show all
 room-more-people = { $n ->
     [one] { $shown } more
@@ -794,7 +794,7 @@ room-mute-hour = Mute for an hour
 room-mute-day = Mute for a day
 room-remove = Remove from the room
 room-invite-person = Invite { $name }
-room-invite-text = They are inside at once, and get a notification.
+room-invite-text = They take part at once, and get a notification.
 room-search-in = Search in { $name }
 room-message = Message to the room
 room-message-hint = Write to everybody here…
@@ -821,7 +821,7 @@ error-removed = You were removed from this room. Its host can invite you.
 error-is-host = This is not possible with the host of the room.
 error-room-closed = The room is closed.
 error-room-full = This room is full. Ask again later.
-error-already-participant = This person is inside already.
+error-already-participant = This person already takes part.
 error-too-many-requests = Too many people wait to join this room. Ask again later.
 error-muted = You cannot write in this room just now.
 error-files-not-allowed = This room does not allow files.
@@ -888,10 +888,10 @@ deals-move-deal = Move { $number }
 deals-move-to = Move to
 deals-move-up = Up in the column
 deals-move-down = Down in the column
-deals-said-lifted = %deal lifted. Arrows move it, Enter drops it, Escape puts it back.
-deals-said-at = %deal, %stage, place %place of %count
-deals-said-moved = %deal moved to %stage
-deals-said-back = %deal is back in its place
+deals-board-lifted = %deal lifted. Arrows move it, Enter drops it, Escape puts it back.
+deals-board-at = %deal, %stage, place %place of %count
+deals-board-moved = %deal moved to %stage
+deals-board-back = %deal is back in its place
 deals-paid = Paid
 deals-partly-paid = Partly paid
 deals-verified = Verified
@@ -937,6 +937,7 @@ deals-about = About the deal
 deals-more-about-deal = More about this deal
 deals-to-trash = Move to the trash
 deals-stale = Somebody changed this while you wrote. Save again to overwrite what is there now with your version.
+deals-differences = Differences
 deals-field = Field
 deals-field-current = Now
 deals-field-typed = Yours

@@ -26,7 +26,7 @@ impl LocalPath {
         Self("/".to_owned())
     }
 
-    /// A path that leads nowhere else: browsers read `//` and `/\` as the begin of a host.
+    /// A path that leads nowhere else: browsers read `//` and `/\` as the start of a host.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix('/')?;
         let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');

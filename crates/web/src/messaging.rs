@@ -3,11 +3,11 @@
 mod changes;
 mod conversation;
 mod inbox;
+pub(crate) mod naming;
 mod new_message;
 mod rows;
 mod state;
 pub(crate) mod text;
-pub(crate) mod urls;
 
 use axum::{
     Router,

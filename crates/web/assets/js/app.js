@@ -32,7 +32,7 @@ document.addEventListener("change", (event) => {
 });
 
 // The server shows times in the zone of the browser.
-function tellZone() {
+function sendZone() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (!zone || localStorage.getItem("zone") === zone) return;
   const sent = fetch("/appearance/", {
@@ -83,7 +83,7 @@ function refreshInbox() {
 
 const user = document.body.dataset.user;
 if (user) {
-  tellZone();
+  sendZone();
   const socket = new Socket();
   socket.follow(`user/${user}`, (frame) => {
     if (frame.type === "unread_count") {

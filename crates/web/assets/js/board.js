@@ -5,7 +5,7 @@ const REFRESH_AFTER = 500;
 
 export function followBoard(socket, post) {
   const org = document.body.dataset.board;
-  const said = document.getElementById("board-said");
+  const status = document.getElementById("board-status");
   const board = () => document.getElementById("board");
   const part = { "HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#board", Accept: "text/html" };
   let held = null;
@@ -13,8 +13,8 @@ export function followBoard(socket, post) {
   // --- Showing
 
   function say(key, values) {
-    const text = said.dataset[key] ?? "";
-    said.textContent = text.replace(/%(\w+)/g, (_, name) => values[name] ?? "");
+    const text = status.dataset[key] ?? "";
+    status.textContent = text.replace(/%(\w+)/g, (_, name) => values[name] ?? "");
   }
 
   function toast(text) {

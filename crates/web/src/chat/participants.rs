@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// How many requests are listed beside a room.
-const ASKING: u64 = 5;
+const REQUESTS: u64 = 5;
 /// How many participants are listed beside a room.
-const INSIDE: u64 = 20;
+const PARTICIPANTS: u64 = 20;
 /// For how long somebody can be muted, in minutes.
 const MUTES: [u64; 3] = [10, 60, 1440];
 
@@ -29,9 +29,9 @@ const MUTES: [u64; 3] = [10, 60, 1440];
 pub(super) struct People {
     me: UserId,
     /// The first requests to join, if the reader decides on them.
-    pub(super) asking: Vec<JoinRequest>,
-    pub(super) asking_count: u64,
-    pub(super) inside: Vec<Participant>,
+    pub(super) requests: Vec<JoinRequest>,
+    pub(super) request_count: u64,
+    pub(super) participants: Vec<Participant>,
     pub(super) pins: Vec<Pin>,
 }
 
@@ -39,26 +39,26 @@ impl People {
     /// Who is in a room and who asks to join.
     pub(super) async fn load(app: &App, reader: &Reader, access: &Access) -> Result<Self> {
         let (caller, id) = (&reader.caller, access.room.id);
-        let (mut asking, mut asking_count) = (Vec::new(), 0);
+        let (mut requests, mut request_count) = (Vec::new(), 0);
         if access.is_moderator && access.room.is_active {
-            let page = PageQuery::new(1, ASKING);
+            let page = PageQuery::new(1, REQUESTS);
             let page = app.chat.requests.requests(caller, id, page).await.map_err(Error::from)?;
-            (asking, asking_count) = (page.results, page.count);
+            (requests, request_count) = (page.results, page.count);
         }
-        let page = PageQuery::new(1, INSIDE);
-        let inside = app.chat.participants.participants(caller, id, page).await.map_err(Error::from)?.results;
+        let page = PageQuery::new(1, PARTICIPANTS);
+        let participants = app.chat.participants.participants(caller, id, page).await.map_err(Error::from)?.results;
         // Staff see who takes part, but read nothing.
         let pins = if access.room.is_participant {
             app.chat.pins.pins(caller, id).await.map_err(Error::from)?
         } else {
             Vec::new()
         };
-        Ok(Self { me: reader.id(), asking, asking_count, inside, pins })
+        Ok(Self { me: reader.id(), requests, request_count, participants, pins })
     }
 
     /// How many people take part who are not listed.
     pub(super) fn more(&self, access: &Access) -> i64 {
-        let shown = i64::try_from(self.inside.len()).unwrap_or(i64::MAX);
+        let shown = i64::try_from(self.participants.len()).unwrap_or(i64::MAX);
         (access.room.participant_count - shown).max(0)
     }
 
@@ -124,7 +124,7 @@ pub(crate) async fn participants(
     }
     let page = app.chat.participants.participants(&reader.caller, id, number.query()).await.map_err(Error::from)?;
     let pager = Pager::new(&page, number, &format!("{}people/", access.base()), &[]);
-    people.inside = page.results;
+    people.participants = page.results;
     let f = reader.frame(&app, Place::Rooms).await?;
     Ok(ok(&PeoplePage { f, access, people, pager }))
 }

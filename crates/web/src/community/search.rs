@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     card::Card,
-    messaging::urls::conversation_url,
+    messaging::naming::{conversation_name, conversation_url},
     page::ok,
     reader::{Frame, Place, Reader},
     web::App,
@@ -81,7 +81,7 @@ async fn messages(app: &App, reader: &Reader, q: &str, limit: u64) -> Result<Vec
         let conversation = conversations.get(&message.conversation_id)?;
         let url = format!("{}#msg-{}", conversation_url(conversation), message.id);
         let person = conversation.other_user.clone();
-        let name = person.as_ref().map_or_else(|| conversation.name.clone(), |person| person.display_name.clone());
+        let name = conversation_name(&reader.view, conversation);
         Some(Hit { message, name, person, url })
     };
     Ok(found.into_iter().filter_map(hit).collect())

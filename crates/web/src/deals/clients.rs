@@ -85,6 +85,11 @@ impl ClientPage {
         self.client.updated_at.unix_micros()
     }
 
+    /// The address of the client.
+    fn base(&self) -> String {
+        self.f.url(&format!("clients/{}/", self.client.id))
+    }
+
     /// Where activities are logged.
     fn log_url(&self) -> String {
         self.f.url(&format!("clients/{}/activities/", self.client.id))

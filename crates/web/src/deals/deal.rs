@@ -114,6 +114,11 @@ impl DealPage {
         payment.kind != PaymentKind::Payment
     }
 
+    /// The address of the deal.
+    fn base(&self) -> String {
+        self.f.url(&format!("deals/{}/", self.deal.id))
+    }
+
     /// Where activities are logged.
     fn log_url(&self) -> String {
         self.f.url(&format!("deals/{}/activities/", self.deal.id))

@@ -8,8 +8,8 @@ use guildhall_kernel::{Error, IfMatch, Path, Result};
 use guildhall_messaging::{ConversationId, DeleteFor, MessageId, MessagePatch, Revision};
 
 use super::{
+    naming::conversation_url,
     rows::{People, Row, quoted, rows},
-    urls::conversation_url,
 };
 use crate::{
     form::{FormErrors, Submission},

@@ -17,8 +17,8 @@ use serde::Deserialize;
 
 use super::{
     inbox::{Inbox, Shown},
+    naming::{conversation_name, target_url},
     rows::{People, Row, conversation_of, quoted, rows},
-    urls::target_url,
 };
 use crate::{
     form::{FormErrors, Submission},
@@ -152,9 +152,8 @@ async fn page(
     let rows = rows(&reader.view, history.messages, &people);
     let base = target_url(target);
     let name = match (&history.other_user, &conversation) {
-        (Some(person), _) => person.display_name.clone(),
-        (None, Some(found)) if !found.name.is_empty() => found.name.clone(),
-        _ => reader.view.t("deleted-user"),
+        (None, Some(found)) => conversation_name(&reader.view, found),
+        (person, _) => reader.view.plain_name(person.as_ref()),
     };
     let closed = (history.other_user.is_none() && !is_group).then(|| reader.view.t("error-blocked"));
     let is_request = conversation.as_ref().is_some_and(|found| found.state == MemberState::Requested);

@@ -6,7 +6,10 @@ use guildhall_kernel::{CursorQuery, Error, Query, Result};
 use guildhall_messaging::{Conversation, InboxFilter, MessageType};
 use serde::Deserialize;
 
-use super::{rows::type_name, urls::conversation_url};
+use super::{
+    naming::{conversation_name, conversation_url},
+    rows::type_name,
+};
 use crate::{
     page::ok,
     paging::{Before, older},
@@ -47,11 +50,7 @@ pub(super) struct Inbox {
 
 fn talk(view: &View, reader: &Reader, conversation: Conversation, current: &str) -> Talk {
     let url = conversation_url(&conversation);
-    let name = match (&conversation.other_user, conversation.name.as_str()) {
-        (Some(person), _) => person.display_name.clone(),
-        (None, "") => view.t("deleted-user"),
-        (None, name) => name.to_owned(),
-    };
+    let name = conversation_name(view, &conversation);
     let last = conversation.last_message.as_ref();
     let kind = last.filter(|message| message.message_type != "text");
     Talk {

@@ -7,7 +7,7 @@ use guildhall_messaging::{ConversationId, Message, MessageId};
 
 use super::text::linked;
 use crate::{
-    card::{ReactionButton, emoji_palette, reaction_button},
+    card::{ReactionButton, reaction_button},
     html::Html,
     reader::Reader,
     view::View,
@@ -45,7 +45,6 @@ pub(super) struct Row {
     pub(super) quote: Option<Quote>,
     pub(super) text: Html,
     pub(super) reactions: Vec<ReactionButton>,
-    pub(super) palette: Vec<ReactionButton>,
     /// The name of its type, unless that is plain text.
     pub(super) kind: Option<String>,
 }
@@ -146,7 +145,6 @@ pub(super) fn rows(view: &View, messages: Vec<Message>, people: &People) -> Vec<
             quote,
             text: linked(&message.content),
             reactions: message.reactions.iter().map(button).collect(),
-            palette: emoji_palette(view),
             kind: (message.message_type != "text").then(|| type_name(view, &message.message_type)),
             message,
         }

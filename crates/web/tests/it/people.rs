@@ -3,7 +3,7 @@
 use crate::harness::site;
 
 #[tokio::test]
-async fn people_are_found_by_the_begin_of_their_name() {
+async fn people_are_found_by_the_beginning_of_their_name() {
     let site = site().await;
     let (_, browser) = site.signed_in("anna").await;
     site.user("benedict").await;

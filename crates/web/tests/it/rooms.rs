@@ -1,4 +1,4 @@
-//! Rooms: the list, joining and waiting, the people inside, closing.
+//! Rooms: the list, joining and waiting, the participants, closing.
 
 mod messages;
 
@@ -90,7 +90,7 @@ async fn the_list_has_open_rooms_and_closed_ones_that_one_was_in() {
     site.chat.open_room(&anna, hidden).await.unwrap();
     let page = ben.get("/rooms/").await;
     assert_eq!(texts(&page, ".room-list li a.strong"), ["Den & Co"]);
-    assert!(page.text_of(".room-list li").contains("1 of 100 inside") && page.find("#rooms-closed").is_empty());
+    assert!(page.text_of(".room-list li").contains("1 of 100 participants") && page.find("#rooms-closed").is_empty());
     let page = browser.get("/rooms/").await;
     assert_eq!(texts(&page, ".room-list li a.strong"), ["hidden", "Den & Co"]);
     assert_eq!(page.find(&format!(".room-list a.btn-primary[href='/rooms/{room}/']")).len(), 1);
@@ -184,7 +184,7 @@ async fn a_room_that_approves_everybody_is_entered_at_once() {
 }
 
 #[tokio::test]
-async fn the_host_decides_on_the_people_inside() {
+async fn the_host_decides_on_the_participants() {
     let site = site().await;
     let (anna, host) = teacher(&site, "anna").await;
     let (ben, browser) = site.signed_in("ben").await;

@@ -45,7 +45,7 @@ async fn scripts_get_what_is_new_as_rows() {
     let part = host.part(&message, &format!("li#msg-{}", first.id)).await;
     assert!(part.find("h1").is_empty() && texts(&part, ".msg-words") == ["one"]);
     let part = host.part(&format!("/rooms/{room}/people/"), "aside#people").await;
-    assert!(part.find("h1").is_empty() && part.find("aside#people[data-asking='0']").len() == 1);
+    assert!(part.find("h1").is_empty() && part.find("aside#people[data-requests='0']").len() == 1);
     let answer = write(&host, &format!("/rooms/{room}/"), &[("content", "three"), ("script", "1")], None).await;
     assert_eq!(answer.status, 204);
 }
