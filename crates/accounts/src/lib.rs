@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod admin;
 mod compat;
 mod emails;
 mod entity;
@@ -21,6 +22,7 @@ mod sql;
 mod state;
 mod throttle;
 
+pub use admin::admin;
 pub use error::{Error, Result};
 pub use hasher::HashCost;
 pub use id::UserTokenId;

@@ -14,7 +14,8 @@ pub fn admin() -> Vec<Model> {
         Model::new(group::Entity, "group")
             .list(&["name", "category", "is_private", "member_count", "post_count", "created_at"])
             .search(&["name_key", "slug"])
-            .filters(&["category", "is_private", "is_listed", "is_corporate_group"]),
+            .filters(&["category", "is_private", "is_listed", "is_corporate_group", "created_at"])
+            .guarded(),
         Model::new(membership::Entity, "membership")
             .list(&["group_id", "user_id", "role", "joined_at"])
             .filters(&["group_id", "user_id", "role"]),
@@ -22,6 +23,7 @@ pub fn admin() -> Vec<Model> {
             .list(&["group_id", "user_id", "status", "created_at"])
             .filters(&["group_id", "user_id", "status"]),
         Model::new(invite::Entity, "invite")
+            .without(&["token_hash"])
             .list(&["group_id", "user_id", "email_key", "status", "uses", "expires_at"])
             .search(&["email_key"])
             .filters(&["group_id", "user_id", "status"]),
@@ -58,7 +60,10 @@ pub fn admin() -> Vec<Model> {
             .list(&["post_id", "user_id", "kind", "created_at"])
             .filters(&["user_id"])
             .read_only(),
-        Model::new(bookmark::Entity, "bookmark").list(&["user_id", "post_id", "created_at"]).filters(&["user_id"]),
+        Model::new(bookmark::Entity, "bookmark")
+            .list(&["user_id", "post_id", "created_at"])
+            .filters(&["user_id"])
+            .deletable(),
         Model::new(comment::Entity, "comment")
             .list(&["content", "post_id", "author_id", "is_deleted", "like_count", "created_at"])
             .filters(&["post_id", "author_id"]),

@@ -14,7 +14,8 @@ pub fn admin() -> Vec<Model> {
         Model::new(organization::Entity, "organization")
             .list(&["name", "slug", "is_test", "default_currency", "created_at"])
             .search(&["name_key", "slug"])
-            .filters(&["is_test"]),
+            .filters(&["is_test", "created_at"])
+            .guarded(),
         Model::new(counter::Entity, "counter").list(&["org_id", "kind", "next"]).read_only(),
         Model::new(role::Entity, "role").list(&["org_id", "name", "key"]).filters(&["org_id"]),
         Model::new(team::Entity, "team").list(&["org_id", "name", "parent_id"]).filters(&["org_id"]),
@@ -77,6 +78,7 @@ pub fn admin() -> Vec<Model> {
             .filters(&["org_id", "deal_id"])
             .read_only(),
         Model::new(webhook::Entity, "webhook")
+            .without(&["secret", "old_secret"])
             .list(&["url", "is_active", "failing_since", "created_by", "org_id"])
             .filters(&["org_id", "is_active"])
             .read_only(),

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod admin;
 mod content;
 mod entity;
 mod files;
@@ -17,6 +18,7 @@ mod store;
 mod testing;
 mod upload;
 
+pub use admin::admin;
 pub use content::{Content, Stored};
 pub use files::Files;
 pub use folder::FolderStore;

@@ -1,7 +1,11 @@
 //! Descriptions of tables for an admin panel. Each crate describes its own tables in a few lines; the columns come
 //! from the entities.
 
+mod tables;
+
 use sea_orm::{ColumnTrait, ColumnType, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn};
+
+pub use tables::admin;
 
 /// A table in the admin panel.
 #[derive(Clone, Debug)]
@@ -20,6 +24,12 @@ pub struct Model {
     pub filters: &'static [&'static str],
     /// Whether rows cannot be edited in the panel.
     pub read_only: bool,
+    /// The columns that the panel changes itself, because no rule depends on them.
+    pub editable: &'static [&'static str],
+    /// Whether the panel deletes rows itself, because no rule depends on them.
+    pub deletable: bool,
+    /// Whether the name of a row has to be typed before it is deleted.
+    pub guarded: bool,
 }
 
 /// A column in the admin panel.
@@ -71,6 +81,9 @@ impl Model {
             search: &[],
             filters: &[],
             read_only: false,
+            editable: &[],
+            deletable: false,
+            guarded: false,
         }
     }
 
@@ -111,10 +124,47 @@ impl Model {
         Self { read_only: true, ..self }
     }
 
+    /// Sets the columns that the panel may change itself. No counter, event, cache or search index may depend on them.
+    #[must_use]
+    pub fn editable(self, editable: &'static [&'static str]) -> Self {
+        Self { editable, ..self }
+    }
+
+    /// Lets the panel delete rows itself. No counter, event, cache or file may depend on them.
+    #[must_use]
+    pub fn deletable(self) -> Self {
+        Self { deletable: true, ..self }
+    }
+
+    /// Asks for the name of a row before it is deleted, however little goes with it.
+    #[must_use]
+    pub fn guarded(self) -> Self {
+        Self { guarded: true, ..self }
+    }
+
+    /// Describes integer columns as times whose names do not end in `_at`.
+    #[must_use]
+    pub fn moments(mut self, columns: &[&str]) -> Self {
+        for column in self.columns.iter_mut().filter(|column| columns.contains(&column.name.as_str())) {
+            column.kind = Kind::Moment;
+        }
+        self
+    }
+
+    /// A column.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The columns of the primary key, in order.
+    pub fn key(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| column.key)
+    }
+
     /// The names in the description that are not columns of the table; for tests, which expect none.
     pub fn unknown_columns(&self) -> Vec<&'static str> {
         let is_column = |name: &&'static str| self.columns.iter().any(|column| column.name == **name);
-        let names = self.list.iter().chain(self.search).chain(self.filters);
+        let names = self.list.iter().chain(self.search).chain(self.filters).chain(self.editable);
         names.copied().filter(|name| !is_column(name)).collect()
     }
 }

@@ -241,6 +241,29 @@ pub async fn about(conn: &impl ConnectionTrait, subject: UserId, limit: u64) -> 
     Ok(rows.into_iter().map(Entry::from).collect())
 }
 
+/// The newest entries, newest first.
+pub async fn newest(conn: &impl ConnectionTrait, limit: u64) -> Result<Vec<Entry>, DbErr> {
+    let rows = audit_event::Entity::find().order_by_desc(audit_event::Column::Id).limit(limit);
+    let rows = rows.into_partial_model::<Row>().all(conn).await?;
+    Ok(rows.into_iter().map(Entry::from).collect())
+}
+
+/// The newest entries about one of some objects, or about a user, newest first.
+pub async fn latest(
+    conn: &impl ConnectionTrait,
+    objects: &[String],
+    subject: Option<UserId>,
+    limit: u64,
+) -> Result<Vec<Entry>, DbErr> {
+    let mut is_about = audit_event::Column::Object.is_in(objects);
+    if let Some(subject) = subject {
+        is_about = is_about.or(audit_event::Column::SubjectId.eq(subject));
+    }
+    let rows = audit_event::Entity::find().filter(is_about).order_by_desc(audit_event::Column::Id).limit(limit);
+    let rows = rows.into_partial_model::<Row>().all(conn).await?;
+    Ok(rows.into_iter().map(Entry::from).collect())
+}
+
 /// A page of the entries within a scope.
 pub async fn within(conn: &impl ConnectionTrait, scope: &str, query: &CursorQuery) -> Result<CursorPage<Entry>> {
     let rows = audit_event::Entity::find().filter(audit_event::Column::Scope.eq(scope));

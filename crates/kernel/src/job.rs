@@ -1,5 +1,7 @@
 //! Periodic jobs. Each run is done by one node of those on a database.
 
+mod state;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -8,6 +10,8 @@ use sea_orm::{DbErr, EntityTrait, QueryFilter, Set, TryInsertResult, sea_query::
 use tokio::time::timeout;
 
 use crate::{Clock, Db, Error, Result, Timestamp, entity::job};
+
+pub use state::{JobState, run_soon, states};
 
 /// How long a job may run before another node tries it.
 const LEASE: Duration = Duration::from_secs(15 * 60);

@@ -1,6 +1,8 @@
 //! The outbox: outgoing messages (emails, webhooks), stored in the transaction that causes them and delivered after its
 //! commit, at least once, with retries.
 
+mod unsent;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,6 +20,8 @@ use crate::{
     entity::outbox,
     mail::{DeliveryError, Mail, Mailer, address_key},
 };
+
+pub use unsent::{Unsent, send_soon, unsent};
 
 /// How long a node leases a message for delivery before another node may try.
 const LEASE: Duration = Duration::from_secs(120);

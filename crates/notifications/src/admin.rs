@@ -25,11 +25,15 @@ pub fn admin() -> Vec<Model> {
             .read_only(),
         Model::new(preference::Entity, "notification preference")
             .list(&["user_id", "kind", "channel", "is_on"])
-            .filters(&["user_id", "kind"]),
+            .filters(&["user_id", "kind"])
+            .editable(&["is_on"])
+            .deletable(),
         Model::new(settings::Entity, "notification settings")
             .list(&["user_id", "sends_emails", "digest", "time_zone", "updated_at"])
             .filters(&["user_id", "digest"]),
+        // Whoever knows its address and keys can send notifications to the browser.
         Model::new(subscription::Entity, "push subscription")
+            .without(&["endpoint", "p256dh", "auth"])
             .list(&["user_id", "created_at", "failed_at"])
             .filters(&["user_id"])
             .read_only(),

@@ -2,7 +2,6 @@
 #![expect(unreachable_pub, reason = "SeaORM generates public items")]
 
 /// Read and written by SQL.
-#[cfg(test)]
 pub(crate) mod epoch;
 pub(crate) mod event;
 pub(crate) mod stream;

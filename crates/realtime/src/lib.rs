@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod admin;
 mod bus;
 mod close;
 mod connections;
@@ -21,6 +22,7 @@ mod stored;
 mod streams;
 mod subscription;
 
+pub use admin::admin;
 pub use bus::{Arrival, Arrive, Bus, Notice, PostgresBus, SingleProcess};
 pub use frame::{About, Frame, Seq, Version};
 pub use handler::{Command, OwnStream, StreamHandler, read_command, unknown_type};

@@ -120,6 +120,14 @@ pub fn cast_sum(terms: impl Into<Expr>) -> Expr {
     Expr::from(Func::sum(terms)).cast_as("bigint")
 }
 
+/// Bytes as hexadecimal text.
+pub fn hex(backend: DbBackend, bytes: impl Into<Expr>) -> Expr {
+    match backend {
+        DbBackend::Postgres => Func::cust("encode").args([bytes.into(), Expr::val("hex")]).into(),
+        _ => Func::lower(Func::cust("hex").arg(bytes)).into(),
+    }
+}
+
 /// A JSON object with these members.
 pub fn json_object(backend: DbBackend, members: impl IntoIterator<Item = (&'static str, Expr)>) -> Expr {
     let arguments: Vec<Expr> =

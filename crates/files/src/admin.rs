@@ -1,0 +1,30 @@
+//! The tables of this crate for the admin panel. The keys of files are not shown: whoever knows one can download it.
+
+use guildhall_kernel::admin::Model;
+
+use crate::entity::{file, garbage};
+
+/// Every table of this crate.
+pub fn admin() -> Vec<Model> {
+    vec![
+        Model::new(file::Entity, "file")
+            .without(&["key", "variants"])
+            .list(&["content_type", "size", "created_at"])
+            .search(&["content_type"])
+            .filters(&["created_at"])
+            .read_only(),
+        Model::new(garbage::Entity, "deleted file").without(&["variants"]).list(&["key", "due_at"]).read_only(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use guildhall_kernel::testing::assert_tables_described;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_table_is_described_once_and_with_known_columns() {
+        assert_tables_described("files_", crate::testing::all_migrations, admin()).await;
+    }
+}
