@@ -36,13 +36,14 @@ struct HealthState {
 
 /// The cached result of the last check, because a check writes and the endpoint is public.
 #[derive(Clone, Default)]
-struct Checks(Arc<Mutex<Option<(Instant, DatabaseParts)>>>);
+pub(crate) struct Checks(Arc<Mutex<Option<(Instant, DatabaseParts)>>>);
 
 /// The state of the database and of its migrations.
-type DatabaseParts = (&'static str, &'static str);
+pub(crate) type DatabaseParts = (&'static str, &'static str);
 
 impl Checks {
-    async fn database(&self, db: &Db) -> DatabaseParts {
+    /// The state of the database and of its migrations.
+    pub(crate) async fn database(&self, db: &Db) -> DatabaseParts {
         let mut last = self.0.lock().await;
         if let Some((checked, parts)) = &*last
             && checked.elapsed() < CACHE_TTL
@@ -68,10 +69,10 @@ impl Checks {
     }
 }
 
-pub(crate) fn router(db: Db, auth: Auth, streams: Streams, with_metrics: bool) -> Router {
+pub(crate) fn router(db: Db, auth: Auth, streams: Streams, checks: Checks, with_metrics: bool) -> Router {
     let router = OpenApiRouter::new().routes(routes!(alive)).routes(routes!(ready));
     let router = if with_metrics { router.routes(routes!(metrics_for_staff)) } else { router };
-    router.with_state(HealthState { db, auth, streams, checks: Checks::default() }).into()
+    router.with_state(HealthState { db, auth, streams, checks }).into()
 }
 
 pub(crate) fn openapi() -> OpenApi {

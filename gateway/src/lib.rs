@@ -1,6 +1,7 @@
 //! The Guildhall server: settings, wiring, serving and the command line. Business rules and queries are in the crates
 //! that it composes.
 
+mod admin;
 mod background;
 mod backup;
 mod board_streams;

@@ -34,7 +34,7 @@ use guildhall_web::{SetupLink, Web};
 
 use self::live::Domains;
 use crate::{
-    board_streams::BoardStreams, ended_sessions::EndedSessions, group_streams::GroupStreams, health,
+    admin, board_streams::BoardStreams, ended_sessions::EndedSessions, group_streams::GroupStreams, health,
     later::LaterRemoval, layers, mounts, reference, settings::Settings,
 };
 
@@ -254,6 +254,14 @@ impl Services {
         let chat = ChatState::new(&chat, auth.clone(), url.clone());
         let notifications = NotificationsState::new(&self.notifications, auth.clone(), url.clone());
         let sockets = RealtimeState::new(self.streams.clone());
+        let checks = health::Checks::default();
+        let writes = guildhall_web::table_writes(&accounts, &community, &deals, &messaging, &chat);
+        let server_health = admin::ServerHealth {
+            checks: checks.clone(),
+            db: self.db.clone(),
+            streams: self.streams.clone(),
+            has_mailer: self.mailer.is_some(),
+        };
 
         let pages = Web {
             accounts: accounts.clone(),
@@ -262,6 +270,7 @@ impl Services {
             messaging: messaging.clone(),
             chat: chat.clone(),
             notifications: notifications.clone(),
+            admin: admin::state(&self.db, writes, server_health),
             unsubscribing: Arc::new(self.notifications.clone()),
             setup: self.setup.clone(),
             name: settings.server.name.as_str().into(),
@@ -280,7 +289,13 @@ impl Services {
             .nest(mounts::NOTIFICATIONS, guildhall_notifications::router(notifications).into())
             .merge(guildhall_realtime::router(sockets.clone()))
             .merge(guildhall_chat::sockets(sockets))
-            .merge(health::router(self.db.clone(), auth, self.streams.clone(), settings.metrics.bind.is_empty()))
+            .merge(health::router(
+                self.db.clone(),
+                auth,
+                self.streams.clone(),
+                checks,
+                settings.metrics.bind.is_empty(),
+            ))
             .merge(reference::router());
         Ok(layers::wrap(guildhall_web::router(pages, routes), settings, url))
     }

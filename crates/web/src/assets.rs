@@ -23,6 +23,7 @@ const STYLE: &str = concat!(
     include_str!("../assets/css/messages.css"),
     include_str!("../assets/css/rooms.css"),
     include_str!("../assets/css/pages.css"),
+    include_str!("../assets/css/admin.css"),
 );
 /// Each file with its name, media type and content.
 const FILES: [(&str, &str, &str); 10] = [

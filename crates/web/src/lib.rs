@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod accounts;
+mod admin;
 mod assets;
 mod browser;
 mod card;
@@ -32,6 +33,7 @@ use axum::{
     routing::{get, post},
 };
 
+pub use admin::table_writes;
 pub use setup_link::SetupLink;
 pub use web::Web;
 
@@ -43,6 +45,7 @@ pub fn router(web: Web, others: Router) -> Router {
     let app = App::new(web);
     let pages = Router::new()
         .merge(accounts::routes())
+        .merge(admin::routes())
         .merge(community::routes())
         .merge(deals::routes())
         .merge(messaging::routes())

@@ -3,7 +3,7 @@
 use crate::view::View;
 
 /// Messages without variables, and the keys of their texts.
-const KNOWN: [(&str, &str); 15] = [
+const KNOWN: [(&str, &str); 19] = [
     ("This field may not be blank.", "field-blank"),
     ("This field is required.", "field-blank"),
     ("Control characters are not allowed.", "field-control-characters"),
@@ -18,6 +18,10 @@ const KNOWN: [(&str, &str); 15] = [
     ("This password is too similar to the username or the email address.", "field-similar-password"),
     ("Invalid or expired token.", "field-token"),
     ("A user with that username already exists.", "error-username-taken"),
+    ("This is not what has to be typed.", "field-not-confirmed"),
+    ("The database does not allow this value.", "field-not-allowed"),
+    ("A post that is approved stays approved.", "field-approved"),
+    ("A closed room cannot be opened again.", "field-closed-room"),
     ("Quiet hours cannot begin and end at the same time.", "field-quiet-hours"),
 ];
 

@@ -119,6 +119,7 @@ impl Reader {
             view: self.view.clone(),
             me,
             groups: groups.results,
+            is_staff: caller.roles.is_staff(),
             unread_messages: messages,
             unread_notifications: notifications.unread_count,
             place,
@@ -131,6 +132,8 @@ pub(crate) struct Frame {
     view: View,
     pub(crate) me: Account,
     pub(crate) groups: Vec<Group>,
+    /// Whether the reader may see the admin panel.
+    pub(crate) is_staff: bool,
     pub(crate) unread_messages: i64,
     pub(crate) unread_notifications: i64,
     place: Place,

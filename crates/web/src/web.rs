@@ -4,6 +4,7 @@ use std::{ops::Deref, sync::Arc};
 
 use axum::extract::FromRef;
 use guildhall_accounts::AccountsState;
+use guildhall_admin::AdminState;
 use guildhall_chat::ChatState;
 use guildhall_community::CommunityState;
 use guildhall_deals::DealsState;
@@ -28,6 +29,8 @@ pub struct Web {
     pub chat: ChatState,
     /// Notifications.
     pub notifications: NotificationsState,
+    /// The admin panel.
+    pub admin: AdminState,
     /// Stops emails about notifications.
     pub unsubscribing: Arc<dyn Unsubscribing>,
     /// The link to the page of the first start, while there is no superuser.

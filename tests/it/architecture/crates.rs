@@ -8,7 +8,7 @@ use std::{
 use super::{manifests, root};
 
 /// The workspace crates that each crate may depend on.
-const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 15] = [
+const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 16] = [
     ("guildhall-kernel", &[]),
     ("guildhall-accounts", &["guildhall-kernel"]),
     ("guildhall-files", &["guildhall-kernel"]),
@@ -19,12 +19,14 @@ const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 15] = [
     ("guildhall-chat", &["guildhall-kernel", "guildhall-files", "guildhall-realtime"]),
     ("guildhall-notifications", &["guildhall-kernel", "guildhall-realtime"]),
     ("guildhall-platform", &["guildhall-kernel", "guildhall-files", "guildhall-realtime"]),
+    ("guildhall-admin", &["guildhall-kernel"]),
     (
         "guildhall-web",
         &[
             "guildhall-kernel",
             "guildhall-files",
             "guildhall-accounts",
+            "guildhall-admin",
             "guildhall-chat",
             "guildhall-community",
             "guildhall-deals",
@@ -59,6 +61,7 @@ const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 15] = [
             "guildhall-chat",
             "guildhall-notifications",
             "guildhall-platform",
+            "guildhall-admin",
             "guildhall-web",
             "guildhall-migration",
         ],

@@ -1,6 +1,6 @@
 // Shortcuts, outside of fields.
 
-const PLACES = { h: "/", d: "/deals/", g: "/groups/", m: "/messaging/", r: "/rooms/", n: "/notifications/" };
+const PLACES = { a: "/admin/", h: "/", d: "/deals/", g: "/groups/", m: "/messaging/", r: "/rooms/", n: "/notifications/" };
 
 export function listenToKeys() {
   let isGoing = false;

@@ -7,6 +7,7 @@ use axum::Router;
 use guildhall_accounts::{
     AccountsState, HashCost, NewUser, SqlAccounts, USERNAME_KEY, USERS, WeakPassword, event::UserRegistered,
 };
+use guildhall_admin::{AdminState, Health, HealthPart, Registry, SqlPanel};
 use guildhall_chat::{ActiveUsers, ChatState, ChatStreams, SqlChat};
 use guildhall_community::{CommunityState, SqlCommunity, UserTable};
 use guildhall_deals::{DealsState, SqlDeals};
@@ -24,7 +25,7 @@ use guildhall_notifications::{
     NewNotification, NotificationKind, NotificationsState, Notifier, Source, SqlNotifications,
 };
 use guildhall_realtime::{OwnStream, RealtimeState, SingleProcess, StreamHandler, Streams};
-use guildhall_web::{SetupLink, Web, router};
+use guildhall_web::{SetupLink, Web, router, table_writes};
 use sea_orm_migration::MigrationTrait;
 use tokio::sync::Mutex;
 
@@ -116,6 +117,34 @@ impl Mailer for Inbox {
     }
 }
 
+/// The tables of the panel.
+fn registry() -> Registry {
+    Registry::default()
+        .with("accounts", guildhall_accounts::admin())
+        .with("community", guildhall_community::admin())
+        .with("deals", guildhall_deals::admin())
+        .with("messaging", guildhall_messaging::admin())
+        .with("chat", guildhall_chat::admin())
+        .with("notifications", guildhall_notifications::admin())
+        .with("realtime", guildhall_realtime::admin())
+        .with("files", guildhall_files::admin())
+        .with("kernel", kernel::admin::admin())
+}
+
+/// A server without faults.
+struct Healthy;
+
+#[async_trait]
+impl Health for Healthy {
+    async fn health(&self) -> Vec<HealthPart> {
+        vec![HealthPart { name: "database", state: "ok" }]
+    }
+
+    fn version(&self) -> &'static str {
+        "1.2.3"
+    }
+}
+
 /// The pages with their services.
 pub(crate) struct Site {
     pub(crate) accounts: SqlAccounts,
@@ -129,7 +158,8 @@ pub(crate) struct Site {
     outbox: Outbox,
     clock: TestClock,
     router: Router,
-    db: TestDb,
+    pub(crate) db: TestDb,
+    pub(crate) panel: SqlPanel,
     _folder: tempfile::TempDir,
 }
 
@@ -224,12 +254,17 @@ pub(crate) async fn site() -> Site {
         .nest("/api", guildhall_accounts::router(states.0.clone()).into())
         .nest("/messaging/api", guildhall_messaging::router(states.2.clone()).into())
         .merge(guildhall_realtime::router(RealtimeState::new(streams)));
+    let states_of_writes =
+        (DealsState::new(&deals, auth.clone(), url.clone()), ChatState::new(&chat, auth.clone(), url.clone()));
+    let writes = table_writes(&states.0, &states.1, &states_of_writes.0, &states.2, &states_of_writes.1);
+    let panel = SqlPanel::new(db.handle(), clock.clock(), registry(), writes);
     let web = Web {
+        admin: AdminState::new(&panel, Arc::new(Healthy)),
         accounts: states.0,
         community: states.1,
-        deals: DealsState::new(&deals, auth.clone(), url.clone()),
+        deals: states_of_writes.0,
         messaging: states.2,
-        chat: ChatState::new(&chat, auth.clone(), url.clone()),
+        chat: states_of_writes.1,
         notifications: NotificationsState::new(&notifications, auth, url.clone()),
         unsubscribing: Arc::new(notifications.clone()),
         setup: Some(setup.clone()),
@@ -253,6 +288,7 @@ pub(crate) async fn site() -> Site {
         clock,
         router: router(web, api),
         db,
+        panel,
         _folder: folder,
     }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod account;
+mod admin;
 mod assets;
 mod browser;
 mod catalogue;

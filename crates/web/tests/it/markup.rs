@@ -94,7 +94,7 @@ const PUBLIC: [&str; 7] = [
 ];
 
 /// Checks that nothing in a page runs or is styled by its own text.
-fn assert_inert(path: &str, page: &Page) {
+pub(crate) fn assert_inert(path: &str, page: &Page) {
     for script in page.find("script") {
         let source = script.value().attr("src").unwrap_or_default();
         assert!(source.starts_with("/assets/") && script.text().next().is_none(), "{path}: an inline script");

@@ -1,0 +1,97 @@
+//! The services of the panel, and what it asks of others. All are for staff only.
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use guildhall_kernel::{self as kernel, Caller};
+use serde_json::{Map, Value};
+
+use crate::{
+    Activity, Area, Confirmation, Deletion, Found, Graph, HealthPart, History, JobState, Key, ListQuery, Outgoing,
+    Reference, Result, RowDetail, Rows, StoredRow,
+};
+
+/// Lists and rows of all tables.
+#[async_trait]
+pub trait Panel: Send + Sync + 'static {
+    /// All tables with their numbers of rows, which are up to a minute old.
+    async fn tables(&self, caller: &Caller) -> Result<Vec<Area>>;
+    /// Searches all tables for their names, and for rows with this id or text.
+    async fn find(&self, caller: &Caller, term: &str) -> Result<Found>;
+    /// A part of the rows of a table.
+    async fn rows(&self, caller: &Caller, table: &str, query: ListQuery) -> Result<Rows>;
+    /// The rows of a list as CSV, up to 100,000.
+    async fn export(
+        &self,
+        caller: &Caller,
+        table: &str,
+        query: ListQuery,
+    ) -> Result<BoxStream<'static, kernel::Result<String>>>;
+    /// A row with all its columns.
+    async fn row(&self, caller: &Caller, table: &str, key: &Key) -> Result<RowDetail>;
+    /// The rows of a table that a reference to it can be chosen from: those whose text or id matches.
+    async fn options(&self, caller: &Caller, table: &str, term: &str) -> Result<Vec<Reference>>;
+    /// What the audit log says about a row, newest first.
+    async fn history(&self, caller: &Caller, table: &str, key: &Key) -> Result<Vec<History>>;
+}
+
+/// Changes and deletions, each recorded in the audit log.
+#[async_trait]
+pub trait Writes: Send + Sync + 'static {
+    /// Changes columns of a row. `None` is null; what is the same already is not changed.
+    async fn change(
+        &self,
+        caller: &Caller,
+        table: &str,
+        key: &Key,
+        values: Vec<(String, Option<String>)>,
+    ) -> Result<()>;
+    /// What the deletion of some rows, 100 at most, would do.
+    async fn preview_deletion(&self, caller: &Caller, table: &str, keys: &[Key]) -> Result<Graph>;
+    /// Deletes rows, if what was confirmed is still what would happen.
+    async fn delete(&self, caller: &Caller, table: &str, keys: &[Key], confirmation: Confirmation) -> Result<Deletion>;
+}
+
+/// The dashboard.
+#[async_trait]
+pub trait Operations: Send + Sync + 'static {
+    /// What has happened in the last 30 days.
+    async fn activity(&self, caller: &Caller) -> Result<Activity>;
+    /// The jobs of the server.
+    async fn jobs(&self, caller: &Caller) -> Result<Vec<JobState>>;
+    /// Lets a job run as soon as possible.
+    async fn run_job(&self, caller: &Caller, name: &str) -> Result<()>;
+    /// The newest messages that are not sent yet, or could not be.
+    async fn outgoing(&self, caller: &Caller) -> Result<Vec<Outgoing>>;
+    /// Tries to send a message now. One that has failed for good cannot be sent again.
+    async fn send_now(&self, caller: &Caller, id: i64) -> Result<()>;
+    /// The newest entries of the audit log.
+    async fn latest(&self, caller: &Caller) -> Result<Vec<History>>;
+}
+
+/// Changes the rows of a table through the service that knows its rules. The host registers one for each such table.
+#[async_trait]
+pub trait TableWrites: Send + Sync + 'static {
+    /// The name of the table.
+    fn table(&self) -> &'static str;
+    /// The columns that can be changed.
+    fn columns(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// Whether rows can be deleted.
+    fn deletes(&self) -> bool {
+        false
+    }
+    /// Changes some of the columns: members of the object, with values of their types.
+    async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> kernel::Result<()>;
+    /// Deletes a row.
+    async fn delete(&self, caller: &Caller, row: &StoredRow) -> kernel::Result<()>;
+}
+
+/// The health of the server.
+#[async_trait]
+pub trait Health: Send + Sync + 'static {
+    /// The state of its parts.
+    async fn health(&self) -> Vec<HealthPart>;
+    /// The version of the server.
+    fn version(&self) -> &'static str;
+}

@@ -1,0 +1,227 @@
+use async_trait::async_trait;
+use guildhall_kernel::{
+    self as kernel, Caller,
+    admin::{Column, Kind, Model},
+    audit::AuditEvent,
+    db::{Tx, violated_constraint},
+};
+use sea_orm::{
+    ConnectionTrait, DbErr,
+    sea_query::{Alias, Expr, Query},
+};
+use serde_json::{Map, Value};
+
+use super::{
+    SqlPanel,
+    columns::{null, value},
+    panel::key_condition,
+};
+use crate::{Confirmation, Deletion, Error, Graph, Key, Result, StoredRow, Writes};
+
+/// The scope of the panel in the audit log.
+pub(super) const SCOPE: &str = "admin";
+/// The maximum length of a value in the audit log.
+const MAX_LOGGED: usize = 200;
+
+/// The object of a row in the audit log.
+pub(super) fn object(model: &Model, key: &Key) -> String {
+    format!("{SCOPE}/{}/{key}", model.table)
+}
+
+/// A column that changes.
+struct Change<'a> {
+    column: &'a Column,
+    before: Option<String>,
+    after: Option<String>,
+}
+
+#[async_trait]
+impl Writes for SqlPanel {
+    async fn change(
+        &self,
+        caller: &Caller,
+        table: &str,
+        key: &Key,
+        values: Vec<(String, Option<String>)>,
+    ) -> Result<()> {
+        let model = self.open(caller, table)?;
+        let before = self.read_row(model, key).await?.ok_or(Error::NotFound)?;
+        let editable = self.editable(model);
+        let mut changes = Vec::new();
+        for (name, after) in values {
+            let at = model.columns.iter().position(|column| column.name == name);
+            let Some((column, before)) = at.and_then(|at| Some((model.columns.get(at)?, before.get(at)?))) else {
+                return Err(Error::NotFound);
+            };
+            if !editable.contains(&name.as_str()) {
+                return Err(Error::ReadOnly);
+            }
+            // An empty text is null only where there may be none.
+            let after = after.or_else(|| (column.kind == Kind::Text && !column.nullable).then(String::new));
+            if after != *before {
+                changes.push(Change { column, before: before.clone(), after });
+            }
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        if let Some(writes) = self.writes_of(model) {
+            let row = stored_row(model, key, before);
+            writes.update(caller, &row, members(&changes)?).await.map_err(by_rule)?;
+            let event = change_event(caller, model, key, &changes);
+            let now = self.0.clock.now();
+            let event = &event;
+            return self.0.db.write(|tx| async move { Ok(event.clone().record(&tx, now).await?) }).await;
+        }
+        self.store(caller, model, key, &changes).await
+    }
+
+    async fn preview_deletion(&self, caller: &Caller, table: &str, keys: &[Key]) -> Result<Graph> {
+        let model = self.open(caller, table)?;
+        if !self.table(model).is_deletable {
+            return Err(Error::ReadOnly);
+        }
+        self.graph(model, keys).await
+    }
+
+    async fn delete(&self, caller: &Caller, table: &str, keys: &[Key], confirmation: Confirmation) -> Result<Deletion> {
+        let graph = self.preview_deletion(caller, table, keys).await?;
+        let model = self.open(caller, table)?;
+        if graph.token() != confirmation.token {
+            return Ok(Deletion::Changed(Box::new(graph)));
+        }
+        if graph.confirmation.as_ref().is_some_and(|expected| *expected != confirmation.typed.trim()) {
+            return Err(Error::field("confirmation", "This is not what has to be typed."));
+        }
+        let now = self.0.clock.now();
+        let event = |key: &Key, title: &str| {
+            let event = AuditEvent::new("admin.delete").by(caller).of(SCOPE, object(model, key));
+            event.with("table", model.table.as_str()).with("title", title).with("rows", graph.total.number)
+        };
+        if let Some(writes) = self.writes_of(model) {
+            // Each is a transaction of its service, and recorded as soon as it is done.
+            for (key, title) in &graph.rows {
+                let Some(texts) = self.read_row(model, key).await? else { continue };
+                writes.delete(caller, &stored_row(model, key, texts)).await.map_err(by_rule)?;
+                let event = &event(key, title);
+                self.0.db.write(|tx| async move { event.clone().record(&tx, now).await }).await?;
+            }
+            return Ok(Deletion::Done);
+        }
+        let conditions = graph.rows.iter().filter_map(|(key, _)| key_condition(model, key));
+        let is_chosen = conditions.reduce(sea_orm::sea_query::ExprTrait::or);
+        let Some(is_chosen) = is_chosen else { return Err(Error::NotFound) };
+        let events: Vec<AuditEvent> = graph.rows.iter().map(|(key, title)| event(key, title)).collect();
+        let (is_chosen, events) = (&is_chosen, &events);
+        let deleted: Result<(), Error> = self
+            .0
+            .db
+            .write(|tx| async move {
+                let delete = Query::delete().from_table(Alias::new(&model.table)).and_where(is_chosen.clone()).take();
+                tx.execute(&delete).await?;
+                record_all(&tx, events, now).await?;
+                Ok(())
+            })
+            .await;
+        deleted?;
+        Ok(Deletion::Done)
+    }
+}
+
+/// A row for the service that changes it.
+fn stored_row(model: &Model, key: &Key, texts: Vec<Option<String>>) -> StoredRow {
+    let names = model.columns.iter().map(|column| column.name.clone());
+    let values = names.zip(texts).filter_map(|(name, text)| Some((name, text?)));
+    StoredRow { key: key.clone(), values: values.collect() }
+}
+
+/// An error of a rule. What the service does not show or allow to the caller exists in the panel, so it is a conflict
+/// there.
+fn by_rule(error: kernel::Error) -> Error {
+    match error.kind() {
+        kernel::Kind::NotFound | kernel::Kind::Forbidden => {
+            let (code, detail) = (error.code().to_owned(), error.detail().to_owned());
+            Error::Kernel(kernel::Error::new(kernel::Kind::Conflict, code, detail))
+        }
+        _ => Error::Kernel(error),
+    }
+}
+
+/// Records up to as many events as rows can be deleted at once.
+async fn record_all(tx: &Tx, events: &[AuditEvent], now: kernel::Timestamp) -> Result<(), DbErr> {
+    for event in events {
+        event.clone().record(tx, now).await?;
+    }
+    Ok(())
+}
+
+impl SqlPanel {
+    /// Changes a row that no rule depends on.
+    async fn store(&self, caller: &Caller, model: &Model, key: &Key, changes: &[Change<'_>]) -> Result<()> {
+        let Some(is_row) = key_condition(model, key) else { return Err(Error::NotFound) };
+        let mut update = Query::update();
+        update.table(Alias::new(&model.table)).and_where(is_row);
+        for Change { column, after, .. } in changes {
+            let after = match after {
+                Some(text) => value(column, text)?,
+                None => null(column),
+            };
+            update.value(Alias::new(&column.name), Expr::val(after));
+        }
+        let (update, event, now) = (&update, &change_event(caller, model, key, changes), self.0.clock.now());
+        let stored: Result<u64, Error> = self
+            .0
+            .db
+            .write(|tx| async move {
+                let changed = tx.execute(update).await?.rows_affected();
+                event.clone().record(&tx, now).await?;
+                Ok(changed)
+            })
+            .await;
+        match stored {
+            Ok(0) => Err(Error::NotFound),
+            Ok(_) => Ok(()),
+            Err(Error::Database(error)) => Err(refused(error, changes)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The error of a value that a constraint refused, at the columns that it names.
+fn refused(error: DbErr, changes: &[Change<'_>]) -> Error {
+    let Some(message) = violated_constraint(&error) else { return error.into() };
+    let named = changes.iter().find(|change| message.contains(&change.column.name));
+    let column = named.or(changes.first()).map_or("", |change| change.column.name.as_str());
+    Error::field(column, "The database does not allow this value.")
+}
+
+/// The changes as members of an object, with values of their types.
+fn members(changes: &[Change<'_>]) -> Result<Map<String, Value>> {
+    let member = |change: &Change<'_>| {
+        let name = change.column.name.clone();
+        let Some(text) = &change.after else { return Ok((name, Value::Null)) };
+        let member = match change.column.kind {
+            Kind::Number | Kind::Moment | Kind::Reference => {
+                let number: Result<i64, _> = text.trim().parse();
+                number.map(Value::from).map_err(|_| Error::field(&name, "A valid number is required."))?
+            }
+            Kind::Flag => Value::from(text == "true"),
+            Kind::Text | Kind::Bytes => Value::from(text.as_str()),
+        };
+        Ok((name, member))
+    };
+    changes.iter().map(member).collect()
+}
+
+fn change_event(caller: &Caller, model: &Model, key: &Key, changes: &[Change<'_>]) -> AuditEvent {
+    let short = |text: &Option<String>| {
+        text.as_ref().map_or(Value::Null, |text| text.chars().take(MAX_LOGGED).collect::<String>().into())
+    };
+    let changed = changes.iter().map(|change| {
+        let pair = Value::Array(vec![short(&change.before), short(&change.after)]);
+        (change.column.name.clone(), pair)
+    });
+    let changed: Map<String, Value> = changed.collect();
+    let event = AuditEvent::new("admin.change").by(caller).of(SCOPE, object(model, key));
+    event.with("table", model.table.as_str()).with("changed", changed)
+}

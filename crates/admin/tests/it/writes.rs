@@ -1,0 +1,66 @@
+//! Changes, and what the audit log says about them.
+
+use guildhall_admin::{Error, Panel, Writes};
+
+use crate::harness::{Library, key, library, staff};
+
+async fn change(library: &Library, table: &str, values: &[(&str, Option<&str>)]) -> guildhall_admin::Result<()> {
+    let values = values.iter().map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned)));
+    library.panel.change(&staff(), table, &key("1"), values.collect()).await
+}
+
+#[tokio::test]
+async fn a_change_is_stored_and_recorded() {
+    let library = library().await;
+    let values = [("name", Some("Poems")), ("size", Some("1")), ("owner_id", None), ("is_open", Some("false"))];
+    change(&library, "shelf", &values).await.unwrap();
+    let stored = "SELECT COUNT(*) FROM shelf WHERE id = 1 AND name = 'Poems' AND owner_id IS NULL AND NOT is_open";
+    assert_eq!(library.db.query_i64(stored).await, 1);
+    let history = library.panel.history(&staff(), "shelf", &key("1")).await.unwrap();
+    assert_eq!((history.len(), history[0].action.as_str(), history[0].actor.as_str()), (1, "admin.change", "#1"));
+    let mut changes = history[0].changes.clone();
+    changes.sort();
+    let changed = |column: &str, before: &str, after: &str| (column.to_owned(), before.to_owned(), after.to_owned());
+    assert_eq!(
+        changes,
+        [changed("is_open", "true", "false"), changed("name", "Poetry 100%", "Poems"), changed("owner_id", "1", "")]
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_recorded_if_nothing_changes() {
+    let library = library().await;
+    change(&library, "shelf", &[("name", Some("Poetry 100%"))]).await.unwrap();
+    assert_eq!(library.db.count_rows("kernel_audit_event").await, 0);
+}
+
+#[tokio::test]
+async fn the_error_of_a_constraint_is_at_its_column() {
+    let library = library().await;
+    for (column, value) in [("size", "0"), ("owner_id", "77"), ("size", "x")] {
+        let refused = change(&library, "shelf", &[(column, Some(value))]).await;
+        let Err(Error::Kernel(error)) = refused else { panic!("{refused:?}") };
+        assert!(error.fields().contains_key(column), "{column} {value}: {error:?}");
+    }
+    assert_eq!(library.db.count_rows("kernel_audit_event").await, 0);
+}
+
+#[tokio::test]
+async fn only_editable_columns_are_changed() {
+    let library = library().await;
+    assert!(matches!(change(&library, "shelf", &[("made_at", Some("1"))]).await, Err(Error::ReadOnly)));
+    assert!(matches!(change(&library, "shelf", &[("secret", Some("1"))]).await, Err(Error::NotFound)));
+    assert!(matches!(change(&library, "note", &[("text", Some("1"))]).await, Err(Error::ReadOnly)));
+    assert!(matches!(change(&library, "nothing", &[("text", Some("1"))]).await, Err(Error::NotFound)));
+}
+
+#[tokio::test]
+async fn a_table_with_a_rule_is_changed_through_its_service() {
+    let library = library().await;
+    change(&library, "loan", &[("shelf_id", Some("2"))]).await.unwrap();
+    assert_eq!(*library.rule.calls.lock().await, ["1 {\"shelf_id\":2}"]);
+    // The service decides what is stored; the panel only records it.
+    assert_eq!(library.db.query_i64("SELECT shelf_id FROM loan WHERE id = 1").await, 3);
+    assert_eq!(library.db.count_rows("kernel_audit_event").await, 1);
+    let _ = &library.clock;
+}

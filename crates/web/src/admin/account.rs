@@ -1,0 +1,37 @@
+//! The part of a user's page about the account.
+
+use guildhall_accounts::{Account, Session};
+use guildhall_admin::Key;
+use guildhall_kernel::{CursorQuery, Error, Kind, Result, UserId};
+
+use crate::{reader::Reader, web::App};
+
+/// How many sessions are shown.
+const SESSIONS: u64 = 20;
+
+/// The part of a user's page about the account.
+pub(super) struct UserPart {
+    pub(super) account: Account,
+    pub(super) sessions: Vec<Session>,
+    /// Whether the reader may change all roles.
+    pub(super) is_superuser: bool,
+    pub(super) is_me: bool,
+}
+
+/// The part of a user's page about the account; `None` once it has been erased.
+pub(super) async fn user_part(app: &App, reader: &Reader, key: &Key) -> Result<Option<UserPart>> {
+    let Some(id) = key.id().map(UserId) else { return Ok(None) };
+    let (staff, caller) = (&app.accounts.staff, &reader.caller);
+    let account = match staff.account(caller, id).await.map_err(Error::from) {
+        Ok(account) => account,
+        Err(error) if error.kind() == Kind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let sessions = staff.sessions_of(caller, id, CursorQuery::newest(SESSIONS)).await.map_err(Error::from)?;
+    Ok(Some(UserPart {
+        account,
+        sessions: sessions.results,
+        is_superuser: caller.roles.superuser,
+        is_me: caller.user == id,
+    }))
+}

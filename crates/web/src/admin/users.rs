@@ -1,0 +1,92 @@
+//! What staff can do with an account.
+
+use axum::{extract::State, response::Response};
+use guildhall_accounts::AccountChange;
+use guildhall_admin::Key;
+use guildhall_kernel::{Error, IfMatch, Kind, Path, Result, UserId};
+
+use super::{frame::row_url, row::row_page};
+use crate::{
+    form::Submission,
+    page::{form_errors, redirect_with},
+    reader::Reader,
+    web::App,
+};
+
+/// Leads back to a user's page, with a message or with what was refused.
+async fn after(
+    app: &App,
+    reader: &Reader,
+    id: UserId,
+    outcome: Result<&'static str>,
+    form: Submission,
+) -> Result<Response> {
+    match outcome {
+        Ok(flash) => Ok(redirect_with(app, &row_url("users", id), flash)),
+        Err(error) => {
+            // A refused permission is shown on the page.
+            let error = match error.kind() {
+                Kind::Forbidden => {
+                    let (code, detail) = (error.code().to_owned(), error.detail().to_owned());
+                    Error::new(Kind::Conflict, code, detail)
+                }
+                _ => error,
+            };
+            let e = form_errors(&reader.view, error)?;
+            row_page(app, reader, ("users", &Key::new([id.to_string()])), (e, form)).await
+        }
+    }
+}
+
+pub(crate) async fn change_state(
+    State(app): State<App>,
+    Path(id): Path<UserId>,
+    reader: Reader,
+    form: Submission,
+) -> Result<Response> {
+    let change = AccountChange { is_active: Some(form.is_checked("active")), roles: None };
+    let outcome = app.accounts.staff.change_account(&reader.caller, id, change, IfMatch::default()).await;
+    after(&app, &reader, id, outcome.map(|_| "flash-saved").map_err(Error::from), form).await
+}
+
+pub(crate) async fn change_roles(
+    State(app): State<App>,
+    Path(id): Path<UserId>,
+    reader: Reader,
+    form: Submission,
+) -> Result<Response> {
+    let roles = form.all("role").map(str::to_owned).collect();
+    let change = AccountChange { is_active: None, roles: Some(roles) };
+    let outcome = app.accounts.staff.change_account(&reader.caller, id, change, IfMatch::default()).await;
+    after(&app, &reader, id, outcome.map(|_| "flash-saved").map_err(Error::from), form).await
+}
+
+pub(crate) async fn send_reset(
+    State(app): State<App>,
+    Path(id): Path<UserId>,
+    reader: Reader,
+    form: Submission,
+) -> Result<Response> {
+    let outcome = app.accounts.staff.send_reset(&reader.caller, id).await;
+    after(&app, &reader, id, outcome.map(|()| "flash-email-sent").map_err(Error::from), form).await
+}
+
+pub(crate) async fn end_sessions(
+    State(app): State<App>,
+    Path(id): Path<UserId>,
+    reader: Reader,
+    form: Submission,
+) -> Result<Response> {
+    let outcome = app.accounts.staff.end_sessions_of(&reader.caller, id).await;
+    after(&app, &reader, id, outcome.map(|()| "flash-signed-out-device").map_err(Error::from), form).await
+}
+
+pub(crate) async fn remove_second_factor(
+    State(app): State<App>,
+    Path(id): Path<UserId>,
+    reader: Reader,
+    form: Submission,
+) -> Result<Response> {
+    let outcome = app.accounts.staff.remove_second_factor(&reader.caller, id).await;
+    after(&app, &reader, id, outcome.map(|()| "flash-second-factor-off").map_err(Error::from), form).await
+}

@@ -1,0 +1,274 @@
+//! The admin panel: who sees it, its pages over all tables, changes, deletions, accounts.
+
+use std::collections::BTreeMap;
+
+use guildhall_admin::{Key, Outlook, Writes};
+use guildhall_community::{Comments, Groups, Members, NewComment, NewGroup, NewPost, Posts};
+use guildhall_kernel::{Caller, Roles};
+
+use crate::{
+    browser::Browser,
+    harness::{Site, site},
+    markup::{PAYLOAD, assert_inert, hostile},
+};
+
+const STAFF: Roles = Roles { teacher: false, staff: true, superuser: false };
+const SUPERUSER: Roles = Roles { teacher: false, staff: false, superuser: true };
+
+async fn signed_in(site: &Site, name: &str, roles: Roles) -> (Caller, Browser) {
+    let caller = site.user_with(name, roles).await;
+    let browser = site.visitor();
+    browser.sign_in(name).await;
+    (caller, browser)
+}
+
+/// A group of Anna with Ben, a post and two comments.
+async fn group(site: &Site, name: &str) -> (Caller, i64) {
+    let (anna, ben) = (site.user("anna").await, site.user("ben").await);
+    let new = NewGroup { name: name.into(), category: "craft".into(), ..NewGroup::default() };
+    let group = site.community.groups.create_group(&anna, new).await.unwrap().id;
+    site.community.groups.join(&ben, group, None, String::new()).await.unwrap();
+    let new = NewPost { content: "Hello".into(), title: "First".into(), group: Some(group), ..NewPost::default() };
+    let post = site.community.posts.create_post(&anna, new).await.unwrap().id;
+    for text in ["one", "two"] {
+        let new = NewComment { content: text.into(), parent: None };
+        site.community.posts.create_comment(&ben, post, new).await.unwrap();
+    }
+    (anna, group.0)
+}
+
+/// The numbers of rows of all tables.
+async fn counts(site: &Site) -> BTreeMap<String, i64> {
+    let mut counts = BTreeMap::new();
+    for model in site.panel.registry().models() {
+        counts.insert(model.table.clone(), site.db.count_rows(&model.table).await);
+    }
+    counts
+}
+
+#[tokio::test]
+async fn the_panel_is_for_staff_and_superusers() {
+    let site = site().await;
+    let (_, user) = site.signed_in("anna").await;
+    let (_, staff) = signed_in(&site, "sam", STAFF).await;
+    let (_, superuser) = signed_in(&site, "sue", SUPERUSER).await;
+    let visitor = site.visitor();
+    for path in
+        ["/admin/", "/admin/tables/", "/admin/find/?q=a", "/admin/users/", "/admin/users/1/", "/admin/users/export/"]
+    {
+        assert!(visitor.get(path).await.location().starts_with("/login/"), "{path}");
+        assert_eq!(user.get(path).await.status, 403, "{path}");
+        assert_eq!(staff.get(path).await.status, 200, "{path}");
+        assert_eq!(superuser.get(path).await.status, 200, "{path}");
+    }
+    assert!(staff.get("/menu/").await.text.contains("href=\"/admin/\""));
+    assert!(!user.get("/menu/").await.text.contains("href=\"/admin/\""));
+    assert_eq!(staff.get("/admin/nothing/").await.status, 404);
+    assert_eq!(staff.get("/admin/users/99999/").await.status, 404);
+}
+
+#[tokio::test]
+async fn every_table_has_a_page_that_is_inert_whatever_people_write() {
+    let site = site().await;
+    hostile(&site).await;
+    let (_, browser) = signed_in(&site, "sue", SUPERUSER).await;
+    let mut rows = Vec::new();
+    for model in site.panel.registry().models() {
+        let path = format!("/admin/{}/", model.table);
+        let page = browser.get(&path).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.text);
+        assert_inert(&path, &page);
+        let first = page.find("td.cell-title a").first().map(|link| link.value().attr("href").unwrap().to_owned());
+        rows.extend(first);
+    }
+    assert!(rows.len() > 40, "{}", rows.len());
+    for path in rows {
+        let page = browser.get(&path).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.text);
+        assert_inert(&path, &page);
+        assert_eq!(page.find("h1").len(), 1, "{path}");
+    }
+    for path in
+        ["/admin/", "/admin/tables/", "/admin/find/?q=script", "/admin/community_group/?q=%3Cscript%3E&f.category=x"]
+    {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.text);
+        assert_inert(path, &page);
+    }
+}
+
+#[tokio::test]
+async fn what_people_write_to_each_other_is_not_in_the_panel() {
+    let site = site().await;
+    let (anna, ben) = (site.user("anna").await, site.user("ben").await);
+    let target = guildhall_messaging::Target::User(ben.user);
+    let new = guildhall_messaging::NewMessage::text("meet me at noon");
+    guildhall_messaging::Messages::send(&site.messaging, &anna, target, new).await.unwrap();
+    let (_, browser) = signed_in(&site, "sue", SUPERUSER).await;
+    for model in site.panel.registry().models() {
+        for path in [format!("/admin/{}/", model.table), format!("/admin/{}/export/", model.table)] {
+            assert!(!browser.get(&path).await.text.contains("meet me"), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_searched_filtered_and_exported() {
+    let site = site().await;
+    let (anna, group) = group(&site, "Print & Co").await;
+    let (_, browser) = signed_in(&site, "sam", STAFF).await;
+    let page = browser.get("/admin/community_group/?q=print").await;
+    assert_eq!(page.find("tbody tr").len(), 1);
+    assert_eq!(browser.get("/admin/community_group/?q=zzz").await.find("tbody tr").len(), 0);
+    let path = format!("/admin/community_membership/?f.group_id={group}");
+    let page = browser.get(&path).await;
+    assert_eq!(page.find("tbody tr").len(), 2);
+    assert!(page.text_of("tbody").contains("Print & Co"), "{}", page.text_of("tbody"));
+    // A name in the filter of a reference: the page asks which row is meant.
+    let page = browser.get("/admin/community_membership/?f.user_id=ann").await;
+    let meant = format!("f.user_id={}", anna.user);
+    assert!(page.find("a.btn").iter().any(|link| link.value().attr("href").unwrap().contains(&meant)));
+    let page = browser.part("/admin/community_group/?q=print", "results").await;
+    assert!(page.find("#results").len() == 1 && page.find("main").is_empty());
+    let answer = browser.get("/admin/community_group/export/?q=print").await;
+    assert_eq!(answer.headers["content-type"], "text/csv; charset=utf-8");
+    assert_eq!(answer.text.lines().count(), 2);
+}
+
+#[tokio::test]
+async fn a_group_is_changed_through_its_service() {
+    let site = site().await;
+    let (_, group) = group(&site, "Print").await;
+    let (_, browser) = signed_in(&site, "sam", STAFF).await;
+    let path = format!("/admin/community_group/{group}/");
+    let fields = [("submitted", "1"), ("c.name", "Press"), ("c.description", ""), ("c.category", "craft")];
+    let page = browser.fill(&path, &path, &fields).await;
+    assert_eq!(page.location(), path, "{}", page.text);
+    let page = browser.get(&path).await;
+    assert_eq!(page.text_of("h1"), "Press");
+    assert!(page.text_of(".timeline").contains("admin.change"), "{}", page.text_of(".timeline"));
+    // The service folds the name for the search: nothing was written around it.
+    assert_eq!(browser.get("/admin/community_group/?q=press").await.find("tbody tr").len(), 1);
+    let fields = [("submitted", "1"), ("c.name", ""), ("c.description", "kept"), ("c.category", "craft")];
+    let page = browser.fill(&path, &path, &fields).await;
+    assert_eq!((page.status.as_u16(), page.text_of("#c-description").trim()), (422, "kept"));
+    assert!(!page.text_of("#c-name-error").is_empty());
+}
+
+#[tokio::test]
+async fn the_deletion_of_a_group_removes_what_its_preview_says() {
+    let site = site().await;
+    let (_, group) = group(&site, PAYLOAD).await;
+    let (sam, browser) = signed_in(&site, "sam", STAFF).await;
+    let graph = site.panel.preview_deletion(&sam, "community_group", &[Key::parse(&group.to_string())]).await.unwrap();
+    let path = format!("/admin/community_group/delete/?key={group}");
+    let page = browser.get(&path).await;
+    assert_inert(&path, &page);
+    let action = "/admin/community_group/delete/";
+    let token = graph.token();
+    let key = group.to_string();
+    let wrong = browser.submit(&page, action, &[("token", &token), ("key", &key), ("confirmation", "x")]).await;
+    assert_eq!(wrong.status, 422);
+    let stale = browser.submit(&page, action, &[("token", "x"), ("key", &key), ("confirmation", PAYLOAD)]).await;
+    assert_eq!(stale.status, 409);
+    let before = counts(&site).await;
+    let name = graph.confirmation.clone().unwrap();
+    let done = browser.submit(&page, action, &[("token", &token), ("key", &key), ("confirmation", &name)]).await;
+    assert_eq!(done.location(), "/admin/community_group/", "{}", done.text);
+    assert_counts(&before, &counts(&site).await, "community_group", &graph);
+}
+
+/// Each table has lost the rows that were announced, and no other.
+fn assert_counts(
+    before: &BTreeMap<String, i64>,
+    after: &BTreeMap<String, i64>,
+    table: &str,
+    graph: &guildhall_admin::Graph,
+) {
+    let mut expected: BTreeMap<&str, i64> = BTreeMap::new();
+    expected.insert(table, 1);
+    for entry in graph.with(Outlook::Goes) {
+        *expected.entry(entry.table.name.as_str()).or_default() += i64::try_from(entry.count.number).unwrap();
+    }
+    for (name, count) in before {
+        let gone = count - after[name];
+        // Logs, counters and the outbox of events grow.
+        let grows = name.starts_with("kernel_") || name == "accounts_user_count";
+        assert!(
+            gone == expected.get(name.as_str()).copied().unwrap_or_default() || grows,
+            "{name}: {gone} {expected:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_deletion_of_a_user_removes_what_its_preview_says() {
+    let site = site().await;
+    group(&site, "Print").await;
+    let ben = site.db.query_i64("SELECT id FROM users WHERE username = 'ben'").await.to_string();
+    let (sam, browser) = signed_in(&site, "sam", STAFF).await;
+    let graph = site.panel.preview_deletion(&sam, "users", &[Key::parse(&ben)]).await.unwrap();
+    let page = browser.get(&format!("/admin/users/delete/?key={ben}")).await;
+    let before = counts(&site).await;
+    let fields = [("token", graph.token()), ("key", ben.clone()), ("confirmation", "ben".to_owned())];
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let done = browser.submit(&page, "/admin/users/delete/", &fields).await;
+    assert_eq!(done.location(), "/admin/users/", "{}", done.text);
+    assert_counts(&before, &counts(&site).await, "users", &graph);
+}
+
+#[tokio::test]
+async fn staff_deactivate_an_account_and_send_a_reset_link() {
+    let site = site().await;
+    let (anna, own) = site.signed_in("anna").await;
+    let (_, browser) = signed_in(&site, "sam", STAFF).await;
+    let (path, action) = (format!("/admin/users/{}/", anna.user), format!("/admin/people/{}/", anna.user));
+    browser.fill(&path, &format!("{action}reset/"), &[]).await;
+    assert_eq!(site.emails().await.len(), 1);
+    browser.fill(&path, &format!("{action}sign-out/"), &[]).await;
+    assert!(own.get("/").await.location().starts_with("/login/"));
+    browser.fill(&path, &format!("{action}state/"), &[]).await;
+    let page = browser.get(&path).await;
+    assert!(page.text_of(".badge-warning").contains("deactivated"));
+    assert!(page.text_of(".timeline").contains("accounts."), "{}", page.text_of(".timeline"));
+    browser.fill(&path, &format!("{action}state/"), &[("active", "1")]).await;
+    assert!(browser.get(&path).await.text_of(".badge-success").contains("active"));
+}
+
+#[tokio::test]
+async fn only_a_superuser_grants_privileges() {
+    let site = site().await;
+    let anna = site.user("anna").await;
+    let (_, staff) = signed_in(&site, "sam", STAFF).await;
+    let (_, superuser) = signed_in(&site, "sue", SUPERUSER).await;
+    let (path, action) = (format!("/admin/users/{}/", anna.user), format!("/admin/people/{}/roles/", anna.user));
+    let refused = staff.fill(&path, &action, &[("role", "staff")]).await;
+    assert_eq!(refused.status, 422, "{}", refused.text);
+    assert!(refused.text_of("#form-error").contains("superuser"));
+    assert_eq!(staff.fill(&path, &action, &[("role", "teacher")]).await.location(), path);
+    assert_eq!(superuser.fill(&path, &action, &[("role", "staff")]).await.location(), path);
+    assert_eq!(site.db.query_i64("SELECT COUNT(*) FROM users WHERE is_staff AND NOT is_teacher").await, 2);
+}
+
+#[tokio::test]
+async fn the_dashboard_lets_a_job_run_and_sends_a_message_again() {
+    let site = site().await;
+    let (_, browser) = signed_in(&site, "sam", STAFF).await;
+    site.db
+        .sql("INSERT INTO kernel_job (name, next_at, last_error) VALUES ('a.b', 9000000000000000, 'no <b>disk</b>')")
+        .await
+        .unwrap();
+    let page = browser.get("/admin/").await;
+    assert!(page.text_of(".banner-warning").contains("1 job failed"), "{}", page.text);
+    let done = browser.submit(&page, "/admin/jobs/a.b/run/", &[]).await;
+    assert_eq!(done.location(), "/admin/");
+    assert_eq!(site.db.query_i64("SELECT COUNT(*) FROM kernel_job WHERE next_at < 9000000000000000").await, 1);
+    let anna = site.user("anna").await;
+    browser.fill(&format!("/admin/users/{}/", anna.user), &format!("/admin/people/{}/reset/", anna.user), &[]).await;
+    site.db.sql("UPDATE kernel_outbox SET next_at = 9000000000000000, last_error = '550'").await.unwrap();
+    let page = browser.get("/admin/").await;
+    let id = site.db.query_i64("SELECT MAX(id) FROM kernel_outbox").await;
+    browser.submit(&page, &format!("/admin/outbox/{id}/send/"), &[]).await;
+    assert!(!site.emails().await.is_empty());
+    assert!(page.find(".plot").len() == 3 && page.text.contains("1.2.3"));
+}
