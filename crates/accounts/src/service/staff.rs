@@ -1,7 +1,7 @@
 use async_trait::async_trait;
-use guildhall_kernel::{Caller, CursorPage, CursorQuery, IfMatch, Page, PageQuery, UserId};
+use guildhall_kernel::{Caller, CursorPage, CursorQuery, IfMatch, Page, PageQuery, SessionId, UserId};
 
-use crate::{Account, AccountChange, AccountFilter, NewAccount, Result, Session};
+use crate::{Account, AccountChange, AccountFilter, NewAccount, Result, Session, UserTokenId};
 
 /// Account administration by staff. Staff never see or set a password.
 #[cfg_attr(feature = "testing", mockall::automock)]
@@ -26,6 +26,10 @@ pub trait Staff: Send + Sync + 'static {
     async fn sessions_of(&self, caller: &Caller, id: UserId, query: CursorQuery) -> Result<CursorPage<Session>>;
     /// Ends all sessions of a user.
     async fn end_sessions_of(&self, caller: &Caller, id: UserId) -> Result<()>;
+    /// Ends one session of a user.
+    async fn end_session_of(&self, caller: &Caller, id: UserId, session: SessionId) -> Result<()>;
+    /// Revokes a user token of a user.
+    async fn revoke_user_token_of(&self, caller: &Caller, id: UserId, token: UserTokenId) -> Result<()>;
     /// Sends a user a password reset link, unless their email address has just received one; does nothing if the
     /// account is deactivated.
     async fn send_reset(&self, caller: &Caller, id: UserId) -> Result<()>;

@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 use garde::Validate;
 use guildhall_kernel::{
-    self as kernel, Caller, CursorPage, CursorQuery, IfMatch, Ordering, Page, PageQuery, Roles, UserId, audit, db::Tx,
-    mail::address_key, text,
+    self as kernel, Caller, CursorPage, CursorQuery, IfMatch, Ordering, Page, PageQuery, Roles, SessionId, UserId,
+    audit, db::Tx, mail::address_key, text,
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select, Set,
@@ -14,7 +14,7 @@ use super::{
     user_tx::UserTx, verified,
 };
 use crate::{
-    Account, AccountChange, AccountFilter, Error, NewAccount, NewUser, Result, Session, Staff,
+    Account, AccountChange, AccountFilter, Error, NewAccount, NewUser, Result, Session, Staff, UserTokenId,
     entity::{session, totp, user, user_token},
     event::{RolesChanged, SessionsEnded, UserDeactivated},
     model::{AccountRow, SessionRow, roles},
@@ -241,6 +241,43 @@ impl Staff for SqlAccounts {
                 tx.emit(&SessionsEnded { user: id }).await?;
                 let event = audit::AuditEvent::new("accounts.end_sessions").by(caller).about(id, &user.username);
                 Ok(event.with("sessions", ended).record(&tx, now).await?)
+            })
+            .await
+    }
+
+    async fn end_session_of(&self, caller: &Caller, id: UserId, session: SessionId) -> Result<()> {
+        require_staff(caller)?;
+        let now = self.0.clock.now();
+        self.0
+            .db
+            .write(|tx| async move {
+                let user = self.find_manageable(&tx, caller, id).await?;
+                let its = session::COLUMN.id.eq(session).and(session::COLUMN.user_id.eq(id));
+                if end_sessions(&tx, its, "ended_by_staff", now).await? == 0 {
+                    return Err(Error::SessionNotFound(session));
+                }
+                tx.emit(&SessionsEnded { user: id }).await?;
+                let event = audit::AuditEvent::new("accounts.end_session").by(caller).about(id, &user.username);
+                Ok(event.with("session", session.0).record(&tx, now).await?)
+            })
+            .await
+    }
+
+    async fn revoke_user_token_of(&self, caller: &Caller, id: UserId, token: UserTokenId) -> Result<()> {
+        require_staff(caller)?;
+        let now = self.0.clock.now();
+        self.0
+            .db
+            .write(|tx| async move {
+                let user = self.find_manageable(&tx, caller, id).await?;
+                let its = user_token::COLUMN.user_id.eq(id);
+                let deleted = user_token::Entity::delete_by_id(token).filter(its).exec(&tx).await?;
+                if deleted.rows_affected == 0 {
+                    return Err(Error::UserTokenNotFound(token));
+                }
+                tx.emit(&SessionsEnded { user: id }).await?;
+                let event = audit::AuditEvent::new("accounts.revoke_user_token").by(caller).about(id, &user.username);
+                Ok(event.with("token", token.0).record(&tx, now).await?)
             })
             .await
     }

@@ -1,8 +1,8 @@
 use guildhall_accounts::{
-    Account, AccountChange, AccountFilter, Error, NewAccount, PasswordReset, Passwords, Removals, SecondFactors, Staff,
-    TotpCode, WeakPassword,
+    Account, AccountChange, AccountFilter, Error, NewAccount, NewUserToken, PasswordReset, Passwords, Removals,
+    SecondFactors, Staff, TotpCode, UserTokenId, UserTokens, WeakPassword,
 };
-use guildhall_kernel::{Caller, CursorQuery, IfMatch, PageQuery, Roles};
+use guildhall_kernel::{Caller, CursorQuery, IfMatch, PageQuery, Roles, SessionId};
 
 use crate::harness::{Harness, PASSWORD, accounts, caller, code, fields, new_user, request_reset, token_in};
 
@@ -75,6 +75,8 @@ async fn account_administration_requires_the_staff_role() {
         code(change(&harness, &anna, &berta, active(false)).await),
         code(harness.sessions_of(&anna, id, CursorQuery::newest(5)).await),
         code(harness.end_sessions_of(&anna, id).await),
+        code(harness.end_session_of(&anna, id, SessionId(1)).await),
+        code(harness.revoke_user_token_of(&anna, id, UserTokenId(1)).await),
         code(harness.send_reset(&anna, id).await),
         code(harness.remove_second_factor(&anna, id).await),
         code(harness.erase_user(&anna, id).await),
@@ -125,6 +127,8 @@ async fn only_a_superuser_manages_privileged_roles_and_users() {
     assert_eq!(code(change(&harness, &staff, &boss, active(false)).await), "not_superuser");
     assert_eq!(code(harness.send_reset(&staff, boss.user).await), "not_superuser");
     assert_eq!(code(harness.end_sessions_of(&staff, boss.user).await), "not_superuser");
+    assert_eq!(code(harness.end_session_of(&staff, boss.user, SessionId(1)).await), "not_superuser");
+    assert_eq!(code(harness.revoke_user_token_of(&staff, boss.user, UserTokenId(1)).await), "not_superuser");
     assert_eq!(code(harness.erase_user(&staff, boss.user).await), "not_superuser");
     let colleague = create_caller(&harness, "colleague", Roles { staff: true, ..Roles::default() }).await;
     assert_eq!(code(change(&harness, &staff, &colleague, active(false)).await), "not_superuser");
@@ -199,6 +203,26 @@ async fn staff_end_sessions_and_send_reset_links() {
     let reset = PasswordReset { token: token_in(&harness.emails().await[0]), new_password: "another horse é".into() };
     harness.reset_password(reset).await.unwrap();
     assert_eq!(code(harness.account(&staff, guildhall_kernel::UserId(999)).await), "user_not_found");
+}
+
+#[tokio::test]
+async fn staff_end_one_session_and_revoke_one_token_of_a_user() {
+    let harness = accounts().await;
+    let staff = create_caller(&harness, "staff", staff()).await;
+    let anna = harness.register_user("anna").await.user.id;
+    let (first, second) = (harness.session_of("anna").await, harness.session_of("anna").await);
+    let ended = first.session.unwrap();
+    harness.end_session_of(&staff, anna, ended).await.unwrap();
+    let left = harness.sessions_of(&staff, anna, CursorQuery::newest(5)).await.unwrap().results;
+    assert_eq!(left.iter().map(|session| session.id).collect::<Vec<_>>(), [second.session.unwrap()]);
+    assert_eq!(code(harness.end_session_of(&staff, anna, ended).await), "session_not_found");
+    let token = harness.create_user_token(&second, NewUserToken::default()).await.unwrap();
+    // Not that of somebody else.
+    assert_eq!(code(harness.revoke_user_token_of(&staff, staff.user, token.shown.id).await), "token_not_found");
+    harness.revoke_user_token_of(&staff, anna, token.shown.id).await.unwrap();
+    assert!(harness.authenticate_token(&token.token).await.is_err());
+    let log = harness.audit_log().await;
+    assert!(log.contains(&"accounts.end_session done".to_owned()), "{log:?}");
 }
 
 #[tokio::test]
