@@ -81,6 +81,10 @@ pub trait TableWrites: Send + Sync + 'static {
     fn deletes(&self) -> bool {
         false
     }
+    /// Whether the service deletes rows of this table itself that would prevent the deletion of a row.
+    fn removes(&self, _table: &str) -> bool {
+        false
+    }
     /// Changes some of the columns: members of the object, with values of their types.
     async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> kernel::Result<()>;
     /// Deletes a row.

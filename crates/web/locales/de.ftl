@@ -1378,3 +1378,4 @@ field-not-confirmed = Das ist nicht, was einzutippen ist.
 field-not-allowed = Die Datenbank erlaubt diesen Wert nicht.
 field-closed-room = Ein geschlossener Raum lässt sich nicht wieder öffnen.
 field-approved = Ein freigegebener Beitrag bleibt freigegeben.
+admin-end-session = { $name } abmelden

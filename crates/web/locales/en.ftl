@@ -1378,3 +1378,4 @@ field-not-confirmed = This is not what has to be typed.
 field-not-allowed = The database does not allow this value.
 field-closed-room = A closed room cannot be opened again.
 field-approved = A post that is approved stays approved.
+admin-end-session = Sign out { $name }

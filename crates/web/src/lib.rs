@@ -3,6 +3,7 @@
 mod accounts;
 mod admin;
 mod assets;
+mod blockers;
 mod browser;
 mod card;
 mod chat;

@@ -82,6 +82,8 @@ impl SqlPanel {
         if chosen.is_empty() {
             return Err(Error::NotFound);
         }
+        let writes = self.writes_of(model);
+        let removes = |table: &str| writes.is_some_and(|writes| writes.removes(table));
         let mut affected: BTreeMap<(Outlook, String), Affected> = BTreeMap::new();
         let start = Affected { keys: chosen.iter().map(|row| row.key.clone()).collect(), ..Affected::default() };
         affected.insert((Outlook::Goes, model.table.clone()), start);
@@ -93,7 +95,10 @@ impl SqlPanel {
                 for key in schema.foreign_keys.iter().filter(|key| key.target == target.table) {
                     let Some((_, child)) = self.0.registry.find(&key.table) else { continue };
                     let found = self.referencing(schema, child, key, rows).await?;
-                    let outlook = outlook_of(key.on_delete);
+                    let outlook = match outlook_of(key.on_delete) {
+                        Outlook::Blocks if removes(&child.table) => Outlook::Goes,
+                        outlook => outlook,
+                    };
                     let place = affected.len();
                     let entry = affected.entry((outlook, child.table.clone())).or_insert_with(|| Affected {
                         column: (is_first && key.columns.len() == 1).then(|| key.columns.concat()),

@@ -10,19 +10,13 @@ use guildhall_accounts::PasswordProof;
 use guildhall_kernel::{Error, Result};
 
 use crate::{
+    blockers::{Blocker, blockers},
     form::{FormErrors, Submission},
     page::{form_errors, redirect, show},
     reader::{Frame, Place, Reader},
     session::Session,
     web::App,
 };
-
-/// What has to be given to somebody else first.
-struct Blocker {
-    name: String,
-    count: i64,
-    examples: Vec<String>,
-}
 
 #[derive(Template)]
 #[template(path = "accounts/data.html")]
@@ -55,21 +49,6 @@ pub(crate) async fn export(State(app): State<App>, reader: Reader, _: Submission
     Ok(response)
 }
 
-/// The blockers in an error.
-fn blockers(error: &Error, reader: &Reader) -> Vec<Blocker> {
-    let list = error.extension("blockers").and_then(|list| list.as_array()).cloned().unwrap_or_default();
-    let blocker = |value: &serde_json::Value| {
-        let model = value.get("model").and_then(|model| model.as_str()).unwrap_or_default();
-        let examples = value.get("examples").and_then(|list| list.as_array()).cloned().unwrap_or_default();
-        Blocker {
-            name: reader.view.find(&format!("blocker-{model}")).unwrap_or_else(|| model.to_owned()),
-            count: value.get("count").and_then(serde_json::Value::as_i64).unwrap_or_default(),
-            examples: examples.iter().filter_map(|text| Some(text.as_str()?.to_owned())).collect(),
-        }
-    };
-    list.iter().map(blocker).collect()
-}
-
 /// Deletes the own account.
 pub(crate) async fn erase(State(app): State<App>, reader: Reader, form: Submission) -> Result<Response> {
     let proof = PasswordProof { password: form.text("password").to_owned() };
@@ -82,7 +61,7 @@ pub(crate) async fn erase(State(app): State<App>, reader: Reader, form: Submissi
             Ok(response)
         }
         Err(error) => {
-            let blockers = blockers(&error, &reader);
+            let blockers = blockers(&error, &reader.view);
             let e = form_errors(&reader.view, error)?;
             data_page(&app, &reader, e, blockers).await
         }

@@ -1,7 +1,7 @@
 //! The part of a user's page about the account.
 
 use guildhall_accounts::{Account, Session};
-use guildhall_admin::Key;
+use guildhall_admin::{Key, ListQuery, Row};
 use guildhall_kernel::{CursorQuery, Error, Kind, Result, UserId};
 
 use crate::{reader::Reader, web::App};
@@ -13,6 +13,8 @@ const SESSIONS: u64 = 20;
 pub(super) struct UserPart {
     pub(super) account: Account,
     pub(super) sessions: Vec<Session>,
+    /// The user tokens: their keys and names.
+    pub(super) tokens: Vec<Row>,
     /// Whether the reader may change all roles.
     pub(super) is_superuser: bool,
     pub(super) is_me: bool,
@@ -28,8 +30,11 @@ pub(super) async fn user_part(app: &App, reader: &Reader, key: &Key) -> Result<O
         Err(error) => return Err(error),
     };
     let sessions = staff.sessions_of(caller, id, CursorQuery::newest(SESSIONS)).await.map_err(Error::from)?;
+    let query = ListQuery { filters: vec![("user_id".to_owned(), id.to_string())], ..ListQuery::default() };
+    let tokens = app.admin.panel.rows(caller, "accounts_user_token", query).await.map_err(Error::from)?.rows;
     Ok(Some(UserPart {
         account,
+        tokens,
         sessions: sessions.results,
         is_superuser: caller.roles.superuser,
         is_me: caller.user == id,

@@ -11,6 +11,7 @@ use guildhall_kernel::{Error, Path, Result};
 
 use super::frame::{AdminFrame, row_url};
 use crate::{
+    blockers::{Blocker, blockers},
     form::{FormErrors, Submission},
     local_path::encode,
     page::{form_errors, redirect_with, show},
@@ -30,6 +31,8 @@ struct DeletePage {
     /// Whether the counts have changed since the reader saw them.
     is_changed: bool,
     e: FormErrors,
+    /// What is in the way, as far as a service has told.
+    blockers: Vec<Blocker>,
 }
 
 impl DeletePage {
@@ -87,12 +90,12 @@ async fn delete_page(
     reader: &Reader,
     graph: Graph,
     (typed, is_changed): (String, bool),
-    e: FormErrors,
+    (e, blockers): (FormErrors, Vec<Blocker>),
 ) -> Result<Response> {
     let f = AdminFrame::open(app, reader, &graph.table.name).await?;
     let status = if e.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let status = if is_changed { StatusCode::CONFLICT } else { status };
-    Ok(show(status, &DeletePage { f, graph, typed, is_changed, e }))
+    Ok(show(status, &DeletePage { f, graph, typed, is_changed, e, blockers }))
 }
 
 pub(crate) async fn preview(
@@ -105,7 +108,7 @@ pub(crate) async fn preview(
     let keys = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "key");
     let keys: Vec<Key> = keys.map(|(_, key)| Key::parse(&key)).take(MAX_CHOSEN).collect();
     let graph = app.admin.writes.preview_deletion(&reader.caller, &table, &keys).await.map_err(Error::from)?;
-    delete_page(&app, &reader, graph, (String::new(), false), FormErrors::default()).await
+    delete_page(&app, &reader, graph, (String::new(), false), (FormErrors::default(), Vec::new())).await
 }
 
 pub(crate) async fn delete(
@@ -120,11 +123,14 @@ pub(crate) async fn delete(
     let writes = &app.admin.writes;
     match writes.delete(&reader.caller, &table, &keys, confirmation).await.map_err(Error::from) {
         Ok(Deletion::Done) => Ok(redirect_with(&app, &format!("/admin/{}/", encode(&table)), "flash-deleted")),
-        Ok(Deletion::Changed(graph)) => delete_page(&app, &reader, *graph, (typed, true), FormErrors::default()).await,
+        Ok(Deletion::Changed(graph)) => {
+            delete_page(&app, &reader, *graph, (typed, true), (FormErrors::default(), Vec::new())).await
+        }
         Err(error) => {
+            let blockers = blockers(&error, &reader.view);
             let e = form_errors(&reader.view, error)?;
             let graph = writes.preview_deletion(&reader.caller, &table, &keys).await.map_err(Error::from)?;
-            delete_page(&app, &reader, graph, (typed, false), e).await
+            delete_page(&app, &reader, graph, (typed, false), (e, blockers)).await
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What staff can do with an account.
 
 use axum::{extract::State, response::Response};
-use guildhall_accounts::AccountChange;
+use guildhall_accounts::{AccountChange, UserTokenId};
 use guildhall_admin::Key;
-use guildhall_kernel::{Error, IfMatch, Kind, Path, Result, UserId};
+use guildhall_kernel::{Error, IfMatch, Kind, Path, Result, SessionId, UserId};
 
 use super::{frame::row_url, row::row_page};
 use crate::{
@@ -79,6 +79,26 @@ pub(crate) async fn end_sessions(
 ) -> Result<Response> {
     let outcome = app.accounts.staff.end_sessions_of(&reader.caller, id).await;
     after(&app, &reader, id, outcome.map(|()| "flash-signed-out-device").map_err(Error::from), form).await
+}
+
+pub(crate) async fn end_session(
+    State(app): State<App>,
+    Path((id, session)): Path<(UserId, SessionId)>,
+    reader: Reader,
+    form: Submission,
+) -> Result<Response> {
+    let outcome = app.accounts.staff.end_session_of(&reader.caller, id, session).await;
+    after(&app, &reader, id, outcome.map(|()| "flash-signed-out-device").map_err(Error::from), form).await
+}
+
+pub(crate) async fn revoke_token(
+    State(app): State<App>,
+    Path((id, token)): Path<(UserId, UserTokenId)>,
+    reader: Reader,
+    form: Submission,
+) -> Result<Response> {
+    let outcome = app.accounts.staff.revoke_user_token_of(&reader.caller, id, token).await;
+    after(&app, &reader, id, outcome.map(|()| "flash-revoked").map_err(Error::from), form).await
 }
 
 pub(crate) async fn remove_second_factor(

@@ -24,6 +24,8 @@ struct ByService<S> {
     service: S,
     update: Option<Update<S>>,
     delete: Option<Delete<S>>,
+    /// Which other tables the service deletes rows of itself.
+    removes: fn(&str) -> bool,
 }
 
 #[async_trait]
@@ -38,6 +40,10 @@ impl<S: Send + Sync + 'static> TableWrites for ByService<S> {
 
     fn deletes(&self) -> bool {
         self.delete.is_some()
+    }
+
+    fn removes(&self, table: &str) -> bool {
+        (self.removes)(table)
     }
 
     async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> Result<()> {
@@ -95,6 +101,7 @@ pub fn table_writes(
 fn users(service: AccountsState) -> Arc<dyn TableWrites> {
     Arc::new(ByService::<AccountsState> {
         table: "users",
+        removes: |_| false,
         columns: &["is_active", "is_teacher", "is_staff", "is_superuser"],
         service,
         update: Some(|accounts, caller, row, changes| {
@@ -122,6 +129,7 @@ fn users(service: AccountsState) -> Arc<dyn TableWrites> {
 fn groups(service: CommunityState) -> Arc<dyn TableWrites> {
     Arc::new(ByService::<CommunityState> {
         table: "community_group",
+        removes: |_| false,
         columns: &[
             "name",
             "description",
@@ -152,6 +160,7 @@ fn groups(service: CommunityState) -> Arc<dyn TableWrites> {
 fn memberships(service: CommunityState) -> Arc<dyn TableWrites> {
     Arc::new(ByService::<CommunityState> {
         table: "community_membership",
+        removes: |_| false,
         columns: &[],
         service,
         update: None,
@@ -167,6 +176,7 @@ fn memberships(service: CommunityState) -> Arc<dyn TableWrites> {
 fn bans(service: CommunityState) -> Arc<dyn TableWrites> {
     Arc::new(ByService::<CommunityState> {
         table: "community_ban",
+        removes: |_| false,
         columns: &[],
         service,
         update: None,
@@ -182,6 +192,7 @@ fn bans(service: CommunityState) -> Arc<dyn TableWrites> {
 fn posts(service: CommunityState) -> Arc<dyn TableWrites> {
     Arc::new(ByService::<CommunityState> {
         table: "community_post",
+        removes: |_| false,
         columns: &["title", "content", "is_pinned", "is_approved"],
         service,
         update: Some(|community, caller, row, mut changes| {
@@ -211,6 +222,7 @@ fn posts(service: CommunityState) -> Arc<dyn TableWrites> {
 fn comments(service: CommunityState) -> Arc<dyn TableWrites> {
     Arc::new(ByService::<CommunityState> {
         table: "community_comment",
+        removes: |_| false,
         columns: &["content"],
         service,
         update: Some(|community, caller, row, changes| {
@@ -229,6 +241,7 @@ fn comments(service: CommunityState) -> Arc<dyn TableWrites> {
 fn courses(service: CommunityState) -> Arc<dyn TableWrites> {
     Arc::new(ByService::<CommunityState> {
         table: "community_course",
+        removes: |_| false,
         columns: &["title", "description", "is_public"],
         service,
         update: Some(|community, caller, row, changes| {
@@ -249,6 +262,7 @@ fn courses(service: CommunityState) -> Arc<dyn TableWrites> {
 fn events(service: CommunityState) -> Arc<dyn TableWrites> {
     Arc::new(ByService::<CommunityState> {
         table: "community_event",
+        removes: |_| false,
         columns: &["title", "description", "location"],
         service,
         update: Some(|community, caller, row, changes| {
@@ -269,6 +283,8 @@ fn events(service: CommunityState) -> Arc<dyn TableWrites> {
 fn organizations(service: DealsState) -> Arc<dyn TableWrites> {
     Arc::new(ByService::<DealsState> {
         table: "deals_organization",
+        // An organization with clients is not deleted; all else goes with it.
+        removes: |table| table.starts_with("deals_") && table != "deals_client",
         columns: &["name"],
         service,
         update: Some(|deals, caller, row, changes| {
@@ -290,6 +306,7 @@ fn organizations(service: DealsState) -> Arc<dyn TableWrites> {
 fn message_types(service: MessagingState) -> Arc<dyn TableWrites> {
     Arc::new(ByService::<MessagingState> {
         table: "messaging_message_type",
+        removes: |_| false,
         columns: &["is_active"],
         service,
         update: Some(|messaging, caller, row, changes| {
@@ -306,6 +323,7 @@ fn message_types(service: MessagingState) -> Arc<dyn TableWrites> {
 fn rooms(service: ChatState) -> Arc<dyn TableWrites> {
     Arc::new(ByService::<ChatState> {
         table: "chat_room",
+        removes: |_| false,
         columns: &[
             "name",
             "description",

@@ -8,7 +8,7 @@ use guildhall_kernel::{Caller, Roles};
 
 use crate::{
     browser::Browser,
-    harness::{Site, site},
+    harness::{PASSWORD, Site, site},
     markup::{PAYLOAD, assert_inert, hostile},
 };
 
@@ -128,7 +128,7 @@ async fn a_list_is_searched_filtered_and_exported() {
     let page = browser.get("/admin/community_membership/?f.user_id=ann").await;
     let meant = format!("f.user_id={}", anna.user);
     assert!(page.find("a.btn").iter().any(|link| link.value().attr("href").unwrap().contains(&meant)));
-    let page = browser.part("/admin/community_group/?q=print", "results").await;
+    let page = browser.part("/admin/community_group/?q=print", "div#results").await;
     assert!(page.find("#results").len() == 1 && page.find("main").is_empty());
     let answer = browser.get("/admin/community_group/export/?q=print").await;
     assert_eq!(answer.headers["content-type"], "text/csv; charset=utf-8");
@@ -271,4 +271,62 @@ async fn the_dashboard_lets_a_job_run_and_sends_a_message_again() {
     browser.submit(&page, &format!("/admin/outbox/{id}/send/"), &[]).await;
     assert!(!site.emails().await.is_empty());
     assert!(page.find(".plot").len() == 3 && page.text.contains("1.2.3"));
+}
+
+#[tokio::test]
+async fn staff_end_a_session_and_revoke_a_token() {
+    let site = site().await;
+    let (anna, own) = site.signed_in("anna").await;
+    let fields = [("name", "laptop <b>"), ("password", PASSWORD)];
+    assert_eq!(own.fill("/account/tokens/", "/account/tokens/", &fields).await.status, 200);
+    let (_, browser) = signed_in(&site, "sam", STAFF).await;
+    let path = format!("/admin/users/{}/", anna.user);
+    let page = browser.get(&path).await;
+    let action = |end: &str| {
+        let forms = page.find("form[action]");
+        let actions = forms.iter().map(|form| form.value().attr("action").unwrap().to_owned());
+        actions.into_iter().find(|action| action.ends_with(end)).unwrap()
+    };
+    assert_eq!(browser.submit(&page, &action("/revoke/"), &[]).await.location(), path);
+    assert_eq!(site.db.count_rows("accounts_user_token").await, 0);
+    assert_eq!(browser.submit(&page, &action("/end/"), &[]).await.location(), path);
+    assert!(own.get("/").await.location().starts_with("/login/"));
+}
+
+#[tokio::test]
+async fn the_owner_of_an_organization_is_not_deleted_and_the_page_says_why() {
+    let site = site().await;
+    let anna = site.user("anna").await;
+    let organization = crate::deals::organization(&site, &anna, "Acme").await;
+    let (sue, browser) = signed_in(&site, "sue", SUPERUSER).await;
+    let key = anna.user.to_string();
+    let graph = site.panel.preview_deletion(&sue, "users", &[Key::parse(&key)]).await.unwrap();
+    let page = browser.get(&format!("/admin/users/delete/?key={key}")).await;
+    let (token, action) = (graph.token(), "/admin/users/delete/");
+    let fields = [("token", token.as_str()), ("key", key.as_str()), ("confirmation", "anna")];
+    let refused = browser.submit(&page, action, &fields).await;
+    assert_eq!(refused.status, 422, "{}", refused.text);
+    assert!(refused.find("#form-error").len() == 1);
+    assert_eq!(site.db.query_i64("SELECT COUNT(*) FROM users WHERE username = 'anna'").await, 1);
+    // The panel goes through the service of deals, which knows its members only.
+    let path = format!("/admin/deals_organization/{}/", organization.id);
+    let fields = [("submitted", "1"), ("c.name", "Stolen")];
+    let refused = browser.fill(&path, &path, &fields).await;
+    assert_eq!(refused.status, 422, "{}", refused.text);
+    assert_eq!(site.db.query_i64("SELECT COUNT(*) FROM deals_organization WHERE name = 'Stolen'").await, 0);
+}
+
+#[tokio::test]
+async fn the_deletion_of_an_organization_removes_what_its_preview_says() {
+    let site = site().await;
+    let (sue, browser) = signed_in(&site, "sue", SUPERUSER).await;
+    let key = crate::deals::organization(&site, &sue, "Acme").await.id.to_string();
+    let graph = site.panel.preview_deletion(&sue, "deals_organization", &[Key::parse(&key)]).await.unwrap();
+    let page = browser.get(&format!("/admin/deals_organization/delete/?key={key}")).await;
+    let before = counts(&site).await;
+    let token = graph.token();
+    let fields = [("token", token.as_str()), ("key", key.as_str()), ("confirmation", "Acme")];
+    let done = browser.submit(&page, "/admin/deals_organization/delete/", &fields).await;
+    assert_eq!(done.location(), "/admin/deals_organization/", "{}", done.text);
+    assert_counts(&before, &counts(&site).await, "deals_organization", &graph);
 }

@@ -171,7 +171,10 @@ pub(crate) async fn site() -> Site {
     let host = guildhall_accounts::Host {
         clock: clock.clock(),
         outbox: outbox.clone(),
-        removals: vec![Arc::new(guildhall_community::Removal::new(clock.clock()))],
+        removals: vec![
+            Arc::new(guildhall_community::Removal::new(clock.clock())),
+            Arc::new(guildhall_deals::Removal::new(clock.clock())),
+        ],
         ..guildhall_accounts::Host::new(&db, url.clone())
     };
     let hash = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
