@@ -6,7 +6,7 @@ use guildhall_kernel::{
     db,
 };
 use sea_orm::{
-    DbBackend, DbErr, QueryResult, Value,
+    ConnectionTrait, DbErr, QueryResult, Value,
     sea_query::{Alias, Expr, ExprTrait, Func},
 };
 
@@ -21,21 +21,19 @@ pub(super) fn col(name: &str) -> Expr {
 }
 
 /// The value of a column as text. Of bytes it is the number, except in a key, which has to be exact.
-pub(super) fn as_text(backend: DbBackend, column: &Column) -> Expr {
+pub(super) fn as_text(conn: &impl ConnectionTrait, column: &Column) -> Expr {
     match column.kind {
-        Kind::Bytes if column.key => db::hex(backend, col(&column.name)),
+        Kind::Bytes if column.key => db::hex(conn.get_database_backend(), col(&column.name)),
         Kind::Bytes => Expr::from(Func::cust("length").arg(col(&column.name))).cast_as("text"),
         _ => col(&column.name).cast_as("text"),
     }
 }
 
 /// The value of a column as text, cut for a list.
-pub(super) fn as_short_text(backend: DbBackend, column: &Column) -> Expr {
+pub(super) fn as_short_text(conn: &impl ConnectionTrait, column: &Column) -> Expr {
     match column.kind {
-        Kind::Text => {
-            Func::cust("substr").args([as_text(backend, column), Expr::val(1_i32), Expr::val(LIST_TEXT)]).into()
-        }
-        _ => as_text(backend, column),
+        Kind::Text => Func::cust("substr").args([as_text(conn, column), Expr::val(1_i32), Expr::val(LIST_TEXT)]).into(),
+        _ => as_text(conn, column),
     }
 }
 

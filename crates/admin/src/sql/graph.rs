@@ -153,12 +153,11 @@ impl SqlPanel {
     /// The rows that match a condition, up to one more than is counted.
     async fn linked(&self, schema: &Schema, model: &Model, condition: Expr) -> Result<Vec<Linked>> {
         let conn = self.0.db.conn();
-        let backend = conn.get_database_backend();
         let columns = linked_columns(schema, model);
         let mut select = Query::select();
         select.from(Alias::new(&model.table)).and_where(condition).limit(MAX_COUNT + 1);
         for column in &columns {
-            select.expr(as_text(backend, column));
+            select.expr(as_text(conn, column));
         }
         let mut found = Vec::new();
         for row in conn.query_all(&select).await? {
@@ -224,14 +223,13 @@ impl SqlPanel {
     /// What rows are called.
     async fn titles(&self, model: &Model, keys: Vec<Key>) -> Result<Vec<(Key, String)>> {
         let conn = self.0.db.conn();
-        let backend = conn.get_database_backend();
         let columns = list_columns(model);
         let conditions = keys.iter().filter_map(|key| key_condition(model, key));
         let Some(is_row) = conditions.reduce(ExprTrait::or) else { return Ok(Vec::new()) };
         let mut select = Query::select();
         select.from(Alias::new(&model.table)).and_where(is_row);
         for column in model.key().chain(columns.iter().copied()) {
-            select.expr(as_text(backend, column));
+            select.expr(as_text(conn, column));
         }
         let width = model.key().count();
         let mut titles = HashMap::new();

@@ -88,12 +88,11 @@ impl SqlPanel {
             select.and_where(if descending { here.lt(there) } else { here.gt(there) });
         }
         let conn = self.0.db.conn();
-        let backend = conn.get_database_backend();
         for column in &list.columns {
-            select.expr(as_short_text(backend, column));
+            select.expr(as_short_text(conn, column));
         }
         for column in list.position.iter().copied().chain(list.model.key()) {
-            select.expr(as_text(backend, column));
+            select.expr(as_text(conn, column));
         }
         for column in &list.position {
             select.order_by(Alias::new(&column.name), if descending { Order::Desc } else { Order::Asc });

@@ -196,11 +196,10 @@ impl SqlPanel {
     pub(super) async fn read_row(&self, model: &Model, key: &Key) -> Result<Option<Vec<Option<String>>>> {
         let Some(is_row) = key_condition(model, key) else { return Ok(None) };
         let conn = self.0.db.conn();
-        let backend = conn.get_database_backend();
         let mut select = Query::select();
         select.from(Alias::new(&model.table)).and_where(is_row);
         for column in &model.columns {
-            select.expr(as_text(backend, column));
+            select.expr(as_text(conn, column));
         }
         let Some(row) = conn.query_one(&select).await? else { return Ok(None) };
         let texts = model.columns.iter().enumerate().map(|(at, column)| Ok(shown(column.kind, read(&row, at)?)));

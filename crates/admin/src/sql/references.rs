@@ -59,11 +59,10 @@ impl SqlPanel {
         let ids = ids.iter().map(|id| value(key, id).map(Expr::val)).collect::<Result<Vec<_>>>()?;
         let columns = list_columns(model);
         let conn = self.0.db.conn();
-        let backend = conn.get_database_backend();
         let mut select = Query::select();
-        select.from(Alias::new(&model.table)).expr(as_text(backend, key)).and_where(col(&key.name).is_in(ids));
+        select.from(Alias::new(&model.table)).expr(as_text(conn, key)).and_where(col(&key.name).is_in(ids));
         for column in &columns {
-            select.expr(as_short_text(backend, column));
+            select.expr(as_short_text(conn, column));
         }
         let mut names = HashMap::new();
         for row in conn.query_all(&select).await? {
