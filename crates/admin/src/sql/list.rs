@@ -95,7 +95,9 @@ impl SqlPanel {
             select.expr(as_text(conn, column));
         }
         for column in &list.position {
-            select.order_by(Alias::new(&column.name), if descending { Order::Desc } else { Order::Asc });
+            // With its table: PostgreSQL would take the bare name for the text that is selected.
+            let column = (Alias::new(&list.model.table), Alias::new(&column.name));
+            select.order_by(column, if descending { Order::Desc } else { Order::Asc });
         }
         select.limit(limit);
         let rows = conn.query_all(&select).await?;
