@@ -4,24 +4,21 @@
 //! position in a shared ring instead of a queue of its own, so a slow one costs no memory. The database is the truth:
 //! what is not in the ring is read from there.
 
+mod slot;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use axum::extract::ws::Utf8Bytes;
 use guildhall_kernel::UserId;
 use tokio::sync::Notify;
 
+pub(crate) use self::slot::Slot;
+use self::slot::Transient;
 use crate::{Frame, LogPage, Seq, StreamName, Version};
 
-/// How many transient events wait for a subscriber; further ones are dropped.
-const MAX_TRANSIENT: usize = 16;
-/// How many values, and transient events before them, wait for a subscriber; further ones are dropped.
-const MAX_WAITING: usize = 64;
 /// Of how many values of a stream the newest version is known.
 const MAX_VALUES: usize = 64;
 
@@ -64,57 +61,6 @@ struct State {
     has_ended: bool,
 }
 
-/// What a channel and a subscription share.
-pub(crate) struct Slot {
-    user: UserId,
-    is_ready: AtomicBool,
-    transient: Mutex<Vec<Transient>>,
-    wake: Arc<Notify>,
-}
-
-/// Something that is not stored.
-struct Transient {
-    /// The name of a value, of which the newest version is enough.
-    value: Option<Arc<str>>,
-    body: Utf8Bytes,
-}
-
-impl Slot {
-    /// Whether something has arrived since the last call.
-    pub(crate) fn take_ready(&self) -> bool {
-        self.is_ready.swap(false, Ordering::AcqRel)
-    }
-
-    pub(crate) fn set_ready(&self) {
-        // A subscriber that was already woken and has not looked yet is not woken again.
-        if !self.is_ready.swap(true, Ordering::AcqRel) {
-            self.wake.notify_one();
-        }
-    }
-
-    pub(crate) fn user(&self) -> UserId {
-        self.user
-    }
-
-    pub(crate) fn take_transient(&self) -> Vec<Utf8Bytes> {
-        std::mem::take(&mut *lock(&self.transient)).into_iter().map(|transient| transient.body).collect()
-    }
-
-    fn add_transient(&self, transient: Transient) {
-        let mut waiting = lock(&self.transient);
-        let limit = if transient.value.is_some() {
-            waiting.retain(|other| other.value != transient.value);
-            MAX_WAITING
-        } else {
-            MAX_TRANSIENT
-        };
-        if waiting.len() < limit {
-            waiting.push(transient);
-            self.set_ready();
-        }
-    }
-}
-
 /// What the ring has for a position.
 pub(crate) enum Ring {
     /// The next events.
@@ -139,8 +85,7 @@ impl Hub {
 
     /// Adds a subscriber.
     pub(crate) fn add(&self, stream: &StreamName, user: UserId, wake: &Arc<Notify>) -> (Arc<Channel>, Arc<Slot>) {
-        let slot =
-            Arc::new(Slot { user, is_ready: AtomicBool::new(false), transient: Mutex::default(), wake: wake.clone() });
+        let slot = Arc::new(Slot::new(user, wake.clone()));
         let mut channels = lock(&self.0.channels);
         let channel = channels.entry(stream.clone()).or_insert_with(|| Arc::new(Channel::new(stream.clone())));
         channel.lock().subscribers.push(slot.clone());
@@ -241,7 +186,7 @@ impl Hub {
     /// not read misses it.
     pub fn publish_transient(&self, stream: &StreamName, body: &Utf8Bytes, except: Option<UserId>) {
         let Some(channel) = self.channel(stream) else { return };
-        for slot in channel.lock().subscribers.iter().filter(|slot| Some(slot.user) != except) {
+        for slot in channel.lock().subscribers.iter().filter(|slot| Some(slot.user()) != except) {
             slot.add_transient(Transient { value: None, body: body.clone() });
         }
     }

@@ -101,11 +101,11 @@ impl Reader {
     /// The frame of a page at a place of the navigation. A part of a page has no navigation: then only the reader is
     /// loaded.
     pub(crate) async fn frame(&self, app: &App, place: Place) -> Result<Frame> {
-        let caller = &self.caller;
-        if self.view.is_partial() {
+        let (caller, view, is_staff) = (&self.caller, self.view.clone(), self.caller.roles.is_staff());
+        if view.is_partial() {
             let me = app.accounts.accounts.me(caller).await.map_err(Error::from)?;
             let (groups, unread_messages, unread_notifications) = (Vec::new(), 0, 0);
-            return Ok(Frame { view: self.view.clone(), me, groups, unread_messages, unread_notifications, place });
+            return Ok(Frame { view, me, groups, is_staff, unread_messages, unread_notifications, place });
         }
         let filter = GroupFilter { joined: Some(true), ..GroupFilter::default() };
         let me = async { app.accounts.accounts.me(caller).await.map_err(Error::from) };
@@ -116,10 +116,10 @@ impl Reader {
         let notifications = async { notifications.await.map_err(Error::from) };
         let (me, groups, messages, notifications) = tokio::try_join!(me, groups, messages, notifications)?;
         Ok(Frame {
-            view: self.view.clone(),
+            view,
             me,
             groups: groups.results,
-            is_staff: caller.roles.is_staff(),
+            is_staff,
             unread_messages: messages,
             unread_notifications: notifications.unread_count,
             place,
