@@ -5,7 +5,7 @@ CARGO := cargo
 ALL := --workspace --all-features --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-sqlite test-postgres test-s3 soak bench fmt lint docs openapi deny check
+.PHONY: help run demo test test-sqlite test-postgres test-s3 soak bench fmt lint docs openapi deny check
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -13,6 +13,10 @@ help: ## List the targets
 run: ## Build and run the server on 127.0.0.1:8000, with its data in ./data
 	$(CARGO) build --release --locked --bin guildhall
 	./target/release/guildhall serve
+
+demo: ## Build, and fill the empty ./data with a small community
+	$(CARGO) build --release --locked --bin guildhall
+	./target/release/guildhall demo
 
 test: ## Run all tests on SQLite and, if installed, on PostgreSQL and an S3 server
 	@$(MAKE) --no-print-directory test-sqlite

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use guildhall_kernel::{
-    Clock,
     idempotency::Pruning,
     job::{Job, Jobs},
 };
@@ -25,11 +24,11 @@ pub(crate) fn start(services: &Services, stop: &CancellationToken) -> Vec<JoinHa
         Arc::new(services.streams.clone()),
         Arc::new(services.messaging.clone()),
         Arc::new(services.chat.clone()),
-        Arc::new(Pruning::new(services.db.clone(), Clock::system())),
+        Arc::new(Pruning::new(services.db.clone(), services.clock.clone())),
     ];
     all.extend(services.deals.jobs());
     all.extend(services.notifications.jobs());
-    let jobs = Jobs::new(services.db.clone(), Clock::system(), all);
+    let jobs = Jobs::new(services.db.clone(), services.clock.clone(), all);
     let spawn = |work| tokio::spawn(until_stopped(stop.clone(), work));
     let accounts = services.accounts.clone();
     let calibration: Task = Box::pin(async move {

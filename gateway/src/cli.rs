@@ -2,6 +2,7 @@
 
 mod backup;
 mod cleanup;
+mod demo;
 mod doctor;
 mod keys;
 mod migrate;
@@ -81,6 +82,11 @@ enum Command {
     /// Inspect the settings
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Fill an empty installation with a small community, to look around in
+    ///
+    /// It has people, groups, posts, courses, events, messages, chat rooms and an organization with deals. A superuser who
+    /// already has an account is added to it. Nothing is emailed. The server should not be running.
+    Demo(demo::Command),
     /// Print the OpenAPI 3.1 document of the API
     Openapi,
 }
@@ -153,6 +159,7 @@ impl Cli {
             Command::Restore(command) => command.run(&load()?).await?,
             Command::Config(ConfigCommand::Check) => print_settings(&sources)?,
             Command::VerifyRoom(command) => command.run()?,
+            Command::Demo(command) => Box::pin(command.run(&load()?)).await?,
             Command::Openapi => print_line(document().to_pretty_json()?)?,
         }
         Ok(ExitCode::SUCCESS)

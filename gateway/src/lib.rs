@@ -8,6 +8,7 @@ mod board_streams;
 pub mod cli;
 mod concurrency;
 mod connection;
+mod demo;
 mod doctor;
 mod document;
 mod ended_sessions;

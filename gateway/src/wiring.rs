@@ -19,7 +19,7 @@ use guildhall_community::{CommunityState, SqlCommunity, UserTable};
 use guildhall_deals::{DealsState, SqlDeals};
 use guildhall_files::{Files, FolderStore, Reserve, Store, UploadLimits};
 use guildhall_kernel::{
-    Clock, Db, Outbox, PublicUrl, Quota, UserRemoval,
+    Auth, Clock, Db, Outbox, PublicUrl, Quota, UserRemoval,
     cipher::{KeyRing, KeyUse},
     db::{self, sqlite_file},
     event::{Dispatcher, Subscriber},
@@ -67,6 +67,8 @@ pub struct Services {
     pub notifications: SqlNotifications,
     /// The keys that messages and events are encrypted with.
     pub keys: KeyRing,
+    /// The clock of all services.
+    pub(crate) clock: Clock,
     /// The link to the page of the first start, if there was no superuser when the server started.
     pub setup: Option<SetupLink>,
     /// The removal of users from messaging and chat, to which accounts refer weakly.
@@ -95,24 +97,33 @@ impl InUse {
 impl Services {
     /// Opens the database, applies migrations if `migrate` is set, and opens the services on it.
     pub async fn open(settings: &Settings, migrate: bool) -> anyhow::Result<Self> {
-        Box::pin(Self::open_with(settings, migrate, None)).await
+        Box::pin(Self::open_with(settings, migrate, None, Clock::system())).await
+    }
+
+    /// Like [`Self::open`], with migrations and another clock.
+    pub(crate) async fn open_with_clock(settings: &Settings, clock: Clock) -> anyhow::Result<Self> {
+        Box::pin(Self::open_with(settings, true, None, clock)).await
     }
 
     /// Like [`Self::open`], with the statement timeout of the settings and a link for the first superuser.
     pub async fn open_to_serve(settings: &Settings, migrate: bool) -> anyhow::Result<Self> {
         let limit = Duration::from_secs(settings.database.statement_seconds.into());
-        let mut services = Box::pin(Self::open_with(settings, migrate, Some(limit))).await?;
+        let mut services = Box::pin(Self::open_with(settings, migrate, Some(limit), Clock::system())).await?;
         if !services.accounts.has_superuser().await? {
-            services.setup = Some(SetupLink::new(Clock::system().now())?);
+            services.setup = Some(SetupLink::new(services.clock.now())?);
         }
         Ok(services)
     }
 
-    async fn open_with(settings: &Settings, migrate: bool, statement_limit: Option<Duration>) -> anyhow::Result<Self> {
+    async fn open_with(
+        settings: &Settings,
+        migrate: bool,
+        statement_limit: Option<Duration>,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
         let (db, in_use) = Self::connect(settings, statement_limit).await?;
         prepare(&db, migrate).await?;
         let url = settings.expected_url()?;
-        let clock = Clock::system();
         let outbox = Outbox::new(db.clone(), clock.clone()).with_limits(settings.mail.limits);
         let mount = url.join(mounts::FILES).parse()?;
         let files = Files::open(db.clone(), store(settings)?, clock.clone(), mount, upload_limits(settings)).await?;
@@ -150,7 +161,7 @@ impl Services {
         };
         let deals = SqlDeals::new(db.clone(), host);
         let host = guildhall_community::Host {
-            clock,
+            clock: clock.clone(),
             directory: Arc::new(accounts.clone()),
             users: UserTable { name: USERS, search_key: USERNAME_KEY },
             outbox: outbox.clone(),
@@ -167,8 +178,15 @@ impl Services {
         let community = if settings.limits.enabled { community } else { community.without_limits() };
         let community = SqlCommunity::new(db.clone(), community, host);
         let keys = settings.encryption.key_ring().map_err(anyhow::Error::msg)?;
-        let domains =
-            Domains { settings, db: &db, accounts: &accounts, community: &community, deals: &deals, keys: &keys };
+        let domains = Domains {
+            settings,
+            clock: &clock,
+            db: &db,
+            accounts: &accounts,
+            community: &community,
+            deals: &deals,
+            keys: &keys,
+        };
         let streams = domains.streams(bus::open(settings, &db).await?);
         let messaging = domains.messaging(&streams, files.clone(), http.clone(), &url)?;
         let chat = domains.chat(&streams, files.clone(), &url)?;
@@ -181,14 +199,7 @@ impl Services {
             later.set(removal);
         }
         let notifications = domains.notifications(&streams, (&messaging, &chat), &outbox, http, url).await?;
-        let subscribers: Vec<Arc<dyn Subscriber>> = vec![
-            Arc::new(notifications.notifier()),
-            Arc::new(deals.webhooks.clone()),
-            Arc::new(EndedSessions(streams.clone())),
-            Arc::new(GroupStreams(streams.clone())),
-            Arc::new(BoardStreams(streams.clone())),
-        ];
-        let events = Dispatcher::new(db.clone(), Clock::system(), subscribers);
+        let events = Dispatcher::new(db.clone(), clock.clone(), subscribers(&notifications, &deals, &streams));
         Ok(Self {
             db,
             events,
@@ -203,6 +214,7 @@ impl Services {
             chat,
             notifications,
             keys,
+            clock,
             setup: None,
             _removals: removals,
             _in_use: in_use,
@@ -234,12 +246,17 @@ impl Services {
 
     /// The router of the whole server.
     pub(crate) fn router(&self, settings: &Settings, url: &PublicUrl) -> anyhow::Result<Router> {
-        let mut accounts = AccountsState::new(&self.accounts, url.clone());
+        let mut auth = Auth::new(self.accounts.clone());
         if let Some(per_minute) = NonZeroU32::new(settings.limits.writes_per_minute).filter(|_| settings.limits.enabled)
         {
-            accounts.auth = accounts.auth.with_write_limit(per_minute);
+            auth = auth.with_write_limit(per_minute);
         }
-        let auth = accounts.auth.clone();
+        self.router_with_auth(settings, url, auth)
+    }
+
+    /// Like [`Self::router`], for callers that something else authenticates.
+    pub(crate) fn router_with_auth(&self, settings: &Settings, url: &PublicUrl, auth: Auth) -> anyhow::Result<Router> {
+        let accounts = AccountsState { auth: auth.clone(), ..AccountsState::new(&self.accounts, url.clone()) };
         let files = self.files.mounted_at(url.join(mounts::FILES).parse()?);
         let community = self.community.mounted_at(
             url.join(mounts::COMMUNITY).parse()?,
@@ -275,7 +292,7 @@ impl Services {
             setup: self.setup.clone(),
             name: settings.server.name.as_str().into(),
             url: url.clone(),
-            clock: Clock::system(),
+            clock: self.clock.clone(),
             session_seconds: settings.accounts.refresh_token_seconds.into(),
         };
         let routes = Router::new()
@@ -299,6 +316,17 @@ impl Services {
             .merge(reference::router());
         Ok(layers::wrap(guildhall_web::router(pages, routes), settings, url))
     }
+}
+
+/// The subscribers to events.
+fn subscribers(notifications: &SqlNotifications, deals: &SqlDeals, streams: &Streams) -> Vec<Arc<dyn Subscriber>> {
+    vec![
+        Arc::new(notifications.notifier()),
+        Arc::new(deals.webhooks.clone()),
+        Arc::new(EndedSessions(streams.clone())),
+        Arc::new(GroupStreams(streams.clone())),
+        Arc::new(BoardStreams(streams.clone())),
+    ]
 }
 
 /// Applies migrations if `migrate` is set; otherwise there have to be tables.

@@ -2,10 +2,12 @@
 
 use guildhall_files::Files;
 use guildhall_kernel::{Db, PublicUrl, doctor::Finding};
+use sea_orm::EntityTrait;
 
 use crate::{
     core::{Core, Host},
     courses::SqlCourses,
+    entity::group,
     error::Result,
     events::SqlEvents,
     feed::SqlFeed,
@@ -65,6 +67,11 @@ impl SqlCommunity {
     /// The file store.
     pub(crate) fn files(&self) -> &Files {
         &self.core().host.files
+    }
+
+    /// Whether there is any group, private ones included.
+    pub async fn has_groups(&self) -> Result<bool> {
+        Ok(group::Entity::find().one(self.core().db.conn()).await?.is_some())
     }
 
     /// Checks every counter; with `fix`, repairs those that are wrong.

@@ -31,6 +31,7 @@ use crate::{
 /// The domains that they build on.
 pub(super) struct Domains<'a> {
     pub(super) settings: &'a Settings,
+    pub(super) clock: &'a Clock,
     pub(super) db: &'a Db,
     pub(super) accounts: &'a SqlAccounts,
     pub(super) community: &'a SqlCommunity,
@@ -46,7 +47,7 @@ impl Domains<'_> {
         let boards = BoardAccess(self.deals.clone());
         let handlers: Vec<Arc<dyn StreamHandler>> = vec![Arc::new(GroupAccess(groups)), Arc::new(boards)];
         let (db, settings) = (self.db.clone(), self.settings.realtime.clone());
-        Streams::encrypted(db, Clock::system(), settings, auth, bus, handlers, self.keys.clone())
+        Streams::encrypted(db, self.clock.clone(), settings, auth, bus, handlers, self.keys.clone())
     }
 
     pub(super) fn messaging(
@@ -57,7 +58,7 @@ impl Domains<'_> {
         url: &PublicUrl,
     ) -> anyhow::Result<SqlMessaging> {
         let host = guildhall_messaging::Host {
-            clock: Clock::system(),
+            clock: self.clock.clone(),
             directory: Arc::new(self.accounts.clone()),
             people: Arc::new(AccountSearch(self.accounts.clone())),
             streams: streams.clone(),
@@ -75,7 +76,7 @@ impl Domains<'_> {
 
     pub(super) fn chat(&self, streams: &Streams, files: Files, url: &PublicUrl) -> anyhow::Result<SqlChat> {
         let host = guildhall_chat::Host {
-            clock: Clock::system(),
+            clock: self.clock.clone(),
             directory: Arc::new(self.accounts.clone()),
             users: Arc::new(AccountSearch(self.accounts.clone())),
             streams: streams.clone(),
@@ -100,7 +101,7 @@ impl Domains<'_> {
         let push_sender: Option<Arc<dyn PushSender>> = match http {
             Some(http) => {
                 let client = Arc::new(PublicPushClient(http));
-                Some(Arc::new(WebPush::open(self.db, Clock::system(), client, url.join("/")).await?))
+                Some(Arc::new(WebPush::open(self.db, self.clock.clone(), client, url.join("/")).await?))
             }
             None => None,
         };
@@ -112,7 +113,7 @@ impl Domains<'_> {
             Arc::new(ChatSource(chat.clone())),
         ];
         let host = guildhall_notifications::Host {
-            clock: Clock::system(),
+            clock: self.clock.clone(),
             tables: HostTables { users: USERS },
             directory: Arc::new(self.accounts.clone()),
             outbox: outbox.clone(),

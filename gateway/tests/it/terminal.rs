@@ -24,6 +24,14 @@ impl Terminal {
         Self { folder: tempfile::tempdir().unwrap(), database: on_postgres.then_some(database), variables: Vec::new() }
     }
 
+    /// The URL of the database.
+    pub(crate) fn database_url(&self) -> String {
+        match &self.database {
+            Some(database) => database.url().to_owned(),
+            None => format!("sqlite://{}", self.folder.path().join("data/guildhall.db").display()),
+        }
+    }
+
     pub(crate) fn set(&mut self, key: &str, value: &str) -> &mut Self {
         self.variables.push((key.to_owned(), value.to_owned()));
         self

@@ -113,6 +113,11 @@ async fn create_defaults(
 }
 
 impl SqlTenancy {
+    /// Whether there is any organization.
+    pub async fn has_organizations(&self) -> Result<bool> {
+        Ok(organization::Entity::find().one(self.core.db.conn()).await?.is_some())
+    }
+
     async fn insert(&self, caller: &Caller, new: &NewOrganization, slug: &str) -> Result<Organization> {
         let now = self.core.now();
         let name = new.name.trim();
