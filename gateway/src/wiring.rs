@@ -1,15 +1,10 @@
 //! Composes the services, adapters and routers.
 
 pub(crate) mod bus;
+mod in_use;
 mod live;
 
-use std::{
-    fs::{File, TryLockError},
-    num::NonZeroU32,
-    os::unix::fs::OpenOptionsExt,
-    sync::Arc,
-    time::Duration,
-};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
@@ -32,6 +27,8 @@ use guildhall_platform::{InvalidMailServer, PublicHttp, S3Store, SmtpMailer};
 use guildhall_realtime::{RealtimeState, Streams};
 use guildhall_web::{SetupLink, Web};
 
+pub use self::in_use::InUse;
+pub(crate) use self::in_use::lock_file;
 use self::live::Domains;
 use crate::{
     admin, board_streams::BoardStreams, ended_sessions::EndedSessions, group_streams::GroupStreams, health,
@@ -75,23 +72,6 @@ pub struct Services {
     _removals: [Arc<dyn UserRemoval>; 3],
     /// Holds the lock of the embedded database.
     _in_use: InUse,
-}
-
-/// Marks an embedded database as in use, with a lock on a file next to it.
-#[derive(Clone)]
-pub struct InUse {
-    _file: Option<Arc<File>>,
-}
-
-impl InUse {
-    fn new(settings: &Settings) -> anyhow::Result<Self> {
-        let Some(file) = lock_file(settings)? else { return Ok(Self { _file: None }) };
-        match file.try_lock_shared() {
-            Ok(()) => Ok(Self { _file: Some(Arc::new(file)) }),
-            Err(TryLockError::WouldBlock) => anyhow::bail!("the database is being replaced by `guildhall restore`"),
-            Err(TryLockError::Error(error)) => Err(error.into()),
-        }
-    }
 }
 
 impl Services {
@@ -388,24 +368,4 @@ fn mailer(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Mailer>>> {
         Err(error @ InvalidMailServer::Server) => anyhow::bail!("mail.smtp_url {error}"),
         Err(error @ InvalidMailServer::Sender) => anyhow::bail!("mail.from {error}"),
     }
-}
-
-/// Opens the lock file of an embedded database.
-pub(crate) fn lock_file(settings: &Settings) -> anyhow::Result<Option<File>> {
-    let Some(database) = sqlite_file(&settings.database_url()) else { return Ok(None) };
-    if settings.database.url.is_empty() {
-        private_folder(&settings.data_dir)?;
-    }
-    let mut path = database.into_os_string();
-    path.push(".lock");
-    let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
-    Ok(Some(file.with_context(|| format!("cannot create {}", path.display()))?))
-}
-
-/// Creates a folder that only its owner can read, because the database contains the signing keys.
-fn private_folder(path: &std::path::Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-
-    let outcome = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    outcome.map_err(|error| anyhow::anyhow!("cannot create the data folder {}: {error}", path.display()))
 }

@@ -10,6 +10,7 @@ mod connections;
 mod deals;
 mod fuzz;
 mod hostile;
+mod journeys;
 mod messaging;
 mod nodes;
 mod notifications;

@@ -180,10 +180,10 @@ impl List<'_> {
     }
 }
 
-/// What a row is called: its first text that is not empty, else its key.
+/// What a row is called: the text of its first column of text, or its key if that is empty.
 pub(super) fn title(columns: &[&Column], texts: &[Option<String>], key: &Key) -> String {
-    let named = columns.iter().zip(texts).filter(|(column, _)| column.kind == Kind::Text);
-    let text = named.filter_map(|(_, text)| text.as_deref()).find(|text| !text.trim().is_empty());
+    let named = columns.iter().zip(texts).find(|(column, _)| column.kind == Kind::Text);
+    let text = named.and_then(|(_, text)| text.as_deref()).filter(|text| !text.trim().is_empty());
     text.map_or_else(|| format!("#{key}"), |text| text.chars().take(80).collect())
 }
 

@@ -10,6 +10,7 @@ pub(crate) const MAX_MEMBERS: usize = 100;
 
 /// A group to create.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
+#[schema(as = NewGroupConversation)]
 pub struct NewGroup {
     /// The name.
     #[garde(custom(text::line(1, 100)))]

@@ -20,7 +20,7 @@ pub(super) const LENGTH: Duration = Duration::from_millis(300);
 /// Number of users, each of which sends one request of a scenario.
 const USERS: u32 = 8;
 /// How often a read is recorded. The shortest recording counts, because background work only adds to one.
-const ATTEMPTS: u32 = 3;
+const ATTEMPTS: u32 = 10;
 /// The database counts as idle if nothing was executed for so long.
 const IDLE: Duration = Duration::from_millis(50);
 /// How often to check that the database is idle.

@@ -1,0 +1,40 @@
+use fantoccini::key::Key;
+use serde_json::json;
+
+use super::browser::Driver;
+use crate::server::{TestServer, bearer};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_is_moved_with_the_keyboard_and_others_see_it() {
+    let Some(driver) = Driver::start().await else { return };
+    let server = TestServer::start().await;
+    let owner = server.sign_up("anna").await;
+    let post = async |path: &str, body| {
+        let response = server.post(path, &bearer(&owner), body).await;
+        assert_eq!(response.status, 201, "{path}: {}", response.text);
+        response.json()
+    };
+    let org = post("/api/crm/organizations/", json!({ "name": "Benches", "currency": "EUR" })).await["id"].clone();
+    let client =
+        post(&format!("/api/crm/organizations/{org}/clients/"), json!({ "name": "School" })).await["id"].clone();
+    let deal = json!({ "title": "Ten benches", "client_id": client, "value": "100.00" });
+    post(&format!("/api/crm/organizations/{org}/deals/"), deal).await;
+    let (mover, watcher) = tokio::join!(driver.of(&server, "anna"), driver.of(&server, "anna"));
+    let board = format!("/deals/{org}/board/");
+    mover.open(&board).await;
+    watcher.open(&board).await;
+    let column = async |browser: &super::browser::Browser| {
+        let script =
+            "return [...document.querySelectorAll('.col')].findIndex((column) => column.querySelector('.deal'))";
+        browser.client.execute(script, Vec::new()).await.unwrap().as_i64().unwrap()
+    };
+    assert_eq!((column(&mover).await, column(&watcher).await), (0, 0));
+    mover.client.execute("document.querySelector('.deal h3 a').focus()", Vec::new()).await.unwrap();
+    for key in ["m".to_owned(), Key::Right.to_string(), Key::Enter.to_string()] {
+        mover.press_in_focus(&key).await;
+    }
+    mover.until("the moved deal", async || column(&mover).await == 1).await;
+    watcher.until("the moved deal", async || column(&watcher).await == 1).await;
+    mover.close().await;
+    watcher.close().await;
+}

@@ -1,0 +1,74 @@
+use serde_json::json;
+
+use super::browser::Driver;
+use crate::server::{PASSWORD, TestServer, bearer};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_registers_and_writes_a_first_post() {
+    let Some(driver) = Driver::start().await else { return };
+    let server = TestServer::start().await;
+    let browser = driver.browser(&server).await;
+    browser.open("/").await;
+    browser.until_at("/login/").await;
+    browser.click("a[href='/register/']").await;
+    browser.fill("#username", "anna").await;
+    browser.fill("#email", "anna@example.org").await;
+    browser.fill("#password", "1234").await;
+    browser.click("main button[type=submit]").await;
+    browser.until_shown("main .error", "").await;
+    assert_eq!(browser.find("#username").await.prop("value").await.unwrap().unwrap(), "anna", "it is kept");
+    browser.fill("#password", PASSWORD).await;
+    browser.click("main button[type=submit]").await;
+    browser.find("a[href='/posts/new/']").await;
+    browser.click("a[href='/posts/new/']").await;
+    browser.fill("#title", "Seeds to swap").await;
+    browser.fill("#content", "I have **tomatoes** and <script>alert(1)</script>.").await;
+    browser.click("main form button[type=submit]").await;
+    browser.until_shown("main", "Seeds to swap").await;
+    browser.until_shown("main .prose strong", "tomatoes").await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_scripts_people_sign_in_post_and_write_to_each_other() {
+    let Some(driver) = Driver::start().await else { return };
+    let server = TestServer::start().await;
+    let ben = server.sign_up("ben").await;
+    server.sign_up("anna").await;
+    let browser = driver.without_scripts(&server).await;
+    browser.sign_in("anna").await;
+    browser.click("a[href='/posts/new/']").await;
+    browser.fill("#content", "Written without scripts").await;
+    browser.click("main form button[type=submit]").await;
+    browser.find("main .prose").await;
+    let path = format!("/messaging/conversation/{}/", ben["user"]["id"]);
+    browser.open(&path).await;
+    browser.fill("#m", "Hello Ben").await;
+    browser.click("#composer button.btn-primary").await;
+    browser.find("#log .mine").await;
+    let inbox = server.get("/messaging/api/unread-count/", &bearer(&ben)).await.json();
+    assert_eq!(inbox["unread_count"], 1);
+    browser.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_join_a_group_is_approved() {
+    let Some(driver) = Driver::start().await else { return };
+    let server = TestServer::start().await;
+    let owner = server.sign_up("anna").await;
+    server.sign_up("ben").await;
+    let new = json!({ "name": "Garden", "description": "Seeds", "is_private": true, "is_listed": true });
+    let group = server.post("/api/community/groups/", &bearer(&owner), new).await;
+    assert_eq!(group.status, 201, "{}", group.text);
+    let path = format!("/groups/{}/", group.json()["id"]);
+    let (anna, ben) = tokio::join!(driver.of(&server, "anna"), driver.of(&server, "ben"));
+    ben.open(&path).await;
+    ben.click("main form button.btn-primary").await;
+    anna.open(&format!("{path}requests/")).await;
+    anna.until_shown("main", "ben").await;
+    anna.click("main form[action*=approve] button").await;
+    ben.open(&path).await;
+    ben.find("a[href*='/posts/new/']").await;
+    ben.close().await;
+    anna.close().await;
+}
