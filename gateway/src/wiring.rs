@@ -27,8 +27,7 @@ use guildhall_platform::{InvalidMailServer, PublicHttp, S3Store, SmtpMailer};
 use guildhall_realtime::{RealtimeState, Streams};
 use guildhall_web::{SetupLink, Web};
 
-pub use self::in_use::InUse;
-pub(crate) use self::in_use::lock_file;
+pub(crate) use self::in_use::{InUse, lock_file};
 use self::live::Domains;
 use crate::{
     admin, board_streams::BoardStreams, ended_sessions::EndedSessions, group_streams::GroupStreams, health,
