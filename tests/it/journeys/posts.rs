@@ -64,11 +64,19 @@ async fn a_request_to_join_a_group_is_approved() {
     let (anna, ben) = tokio::join!(driver.of(&server, "anna"), driver.of(&server, "ben"));
     ben.open(&path).await;
     ben.click("main form button.btn-primary").await;
-    anna.open(&format!("{path}requests/")).await;
-    anna.until_shown("main", "ben").await;
+    // The page does not change by itself.
+    let requests = format!("{path}requests/");
+    let is_asked = async || {
+        anna.open(&requests).await;
+        anna.text("main").await.contains("ben")
+    };
+    anna.until("the request", is_asked).await;
     anna.click("main form[action*=approve] button").await;
-    ben.open(&path).await;
-    ben.find("a[href*='/posts/new/']").await;
+    let is_member = async || {
+        ben.open(&path).await;
+        ben.has("a[href*='/posts/new/']").await
+    };
+    ben.until("the membership", is_member).await;
     ben.close().await;
     anna.close().await;
 }
