@@ -230,9 +230,13 @@ impl Readers {
         }
     }
 
-    /// The prepared statements of the idle connections.
+    /// The prepared statements of all connections. Waits until none is busy.
     #[cfg(feature = "testing")]
     pub(super) async fn prepared(&self) -> Result<Vec<super::inspect::PreparedStatement>, DbErr> {
+        let all = u32::try_from(self.0.max_connections).unwrap_or(u32::MAX);
+        let acquire = timeout(self.0.acquire_timeout, self.0.permits.acquire_many(all));
+        let permits = acquire.await.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
+        let _permits = permits.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed))?;
         let idle = std::mem::take(&mut *self.idle());
         let mut prepared = Vec::new();
         for mut reader in idle.normal.into_iter().chain(idle.low_priority) {
