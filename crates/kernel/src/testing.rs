@@ -13,6 +13,6 @@ pub use clock::TestClock;
 pub use database::TestDb;
 pub use drift::{Table, assert_no_drift, table};
 pub use http::{Answer, TestClient, fake_directory, signed_in_as};
-pub use plan::{assert_plans, explain, plan};
+pub use plan::{assert_plans, assert_reads_by_id, explain, plan};
 pub use references::assert_user_references;
 pub use tables::{PEOPLE, assert_tables_described, assert_versioned, migrations_with_people};

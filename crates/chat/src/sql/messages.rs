@@ -37,10 +37,11 @@ const BEFORE: &str =
     messages!("chat_message m", "m.room_id = $1 AND m.seq > $2 AND m.seq < $3 ORDER BY m.seq DESC LIMIT $4");
 const AFTER: &str = messages!("chat_message m", "m.room_id = $1 AND m.seq > $2 AND m.seq > $3 ORDER BY m.seq LIMIT $4");
 const BY_ID: &str = messages!("chat_message m", "m.id = $1 AND m.room_id = $2");
+/// SQLite would read the whole room if it could use the index of the numbers, which the signs prevent.
 const BY_IDS: Sql = Sql::per_backend(
     messages!(
         "chat_message m",
-        "m.room_id = $1 AND m.seq > $2 AND m.id IN (SELECT value FROM json_each($3)) ORDER BY m.seq"
+        "+m.room_id = $1 AND +m.seq > $2 AND m.id IN (SELECT value FROM json_each($3)) ORDER BY m.seq"
     ),
     messages!(
         "chat_message m",

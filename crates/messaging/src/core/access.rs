@@ -54,11 +54,16 @@ pub(crate) fn pair(one: UserId, other: UserId) -> (UserId, UserId) {
     (one.min(other), one.max(other))
 }
 
+/// Whether a member can read a conversation: whoever has left a group, or was removed from it, no longer can.
+pub(crate) fn is_readable(kind: ConversationKind, state: MemberState) -> bool {
+    kind == ConversationKind::Direct || matches!(state, MemberState::Active | MemberState::Requested)
+}
+
 impl Access {
     /// A conversation that a user may read. 404 otherwise.
     pub(crate) async fn load(conn: &impl ConnectionTrait, user: UserId, id: ConversationId) -> Result<Self> {
         let found: Option<Self> = db::row(conn, BY_ID, [id.into(), user.into()]).await?;
-        found.filter(Self::is_readable).ok_or(Error::ConversationNotFound(id))
+        found.filter(|access: &Self| is_readable(access.kind, access.state)).ok_or(Error::ConversationNotFound(id))
     }
 
     /// Like [`load`](Self::load), for a change: locks the conversation until the transaction ends.
@@ -75,11 +80,6 @@ impl Access {
 
     pub(crate) fn is_direct(&self) -> bool {
         self.kind == ConversationKind::Direct
-    }
-
-    /// Whoever has left a group, or was removed from it, can no longer read it.
-    fn is_readable(&self) -> bool {
-        self.is_direct() || matches!(self.state, MemberState::Active | MemberState::Requested)
     }
 
     /// The other person of a direct conversation, unless their account was removed.

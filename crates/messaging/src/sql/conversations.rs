@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     core::{
-        access::Access,
+        access::{Access, is_readable},
         content::{self, draft_context},
         receipts::ReadState,
     },
@@ -52,16 +52,9 @@ macro_rules! conversations {
 }
 
 const BY_ID: &str = conversations!("a.conversation_id = $2");
-/// Whoever has left a group, or was removed from it, can no longer read it.
 const BY_IDS: Sql = Sql::per_backend(
-    conversations!(
-        "a.conversation_id IN (SELECT value FROM json_each($2)) \
-         AND (c.kind = 'direct' OR a.state = 'active' OR a.state = 'requested')"
-    ),
-    conversations!(
-        "a.conversation_id IN (SELECT value::bigint FROM json_array_elements_text($2::json)) \
-         AND (c.kind = 'direct' OR a.state = 'active' OR a.state = 'requested')"
-    ),
+    conversations!("a.conversation_id IN (SELECT value FROM json_each($2))"),
+    conversations!("a.conversation_id IN (SELECT value::bigint FROM json_array_elements_text($2::json))"),
 );
 /// How many conversations can be read by their ids at once.
 const MAX_IDS: usize = 100;
@@ -299,7 +292,8 @@ impl Conversations for SqlMessaging {
 
     async fn conversations_by_id(&self, caller: &Caller, ids: Vec<ConversationId>) -> Result<Vec<Conversation>> {
         let ids = db::id_list(ids.into_iter().take(MAX_IDS).map(|id| id.0));
-        let rows = db::rows(self.core.db.conn(), BY_IDS, [caller.user.into(), ids]).await?;
+        let mut rows: Vec<ConversationRow> = db::rows(self.core.db.conn(), BY_IDS, [caller.user.into(), ids]).await?;
+        rows.retain(|row| is_readable(row.kind, row.state));
         self.show_conversations(caller.user, rows).await
     }
 

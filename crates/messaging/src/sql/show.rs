@@ -45,15 +45,16 @@ const BY_IDS: Sql = Sql::per_backend(
     ),
 );
 
+/// SQLite would read the whole conversation if it could use the index of the numbers, which the signs prevent.
 const VISIBLE: Sql = Sql::per_backend(
-    "SELECT m.id FROM messaging_message m JOIN messaging_member a ON a.conversation_id = m.conversation_id \
-     AND a.user_id = $2 WHERE m.id IN (SELECT value FROM json_each($1)) AND m.conversation_id = $3 \
+    "SELECT m.id FROM messaging_message m JOIN messaging_member a ON a.conversation_id = $3 AND a.user_id = $2 \
+     WHERE m.id IN (SELECT value FROM json_each($1)) AND +m.conversation_id = $3 AND +m.no > a.cleared_no \
+     AND m.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM messaging_hidden h WHERE h.user_id = $2 \
+     AND h.message_id = m.id)",
+    "SELECT m.id FROM messaging_message m JOIN messaging_member a ON a.conversation_id = $3 AND a.user_id = $2 \
+     WHERE m.id IN (SELECT value::bigint FROM json_array_elements_text($1::json)) AND m.conversation_id = $3 \
      AND m.no > a.cleared_no AND m.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM messaging_hidden h \
      WHERE h.user_id = $2 AND h.message_id = m.id)",
-    "SELECT m.id FROM messaging_message m JOIN messaging_member a ON a.conversation_id = m.conversation_id \
-     AND a.user_id = $2 WHERE m.id IN (SELECT value::bigint FROM json_array_elements_text($1::json)) \
-     AND m.conversation_id = $3 AND m.no > a.cleared_no AND m.deleted_at IS NULL AND NOT EXISTS (SELECT 1 \
-     FROM messaging_hidden h WHERE h.user_id = $2 AND h.message_id = m.id)",
 );
 
 /// A message with the name of its type.

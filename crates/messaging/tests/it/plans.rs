@@ -1,4 +1,7 @@
-use guildhall_kernel::{CursorQuery, UserId, testing::assert_plans};
+use guildhall_kernel::{
+    CursorQuery, UserId,
+    testing::{assert_plans, assert_reads_by_id},
+};
 use guildhall_messaging::{
     Blocks, Changes, ChosenPreferences, Conversations, DeleteFor, Groups, InboxFilter, Messages, NewMessage, People,
     Reactions, Reading, Requests, Search, Target,
@@ -41,6 +44,8 @@ async fn no_query_reads_a_whole_table() {
     check_plans!(harness, "history", harness.messages_with(&caller, UserId(2), newest()));
     check_plans!(harness, "history", harness.messages_with(&caller, UserId(2), CursorQuery::before(id.0, 5)));
     check_plans!(harness, "around", harness.messages_around(&caller, conversation, id, 5));
+    let by_id = harness.messages_by_id(&caller, conversation, vec![id]);
+    assert_eq!(assert_reads_by_id(&harness.db, "m", by_id).await.unwrap().len(), 1);
     check_plans!(harness, "unread", harness.unread_count(&caller));
     check_plans!(harness, "members", harness.members(&caller, group));
     check_plans!(harness, "visible", harness.conversations_of(caller.user, &[conversation, group]));
