@@ -58,7 +58,7 @@ pub enum Notice {
     Followers {
         /// The stream.
         stream: StreamName,
-        /// A random number, which tells the process from others.
+        /// A random number, which distinguishes the process from others.
         process: u64,
         /// Those who follow the stream over it.
         joined: Vec<UserId>,

@@ -44,7 +44,7 @@ struct Inner {
     is_connected: watch::Sender<bool>,
     handlers: Handlers,
     followers: Followers,
-    /// Tells this process from others in the notices about followers.
+    /// Distinguishes this process from others in the notices about followers.
     process: u64,
     connections: Connections,
     settings: Settings,

@@ -10,9 +10,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use guildhall_kernel::{Auth, Caller, Clock, Db, Result, Roles, SessionId, UserId, db, testing::TestDb};
+use guildhall_kernel::{Auth, Caller, Clock, Db, Roles, SessionId, UserId, db, testing::TestDb};
 use guildhall_realtime::{
-    Arrival, Arrive, Bus, Notice, OwnStream, Position, PostgresBus, Seq, Settings, StreamHandler, StreamName, Streams,
+    Arrival, Arrive, Bus, Notice, OwnStream, Position, PostgresBus, Settings, StreamHandler, StreamName, Streams,
 };
 use sea_orm::{ConnectionTrait, DbBackend};
 use serde_json::{Value, json};
@@ -21,7 +21,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::harness::{Client, Numbers, Rooms, all_migrations, room, serve};
+use crate::{
+    endings::Halls,
+    harness::{Client, Numbers, Rooms, all_migrations, room, serve},
+};
 
 /// A bus that the test can disconnect.
 #[derive(Clone, Default)]
@@ -109,7 +112,7 @@ impl Cluster {
         let process = async || {
             let db = Db::connect(db.url(), 4).await.unwrap();
             let handlers: Vec<Arc<dyn StreamHandler>> =
-                vec![Arc::new(Rooms::default()), Arc::new(OwnStream), Arc::new(Halls)];
+                vec![Arc::new(Rooms::default()), Arc::new(OwnStream), Arc::new(Halls::default())];
             let auth = Auth::new(auth.clone());
             let streams = Streams::new(db.clone(), clock.clone(), Settings::default(), auth, bus(&db), handlers);
             let running = streams.clone();
@@ -187,24 +190,6 @@ async fn what_a_process_knows_of_itself_reaches_its_own_sockets_only() {
     first.streams.publish_transient(&room(7), &json!({ "type": "typing" }), None);
     assert_eq!(own.next().await["type"], "presence");
     assert_eq!(other.next().await["type"], "typing");
-}
-
-/// Streams whose followers are watched.
-struct Halls;
-
-#[async_trait]
-impl StreamHandler for Halls {
-    fn kinds(&self) -> Vec<&'static str> {
-        vec!["hall"]
-    }
-
-    async fn visible_after(&self, _: &Caller, _: &StreamName) -> Result<Option<Seq>> {
-        Ok(Some(0))
-    }
-
-    fn watches_followers(&self) -> bool {
-        true
-    }
 }
 
 #[tokio::test]

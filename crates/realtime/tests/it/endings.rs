@@ -13,7 +13,7 @@ use crate::harness::{Harness, harness, room};
 
 /// Streams that record whose connections have changed.
 #[derive(Default)]
-struct Halls(Mutex<Vec<UserId>>);
+pub(crate) struct Halls(Mutex<Vec<UserId>>);
 
 #[async_trait]
 impl StreamHandler for Halls {
