@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use guildhall_kernel::{self as kernel, Caller};
+use guildhall_kernel::{self as kernel, Caller, job::JobState, outbox::Unsent};
 use serde_json::{Map, Value};
 
 use crate::{
-    Activity, Area, Confirmation, Deletion, Found, Graph, HealthPart, History, JobState, Key, ListQuery, Outgoing,
-    Reference, Result, RowDetail, Rows, StoredRow,
+    Activity, Area, Confirmation, Deletion, Error, Found, Graph, HealthPart, History, Key, ListQuery, Reference,
+    Result, RowDetail, Rows, StoredRow,
 };
 
 /// Lists and rows of all tables.
@@ -61,7 +61,7 @@ pub trait Operations: Send + Sync + 'static {
     /// Lets a job run as soon as possible.
     async fn run_job(&self, caller: &Caller, name: &str) -> Result<()>;
     /// The newest messages that are not sent yet, or could not be.
-    async fn outgoing(&self, caller: &Caller) -> Result<Vec<Outgoing>>;
+    async fn unsent(&self, caller: &Caller) -> Result<Vec<Unsent>>;
     /// Tries to send a message now. One that has failed for good cannot be sent again.
     async fn send_now(&self, caller: &Caller, id: i64) -> Result<()>;
     /// The newest entries of the audit log.
@@ -85,10 +85,17 @@ pub trait TableWrites: Send + Sync + 'static {
     fn removes(&self, _table: &str) -> bool {
         false
     }
-    /// Changes some of the columns: members of the object, with values of their types.
-    async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> kernel::Result<()>;
-    /// Deletes a row.
-    async fn delete(&self, caller: &Caller, row: &StoredRow) -> kernel::Result<()>;
+    /// Changes some of the columns: members of the object, with values of their types. Called only with
+    /// [`columns`](Self::columns).
+    async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> kernel::Result<()> {
+        let _ = (caller, row, changes);
+        Err(Error::ReadOnly.into())
+    }
+    /// Deletes a row. Called only if the service [deletes](Self::deletes) rows.
+    async fn delete(&self, caller: &Caller, row: &StoredRow) -> kernel::Result<()> {
+        let _ = (caller, row);
+        Err(Error::ReadOnly.into())
+    }
 }
 
 /// The health of the server.

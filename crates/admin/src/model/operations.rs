@@ -45,35 +45,3 @@ impl Series {
         self.days.iter().copied().max().unwrap_or_default()
     }
 }
-
-/// A job of the server.
-#[derive(Clone, Debug)]
-pub struct JobState {
-    /// Its name.
-    pub name: String,
-    /// When it ran last.
-    pub last_run_at: Option<Timestamp>,
-    /// When it runs next.
-    pub next_at: Timestamp,
-    /// The error of the last run.
-    pub last_error: Option<String>,
-}
-
-/// A message that was not sent yet, or could not be.
-#[derive(Clone, Debug)]
-pub struct Outgoing {
-    /// Its id.
-    pub id: i64,
-    /// `email`, or the name of another transport.
-    pub channel: String,
-    /// Its title.
-    pub title: String,
-    /// To whom it goes.
-    pub recipient: String,
-    /// The number of attempts.
-    pub attempts: i64,
-    /// When it is tried next; `None` if it failed for good, and its content is gone.
-    pub next_at: Option<Timestamp>,
-    /// The error of the last attempt.
-    pub last_error: Option<String>,
-}

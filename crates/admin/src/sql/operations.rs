@@ -1,13 +1,17 @@
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
-use guildhall_kernel::{Caller, Timestamp, audit, job, outbox};
+use guildhall_kernel::{
+    Caller, Timestamp, audit,
+    job::{self, JobState},
+    outbox::{self, Unsent},
+};
 use sea_orm::{
     ConnectionTrait,
     sea_query::{Alias, Expr, ExprTrait, Func, Order, Query},
 };
 
 use super::{SqlPanel, columns::col, history::shown, require_staff};
-use crate::{Activity, Error, History, JobState, Operations, Outgoing, Result, Series};
+use crate::{Activity, Error, History, Operations, Result, Series};
 
 /// How many days are counted.
 const DAYS: u16 = 30;
@@ -33,13 +37,7 @@ impl Operations for SqlPanel {
 
     async fn jobs(&self, caller: &Caller) -> Result<Vec<JobState>> {
         require_staff(caller)?;
-        let jobs = job::states(self.0.db.conn()).await?.into_iter().map(|state| JobState {
-            name: state.name,
-            last_run_at: state.last_run_at,
-            next_at: state.next_at,
-            last_error: state.last_error,
-        });
-        Ok(jobs.collect())
+        Ok(job::states(self.0.db.conn()).await?)
     }
 
     async fn run_job(&self, caller: &Caller, name: &str) -> Result<()> {
@@ -48,18 +46,9 @@ impl Operations for SqlPanel {
         if is_known { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    async fn outgoing(&self, caller: &Caller) -> Result<Vec<Outgoing>> {
+    async fn unsent(&self, caller: &Caller) -> Result<Vec<Unsent>> {
         require_staff(caller)?;
-        let messages = outbox::unsent(self.0.db.conn(), SHOWN).await?.into_iter().map(|message| Outgoing {
-            id: message.id,
-            channel: message.channel,
-            title: message.title,
-            recipient: message.recipient,
-            attempts: message.attempts,
-            next_at: message.next_at,
-            last_error: message.last_error,
-        });
-        Ok(messages.collect())
+        Ok(outbox::unsent(self.0.db.conn(), SHOWN).await?)
     }
 
     async fn send_now(&self, caller: &Caller, id: i64) -> Result<()> {

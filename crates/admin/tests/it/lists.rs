@@ -144,7 +144,7 @@ async fn the_panel_is_for_staff() {
     is_refused(panel.activity(&teacher).await.err());
     is_refused(panel.jobs(&teacher).await.err());
     is_refused(panel.run_job(&teacher, "x").await.err());
-    is_refused(panel.outgoing(&teacher).await.err());
+    is_refused(panel.unsent(&teacher).await.err());
     is_refused(panel.send_now(&teacher, 1).await.err());
     is_refused(panel.latest(&teacher).await.err());
     let superuser = Caller::new(UserId(1), Roles { superuser: true, ..Roles::default() });

@@ -2,14 +2,13 @@
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use guildhall_admin::{Activity, HealthPart, History, JobState, Outgoing, Series, TableCount};
-use guildhall_kernel::{Error, Path, Result};
+use guildhall_admin::{Activity, HealthPart, History, Series, TableCount};
+use guildhall_kernel::{Error, Path, Result, job::JobState, outbox::Unsent};
 
 use super::frame::AdminFrame;
 use crate::{
     form::{FormErrors, Submission},
-    page::ok,
-    page::{form_errors, redirect_with},
+    page::{form_errors, ok, redirect_with},
     reader::Reader,
     web::App,
 };
@@ -25,7 +24,7 @@ struct DashboardPage {
     health: Vec<HealthPart>,
     version: &'static str,
     jobs: Vec<JobState>,
-    outgoing: Vec<Outgoing>,
+    unsent: Vec<Unsent>,
     latest: Vec<History>,
     e: FormErrors,
 }
@@ -43,7 +42,7 @@ impl DashboardPage {
     }
 
     fn failed_messages(&self) -> usize {
-        self.outgoing.iter().filter(|message| message.next_at.is_none()).count()
+        self.unsent.iter().filter(|message| message.next_at.is_none()).count()
     }
 
     fn is_degraded(&self) -> bool {
@@ -108,16 +107,16 @@ impl DashboardPage {
 async fn dashboard_page(app: &App, reader: &Reader, e: FormErrors) -> Result<Response> {
     let f = AdminFrame::open(app, reader, "dashboard").await?;
     let (operations, caller) = (&app.admin.operations, &reader.caller);
-    let (activity, jobs, outgoing, latest) = tokio::try_join!(
+    let (activity, jobs, unsent, latest) = tokio::try_join!(
         operations.activity(caller),
         operations.jobs(caller),
-        operations.outgoing(caller),
+        operations.unsent(caller),
         operations.latest(caller)
     )
     .map_err(Error::from)?;
     let health = app.admin.health.health().await;
     let version = app.admin.health.version();
-    Ok(ok(&DashboardPage { f, activity, health, version, jobs, outgoing, latest, e }))
+    Ok(ok(&DashboardPage { f, activity, health, version, jobs, unsent, latest, e }))
 }
 
 pub(crate) async fn dashboard(State(app): State<App>, reader: Reader) -> Result<Response> {

@@ -31,7 +31,7 @@ struct DeletePage {
     /// Whether the counts have changed since the reader saw them.
     is_changed: bool,
     e: FormErrors,
-    /// What is in the way, as far as a service has told.
+    /// What prevents the deletion, as far as the service has reported it.
     blockers: Vec<Blocker>,
 }
 

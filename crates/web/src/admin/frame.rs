@@ -81,8 +81,8 @@ pub(super) fn row_url(table: &str, key: impl std::fmt::Display) -> String {
 /// The name of a column as people read it.
 pub(super) fn column_name(name: &str) -> String {
     let name = name.replace('_', " ");
-    let mut letters = name.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+    let mut chars = name.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 impl Deref for AdminFrame {

@@ -65,7 +65,7 @@ struct ListPage {
     query: ListQuery,
     list: Rows,
     /// Rows that a text in the filter of a reference can mean.
-    meant: Vec<(Filter, Vec<Reference>)>,
+    ambiguous: Vec<(Filter, Vec<Reference>)>,
 }
 
 impl ListPage {
@@ -160,16 +160,16 @@ pub(crate) async fn list(
     let query = read_query(&text.unwrap_or_default());
     let panel = &app.admin.panel;
     let list = panel.rows(&reader.caller, &table, query.clone()).await.map_err(Error::from)?;
-    let mut meant = Vec::new();
+    let mut ambiguous = Vec::new();
     for filter in &list.filters {
         let (Some(target), Some(value)) = (&filter.target, &filter.value) else { continue };
         // A number is an id, and a hyphen means none.
         if value.parse::<i64>().is_err() && value != "-" {
             let options = panel.options(&reader.caller, target, value).await.map_err(Error::from)?;
-            meant.push((filter.clone(), options));
+            ambiguous.push((filter.clone(), options));
         }
     }
-    let page = ListPage { f, query, list, meant };
+    let page = ListPage { f, query, list, ambiguous };
     Ok(if reader.view.wants("results") { ok(&page.as_results()) } else { ok(&page) })
 }
 

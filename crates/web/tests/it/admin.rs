@@ -124,10 +124,10 @@ async fn a_list_is_searched_filtered_and_exported() {
     let page = browser.get(&path).await;
     assert_eq!(page.find("tbody tr").len(), 2);
     assert!(page.text_of("tbody").contains("Print & Co"), "{}", page.text_of("tbody"));
-    // A name in the filter of a reference: the page asks which row is meant.
+    // A name in the filter of a reference: the page asks which row to take.
     let page = browser.get("/admin/community_membership/?f.user_id=ann").await;
-    let meant = format!("f.user_id={}", anna.user);
-    assert!(page.find("a.btn").iter().any(|link| link.value().attr("href").unwrap().contains(&meant)));
+    let choice = format!("f.user_id={}", anna.user);
+    assert!(page.find("a.btn").iter().any(|link| link.value().attr("href").unwrap().contains(&choice)));
     let page = browser.part("/admin/community_group/?q=print", "div#results").await;
     assert!(page.find("#results").len() == 1 && page.find("main").is_empty());
     let answer = browser.get("/admin/community_group/export/?q=print").await;
