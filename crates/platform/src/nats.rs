@@ -1,5 +1,5 @@
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{Mutex as SyncMutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -22,6 +22,7 @@ const CLIENT_QUEUE: usize = 256;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a server that does not read is waited for before a notice is dropped.
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(10);
 /// A server that does not answer two pings is taken for lost.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
 const RETRY_DELAY: Duration = Duration::from_millis(500);
@@ -33,7 +34,8 @@ pub struct NatsBus {
     subject: String,
     outgoing: mpsc::Sender<Notice>,
     waiting: Mutex<mpsc::Receiver<Notice>>,
-    is_connected: AtomicBool,
+    /// While it is connected.
+    client: SyncMutex<Option<Client>>,
 }
 
 /// What a server asks for.
@@ -73,8 +75,12 @@ impl NatsBus {
             servers.push(server);
         }
         let (outgoing, waiting) = mpsc::channel(QUEUE);
-        let (waiting, is_connected) = (Mutex::new(waiting), AtomicBool::new(false));
-        Ok(Self { servers, login, subject, outgoing, waiting, is_connected })
+        let (waiting, client) = (Mutex::new(waiting), SyncMutex::default());
+        Ok(Self { servers, login, subject, outgoing, waiting, client })
+    }
+
+    fn client(&self) -> MutexGuard<'_, Option<Client>> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Exchanges notices over a connection, until it is lost.
@@ -106,7 +112,7 @@ impl NatsBus {
         let client = options.connect(self.servers.as_slice()).await?;
         let notices = client.subscribe(self.subject.clone()).await?;
         self.await_subscription(&client).await?;
-        self.is_connected.store(true, Ordering::Relaxed);
+        *self.client() = Some(client.clone());
         arrive(Arrival::Connected);
         let lost = async {
             while let Some(event) = changes.recv().await {
@@ -158,9 +164,25 @@ async fn receive(mut notices: Subscriber, arrive: Arrive<'_>) {
 #[async_trait]
 impl Bus for NatsBus {
     fn send(&self, notice: Notice) {
-        if self.is_connected.load(Ordering::Relaxed) {
-            // The others find what is dropped here in the database.
+        if self.client().is_some() {
+            // If the queue is full, the notice is dropped: the others find events in the database, and what is not stored
+            // may be lost.
             let _ = self.outgoing.try_send(notice);
+        }
+    }
+
+    async fn flush(&self) {
+        let Some(client) = self.client().clone() else { return };
+        let sent = async {
+            while self.outgoing.capacity() < QUEUE {
+                sleep(FLUSH_INTERVAL).await;
+            }
+            // The last notice was taken from the queue, but perhaps not yet given to the client.
+            sleep(FLUSH_INTERVAL).await;
+            client.flush().await
+        };
+        if !matches!(timeout(SEND_TIMEOUT, sent).await, Ok(Ok(()))) {
+            tracing::debug!("the last notices may not have been sent");
         }
     }
 
@@ -175,7 +197,7 @@ impl Bus for NatsBus {
                 arrive(arrival);
             };
             let outcome = self.exchange(&arrive_here).await;
-            let was_connected = self.is_connected.swap(false, Ordering::Relaxed);
+            let was_connected = self.client().take().is_some();
             if was_connected || !is_lost {
                 let error = outcome.err().map(|error| message_of(&*error)).unwrap_or_default();
                 tracing::warn!(error, "NATS is not connected; polling the database instead");

@@ -2,7 +2,7 @@
 
 mod postgres;
 
-use std::{future, sync::Arc};
+use std::{fmt::Write, future, sync::Arc};
 
 use async_trait::async_trait;
 use axum::extract::ws::Utf8Bytes;
@@ -54,16 +54,15 @@ pub enum Notice {
         /// A JSON object.
         body: Utf8Bytes,
     },
-    /// Who has begun or ceased to follow a stream over a process.
+    /// Who has begun or ceased to follow which streams over a process. It fits into a notification of PostgreSQL if it
+    /// names at most 100 followers.
     Followers {
-        /// The stream.
-        stream: StreamName,
         /// A random number, which distinguishes the process from others.
         process: u64,
-        /// Those who follow the stream over it.
-        joined: Vec<UserId>,
+        /// Those who follow a stream over it.
+        joined: Vec<(StreamName, UserId)>,
         /// Those who no longer do.
-        left: Vec<UserId>,
+        left: Vec<(StreamName, UserId)>,
     },
     /// A stream was deleted.
     Deleted {
@@ -102,6 +101,9 @@ pub trait Bus: Send + Sync + 'static {
         true
     }
 
+    /// Waits for a moment until what was sent has reached the other processes, before this one ends.
+    async fn flush(&self) {}
+
     /// Sends and receives until it is dropped. Connects by itself, also after the connection was lost.
     async fn run(&self, arrive: Arrive<'_>);
 }
@@ -133,6 +135,10 @@ impl<T: Bus + ?Sized> Bus for Arc<T> {
         (**self).has_peers()
     }
 
+    async fn flush(&self) {
+        (**self).flush().await;
+    }
+
     async fn run(&self, arrive: Arrive<'_>) {
         (**self).run(arrive).await;
     }
@@ -155,8 +161,8 @@ impl Notice {
             Self::Value { stream, name, version: Version(first, second), body } => {
                 Some(format!("value {stream} {name} {first} {second} {body}"))
             }
-            Self::Followers { stream, process, joined, left } => {
-                Some(format!("followers {stream} {process} {} {}", ids(joined), ids(left)))
+            Self::Followers { process, joined, left } => {
+                Some(format!("followers {process} {} {}", followers(joined), followers(left)))
             }
             Self::Deleted { stream } => Some(format!("deleted {stream}")),
             Self::Ended { user } => Some(format!("ended {user}")),
@@ -173,6 +179,12 @@ impl Notice {
         }
         if kind == "deleted" {
             return Some(Self::Deleted { stream: rest.parse().ok()? });
+        }
+        if kind == "followers" {
+            let mut parts = rest.splitn(3, ' ');
+            let process = parts.next()?.parse().ok()?;
+            let (joined, left) = (read_followers(parts.next()?)?, read_followers(parts.next()?)?);
+            return Some(Self::Followers { process, joined, left });
         }
         let (stream, rest) = rest.split_once(' ')?;
         let stream = stream.parse().ok()?;
@@ -193,23 +205,37 @@ impl Notice {
                 let version = Version(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
                 Some(Self::Value { stream, name, version, body: body(parts.next()?)? })
             }
-            "followers" => {
-                let mut parts = rest.splitn(3, ' ');
-                let process = parts.next()?.parse().ok()?;
-                Some(Self::Followers { stream, process, joined: users(parts.next()?)?, left: users(parts.next()?)? })
-            }
             _ => None,
         }
     }
 }
 
-/// The ids of users, separated by commas; `-` for none.
-fn ids(users: &[UserId]) -> String {
-    if users.is_empty() { "-".to_owned() } else { users.iter().map(UserId::to_string).collect::<Vec<_>>().join(",") }
+/// Streams and the ids of users, `room/7:1,22;room/8:1`; `-` for none.
+fn followers(followers: &[(StreamName, UserId)]) -> String {
+    let mut text = String::new();
+    let mut last = None;
+    for (stream, user) in followers {
+        // Writing to a `String` does not fail.
+        let _ = match last {
+            Some(last) if last == stream => write!(text, ",{user}"),
+            Some(_) => write!(text, ";{stream}:{user}"),
+            None => write!(text, "{stream}:{user}"),
+        };
+        last = Some(stream);
+    }
+    if text.is_empty() { "-".to_owned() } else { text }
 }
 
-fn users(ids: &str) -> Option<Vec<UserId>> {
-    if ids == "-" { Some(Vec::new()) } else { ids.split(',').map(|id| id.parse().ok().map(UserId)).collect() }
+fn read_followers(text: &str) -> Option<Vec<(StreamName, UserId)>> {
+    let mut followers = Vec::new();
+    for part in text.split(';').filter(|part| *part != "-") {
+        let (stream, users) = part.split_once(':')?;
+        let stream: StreamName = stream.parse().ok()?;
+        for user in users.split(',') {
+            followers.push((stream.clone(), UserId(user.parse().ok()?)));
+        }
+    }
+    Some(followers)
 }
 
 #[cfg(test)]
@@ -230,8 +256,12 @@ mod tests {
             Notice::Transient { stream: room(), body: body.into(), except: Some(UserId(2)) },
             Notice::Transient { stream: room(), body: body.into(), except: None },
             Notice::Value { stream: room(), name: "unread".to_owned(), version: Version(7, 2), body: body.into() },
-            Notice::Followers { stream: room(), process: 7, joined: vec![UserId(1), UserId(22)], left: Vec::new() },
-            Notice::Followers { stream: room(), process: u64::MAX, joined: Vec::new(), left: vec![UserId(3)] },
+            Notice::Followers {
+                process: 7,
+                joined: vec![(room(), UserId(1)), (room(), UserId(22)), (StreamName::new("room", 8), UserId(1))],
+                left: Vec::new(),
+            },
+            Notice::Followers { process: u64::MAX, joined: Vec::new(), left: vec![(room(), UserId(3))] },
             Notice::Deleted { stream: room() },
             Notice::Ended { user: UserId(4) },
         ];
@@ -266,6 +296,8 @@ mod tests {
             "appended room/7 3 0",
             "appended room/7 3 0 text",
             "transient room/7 {}",
+            "followers 7 room/7",
+            "followers 7 room/7:1,x -",
         ] {
             assert!(Notice::decode(line).is_none(), "{line}");
         }

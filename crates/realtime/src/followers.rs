@@ -54,13 +54,13 @@ impl Followers {
     }
 
     /// Whether a user follows a stream over this process.
-    pub(crate) fn is_following_here(&self, follower: &Follower) -> bool {
+    pub(crate) fn has(&self, follower: &Follower) -> bool {
         self.lock().contains_key(follower)
     }
 
     /// Whether a user follows a stream over any process, as far as is known.
     pub(crate) fn is_following(&self, follower: &Follower) -> bool {
-        self.is_following_here(follower) || self.peers().is_following(follower)
+        self.has(follower) || self.peers().is_following(follower)
     }
 
     /// The followers over the other processes.

@@ -4,7 +4,7 @@
 //! lost: a repeated one adds whoever is missing, and whoever is not repeated is forgotten.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -17,8 +17,10 @@ use crate::{Notice, StreamName};
 pub(crate) const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// After what time a follower that is not repeated is forgotten.
 const LEASE: Duration = Duration::from_secs(30);
-/// How many users a report names.
-const REPORTED_AT_ONCE: usize = 300;
+/// About how long a report is, in bytes: it has to fit into a notification of PostgreSQL.
+const REPORT_BYTES: usize = 6000;
+/// The longest id of a user and what separates it from the others, in bytes.
+const MAX_ID_BYTES: usize = 21;
 /// How many followers of other processes are known; further ones are not.
 const MAX_FOLLOWERS: usize = 200_000;
 
@@ -62,36 +64,34 @@ impl Peers {
         self.lock().followers.contains_key(follower)
     }
 
-    /// Takes the report of another process; returns the users of whom it is news that they follow the stream over one,
-    /// or no longer.
+    /// Takes the report of another process; returns those of whom it is news that they follow a stream over another
+    /// process, or no longer.
     pub(crate) fn take_report(
         &self,
         process: u64,
-        stream: &StreamName,
-        (joined, left): (&[UserId], &[UserId]),
+        joined: Vec<Follower>,
+        left: Vec<Follower>,
         now: Timestamp,
-    ) -> Vec<UserId> {
+    ) -> Vec<Follower> {
         let mut state = self.lock();
         let mut changed = Vec::new();
-        for user in joined {
-            let follower = (stream.clone(), *user);
+        for follower in joined {
             if state.followers.len() >= MAX_FOLLOWERS && !state.followers.contains_key(&follower) {
                 continue;
             }
-            let reports = state.followers.entry(follower).or_default();
+            let reports = state.followers.entry(follower.clone()).or_default();
             if reports.is_empty() {
-                changed.push(*user);
+                changed.push(follower);
             }
             reports.retain(|report| report.process != process);
             reports.push(Report { process, at: now });
         }
-        for user in left {
-            let follower = (stream.clone(), *user);
+        for follower in left {
             let Some(reports) = state.followers.get_mut(&follower) else { continue };
             reports.retain(|report| report.process != process);
             if reports.is_empty() {
                 state.followers.remove(&follower);
-                changed.push(*user);
+                changed.push(follower);
             }
         }
         changed
@@ -114,16 +114,24 @@ impl Peers {
 
 /// The reports of a process about followers, with whether each follows.
 pub(crate) fn reports(process: u64, followers: impl IntoIterator<Item = (Follower, bool)>) -> Vec<Notice> {
-    let mut by_stream: BTreeMap<StreamName, Vec<(UserId, bool)>> = BTreeMap::new();
-    for ((stream, user), follows) in followers {
-        by_stream.entry(stream).or_default().push((user, follows));
-    }
+    let mut followers: Vec<_> = followers.into_iter().collect();
+    // The name of a stream is in a report once.
+    followers.sort_unstable();
     let mut reports = Vec::new();
-    for (stream, users) in by_stream {
-        for users in users.chunks(REPORTED_AT_ONCE) {
-            let of = |wanted| users.iter().filter(|(_, follows)| *follows == wanted).map(|(user, _)| *user).collect();
-            reports.push(Notice::Followers { stream: stream.clone(), process, joined: of(true), left: of(false) });
+    let (mut joined, mut left, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for (follower, follows) in followers {
+        let list = if follows { &mut joined } else { &mut left };
+        let is_same_stream = list.last().is_some_and(|(stream, _)| *stream == follower.0);
+        bytes += MAX_ID_BYTES + if is_same_stream { 0 } else { follower.0.as_str().len() };
+        list.push(follower);
+        if bytes >= REPORT_BYTES {
+            let (joined, left) = (std::mem::take(&mut joined), std::mem::take(&mut left));
+            reports.push(Notice::Followers { process, joined, left });
+            bytes = 0;
         }
+    }
+    if bytes > 0 {
+        reports.push(Notice::Followers { process, joined, left });
     }
     reports
 }
@@ -142,16 +150,18 @@ mod tests {
 
     #[test]
     fn somebody_follows_until_the_last_process_says_otherwise_or_nothing() {
-        let (peers, user) = (Peers::default(), [UserId(1)]);
+        let (peers, user) = (Peers::default(), vec![(room(), UserId(1))]);
         let is_following = || peers.is_following(&(room(), UserId(1)));
-        assert_eq!(peers.take_report(1, &room(), (&user, &[]), at(0)), user);
-        assert!(peers.take_report(2, &room(), (&user, &[]), at(0)).is_empty(), "it was known");
-        assert!(peers.take_report(1, &room(), (&[], &user), at(1)).is_empty());
+        let joins = |process, second| peers.take_report(process, user.clone(), Vec::new(), at(second));
+        let leaves = |process, second| peers.take_report(process, Vec::new(), user.clone(), at(second));
+        assert_eq!(joins(1, 0), user);
+        assert!(joins(2, 0).is_empty(), "it was known");
+        assert!(leaves(1, 1).is_empty());
         assert!(is_following());
-        assert_eq!(peers.take_report(2, &room(), (&[], &user), at(1)), user);
+        assert_eq!(leaves(2, 1), user);
         assert!(!is_following());
-        assert_eq!(peers.take_report(1, &room(), (&user, &[]), at(2)), user);
-        assert!(peers.take_report(1, &room(), (&user, &[]), at(12)).is_empty(), "it is repeated");
+        assert_eq!(joins(1, 2), user);
+        assert!(joins(1, 12).is_empty(), "it is repeated");
         assert!(peers.forget_silent(at(40)).is_empty());
         assert_eq!(peers.forget_silent(at(42)), [(room(), UserId(1))]);
         assert!(!is_following());
@@ -160,18 +170,35 @@ mod tests {
     #[test]
     fn what_others_report_is_limited() {
         let peers = Peers::default();
-        let users: Vec<_> = (0..300_000).map(UserId).collect();
-        assert_eq!(peers.take_report(1, &room(), (&users, &[]), at(0)).len(), MAX_FOLLOWERS);
-        let known = [UserId(1), UserId(299_999)];
-        peers.take_report(1, &room(), (&known, &[]), at(20));
+        let users = (0..300_000).map(|user| (room(), UserId(user))).collect();
+        assert_eq!(peers.take_report(1, users, Vec::new(), at(0)).len(), MAX_FOLLOWERS);
+        let known = vec![(room(), UserId(1)), (room(), UserId(299_999))];
+        peers.take_report(1, known, Vec::new(), at(20));
         assert_eq!(peers.forget_silent(at(30)).len(), MAX_FOLLOWERS - 1, "known ones are repeated");
     }
 
     #[test]
-    fn reports_fit_into_a_notification_of_postgresql() {
-        let followers = (0..1000).map(|user| ((room(), UserId(i64::MAX - user)), user % 2 == 0));
-        let reports = reports(u64::MAX, followers);
-        assert_eq!(reports.len(), 4);
-        assert!(reports.iter().all(|report| report.encode().unwrap().len() < 7000));
+    fn reports_are_few_and_fit_into_a_notification_of_postgresql() {
+        let check = |followers: Vec<(Follower, bool)>, most: usize| {
+            let reports = reports(u64::MAX, followers.clone());
+            assert!(reports.len() <= most, "{}", reports.len());
+            let mut reported = Vec::new();
+            for report in reports {
+                let line = report.encode().unwrap();
+                assert!(line.len() < 7000, "{}", line.len());
+                let Some(Notice::Followers { joined, left, .. }) = Notice::decode(&line) else { panic!("{line}") };
+                reported.extend(joined.into_iter().map(|follower| (follower, true)));
+                reported.extend(left.into_iter().map(|follower| (follower, false)));
+            }
+            reported.sort_unstable();
+            let mut followers = followers;
+            followers.sort_unstable();
+            assert_eq!(reported, followers);
+        };
+        check((0..1000).map(|user| ((room(), UserId(i64::MAX - user)), user % 2 == 0)).collect(), 4);
+        let many_rooms = (1..=1000_i64)
+            .flat_map(|room| (1..=10).map(move |user| ((StreamName::new("room", room), UserId(user)), user % 3 == 0)));
+        check(many_rooms.collect(), 40);
+        check(Vec::new(), 0);
     }
 }

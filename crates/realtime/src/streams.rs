@@ -221,7 +221,7 @@ impl Streams {
     /// Whether a user follows a stream over this process. Known only if the handler
     /// [watches](StreamHandler::watches_followers) its followers.
     pub fn is_followed_here_by(&self, stream: &StreamName, user: UserId) -> bool {
-        self.0.followers.is_following_here(&(stream.clone(), user))
+        self.0.followers.has(&(stream.clone(), user))
     }
 
     /// Like [`is_followed_here_by`](Self::is_followed_here_by), over any process. What happens at another one is known
@@ -235,7 +235,8 @@ impl Streams {
         Ok(self.0.log.after(stream, after).await?)
     }
 
-    /// Closes all sockets, so that their clients reconnect to another process, and waits until they are closed.
+    /// Closes all sockets, so that their clients reconnect to another process, waits until they are closed, and reports
+    /// to the other processes that nobody follows a stream over this one any more.
     pub async fn stop(&self) {
         self.0.connections.stop();
         let closed = async {
@@ -245,6 +246,10 @@ impl Streams {
         };
         if tokio::time::timeout(STOP_TIMEOUT, closed).await.is_err() {
             tracing::warn!(sockets = self.0.connections.count(), "some sockets did not close in time");
+        }
+        if self.0.bus.has_peers() {
+            self.report_followers(false);
+            self.0.bus.flush().await;
         }
     }
 

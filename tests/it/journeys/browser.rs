@@ -172,6 +172,11 @@ impl Browser {
         }
     }
 
+    /// Whether the scripts of the page have run.
+    pub(crate) async fn runs_scripts(&self) -> bool {
+        self.client.execute("return typeof window.htmx !== 'undefined'", Vec::new()).await.unwrap() == true
+    }
+
     pub(crate) async fn has(&self, selector: &str) -> bool {
         !self.client.find_all(Locator::Css(selector)).await.unwrap().is_empty()
     }
@@ -216,6 +221,7 @@ impl Browser {
 
     /// Waits until an element shows a text.
     pub(crate) async fn until_shown(&self, selector: &str, text: &str) {
+        assert!(!text.is_empty(), "every element contains an empty text");
         self.until(&format!("{text:?} in {selector}"), async || self.text(selector).await.contains(text)).await;
     }
 

@@ -206,9 +206,9 @@ async fn a_room_stays_open_whose_host_is_connected_to_another_process_that_could
     let harness = chat().await;
     let room = harness.room_of(1, &[2]).await;
     harness.db.sql("UPDATE chat_room SET host_away_since = created_at").await.unwrap();
-    let (joined, left) = (vec![UserId(1)], Vec::new());
+    let (joined, left) = (vec![(stream(room), UserId(1))], Vec::new());
     harness.clock.advance(2 * GRACE);
-    harness.streams.receive(Notice::Followers { stream: stream(room), process: 7, joined, left });
+    harness.streams.receive(Notice::Followers { process: 7, joined, left });
     harness.close_abandoned().await.unwrap();
     assert!(harness.card(2, room).await.is_active);
     harness.clock.advance(2 * GRACE);
@@ -299,9 +299,9 @@ async fn who_is_in_a_room_over_other_processes_is_online() {
         people.iter().find(is_third).unwrap().is_online
     };
     let report = |joined: &[i64], left: &[i64]| {
-        let users = |ids: &[i64]| ids.iter().map(|id| UserId(*id)).collect();
-        let (stream, joined, left) = (stream(room), users(joined), users(left));
-        harness.streams.receive(Notice::Followers { stream, process: 7, joined, left });
+        let followers = |ids: &[i64]| ids.iter().map(|id| (stream(room), UserId(*id))).collect();
+        let (joined, left) = (followers(joined), followers(left));
+        harness.streams.receive(Notice::Followers { process: 7, joined, left });
     };
     assert!(!is_online().await);
     report(&[3], &[]);

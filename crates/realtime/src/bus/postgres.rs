@@ -74,16 +74,23 @@ impl PostgresBus {
         loop {
             // What comes while the previous notification is sent shares the next one.
             let _ = timeout(BEAT, self.has_waiting.notified()).await;
-            let taken = std::mem::take(&mut *self.waiting());
-            for payload in taken.payloads(&self.node) {
-                if !self.notify(&payload).await {
-                    self.waiting().put_back(taken);
-                    sleep(RETRY_DELAY).await;
-                    self.has_waiting.notify_one();
-                    break;
-                }
+            if !self.send_now().await {
+                sleep(RETRY_DELAY).await;
+                self.has_waiting.notify_one();
             }
         }
+    }
+
+    /// Sends what waits; returns whether it could be sent.
+    async fn send_now(&self) -> bool {
+        let taken = std::mem::take(&mut *self.waiting());
+        for payload in taken.payloads(&self.node) {
+            if !self.notify(&payload).await {
+                self.waiting().put_back(taken);
+                return false;
+            }
+        }
+        true
     }
 
     async fn notify(&self, payload: &str) -> bool {
@@ -148,6 +155,10 @@ impl Bus for PostgresBus {
     fn send(&self, notice: Notice) {
         self.waiting().add(notice);
         self.has_waiting.notify_one();
+    }
+
+    async fn flush(&self) {
+        self.send_now().await;
     }
 
     async fn run(&self, arrive: Arrive<'_>) {

@@ -13,7 +13,8 @@ use super::lock;
 
 /// How many transient events wait for a subscriber; further ones are dropped.
 const MAX_TRANSIENT: usize = 16;
-/// How many values, and transient events before them, wait for a subscriber; further ones are dropped.
+/// How many values, and transient events before them, wait for a subscriber; the oldest ones are dropped for further
+/// ones.
 const MAX_WAITING: usize = 64;
 
 /// What a channel and a subscription share.
@@ -58,15 +59,16 @@ impl Slot {
 
     pub(super) fn add_transient(&self, transient: Transient) {
         let mut waiting = lock(&self.transient);
-        let limit = if transient.value.is_some() {
+        if transient.value.is_some() {
             waiting.retain(|other| other.value != transient.value);
-            MAX_WAITING
-        } else {
-            MAX_TRANSIENT
-        };
-        if waiting.len() < limit {
-            waiting.push(transient);
-            self.set_ready();
+            if waiting.len() >= MAX_WAITING {
+                let oldest = waiting.iter().position(|other| other.value.is_none()).unwrap_or_default();
+                waiting.remove(oldest);
+            }
+        } else if waiting.len() >= MAX_TRANSIENT {
+            return;
         }
+        waiting.push(transient);
+        self.set_ready();
     }
 }

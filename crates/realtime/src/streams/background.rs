@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use guildhall_kernel::{Caller, Result, UserId};
 use tokio::{
     sync::Notify,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::Streams;
@@ -94,10 +94,9 @@ impl Streams {
             Notice::Announced { stream, seq } => self.0.hub.announce(&stream, seq),
             Notice::Transient { stream, body, except } => self.0.hub.publish_transient(&stream, &body, except),
             Notice::Value { stream, name, version, body } => self.0.hub.publish_value(&stream, &name, version, &body),
-            Notice::Followers { stream, process, joined, left } => {
+            Notice::Followers { process, joined, left } => {
                 let (peers, now) = (self.0.followers.peers(), self.0.log.clock.now());
-                let changed = peers.take_report(process, &stream, (&joined, &left), now);
-                self.notify_of_peers(changed.into_iter().map(|user| (stream.clone(), user)));
+                self.notify_of_peers(peers.take_report(process, joined, left, now));
             }
             Notice::Deleted { stream } => self.0.hub.end(&stream),
             Notice::Ended { user } => self.0.connections.check_later(user),
@@ -233,13 +232,13 @@ impl Streams {
         if !self.0.bus.has_peers() {
             return;
         }
-        let mut repeated_at = None;
+        // Not by the clock of the system, which may be set back.
+        let mut repeated_at: Option<Instant> = None;
         loop {
             sleep(REPORT_INTERVAL).await;
-            let now = self.0.log.clock.now();
-            let repeats = repeated_at.is_none_or(|at| at + REPEAT_INTERVAL <= now);
+            let repeats = repeated_at.is_none_or(|at| at.elapsed() >= REPEAT_INTERVAL);
             if repeats {
-                repeated_at = Some(now);
+                repeated_at = Some(Instant::now());
             }
             self.report_followers(repeats);
         }
@@ -255,7 +254,7 @@ impl Streams {
             self.notify_of_peers(followers.peers().forget_silent(self.0.log.clock.now()));
         }
         let changed = changed.into_iter().map(|follower| {
-            let follows = followers.is_following_here(&follower);
+            let follows = followers.has(&follower);
             (follower, follows)
         });
         for report in peers::reports(self.0.process, changed) {

@@ -18,6 +18,7 @@ use sea_orm::{ConnectionTrait, DbBackend};
 use serde_json::{Value, json};
 use tokio::{
     sync::{Notify, mpsc},
+    task::JoinHandle,
     time::{sleep, timeout},
 };
 
@@ -85,6 +86,7 @@ impl Bus for End {
 struct Process {
     db: Db,
     streams: Streams,
+    running: JoinHandle<()>,
     address: SocketAddr,
 }
 
@@ -116,9 +118,9 @@ impl Cluster {
             let auth = Auth::new(auth.clone());
             let streams = Streams::new(db.clone(), clock.clone(), Settings::default(), auth, bus(&db), handlers);
             let running = streams.clone();
-            tokio::spawn(async move { running.run().await });
+            let running = tokio::spawn(async move { running.run().await });
             let address = serve(&streams).await;
-            Process { db, streams, address }
+            Process { db, streams, running, address }
         };
         let processes = [process().await, process().await];
         Self { _db: db, auth, processes }
@@ -220,6 +222,28 @@ async fn each_process_knows_who_follows_a_stream_over_the_others() {
 }
 
 #[tokio::test]
+async fn a_process_that_stops_reports_that_nobody_follows_a_stream_over_it() {
+    let cluster = Cluster::new().await.connected().await;
+    let [first, second] = &cluster.processes;
+    let (hall, wake) = (StreamName::new("hall", 1), Arc::new(Notify::new()));
+    let caller = Caller::new(UserId(5), Roles::default());
+    let started = second.streams.subscribe(&caller, &hall, Position::default(), &wake).await.unwrap();
+    let is_followed = async |expected| {
+        let begun = Instant::now();
+        while first.streams.is_followed_by(&hall, caller.user) != expected {
+            assert!(begun.elapsed() < Duration::from_secs(5), "it does not become {expected}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    is_followed(true).await;
+    // Nothing else reports it.
+    second.running.abort();
+    drop(started);
+    second.streams.stop().await;
+    is_followed(false).await;
+}
+
+#[tokio::test]
 async fn a_session_that_ends_is_disconnected_from_all_processes_within_a_second() {
     let cluster = Cluster::new().await.connected().await;
     let [first, second] = &cluster.processes;
@@ -271,10 +295,10 @@ async fn without_the_bus_events_and_ended_sessions_are_found_within_two_seconds(
 }
 
 /// A bus that keeps reporting that notices may have been lost.
-struct Restless;
+struct Unreliable;
 
 #[async_trait]
-impl Bus for Restless {
+impl Bus for Unreliable {
     fn send(&self, _: Notice) {}
 
     async fn run(&self, arrive: Arrive<'_>) {
@@ -287,7 +311,7 @@ impl Bus for Restless {
 
 #[tokio::test]
 async fn however_often_notices_may_have_been_lost_streams_are_compared_ten_times_a_second() {
-    let cluster = Cluster::with(|_| Arc::new(Restless)).await;
+    let cluster = Cluster::with(|_| Arc::new(Unreliable)).await;
     let process = &cluster.processes[0];
     let _client = process.follow(7, 1).await;
     let before = process.db.statements();

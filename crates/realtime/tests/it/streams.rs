@@ -333,9 +333,14 @@ async fn values_and_transient_events_that_nobody_reads_are_limited() {
         harness.db.write(publish).await.unwrap();
         streams.publish_transient(&room(7), &json!({}), None);
     }
+    // A new value takes the place of the oldest one.
+    let publish =
+        |tx: Tx| async move { streams.publish_value(&tx, &room(7), "new", Version(1, 0), &json!({ "new": 1 })) };
+    harness.db.write(publish).await.unwrap();
     let Next::Deliver(deliveries) = subscription.poll(1000) else { panic!("nothing was published") };
     assert!(deliveries.len() <= 64, "{}", deliveries.len());
     let last =
         deliveries.iter().filter(|delivery| matches!(delivery, Delivery::Transient(body) if body.contains("199")));
     assert_eq!(last.count(), 1, "the newest version of a value waits");
+    assert!(matches!(deliveries.last(), Some(Delivery::Transient(body)) if body.contains("new")), "{deliveries:?}");
 }
