@@ -137,9 +137,8 @@ impl Core {
         conversation: ConversationId,
         no: i64,
         frame: &Frame<'_>,
-    ) -> Result<()> {
-        self.host.streams.append_about(tx, &stream(conversation), frame, about(conversation, no)).await?;
-        Ok(())
+    ) -> Result<Seq> {
+        Ok(self.host.streams.append_about(tx, &stream(conversation), frame, about(conversation, no)).await?)
     }
 
     /// Appends a change of a message of a conversation of two to the streams of those who can read the message.
@@ -220,18 +219,42 @@ impl Core {
         Ok(self.host.streams.publish_value(tx, &OwnStream::of(user), "unread_messages", version, &frame)?)
     }
 
-    /// Notifies a user of a change in a conversation, after the commit. The conversation has to be locked. `last_no` is
-    /// the number of its last message, `last_read_no` that of the last one that the user has read.
-    pub(crate) fn publish_change(
+    /// Notifies users of a change in a conversation, after the commit, with the numbers of their unread messages. The
+    /// conversation has to be locked.
+    pub(crate) async fn publish_change(
         &self,
         tx: &Tx,
-        user: UserId,
-        conversation_id: ConversationId,
-        unread_count: i64,
-        (last_no, last_read_no): (i64, i64),
+        conversation: ConversationId,
+        unread: impl IntoIterator<Item = (UserId, i64)> + Send,
     ) -> Result<()> {
-        let (version, name) = (Version(last_no, last_read_no), stream(conversation_id));
-        let frame = Frame::Conversation { conversation_id, unread_count };
-        Ok(self.host.streams.publish_value(tx, &OwnStream::of(user), name, version, &frame)?)
+        let version = self.host.streams.lock(tx, &stream(conversation)).await?;
+        self.publish_change_version(tx, conversation, unread, version)
+    }
+
+    /// Like [`publish_change`](Self::publish_change), after something was appended to the stream of the conversation,
+    /// which has locked it.
+    pub(crate) fn publish_change_after(
+        &self,
+        tx: &Tx,
+        conversation: ConversationId,
+        unread: impl IntoIterator<Item = (UserId, i64)>,
+        seq: Seq,
+    ) -> Result<()> {
+        self.publish_change_version(tx, conversation, unread, Version(seq, 0))
+    }
+
+    fn publish_change_version(
+        &self,
+        tx: &Tx,
+        conversation_id: ConversationId,
+        unread: impl IntoIterator<Item = (UserId, i64)>,
+        version: Version,
+    ) -> Result<()> {
+        let name = stream(conversation_id);
+        for (user, unread_count) in unread {
+            let frame = Frame::Conversation { conversation_id, unread_count };
+            self.host.streams.publish_value(tx, &OwnStream::of(user), &name, version, &frame)?;
+        }
+        Ok(())
     }
 }

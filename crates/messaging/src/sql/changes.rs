@@ -43,10 +43,11 @@ const REVISIONS: &str =
 const FORGET_UNREAD: &str = "UPDATE messaging_member SET unread_count = unread_count - 1 \
     WHERE conversation_id = $1 AND user_id IS DISTINCT FROM $2 AND last_read_no < $3 AND cleared_no < $3 \
     AND joined_no < $3 AND unread_count > 0 AND NOT EXISTS (SELECT 1 FROM messaging_hidden h \
-    WHERE h.user_id = messaging_member.user_id AND h.message_id = $4) RETURNING user_id, unread_count, last_read_no";
+    WHERE h.user_id = messaging_member.user_id AND h.message_id = $4) RETURNING user_id, unread_count";
 const HIDE: &str = "INSERT INTO messaging_hidden (user_id, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const FORGET_OWN_UNREAD: &str = "UPDATE messaging_member SET unread_count = unread_count - 1 \
-    WHERE conversation_id = $1 AND user_id = $2 AND last_read_no < $3 AND unread_count > 0";
+    WHERE conversation_id = $1 AND user_id = $2 AND last_read_no < $3 AND unread_count > 0 \
+    RETURNING user_id, unread_count";
 /// The newest message that a member has not deleted takes the place of one that they have.
 const NEXT_IN_INBOX: &str = "UPDATE messaging_member SET last_message_id = (SELECT m.id FROM messaging_message m \
     WHERE m.conversation_id = $1 AND m.no > messaging_member.cleared_no AND NOT EXISTS (SELECT 1 \
@@ -57,7 +58,6 @@ const NEXT_IN_INBOX: &str = "UPDATE messaging_member SET last_message_id = (SELE
 struct UnreadRow {
     user_id: UserId,
     unread_count: i64,
-    last_read_no: i64,
 }
 
 impl SqlMessaging {
@@ -140,15 +140,15 @@ impl SqlMessaging {
         unread.sort_by_key(|row| row.user_id);
         self.core.erase(tx, conversation, row.no..=row.no).await?;
         let frame = Frame::MessageDeleted { conversation_id: conversation, message_id: row.id, no: row.no };
-        self.core.append_about(tx, conversation, row.no, &frame).await?;
+        let seq = self.core.append_about(tx, conversation, row.no, &frame).await?;
         if access.is_direct() {
             self.core.append_to_readers(tx, row.conversation_id, row.id, row.no, &frame).await?;
         }
-        for UnreadRow { user_id, unread_count, last_read_no } in unread {
-            let at = (access.last_no, last_read_no);
-            self.core.publish_change(tx, user_id, conversation, unread_count, at)?;
-            if access.is_direct() {
-                self.core.publish_unread(tx, user_id).await?;
+        let counts = unread.iter().map(|row| (row.user_id, row.unread_count));
+        self.core.publish_change_after(tx, conversation, counts, seq)?;
+        if access.is_direct() {
+            for row in unread {
+                self.core.publish_unread(tx, row.user_id).await?;
             }
         }
         Ok(tx.emit(&MessageDeleted { message: row.id, conversation }).await?)
@@ -160,13 +160,19 @@ impl SqlMessaging {
         if hidden == 0 {
             return Ok(());
         }
+        let mut unread: Vec<UnreadRow> = Vec::new();
         if row.sender_id != Some(user) && row.deleted_at.is_none() {
             let values = [conversation.into(), user.into(), row.no.into()];
-            db::execute(&tx.deferred(), FORGET_OWN_UNREAD, values).await?;
+            unread = db::rows(tx, FORGET_OWN_UNREAD, values).await?;
         }
         db::execute(&tx.deferred(), NEXT_IN_INBOX, [conversation.into(), user.into(), row.id.into()]).await?;
         self.core.erase_for(tx, user, conversation, row.no..=row.no).await?;
-        self.core.publish_unread(tx, user).await
+        if !unread.is_empty() {
+            let counts = unread.iter().map(|row| (row.user_id, row.unread_count));
+            self.core.publish_change(tx, conversation, counts).await?;
+            self.core.publish_unread(tx, user).await?;
+        }
+        Ok(())
     }
 }
 

@@ -270,8 +270,7 @@ impl SqlMessaging {
             }
         }
         db::store_changes(tx, &before, &after).await?;
-        let at = (access.last_no, after.last_read_no);
-        self.core.publish_change(tx, caller.user, id, after.unread_count, at)
+        self.core.publish_change(tx, id, [(caller.user, after.unread_count)]).await
     }
 }
 
@@ -332,8 +331,8 @@ impl Conversations for SqlMessaging {
                 let values = [id.into(), caller.user.into(), access.last_no.into()];
                 db::execute(&tx.deferred(), CLEAR, values).await?;
                 self.core.erase_for(&tx, caller.user, id, 1..=access.last_no).await?;
-                self.core.publish_unread(&tx, caller.user).await?;
-                self.core.publish_change(&tx, caller.user, id, 0, (access.last_no, access.last_no))
+                self.core.publish_change(&tx, id, [(caller.user, 0)]).await?;
+                self.core.publish_unread(&tx, caller.user).await
             })
             .await
     }

@@ -269,13 +269,10 @@ impl SqlMessaging {
         let row = insert_message(tx, keys, slot, (sender, None), type_id, new, now).await?;
         let receivers = update_members(tx, slot, sender, row.id, now).await?;
         let message = self.complete(tx, &row, sender, new).await?;
-        self.core.append_about(tx, slot.id, slot.last_no, &Frame::Message { message: &message }).await?;
-        for receiver in receivers {
-            if receiver.state == MemberState::Active {
-                let at = (slot.last_no, 0);
-                self.core.publish_change(tx, receiver.user_id, slot.id, receiver.unread_count, at)?;
-            }
-        }
+        let seq = self.core.append_about(tx, slot.id, slot.last_no, &Frame::Message { message: &message }).await?;
+        let active = receivers.into_iter().filter(|receiver| receiver.state == MemberState::Active);
+        let counts = active.map(|receiver| (receiver.user_id, receiver.unread_count));
+        self.core.publish_change_after(tx, slot.id, counts, seq)?;
         if !new.is_system {
             let (message, conversation) = (row.id, slot.id);
             tx.emit(&MessageSent { message, conversation, sender, receiver: None }).await?;

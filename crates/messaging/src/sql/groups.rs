@@ -177,14 +177,14 @@ impl Groups for SqlMessaging {
         let now = self.core.now();
         self.core
             .write(|tx| async move {
-                let access = Access::load_for_update(&tx, caller.user, id).await?.require_owner(caller.user)?;
+                Access::load_for_update(&tx, caller.user, id).await?.require_owner(caller.user)?;
                 if !end_membership(&tx, id, user, MemberState::Removed).await? {
                     return Err(Error::NotFound("member"));
                 }
                 db::execute(&tx.deferred(), TOUCH, [id.into(), now.into()]).await?;
                 let frame = Frame::MemberRemoved { user_id: user, by: caller.user };
                 self.core.append_removal(&tx, id, &frame, user).await?;
-                self.core.publish_change(&tx, user, id, 0, (access.last_no, access.last_no))?;
+                self.core.publish_change(&tx, id, [(user, 0)]).await?;
                 self.core.publish_unread(&tx, user).await?;
                 Ok(tx.emit(&MemberRemoved { conversation: id, user, actor: caller.user }).await?)
             })
@@ -203,7 +203,7 @@ impl Groups for SqlMessaging {
                 } else {
                     db::execute(&tx.deferred(), TOUCH, [id.into(), now.into()]).await?;
                 }
-                self.core.publish_change(&tx, user, id, 0, (access.last_no, access.last_no))?;
+                self.core.publish_change(&tx, id, [(user, 0)]).await?;
                 self.core.publish_unread(&tx, user).await?;
                 Ok::<_, Error>(tx.emit(&MemberLeft { conversation: id, user }).await?)
             })

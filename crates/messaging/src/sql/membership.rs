@@ -77,7 +77,7 @@ pub(super) async fn add_members(
     users: &[UserId],
     now: Timestamp,
 ) -> Result<()> {
-    let mut count = group.member_count;
+    let (mut count, mut added) = (group.member_count, Vec::new());
     for user in users.iter().copied() {
         let has_to_accept = match state_of(tx, group.id, user).await? {
             Some(MemberState::Active | MemberState::Requested) => continue,
@@ -100,9 +100,9 @@ pub(super) async fn add_members(
             core.append(tx, conversation, &Frame::MemberJoined { user_id: user }).await?;
             tx.emit(&MemberAdded { conversation, user, actor }).await?;
         }
-        core.publish_change(tx, user, conversation, 0, (group.last_no, group.last_no))?;
+        added.push((user, 0));
     }
-    Ok(())
+    core.publish_change(tx, group.id, added).await
 }
 
 /// Ends a membership. The group has to be locked. Returns whether there was one.

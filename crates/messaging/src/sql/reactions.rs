@@ -88,7 +88,8 @@ impl Reactions for SqlMessaging {
                     return Ok(());
                 }
                 let frame = Frame::Reaction { message_id: id, user_id: caller.user, emoji, on: false };
-                self.core.append_about(&tx, access.id, row.no, &frame).await
+                self.core.append_about(&tx, access.id, row.no, &frame).await?;
+                Ok(())
             })
             .await
     }

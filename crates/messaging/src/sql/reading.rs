@@ -66,9 +66,8 @@ impl SqlMessaging {
                     }
                     tx.emit(&ConversationRead { conversation: id, user, up_to }).await?;
                 }
-                self.core.publish_unread(&tx, user).await?;
-                self.core.publish_change(&tx, user, id, rest, (access.last_no, up_to))?;
-                Ok::<_, Error>(())
+                self.core.publish_change(&tx, id, [(user, rest)]).await?;
+                self.core.publish_unread(&tx, user).await
             })
             .await
     }

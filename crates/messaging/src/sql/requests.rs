@@ -39,8 +39,8 @@ impl Requests for SqlMessaging {
                 if !access.is_direct() {
                     self.core.append(&tx, id, &Frame::MemberJoined { user_id: user }).await?;
                 }
+                self.core.publish_change(&tx, id, [(user, access.unread_count)]).await?;
                 self.core.publish_unread(&tx, user).await?;
-                self.core.publish_change(&tx, user, id, access.unread_count, (access.last_no, access.last_read_no))?;
                 Ok::<_, Error>(tx.emit(&RequestAccepted { conversation: id, user }).await?)
             })
             .await?;
@@ -58,8 +58,7 @@ impl Requests for SqlMessaging {
                 } else {
                     end_membership(&tx, id, user, MemberState::Left).await?;
                 }
-                self.core.publish_change(&tx, user, id, 0, (access.last_no, access.last_no))?;
-                Ok::<_, Error>(())
+                self.core.publish_change(&tx, id, [(user, 0)]).await
             })
             .await
     }

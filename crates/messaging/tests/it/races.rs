@@ -2,13 +2,14 @@ use std::sync::Arc;
 
 use guildhall_kernel::UserId;
 use guildhall_messaging::{
-    ConversationState, Conversations, Groups, Messages, NewMembers, NewMessage, Reading, Settings, Target,
+    Changes, ConversationState, Conversations, DeleteFor, Groups, Messages, NewMembers, NewMessage, Reading, Settings,
+    Target,
 };
-use guildhall_realtime::{Delivery, Next, OwnStream, Position};
+use guildhall_realtime::{Delivery, Next, OwnStream, Position, Subscription};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::harness::{code, messaging_with, person};
+use crate::harness::{Harness, code, messaging_with, person};
 
 const CONNECTIONS: u32 = 8;
 
@@ -121,9 +122,7 @@ async fn the_last_number_of_unread_messages_that_somebody_gets_is_right() {
         for other in 2..=9 {
             harness.say(other, 1, "hello").await;
         }
-        let (stream, wake) = (OwnStream::of(UserId(1)), Arc::new(Notify::new()));
-        let started = harness.streams.subscribe(&person(1), &stream, Position::default(), &wake).await.unwrap();
-        let mut subscription = started.subscription;
+        let mut own = follow_own(&harness).await;
         let reads = (2..=9).map(|other| {
             let messaging = harness.messaging.clone();
             tokio::spawn(async move {
@@ -133,13 +132,50 @@ async fn the_last_number_of_unread_messages_that_somebody_gets_is_right() {
         for read in reads.collect::<Vec<_>>() {
             read.await.unwrap();
         }
-        let mut counts = Vec::new();
-        while let Next::Deliver(deliveries) = subscription.poll(64) {
-            counts.extend(deliveries.iter().filter_map(|delivery| match delivery {
-                Delivery::Transient(body) => serde_json::from_str::<Value>(body).unwrap().get("messages").cloned(),
-                _ => None,
-            }));
+        let counts = values(&mut own, "messages");
+        assert_eq!(counts.last(), Some(&json!(0)), "{counts:?}");
+    }
+}
+
+/// The stream of person 1.
+async fn follow_own(harness: &Harness) -> Subscription {
+    let (stream, wake) = (OwnStream::of(UserId(1)), Arc::new(Notify::new()));
+    harness.streams.subscribe(&person(1), &stream, Position::default(), &wake).await.unwrap().subscription
+}
+
+/// The values of this member in the frames that have arrived and are not stored.
+fn values(subscription: &mut Subscription, member: &str) -> Vec<Value> {
+    let mut values = Vec::new();
+    while let Next::Deliver(deliveries) = subscription.poll(64) {
+        values.extend(deliveries.iter().filter_map(|delivery| match delivery {
+            Delivery::Transient(body) => serde_json::from_str::<Value>(body).unwrap().get(member).cloned(),
+            _ => None,
+        }));
+    }
+    values
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_number_of_unread_messages_of_a_conversation_that_somebody_gets_is_right() {
+    let harness = messaging_with(CONNECTIONS, Settings::default().without_limits()).await;
+    for round in 0..10 {
+        let mut messages = Vec::new();
+        for _ in 0..8 {
+            messages.push(harness.say(2, 1, "hello").await);
         }
+        let mut own = follow_own(&harness).await;
+        let deletions = messages.into_iter().map(|message| {
+            let messaging = harness.messaging.clone();
+            // The numbers of messages and of what was read stay the same.
+            let (user, whom) = if round % 2 == 0 { (2, DeleteFor::Everyone) } else { (1, DeleteFor::Me) };
+            tokio::spawn(async move {
+                messaging.delete(&person(user), message.conversation_id, message.id, whom).await.unwrap();
+            })
+        });
+        for deletion in deletions.collect::<Vec<_>>() {
+            deletion.await.unwrap();
+        }
+        let counts = values(&mut own, "unread_count");
         assert_eq!(counts.last(), Some(&json!(0)), "{counts:?}");
     }
 }
