@@ -49,14 +49,15 @@ pub(crate) struct SignIn {
 pub(crate) async fn fill(settings: &Settings, password: &str) -> anyhow::Result<Vec<SignIn>> {
     let mut settings = settings.clone();
     settings.limits.enabled = false;
-    // Nothing is sent: invitations are over their limit, and the preferences of everybody turn off other emails. No text
-    // contains a link, so there is no page to fetch, neither now nor by a server that runs later.
+    // Nothing is sent: invitations are over their limit, the preferences of everybody turn off other emails, and services
+    // that are alone send no push messages. No text contains a link, so there is no page to fetch, neither now nor by a
+    // server that runs later.
     settings.mail.limits.invitations_per_address = 0;
     settings.mail.limits.reminders_per_address = 0;
     settings.community.link_previews = false;
     let start = Timestamp::now();
     let clock = SetClock::new(start);
-    let services = Services::open_with_clock(&settings, clock.clock()).await?;
+    let services = Services::open_alone(&settings, clock.clock()).await?;
     let outcome = Box::pin(fill_services(&settings, &services, clock, start, password)).await;
     services.db.close().await?;
     outcome
@@ -152,14 +153,19 @@ impl Demo<'_> {
     }
 
     async fn run_all(&mut self, steps: &[Step], with_you: bool) -> anyhow::Result<()> {
-        let mut chosen = Value::Null;
-        if with_you {
-            // The superuser is a real person, who keeps their choice but gets no emails about the demo.
-            let preferences = self.request(YOU, "GET", "/api/notifications/preferences/", &Value::Null).await?;
-            chosen = preferences["sends_emails"].clone();
-            self.set_emails(YOU, &json!(false)).await?;
+        if !with_you {
+            return self.run_steps(steps, vec![YOU]).await;
         }
-        let mut absent: Vec<&str> = if with_you { Vec::new() } else { vec![YOU] };
+        // The superuser is a real person, who keeps their choice but gets no emails about the demo.
+        let preferences = self.request(YOU, "GET", "/api/notifications/preferences/", &Value::Null).await?;
+        self.set_emails(YOU, &json!(false)).await?;
+        let outcome = self.run_steps(steps, Vec::new()).await;
+        self.set_emails(YOU, &preferences["sends_emails"]).await?;
+        outcome
+    }
+
+    /// Runs the steps that do not depend on what is absent.
+    async fn run_steps<'s>(&mut self, steps: &'s [Step], mut absent: Vec<&'s str>) -> anyhow::Result<()> {
         for step in steps {
             if absent.iter().any(|name| step.mentions(name)) {
                 absent.extend(step.name);
@@ -167,9 +173,6 @@ impl Demo<'_> {
             }
             self.clock.set(self.start - content::duration(step.ago)?);
             self.run(step).await.with_context(|| format!("the step of {} {} ago failed", step.who, step.ago))?;
-        }
-        if with_you {
-            self.set_emails(YOU, &chosen).await?;
         }
         match self.services.events.failed().await? {
             0 => Ok(()),

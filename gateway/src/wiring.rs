@@ -73,34 +73,45 @@ pub struct Services {
     _in_use: InUse,
 }
 
+/// How services are opened.
+struct Opening {
+    /// Whether migrations are applied.
+    migrate: bool,
+    statement_limit: Option<Duration>,
+    clock: Clock,
+    /// Whether no other process may use an embedded database, and nothing is sent to other servers.
+    is_alone: bool,
+}
+
 impl Services {
     /// Opens the database, applies migrations if `migrate` is set, and opens the services on it.
     pub async fn open(settings: &Settings, migrate: bool) -> anyhow::Result<Self> {
-        Box::pin(Self::open_with(settings, migrate, None, Clock::system())).await
+        let opening = Opening { migrate, statement_limit: None, clock: Clock::system(), is_alone: false };
+        Box::pin(Self::open_with(settings, opening)).await
     }
 
-    /// Like [`Self::open`], with migrations and another clock.
-    pub(crate) async fn open_with_clock(settings: &Settings, clock: Clock) -> anyhow::Result<Self> {
-        Box::pin(Self::open_with(settings, true, None, clock)).await
+    /// Like [`Self::open`], with migrations and another clock, without other processes on an embedded database and
+    /// without connections to other servers.
+    pub(crate) async fn open_alone(settings: &Settings, clock: Clock) -> anyhow::Result<Self> {
+        let opening = Opening { migrate: true, statement_limit: None, clock, is_alone: true };
+        Box::pin(Self::open_with(settings, opening)).await
     }
 
     /// Like [`Self::open`], with the statement timeout of the settings and a link for the first superuser.
     pub async fn open_to_serve(settings: &Settings, migrate: bool) -> anyhow::Result<Self> {
         let limit = Duration::from_secs(settings.database.statement_seconds.into());
-        let mut services = Box::pin(Self::open_with(settings, migrate, Some(limit), Clock::system())).await?;
+        let opening = Opening { migrate, statement_limit: Some(limit), clock: Clock::system(), is_alone: false };
+        let mut services = Box::pin(Self::open_with(settings, opening)).await?;
         if !services.accounts.has_superuser().await? {
             services.setup = Some(SetupLink::new(services.clock.now())?);
         }
         Ok(services)
     }
 
-    async fn open_with(
-        settings: &Settings,
-        migrate: bool,
-        statement_limit: Option<Duration>,
-        clock: Clock,
-    ) -> anyhow::Result<Self> {
-        let (db, in_use) = Self::connect(settings, statement_limit).await?;
+    async fn open_with(settings: &Settings, opening: Opening) -> anyhow::Result<Self> {
+        let Opening { migrate, statement_limit, clock, is_alone } = opening;
+        let in_use = if is_alone { InUse::alone(settings)? } else { InUse::new(settings)? };
+        let db = Self::connect(settings, statement_limit).await?;
         prepare(&db, migrate).await?;
         let url = settings.expected_url()?;
         let outbox = Outbox::new(db.clone(), clock.clone()).with_limits(settings.mail.limits);
@@ -124,20 +135,8 @@ impl Services {
         };
         let accounts = SqlAccounts::open(db.clone(), settings.accounts.clone(), host).await?;
         let mailer = mailer(settings)?;
-        let http = public_http();
-        let host = guildhall_deals::Host {
-            clock: clock.clone(),
-            directory: Arc::new(accounts.clone()),
-            files: files.clone(),
-            outbox: outbox.clone(),
-            webhook_sender: http.clone().map(|http| http as Arc<dyn WebhookSender>),
-            branding: EmailBranding { service: settings.server.name.clone(), home: settings.accounts.home(&url)? },
-            settings: if settings.limits.enabled {
-                settings.deals.clone()
-            } else {
-                settings.deals.clone().without_limits()
-            },
-        };
+        let http = if is_alone { None } else { public_http() };
+        let host = deals_host(settings, &clock, &accounts, &files, &outbox, http.clone(), &url)?;
         let deals = SqlDeals::new(db.clone(), host);
         let host = guildhall_community::Host {
             clock: clock.clone(),
@@ -213,14 +212,13 @@ impl Services {
     /// Opens only the database, which is marked as in use until the returned `InUse` is dropped. Creates the folder of
     /// an embedded database.
     pub async fn database(settings: &Settings) -> anyhow::Result<(Db, InUse)> {
-        Self::connect(settings, None).await
+        let in_use = InUse::new(settings)?;
+        Ok((Self::connect(settings, None).await?, in_use))
     }
 
-    async fn connect(settings: &Settings, statement_limit: Option<Duration>) -> anyhow::Result<(Db, InUse)> {
-        let in_use = InUse::new(settings)?;
+    async fn connect(settings: &Settings, statement_limit: Option<Duration>) -> anyhow::Result<Db> {
         let options = db::Options { connections: settings.connections(), statement_limit };
-        let db = Db::connect_with(&settings.database_url(), &options).await?;
-        Ok((db, in_use))
+        Ok(Db::connect_with(&settings.database_url(), &options).await?)
     }
 
     /// The router of the whole server.
@@ -367,4 +365,28 @@ fn mailer(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Mailer>>> {
         Err(error @ InvalidMailServer::Server) => anyhow::bail!("mail.smtp_url {error}"),
         Err(error @ InvalidMailServer::Sender) => anyhow::bail!("mail.from {error}"),
     }
+}
+
+fn deals_host(
+    settings: &Settings,
+    clock: &Clock,
+    accounts: &SqlAccounts,
+    files: &Files,
+    outbox: &Outbox,
+    http: Option<Arc<PublicHttp>>,
+    url: &PublicUrl,
+) -> anyhow::Result<guildhall_deals::Host> {
+    Ok(guildhall_deals::Host {
+        clock: clock.clone(),
+        directory: Arc::new(accounts.clone()),
+        files: files.clone(),
+        outbox: outbox.clone(),
+        webhook_sender: http.map(|http| http as Arc<dyn WebhookSender>),
+        branding: EmailBranding { service: settings.server.name.clone(), home: settings.accounts.home(url)? },
+        settings: if settings.limits.enabled {
+            settings.deals.clone()
+        } else {
+            settings.deals.clone().without_limits()
+        },
+    })
 }

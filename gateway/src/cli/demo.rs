@@ -5,19 +5,19 @@ use std::fmt::Write;
 use clap::Args;
 use guildhall_kernel::secret;
 
-use super::print_line;
+use super::{print_line, users::password_from_stdin};
 use crate::{demo, settings::Settings};
 
 #[derive(Args)]
 pub(super) struct Command {
-    /// The password of everybody in it; random by default
-    #[arg(long, value_name = "PASSWORD")]
-    password: Option<String>,
+    /// Read the password of everybody in it from standard input, instead of a random one
+    #[arg(long)]
+    password_stdin: bool,
 }
 
 impl Command {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<()> {
-        let password = self.password.map_or_else(random_password, Ok)?;
+        let password = if self.password_stdin { password_from_stdin()? } else { random_password()? };
         let sign_ins = demo::fill(settings, &password).await?;
         print_line(format_args!(
             "Created the demo. Run `guildhall serve`, and sign in with the password {password} as"

@@ -132,13 +132,18 @@ async fn list(accounts: &SqlAccounts, page: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The first line of standard input.
+pub(super) fn password_from_stdin() -> anyhow::Result<String> {
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).context("cannot read the password from standard input")?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
 impl Password {
     fn read(&self) -> anyhow::Result<(String, WeakPassword)> {
         let weak = if self.allow_weak_password { WeakPassword::Accept } else { WeakPassword::Reject };
         if self.password_stdin {
-            let mut line = String::new();
-            io::stdin().lock().read_line(&mut line).context("cannot read the password from standard input")?;
-            return Ok((line.trim_end_matches(['\r', '\n']).to_owned(), weak));
+            return Ok((password_from_stdin()?, weak));
         }
         if !io::stdin().is_terminal() {
             bail!("cannot ask for the password without a terminal; use --password-stdin");

@@ -19,10 +19,24 @@ pub struct InUse {
 
 impl InUse {
     pub(super) fn new(settings: &Settings) -> anyhow::Result<Self> {
+        let refusal = "the database is being replaced by `guildhall restore`, or filled by `guildhall demo`";
+        Self::locked(settings, File::try_lock_shared, refusal)
+    }
+
+    /// Like [`Self::new`], for a process without others beside it.
+    pub(super) fn alone(settings: &Settings) -> anyhow::Result<Self> {
+        Self::locked(settings, File::try_lock, "the database is in use; stop the server first")
+    }
+
+    fn locked(
+        settings: &Settings,
+        lock: fn(&File) -> Result<(), TryLockError>,
+        refusal: &'static str,
+    ) -> anyhow::Result<Self> {
         let Some(file) = lock_file(settings)? else { return Ok(Self { _file: None }) };
-        match file.try_lock_shared() {
+        match lock(&file) {
             Ok(()) => Ok(Self { _file: Some(Arc::new(file)) }),
-            Err(TryLockError::WouldBlock) => anyhow::bail!("the database is being replaced by `guildhall restore`"),
+            Err(TryLockError::WouldBlock) => anyhow::bail!(refusal),
             Err(TryLockError::Error(error)) => Err(error.into()),
         }
     }

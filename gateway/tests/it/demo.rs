@@ -18,7 +18,7 @@ fn create_user(terminal: &Terminal, name: &str, more: &[&str]) {
 }
 
 fn create_demo(terminal: &Terminal) -> String {
-    let output = terminal.run(&["demo", "--password", PASSWORD]);
+    let output = terminal.run_with(&["demo", "--password-stdin"], &format!("{PASSWORD}\n"));
     assert_eq!(code(&output), 0, "{}", text(&output));
     text(&output)
 }
@@ -128,8 +128,13 @@ async fn check_times(db: &Db) {
 async fn the_demo_includes_a_superuser_sends_nothing_and_leaves_nothing_to_do() {
     let terminal = Terminal::new().await;
     create_user(&terminal, "admin", &["--role", "superuser"]);
-    create_demo(&terminal);
     let db = Db::connect(&terminal.database_url(), 2).await.unwrap();
+    let subscription = "INSERT INTO notifications_subscription (user_id, endpoint, p256dh, auth, created_at) \
+        SELECT id, 'https://push.example.org/1', $1, $2, created_at FROM users";
+    let keys = [vec![4_u8; 65].into(), vec![1_u8; 16].into()];
+    let subscribe = Statement::from_sql_and_values(db.backend(), subscription, keys);
+    db.conn().execute_raw(subscribe).await.unwrap();
+    create_demo(&terminal);
     for table in [
         "kernel_outbox",
         "kernel_event_delivery WHERE next_at IS NOT NULL",
@@ -197,9 +202,23 @@ async fn the_demo_refuses_an_installation_that_is_not_empty() {
 }
 
 #[tokio::test]
+async fn the_demo_does_not_begin_beside_a_running_server() {
+    let terminal = Terminal::new().await;
+    if !terminal.database_url().starts_with("sqlite") {
+        return;
+    }
+    let server = terminal.serve();
+    let refused = terminal.run(&["demo"]);
+    let expected = "guildhall: the database is in use; stop the server first\n";
+    assert_eq!((code(&refused), text(&refused)), (1, expected.to_owned()));
+    server.stop();
+    create_demo(&terminal);
+}
+
+#[tokio::test]
 async fn a_weak_password_leaves_the_installation_empty() {
     let terminal = Terminal::new().await;
-    let weak = terminal.run(&["demo", "--password", "your_password"]);
+    let weak = terminal.run_with(&["demo", "--password-stdin"], "your_password\n");
     let expected = "guildhall: cannot create the account maren: This password is too common.\n";
     assert_eq!((code(&weak), text(&weak)), (1, expected.to_owned()));
     assert_eq!(text(&terminal.run(&["user", "list"])), "");
