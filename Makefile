@@ -1,7 +1,7 @@
 # `make` lists the targets.
 
 CARGO := cargo
-# The tests need the `testing` features of the crates.
+# The tests need the `testing` features of the crates. All commands select the same, or they would compile again.
 ALL := --workspace --all-features --locked
 
 .DEFAULT_GOAL := help
@@ -38,7 +38,7 @@ test-postgres:
 
 # Only tests that use an object store.
 test-s3:
-	$(CARGO) test --locked -p guildhall-platform --all-features --test it
+	$(CARGO) test $(ALL) --test it -- s3::
 
 soak: ## Run the long tests: crashes, full disks, overload, several gateways, fuzzing and simulation
 	@command -v nats-server >/dev/null || [ -x /usr/sbin/nats-server ] || \
@@ -46,9 +46,9 @@ soak: ## Run the long tests: crashes, full disks, overload, several gateways, fu
 		echo "nats-server is not installed (Debian's package has this name); its test will be skipped."
 	$(CARGO) build --release --locked --bin guildhall
 	PROPTEST_CASES=10000 $(CARGO) test $(ALL) --lib --test it -- fuzz_
-	GUILDHALL_SEEDS=0..200000 $(CARGO) test --locked -p guildhall-realtime --test it -- simulation
-	$(CARGO) test --locked -p guildhall-tests --test soak -- --nocapture --test-threads=1
-	@tests/with-postgres.sh $(CARGO) test --locked -p guildhall-tests --test soak -- --nocapture --test-threads=1
+	GUILDHALL_SEEDS=0..200000 $(CARGO) test $(ALL) --test it -- simulation
+	$(CARGO) test $(ALL) --test soak -- --nocapture --test-threads=1
+	@tests/with-postgres.sh $(CARGO) test $(ALL) --test soak -- --nocapture --test-threads=1
 
 bench: ## Run the benchmarks: functions, then the whole server against its baseline
 	$(CARGO) build --release --locked --bin guildhall
@@ -68,7 +68,8 @@ docs: ## Build the crate documentation with warnings as errors
 
 openapi: ## Validate the OpenAPI document, if openapi-spec-validator (from PyPI) is installed
 	@if command -v openapi-spec-validator >/dev/null; then \
-		$(CARGO) run --quiet --locked --bin guildhall -- openapi | openapi-spec-validator -; \
+		$(CARGO) build --quiet $(ALL) --bin guildhall && \
+		"$${CARGO_TARGET_DIR:-target}/debug/guildhall" openapi | openapi-spec-validator -; \
 	else echo "SKIPPED: OpenAPI validation (openapi-spec-validator from PyPI is not installed)."; fi
 
 deny: ## Check advisories, licenses and banned crates, if cargo-deny is installed
