@@ -16,6 +16,7 @@ mod nodes;
 mod notifications;
 mod operations;
 mod outsider;
+mod page_statements;
 mod prepared;
 mod reference;
 mod server;

@@ -6,6 +6,7 @@ use guildhall_kernel::{Roles, event::Dispatcher, testing::TestDb};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 pub(crate) const PASSWORD: &str = "correct horse é";
 
@@ -17,7 +18,7 @@ pub(crate) struct TestServer {
     pub(crate) db: TestDb,
     events: Dispatcher,
     /// The folder of uploaded files, kept while the server runs.
-    _folder: tempfile::TempDir,
+    folder: TempDir,
 }
 
 /// A completely read response.
@@ -65,14 +66,26 @@ impl TestServer {
 
     async fn start_server(more: &[(&str, &str)]) -> Self {
         let db = TestDb::new(guildhall_migration::all).await;
-        let folder = tempfile::tempdir().unwrap();
+        Box::pin(Self::serve(db, tempfile::tempdir().unwrap(), more)).await
+    }
+
+    /// Stops the server, and starts it again at the same address after `meanwhile`.
+    pub(crate) async fn restart(self, meanwhile: impl AsyncFnOnce()) -> Self {
+        let Self { server, db, folder, .. } = self;
+        let address = server.address().to_string();
+        server.stop().await.unwrap();
+        meanwhile().await;
+        Box::pin(Self::serve(db, folder, &[("GUILDHALL__SERVER__BIND", &address)])).await
+    }
+
+    async fn serve(db: TestDb, folder: TempDir, more: &[(&str, &str)]) -> Self {
         let data_dir = ("GUILDHALL__DATA_DIR", folder.path().to_str().unwrap());
         let settings = settings(db.url(), &[&[data_dir], more].concat());
         let services = Services::open(&settings, true).await.unwrap();
         let events = services.events.clone();
         let server = Server::start(&settings, services).await.unwrap();
         let url = format!("http://{}", server.address());
-        Self { server, url, client: Client::new(), db, events, _folder: folder }
+        Self { server, url, client: Client::new(), db, events, folder }
     }
 
     /// The services of the server.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use guildhall_kernel::{Db, Timestamp};
+use guildhall_kernel::{Db, Timestamp, db};
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 
@@ -131,9 +131,8 @@ async fn the_demo_includes_a_superuser_sends_nothing_and_leaves_nothing_to_do() 
     let db = Db::connect(&terminal.database_url(), 2).await.unwrap();
     let subscription = "INSERT INTO notifications_subscription (user_id, endpoint, p256dh, auth, created_at) \
         SELECT id, 'https://push.example.org/1', $1, $2, created_at FROM users";
-    let keys = [vec![4_u8; 65].into(), vec![1_u8; 16].into()];
-    let subscribe = Statement::from_sql_and_values(db.backend(), subscription, keys);
-    db.conn().execute_raw(subscribe).await.unwrap();
+    let keys = || [vec![4_u8; 65].into(), vec![1_u8; 16].into()];
+    db.write(|tx| async move { db::execute(&tx, subscription, keys()).await }).await.unwrap();
     create_demo(&terminal);
     for table in [
         "kernel_outbox",

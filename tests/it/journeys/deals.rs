@@ -1,13 +1,16 @@
-use fantoccini::key::Key;
+use std::time::Duration;
+
+use fantoccini::{
+    actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction},
+    key::Key,
+};
 use serde_json::json;
 
-use super::browser::Driver;
+use super::browser::{Browser, Driver};
 use crate::server::{TestServer, bearer};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_deal_is_moved_with_the_keyboard_and_others_see_it() {
-    let Some(driver) = Driver::start().await else { return };
-    let server = TestServer::start().await;
+/// Creates a deal; returns the path of the board.
+async fn board(server: &TestServer) -> String {
     let owner = server.sign_up("anna").await;
     let post = async |path: &str, body| {
         let response = server.post(path, &bearer(&owner), body).await;
@@ -19,15 +22,23 @@ async fn a_deal_is_moved_with_the_keyboard_and_others_see_it() {
         post(&format!("/api/crm/organizations/{org}/clients/"), json!({ "name": "School" })).await["id"].clone();
     let deal = json!({ "title": "Ten benches", "client_id": client, "value": "100.00" });
     post(&format!("/api/crm/organizations/{org}/deals/"), deal).await;
+    format!("/deals/{org}/board/")
+}
+
+/// The number of the column with the deal.
+async fn column(browser: &Browser) -> i64 {
+    let script = "return [...document.querySelectorAll('.col')].findIndex((column) => column.querySelector('.deal'))";
+    browser.client.execute(script, Vec::new()).await.unwrap().as_i64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_is_moved_with_the_keyboard_and_others_see_it() {
+    let Some(driver) = Driver::start().await else { return };
+    let server = TestServer::start().await;
+    let board = board(&server).await;
     let (mover, watcher) = tokio::join!(driver.of(&server, "anna"), driver.of(&server, "anna"));
-    let board = format!("/deals/{org}/board/");
     mover.open(&board).await;
     watcher.open(&board).await;
-    let column = async |browser: &super::browser::Browser| {
-        let script =
-            "return [...document.querySelectorAll('.col')].findIndex((column) => column.querySelector('.deal'))";
-        browser.client.execute(script, Vec::new()).await.unwrap().as_i64().unwrap()
-    };
     assert_eq!((column(&mover).await, column(&watcher).await), (0, 0));
     mover.client.execute("document.querySelector('.deal h3 a').focus()", Vec::new()).await.unwrap();
     for key in ["m".to_owned(), Key::Right.to_string(), Key::Enter.to_string()] {
@@ -37,4 +48,27 @@ async fn a_deal_is_moved_with_the_keyboard_and_others_see_it() {
     watcher.until("the moved deal", async || column(&watcher).await == 1).await;
     mover.close().await;
     watcher.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_is_moved_with_the_mouse() {
+    let Some(driver) = Driver::start().await else { return };
+    let server = TestServer::start().await;
+    let board = board(&server).await;
+    let browser = driver.of(&server, "anna").await;
+    browser.open(&board).await;
+    let (card, target) = (browser.find(".deal").await, browser.find(".col:nth-of-type(3)").await);
+    let to = |element, duration| PointerAction::MoveToElement { element, duration, x: 0.0, y: 0.0 };
+    let pause = |milliseconds| Some(Duration::from_millis(milliseconds));
+    let drag = MouseActions::new("mouse".to_owned())
+        .then(to(card, pause(50)))
+        .then(PointerAction::Down { button: MOUSE_BUTTON_LEFT })
+        .then(to(target.clone(), pause(300)))
+        .then(to(target, pause(100)))
+        .then(PointerAction::Up { button: MOUSE_BUTTON_LEFT });
+    browser.client.perform_actions(drag).await.unwrap();
+    browser.until("the moved deal", async || column(&browser).await == 2).await;
+    browser.open(&board).await;
+    assert_eq!(column(&browser).await, 2, "it is stored");
+    browser.close().await;
 }

@@ -9,6 +9,37 @@ use super::browser::Driver;
 use crate::server::TestServer;
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_while_the_server_restarts_arrives_once() {
+    let Some(driver) = Driver::start().await else { return };
+    let server = TestServer::start().await;
+    let id = |signed_in: serde_json::Value| signed_in["user"]["id"].as_i64().unwrap();
+    let (anna_id, ben_id) = (id(server.sign_up("anna").await), id(server.sign_up("ben").await));
+    let (anna, ben) = tokio::join!(driver.of(&server, "anna"), driver.of(&server, "ben"));
+    anna.open(&format!("/messaging/conversation/{ben_id}/")).await;
+    ben.open(&format!("/messaging/conversation/{anna_id}/")).await;
+    anna.press("#m", &format!("Before{}", Key::Enter)).await;
+    ben.until_shown("#log", "Before").await;
+    let write = async || {
+        anna.press("#m", &format!("Meanwhile{}", Key::Enter)).await;
+        anna.until_shown("#log .mine", "Meanwhile").await;
+    };
+    let server = Box::pin(server.restart(write)).await;
+    ben.until_shown("#log", "Meanwhile").await;
+    ben.press("#m", &format!("Afterwards{}", Key::Enter)).await;
+    anna.until_shown("#log", "Afterwards").await;
+    for browser in [&anna, &ben] {
+        let text = browser.text("#log").await;
+        for message in ["Before", "Meanwhile", "Afterwards"] {
+            assert_eq!(text.matches(message).count(), 1, "{message}: {text}");
+        }
+    }
+    // The console has the failed connections.
+    anna.client.close().await.unwrap();
+    ben.client.close().await.unwrap();
+    server.server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_people_write_to_each_other() {
     let Some(driver) = Driver::start().await else { return };
     let server = TestServer::start().await;
