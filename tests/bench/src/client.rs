@@ -8,7 +8,7 @@ use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
     client::conn::http1::{self, SendRequest},
-    header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderValue, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -74,6 +74,17 @@ async fn connect(address: SocketAddr) -> anyhow::Result<SendRequest<Full<Bytes>>
 /// A `GET` request, with an optional access token.
 pub fn get(path: &str, access: Option<&str>) -> anyhow::Result<Ask> {
     without_body(Method::GET, path, access)
+}
+
+/// A `GET` request of a browser, for a page.
+pub fn get_page(path: &str, tokens: &TokenPair) -> anyhow::Result<Ask> {
+    let TokenPair { access, refresh } = tokens;
+    let mut request = without_body(Method::GET, path, None)?;
+    let headers = request.headers_mut();
+    headers.insert(ACCEPT, HeaderValue::from_static("text/html"));
+    // The cookie that signing in on the page would set; its tokens are not refreshed.
+    headers.insert(COOKIE, format!("session=9999999999~measured-by-a-benchmark~{access}~{refresh}").parse()?);
+    Ok(request)
 }
 
 /// A `PUT` request without a body.

@@ -229,6 +229,14 @@ pub async fn fill_at(url: &str, volume: Volume, password_hash: &str) -> anyhow::
     Ok(database)
 }
 
+/// The version and durability settings of the database at this URL.
+pub async fn describe_at(url: &str) -> anyhow::Result<String> {
+    let db = Db::connect(url, 1).await?;
+    let database = describe(&db).await?;
+    db.close().await?;
+    Ok(database)
+}
+
 /// The database's version and durability settings.
 async fn describe(db: &Db) -> anyhow::Result<String> {
     let sql = if db.backend() == DbBackend::Postgres {

@@ -33,6 +33,11 @@ pub const LARGE_DEALS: Volume = Volume { deals: 1_000_000, ..SMALL_DEALS };
 pub const SMALL_MESSAGES: Volume = Volume { people: 10_000, groups: 1, posts: 10, deals: 0, messages: 100_000 };
 /// One with ten times as many, by default.
 pub const LARGE_MESSAGES: Volume = Volume { messages: 1_000_000, ..SMALL_MESSAGES };
+/// A database for pages, with something of everything.
+pub const SMALL_PAGES: Volume =
+    Volume { people: 10_000, groups: 1_000, posts: 50_000, deals: 10_000, messages: 100_000 };
+/// One with ten times as many posts and messages.
+pub const LARGE_PAGES: Volume = Volume { groups: 10_000, posts: 500_000, messages: 1_000_000, ..SMALL_PAGES };
 /// All reads, and the most frequent writes.
 pub const SCENARIOS: [Scenario; 12] = [
     Scenario::Me,
@@ -155,6 +160,7 @@ impl Results for Growth {
             ("load", format!("{} connections, {} runs of {} s", self.connections, self.runs, self.seconds)),
         ];
         let (name, title) = match self.large {
+            Volume { deals: 1.., messages: 1.., .. } => ("growth-pages", "Pages for people, and their growth"),
             Volume { deals: 1.., .. } => ("growth-deals", "Growth of deals"),
             Volume { messages: 1.., .. } => ("growth-messages", "Growth of messages"),
             _ => ("growth", "Growth"),
@@ -178,6 +184,8 @@ impl Growth {
             "small/s (min..max)",
             "large/s (min..max)",
             "cost",
+            "p50 ms small",
+            "p50 ms large",
             "p99 ms small",
             "p99 ms large",
             "CPU µs small",
@@ -191,6 +199,8 @@ impl Growth {
                 small.load.per_second.to_string(),
                 large.load.per_second.to_string(),
                 ratio(line.cost),
+                small.p50_ms.to_string(),
+                large.p50_ms.to_string(),
                 small.p99_ms.to_string(),
                 large.p99_ms.to_string(),
                 short(small.load.cost.cpu_us),

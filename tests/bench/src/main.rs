@@ -13,6 +13,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use guildhall_accounts::HashCost;
 use guildhall_bench::{
+    browser,
     client::{Client, RequestSource, get, sign_in},
     document::Results,
     figures::Latency,
@@ -68,6 +69,8 @@ enum Command {
     },
     /// Measure chat rooms over sockets
     Rooms(rooms::Options),
+    /// Measure the pages of the demo in Chromium
+    Browser(browser::Options),
 }
 
 #[derive(Args)]
@@ -117,6 +120,9 @@ struct Run {
     /// Measure only the server, on a small database and on one that is ten times as large
     #[arg(long, conflicts_with_all = ["people", "groups", "posts", "no_flood", "mixed", "rest", "peer"])]
     growth: bool,
+    /// With --growth, compare pages for people
+    #[arg(long, requires = "growth", conflicts_with_all = ["deals", "messages"])]
+    pages: bool,
     /// Number of deals, by default 10000; with --growth, compare an organization with 10000 deals with one that has
     /// this many
     #[arg(long, num_args = 0..=1, default_missing_value = "1000000", value_name = "DEALS")]
@@ -139,6 +145,10 @@ fn main() -> anyhow::Result<()> {
         Some(Command::Floor { database, bind }) => runtime.block_on(floor::serve(bind, database)),
         Some(Command::Rooms(options)) => runtime.block_on(async {
             let results = options.measure(program(options.server.as_deref())?).await?;
+            publish(&results, options.json.as_deref(), options.docs.as_deref())
+        }),
+        Some(Command::Browser(options)) => runtime.block_on(async {
+            let results = options.measure(&program(options.server.as_deref())?).await?;
             publish(&results, options.json.as_deref(), options.docs.as_deref())
         }),
         None => runtime.block_on(cli.run.bench()),
@@ -190,6 +200,7 @@ impl Run {
 
     async fn grow(&self, databases: &Databases, folder: &Path) -> anyhow::Result<Growth> {
         let (default, volumes): (&[Scenario], _) = match (self.deals, self.messages) {
+            _ if self.pages => (&Scenario::PAGES, [growth::SMALL_PAGES, growth::LARGE_PAGES]),
             (Some(deals), _) => (&Scenario::DEALS, [growth::SMALL_DEALS, Volume { deals, ..growth::LARGE_DEALS }]),
             (None, Some(messages)) => {
                 (&Scenario::MESSAGES, [growth::SMALL_MESSAGES, Volume { messages, ..growth::LARGE_MESSAGES }])

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    io::Write,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
@@ -115,6 +116,17 @@ pub fn migrate(program: &Path, folder: &Path, database: &str) -> anyhow::Result<
     let output = guildhall(program, folder, database).arg("migrate").stderr(Stdio::piped()).output();
     let output = output.with_context(|| format!("cannot start {}", program.display()))?;
     ensure!(output.status.success(), "the migration failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(())
+}
+
+/// Runs `guildhall demo` on an empty database. Everybody in it has this password.
+pub fn fill_demo(program: &Path, folder: &Path, database: &str, password: &str) -> anyhow::Result<()> {
+    let mut command = guildhall(program, folder, database);
+    command.args(["demo", "--password-stdin"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+    child.stdin.take().context("the demo reads nothing")?.write_all(password.as_bytes())?;
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "the demo failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     Ok(())
 }
 

@@ -70,6 +70,20 @@ pub enum Scenario {
     History,
     /// Send direct messages, to a different person each time
     SendMessage,
+    /// The start page, with the newest posts
+    HomePage,
+    /// The page of a post, a different one each time
+    PostPage,
+    /// The page with the groups
+    GroupsPage,
+    /// The page with the conversations
+    InboxPage,
+    /// The page of a conversation, a different one each time
+    ConversationPage,
+    /// The page of the board
+    BoardPage,
+    /// The page with the results of a search in everything
+    SearchPage,
 }
 
 impl Scenario {
@@ -117,9 +131,20 @@ impl Scenario {
     /// The scenarios about messages.
     pub const MESSAGES: [Self; 4] = [Self::UnreadCount, Self::Inbox, Self::History, Self::SendMessage];
 
+    /// The scenarios about pages for people.
+    pub const PAGES: [Self; 7] = [
+        Self::HomePage,
+        Self::PostPage,
+        Self::GroupsPage,
+        Self::InboxPage,
+        Self::ConversationPage,
+        Self::BoardPage,
+        Self::SearchPage,
+    ];
+
     /// Whether the floor has it.
     pub fn has_floor(self) -> bool {
-        !Self::MESSAGES.contains(&self)
+        !Self::MESSAGES.contains(&self) && !Self::PAGES.contains(&self)
     }
 
     /// The name in reports.
@@ -156,6 +181,13 @@ impl Scenario {
             Self::Inbox => "20 conversations",
             Self::History => "50 messages",
             Self::SendMessage => "send a message",
+            Self::HomePage => "start page",
+            Self::PostPage => "page of a post",
+            Self::GroupsPage => "page of groups",
+            Self::InboxPage => "page of conversations",
+            Self::ConversationPage => "page of a conversation",
+            Self::BoardPage => "page of the board",
+            Self::SearchPage => "page of a search",
         }
     }
 

@@ -13,7 +13,7 @@ use hyper::StatusCode;
 use serde_json::Value;
 
 use crate::{
-    client::{Ask, Client, Make, RequestSource, TokenPair, Wire, get, patch, post, put, sign_in},
+    client::{Ask, Client, Make, RequestSource, TokenPair, Wire, get, get_page, patch, post, put, sign_in},
     fill::{BUSY, COMMON, RARE, UNCOMMON, Volume},
     scenario::Scenario,
 };
@@ -82,6 +82,7 @@ impl Target {
     fn requests(&self, scenario: Scenario, person: u32, tokens: &TokenPair) -> anyhow::Result<RequestSource> {
         let access = tokens.access.clone();
         let read = |path: &str| get(path, Some(tokens.access.as_str())).map(RequestSource::same);
+        let page = |path: &str| get_page(path, tokens).map(RequestSource::same);
         let crm = |path: &str| read(&format!("{CRM}{path}"));
         let search = |word: &str| read(&format!("/api/community/search/?q={word}&limit=20"));
         match scenario {
@@ -129,6 +130,16 @@ impl Target {
             Scenario::Inbox => read("/messaging/api/conversations/?limit=20"),
             Scenario::History => read_messages(self.volume.conversations().partners_of(person), access),
             Scenario::SendMessage => send_messages(self.volume.conversations().partners_of(person), access),
+            Scenario::HomePage => page("/"),
+            Scenario::PostPage => read_post_pages(self.volume, person, tokens.clone()),
+            Scenario::GroupsPage => page("/groups/"),
+            Scenario::InboxPage => page("/messaging/"),
+            Scenario::ConversationPage => {
+                let (people, tokens) = (self.volume.conversations().partners_of(person), tokens.clone());
+                each_of(people, move |person| get_page(&format!("/messaging/conversation/{person}/"), &tokens))
+            }
+            Scenario::BoardPage => page("/deals/1/board/"),
+            Scenario::SearchPage => page(&format!("/search/?q={UNCOMMON}")),
             Scenario::DeleteGroup => {
                 Ok(RequestSource::DeleteGroup { groups: new_groups(self.names.clone(), access.clone()), access })
             }
@@ -220,25 +231,36 @@ fn create_posts(volume: Volume, person: u32, access: String) -> RequestSource {
     })
 }
 
+/// The pages of public posts in turn. Each user starts at a different one.
+fn read_post_pages(volume: Volume, person: u32, tokens: TokenPair) -> anyhow::Result<RequestSource> {
+    let mut posts: Vec<i64> = volume.open_posts().map(i64::from).collect();
+    ensure!(!posts.is_empty(), "there are no public posts");
+    let first = usize::try_from(person * 31)? % posts.len();
+    posts.rotate_left(first);
+    each_of(posts, move |post| get_page(&format!("/posts/{post}/"), &tokens))
+}
+
 /// The newest messages with each of these people in turn.
 pub(crate) fn read_messages(people: Vec<i64>, access: String) -> anyhow::Result<RequestSource> {
-    ensure!(!people.is_empty(), "a user has no conversation");
-    let mut people = people.into_iter().cycle();
-    Ok(RequestSource::each(move || {
-        let person = people.next().unwrap_or(1);
-        get(&format!("/messaging/api/messages/{person}/?limit=50"), Some(&access))
-    }))
+    each_of(people, move |person| get(&format!("/messaging/api/messages/{person}/?limit=50"), Some(&access)))
 }
 
 /// A message to each of these people in turn.
 pub(crate) fn send_messages(people: Vec<i64>, access: String) -> anyhow::Result<RequestSource> {
-    ensure!(!people.is_empty(), "a user has no conversation");
-    let mut people = people.into_iter().cycle();
-    Ok(RequestSource::each(move || {
-        let person = people.next().unwrap_or(1);
+    each_of(people, move |person| {
         let body = format!(r#"{{"receiver_id":{person},"content":"A few words written under load."}}"#);
         post("/messaging/api/send/", Some(&access), body)
-    }))
+    })
+}
+
+/// A request for each of these ids in turn.
+fn each_of(
+    ids: Vec<i64>,
+    mut ask: impl FnMut(i64) -> anyhow::Result<Ask> + Send + 'static,
+) -> anyhow::Result<RequestSource> {
+    ensure!(!ids.is_empty(), "there is nothing to ask for");
+    let mut ids = ids.into_iter().cycle();
+    Ok(RequestSource::each(move || ask(ids.next().unwrap_or(1))))
 }
 
 /// Group names are unique, because a duplicate would need another attempt.
