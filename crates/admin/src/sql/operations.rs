@@ -30,9 +30,12 @@ const DEALS: [&str; 1] = ["deals_deal"];
 impl Operations for SqlPanel {
     async fn activity(&self, caller: &Caller) -> Result<Activity> {
         require_staff(caller)?;
-        let (people, messages, deals) =
-            tokio::try_join!(self.series(&PEOPLE), self.series(&MESSAGES), self.series(&DEALS))?;
-        Ok(Activity { people, messages, deals })
+        let count = || async {
+            let (people, messages, deals) =
+                tokio::try_join!(self.series(&PEOPLE), self.series(&MESSAGES), self.series(&DEALS))?;
+            Ok(Activity { people, messages, deals })
+        };
+        self.0.activity.get(self.0.clock.now(), count).await
     }
 
     async fn jobs(&self, caller: &Caller) -> Result<Vec<JobState>> {
