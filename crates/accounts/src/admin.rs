@@ -19,44 +19,36 @@ pub fn admin() -> Vec<Model> {
             .guarded(),
         Model::new(session::Entity, "session")
             .list(&["user_id", "ip", "user_agent", "created_at", "last_seen_at", "revoked_at"])
-            .filters(&["user_id", "second_factor", "created_at"])
-            .read_only(),
+            .filters(&["user_id", "second_factor", "created_at"]),
         Model::new(refresh_token::Entity, "refresh token of a session")
             .without(&["jti", "kid"])
             .list(&["session_id", "user_id", "generation", "issued_at", "expires_at", "consumed_at"])
-            .filters(&["session_id", "user_id"])
-            .read_only(),
+            .filters(&["session_id", "user_id"]),
         Model::new(user_token::Entity, "user token")
             .without(&["token_sha256"])
             .list(&["name", "user_id", "prefix", "read_only", "last_used_at", "expires_at"])
             .search(&["name"])
-            .filters(&["user_id", "read_only"])
-            .read_only(),
+            .filters(&["user_id", "read_only"]),
         Model::new(one_time_token::Entity, "one-time token")
             .without(&["token_sha256"])
             .list(&["purpose", "user_id", "email", "created_at", "expires_at", "used_at"])
-            .filters(&["user_id", "purpose"])
-            .read_only(),
+            .filters(&["user_id", "purpose"]),
         Model::new(recovery_code::Entity, "recovery code")
             .without(&["code_sha256"])
             .list(&["user_id", "created_at", "used_at"])
-            .filters(&["user_id"])
-            .read_only(),
-        Model::new(totp::Entity, "second factor")
-            .without(&["secret", "last_step"])
-            .list(&["user_id", "created_at", "confirmed_at"])
-            .read_only(),
-        Model::new(known_network::Entity, "known network")
-            .list(&["user_id", "last_seen_at"])
-            .filters(&["user_id"])
-            .read_only(),
-        Model::new(throttle::Entity, "sign-in throttle").list(&["failures", "updated_at", "forgotten_at"]).read_only(),
+            .filters(&["user_id"]),
+        Model::new(totp::Entity, "second factor").without(&["secret", "last_step"]).list(&[
+            "user_id",
+            "created_at",
+            "confirmed_at",
+        ]),
+        Model::new(known_network::Entity, "known network").list(&["user_id", "last_seen_at"]).filters(&["user_id"]),
+        Model::new(throttle::Entity, "sign-in throttle").list(&["failures", "updated_at", "forgotten_at"]),
         Model::new(signing_key::Entity, "signing key")
             .without(&["seed", "public_key"])
             .list(&["kid", "is_active", "created_at", "retired_at", "verifies_until"])
-            .moments(&["verifies_until"])
-            .read_only(),
-        Model::new(user_count::Entity, "number of users").list(&["id", "active"]).read_only(),
+            .moments(&["verifies_until"]),
+        Model::new(user_count::Entity, "number of users").list(&["id", "active"]),
     ]
 }
 

@@ -13,6 +13,9 @@ pub enum Error {
     /// The table, or the column, is changed in another way.
     #[error("This cannot be changed here.")]
     ReadOnly,
+    /// The row has changed since it was read.
+    #[error("The object has changed since you read it.")]
+    Stale,
     /// Another error, such as that of the service that a change went through.
     #[error(transparent)]
     Kernel(#[from] kernel::Error),
@@ -33,6 +36,7 @@ impl From<Error> for kernel::Error {
             Error::NotStaff => Self::new(Kind::Forbidden, "not_staff", detail),
             Error::NotFound => Self::new(Kind::NotFound, "not_found", detail),
             Error::ReadOnly => Self::new(Kind::Conflict, "read_only", detail),
+            Error::Stale => Self::new(Kind::PreconditionFailed, "stale", detail),
             Error::Kernel(error) => error,
             Error::Database(cause) => cause.into(),
         }

@@ -19,7 +19,8 @@ pub trait Panel: Send + Sync + 'static {
     async fn find(&self, caller: &Caller, term: &str) -> Result<Found>;
     /// A part of the rows of a table.
     async fn rows(&self, caller: &Caller, table: &str, query: ListQuery) -> Result<Rows>;
-    /// The rows of a list as CSV, up to 100,000.
+    /// The rows of a list as CSV with their keys, up to 100,000; a last line says if there are more. Recorded in the audit
+    /// log.
     async fn export(
         &self,
         caller: &Caller,
@@ -37,13 +38,15 @@ pub trait Panel: Send + Sync + 'static {
 /// Changes and deletions, each recorded in the audit log.
 #[async_trait]
 pub trait Writes: Send + Sync + 'static {
-    /// Changes columns of a row. `None` is null; what is the same already is not changed.
+    /// Changes columns of a row. `None` is null; what is the same already is not changed. Refused if the
+    /// [version](crate::RowDetail::version) is known and no longer that of the row.
     async fn change(
         &self,
         caller: &Caller,
         table: &str,
         key: &Key,
         values: Vec<(String, Option<String>)>,
+        known: Option<&str>,
     ) -> Result<()>;
     /// What the deletion of some rows, 100 at most, would do.
     async fn preview_deletion(&self, caller: &Caller, table: &str, keys: &[Key]) -> Result<Graph>;
@@ -54,15 +57,15 @@ pub trait Writes: Send + Sync + 'static {
 /// The dashboard.
 #[async_trait]
 pub trait Operations: Send + Sync + 'static {
-    /// What has happened in the last 30 days.
+    /// What has happened in the last 30 days, up to a minute old.
     async fn activity(&self, caller: &Caller) -> Result<Activity>;
     /// The jobs of the server.
     async fn jobs(&self, caller: &Caller) -> Result<Vec<JobState>>;
-    /// Lets a job run as soon as possible.
+    /// Lets a job run as soon as possible, unless it is running.
     async fn run_job(&self, caller: &Caller, name: &str) -> Result<()>;
     /// The newest messages that are not sent yet, or could not be.
     async fn unsent(&self, caller: &Caller) -> Result<Vec<Unsent>>;
-    /// Tries to send a message now. One that has failed for good cannot be sent again.
+    /// Tries to send a message now, unless it is being sent. One that has failed for good cannot be sent again.
     async fn send_now(&self, caller: &Caller, id: i64) -> Result<()>;
     /// The newest entries of the audit log.
     async fn latest(&self, caller: &Caller) -> Result<Vec<History>>;
@@ -83,6 +86,11 @@ pub trait TableWrites: Send + Sync + 'static {
     }
     /// Whether the service deletes rows of this table itself that would prevent the deletion of a row.
     fn removes(&self, _table: &str) -> bool {
+        false
+    }
+    /// Whether its rows are users. Their removal also deletes rows that no foreign key deletes:
+    /// [`removed_with_user`](kernel::admin::Model::removed_with_user).
+    fn removes_users(&self) -> bool {
         false
     }
     /// Changes some of the columns: members of the object, with values of their types. Called only with

@@ -1,8 +1,10 @@
 //! The services on a database.
 
 mod columns;
+mod export;
 mod graph;
 mod history;
+mod kept;
 mod list;
 mod operations;
 mod panel;
@@ -12,13 +14,17 @@ mod writes;
 use std::{collections::HashMap, sync::Arc};
 
 use guildhall_kernel::{
-    Caller, Clock, Db, Timestamp,
+    Caller, Clock, Db,
     admin::Model,
     db::{ForeignKey, Schema},
 };
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 
-use crate::{Area, Error, Registry, Result, Table, TableWrites};
+use self::kept::Kept;
+use crate::{Activity, Area, Error, Registry, Result, Table, TableWrites};
+
+/// The scope of the panel in the audit log.
+const SCOPE: &str = "admin";
 
 /// The panel on a database.
 #[derive(Clone)]
@@ -30,15 +36,16 @@ struct Inner {
     registry: Registry,
     writes: HashMap<&'static str, Arc<dyn TableWrites>>,
     schema: OnceCell<Schema>,
-    counted: Mutex<Option<(Timestamp, Vec<Area>)>>,
+    counted: Kept<Vec<Area>>,
+    activity: Kept<Activity>,
 }
 
 impl SqlPanel {
     /// The panel over these tables, with the services that change some of them.
     pub fn new(db: Db, clock: Clock, registry: Registry, writes: Vec<Arc<dyn TableWrites>>) -> Self {
         let writes = writes.into_iter().map(|writes| (writes.table(), writes)).collect();
-        let (schema, counted) = (OnceCell::new(), Mutex::new(None));
-        Self(Arc::new(Inner { db, clock, registry, writes, schema, counted }))
+        let (schema, counted, activity) = (OnceCell::new(), Kept::new(), Kept::new());
+        Self(Arc::new(Inner { db, clock, registry, writes, schema, counted, activity }))
     }
 
     /// The tables of the panel.

@@ -8,6 +8,14 @@ use crate::entity::{
     poll_vote, post, post_tag, reaction, report, rsvp, section,
 };
 
+/// Private posts are for their authors alone.
+const NOT_PRIVATE: &str = "visibility <> 'private'";
+const PRIVATE_OF_USER: &str = "author_id = $1 AND visibility = 'private'";
+
+/// What belongs to a private post is as private.
+const OF_SHARED_POST: &str =
+    "EXISTS (SELECT 1 FROM community_post p WHERE p.id = post_id AND p.visibility <> 'private')";
+
 /// Every table of this crate.
 pub fn admin() -> Vec<Model> {
     vec![
@@ -32,50 +40,59 @@ pub fn admin() -> Vec<Model> {
             .filters(&["group_id", "user_id"]),
         Model::new(moderation::Entity, "moderation log entry")
             .list(&["at", "group_id", "actor_id", "action", "subject_id", "target"])
-            .filters(&["group_id", "actor_id"])
-            .read_only(),
+            .filters(&["group_id", "actor_id"]),
         Model::new(follow::Entity, "follow")
             .list(&["follower_id", "followed_id", "created_at"])
             .filters(&["follower_id", "followed_id"]),
         Model::new(post::Entity, "post")
             .list(&["title", "group_id", "author_id", "visibility", "is_approved", "comment_count", "created_at"])
             .search(&["search_text"])
-            .filters(&["group_id", "author_id", "visibility", "category", "is_approved", "is_pinned"]),
-        Model::new(post_tag::Entity, "tag").list(&["tag", "post_id"]).search(&["tag"]).filters(&["post_id"]),
+            .filters(&["group_id", "author_id", "visibility", "category", "is_approved", "is_pinned"])
+            .visible(NOT_PRIVATE)
+            .removed_with_user(PRIVATE_OF_USER),
+        Model::new(post_tag::Entity, "tag")
+            .list(&["tag", "post_id"])
+            .search(&["tag"])
+            .filters(&["post_id"])
+            .visible(OF_SHARED_POST),
         Model::new(attachment::Entity, "attachment")
             .list(&["name", "content_type", "size", "post_id"])
             .filters(&["post_id"])
-            .read_only(),
+            .visible(OF_SHARED_POST),
         Model::new(link_preview::Entity, "link preview")
             .list(&["url", "title", "attempts", "next_at"])
             .filters(&["post_id"])
-            .read_only(),
-        Model::new(poll::Entity, "poll").list(&["post_id", "is_multiple", "closes_at"]),
-        Model::new(poll_option::Entity, "poll option").list(&["post_id", "position", "text", "votes"]).read_only(),
+            .visible(OF_SHARED_POST),
+        Model::new(poll::Entity, "poll").list(&["post_id", "is_multiple", "closes_at"]).visible(OF_SHARED_POST),
+        Model::new(poll_option::Entity, "poll option")
+            .list(&["post_id", "position", "text", "votes"])
+            .visible(OF_SHARED_POST),
         Model::new(poll_vote::Entity, "vote")
             .list(&["post_id", "position", "user_id"])
             .filters(&["post_id"])
-            .read_only(),
+            .visible(OF_SHARED_POST),
         Model::new(reaction::Entity, "reaction")
             .list(&["post_id", "user_id", "kind", "created_at"])
-            .filters(&["user_id"])
-            .read_only(),
+            .filters(&["user_id"]),
         Model::new(bookmark::Entity, "bookmark")
             .list(&["user_id", "post_id", "created_at"])
             .filters(&["user_id"])
             .deletable(),
         Model::new(comment::Entity, "comment")
             .list(&["content", "post_id", "author_id", "is_deleted", "like_count", "created_at"])
-            .filters(&["post_id", "author_id"]),
-        Model::new(comment_like::Entity, "comment like").list(&["comment_id", "user_id", "created_at"]).read_only(),
+            .filters(&["post_id", "author_id"])
+            .visible(OF_SHARED_POST),
+        Model::new(comment_like::Entity, "comment like").list(&["comment_id", "user_id", "created_at"]),
         Model::new(mention::Entity, "mention")
             .list(&["post_id", "comment_id", "user_id", "created_at"])
-            .filters(&["user_id"])
-            .read_only(),
+            .filters(&["user_id"]),
         Model::new(report::Entity, "report")
             .list(&["status", "group_id", "post_id", "comment_id", "reason", "created_at"])
             .filters(&["status", "group_id"]),
-        Model::new(draft::Entity, "draft").list(&["author_id", "group_id", "updated_at"]).filters(&["author_id"]),
+        Model::new(draft::Entity, "draft")
+            .without(&["body"])
+            .list(&["author_id", "group_id", "updated_at"])
+            .filters(&["author_id"]),
         Model::new(course::Entity, "course")
             .list(&["title", "author_id", "is_public", "lesson_count", "created_at"])
             .search(&["title"])
@@ -92,8 +109,7 @@ pub fn admin() -> Vec<Model> {
             .filters(&["course_id", "user_id"]),
         Model::new(lesson_progress::Entity, "lesson progress")
             .list(&["lesson_id", "user_id", "completed_at"])
-            .filters(&["user_id"])
-            .read_only(),
+            .filters(&["user_id"]),
         Model::new(event::Entity, "event")
             .list(&["title", "group_id", "starts_at", "capacity", "going_count", "is_cancelled"])
             .search(&["title"])

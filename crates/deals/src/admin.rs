@@ -16,7 +16,7 @@ pub fn admin() -> Vec<Model> {
             .search(&["name_key", "slug"])
             .filters(&["is_test", "created_at"])
             .guarded(),
-        Model::new(counter::Entity, "counter").list(&["org_id", "kind", "next"]).read_only(),
+        Model::new(counter::Entity, "counter").list(&["org_id", "kind", "next"]),
         Model::new(role::Entity, "role").list(&["org_id", "name", "key"]).filters(&["org_id"]),
         Model::new(team::Entity, "team").list(&["org_id", "name", "parent_id"]).filters(&["org_id"]),
         Model::new(member::Entity, "member")
@@ -35,21 +35,17 @@ pub fn admin() -> Vec<Model> {
             .filters(&["org_id", "pipeline_id"]),
         Model::new(deal::Entity, "deal")
             .list(&["code", "title", "org_id", "client_id", "status", "value_minor", "currency", "created_at"])
-            .search(&["code"])
-            .filters(&["org_id", "client_id", "owner_id", "status", "currency"])
-            .read_only(),
+            .search(&["code", "title"])
+            .filters(&["org_id", "client_id", "owner_id", "status", "currency"]),
         Model::new(stage_change::Entity, "stage change")
             .list(&["deal_id", "from_name", "to_name", "moved_by", "moved_at"])
-            .filters(&["deal_id"])
-            .read_only(),
+            .filters(&["deal_id"]),
         Model::new(payment::Entity, "payment")
             .list(&["code", "deal_id", "kind", "amount_minor", "currency", "state", "received_on"])
-            .filters(&["org_id", "deal_id", "state", "kind"])
-            .read_only(),
+            .filters(&["org_id", "deal_id", "state", "kind"]),
         Model::new(commission::Entity, "commission")
             .list(&["member_id", "deal_id", "amount_minor", "currency", "earned_on"])
-            .filters(&["org_id", "member_id"])
-            .read_only(),
+            .filters(&["org_id", "member_id"]),
         Model::new(activity::Entity, "activity")
             .list(&["kind", "content", "client_id", "deal_id", "happened_at"])
             .filters(&["org_id", "client_id", "deal_id", "kind"]),
@@ -62,8 +58,7 @@ pub fn admin() -> Vec<Model> {
             .filters(&["org_id", "entity"]),
         Model::new(custom_value::Entity, "custom field value")
             .list(&["field_id", "client_id", "deal_id", "text_value", "number_value"])
-            .filters(&["org_id", "client_id", "deal_id"])
-            .read_only(),
+            .filters(&["org_id", "client_id", "deal_id"]),
         Model::new(view::Entity, "saved view").list(&["name", "entity", "member_id", "shared", "org_id"]).filters(&[
             "org_id",
             "member_id",
@@ -71,38 +66,28 @@ pub fn admin() -> Vec<Model> {
         ]),
         Model::new(line::Entity, "line item")
             .list(&["name", "deal_id", "quantity_micro", "unit_minor", "total_minor"])
-            .filters(&["org_id", "deal_id"])
-            .read_only(),
+            .filters(&["org_id", "deal_id"]),
         Model::new(deal_file::Entity, "deal file")
             .list(&["name", "deal_id", "payment_id", "content_type", "size", "added_by"])
-            .filters(&["org_id", "deal_id"])
-            .read_only(),
+            .filters(&["org_id", "deal_id"]),
         Model::new(webhook::Entity, "webhook")
             .without(&["secret", "old_secret"])
             .list(&["url", "is_active", "failing_since", "created_by", "org_id"])
-            .filters(&["org_id", "is_active"])
-            .read_only(),
+            .filters(&["org_id", "is_active"]),
         Model::new(delivery::Entity, "webhook delivery")
             .list(&["event", "webhook_id", "status", "attempts", "response_status", "created_at"])
-            .filters(&["org_id", "webhook_id", "status"])
-            .read_only(),
+            .filters(&["org_id", "webhook_id", "status"]),
         Model::new(rollup::Entity, "stage total")
             .list(&["org_id", "stage_id", "currency", "month", "n"])
-            .filters(&["org_id", "stage_id"])
-            .read_only(),
-        Model::new(revenue::Entity, "daily revenue")
-            .list(&["org_id", "day", "currency", "n"])
-            .filters(&["org_id"])
-            .read_only(),
-        Model::new(merged_client::Entity, "merged client").list(&["org_id", "old_id", "client_id"]).read_only(),
+            .filters(&["org_id", "stage_id"]),
+        Model::new(revenue::Entity, "daily revenue").list(&["org_id", "day", "currency", "n"]).filters(&["org_id"]),
+        Model::new(merged_client::Entity, "merged client").list(&["org_id", "old_id", "client_id"]),
         Model::new(import::Entity, "import")
             .list(&["file_name", "kind", "status", "created", "failed", "org_id", "created_at"])
-            .filters(&["org_id", "status"])
-            .read_only(),
+            .filters(&["org_id", "status"]),
         Model::new(deletion::Entity, "deletion")
             .list(&["label", "kind", "org_id", "deleted_by", "deleted_at"])
-            .filters(&["org_id"])
-            .read_only(),
+            .filters(&["org_id"]),
     ]
 }
 

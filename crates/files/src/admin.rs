@@ -10,10 +10,8 @@ pub fn admin() -> Vec<Model> {
         Model::new(file::Entity, "file")
             .without(&["key", "variants"])
             .list(&["content_type", "size", "created_at"])
-            .search(&["content_type"])
-            .filters(&["created_at"])
-            .read_only(),
-        Model::new(garbage::Entity, "deleted file").without(&["variants"]).list(&["key", "due_at"]).read_only(),
+            .filters(&["content_type", "created_at"]),
+        Model::new(garbage::Entity, "deleted file").without(&["variants"]).list(&["key", "due_at"]),
     ]
 }
 

@@ -22,8 +22,13 @@ pub struct Model {
     pub search: &'static [&'static str],
     /// The columns for filtering.
     pub filters: &'static [&'static str],
-    /// Whether rows cannot be edited in the panel.
-    pub read_only: bool,
+    /// Whether it is a log: so large that a search over all tables leaves it out.
+    pub is_log: bool,
+    /// The condition of the rows that staff may see, in SQL; without one, all of them. An `OR` is in parentheses.
+    pub visible: Option<&'static str>,
+    /// The condition of the rows that the removal of a user deletes besides those that foreign keys delete, in SQL
+    /// with `$1` for the id of the user.
+    pub removed_with_user: Option<&'static str>,
     /// The columns that the panel changes itself, because no rule depends on them.
     pub editable: &'static [&'static str],
     /// Whether the panel deletes rows itself, because no rule depends on them.
@@ -80,7 +85,9 @@ impl Model {
             list: &[],
             search: &[],
             filters: &[],
-            read_only: false,
+            is_log: false,
+            visible: None,
+            removed_with_user: None,
             editable: &[],
             deletable: false,
             guarded: false,
@@ -118,10 +125,23 @@ impl Model {
         Self { filters, ..self }
     }
 
-    /// Makes rows read-only.
+    /// Leaves the table out of the search over all tables.
     #[must_use]
-    pub fn read_only(self) -> Self {
-        Self { read_only: true, ..self }
+    pub fn log(self) -> Self {
+        Self { is_log: true, ..self }
+    }
+
+    /// Sets the condition of the rows that staff may see. Others exist neither in lists nor in searches, exports and
+    /// references; only deletions count them.
+    #[must_use]
+    pub fn visible(self, condition: &'static str) -> Self {
+        Self { visible: Some(condition), ..self }
+    }
+
+    /// Sets the condition of the rows that the removal of a user deletes besides those that foreign keys delete.
+    #[must_use]
+    pub fn removed_with_user(self, condition: &'static str) -> Self {
+        Self { removed_with_user: Some(condition), ..self }
     }
 
     /// Sets the columns that the panel may change itself. No counter, event, cache or search index may depend on them.

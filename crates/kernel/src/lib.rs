@@ -6,6 +6,7 @@ pub mod admin;
 pub mod audit;
 pub mod background;
 pub mod cipher;
+pub mod csv;
 mod cursor;
 mod cursor_page;
 pub mod db;

@@ -9,20 +9,14 @@ pub fn admin() -> Vec<Model> {
     vec![
         Model::new(notification::Entity, "notification")
             .list(&["recipient_id", "kind", "actor_id", "actor_count", "subject", "read_at", "updated_at"])
-            .filters(&["recipient_id", "kind", "actor_id"])
-            .read_only(),
-        Model::new(actor::Entity, "notification actor")
-            .list(&["notification_id", "user_id"])
-            .filters(&["user_id"])
-            .read_only(),
+            .filters(&["recipient_id", "kind", "actor_id"]),
+        Model::new(actor::Entity, "notification actor").list(&["notification_id", "user_id"]).filters(&["user_id"]),
         Model::new(queue::Entity, "queued notification")
             .list(&["recipient_id", "kind", "event_id", "attempts", "next_at", "created_at"])
-            .filters(&["recipient_id", "kind"])
-            .read_only(),
+            .filters(&["recipient_id", "kind"]),
         Model::new(due::Entity, "due email or push")
             .list(&["recipient_id", "channel", "kind", "due_at"])
-            .filters(&["recipient_id", "channel"])
-            .read_only(),
+            .filters(&["recipient_id", "channel"]),
         Model::new(preference::Entity, "notification preference")
             .list(&["user_id", "kind", "channel", "is_on"])
             .filters(&["user_id", "kind"])
@@ -35,8 +29,7 @@ pub fn admin() -> Vec<Model> {
         Model::new(subscription::Entity, "push subscription")
             .without(&["endpoint", "p256dh", "auth"])
             .list(&["user_id", "created_at", "failed_at"])
-            .filters(&["user_id"])
-            .read_only(),
+            .filters(&["user_id"]),
     ]
 }
 

@@ -7,16 +7,12 @@ use crate::entity::{epoch, event, stream};
 /// Every table of this crate.
 pub fn admin() -> Vec<Model> {
     vec![
-        Model::new(stream::Entity, "stream")
-            .list(&["name", "last_seq", "epoch", "created_at"])
-            .search(&["name"])
-            .read_only(),
+        Model::new(stream::Entity, "stream").list(&["name", "last_seq", "epoch", "created_at"]).search(&["name"]).log(),
         Model::new(event::Entity, "event of a stream")
             .without(&["body"])
             .list(&["stream_id", "seq", "about", "at"])
-            .filters(&["stream_id"])
-            .read_only(),
-        Model::new(epoch::Entity, "epoch of the streams").list(&["id", "epoch", "deleted_streams"]).read_only(),
+            .filters(&["stream_id"]),
+        Model::new(epoch::Entity, "epoch of the streams").list(&["id", "epoch", "deleted_streams"]),
     ]
 }
 

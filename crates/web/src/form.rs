@@ -52,6 +52,14 @@ impl Submission {
         self.pairs.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// The text of a field that every form of its kind has.
+    ///
+    /// # Errors
+    /// If it is absent or empty: the form is not complete.
+    pub(crate) fn required(&self, name: &str) -> Result<&str> {
+        self.filled(name).ok_or_else(|| Error::field(name, "This field is required."))
+    }
+
     /// Whether a box is checked.
     pub(crate) fn is_checked(&self, name: &str) -> bool {
         self.find(name).is_some_and(|value| !value.is_empty())

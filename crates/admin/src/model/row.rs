@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use guildhall_kernel::{self as kernel, Kind, Timestamp, admin::Column};
+use guildhall_kernel::{self as kernel, ETag, IfMatch, Kind, Timestamp, admin::Column};
 
 use super::{Count, Key, Table};
 
@@ -39,6 +39,14 @@ impl StoredRow {
         let value = self.values.get(column).and_then(|text| text.parse().ok());
         value.ok_or_else(|| kernel::Error::new(Kind::NotFound, "not_found", "Not found."))
     }
+
+    /// Matches only the version of the row, if it has the time of its last change: the service refuses a change that
+    /// would revert another one.
+    pub fn version(&self) -> IfMatch {
+        let changed_at = self.values.get("updated_at").and_then(|text| text.parse().ok());
+        let changed_at = changed_at.map(Timestamp::from_unix_micros);
+        changed_at.map_or_else(IfMatch::default, |time| IfMatch::only(ETag::from(time)))
+    }
 }
 
 /// Another row.
@@ -61,6 +69,8 @@ pub struct RowDetail {
     pub key: Key,
     /// What it is called.
     pub title: String,
+    /// Changes when one of the columns does that can be changed.
+    pub version: String,
     /// Its columns.
     pub fields: Vec<Field>,
     /// How many rows of other tables reference it; without those that none does.

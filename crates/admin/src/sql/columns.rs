@@ -69,6 +69,17 @@ pub(super) fn value(column: &Column, text: &str) -> Result<Value> {
     }
 }
 
+/// Whether a text is the one spelling of a value in a key, so that a row has one address only.
+pub(super) fn is_canonical(column: &Column, text: &str) -> bool {
+    match column.kind {
+        Kind::Number | Kind::Moment | Kind::Reference => {
+            text.parse::<i64>().is_ok_and(|number| number.to_string() == text)
+        }
+        Kind::Bytes => text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
+        Kind::Flag | Kind::Text => true,
+    }
+}
+
 /// A null of the type of a column.
 pub(super) fn null(column: &Column) -> Value {
     match column.kind {

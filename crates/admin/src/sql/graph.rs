@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use futures_util::future::try_join_all;
 use guildhall_kernel::{
     admin::{Column, Kind, Model},
-    db::{ForeignKey, OnDelete, Schema},
+    db::{ForeignKey, OnDelete, Schema, Sql},
 };
 use sea_orm::{
     ConnectionTrait,
-    sea_query::{Alias, Expr, ExprTrait, Query},
+    sea_query::{Alias, Expr, ExprTrait, Query, ValueTuple},
 };
 
 use super::{
     SqlPanel,
     columns::{as_text, col, read, shown, value},
-    list::{MAX_COUNT, list_columns, title},
+    list::{MAX_COUNT, list_columns, rows_of, title},
     panel::key_condition,
 };
 use crate::{Count, Error, Graph, GraphTable, Key, Outlook, Result};
@@ -63,6 +64,22 @@ struct Affected {
     place: usize,
 }
 
+impl Affected {
+    /// Adds a row; returns whether it is new. Further rows than are counted are not kept.
+    fn add(&mut self, key: &Key) -> bool {
+        if (self.keys.len() as u64) < MAX_COUNT {
+            return self.keys.insert(key.clone());
+        }
+        self.more = self.more || !self.keys.contains(key);
+        false
+    }
+
+    /// Whether further rows would change nothing.
+    fn is_full(&self) -> bool {
+        self.more && self.keys.len() as u64 >= MAX_COUNT
+    }
+}
+
 fn outlook_of(action: OnDelete) -> Outlook {
     match action {
         OnDelete::Cascade => Outlook::Goes,
@@ -78,7 +95,8 @@ impl SqlPanel {
         let conditions = keys.iter().take(MAX_CHOSEN).map(|key| key_condition(model, key));
         let conditions: Vec<Expr> = conditions.flatten().collect();
         let Some(is_chosen) = conditions.into_iter().reduce(ExprTrait::or) else { return Err(Error::NotFound) };
-        let chosen = self.linked(schema, model, is_chosen).await?;
+        let is_chosen = model.visible.map(Expr::cust).into_iter().fold(is_chosen, ExprTrait::and);
+        let chosen = self.linked(schema, model, is_chosen, MAX_CHOSEN as u64).await?;
         if chosen.is_empty() {
             return Err(Error::NotFound);
         }
@@ -87,28 +105,42 @@ impl SqlPanel {
         let mut affected: BTreeMap<(Outlook, String), Affected> = BTreeMap::new();
         let start = Affected { keys: chosen.iter().map(|row| row.key.clone()).collect(), ..Affected::default() };
         affected.insert((Outlook::Goes, model.table.clone()), start);
-        let mut frontier = vec![(model, chosen)];
+        let mut frontier = Vec::new();
+        if writes.is_some_and(|writes| writes.removes_users()) {
+            for (other, found) in self.removed_with(schema, &chosen).await? {
+                let place = affected.len();
+                let key = (Outlook::Goes, other.table.clone());
+                let entry = affected.entry(key).or_insert_with(|| Affected { place, ..Affected::default() });
+                let found: Vec<Linked> = found.into_iter().filter(|row| entry.add(&row.key)).collect();
+                frontier.push((other, found));
+            }
+        }
+        frontier.insert(0, (model, chosen));
         let mut is_first = true;
         while !frontier.is_empty() {
             let mut next: BTreeMap<&str, (&Model, Vec<Linked>)> = BTreeMap::new();
             for (target, rows) in &frontier {
+                // What references rows that are not counted is not counted either.
+                let is_cut = affected.get(&(Outlook::Goes, target.table.clone())).is_some_and(|affected| affected.more);
                 for key in schema.foreign_keys.iter().filter(|key| key.target == target.table) {
                     let Some((_, child)) = self.0.registry.find(&key.table) else { continue };
-                    let found = self.referencing(schema, child, key, rows).await?;
                     let outlook = match outlook_of(key.on_delete) {
                         Outlook::Blocks if removes(&child.table) => Outlook::Goes,
                         outlook => outlook,
                     };
+                    if affected.get(&(outlook, child.table.clone())).is_some_and(Affected::is_full) {
+                        continue;
+                    }
+                    let found = self.referencing(schema, child, key, rows).await?;
                     let place = affected.len();
                     let entry = affected.entry((outlook, child.table.clone())).or_insert_with(|| Affected {
                         column: (is_first && key.columns.len() == 1).then(|| key.columns.concat()),
                         place,
                         ..Affected::default()
                     });
+                    entry.more = entry.more || (is_cut && !found.is_empty());
                     for row in found {
-                        if entry.keys.len() as u64 >= MAX_COUNT {
-                            entry.more = entry.more || !entry.keys.contains(&row.key);
-                        } else if entry.keys.insert(row.key.clone()) && outlook == Outlook::Goes {
+                        if entry.add(&row.key) && outlook == Outlook::Goes {
                             next.entry(&child.table).or_insert_with(|| (child, Vec::new())).1.push(row);
                         }
                     }
@@ -120,7 +152,22 @@ impl SqlPanel {
         self.describe(model, keys, affected).await
     }
 
-    /// The rows that reference some rows by a foreign key.
+    /// The rows that the removal of users deletes besides those that foreign keys delete, by table.
+    async fn removed_with(&self, schema: &Schema, users: &[Linked]) -> Result<Vec<(&Model, Vec<Linked>)>> {
+        let backend = self.0.db.conn().get_database_backend();
+        let described = self.0.registry.models().filter_map(|model| Some((model, model.removed_with_user?)));
+        let found = described.map(|(model, condition)| async move {
+            let conditions = users.iter().filter_map(|user| user.key.id());
+            let conditions = conditions.map(|id| Sql::new(condition).condition(backend, id));
+            match conditions.reduce(ExprTrait::or) {
+                Some(condition) => Ok((model, self.linked(schema, model, condition, MAX_COUNT + 1).await?)),
+                None => Ok((model, Vec::new())),
+            }
+        });
+        try_join_all(found).await
+    }
+
+    /// The rows that reference some rows by a foreign key, up to one more than is counted.
     async fn referencing(
         &self,
         schema: &Schema,
@@ -132,30 +179,33 @@ impl SqlPanel {
         let tuples: Vec<Vec<String>> = tuples.into_iter().collect();
         let linked = linked_columns(schema, child);
         let mut found = Vec::new();
+        let columns = key.columns.iter().filter_map(|name| linked.iter().find(|column| column.name == *name));
+        let columns: Vec<&Column> = columns.collect();
         // A level can have more rows than a statement can have values.
         for chunk in tuples.chunks(CHUNK) {
-            let mut conditions = Vec::new();
-            for (at, name) in key.columns.iter().enumerate() {
-                let Some(column) = linked.iter().find(|column| column.name == *name) else { continue };
-                let values: BTreeSet<&String> = chunk.iter().filter_map(|tuple| tuple.get(at)).collect();
-                let values = values.into_iter().map(|text| value(column, text).map(Expr::val));
-                conditions.push(col(name).is_in(values.collect::<Result<Vec<_>>>()?));
+            let left = (MAX_COUNT + 1).saturating_sub(found.len() as u64);
+            if left == 0 {
+                break;
             }
-            let Some(condition) = conditions.into_iter().reduce(ExprTrait::and) else { continue };
-            // Of several columns, each can match another row.
-            let wanted: HashSet<&Vec<String>> = chunk.iter().collect();
-            let read = self.linked(schema, child, condition).await?;
-            found.extend(read.into_iter().filter(|row| row.tuple(&key.columns).is_some_and(|it| wanted.contains(&it))));
+            let mut wanted = Vec::with_capacity(chunk.len());
+            for tuple in chunk {
+                let values = columns.iter().zip(tuple).map(|(column, text)| value(column, text));
+                wanted.push(ValueTuple::Many(values.collect::<Result<Vec<_>>>()?));
+            }
+            // A list of tuples is only understood by PostgreSQL, a list of rows by both.
+            let wanted = Query::select().expr(Expr::cust("*")).from_values(wanted, Alias::new("wanted")).take();
+            let condition = Expr::tuple(columns.iter().map(|column| col(&column.name))).in_subquery(wanted);
+            found.extend(self.linked(schema, child, condition, left).await?);
         }
         Ok(found)
     }
 
-    /// The rows that match a condition, up to one more than is counted.
-    async fn linked(&self, schema: &Schema, model: &Model, condition: Expr) -> Result<Vec<Linked>> {
+    /// The rows that match a condition, up to a limit.
+    async fn linked(&self, schema: &Schema, model: &Model, condition: Expr, limit: u64) -> Result<Vec<Linked>> {
         let conn = self.0.db.conn();
         let columns = linked_columns(schema, model);
         let mut select = Query::select();
-        select.from(Alias::new(&model.table)).and_where(condition).limit(MAX_COUNT + 1);
+        select.from(Alias::new(&model.table)).and_where(condition).limit(limit);
         for column in &columns {
             select.expr(as_text(conn, column));
         }
@@ -226,8 +276,8 @@ impl SqlPanel {
         let columns = list_columns(model);
         let conditions = keys.iter().filter_map(|key| key_condition(model, key));
         let Some(is_row) = conditions.reduce(ExprTrait::or) else { return Ok(Vec::new()) };
-        let mut select = Query::select();
-        select.from(Alias::new(&model.table)).and_where(is_row);
+        let mut select = rows_of(model);
+        select.and_where(is_row);
         for column in model.key().chain(columns.iter().copied()) {
             select.expr(as_text(conn, column));
         }

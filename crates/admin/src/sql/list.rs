@@ -1,6 +1,9 @@
 //! Lists: their conditions, order and position.
 
-use guildhall_kernel::admin::{Column, Kind, Model};
+use guildhall_kernel::{
+    admin::{Column, Kind, Model},
+    search, text,
+};
 use sea_orm::{
     ConnectionTrait, QueryResult,
     sea_query::{Alias, Expr, ExprTrait, Func, LikeExpr, Order, Query, SelectStatement, SubQueryStatement},
@@ -27,6 +30,18 @@ pub(super) struct List<'a> {
     /// The columns of a position: the ordering and the primary key.
     position: Vec<&'a Column>,
     pub(super) descending: bool,
+    /// Whether texts are cut.
+    is_short: bool,
+}
+
+/// The rows of a table that staff may see, without columns.
+pub(super) fn rows_of(model: &Model) -> SelectStatement {
+    let mut select = Query::select();
+    select.from(Alias::new(&model.table));
+    if let Some(condition) = model.visible {
+        select.and_where(Expr::cust(condition));
+    }
+    select
 }
 
 /// The columns of the list view.
@@ -34,6 +49,13 @@ pub(super) fn list_columns(model: &Model) -> Vec<&Column> {
     let listed = model.list.iter().filter_map(|name| model.column(name));
     let listed: Vec<&Column> = listed.collect();
     if listed.is_empty() { model.columns.iter().take(6).collect() } else { listed }
+}
+
+/// The columns of an export: the key, and those of the list view.
+pub(super) fn exported_columns(model: &Model) -> Vec<&Column> {
+    let listed = list_columns(model);
+    let key = model.key().filter(|column| listed.iter().all(|listed| listed.name != column.name));
+    key.chain(listed.iter().copied()).collect()
 }
 
 impl SqlPanel {
@@ -63,7 +85,7 @@ impl SqlPanel {
         };
         let ordering = sortable.iter().any(|column| column == name).then(|| model.column(name)).flatten();
         let position = ordering.into_iter().chain(key.into_iter().filter(|column| column.name != name)).collect();
-        Ok(List { model, columns: list_columns(model), conditions, position, descending })
+        Ok(List { model, columns: list_columns(model), conditions, position, descending, is_short: true })
     }
 
     /// The rows of a list from a position on, as texts: those of the columns, then those of the position.
@@ -89,7 +111,7 @@ impl SqlPanel {
         }
         let conn = self.0.db.conn();
         for column in &list.columns {
-            select.expr(as_short_text(conn, column));
+            select.expr(if list.is_short { as_short_text(conn, column) } else { as_text(conn, column) });
         }
         for column in list.position.iter().copied().chain(list.model.key()) {
             select.expr(as_text(conn, column));
@@ -120,7 +142,7 @@ impl SqlPanel {
     pub(super) async fn count_tables(&self, models: &[Model]) -> Result<Vec<TableCount>> {
         let mut counts = Query::select();
         for model in models {
-            counts.expr(Expr::from(counted(Query::select().from(Alias::new(&model.table)).take())));
+            counts.expr(Expr::from(counted(rows_of(model))));
         }
         let row = self.0.db.conn().query_one(&counts).await?;
         let read = |(at, model): (usize, &Model)| {
@@ -151,10 +173,14 @@ pub(super) struct Fetched {
 }
 
 impl List<'_> {
+    /// The same list, with the key and without cut texts.
+    pub(super) fn exported(self) -> Self {
+        Self { columns: exported_columns(self.model), is_short: false, ..self }
+    }
+
     /// The matching rows, without columns.
     fn select(&self) -> SelectStatement {
-        let mut select = Query::select();
-        select.from(Alias::new(&self.model.table));
+        let mut select = rows_of(self.model);
         for condition in &self.conditions {
             select.and_where(condition.clone());
         }
@@ -189,16 +215,11 @@ pub(super) fn title(columns: &[&Column], texts: &[Option<String>], key: &Key) ->
 
 /// The rows of a table that contain a term in a searched column, or have it as their id.
 pub(super) fn search_condition(model: &Model, term: &str) -> Option<Expr> {
-    let term: String = term.trim().chars().take(MAX_TERM).collect::<String>().to_lowercase();
+    let term: String = term.trim().chars().take(MAX_TERM).collect();
     if term.is_empty() {
         return None;
     }
-    let escaped = term.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    let contains = |name: &&str| {
-        let like = LikeExpr::new(format!("%{escaped}%")).escape('\\');
-        Expr::from(Func::lower(col(name))).like(like)
-    };
-    let mut conditions: Vec<Expr> = model.search.iter().map(contains).collect();
+    let mut conditions: Vec<Expr> = model.search.iter().filter_map(|name| contains(name, &term)).collect();
     let mut key = model.key();
     if let (Some(only), None) = (key.next(), key.next())
         && let Ok(value) = value(only, &term)
@@ -208,4 +229,23 @@ pub(super) fn search_condition(model: &Model, term: &str) -> Option<Expr> {
     }
     let none = Expr::val(1_i32).eq(0_i32);
     Some(conditions.into_iter().reduce(ExprTrait::or).unwrap_or(none))
+}
+
+/// The condition that a column contains a term, in the form in which its texts are stored; `None` if nothing is left of
+/// the term in this form.
+fn contains(name: &str, term: &str) -> Option<Expr> {
+    let like = |term: &str| {
+        let escaped = term.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        LikeExpr::new(format!("%{escaped}%")).escape('\\')
+    };
+    if name == "search_text" {
+        let terms = search::terms(term);
+        return (!terms.is_empty()).then(|| col(name).like(like(&terms)));
+    }
+    if name.ends_with("_key") {
+        return Some(col(name).like(like(&text::fold(term))));
+    }
+    // SQLite has no other lowercase letters than those of ASCII, so the term is also looked for as it was typed.
+    let lowercase = Expr::from(Func::lower(col(name))).like(like(&term.to_lowercase()));
+    Some(lowercase.or(col(name).like(like(term))))
 }

@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use super::{SqlPanel, columns::col, history::shown, require_staff};
-use crate::{Activity, Error, History, Operations, Result, Series};
+use crate::{Activity, History, Operations, Result, Series};
 
 /// How many days are counted.
 const DAYS: u16 = 30;
@@ -30,9 +30,12 @@ const DEALS: [&str; 1] = ["deals_deal"];
 impl Operations for SqlPanel {
     async fn activity(&self, caller: &Caller) -> Result<Activity> {
         require_staff(caller)?;
-        let (people, messages, deals) =
-            tokio::try_join!(self.series(&PEOPLE), self.series(&MESSAGES), self.series(&DEALS))?;
-        Ok(Activity { people, messages, deals })
+        let count = || async {
+            let (people, messages, deals) =
+                tokio::try_join!(self.series(&PEOPLE), self.series(&MESSAGES), self.series(&DEALS))?;
+            Ok(Activity { people, messages, deals })
+        };
+        self.0.activity.get(self.0.clock.now(), count).await
     }
 
     async fn jobs(&self, caller: &Caller) -> Result<Vec<JobState>> {
@@ -42,8 +45,7 @@ impl Operations for SqlPanel {
 
     async fn run_job(&self, caller: &Caller, name: &str) -> Result<()> {
         require_staff(caller)?;
-        let is_known = job::run_soon(&self.0.db, caller, name, self.0.clock.now()).await?;
-        if is_known { Ok(()) } else { Err(Error::NotFound) }
+        Ok(job::run_soon(&self.0.db, caller, name, self.0.clock.now()).await?)
     }
 
     async fn unsent(&self, caller: &Caller) -> Result<Vec<Unsent>> {
@@ -53,8 +55,7 @@ impl Operations for SqlPanel {
 
     async fn send_now(&self, caller: &Caller, id: i64) -> Result<()> {
         require_staff(caller)?;
-        let is_waiting = outbox::send_soon(&self.0.db, caller, id, self.0.clock.now()).await?;
-        if is_waiting { Ok(()) } else { Err(Error::ReadOnly) }
+        Ok(outbox::send_soon(&self.0.db, caller, id, self.0.clock.now()).await?)
     }
 
     async fn latest(&self, caller: &Caller) -> Result<Vec<History>> {

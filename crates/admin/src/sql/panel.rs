@@ -1,9 +1,5 @@
 use async_trait::async_trait;
-use futures_util::{
-    StreamExt,
-    future::try_join_all,
-    stream::{self, BoxStream},
-};
+use futures_util::{StreamExt, future::try_join_all, stream::BoxStream};
 use guildhall_kernel::{
     self as kernel, Caller,
     admin::{Column, Kind, Model},
@@ -15,8 +11,9 @@ use sea_orm::{
 
 use super::{
     SqlPanel,
-    columns::{as_text, col, read, shown, value},
-    list::{Fetched, PAGE, capped, counted, list_columns, title},
+    columns::{as_text, col, is_canonical, read, shown, value},
+    export,
+    list::{PAGE, capped, counted, list_columns, rows_of, title},
     require_staff,
 };
 use crate::{
@@ -24,8 +21,6 @@ use crate::{
     RowDetail, Rows,
 };
 
-/// How long numbers of rows are kept, in seconds.
-const COUNTS_SECONDS: u64 = 60;
 /// How many values of a column are offered.
 const CHOICES: u64 = 20;
 /// How many rows are looked through for the values to offer.
@@ -33,39 +28,31 @@ const CHOICE_ROWS: u64 = 5_000;
 /// How many rows of a table a search over all tables shows, and a picker.
 const FEW: u64 = 5;
 const OPTIONS: u64 = 20;
-/// How many rows an export reads at a time, and has at most.
-const CHUNK: u64 = 1_000;
-const MAX_EXPORT: u64 = 100_000;
 
 #[async_trait]
 impl Panel for SqlPanel {
     async fn tables(&self, caller: &Caller) -> Result<Vec<Area>> {
         require_staff(caller)?;
-        let now = self.0.clock.now();
-        let mut counted = self.0.counted.lock().await;
-        if let Some((at, areas)) = &*counted
-            && now < *at + std::time::Duration::from_secs(COUNTS_SECONDS)
-        {
-            return Ok(areas.clone());
-        }
-        let areas = self.0.registry.areas().map(|(name, models)| async move {
-            Ok::<_, Error>(Area { name, tables: self.count_tables(models).await? })
-        });
-        let areas = try_join_all(areas).await?;
-        *counted = Some((now, areas.clone()));
-        Ok(areas)
+        let count = || async {
+            let areas = self.0.registry.areas().map(|(name, models)| async move {
+                Ok::<_, Error>(Area { name, tables: self.count_tables(models).await? })
+            });
+            try_join_all(areas).await
+        };
+        self.0.counted.get(self.0.clock.now(), count).await
     }
 
     async fn find(&self, caller: &Caller, term: &str) -> Result<Found> {
         require_staff(caller)?;
-        let term = term.trim().to_lowercase();
+        let (term, lowercase) = (term.trim().to_owned(), term.trim().to_lowercase());
         if term.is_empty() {
             return Ok(Found::default());
         }
-        let is_named = |model: &&Model| model.table.contains(&term) || model.label.to_lowercase().contains(&term);
+        let is_named =
+            |model: &&Model| model.table.contains(&lowercase) || model.label.to_lowercase().contains(&lowercase);
         let tables = self.0.registry.models().filter(is_named).map(|model| self.table(model)).collect();
         // Logs have every id and many texts: they are searched on their own pages.
-        let searched = self.0.registry.models().filter(|model| !model.search.is_empty() && !model.read_only);
+        let searched = self.0.registry.models().filter(|model| !model.search.is_empty() && !model.is_log);
         let query = ListQuery { search: term, ..ListQuery::default() };
         let query = &query;
         let rows = searched.map(|model| async move {
@@ -119,29 +106,9 @@ impl Panel for SqlPanel {
         table: &str,
         query: ListQuery,
     ) -> Result<BoxStream<'static, kernel::Result<String>>> {
-        let model = self.open(caller, table)?.clone();
-        self.list(&model, &query).await?;
-        let heading = line(list_columns(&model).into_iter().map(|column| column.name.as_str()));
-        let panel = self.clone();
-        let chunks = stream::try_unfold((None::<Key>, 0_u64), move |(after, read)| {
-            let (panel, model, query) = (panel.clone(), model.clone(), query.clone());
-            async move {
-                if read >= MAX_EXPORT {
-                    return Ok(None);
-                }
-                let list = panel.list(&model, &query).await?;
-                let rows: Vec<Fetched> = panel.fetch(&list, after.as_ref(), false, CHUNK).await?;
-                let Some(last) = rows.last().map(|row| row.position.clone()) else { return Ok(None) };
-                let lines = rows
-                    .iter()
-                    .map(|fetched| line(fetched.row.cells.iter().map(|cell| cell.text.as_deref().unwrap_or_default())));
-                let text: String = lines.collect();
-                // A last chunk that is not full saves a query.
-                let read = if (rows.len() as u64) < CHUNK { MAX_EXPORT } else { read + CHUNK };
-                Ok::<_, kernel::Error>(Some((text, (Some(last), read))))
-            }
-        });
-        Ok(stream::once(async move { Ok(heading) }).chain(chunks).boxed())
+        let model = self.open(caller, table)?;
+        self.record_export(caller, model, &query).await?;
+        Ok(export::lines(self.clone(), model.clone(), query).boxed())
     }
 
     async fn row(&self, caller: &Caller, table: &str, key: &Key) -> Result<RowDetail> {
@@ -155,6 +122,7 @@ impl Panel for SqlPanel {
             .map(|at| at.and_then(|at| texts.get(at).cloned().flatten()))
             .collect();
         let title = title(&listed, &named, key);
+        let version = self.version(model, &texts);
         let mut cells: Vec<Cell> = texts.into_iter().map(|text| Cell { text, reference: None }).collect();
         self.add_references(model, &columns, &mut [&mut cells]).await?;
         let editable = self.editable(model);
@@ -167,6 +135,7 @@ impl Panel for SqlPanel {
             table: self.table(model),
             key: key.clone(),
             title,
+            version,
             fields: fields.collect(),
             relations: self.relations(model, key).await?,
         })
@@ -196,8 +165,8 @@ impl SqlPanel {
     pub(super) async fn read_row(&self, model: &Model, key: &Key) -> Result<Option<Vec<Option<String>>>> {
         let Some(is_row) = key_condition(model, key) else { return Ok(None) };
         let conn = self.0.db.conn();
-        let mut select = Query::select();
-        select.from(Alias::new(&model.table)).and_where(is_row);
+        let mut select = rows_of(model);
+        select.and_where(is_row);
         for column in &model.columns {
             select.expr(as_text(conn, column));
         }
@@ -227,8 +196,8 @@ impl SqlPanel {
         }
         let mut counts = Query::select();
         for (other, column) in &referencing {
-            let mut rows = Query::select();
-            rows.from(Alias::new(&other.table)).and_where(col(column).eq(Expr::val(id.clone())));
+            let mut rows = rows_of(other);
+            rows.and_where(col(column).eq(Expr::val(id.clone())));
             counts.expr(Expr::from(counted(rows)));
         }
         let Some(row) = self.0.db.conn().query_one(&counts).await? else { return Ok(Vec::new()) };
@@ -271,8 +240,8 @@ impl SqlPanel {
 
     /// The values of a column, if there are few.
     async fn choices(&self, model: &Model, column: &Column) -> Result<Vec<String>> {
-        let mut some = Query::select();
-        some.from(Alias::new(&model.table)).expr_as(col(&column.name).cast_as("text"), Alias::new("choice"));
+        let mut some = rows_of(model);
+        some.expr_as(col(&column.name).cast_as("text"), Alias::new("choice"));
         some.limit(CHOICE_ROWS);
         let mut distinct = Query::select();
         distinct.distinct().column(Alias::new("choice")).from_subquery(some, Alias::new("some"));
@@ -294,30 +263,11 @@ pub(super) fn key_condition(model: &Model, key: &Key) -> Option<Expr> {
     }
     let is_equal = |(column, text): (&Column, &String)| {
         // What cannot be the value of a key is the key of no row.
-        value(column, text).ok().map(|value| col(&column.name).eq(Expr::val(value)))
+        value(column, text)
+            .ok()
+            .filter(|_| is_canonical(column, text))
+            .map(|value| col(&column.name).eq(Expr::val(value)))
     };
     let conditions: Option<Vec<Expr>> = model.key().zip(key.values()).map(is_equal).collect();
     conditions?.into_iter().reduce(ExprTrait::and)
-}
-
-/// A line of CSV. What a spreadsheet would take for a formula begins with an apostrophe.
-fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
-    let quoted = cells.map(|cell| {
-        let is_number = cell.parse::<f64>().is_ok();
-        let apostrophe = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number { "'" } else { "" };
-        format!("\"{apostrophe}{}\"", cell.replace('"', "\"\""))
-    });
-    let quoted: Vec<String> = quoted.collect();
-    format!("{}\r\n", quoted.join(","))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cells_of_csv_are_no_formulas() {
-        let cells = ["a\"b", "=1+1", "-5", "@x", "x,y"];
-        assert_eq!(line(cells.into_iter()), "\"a\"\"b\",\"'=1+1\",\"-5\",\"'@x\",\"x,y\"\r\n");
-    }
 }

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use guildhall_kernel::admin::{Column, Model};
 use sea_orm::{
     ConnectionTrait,
-    sea_query::{Alias, Expr, ExprTrait, Query},
+    sea_query::{Expr, ExprTrait},
 };
 
 use super::{
     SqlPanel,
     columns::{as_short_text, as_text, col, read, shown, value},
-    list::{list_columns, title},
+    list::{list_columns, rows_of, title},
 };
 use crate::{Cell, Key, Reference, Result};
 
@@ -59,8 +59,8 @@ impl SqlPanel {
         let ids = ids.iter().map(|id| value(key, id).map(Expr::val)).collect::<Result<Vec<_>>>()?;
         let columns = list_columns(model);
         let conn = self.0.db.conn();
-        let mut select = Query::select();
-        select.from(Alias::new(&model.table)).expr(as_text(conn, key)).and_where(col(&key.name).is_in(ids));
+        let mut select = rows_of(model);
+        select.expr(as_text(conn, key)).and_where(col(&key.name).is_in(ids));
         for column in &columns {
             select.expr(as_short_text(conn, column));
         }

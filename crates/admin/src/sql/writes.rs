@@ -1,3 +1,5 @@
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use async_trait::async_trait;
 use guildhall_kernel::{
     self as kernel, Caller,
@@ -7,19 +9,17 @@ use guildhall_kernel::{
 };
 use sea_orm::{
     ConnectionTrait, DbErr,
-    sea_query::{Alias, Expr, Query},
+    sea_query::{Alias, Expr, ExprTrait, Query},
 };
 use serde_json::{Map, Value};
 
 use super::{
-    SqlPanel,
-    columns::{null, value},
+    SCOPE, SqlPanel,
+    columns::{col, null, value},
     panel::key_condition,
 };
 use crate::{Confirmation, Deletion, Error, Graph, Key, Result, StoredRow, Writes};
 
-/// The scope of the panel in the audit log.
-pub(super) const SCOPE: &str = "admin";
 /// The maximum length of a value in the audit log.
 const MAX_LOGGED: usize = 200;
 
@@ -43,9 +43,13 @@ impl Writes for SqlPanel {
         table: &str,
         key: &Key,
         values: Vec<(String, Option<String>)>,
+        known: Option<&str>,
     ) -> Result<()> {
         let model = self.open(caller, table)?;
         let before = self.read_row(model, key).await?.ok_or(Error::NotFound)?;
+        if known.is_some_and(|known| known != self.version(model, &before)) {
+            return Err(Error::Stale);
+        }
         let editable = self.editable(model);
         let mut changes = Vec::new();
         for (name, after) in values {
@@ -90,7 +94,8 @@ impl Writes for SqlPanel {
         if graph.token() != confirmation.token {
             return Ok(Deletion::Changed(Box::new(graph)));
         }
-        if graph.confirmation.as_ref().is_some_and(|expected| *expected != confirmation.typed.trim()) {
+        let is_wrong = |expected: &String| spaced(expected) != spaced(&confirmation.typed);
+        if graph.confirmation.as_ref().is_some_and(is_wrong) {
             return Err(Error::field("confirmation", "This is not what has to be typed."));
         }
         let now = self.0.clock.now();
@@ -109,7 +114,7 @@ impl Writes for SqlPanel {
             return Ok(Deletion::Done);
         }
         let conditions = graph.rows.iter().filter_map(|(key, _)| key_condition(model, key));
-        let is_chosen = conditions.reduce(sea_orm::sea_query::ExprTrait::or);
+        let is_chosen = conditions.reduce(ExprTrait::or);
         let Some(is_chosen) = is_chosen else { return Err(Error::NotFound) };
         let events: Vec<AuditEvent> = graph.rows.iter().map(|(key, title)| event(key, title)).collect();
         let (is_chosen, events) = (&is_chosen, &events);
@@ -126,6 +131,11 @@ impl Writes for SqlPanel {
         deleted?;
         Ok(Deletion::Done)
     }
+}
+
+/// A text with single spaces: pages show no others, so nobody can type them.
+fn spaced(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A row for the service that changes it.
@@ -156,12 +166,30 @@ async fn record_all(tx: &Tx, events: &[AuditEvent], now: kernel::Timestamp) -> R
 }
 
 impl SqlPanel {
+    /// The version of a row, which changes when one of the columns does that can be changed. Others may be counters,
+    /// whose changes are no reason to refuse a form.
+    pub(super) fn version(&self, model: &Model, texts: &[Option<String>]) -> String {
+        let editable = self.editable(model);
+        let mut hasher = DefaultHasher::new();
+        for (column, text) in model.columns.iter().zip(texts) {
+            if editable.contains(&column.name.as_str()) {
+                text.hash(&mut hasher);
+            }
+        }
+        format!("{:016x}", hasher.finish())
+    }
+
     /// Changes a row that no rule depends on.
     async fn store(&self, caller: &Caller, model: &Model, key: &Key, changes: &[Change<'_>]) -> Result<()> {
         let Some(is_row) = key_condition(model, key) else { return Err(Error::NotFound) };
         let mut update = Query::update();
         update.table(Alias::new(&model.table)).and_where(is_row);
-        for Change { column, after, .. } in changes {
+        for Change { column, before, after } in changes {
+            // Only what was read is changed: a concurrent change is not reverted.
+            update.and_where(match before {
+                Some(text) => col(&column.name).eq(Expr::val(value(column, text)?)),
+                None => col(&column.name).is_null(),
+            });
             let after = match after {
                 Some(text) => value(column, text)?,
                 None => null(column),
@@ -174,12 +202,14 @@ impl SqlPanel {
             .db
             .write(|tx| async move {
                 let changed = tx.execute(update).await?.rows_affected();
-                event.clone().record(&tx, now).await?;
+                if changed > 0 {
+                    event.clone().record(&tx, now).await?;
+                }
                 Ok(changed)
             })
             .await;
         match stored {
-            Ok(0) => Err(Error::NotFound),
+            Ok(0) => Err(Error::Stale),
             Ok(_) => Ok(()),
             Err(Error::Database(error)) => Err(refused(error, changes)),
             Err(error) => Err(error),

@@ -93,6 +93,21 @@ async fn a_large_deletion_has_to_be_confirmed_in_writing() {
 }
 
 #[tokio::test]
+async fn what_has_to_be_typed_has_single_spaces() {
+    let library = library().await;
+    library.db.sql("UPDATE shelf SET name = ' Old   maps ' WHERE id = 1").await.unwrap();
+    let books = "INSERT INTO book (shelf_id, place, title) WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 \
+        FROM n WHERE i < 20000) SELECT 1, i, 'x' FROM n";
+    library.db.sql(books).await.unwrap();
+    let graph = preview(&library, "shelf", &["1"]).await;
+    let books = graph.with(Outlook::Goes).next().unwrap().count;
+    assert_eq!((books.number, books.more), (10_000, true));
+    let confirmation = Confirmation { token: graph.token(), typed: "Old maps".to_owned() };
+    let outcome = library.panel.delete(&staff(), "shelf", &[key("1")], confirmation).await.unwrap();
+    assert!(matches!(outcome, Deletion::Done));
+}
+
+#[tokio::test]
 async fn a_rule_decides_about_its_table_and_its_refusal_is_told() {
     let library = library().await;
     let graph = preview(&library, "loan", &["1"]).await;

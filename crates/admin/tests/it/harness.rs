@@ -65,7 +65,9 @@ fn model(table: &str, label: &'static str, columns: &[(&str, Kind)], keys: &[&st
         list: &[],
         search: &[],
         filters: &[],
-        read_only: false,
+        is_log: false,
+        visible: (table == "book").then_some("title <> 'hidden'"),
+        removed_with_user: None,
         editable: &[],
         deletable: true,
         guarded: false,
@@ -84,12 +86,12 @@ fn registry() -> Registry {
     let book = [("shelf_id", Kind::Reference), ("place", Kind::Number), ("title", Kind::Text)];
     let note = [("id", Kind::Number), ("shelf_id", Kind::Reference), ("place", Kind::Number), ("text", Kind::Text)];
     let models = vec![
-        model("people", "person", &[("id", Kind::Number), ("name", Kind::Text)], &["id"]),
+        model("people", "person", &[("id", Kind::Number), ("name", Kind::Text)], &["id"]).search(&["name"]),
         model("shelf", "shelf", &shelf, &["id"])
             .search(&["name"])
             .filters(&["is_open", "made_at", "owner_id", "name"])
             .editable(&["name", "size", "owner_id", "is_open"]),
-        model("book", "book", &book, &["shelf_id", "place"]).search(&["title"]),
+        model("book", "book", &book, &["shelf_id", "place"]).search(&["title"]).filters(&["title"]),
         model("note", "note", &note, &["id"]),
         model("loan", "loan", &[("id", Kind::Number), ("shelf_id", Kind::Reference)], &["id"]),
     ];

@@ -4,7 +4,7 @@ use futures_util::StreamExt;
 use guildhall_admin::{Confirmation, Error, Key, ListQuery, Operations, Panel, Writes};
 use guildhall_kernel::{Caller, Roles, UserId};
 
-use crate::harness::{key, library, staff};
+use crate::harness::{Library, key, library, staff};
 
 fn search(term: &str) -> ListQuery {
     ListQuery { search: term.to_owned(), ..ListQuery::default() }
@@ -101,7 +101,7 @@ async fn a_reference_is_shown_as_the_name_of_the_other_row() {
     assert!(row.fields.iter().all(|field| field.column.name != "secret"));
     let options = library.panel.options(&staff(), "people", "2").await.unwrap();
     assert_eq!(options[0].label, "Ben");
-    for missing in ["99", "x", "1,2", ""] {
+    for missing in ["99", "x", "1,2", "", "+1", "01", " 1"] {
         let refused = library.panel.row(&staff(), "shelf", &key(missing)).await;
         assert!(matches!(refused, Err(Error::NotFound)), "{missing}");
     }
@@ -114,7 +114,66 @@ async fn an_export_has_the_rows_of_the_list() {
     let text: String = lines.map(Result::unwrap).collect::<Vec<_>>().await.concat();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 3);
+    let logged = "SELECT COUNT(*) FROM kernel_audit_event WHERE action = 'admin.export' AND object = 'admin/shelf'";
+    assert_eq!(library.db.query_i64(logged).await, 1);
     assert!(lines[0].starts_with("\"id\",\"name\"") && lines[1].starts_with("\"3\",\"Maps\""), "{text}");
+}
+
+async fn export(library: &Library, table: &str) -> String {
+    let lines = library.panel.export(&staff(), table, ListQuery::default()).await.unwrap();
+    lines.map(Result::unwrap).collect::<Vec<_>>().await.concat()
+}
+
+#[tokio::test]
+async fn an_export_has_the_key_and_whole_texts() {
+    let library = library().await;
+    let long = "x".repeat(500);
+    library.db.sql(&format!("INSERT INTO people (id, name) VALUES (3, '{long}')")).await.unwrap();
+    let text = export(&library, "people").await;
+    assert!(text.starts_with("\"id\",\"name\"\r\n") && text.contains(&format!("\"3\",\"{long}\"")), "{text}");
+}
+
+#[tokio::test]
+async fn an_export_says_that_it_is_cut() {
+    let library = library().await;
+    let sql = "INSERT INTO book (shelf_id, place, title) WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 \
+        FROM n WHERE i < 100003) SELECT 1, i, 'x' FROM n";
+    library.db.sql(sql).await.unwrap();
+    // Exactly as many as an export has, then one more.
+    assert_eq!(export(&library, "book").await.lines().count(), 100_001);
+    library.db.sql("INSERT INTO book (shelf_id, place, title) VALUES (1, 200000, 'x')").await.unwrap();
+    let text = export(&library, "book").await;
+    assert_eq!(text.lines().count(), 100_002);
+    assert!(text.lines().last().unwrap().contains("first 100000 rows only"));
+}
+
+#[tokio::test]
+async fn rows_that_staff_may_not_see_do_not_exist_in_the_panel() {
+    let library = library().await;
+    library.db.sql("INSERT INTO book (shelf_id, place, title) VALUES (1, 9, 'hidden')").await.unwrap();
+    let panel = &library.panel;
+    let rows = library.rows("book", ListQuery::default()).await;
+    assert_eq!((rows.rows.len(), rows.count.number), (6, 6));
+    assert_eq!(library.keys("book", search("hidden")).await, Vec::<String>::new());
+    assert!(panel.find(&staff(), "hidden").await.unwrap().rows.is_empty());
+    assert!(panel.options(&staff(), "book", "hidden").await.unwrap().is_empty());
+    assert!(!export(&library, "book").await.contains("hidden"));
+    assert!(matches!(panel.row(&staff(), "book", &key("1,9")).await, Err(Error::NotFound)));
+    assert!(matches!(panel.preview_deletion(&staff(), "book", &[key("1,9")]).await, Err(Error::NotFound)));
+    let title = rows.filters.iter().find(|filter| filter.column.name == "title").unwrap();
+    assert_eq!(title.choices, ["a", "b", "c"]);
+    let shelf = panel.row(&staff(), "shelf", &key("1")).await.unwrap();
+    assert_eq!(shelf.relations[0].count.number, 3);
+    // A deletion says how many rows really go.
+    let graph = panel.preview_deletion(&staff(), "shelf", &[key("1")]).await.unwrap();
+    assert_eq!(graph.tables[0].count.number, 4);
+}
+
+#[tokio::test]
+async fn a_search_finds_letters_that_are_not_ascii() {
+    let library = library().await;
+    library.db.sql("INSERT INTO people (id, name) VALUES (3, 'Ärger'), (4, 'plain')").await.unwrap();
+    assert_eq!(library.keys("people", search("Är")).await, ["3"]);
 }
 
 #[tokio::test]
@@ -138,7 +197,7 @@ async fn the_panel_is_for_staff() {
     is_refused(panel.row(&teacher, "shelf", &key("1")).await.err());
     is_refused(panel.options(&teacher, "shelf", "").await.err());
     is_refused(panel.history(&teacher, "shelf", &key("1")).await.err());
-    is_refused(panel.change(&teacher, "shelf", &key("1"), Vec::new()).await.err());
+    is_refused(panel.change(&teacher, "shelf", &key("1"), Vec::new(), None).await.err());
     is_refused(panel.preview_deletion(&teacher, "shelf", &[key("1")]).await.err());
     is_refused(panel.delete(&teacher, "shelf", &[key("1")], Confirmation::default()).await.err());
     is_refused(panel.activity(&teacher).await.err());

@@ -6,7 +6,7 @@ use crate::harness::{Library, key, library, staff};
 
 async fn change(library: &Library, table: &str, values: &[(&str, Option<&str>)]) -> guildhall_admin::Result<()> {
     let values = values.iter().map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned)));
-    library.panel.change(&staff(), table, &key("1"), values.collect()).await
+    library.panel.change(&staff(), table, &key("1"), values.collect(), None).await
 }
 
 #[tokio::test]
@@ -63,4 +63,17 @@ async fn a_table_with_a_rule_is_changed_through_its_service() {
     assert_eq!(library.db.query_i64("SELECT shelf_id FROM loan WHERE id = 1").await, 3);
     assert_eq!(library.db.count_rows("kernel_audit_event").await, 1);
     let _ = &library.clock;
+}
+
+#[tokio::test]
+async fn a_change_of_a_row_that_has_changed_is_refused() {
+    let library = library().await;
+    let version = library.panel.row(&staff(), "shelf", &key("1")).await.unwrap().version;
+    let values = || vec![("name".to_owned(), Some("Poems".to_owned()))];
+    // A column that the panel does not change is none of the form's.
+    library.db.sql("UPDATE shelf SET made_at = 5 WHERE id = 1").await.unwrap();
+    library.panel.change(&staff(), "shelf", &key("1"), values(), Some(&version)).await.unwrap();
+    let refused = library.panel.change(&staff(), "shelf", &key("1"), values(), Some(&version)).await;
+    assert!(matches!(refused, Err(Error::Stale)), "{refused:?}");
+    assert_eq!(library.db.count_rows("kernel_audit_event").await, 1);
 }

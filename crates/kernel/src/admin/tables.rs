@@ -10,41 +10,35 @@ pub fn admin() -> Vec<Model> {
             .list(&["action", "actor_label", "subject_label", "outcome", "object", "ip", "at"])
             .search(&["action", "actor_label", "subject_label", "object"])
             .filters(&["actor_id", "subject_id", "action", "outcome", "object", "request_id", "at"])
-            .read_only(),
-        Model::new(job::Entity, "job").list(&["name", "last_run_at", "next_at", "last_error"]).read_only(),
+            .log(),
+        Model::new(job::Entity, "job").list(&["name", "last_run_at", "next_at", "last_error"]),
         // The content is left out: emails contain links that sign people in.
         Model::new(outbox::Entity, "outgoing message")
             .without(&["payload"])
             .list(&["title", "channel", "recipient", "attempts", "created_at", "next_at", "sent_at", "last_error"])
             .search(&["title", "recipient"])
             .filters(&["channel", "user_id", "created_at"])
-            .read_only(),
+            .log(),
         // What has happened is described elsewhere; the payloads contain texts.
         Model::new(event::Entity, "event")
             .without(&["payload"])
             .list(&["name", "aggregate", "at"])
             .search(&["name", "aggregate"])
             .filters(&["name", "at"])
-            .read_only(),
+            .log(),
         Model::new(event_delivery::Entity, "delivery of an event")
             .list(&["subscriber", "event_id", "attempts", "next_at", "last_error"])
-            .filters(&["subscriber"])
-            .read_only(),
+            .filters(&["subscriber"]),
         Model::new(idempotency_key::Entity, "idempotency key")
             .without(&["fingerprint", "answer"])
             .list(&["user_id", "scope", "key", "created_at"])
-            .filters(&["user_id"])
-            .read_only(),
-        Model::new(secret::Entity, "secret of the server")
-            .without(&["value"])
-            .list(&["name", "created_at"])
-            .read_only(),
-        Model::new(table_version::Entity, "version of a table").list(&["name", "version"]).read_only(),
+            .filters(&["user_id"]),
+        Model::new(secret::Entity, "secret of the server").without(&["value"]).list(&["name", "created_at"]),
+        Model::new(table_version::Entity, "version of a table").list(&["name", "version"]),
         Model::new(usage::Entity, "usage")
             .moments(&["since"])
             .list(&["user_id", "kind", "since", "amount"])
-            .filters(&["user_id", "kind"])
-            .read_only(),
+            .filters(&["user_id", "kind"]),
     ]
 }
 

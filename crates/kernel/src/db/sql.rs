@@ -39,6 +39,16 @@ impl Sql {
         }
     }
 
+    /// The text as a condition of the query builder, with a value for `$1`, which it may contain several times.
+    pub fn condition(self, backend: DbBackend, value: impl Into<Value>) -> Expr {
+        let (text, value) = (self.text(backend), value.into());
+        match backend {
+            DbBackend::Postgres => Expr::cust_with_values(text, [value]),
+            // The query builder numbers no parameters for SQLite.
+            _ => Expr::cust_with_values(text.replace("$1", "?"), vec![value; text.matches("$1").count()]),
+        }
+    }
+
     /// The statement with these values.
     pub fn bind(self, backend: DbBackend, values: impl IntoIterator<Item = Value>) -> Statement {
         Statement::from_sql_and_values(backend, self.text(backend), values)

@@ -5,7 +5,8 @@ use sea_orm::{
     QuerySelect, sea_query::Expr,
 };
 
-use crate::{Caller, Db, Timestamp, audit::AuditEvent, entity::outbox};
+use super::LEASE;
+use crate::{Caller, Db, Error, Kind, Result, Timestamp, audit::AuditEvent, entity::outbox};
 
 /// A message that is not sent yet, or could not be. Without its content, which may let its reader sign in.
 #[derive(Clone, Debug, DerivePartialModel)]
@@ -40,19 +41,31 @@ pub async fn unsent(conn: &impl ConnectionTrait, limit: u64) -> Result<Vec<Unsen
         .await
 }
 
-/// Makes a message due. Returns whether it is waiting: one that could not be sent has lost its content.
-pub async fn send_soon(db: &Db, caller: &Caller, id: i64, now: Timestamp) -> Result<bool, DbErr> {
+/// Makes a message due, unless it is being delivered. Nothing tells a lease from a retry within its length, so both are
+/// left alone: a message whose lease was overwritten would be sent twice.
+///
+/// # Errors
+/// 404 if there is no such message; 409 if it was sent, could not be sent and has lost its content, or may be leased.
+pub async fn send_soon(db: &Db, caller: &Caller, id: i64, now: Timestamp) -> Result<()> {
     db.write(|tx| async move {
         let update = outbox::Entity::update_many()
             .col_expr(outbox::Column::NextAt, Expr::value(now))
             .filter(outbox::COLUMN.id.eq(id))
-            .filter(Expr::col(outbox::Column::NextAt).is_not_null());
-        let is_waiting = update.exec(&tx).await?.rows_affected == 1;
-        if is_waiting {
+            .filter(outbox::COLUMN.next_at.gt(now + LEASE));
+        if update.exec(&tx).await?.rows_affected == 1 {
             let event = AuditEvent::new("kernel.send_soon").by(caller);
             event.of("kernel", format!("kernel/outbox/{id}")).record(&tx, now).await?;
+            return Ok(());
         }
-        Ok(is_waiting)
+        let row = outbox::Entity::find_by_id(id).into_partial_model::<Unsent>().one(&tx).await?;
+        match row.ok_or_else(|| Error::new(Kind::NotFound, "not_found", "Not found."))?.next_at {
+            Some(next_at) if next_at <= now => Ok(()),
+            Some(_) => {
+                let detail = "The message is being sent, or is tried again within two minutes.";
+                Err(Error::new(Kind::Conflict, "delivery_in_progress", detail))
+            }
+            None => Err(Error::new(Kind::Conflict, "not_waiting", "The message is not waiting.")),
+        }
     })
     .await
 }

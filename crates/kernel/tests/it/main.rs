@@ -8,5 +8,6 @@ mod lists;
 mod notify;
 mod outbox;
 mod search;
+mod soon;
 mod things;
 mod writes;

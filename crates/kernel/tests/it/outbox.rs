@@ -26,7 +26,7 @@ use tokio::sync::Mutex;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-fn with_host_table() -> Vec<Box<dyn MigrationTrait>> {
+pub(crate) fn with_host_table() -> Vec<Box<dyn MigrationTrait>> {
     let up = "CREATE TABLE people (id {id}); INSERT INTO people DEFAULT VALUES; INSERT INTO people DEFAULT VALUES;";
     let people = SqlMigration::new("m20240101_000000_people", up, "DROP TABLE people;");
     let mut all: Vec<Box<dyn MigrationTrait>> = vec![Box::new(people)];

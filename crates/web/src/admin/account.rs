@@ -20,6 +20,13 @@ pub(super) struct UserPart {
     pub(super) is_me: bool,
 }
 
+impl UserPart {
+    /// The version of the account, for the forms.
+    pub(super) fn version(&self) -> i64 {
+        self.account.updated_at.unix_micros()
+    }
+}
+
 /// The part of a user's page about the account; `None` once it has been erased.
 pub(super) async fn user_part(app: &App, reader: &Reader, key: &Key) -> Result<Option<UserPart>> {
     let Some(id) = key.id().map(UserId) else { return Ok(None) };

@@ -130,8 +130,10 @@ pub(crate) async fn run_job(
     reader: Reader,
     _: Submission,
 ) -> Result<Response> {
-    app.admin.operations.run_job(&reader.caller, &name).await.map_err(Error::from)?;
-    Ok(redirect_with(&app, "/admin/", "flash-job-due"))
+    match app.admin.operations.run_job(&reader.caller, &name).await.map_err(Error::from) {
+        Ok(()) => Ok(redirect_with(&app, "/admin/", "flash-job-due")),
+        Err(error) => dashboard_page(&app, &reader, form_errors(&reader.view, error)?).await,
+    }
 }
 
 /// Tries to send a message now.

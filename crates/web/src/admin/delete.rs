@@ -1,13 +1,9 @@
 //! What a deletion does, and the deletion.
 
 use askama::Template;
-use axum::{
-    extract::{RawQuery, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use guildhall_admin::{Confirmation, Deletion, Graph, GraphTable, Key, Outlook};
-use guildhall_kernel::{Error, Path, Result};
+use guildhall_kernel::{Error, Path, Query, Result};
 
 use super::frame::{AdminFrame, row_url};
 use crate::{
@@ -102,11 +98,10 @@ pub(crate) async fn preview(
     State(app): State<App>,
     Path(table): Path<String>,
     reader: Reader,
-    RawQuery(query): RawQuery,
+    Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response> {
-    let query = query.unwrap_or_default();
-    let keys = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "key");
-    let keys: Vec<Key> = keys.map(|(_, key)| Key::parse(&key)).take(MAX_CHOSEN).collect();
+    let keys = pairs.iter().filter(|(name, _)| name == "key");
+    let keys: Vec<Key> = keys.map(|(_, key)| Key::parse(key)).take(MAX_CHOSEN).collect();
     let graph = app.admin.writes.preview_deletion(&reader.caller, &table, &keys).await.map_err(Error::from)?;
     delete_page(&app, &reader, graph, (String::new(), false), (FormErrors::default(), Vec::new())).await
 }

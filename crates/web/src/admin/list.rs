@@ -3,13 +3,13 @@
 use askama::Template;
 use axum::{
     body::Body,
-    extract::{RawQuery, State},
+    extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
 use guildhall_admin::{Cell, Filter, Key, ListQuery, Reference, Row, Rows};
 use guildhall_kernel::{
-    Error, Path, Result,
+    Error, Path, Query, Result,
     admin::{Column, Kind},
 };
 
@@ -29,18 +29,21 @@ use crate::{
 /// What begins the name of a parameter that filters.
 const FILTER: &str = "f.";
 
+/// The parameters of a query.
+type Pairs = Vec<(String, String)>;
+
 /// Reads the query of a list.
-fn read_query(text: &str) -> ListQuery {
+fn read_query(pairs: Pairs) -> ListQuery {
     let mut query = ListQuery::default();
-    for (name, value) in form_urlencoded::parse(text.as_bytes()).filter(|(_, value)| !value.is_empty()) {
+    for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
         match &*name {
-            "q" => query.search = value.into_owned(),
-            "order" => query.order = Some(value.into_owned()),
+            "q" => query.search = value,
+            "order" => query.order = Some(value),
             "after" => query.after = Some(Key::parse(&value)),
             "before" => query.before = Some(Key::parse(&value)),
             name => {
                 if let Some(column) = name.strip_prefix(FILTER) {
-                    query.filters.push((column.to_owned(), value.into_owned()));
+                    query.filters.push((column.to_owned(), value));
                 }
             }
         }
@@ -154,10 +157,10 @@ pub(crate) async fn list(
     State(app): State<App>,
     Path(table): Path<String>,
     reader: Reader,
-    RawQuery(text): RawQuery,
+    Query(pairs): Query<Pairs>,
 ) -> Result<Response> {
     let f = AdminFrame::open(&app, &reader, &table).await?;
-    let query = read_query(&text.unwrap_or_default());
+    let query = read_query(pairs);
     let panel = &app.admin.panel;
     let list = panel.rows(&reader.caller, &table, query.clone()).await.map_err(Error::from)?;
     let mut ambiguous = Vec::new();
@@ -186,9 +189,9 @@ pub(crate) async fn export(
     State(app): State<App>,
     Path(table): Path<String>,
     reader: Reader,
-    RawQuery(text): RawQuery,
+    Query(pairs): Query<Pairs>,
 ) -> Result<Response> {
-    let query = read_query(&text.unwrap_or_default());
+    let query = read_query(pairs);
     let lines = app.admin.panel.export(&reader.caller, &table, query).await.map_err(Error::from)?;
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
@@ -204,7 +207,8 @@ mod tests {
 
     #[test]
     fn a_query_is_read_as_it_is_written() {
-        let query = read_query("q=a%26b&f.group_id=3&f.empty=&order=-id&after=9");
+        let pairs = [("q", "a&b"), ("f.group_id", "3"), ("f.empty", ""), ("order", "-id"), ("after", "9")];
+        let query = read_query(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
         assert_eq!((query.search.as_str(), query.order.as_deref()), ("a&b", Some("-id")));
         assert_eq!(query.filters, [("group_id".to_owned(), "3".to_owned())]);
         assert_eq!(query.after, Some(Key::parse("9")));

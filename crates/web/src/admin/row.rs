@@ -54,6 +54,11 @@ impl RowPage {
         site_url(&self.row.table.name, &self.row.key)
     }
 
+    /// The version that the submitted values were read from: a form that was refused as stale stays so.
+    fn version(&self) -> &str {
+        self.form.find("version").unwrap_or(&self.row.version)
+    }
+
     fn delete_url(&self) -> String {
         let key = crate::local_path::encode(&self.row.key.to_string());
         format!("/admin/{}/delete/?key={key}", self.row.table.name)
@@ -163,9 +168,12 @@ pub(crate) async fn change(
     form: Submission,
 ) -> Result<Response> {
     let key = Key::parse(&key);
+    // A box that is not checked is not submitted: without the other end of the form, all of them would be cleared.
+    form.required("submitted")?;
+    let version = form.required("version")?;
     let row = app.admin.panel.row(&reader.caller, &table, &key).await.map_err(Error::from)?;
     let values = submitted(&row, &form);
-    match app.admin.writes.change(&reader.caller, &table, &key, values).await.map_err(Error::from) {
+    match app.admin.writes.change(&reader.caller, &table, &key, values, Some(version)).await.map_err(Error::from) {
         Ok(()) => Ok(redirect_with(&app, &row_url(&table, &key), "flash-saved")),
         Err(error) => {
             let e = form_errors(&reader.view, error)?;

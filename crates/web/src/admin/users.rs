@@ -3,7 +3,7 @@
 use axum::{extract::State, response::Response};
 use guildhall_accounts::{AccountChange, UserTokenId};
 use guildhall_admin::Key;
-use guildhall_kernel::{Error, IfMatch, Kind, Path, Result, SessionId, UserId};
+use guildhall_kernel::{ETag, Error, IfMatch, Kind, Path, Result, SessionId, Timestamp, UserId};
 
 use super::{frame::row_url, row::row_page};
 use crate::{
@@ -38,6 +38,13 @@ async fn after(
     }
 }
 
+/// The version of the account that the form shows. Required, because a form that is not complete would clear all roles.
+fn version(form: &Submission) -> Result<IfMatch> {
+    form.required("version")?;
+    let micros = form.number::<i64>("version")?.map(Timestamp::from_unix_micros);
+    Ok(micros.map_or_else(IfMatch::default, |time| IfMatch::only(ETag::from(time))))
+}
+
 pub(crate) async fn change_state(
     State(app): State<App>,
     Path(id): Path<UserId>,
@@ -45,7 +52,7 @@ pub(crate) async fn change_state(
     form: Submission,
 ) -> Result<Response> {
     let change = AccountChange { is_active: Some(form.is_checked("active")), roles: None };
-    let outcome = app.accounts.staff.change_account(&reader.caller, id, change, IfMatch::default()).await;
+    let outcome = app.accounts.staff.change_account(&reader.caller, id, change, version(&form)?).await;
     after(&app, &reader, id, outcome.map(|_| "flash-saved").map_err(Error::from), form).await
 }
 
@@ -57,7 +64,7 @@ pub(crate) async fn change_roles(
 ) -> Result<Response> {
     let roles = form.all("role").map(str::to_owned).collect();
     let change = AccountChange { is_active: None, roles: Some(roles) };
-    let outcome = app.accounts.staff.change_account(&reader.caller, id, change, IfMatch::default()).await;
+    let outcome = app.accounts.staff.change_account(&reader.caller, id, change, version(&form)?).await;
     after(&app, &reader, id, outcome.map(|_| "flash-saved").map_err(Error::from), form).await
 }
 

@@ -60,6 +60,10 @@ impl TableWrites for Users {
         true
     }
 
+    fn removes_users(&self) -> bool {
+        true
+    }
+
     async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> Result<()> {
         let id = UserId(row.id("id")?);
         let of = |role: &str| format!("is_{role}");
@@ -69,7 +73,7 @@ impl TableWrites for Users {
             ROLES.iter().filter(has).map(|role| (*role).to_owned()).collect()
         });
         let change = AccountChange { is_active: changes.get("is_active").and_then(Value::as_bool), roles };
-        self.0.staff.change_account(caller, id, change, IfMatch::default()).await?;
+        self.0.staff.change_account(caller, id, change, row.version()).await?;
         Ok(())
     }
 
@@ -101,7 +105,7 @@ impl TableWrites for Organizations {
 
     async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> Result<()> {
         let id = OrganizationId(row.id("id")?);
-        self.0.organizations.change_organization(caller, id, patch(changes)?, IfMatch::default()).await?;
+        self.0.organizations.change_organization(caller, id, patch(changes)?, row.version()).await?;
         Ok(())
     }
 
@@ -148,8 +152,9 @@ impl TableWrites for Rooms {
         if is_active == Some(true) {
             return Err(Error::field("is_active", "A closed room cannot be opened again."));
         }
+        // First what can be refused, so that nothing is half done: whoever may change a room may close it.
         if !changes.is_empty() {
-            self.0.rooms.change_room(caller, id, patch(changes)?, IfMatch::default()).await?;
+            self.0.rooms.change_room(caller, id, patch(changes)?, row.version()).await?;
         }
         if is_active == Some(false) {
             self.0.rooms.close_room(caller, id).await?;

@@ -1,6 +1,10 @@
 //! All services that the pages use, on a database of their own.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -13,9 +17,9 @@ use guildhall_community::{CommunityState, SqlCommunity, UserTable};
 use guildhall_deals::{DealsState, SqlDeals};
 use guildhall_files::{Files, FolderStore, UploadLimits};
 use guildhall_kernel::{
-    self as kernel, Auth, Caller, HostTables, Outbox, Person, PublicUrl, Roles, UserId,
+    self as kernel, Auth, Blocker, Caller, HostTables, Outbox, Person, PublicUrl, Roles, UserId, UserRemoval,
     cipher::KeyRing,
-    db::Tx,
+    db::{Snapshot, Tx},
     event::{Dispatcher, Emitted, Event},
     mail::{DeliveryError, EmailBranding, Mail, Mailer},
     testing::{TestClock, TestDb},
@@ -101,6 +105,29 @@ impl Source for Welcome {
     }
 }
 
+/// The part of messaging in the removal of users, which is built after the accounts.
+#[derive(Clone, Default)]
+struct LaterRemoval(Arc<OnceLock<guildhall_messaging::Removal>>);
+
+#[async_trait]
+impl UserRemoval for LaterRemoval {
+    async fn blockers(&self, tx: &Tx, user: UserId, successor: Option<UserId>) -> kernel::Result<Vec<Blocker>> {
+        self.0.get().unwrap().blockers(tx, user, successor).await
+    }
+
+    async fn is_used(&self, tx: &Tx, user: UserId) -> kernel::Result<bool> {
+        self.0.get().unwrap().is_used(tx, user).await
+    }
+
+    async fn release(&self, tx: &Tx, user: UserId, successor: Option<UserId>) -> kernel::Result<()> {
+        self.0.get().unwrap().release(tx, user, successor).await
+    }
+
+    async fn export(&self, conn: &Snapshot, user: UserId) -> kernel::Result<(&'static str, serde_json::Value)> {
+        self.0.get().unwrap().export(conn, user).await
+    }
+}
+
 /// Collects the emails that are sent.
 #[derive(Default)]
 struct Inbox(Mutex<Vec<Mail>>);
@@ -168,12 +195,14 @@ pub(crate) async fn site() -> Site {
     let db = TestDb::with_connections(all_migrations, 4).await;
     let (clock, url): (_, PublicUrl) = (TestClock::default(), URL.parse().unwrap());
     let outbox = Outbox::new(db.handle(), clock.clock());
+    let messaging_removal = LaterRemoval::default();
     let host = guildhall_accounts::Host {
         clock: clock.clock(),
         outbox: outbox.clone(),
         removals: vec![
             Arc::new(guildhall_community::Removal::new(clock.clock())),
             Arc::new(guildhall_deals::Removal::new(clock.clock())),
+            Arc::new(messaging_removal.clone()),
         ],
         ..guildhall_accounts::Host::new(&db, url.clone())
     };
@@ -222,6 +251,7 @@ pub(crate) async fn site() -> Site {
         keys: KeyRing::default(),
     };
     let messaging = SqlMessaging::new(db.handle(), guildhall_messaging::Settings::default().without_limits(), host);
+    assert!(messaging_removal.0.set(guildhall_messaging::Removal::new(&messaging)).is_ok());
     streams.register(Arc::new(MessagingStreams::new(&messaging)));
     let host = guildhall_chat::Host {
         clock: clock.clock(),

@@ -50,7 +50,7 @@ impl TableWrites for Groups {
 
     async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> Result<()> {
         let id = GroupId(row.id("id")?);
-        self.0.groups.change_group(caller, id, patch(changes)?, IfMatch::default()).await?;
+        self.0.groups.change_group(caller, id, patch(changes)?, row.version()).await?;
         Ok(())
     }
 
@@ -118,8 +118,10 @@ impl TableWrites for Posts {
         if is_approved == Some(false) {
             return Err(Error::field("is_approved", "A post that is approved stays approved."));
         }
+        // First what can be refused, so that nothing is half done: staff may approve every post that waits, but not
+        // change every text.
         if !changes.is_empty() {
-            self.0.posts.change_post(caller, id, patch(changes)?, IfMatch::default()).await?;
+            self.0.posts.change_post(caller, id, patch(changes)?, row.version()).await?;
         }
         if is_approved == Some(true) {
             self.0.reviews.decide_post(caller, id, true).await?;
@@ -151,7 +153,7 @@ impl TableWrites for Comments {
 
     async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> Result<()> {
         let id = CommentId(row.id("id")?);
-        self.0.comments.change_comment(caller, id, patch(changes)?, IfMatch::default()).await?;
+        self.0.comments.change_comment(caller, id, patch(changes)?, row.version()).await?;
         Ok(())
     }
 
@@ -179,7 +181,7 @@ impl TableWrites for Courses {
 
     async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> Result<()> {
         let id = CourseId(row.id("id")?);
-        self.0.courses.change_course(caller, id, patch(changes)?, IfMatch::default()).await?;
+        self.0.courses.change_course(caller, id, patch(changes)?, row.version()).await?;
         Ok(())
     }
 
@@ -207,7 +209,7 @@ impl TableWrites for Events {
 
     async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> Result<()> {
         let id = EventId(row.id("id")?);
-        self.0.events.change_event(caller, id, patch(changes)?, IfMatch::default()).await?;
+        self.0.events.change_event(caller, id, patch(changes)?, row.version()).await?;
         Ok(())
     }
 

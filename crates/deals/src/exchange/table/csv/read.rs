@@ -1,9 +1,8 @@
 //! Reading text as a table.
 
-use super::{
-    dialect::{count_line_ends, declared_delimiter, decode, detect_delimiter},
-    write::unescape,
-};
+use guildhall_kernel::csv::unescape;
+
+use super::dialect::{count_line_ends, declared_delimiter, decode, detect_delimiter};
 use crate::{
     NewImport, Result,
     exchange::table::sheet::{Cell, MAX_CELLS, MAX_ROWS, Row, Sheet, invalid_file, too_many_cells},
@@ -110,9 +109,10 @@ pub(crate) fn read(new: &NewImport) -> Result<Sheet> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use guildhall_kernel::csv::escape;
 
     use super::*;
-    use crate::exchange::table::{csv::write::escape, read};
+    use crate::exchange::table::read;
 
     fn table(bytes: impl Into<Bytes>) -> NewImport {
         NewImport {
