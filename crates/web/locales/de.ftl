@@ -109,7 +109,19 @@ forbidden-title = Nicht erlaubt
 refused-title = Das geht nicht
 too-many-title = Etwas langsamer
 too-many-text = Zu viele Versuche. In einem Moment geht es weiter.
-wait-seconds = Zu viele Versuche. Weiter in { $shown } s.
+wait-before = Zu viele Versuche. Weiter in { $wait }.
+wait-seconds = { $n ->
+    [one] { $shown } Sekunde
+   *[other] { $shown } Sekunden
+}
+wait-minutes = { $n ->
+    [one] { $shown } Minute
+   *[other] { $shown } Minuten
+}
+wait-hours = { $n ->
+    [one] { $shown } Stunde
+   *[other] { $shown } Stunden
+}
 unavailable-title = Gerade nicht erreichbar
 unavailable-text = Etwas, das diese Seite braucht, antwortet nicht. Versuche es gleich noch einmal.
 broken-title = Bei uns ist etwas schiefgegangen
@@ -136,7 +148,7 @@ error-poll-closed = Diese Umfrage ist beendet.
 error-already-decided = Das hat schon jemand entschieden.
 error-already-set-up = Es gibt schon eine Verwaltung.
 error-stale = Jemand hat das inzwischen geändert. Öffne die Seite noch einmal.
-error-idempotency-key-reused = Dieses Formular wurde schon mit anderem Inhalt gesendet. Öffne die Seite noch einmal.
+error-idempotency-key-reused = Dieses Formular wurde schon mit anderem Inhalt gesendet, und das ist gespeichert. Sende es nur noch einmal, wenn du beides willst.
 error-idempotency-in-progress = Dieses Formular wird gerade verarbeitet. Warte einen Moment.
 error-too-late = Diese Nachricht kann nicht mehr geändert werden.
 error-not-changeable = Diese Nachricht kann nicht geändert werden.
@@ -761,15 +773,9 @@ room-waiting-for = Warten auf { $name }
 room-waiting-text = Du hast bei { $name } angefragt. Diese Seite wird zum Raum, sobald du eingelassen wirst.
 room-withdraw = Zurückziehen
 room-look-again = Noch einmal nachsehen
-request-denied = Deine Anfrage wurde abgelehnt. Du kannst wieder anfragen.
-request-again-in = { $n ->
-    [one] Deine Anfrage wurde abgelehnt. Du kannst in { $shown } Sekunde wieder anfragen.
-   *[other] Deine Anfrage wurde abgelehnt. Du kannst in { $shown } Sekunden wieder anfragen.
-}
-slow-mode-wait = { $n ->
-    [one] In diesem Raum geht es langsam zu. Du kannst in { $shown } Sekunde wieder schreiben.
-   *[other] In diesem Raum geht es langsam zu. Du kannst in { $shown } Sekunden wieder schreiben.
-}
+request-denied = Deine letzte Anfrage wurde abgelehnt. Du kannst wieder anfragen.
+request-again-in = Deine Anfrage wurde abgelehnt. Du kannst in { $wait } wieder anfragen.
+slow-mode-wait = In diesem Raum geht es langsam zu. Du kannst in { $wait } wieder schreiben.
 room-people = Leute im Raum
 room-ask-to-join = fragen an
 room-participants = Teilnehmende

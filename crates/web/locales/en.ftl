@@ -109,7 +109,19 @@ forbidden-title = Not allowed
 refused-title = That is not possible
 too-many-title = Slow down a little
 too-many-text = Too many tries. Go on in a moment.
-wait-seconds = Too many tries. Go on in { $shown } s.
+wait-before = Too many tries. Go on in { $wait }.
+wait-seconds = { $n ->
+    [one] { $shown } second
+   *[other] { $shown } seconds
+}
+wait-minutes = { $n ->
+    [one] { $shown } minute
+   *[other] { $shown } minutes
+}
+wait-hours = { $n ->
+    [one] { $shown } hour
+   *[other] { $shown } hours
+}
 unavailable-title = Not available just now
 unavailable-text = Something that this page needs does not answer. Try again in a moment.
 broken-title = Something broke on our side
@@ -136,7 +148,7 @@ error-poll-closed = This poll is closed.
 error-already-decided = Somebody has decided this already.
 error-already-set-up = There is an administrator already.
 error-stale = Somebody changed this while you wrote. Open the page again.
-error-idempotency-key-reused = This form was sent before with other content. Open its page again.
+error-idempotency-key-reused = This form was sent before with other content, and that was stored. Send it again only if you want both.
 error-idempotency-in-progress = This form is being processed. Wait a moment.
 error-too-late = This message can no longer be changed.
 error-not-changeable = This message cannot be changed.
@@ -761,15 +773,9 @@ room-waiting-for = Waiting for { $name }
 room-waiting-text = You asked to join { $name }. This page turns into the room as soon as you are let in.
 room-withdraw = Withdraw
 room-look-again = Look again
-request-denied = Your request was refused. You can ask again.
-request-again-in = { $n ->
-    [one] Your request was refused. You can ask again in { $shown } second.
-   *[other] Your request was refused. You can ask again in { $shown } seconds.
-}
-slow-mode-wait = { $n ->
-    [one] This room is in slow mode. You can write again in { $shown } second.
-   *[other] This room is in slow mode. You can write again in { $shown } seconds.
-}
+request-denied = Your last request was refused. You can ask again.
+request-again-in = Your request was refused. You can ask again in { $wait }.
+slow-mode-wait = This room is in slow mode. You can write again in { $wait }.
 room-people = People in the room
 room-ask-to-join = ask to join
 room-participants = Participants

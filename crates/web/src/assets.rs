@@ -26,13 +26,14 @@ const STYLE: &str = concat!(
     include_str!("../assets/css/admin.css"),
 );
 /// Each file with its name, media type and content.
-const FILES: [(&str, &str, &str); 10] = [
+const FILES: [(&str, &str, &str); 11] = [
     ("app.css", "text/css; charset=utf-8", STYLE),
     ("app.js", JAVASCRIPT, include_str!("../assets/js/app.js")),
     ("board.js", JAVASCRIPT, include_str!("../assets/js/board.js")),
     ("socket.js", JAVASCRIPT, include_str!("../assets/js/socket.js")),
     ("conversation.js", JAVASCRIPT, include_str!("../assets/js/conversation.js")),
     ("room.js", JAVASCRIPT, include_str!("../assets/js/room.js")),
+    ("requests.js", JAVASCRIPT, include_str!("../assets/js/requests.js")),
     ("keys.js", JAVASCRIPT, include_str!("../assets/js/keys.js")),
     ("htmx.js", JAVASCRIPT, include_str!("../vendor/htmx/htmx.min.js")),
     ("icons.svg", "image/svg+xml", include_str!("../vendor/lucide/icons.svg")),

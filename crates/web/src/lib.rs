@@ -22,6 +22,7 @@ mod notifications;
 mod page;
 mod paging;
 mod qr;
+mod quote;
 mod reader;
 mod session;
 mod setup_link;

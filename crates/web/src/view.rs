@@ -214,6 +214,16 @@ impl View {
         if number > 99 { "99+".to_owned() } else { number.to_string() }
     }
 
+    /// A time to wait: `45 seconds`, `5 minutes`, `2 hours`.
+    pub(crate) fn wait(&self, seconds: u64) -> String {
+        let (key, length) = match seconds {
+            0..120 => ("wait-seconds", 1),
+            120..7200 => ("wait-minutes", 60),
+            _ => ("wait-hours", 3600),
+        };
+        self.n(key, seconds.div_ceil(length))
+    }
+
     /// A size in bytes.
     pub(crate) fn size(&self, bytes: impl Count) -> String {
         self.locale.size(bytes.count())

@@ -1,5 +1,6 @@
 // An open conversation or room: new messages, sending, typing, reading. The rows come from the server as they are shown without
 // scripts; only what is being sent is drawn here, as text.
+import { part, post, refusal } from "./requests.js";
 
 const KEPT = "unsent";
 const TYPING_EVERY = 3000;
@@ -7,7 +8,7 @@ const TYPING_ENDS = 6000;
 const SEND_TIMEOUT = 10000;
 
 /** Follows the conversation of the page. `room` handles what only happens in rooms. */
-export function followConversation(socket, post, room) {
+export function followConversation(socket, room) {
   const { base } = document.body.dataset;
   const me = Number(document.body.dataset.user);
   let { stream } = document.body.dataset;
@@ -25,8 +26,7 @@ export function followConversation(socket, post, room) {
   const isAtEnd = () => Math.abs(box.scrollTop) < 60;
 
   async function fetchRows(query) {
-    const headers = { "HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "ol#log", Accept: "text/html" };
-    const answer = await fetch(`${base}rows/?${query}`, { headers }).catch(() => null);
+    const answer = await fetch(`${base}rows/?${query}`, { headers: part("ol#log") }).catch(() => null);
     if (!answer?.ok) return [];
     const rows = await answer.text().catch(() => "");
     const parsed = new DOMParser().parseFromString(`<ol>${rows}</ol>`, "text/html");
@@ -79,9 +79,7 @@ export function followConversation(socket, post, room) {
   async function refreshRow(id) {
     const row = document.getElementById(`msg-${id}`);
     if (!row || !stream) return;
-    const part = { "HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": `li#msg-${id}` };
-    const headers = { ...part, Accept: "text/html" };
-    const answer = await fetch(`${place()}messages/${id}/`, { headers }).catch(() => null);
+    const answer = await fetch(`${place()}messages/${id}/`, { headers: part(`li#msg-${id}`) }).catch(() => null);
     if (!answer?.ok) return;
     const parsed = new DOMParser().parseFromString(`<ol>${await answer.text()}</ol>`, "text/html");
     const fresh = parsed.getElementById(`msg-${id}`);
@@ -222,14 +220,15 @@ export function followConversation(socket, post, room) {
     return row;
   }
 
-  /** Whether sending the same again would be refused again. After signing in again it would not. */
-  const isFinal = (status) => status >= 400 && status < 500 && ![401, 408, 429].includes(status);
+  /** Whether sending the same again would be refused again. With a new session or token it would not. */
+  const isFinal = (status, code) =>
+    status >= 400 && status < 500 && ![401, 408, 429].includes(status) && code !== "csrf_failed";
 
   /** Shows that a message was not sent, and why if the server has said so. */
   async function refuse(message, answer) {
-    const reason = (await answer?.json().catch(() => null))?.reason;
-    if (answer && isFinal(answer.status)) {
-      const marked = (kept) => (kept.client === message.client ? { ...kept, refused: reason ?? true } : kept);
+    const { code, reason } = await refusal(answer);
+    if (answer && isFinal(answer.status, code)) {
+      const marked = (kept) => (kept.client === message.client ? { ...kept, refused: reason || true } : kept);
       keep(unsent().map(marked));
     }
     fail(message, reason);

@@ -27,13 +27,16 @@ struct CommentPage {
 }
 
 /// A text that was typed, with what is wrong with it.
-type Typed = (FormErrors, String);
+#[derive(Default)]
+pub(super) struct Typed {
+    pub(super) errors: FormErrors,
+    pub(super) text: String,
+}
 
 impl CommentPage {
     /// The text in the form that changes the comment.
     fn edited(&self) -> &str {
-        let (e, typed) = &self.edit;
-        if e.is_empty() { &self.comment.content } else { typed }
+        if self.edit.errors.is_empty() { &self.comment.content } else { &self.edit.text }
     }
 }
 
@@ -45,7 +48,7 @@ async fn comment_page(app: &App, reader: &Reader, id: CommentId, (reply, edit): 
     let comment = app.community.comments.comment(Some(reader.caller), id).await.map_err(Error::from)?;
     let f = reader.frame(app, Place::Groups).await?;
     let is_mine = comment.author.as_ref().is_some_and(|author| author.id == reader.id());
-    let is_refused = !reply.0.is_empty() || !edit.0.is_empty();
+    let is_refused = !reply.errors.is_empty() || !edit.errors.is_empty();
     let status = if is_refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     Ok(show(status, &CommentPage { f, comment, is_mine, reply, edit }))
 }
@@ -67,7 +70,7 @@ pub(crate) async fn create_comment(
     match app.community.comments.create_comment(&reader.caller, post, new).await.map_err(Error::from) {
         Ok(comment) => Ok(redirect(&path_of(&comment))),
         Err(error) => {
-            let typed = (form_errors(&reader.view, error)?, content);
+            let typed = Typed { errors: form_errors(&reader.view, error)?, text: content };
             match parent {
                 Some(parent) => comment_page(&app, &reader, parent, (typed, Typed::default())).await,
                 None => post_page(&app, &reader, post, &Before::default(), typed).await,
@@ -87,7 +90,7 @@ pub(crate) async fn change_comment(
     match app.community.comments.change_comment(&reader.caller, id, patch, IfMatch::default()).await {
         Ok(comment) => Ok(redirect(&path_of(&comment))),
         Err(error) => {
-            let typed = (form_errors(&reader.view, error)?, content);
+            let typed = Typed { errors: form_errors(&reader.view, error)?, text: content };
             comment_page(&app, &reader, id, (Typed::default(), typed)).await
         }
     }
