@@ -1385,3 +1385,109 @@ field-not-allowed = The database does not allow this value.
 field-closed-room = A closed room cannot be opened again.
 field-approved = A post that is approved stays approved.
 admin-end-session = Sign out { $name }
+courses = Courses
+lessons = Lessons
+field-time = Enter a date and a time.
+field-ends-too-early = It cannot end before it starts.
+field-web-url = Enter an address that begins with https:// or http://.
+reports-none = No open reports
+reports-none-text = What members report appears here.
+report-open-post = Open the post
+report-open-comment = Open the comment
+report-resolve = Resolved
+report-dismiss = Dismiss
+report-remove = Delete what was reported
+events-upcoming = Upcoming
+events-past = Past
+events-none = No events
+events-none-text = What the group plans appears here.
+event-new = New event
+event-edit = Edit event
+event-more = More about this event
+event-cancel = Cancel the event
+event-restore = Hold the event after all
+event-cancelled = Cancelled
+event-is-cancelled = This event is cancelled.
+event-delete = Delete event
+event-delete-question = Delete “{ $event }”?
+event-delete-text = All answers are deleted with it.
+event-when-and-where = When and where
+event-add-to-calendar = Add to calendar
+event-going = Going
+event-maybe = Maybe
+event-declined = Not going
+event-waiting = On the waiting list
+event-you-wait = The event is full. You are on the waiting list, and get the next free place.
+event-who-comes = Who comes
+event-all-people = Show all
+event-nobody = Nobody yet
+event-title = Title
+event-starts = Starts
+event-ends = Ends
+event-zone = Times are in the time zone { $zone }.
+event-location = Place
+event-url = Web page or video call
+event-capacity = Number of places
+event-capacity-hint = Empty for no limit. Whoever comes later is on the waiting list.
+event-public = People who are not members may come too
+course-new = New course
+course-edit = Edit course
+course-more = More about this course
+course-about = About the course
+course-title = Title
+course-empty = No lessons yet
+courses-none = No courses
+courses-none-text = Teachers who moderate the group add them here.
+course-remove = Remove “{ $course }” from the group
+course-go-on = Go on
+course-enrol = Take the course
+course-leave = Leave the course
+course-leave-question = Leave “{ $course }”?
+course-leave-text = Your progress is deleted.
+course-delete = Delete course
+course-delete-question = Delete “{ $course }”?
+course-delete-text = All lessons and the progress of everybody are deleted with it.
+course-public = Everybody can take it
+course-private = Only for members of its groups
+section-title = Title of the section
+section-new = New section
+section-rename = Rename
+section-delete = Delete section
+lesson-new = New lesson
+lesson-edit = Edit lesson
+lesson-content = Content
+lesson-done = Done
+lesson-next = Next
+lesson-complete = Mark as done
+lesson-reopen = Not done after all
+lesson-delete = Delete lesson
+lesson-delete-question = Delete this lesson?
+lesson-delete-text = What everybody has done of it is deleted with it.
+event-going-count = { $n ->
+    [one] { $shown } going
+   *[other] { $shown } going
+}
+event-places = { $n ->
+    [one] { $shown } place
+   *[other] { $shown } places
+}
+event-waiting-count = { $n ->
+    [one] { $shown } on the waiting list
+   *[other] { $shown } on the waiting list
+}
+lesson-count = { $n ->
+    [one] { $shown } lesson
+   *[other] { $shown } lessons
+}
+lessons-done = { $n ->
+    [one] { $shown } of { $all } lessons done
+   *[other] { $shown } of { $all } lessons done
+}
+lessons-of = { $n ->
+    [one] { $shown } of { $all }
+   *[other] { $shown } of { $all }
+}
+section-delete-with = { $n ->
+    [one] Delete section and its lesson
+   *[other] Delete section and its { $shown } lessons
+}
