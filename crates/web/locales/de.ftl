@@ -1491,3 +1491,10 @@ section-delete-with = { $n ->
     [one] Abschnitt mit seiner Lektion löschen
    *[other] Abschnitt mit seinen { $shown } Lektionen löschen
 }
+push-here = Mitteilungen dieses Browsers
+push-is-on = Dieser Browser zeigt Mitteilungen, auch wenn keine Seite offen ist.
+push-is-off = Dieser Browser zeigt Mitteilungen nur, während eine Seite offen ist.
+push-is-denied = Dieser Browser erlaubt keine Mitteilungen dieser Seite. Das lässt sich in seinen Einstellungen ändern.
+push-unsupported = Dieser Browser kann keine Mitteilungen zeigen, wenn keine Seite offen ist.
+push-turn-on = Einschalten
+push-turn-off = Ausschalten

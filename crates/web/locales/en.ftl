@@ -1491,3 +1491,10 @@ section-delete-with = { $n ->
     [one] Delete section and its lesson
    *[other] Delete section and its { $shown } lessons
 }
+push-here = Notifications of this browser
+push-is-on = This browser shows notifications while no page is open.
+push-is-off = This browser shows notifications only while a page is open.
+push-is-denied = This browser does not allow notifications of this site. You can change that in its settings.
+push-unsupported = This browser cannot show notifications while no page is open.
+push-turn-on = Turn on
+push-turn-off = Turn off

@@ -13,6 +13,7 @@ use crate::{
     browser::Browser,
     local_path::LocalPath,
     page::{error_page, redirect, refused_for_script},
+    reader::{Frame, Place, Reader},
     session::{CsrfToken, Nonce, Session, check_origin, is_own_handshake},
     view::{FLASH, View},
     web::App,
@@ -54,7 +55,7 @@ pub(crate) async fn serve_browser(State(app): State<App>, request: Request, next
         && !is_api
     {
         response = match view {
-            Ok(view) => show_error(form, &view, response, &method),
+            Ok(view) => show_error(&app, session.as_ref(), (form, &view), response, &method).await,
             Err(error) => return error.into_response(),
         };
     }
@@ -129,7 +130,13 @@ fn is_html(headers: &HeaderMap) -> bool {
 }
 
 /// Shows an error as a page, or as a sentence for a script. Whoever has to sign in is led to the page for that.
-fn show_error(form: ErrorForm, view: &View, response: Response, method: &Method) -> Response {
+async fn show_error(
+    app: &App,
+    session: Option<&Session>,
+    (form, view): (ErrorForm, &View),
+    response: Response,
+    method: &Method,
+) -> Response {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     if !is_error || is_html(response.headers()) {
@@ -144,7 +151,14 @@ fn show_error(form: ErrorForm, view: &View, response: Response, method: &Method)
     let is_signed_out = status == StatusCode::UNAUTHORIZED;
     let mut page = match form {
         ErrorForm::Page if is_signed_out => redirect(&sign_in_path(view, method)),
-        ErrorForm::Page => error_page(view, &problem),
+        ErrorForm::Page => {
+            let frame = match session {
+                // Nothing else is asked of a server that does not answer.
+                Some(session) if status != StatusCode::SERVICE_UNAVAILABLE => frame_of(app, view, session).await,
+                _ => None,
+            };
+            error_page(view, &problem, frame)
+        }
         ErrorForm::Sentence => refused_for_script(view, problem),
     };
     if form == ErrorForm::Sentence
@@ -160,6 +174,13 @@ fn show_error(form: ErrorForm, view: &View, response: Response, method: &Method)
         }
     }
     page
+}
+
+/// The frame around the pages of a session, if it is valid.
+async fn frame_of(app: &App, view: &View, session: &Session) -> Option<Frame> {
+    let credentials = Credentials::Bearer(session.access.clone());
+    let caller = app.accounts.auth.authenticate(credentials).await.ok()?;
+    Reader { caller, view: view.clone() }.frame(app, Place::Elsewhere).await.ok()
 }
 
 /// The address of the page for signing in, which leads back to what was asked for.

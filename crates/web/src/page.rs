@@ -12,6 +12,7 @@ use crate::{
     form::FormErrors,
     local_path::LocalPath,
     messages::translated,
+    reader::Frame,
     view::{FLASH, View},
     web::App,
 };
@@ -144,8 +145,19 @@ struct ErrorPage<'a> {
     is_missing: bool,
 }
 
-/// Renders the page of an error.
-pub(crate) fn error_page(view: &View, problem: &Problem) -> Response {
+/// The page of an error for somebody who is signed in.
+#[derive(Template)]
+#[template(path = "error_in_frame.html")]
+struct ErrorInFrame<'a> {
+    f: Frame,
+    title: String,
+    text: String,
+    request_id: Option<&'a str>,
+    is_missing: bool,
+}
+
+/// Renders the page of an error: inside the frame if there is one, so that the navigation stays.
+pub(crate) fn error_page(view: &View, problem: &Problem, frame: Option<Frame>) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let (title, text) = match problem.status {
         404 => ("not-found-title", reason(view, problem)),
@@ -157,8 +169,11 @@ pub(crate) fn error_page(view: &View, problem: &Problem) -> Response {
     };
     let title = view.t(title);
     let request_id = problem.request_id.as_deref().filter(|_| status.is_server_error());
-    let page = ErrorPage { f: view, title, text, request_id, is_missing: problem.status == 404 };
-    let mut response = show(status, &page);
+    let is_missing = problem.status == 404;
+    let mut response = match frame {
+        Some(f) => show(status, &ErrorInFrame { f, title, text, request_id, is_missing }),
+        None => show(status, &ErrorPage { f: view, title, text, request_id, is_missing }),
+    };
     if let Some(seconds) = problem.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

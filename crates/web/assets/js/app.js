@@ -4,6 +4,7 @@ import { followBoard } from "./board.js";
 import { followConversation } from "./conversation.js";
 import { followRoom, waitForRoom } from "./room.js";
 import { listenToKeys } from "./keys.js";
+import { offerPush } from "./push.js";
 import { part, renewToken, toast, token } from "./requests.js";
 
 document.addEventListener("htmx:config:request", (event) => {
@@ -103,6 +104,8 @@ if (user) {
   else if (base) followConversation(socket);
   if (waiting) waitForRoom(waiting);
   if (document.body.dataset.board) followBoard(socket);
+  const push = document.getElementById("push");
+  if (push) offerPush(push);
   listenToKeys();
   socket.open();
 }

@@ -1,5 +1,6 @@
 // An open conversation or room: new messages, sending, typing, reading. The rows come from the server as they are shown without
 // scripts; only what is being sent is drawn here, as text.
+import { attachFiles } from "./files.js";
 import { part, post, refusal } from "./requests.js";
 
 const KEPT = "unsent";
@@ -214,7 +215,8 @@ export function followConversation(socket, room) {
     bubble(message.client)?.remove();
     const row = document.getElementById("pending").content.firstElementChild.cloneNode(true);
     row.dataset.pending = message.client;
-    row.querySelector(".bubble, .msg-words").textContent = message.content;
+    const names = (message.files ?? []).map((file) => file.name).join(", ");
+    row.querySelector(".bubble, .msg-words").textContent = message.content || names;
     log.append(row);
     box.scrollTop = 0;
     return row;
@@ -248,6 +250,8 @@ export function followConversation(socket, room) {
     meta.querySelector(".drop").addEventListener("click", () => settle(message.client));
   }
 
+  const attached = form ? attachFiles(form, box.closest("section") ?? form) : null;
+
   const sending = new Set();
   async function transmit(message) {
     if (sending.has(message.client)) return;
@@ -265,7 +269,12 @@ export function followConversation(socket, room) {
       message_type: message.type ?? "", reply_to: message.reply ?? "" })) fields.append(name, value);
     for (const file of message.files ?? []) fields.append("files", file);
     const timeout = new Promise((_, reject) => setTimeout(reject, SEND_TIMEOUT + 60000 * (message.files?.length ?? 0)));
-    const sent = post(base, fields, { Accept: "application/json" });
+    const progress = message.files ? bubble(message.client)?.querySelector("progress") : null;
+    const show = (share) => {
+      progress.hidden = false;
+      progress.value = share;
+    };
+    const sent = post(base, fields, { Accept: "application/json" }, progress && show);
     const answer = await Promise.race([sent, timeout]).catch(() => null);
     if (!answer?.ok) return refuse(message, answer);
     if (!stream && answer.headers.get("X-Conversation")) {
@@ -284,13 +293,14 @@ export function followConversation(socket, room) {
       type: form.elements.message_type?.value, reply: form.elements.reply_to.value };
     // Files cannot be kept, and without them it would be another message.
     if (files.length === 0) keep([...unsent(), message]);
-    draw(message);
-    transmit(files.length > 0 ? { ...message, files } : message);
+    const sent = files.length > 0 ? { ...message, files } : message;
+    draw(sent);
+    transmit(sent);
     form.reset();
+    attached.clear();
     text.value = "";
     form.elements.reply_to.value = "";
     document.getElementById("reply-strip").hidden = true;
-    document.getElementById("chosen").textContent = "";
     typingSentAt = 0;
     if (stream) socket.send({ type: "typing", stream, on: false });
     text.focus();
@@ -308,9 +318,6 @@ export function followConversation(socket, room) {
         event.preventDefault();
         submit();
       }
-    });
-    form.elements.files?.addEventListener("change", (event) => {
-      document.getElementById("chosen").textContent = [...event.target.files].map((file) => file.name).join(", ");
     });
     document.getElementById("no-reply").addEventListener("click", (event) => {
       event.preventDefault();

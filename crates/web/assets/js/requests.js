@@ -27,11 +27,34 @@ export async function renewToken() {
   return true;
 }
 
-/** Sends a form; once more if its token was out of date. */
-export async function post(url, fields, headers = {}) {
+/** Sends a body like `fetch`, and calls back with the share that was sent, which `fetch` does not tell. */
+function upload(url, { method, body, headers }, onprogress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open(method, url);
+    request.responseType = "blob";
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.upload.addEventListener("progress", (event) => {
+      if (event.lengthComputable) onprogress(event.loaded / event.total);
+    });
+    request.addEventListener("load", () => {
+      const lines = request.getAllResponseHeaders().trim().split("\r\n").map((line) => line.split(": "));
+      const answer = { status: request.status, headers: lines.map(([name, ...value]) => [name, value.join(": ")]) };
+      resolve(new Response(request.status === 204 ? null : request.response, answer));
+    });
+    for (const name of ["error", "abort", "timeout"]) request.addEventListener(name, reject);
+    request.send(body);
+  });
+}
+
+/** Sends a form; once more if its token was out of date. `onprogress` gets the share that was sent. */
+export async function post(url, fields, headers = {}, onprogress = null) {
   const body = fields instanceof FormData ? fields : new URLSearchParams(fields);
   const accept = "text/html, application/json";
-  const send = () => fetch(url, { method: "POST", body, headers: { Accept: accept, ...headers, "X-CSRF-Token": csrf } });
+  const send = () => {
+    const request = { method: "POST", body, headers: { Accept: accept, ...headers, "X-CSRF-Token": csrf } };
+    return onprogress ? upload(url, request, onprogress) : fetch(url, request);
+  };
   const answer = await send();
   if (answer.status !== 403 || (await refusal(answer)).code !== "csrf_failed") return answer;
   return (await renewToken()) ? send() : answer;

@@ -52,7 +52,8 @@ async fn an_event_is_planned_changed_cancelled_and_deleted() {
     assert!(page.text.contains("This event is cancelled.") && page.find("form[action$='/answer/']").is_empty());
     let page = browser.fill(&path, &format!("{path}delete/"), &[]).await;
     assert_eq!(page.location(), list);
-    assert_eq!(browser.get(&path).await.status, 404);
+    let page = browser.get(&path).await;
+    assert_eq!((page.status.as_u16(), page.find(".sidebar").len()), (404, 1), "the navigation stays");
 }
 
 #[tokio::test]
