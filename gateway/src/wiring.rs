@@ -258,6 +258,7 @@ impl Services {
         };
 
         let pages = Web {
+            directory: Arc::new(self.accounts.clone()),
             accounts: accounts.clone(),
             community: community.clone(),
             deals: deals.clone(),

@@ -41,6 +41,11 @@ impl Currency {
         currency.and_then(iso_currency::Currency::exponent).map_or(2, u32::from)
     }
 
+    /// The minor units of a sum that [`format`](Self::format) has written, which may be larger than an amount.
+    pub fn minor(&self, sum: &str) -> Option<i128> {
+        parse_digits(sum, self.exponent() as usize).ok()
+    }
+
     /// Formats minor units with all decimal places of the currency: `1200.50`.
     pub fn format(&self, minor: i128) -> String {
         let exponent = self.exponent();
@@ -117,8 +122,8 @@ enum ParseError {
     TooLarge,
 }
 
-/// Parses a plain decimal number with at most this many decimal places, in units of the last place.
-fn parse_units(text: &str, places: usize) -> Result<i64, ParseError> {
+/// Parses a plain decimal number of any size, in units of the last of this many decimal places.
+fn parse_digits(text: &str, places: usize) -> Result<i128, ParseError> {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let (integer, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
     let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -130,14 +135,14 @@ fn parse_units(text: &str, places: usize) -> Result<i64, ParseError> {
         return Err(ParseError::TooPrecise);
     }
     let digits = format!("{integer}{fraction:0<places$}");
-    let units: i64 = digits.trim_start_matches('0').parse().or_else(|_| {
-        // Only zeros, of which nothing is left to parse.
-        if digits.bytes().all(|byte| byte == b'0') { Ok(0) } else { Err(ParseError::TooLarge) }
-    })?;
-    if units >= LIMIT {
-        return Err(ParseError::TooLarge);
-    }
+    let units: i128 = digits.parse().map_err(|_| ParseError::TooLarge)?;
     Ok(if text.starts_with('-') { -units } else { units })
+}
+
+/// Parses a plain decimal number with at most this many decimal places, in units of the last place.
+fn parse_units(text: &str, places: usize) -> Result<i64, ParseError> {
+    let units = i64::try_from(parse_digits(text, places)?).map_err(|_| ParseError::TooLarge)?;
+    if units.abs() < LIMIT { Ok(units) } else { Err(ParseError::TooLarge) }
 }
 
 /// Parses a plain decimal number with at most this many decimal places, in units of the last place.
@@ -254,6 +259,15 @@ mod tests {
         assert_eq!(minor("9999999999999999.99", "EUR"), Ok(LIMIT - 1));
         assert!(minor("10000000000000000.00", "EUR").is_err());
         assert!(minor(&"9".repeat(39), "EUR").is_err());
+    }
+
+    #[test]
+    fn a_sum_of_any_size_is_parsed_back() {
+        for (text, code) in [("90000000000000000000.01", "EUR"), ("-90000000000000000000", "JPY"), ("0.00", "EUR")] {
+            let currency = currency(code);
+            assert_eq!(currency.minor(text).map(|minor| currency.format(minor)).as_deref(), Some(text));
+        }
+        assert_eq!(currency("EUR").minor("1,50"), None);
     }
 
     #[test]

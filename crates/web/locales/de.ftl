@@ -109,7 +109,19 @@ forbidden-title = Nicht erlaubt
 refused-title = Das geht nicht
 too-many-title = Etwas langsamer
 too-many-text = Zu viele Versuche. In einem Moment geht es weiter.
-wait-seconds = Zu viele Versuche. Weiter in { $shown } s.
+wait-before = Zu viele Versuche. Weiter in { $wait }.
+wait-seconds = { $n ->
+    [one] { $shown } Sekunde
+   *[other] { $shown } Sekunden
+}
+wait-minutes = { $n ->
+    [one] { $shown } Minute
+   *[other] { $shown } Minuten
+}
+wait-hours = { $n ->
+    [one] { $shown } Stunde
+   *[other] { $shown } Stunden
+}
 unavailable-title = Gerade nicht erreichbar
 unavailable-text = Etwas, das diese Seite braucht, antwortet nicht. Versuche es gleich noch einmal.
 broken-title = Bei uns ist etwas schiefgegangen
@@ -136,7 +148,7 @@ error-poll-closed = Diese Umfrage ist beendet.
 error-already-decided = Das hat schon jemand entschieden.
 error-already-set-up = Es gibt schon eine Verwaltung.
 error-stale = Jemand hat das inzwischen geändert. Öffne die Seite noch einmal.
-error-idempotency-key-reused = Dieses Formular wurde schon mit anderem Inhalt gesendet. Öffne die Seite noch einmal.
+error-idempotency-key-reused = Dieses Formular wurde schon mit anderem Inhalt gesendet, und das ist gespeichert. Sende es nur noch einmal, wenn du beides willst.
 error-idempotency-in-progress = Dieses Formular wird gerade verarbeitet. Warte einen Moment.
 error-too-late = Diese Nachricht kann nicht mehr geändert werden.
 error-not-changeable = Diese Nachricht kann nicht geändert werden.
@@ -761,15 +773,9 @@ room-waiting-for = Warten auf { $name }
 room-waiting-text = Du hast bei { $name } angefragt. Diese Seite wird zum Raum, sobald du eingelassen wirst.
 room-withdraw = Zurückziehen
 room-look-again = Noch einmal nachsehen
-request-denied = Deine Anfrage wurde abgelehnt. Du kannst wieder anfragen.
-request-again-in = { $n ->
-    [one] Deine Anfrage wurde abgelehnt. Du kannst in { $shown } Sekunde wieder anfragen.
-   *[other] Deine Anfrage wurde abgelehnt. Du kannst in { $shown } Sekunden wieder anfragen.
-}
-slow-mode-wait = { $n ->
-    [one] In diesem Raum geht es langsam zu. Du kannst in { $shown } Sekunde wieder schreiben.
-   *[other] In diesem Raum geht es langsam zu. Du kannst in { $shown } Sekunden wieder schreiben.
-}
+request-denied = Deine letzte Anfrage wurde abgelehnt. Du kannst wieder anfragen.
+request-again-in = Deine Anfrage wurde abgelehnt. Du kannst in { $wait } wieder anfragen.
+slow-mode-wait = In diesem Raum geht es langsam zu. Du kannst in { $wait } wieder schreiben.
 room-people = Leute im Raum
 room-ask-to-join = fragen an
 room-participants = Teilnehmende
@@ -1382,3 +1388,116 @@ field-not-allowed = Die Datenbank erlaubt diesen Wert nicht.
 field-closed-room = Ein geschlossener Raum lässt sich nicht wieder öffnen.
 field-approved = Ein freigegebener Beitrag bleibt freigegeben.
 admin-end-session = { $name } abmelden
+courses = Kurse
+lessons = Lektionen
+field-time = Gib Datum und Uhrzeit ein.
+field-ends-too-early = Das Ende kann nicht vor dem Anfang liegen.
+field-web-url = Gib eine Adresse ein, die mit https:// oder http:// beginnt.
+reports-none = Keine offenen Meldungen
+reports-none-text = Was Mitglieder melden, erscheint hier.
+report-open-post = Beitrag öffnen
+report-open-comment = Kommentar öffnen
+report-resolve = Erledigt
+report-dismiss = Zurückweisen
+report-remove = Gemeldetes löschen
+events-upcoming = Kommende
+events-past = Vergangene
+events-none = Keine Termine
+events-none-text = Was die Gruppe plant, erscheint hier.
+event-new = Neuer Termin
+event-edit = Termin bearbeiten
+event-more = Mehr zu diesem Termin
+event-cancel = Termin absagen
+event-restore = Termin doch abhalten
+event-cancelled = Abgesagt
+event-is-cancelled = Dieser Termin ist abgesagt.
+event-delete = Termin löschen
+event-delete-question = „{ $event }“ löschen?
+event-delete-text = Alle Antworten werden mit gelöscht.
+event-when-and-where = Wann und wo
+event-add-to-calendar = In den Kalender
+event-going = Zugesagt
+event-maybe = Vielleicht
+event-declined = Abgesagt
+event-waiting = Auf der Warteliste
+event-you-wait = Der Termin ist voll. Du stehst auf der Warteliste und bekommst den nächsten freien Platz.
+event-who-comes = Wer kommt
+event-all-people = Alle zeigen
+event-nobody = Noch niemand
+event-title = Titel
+event-starts = Beginn
+event-ends = Ende
+event-zone = Zeiten in der Zeitzone { $zone }.
+event-location = Ort
+event-url = Webseite oder Videoanruf
+event-capacity = Zahl der Plätze
+event-capacity-hint = Leer für keine Grenze. Wer später kommt, steht auf der Warteliste.
+event-public = Auch wer kein Mitglied ist, kann kommen
+course-new = Neuer Kurs
+course-edit = Kurs bearbeiten
+course-more = Mehr zu diesem Kurs
+course-about = Über den Kurs
+course-title = Titel
+course-empty = Noch keine Lektionen
+courses-none = Keine Kurse
+courses-none-text = Lehrende, die die Gruppe moderieren, legen sie hier an.
+course-remove = „{ $course }“ aus der Gruppe nehmen
+course-go-on = Weiter
+course-enrol = Am Kurs teilnehmen
+course-leave = Kurs verlassen
+course-leave-question = „{ $course }“ verlassen?
+course-leave-text = Dein Fortschritt wird gelöscht.
+course-delete = Kurs löschen
+course-delete-question = „{ $course }“ löschen?
+course-delete-text = Alle Lektionen und der Fortschritt von allen werden mit gelöscht.
+course-public = Alle können teilnehmen
+course-private = Nur für Mitglieder seiner Gruppen
+section-title = Titel des Abschnitts
+section-new = Neuer Abschnitt
+section-rename = Umbenennen
+section-delete = Abschnitt löschen
+lesson-new = Neue Lektion
+lesson-edit = Lektion bearbeiten
+lesson-content = Inhalt
+lesson-done = Erledigt
+lesson-next = Als Nächstes
+lesson-complete = Als erledigt markieren
+lesson-reopen = Doch nicht erledigt
+lesson-delete = Lektion löschen
+lesson-delete-question = Diese Lektion löschen?
+lesson-delete-text = Was alle davon erledigt haben, wird mit gelöscht.
+event-going-count = { $n ->
+    [one] { $shown } Zusage
+   *[other] { $shown } Zusagen
+}
+event-places = { $n ->
+    [one] { $shown } Platz
+   *[other] { $shown } Plätze
+}
+event-waiting-count = { $n ->
+    [one] { $shown } auf der Warteliste
+   *[other] { $shown } auf der Warteliste
+}
+lesson-count = { $n ->
+    [one] { $shown } Lektion
+   *[other] { $shown } Lektionen
+}
+lessons-done = { $n ->
+    [one] { $shown } von { $all } Lektionen erledigt
+   *[other] { $shown } von { $all } Lektionen erledigt
+}
+lessons-of = { $n ->
+    [one] { $shown } von { $all }
+   *[other] { $shown } von { $all }
+}
+section-delete-with = { $n ->
+    [one] Abschnitt mit seiner Lektion löschen
+   *[other] Abschnitt mit seinen { $shown } Lektionen löschen
+}
+push-here = Mitteilungen dieses Browsers
+push-is-on = Dieser Browser zeigt Mitteilungen, auch wenn keine Seite offen ist.
+push-is-off = Dieser Browser zeigt Mitteilungen nur, während eine Seite offen ist.
+push-is-denied = Dieser Browser erlaubt keine Mitteilungen dieser Seite. Das lässt sich in seinen Einstellungen ändern.
+push-unsupported = Dieser Browser kann keine Mitteilungen zeigen, wenn keine Seite offen ist.
+push-turn-on = Einschalten
+push-turn-off = Ausschalten

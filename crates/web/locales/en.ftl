@@ -109,7 +109,19 @@ forbidden-title = Not allowed
 refused-title = That is not possible
 too-many-title = Slow down a little
 too-many-text = Too many tries. Go on in a moment.
-wait-seconds = Too many tries. Go on in { $shown } s.
+wait-before = Too many tries. Go on in { $wait }.
+wait-seconds = { $n ->
+    [one] { $shown } second
+   *[other] { $shown } seconds
+}
+wait-minutes = { $n ->
+    [one] { $shown } minute
+   *[other] { $shown } minutes
+}
+wait-hours = { $n ->
+    [one] { $shown } hour
+   *[other] { $shown } hours
+}
 unavailable-title = Not available just now
 unavailable-text = Something that this page needs does not answer. Try again in a moment.
 broken-title = Something broke on our side
@@ -136,7 +148,7 @@ error-poll-closed = This poll is closed.
 error-already-decided = Somebody has decided this already.
 error-already-set-up = There is an administrator already.
 error-stale = Somebody changed this while you wrote. Open the page again.
-error-idempotency-key-reused = This form was sent before with other content. Open its page again.
+error-idempotency-key-reused = This form was sent before with other content, and that was stored. Send it again only if you want both.
 error-idempotency-in-progress = This form is being processed. Wait a moment.
 error-too-late = This message can no longer be changed.
 error-not-changeable = This message cannot be changed.
@@ -761,15 +773,9 @@ room-waiting-for = Waiting for { $name }
 room-waiting-text = You asked to join { $name }. This page turns into the room as soon as you are let in.
 room-withdraw = Withdraw
 room-look-again = Look again
-request-denied = Your request was refused. You can ask again.
-request-again-in = { $n ->
-    [one] Your request was refused. You can ask again in { $shown } second.
-   *[other] Your request was refused. You can ask again in { $shown } seconds.
-}
-slow-mode-wait = { $n ->
-    [one] This room is in slow mode. You can write again in { $shown } second.
-   *[other] This room is in slow mode. You can write again in { $shown } seconds.
-}
+request-denied = Your last request was refused. You can ask again.
+request-again-in = Your request was refused. You can ask again in { $wait }.
+slow-mode-wait = This room is in slow mode. You can write again in { $wait }.
 room-people = People in the room
 room-ask-to-join = ask to join
 room-participants = Participants
@@ -1382,3 +1388,116 @@ field-not-allowed = The database does not allow this value.
 field-closed-room = A closed room cannot be opened again.
 field-approved = A post that is approved stays approved.
 admin-end-session = Sign out { $name }
+courses = Courses
+lessons = Lessons
+field-time = Enter a date and a time.
+field-ends-too-early = It cannot end before it starts.
+field-web-url = Enter an address that begins with https:// or http://.
+reports-none = No open reports
+reports-none-text = What members report appears here.
+report-open-post = Open the post
+report-open-comment = Open the comment
+report-resolve = Resolved
+report-dismiss = Dismiss
+report-remove = Delete what was reported
+events-upcoming = Upcoming
+events-past = Past
+events-none = No events
+events-none-text = What the group plans appears here.
+event-new = New event
+event-edit = Edit event
+event-more = More about this event
+event-cancel = Cancel the event
+event-restore = Hold the event after all
+event-cancelled = Cancelled
+event-is-cancelled = This event is cancelled.
+event-delete = Delete event
+event-delete-question = Delete “{ $event }”?
+event-delete-text = All answers are deleted with it.
+event-when-and-where = When and where
+event-add-to-calendar = Add to calendar
+event-going = Going
+event-maybe = Maybe
+event-declined = Not going
+event-waiting = On the waiting list
+event-you-wait = The event is full. You are on the waiting list, and get the next free place.
+event-who-comes = Who comes
+event-all-people = Show all
+event-nobody = Nobody yet
+event-title = Title
+event-starts = Starts
+event-ends = Ends
+event-zone = Times are in the time zone { $zone }.
+event-location = Place
+event-url = Web page or video call
+event-capacity = Number of places
+event-capacity-hint = Empty for no limit. Whoever comes later is on the waiting list.
+event-public = People who are not members may come too
+course-new = New course
+course-edit = Edit course
+course-more = More about this course
+course-about = About the course
+course-title = Title
+course-empty = No lessons yet
+courses-none = No courses
+courses-none-text = Teachers who moderate the group add them here.
+course-remove = Remove “{ $course }” from the group
+course-go-on = Go on
+course-enrol = Take the course
+course-leave = Leave the course
+course-leave-question = Leave “{ $course }”?
+course-leave-text = Your progress is deleted.
+course-delete = Delete course
+course-delete-question = Delete “{ $course }”?
+course-delete-text = All lessons and the progress of everybody are deleted with it.
+course-public = Everybody can take it
+course-private = Only for members of its groups
+section-title = Title of the section
+section-new = New section
+section-rename = Rename
+section-delete = Delete section
+lesson-new = New lesson
+lesson-edit = Edit lesson
+lesson-content = Content
+lesson-done = Done
+lesson-next = Next
+lesson-complete = Mark as done
+lesson-reopen = Not done after all
+lesson-delete = Delete lesson
+lesson-delete-question = Delete this lesson?
+lesson-delete-text = What everybody has done of it is deleted with it.
+event-going-count = { $n ->
+    [one] { $shown } going
+   *[other] { $shown } going
+}
+event-places = { $n ->
+    [one] { $shown } place
+   *[other] { $shown } places
+}
+event-waiting-count = { $n ->
+    [one] { $shown } on the waiting list
+   *[other] { $shown } on the waiting list
+}
+lesson-count = { $n ->
+    [one] { $shown } lesson
+   *[other] { $shown } lessons
+}
+lessons-done = { $n ->
+    [one] { $shown } of { $all } lessons done
+   *[other] { $shown } of { $all } lessons done
+}
+lessons-of = { $n ->
+    [one] { $shown } of { $all }
+   *[other] { $shown } of { $all }
+}
+section-delete-with = { $n ->
+    [one] Delete section and its lesson
+   *[other] Delete section and its { $shown } lessons
+}
+push-here = Notifications of this browser
+push-is-on = This browser shows notifications while no page is open.
+push-is-off = This browser shows notifications only while a page is open.
+push-is-denied = This browser does not allow notifications of this site. You can change that in its settings.
+push-unsupported = This browser cannot show notifications while no page is open.
+push-turn-on = Turn on
+push-turn-off = Turn off

@@ -26,13 +26,16 @@ const STYLE: &str = concat!(
     include_str!("../assets/css/admin.css"),
 );
 /// Each file with its name, media type and content.
-const FILES: [(&str, &str, &str); 10] = [
+const FILES: [(&str, &str, &str); 13] = [
     ("app.css", "text/css; charset=utf-8", STYLE),
     ("app.js", JAVASCRIPT, include_str!("../assets/js/app.js")),
     ("board.js", JAVASCRIPT, include_str!("../assets/js/board.js")),
     ("socket.js", JAVASCRIPT, include_str!("../assets/js/socket.js")),
     ("conversation.js", JAVASCRIPT, include_str!("../assets/js/conversation.js")),
     ("room.js", JAVASCRIPT, include_str!("../assets/js/room.js")),
+    ("files.js", JAVASCRIPT, include_str!("../assets/js/files.js")),
+    ("push.js", JAVASCRIPT, include_str!("../assets/js/push.js")),
+    ("requests.js", JAVASCRIPT, include_str!("../assets/js/requests.js")),
     ("keys.js", JAVASCRIPT, include_str!("../assets/js/keys.js")),
     ("htmx.js", JAVASCRIPT, include_str!("../vendor/htmx/htmx.min.js")),
     ("icons.svg", "image/svg+xml", include_str!("../vendor/lucide/icons.svg")),
@@ -111,6 +114,12 @@ fn accepts(headers: &HeaderMap, encoding: &str) -> bool {
         let (name, weight) = offer.split_once(';').unwrap_or((offer, ""));
         name.trim() == encoding && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
     })
+}
+
+/// Serves the service worker. It has an address without a hash, whose folder is the scope of the worker.
+pub(crate) async fn push_worker() -> Response {
+    let headers = [(header::CONTENT_TYPE, JAVASCRIPT), (header::CACHE_CONTROL, "no-cache")];
+    (headers, include_str!("../assets/js/push-worker.js")).into_response()
 }
 
 /// Serves a file. A page of an earlier version gets the present content, which its browser does not keep.

@@ -1,14 +1,20 @@
 //! Pages of groups, posts and the feed.
 
 mod comments;
+mod course_form;
+pub(crate) mod courses;
 mod deletion;
+mod event_form;
+pub(crate) mod events;
 mod group;
 mod groups;
 mod home;
 mod invites;
+mod lessons;
 mod members;
 mod new_post;
 mod posts;
+mod reports;
 mod requests;
 mod search;
 mod settings;
@@ -37,6 +43,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/posts/{id}/comments/", post(comments::create_comment))
         .route("/comments/{id}/", get(comments::comment).post(comments::change_comment))
         .route("/comments/{id}/like/", post(comments::like))
+        .route("/comments/{id}/report/", post(reports::report_comment))
         .route("/comments/{id}/delete/", post(comments::delete_comment))
         .route("/groups/", get(groups::groups))
         .route("/groups/new/", get(groups::new_group_form).post(groups::create_group))
@@ -52,8 +59,47 @@ pub(crate) fn routes() -> Router<App> {
         .route("/groups/{id}/requests/{request}/{decision}/", post(requests::decide))
         .route("/groups/{id}/invites/", get(invites::invites).post(invites::invite))
         .route("/groups/{id}/invites/{invite}/revoke/", post(invites::revoke))
+        .route("/groups/{id}/reports/", get(reports::reports))
+        .route("/groups/{id}/reports/{report}/", post(reports::decide))
         .route("/groups/{id}/settings/", get(settings::settings).post(settings::change))
         .route("/groups/{id}/pictures/{kind}/", post(settings::set_picture))
         .route("/groups/{id}/transfer/", post(settings::transfer))
         .route("/groups/{id}/delete/", get(deletion::deletion).post(deletion::delete))
+        .merge(event_routes())
+        .merge(course_routes())
+}
+
+fn event_routes() -> Router<App> {
+    Router::new()
+        .route("/groups/{id}/events/", get(events::events))
+        .route("/groups/{id}/events/new/", get(event_form::new_event_form).post(event_form::create_event))
+        .route("/events/{id}/", get(events::event))
+        .route("/events/{id}/people/", get(events::people))
+        .route("/events/{id}/calendar/", get(events::calendar))
+        .route("/events/{id}/answer/", post(events::answer))
+        .route("/events/{id}/edit/", get(event_form::edit_form).post(event_form::change_event))
+        .route("/events/{id}/cancel/", post(events::cancel))
+        .route("/events/{id}/delete/", post(events::delete))
+}
+
+fn course_routes() -> Router<App> {
+    Router::new()
+        .route("/groups/{id}/courses/", get(courses::courses))
+        .route("/groups/{id}/courses/new/", get(course_form::new_course_form).post(course_form::create_course))
+        .route("/groups/{id}/courses/{course}/remove/", post(courses::unlink))
+        .route("/courses/{id}/", get(courses::course))
+        .route("/courses/{id}/enrol/", post(courses::enrol))
+        .route("/courses/{id}/leave/", post(courses::leave))
+        .route("/courses/{id}/edit/", get(course_form::edit_form).post(course_form::change_course))
+        .route("/courses/{id}/delete/", post(courses::delete))
+        .route("/courses/{id}/sections/", post(course_form::create_section))
+        .route("/courses/{id}/sections/{section}/", post(course_form::change_section))
+        .route(
+            "/courses/{id}/sections/{section}/lessons/new/",
+            get(lessons::new_lesson_form).post(lessons::create_lesson),
+        )
+        .route("/lessons/{id}/", get(lessons::lesson))
+        .route("/lessons/{id}/done/", post(lessons::complete))
+        .route("/lessons/{id}/edit/", get(lessons::edit_form).post(lessons::change_lesson))
+        .route("/lessons/{id}/delete/", post(lessons::delete_lesson))
 }

@@ -124,6 +124,16 @@ impl Locale {
         moments::clock(self, time)
     }
 
+    /// A time as a field of a form holds it: `2026-03-12T09:50`.
+    pub(crate) fn field_time(self, time: Timestamp) -> String {
+        moments::field(self, time)
+    }
+
+    /// The time that a field of a form holds.
+    pub(crate) fn read_time(self, text: &str) -> Option<Timestamp> {
+        moments::parse_field(self, text)
+    }
+
     /// Whether two times are on the same day.
     pub(crate) fn is_same_day(self, one: Timestamp, other: Timestamp) -> bool {
         moments::date(self, one) == moments::date(self, other)

@@ -12,7 +12,8 @@ use guildhall_kernel::{Credentials, Error, Kind, Origin, Problem, Result};
 use crate::{
     browser::Browser,
     local_path::LocalPath,
-    page::{error_page, redirect},
+    page::{error_page, redirect, refused_for_script},
+    reader::{Frame, Place, Reader},
     session::{CsrfToken, Nonce, Session, check_origin, is_own_handshake},
     view::{FLASH, View},
     web::App,
@@ -31,7 +32,7 @@ pub(crate) async fn serve_browser(State(app): State<App>, request: Request, next
     if !matches!(Credentials::from_headers(headers), Ok(None)) {
         return serve_program(request, next).await;
     }
-    let is_page = wants_page(headers);
+    let shown_as = ErrorForm::of(headers);
     let known_visit = Nonce::of_visit(cookies, headers);
     let had_flash = cookies.get(headers, FLASH).is_some_and(|flash| !flash.is_empty());
     let visit = match known_visit.clone().map_or_else(Nonce::random, Ok) {
@@ -44,17 +45,17 @@ pub(crate) async fn serve_browser(State(app): State<App>, request: Request, next
     };
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(Browser::new(session.clone(), Some(visit.clone())));
-    let view = is_page.then(|| (View::of(&parts, &app), parts.method.clone()));
+    let view = shown_as.map(|form| (form, View::of(&parts, &app), parts.method.clone()));
     let mut response = match failure {
         Some(error) => error.into_response(),
         None => next.run(Request::from_parts(parts, body)).await,
     };
     let is_api = response.extensions().get::<OfApi>().is_some();
-    if let Some((view, method)) = view
+    if let Some((form, view, method)) = view
         && !is_api
     {
         response = match view {
-            Ok(view) => as_page(&view, response, &method),
+            Ok(view) => show_error(&app, session.as_ref(), (form, &view), response, &method).await,
             Err(error) => return error.into_response(),
         };
     }
@@ -105,18 +106,37 @@ async fn refresh(app: &App, session: Option<Session>) -> Result<(Option<Session>
     }
 }
 
-/// Whether a browser asks for a page.
-fn wants_page(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/html"))
+/// How a browser shows an error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ErrorForm {
+    /// As a page.
+    Page,
+    /// As a sentence in the page whose script has sent the request.
+    Sentence,
+}
+
+impl ErrorForm {
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if headers.contains_key("hx-request") || accept.contains("application/json") {
+            return Some(Self::Sentence);
+        }
+        accept.contains("text/html").then_some(Self::Page)
+    }
 }
 
 fn is_html(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
 }
 
-/// Shows an error as a page. Whoever has to sign in is led to the page for that.
-fn as_page(view: &View, response: Response, method: &Method) -> Response {
+/// Shows an error as a page, or as a sentence for a script. Whoever has to sign in is led to the page for that.
+async fn show_error(
+    app: &App,
+    session: Option<&Session>,
+    (form, view): (ErrorForm, &View),
+    response: Response,
+    method: &Method,
+) -> Response {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     if !is_error || is_html(response.headers()) {
@@ -128,8 +148,26 @@ fn as_page(view: &View, response: Response, method: &Method) -> Response {
     };
     problem.status = status.as_u16();
     problem.request_id.clone_from(&Origin::current().request_id);
-    let mut page =
-        if status == StatusCode::UNAUTHORIZED { sign_in_first(view, method) } else { error_page(view, &problem) };
+    let is_signed_out = status == StatusCode::UNAUTHORIZED;
+    let mut page = match form {
+        ErrorForm::Page if is_signed_out => redirect(&sign_in_path(view, method)),
+        ErrorForm::Page => {
+            let frame = match session {
+                // Nothing else is asked of a server that does not answer.
+                Some(session) if status != StatusCode::SERVICE_UNAVAILABLE => frame_of(app, view, session).await,
+                _ => None,
+            };
+            error_page(view, &problem, frame)
+        }
+        ErrorForm::Sentence => refused_for_script(view, problem),
+    };
+    if form == ErrorForm::Sentence
+        && is_signed_out
+        && let Ok(location) = HeaderValue::from_str(&sign_in_path(view, method))
+    {
+        // A script would follow a redirect and put the page into a part of the other one.
+        page.headers_mut().insert("hx-redirect", location);
+    }
     for name in [header::ALLOW, header::SET_COOKIE] {
         for value in response.headers().get_all(&name) {
             page.headers_mut().append(&name, value.clone());
@@ -138,20 +176,17 @@ fn as_page(view: &View, response: Response, method: &Method) -> Response {
     page
 }
 
-/// Leads to the page for signing in, and from there back to what was asked for.
-fn sign_in_first(view: &View, method: &Method) -> Response {
+/// The frame around the pages of a session, if it is valid.
+async fn frame_of(app: &App, view: &View, session: &Session) -> Option<Frame> {
+    let credentials = Credentials::Bearer(session.access.clone());
+    let caller = app.accounts.auth.authenticate(credentials).await.ok()?;
+    Reader { caller, view: view.clone() }.frame(app, Place::Elsewhere).await.ok()
+}
+
+/// The address of the page for signing in, which leads back to what was asked for.
+fn sign_in_path(view: &View, method: &Method) -> String {
     let path = if method.is_safe() { view.path.clone() } else { LocalPath::home() };
-    let target =
-        if path == LocalPath::home() { "/login/".to_owned() } else { format!("/login/?next={}", path.encoded()) };
-    let mut response = redirect(&target);
-    if view.is_partial()
-        && let Ok(location) = HeaderValue::from_str(&target)
-    {
-        // A script would follow the redirect and put the page into a part of the other one.
-        *response.status_mut() = StatusCode::UNAUTHORIZED;
-        response.headers_mut().insert("hx-redirect", location);
-    }
-    response
+    if path == LocalPath::home() { "/login/".to_owned() } else { format!("/login/?next={}", path.encoded()) }
 }
 
 /// Lets the scripts of pages use the API and sockets with the session of their browser.

@@ -22,6 +22,7 @@ mod notifications;
 mod page;
 mod paging;
 mod qr;
+mod quote;
 mod reader;
 mod session;
 mod setup_link;
@@ -62,4 +63,5 @@ pub fn router(web: Web, others: Router) -> Router {
         .layer(from_fn_with_state(app, layer::serve_browser))
         // The same for everybody, and kept by caches: without a session.
         .route("/assets/{hash}/{name}", get(assets::serve))
+        .route("/push-worker.js", get(assets::push_worker))
 }

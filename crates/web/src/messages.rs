@@ -3,7 +3,7 @@
 use crate::view::View;
 
 /// Messages without variables, and the keys of their texts.
-const KNOWN: [(&str, &str); 19] = [
+const KNOWN: [(&str, &str); 21] = [
     ("This field may not be blank.", "field-blank"),
     ("This field is required.", "field-blank"),
     ("Control characters are not allowed.", "field-control-characters"),
@@ -22,6 +22,8 @@ const KNOWN: [(&str, &str); 19] = [
     ("The database does not allow this value.", "field-not-allowed"),
     ("A post that is approved stays approved.", "field-approved"),
     ("A closed room cannot be opened again.", "field-closed-room"),
+    ("An event cannot end before it starts.", "field-ends-too-early"),
+    ("Enter a URL that begins with https:// or http://.", "field-web-url"),
     ("Quiet hours cannot begin and end at the same time.", "field-quiet-hours"),
 ];
 

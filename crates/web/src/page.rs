@@ -5,13 +5,14 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
-use guildhall_kernel::{Error, FieldErrors, Json, Kind, Problem, Result};
+use guildhall_kernel::{Error, FieldErrors, Kind, Problem, Result};
 
 use crate::{
     cookies::Keep,
     form::FormErrors,
     local_path::LocalPath,
     messages::translated,
+    reader::Frame,
     view::{FLASH, View},
     web::App,
 };
@@ -72,19 +73,12 @@ pub(crate) fn back_with(app: &App, next: Option<LocalPath>, fallback: &str, flas
     redirect_with(app, next.as_ref().map_or(fallback, LocalPath::as_str), flash)
 }
 
-/// The response to a script whose form was refused: why, as a sentence to show.
-pub(crate) fn refused_for_script(kind: Kind, errors: &FormErrors) -> Response {
-    let body = serde_json::json!({ "reason": errors.text() });
-    (kind.status(), [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
-}
-
 /// What to show on a form that was refused. Errors that nobody can correct on the form are passed on.
 pub(crate) fn form_errors(view: &View, error: impl Into<Error>) -> Result<FormErrors> {
     let error = error.into();
     match error.kind() {
         Kind::TooMany => {
-            let wait = Problem::from(error).retry_after;
-            let text = wait.map_or_else(|| view.t("too-many-text"), |seconds| view.n("wait-seconds", seconds));
+            let text = wait_text(view, &Problem::from(error));
             Ok(FormErrors::of(FieldErrors::new(), Some(text)))
         }
         Kind::Invalid | Kind::Conflict | Kind::PreconditionFailed | Kind::Unprocessable => {
@@ -105,6 +99,41 @@ pub(crate) fn sentence(view: &View, code: &str, detail: &str) -> String {
     view.find(&format!("error-{}", code.replace('_', "-"))).unwrap_or_else(|| translated(view, detail))
 }
 
+/// How long to wait after a request that came too soon.
+fn wait_text(view: &View, problem: &Problem) -> String {
+    let key = match problem.code.as_str() {
+        "slow_mode" => "slow-mode-wait",
+        "requested_too_soon" => "request-again-in",
+        _ => "wait-before",
+    };
+    let wait = problem.retry_after.map(|seconds| view.t1(key, "wait", view.wait(seconds)));
+    wait.unwrap_or_else(|| view.t("too-many-text"))
+}
+
+/// Why a request was refused, as a sentence to show.
+fn reason(view: &View, problem: &Problem) -> String {
+    let errors: Vec<String> = problem.errors.values().flatten().map(|message| translated(view, message)).collect();
+    match problem.status {
+        _ if !errors.is_empty() => errors.join(" "),
+        401 => view.t("connection-signed-out"),
+        404 => view.t("not-found-text"),
+        429 => wait_text(view, problem),
+        503 => view.t("unavailable-text"),
+        500.. => view.t("request-failed"),
+        _ => sentence(view, &problem.code, &problem.detail),
+    }
+}
+
+/// The response to a script whose request was refused. Its `reason` is a sentence to show.
+pub(crate) fn refused_for_script(view: &View, mut problem: Problem) -> Response {
+    problem.extensions.insert("reason".to_owned(), reason(view, &problem).into());
+    let mut response = problem.into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // What is shown stays as it is.
+    response.headers_mut().insert("hx-reswap", HeaderValue::from_static("none"));
+    response
+}
+
 /// The page of an error.
 #[derive(Template)]
 #[template(path = "error.html")]
@@ -116,23 +145,35 @@ struct ErrorPage<'a> {
     is_missing: bool,
 }
 
-/// Renders the page of an error.
-pub(crate) fn error_page(view: &View, problem: &Problem) -> Response {
+/// The page of an error for somebody who is signed in.
+#[derive(Template)]
+#[template(path = "error_in_frame.html")]
+struct ErrorInFrame<'a> {
+    f: Frame,
+    title: String,
+    text: String,
+    request_id: Option<&'a str>,
+    is_missing: bool,
+}
+
+/// Renders the page of an error: inside the frame if there is one, so that the navigation stays.
+pub(crate) fn error_page(view: &View, problem: &Problem, frame: Option<Frame>) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let (title, text) = match problem.status {
-        404 => (view.t("not-found-title"), view.t("not-found-text")),
-        429 => {
-            let wait = problem.retry_after.map(|seconds| view.n("wait-seconds", seconds));
-            (view.t("too-many-title"), wait.unwrap_or_else(|| view.t("too-many-text")))
-        }
-        503 => (view.t("unavailable-title"), view.t("unavailable-text")),
-        500.. => (view.t("broken-title"), view.t("broken-text")),
-        403 => (view.t("forbidden-title"), sentence(view, &problem.code, &problem.detail)),
-        _ => (view.t("refused-title"), sentence(view, &problem.code, &problem.detail)),
+        404 => ("not-found-title", reason(view, problem)),
+        429 => ("too-many-title", reason(view, problem)),
+        503 => ("unavailable-title", reason(view, problem)),
+        500.. => ("broken-title", view.t("broken-text")),
+        403 => ("forbidden-title", reason(view, problem)),
+        _ => ("refused-title", reason(view, problem)),
     };
+    let title = view.t(title);
     let request_id = problem.request_id.as_deref().filter(|_| status.is_server_error());
-    let page = ErrorPage { f: view, title, text, request_id, is_missing: problem.status == 404 };
-    let mut response = show(status, &page);
+    let is_missing = problem.status == 404;
+    let mut response = match frame {
+        Some(f) => show(status, &ErrorInFrame { f, title, text, request_id, is_missing }),
+        None => show(status, &ErrorPage { f: view, title, text, request_id, is_missing }),
+    };
     if let Some(seconds) = problem.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

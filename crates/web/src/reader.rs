@@ -93,6 +93,17 @@ impl FromRequestParts<App> for Reader {
 }
 
 impl Reader {
+    /// The active user with a user name, which may begin with an `@`, for the field in which it was typed.
+    ///
+    /// # Errors
+    /// At the field, if there is none.
+    pub(crate) async fn named(&self, app: &App, field: &str, name: &str) -> Result<Person> {
+        let name = name.trim();
+        let name = name.strip_prefix('@').unwrap_or(name).to_owned();
+        let found = app.directory.named(&[name]).await?.pop();
+        found.ok_or_else(|| Error::field(field, self.view.t("field-nobody")))
+    }
+
     /// The id of the reader.
     pub(crate) fn id(&self) -> UserId {
         self.caller.user

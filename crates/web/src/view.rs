@@ -214,6 +214,16 @@ impl View {
         if number > 99 { "99+".to_owned() } else { number.to_string() }
     }
 
+    /// A time to wait: `45 seconds`, `5 minutes`, `2 hours`.
+    pub(crate) fn wait(&self, seconds: u64) -> String {
+        let (key, length) = match seconds {
+            0..120 => ("wait-seconds", 1),
+            120..7200 => ("wait-minutes", 60),
+            _ => ("wait-hours", 3600),
+        };
+        self.n(key, seconds.div_ceil(length))
+    }
+
     /// A size in bytes.
     pub(crate) fn size(&self, bytes: impl Count) -> String {
         self.locale.size(bytes.count())
@@ -224,14 +234,24 @@ impl View {
         self.locale.day(time.time(), self.now)
     }
 
+    /// A time as a field of a form holds it, in the time zone of the reader.
+    pub(crate) fn field_time(&self, time: Timestamp) -> String {
+        self.locale.field_time(time)
+    }
+
+    /// The time that a field of a form holds; `None` if it is none.
+    pub(crate) fn read_time(&self, text: &str) -> Option<Timestamp> {
+        self.locale.read_time(text)
+    }
+
     /// Whether a time is today.
     pub(crate) fn is_today(&self, time: impl Moment) -> bool {
         self.locale.is_same_day(time.time(), self.now)
     }
 
     /// Whether two times are on the same day.
-    pub(crate) fn is_same_day(&self, one: Timestamp, other: Timestamp) -> bool {
-        self.locale.is_same_day(one, other)
+    pub(crate) fn is_same_day(&self, one: impl Moment, other: impl Moment) -> bool {
+        self.locale.is_same_day(one.time(), other.time())
     }
 
     /// The day of the month and the short name of the month.

@@ -9,7 +9,7 @@ use guildhall_chat::ChatState;
 use guildhall_community::CommunityState;
 use guildhall_deals::DealsState;
 use guildhall_files::Files;
-use guildhall_kernel::{Auth, Clock, PublicUrl};
+use guildhall_kernel::{Auth, Clock, Directory, PublicUrl};
 use guildhall_messaging::MessagingState;
 use guildhall_notifications::{NotificationsState, Unsubscribing};
 
@@ -17,6 +17,8 @@ use crate::{cookies::Cookies, setup_link::SetupLink};
 
 /// The services that the pages use, and how the installation is called and reached.
 pub struct Web {
+    /// Looks up people.
+    pub directory: Arc<dyn Directory>,
     /// Accounts and sessions.
     pub accounts: AccountsState,
     /// Groups and posts.

@@ -4,26 +4,20 @@ import { followBoard } from "./board.js";
 import { followConversation } from "./conversation.js";
 import { followRoom, waitForRoom } from "./room.js";
 import { listenToKeys } from "./keys.js";
-
-const csrf = document.querySelector('meta[name="csrf"]')?.content ?? "";
-
-/** Sends a form with the token that protects it. */
-export function post(url, fields, headers = {}) {
-  const body = fields instanceof FormData ? fields : new URLSearchParams(fields);
-  return fetch(url, { method: "POST", body, headers: { "X-CSRF-Token": csrf, Accept: "text/html", ...headers } });
-}
+import { offerPush } from "./push.js";
+import { part, renewToken, toast, token } from "./requests.js";
 
 document.addEventListener("htmx:config:request", (event) => {
-  event.detail.ctx.request.headers["X-CSRF-Token"] = csrf;
+  event.detail.ctx.request.headers["X-CSRF-Token"] = token();
 });
 
-document.addEventListener("htmx:response:error", () => {
-  const template = document.getElementById("failed-toast");
-  const toasts = document.getElementById("toasts");
-  if (!template || !toasts) return;
-  const toast = template.content.firstElementChild.cloneNode(true);
-  toasts.append(toast);
-  setTimeout(() => toast.remove(), 6000);
+document.addEventListener("htmx:response:error", (event) => {
+  const { text, response } = event.detail.ctx;
+  const isRefusal = response.headers.get("Content-Type")?.startsWith("application/problem+json");
+  const { code, reason } = isRefusal ? JSON.parse(text) : {};
+  if (code === "csrf_failed") renewToken();
+  // A form that comes back says itself what is wrong.
+  if (isRefusal || response.status >= 500) toast(reason);
 });
 
 // A choice that filters a list takes effect at once.
@@ -38,7 +32,7 @@ function sendZone() {
   const sent = fetch("/appearance/", {
     method: "POST",
     body: new URLSearchParams({ zone }),
-    headers: { "X-CSRF-Token": csrf },
+    headers: { "X-CSRF-Token": token() },
     redirect: "manual",
   });
   sent.then(() => localStorage.setItem("zone", zone)).catch(() => {});
@@ -69,9 +63,7 @@ function refreshInbox() {
   if (!inbox || inboxTimer) return;
   inboxTimer = setTimeout(async () => {
     inboxTimer = null;
-    const part = { "HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "nav#inbox" };
-    const headers = { ...part, Accept: "text/html" };
-    const answer = await fetch("/messaging/", { headers }).catch(() => null);
+    const answer = await fetch("/messaging/", { headers: part("nav#inbox") }).catch(() => null);
     if (!answer?.ok) return;
     const current = inbox.querySelector("[aria-current]")?.getAttribute("href");
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("inbox");
@@ -108,10 +100,12 @@ if (user) {
     });
   }
   const { base, room, waiting } = document.body.dataset;
-  if (room) followRoom(socket, post);
-  else if (base) followConversation(socket, post);
+  if (room) followRoom(socket);
+  else if (base) followConversation(socket);
   if (waiting) waitForRoom(waiting);
-  if (document.body.dataset.board) followBoard(socket, post);
+  if (document.body.dataset.board) followBoard(socket);
+  const push = document.getElementById("push");
+  if (push) offerPush(push);
   listenToKeys();
   socket.open();
 }

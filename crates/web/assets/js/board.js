@@ -1,28 +1,24 @@
 // The board of a pipeline: cards are dragged, or lifted with the keyboard, and the board follows the changes of others.
 // A move is the form of the card's menu; the answer is the board.
+import { part, post, refusal, toast } from "./requests.js";
+import { pause } from "./socket.js";
 
 const REFRESH_AFTER = 500;
 
-export function followBoard(socket, post) {
+export function followBoard(socket) {
   const org = document.body.dataset.board;
   const status = document.getElementById("board-status");
   const board = () => document.getElementById("board");
-  const part = { "HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#board", Accept: "text/html" };
+  const headers = part("div#board");
   let held = null;
+  // The number of moves until now: a board that was read before the last one does not show it.
+  let moves = 0;
 
   // --- Showing
 
   function say(key, values) {
     const text = status.dataset[key] ?? "";
     status.textContent = text.replace(/%(\w+)/g, (_, name) => values[name] ?? "");
-  }
-
-  function toast(text) {
-    const template = document.getElementById("failed-toast");
-    const shown = template.content.firstElementChild.cloneNode(true);
-    if (text) shown.querySelector("span").textContent = text;
-    document.getElementById("toasts").append(shown);
-    setTimeout(() => shown.remove(), 6000);
   }
 
   /** Shows a fresh board, and keeps focus and scroll position. */
@@ -39,18 +35,39 @@ export function followBoard(socket, post) {
     return true;
   }
 
+  /** Whether a card is held or a menu is open, which a fresh board would take away. */
+  const isBusy = () => held || board().querySelector(":popover-open");
+
+  let isFetching = false;
+  let again = false;
+  let failures = 0;
   let timer = null;
-  /** Reads the board again, unless a card is held or a menu is open: then after that. Changes meanwhile are one more. */
-  function refresh() {
-    timer ??= setTimeout(async () => {
-      timer = null;
-      const isBusy = () => held || board().querySelector(":popover-open");
-      if (isBusy()) return refresh();
-      const answer = await fetch(location.href, { headers: part }).catch(() => null);
-      const html = answer?.ok ? await answer.text().catch(() => "") : "";
-      if (isBusy()) return refresh();
-      show(html);
-    }, REFRESH_AFTER * (1 + Math.random()));
+  /** Reads the board again soon, one request at a time. Changes meanwhile are one more. */
+  function refresh(wait = REFRESH_AFTER * (1 + Math.random())) {
+    if (isFetching) again = true;
+    else timer ??= setTimeout(fetchBoard, wait);
+  }
+
+  async function fetchBoard() {
+    timer = null;
+    if (isBusy()) return refresh();
+    isFetching = true;
+    again = false;
+    const known = moves;
+    const answer = await fetch(location.href, { headers }).catch(() => null);
+    const html = answer?.ok ? await answer.text().catch(() => "") : "";
+    isFetching = false;
+    if (isBusy() || moves !== known) return refresh();
+    // What was refused for good would be refused again.
+    const isLost = !answer || answer.status >= 500 || [408, 429].includes(answer.status) || (answer.ok && !html);
+    if (isLost) {
+      refresh(pause(failures));
+      failures += 1;
+      return;
+    }
+    failures = 0;
+    show(html);
+    if (again) refresh();
   }
 
   // --- Moving
@@ -83,6 +100,7 @@ export function followBoard(socket, post) {
     const { card, gap } = held;
     const { number, deal } = card.dataset;
     held.isSent = true;
+    moves += 1;
     if (column.dataset.kind === "lost" && column !== held.column) {
       putBack();
       location.assign(`/deals/${org}/deals/${deal}/move/?stage=${column.dataset.stage}`);
@@ -97,8 +115,10 @@ export function followBoard(socket, post) {
     if (before?.dataset.deal) fields.before = before.dataset.deal;
     else if (card.previousElementSibling?.dataset.deal) fields.after = card.previousElementSibling.dataset.deal;
     const action = `/deals/${org}/deals/${deal}/move/`;
-    const answer = await post(action, fields, part).catch(() => null);
-    const text = answer ? await answer.text() : "";
+    const answer = await post(action, fields, headers).catch(() => null);
+    const { reason } = await refusal(answer);
+    const text = (await answer?.text().catch(() => "")) ?? "";
+    moves += 1;
     if (answer?.ok && show(text)) {
       held = null;
       say("moved", { deal: number, stage: column.dataset.name });
@@ -107,7 +127,7 @@ export function followBoard(socket, post) {
     }
     putBack();
     const page = new DOMParser().parseFromString(text, "text/html");
-    toast(page.querySelector("#form-error p, .error span")?.textContent);
+    toast(reason || page.querySelector("#form-error p, .error span")?.textContent);
     say("back", { deal: number });
     refresh();
   }

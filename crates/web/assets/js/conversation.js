@@ -1,5 +1,7 @@
 // An open conversation or room: new messages, sending, typing, reading. The rows come from the server as they are shown without
 // scripts; only what is being sent is drawn here, as text.
+import { attachFiles } from "./files.js";
+import { part, post, refusal } from "./requests.js";
 
 const KEPT = "unsent";
 const TYPING_EVERY = 3000;
@@ -7,7 +9,7 @@ const TYPING_ENDS = 6000;
 const SEND_TIMEOUT = 10000;
 
 /** Follows the conversation of the page. `room` handles what only happens in rooms. */
-export function followConversation(socket, post, room) {
+export function followConversation(socket, room) {
   const { base } = document.body.dataset;
   const me = Number(document.body.dataset.user);
   let { stream } = document.body.dataset;
@@ -25,8 +27,7 @@ export function followConversation(socket, post, room) {
   const isAtEnd = () => Math.abs(box.scrollTop) < 60;
 
   async function fetchRows(query) {
-    const headers = { "HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "ol#log", Accept: "text/html" };
-    const answer = await fetch(`${base}rows/?${query}`, { headers }).catch(() => null);
+    const answer = await fetch(`${base}rows/?${query}`, { headers: part("ol#log") }).catch(() => null);
     if (!answer?.ok) return [];
     const rows = await answer.text().catch(() => "");
     const parsed = new DOMParser().parseFromString(`<ol>${rows}</ol>`, "text/html");
@@ -79,9 +80,7 @@ export function followConversation(socket, post, room) {
   async function refreshRow(id) {
     const row = document.getElementById(`msg-${id}`);
     if (!row || !stream) return;
-    const part = { "HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": `li#msg-${id}` };
-    const headers = { ...part, Accept: "text/html" };
-    const answer = await fetch(`${place()}messages/${id}/`, { headers }).catch(() => null);
+    const answer = await fetch(`${place()}messages/${id}/`, { headers: part(`li#msg-${id}`) }).catch(() => null);
     if (!answer?.ok) return;
     const parsed = new DOMParser().parseFromString(`<ol>${await answer.text()}</ol>`, "text/html");
     const fresh = parsed.getElementById(`msg-${id}`);
@@ -216,20 +215,22 @@ export function followConversation(socket, post, room) {
     bubble(message.client)?.remove();
     const row = document.getElementById("pending").content.firstElementChild.cloneNode(true);
     row.dataset.pending = message.client;
-    row.querySelector(".bubble, .msg-words").textContent = message.content;
+    const names = (message.files ?? []).map((file) => file.name).join(", ");
+    row.querySelector(".bubble, .msg-words").textContent = message.content || names;
     log.append(row);
     box.scrollTop = 0;
     return row;
   }
 
-  /** Whether sending the same again would be refused again. After signing in again it would not. */
-  const isFinal = (status) => status >= 400 && status < 500 && ![401, 408, 429].includes(status);
+  /** Whether sending the same again would be refused again. With a new session or token it would not. */
+  const isFinal = (status, code) =>
+    status >= 400 && status < 500 && ![401, 408, 429].includes(status) && code !== "csrf_failed";
 
   /** Shows that a message was not sent, and why if the server has said so. */
   async function refuse(message, answer) {
-    const reason = (await answer?.json().catch(() => null))?.reason;
-    if (answer && isFinal(answer.status)) {
-      const marked = (kept) => (kept.client === message.client ? { ...kept, refused: reason ?? true } : kept);
+    const { code, reason } = await refusal(answer);
+    if (answer && isFinal(answer.status, code)) {
+      const marked = (kept) => (kept.client === message.client ? { ...kept, refused: reason || true } : kept);
       keep(unsent().map(marked));
     }
     fail(message, reason);
@@ -249,6 +250,8 @@ export function followConversation(socket, post, room) {
     meta.querySelector(".drop").addEventListener("click", () => settle(message.client));
   }
 
+  const attached = form ? attachFiles(form, box.closest("section") ?? form) : null;
+
   const sending = new Set();
   async function transmit(message) {
     if (sending.has(message.client)) return;
@@ -266,7 +269,12 @@ export function followConversation(socket, post, room) {
       message_type: message.type ?? "", reply_to: message.reply ?? "" })) fields.append(name, value);
     for (const file of message.files ?? []) fields.append("files", file);
     const timeout = new Promise((_, reject) => setTimeout(reject, SEND_TIMEOUT + 60000 * (message.files?.length ?? 0)));
-    const sent = post(base, fields, { Accept: "application/json" });
+    const progress = message.files ? bubble(message.client)?.querySelector("progress") : null;
+    const show = (share) => {
+      progress.hidden = false;
+      progress.value = share;
+    };
+    const sent = post(base, fields, { Accept: "application/json" }, progress && show);
     const answer = await Promise.race([sent, timeout]).catch(() => null);
     if (!answer?.ok) return refuse(message, answer);
     if (!stream && answer.headers.get("X-Conversation")) {
@@ -285,13 +293,14 @@ export function followConversation(socket, post, room) {
       type: form.elements.message_type?.value, reply: form.elements.reply_to.value };
     // Files cannot be kept, and without them it would be another message.
     if (files.length === 0) keep([...unsent(), message]);
-    draw(message);
-    transmit(files.length > 0 ? { ...message, files } : message);
+    const sent = files.length > 0 ? { ...message, files } : message;
+    draw(sent);
+    transmit(sent);
     form.reset();
+    attached.clear();
     text.value = "";
     form.elements.reply_to.value = "";
     document.getElementById("reply-strip").hidden = true;
-    document.getElementById("chosen").textContent = "";
     typingSentAt = 0;
     if (stream) socket.send({ type: "typing", stream, on: false });
     text.focus();
@@ -309,9 +318,6 @@ export function followConversation(socket, post, room) {
         event.preventDefault();
         submit();
       }
-    });
-    form.elements.files?.addEventListener("change", (event) => {
-      document.getElementById("chosen").textContent = [...event.target.files].map((file) => file.name).join(", ");
     });
     document.getElementById("no-reply").addEventListener("click", (event) => {
       event.preventDefault();

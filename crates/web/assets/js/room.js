@@ -1,6 +1,7 @@
 // The pages of a room: what happens in it beside messages, who is there, and waiting to be let in. The lists come from
 // the server as they are shown without scripts.
 import { followConversation } from "./conversation.js";
+import { part, post, refusal, toast } from "./requests.js";
 
 const LOOK_EVERY = 10000;
 const REFRESH_AFTER = 1000;
@@ -27,7 +28,7 @@ export function waitForRoom(room) {
   });
 }
 
-export function followRoom(socket, post) {
+export function followRoom(socket) {
   const { room } = document.body.dataset;
   const base = `/rooms/${room}/`;
   const isLive = Boolean(document.body.dataset.base);
@@ -37,9 +38,7 @@ export function followRoom(socket, post) {
   // --- Who is there, who asks, what is pinned
 
   async function replaceAside() {
-    const part = { "HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "aside#people" };
-    const headers = { ...part, Accept: "text/html" };
-    const answer = await fetch(`${base}people/`, { headers }).catch(() => null);
+    const answer = await fetch(`${base}people/`, { headers: part("aside#people") }).catch(() => null);
     if (!answer?.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("people");
     if (!fresh) return;
@@ -80,7 +79,7 @@ export function followRoom(socket, post) {
     const fields = [...new FormData(form, event.submitter), ["script", "1"]];
     const answer = await post(form.getAttribute("action"), fields).catch(() => null);
     form.closest("[popover]")?.hidePopover();
-    if (!answer?.ok) document.dispatchEvent(new Event("htmx:response:error"));
+    if (!answer?.ok) toast((await refusal(answer)).reason);
     if (form.closest("aside")) refreshAside();
   });
 
@@ -142,7 +141,7 @@ export function followRoom(socket, post) {
     socket.follow(`chat/${room}`, () => {});
     return;
   }
-  followConversation(socket, post, { handle, isOver: () => isOver });
+  followConversation(socket, { handle, isOver: () => isOver });
 
   // --- Answering and reacting
 

@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use guildhall_chat::{Role, Room, RoomId};
-use guildhall_kernel::{Error, FieldErrors, Kind, Problem, Result};
+use guildhall_kernel::{Error, FieldErrors, Kind, Result};
 
 use crate::{
     form::{FormErrors, Submission},
@@ -65,18 +65,11 @@ impl Access {
 /// What to show on a form that a room has refused. Errors that nobody can correct on the form are passed on.
 pub(super) fn refusal(view: &View, error: impl Into<Error>) -> Result<FormErrors> {
     let error = error.into();
-    let key = match error.code() {
-        "slow_mode" => Some("slow-mode-wait"),
-        "requested_too_soon" => Some("request-again-in"),
-        _ => None,
-    };
     if error.kind() == Kind::Forbidden {
         let text = sentence(view, error.code(), error.detail());
         return Ok(FormErrors::of(FieldErrors::new(), Some(text)));
     }
-    let Some(key) = key else { return form_errors(view, error) };
-    let seconds = Problem::from(error).retry_after.unwrap_or_default();
-    Ok(FormErrors::of(FieldErrors::new(), Some(view.n(key, seconds))))
+    form_errors(view, error)
 }
 
 /// The response to an action: nothing for scripts, which follow the room, else the page that the form came from.

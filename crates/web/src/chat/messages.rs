@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     form::Submission,
-    page::{ok, redirect, refused_for_script},
+    page::{ok, redirect},
     paging::older,
     reader::Reader,
     view::View,
@@ -90,11 +90,10 @@ pub(crate) async fn send(
         Ok(_) => Ok(redirect(&base(id))),
         Err(error) => {
             let error = Error::from(error);
-            let kind = error.kind();
-            let e = refusal(&reader.view, error)?;
             if is_script {
-                return Ok(refused_for_script(kind, &e));
+                return Err(error);
             }
+            let e = refusal(&reader.view, error)?;
             let access = Access::find(&app, &reader, id).await?;
             if !access.room.is_participant {
                 return Err(Error::new(Kind::Forbidden, "not_participant", "Only participants can do this."));

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
-use guildhall_chat::{Message, MessageId, RoomId};
+use guildhall_chat::{Message, MessageId, Room, RoomId};
 use guildhall_kernel::{CursorQuery, Error, Kind, Path, Query, Result};
 use serde::Deserialize;
 
@@ -139,18 +139,22 @@ struct CardPage {
     e: FormErrors,
     /// Whether the reader took part until now.
     is_out: bool,
-    /// That the reader was refused, and when they may ask again.
-    denied: Option<String>,
+    /// Whether the last request of the reader was refused.
+    is_denied: bool,
+    /// How long the reader has to wait until they may ask again.
+    wait: Option<String>,
 }
 
-/// That the last request of the reader was refused, and when they may ask again.
-async fn denied(app: &App, reader: &Reader, room: RoomId) -> Result<Option<String>> {
-    let own = app.chat.requests.own_request(&reader.caller, room).await.map_err(Error::from)?;
-    let until = own.and_then(|own| own.may_ask_again_at);
-    Ok(until.map(|until| match until.since(app.clock.now()).as_millis().div_ceil(1000) {
-        0 => reader.view.t("request-denied"),
-        seconds => reader.view.n("request-again-in", u64::try_from(seconds).unwrap_or(u64::MAX)),
-    }))
+/// Whether the last request of the reader was refused, and how long they have to wait until they may ask again.
+async fn denied(app: &App, reader: &Reader, room: &Room) -> Result<(bool, Option<String>)> {
+    if !room.is_active {
+        return Ok((false, None));
+    }
+    let own = app.chat.requests.own_request(&reader.caller, room.id).await.map_err(Error::from)?;
+    let Some(until) = own.and_then(|own| own.may_ask_again_at) else { return Ok((false, None)) };
+    let seconds = until.since(app.clock.now()).as_millis().div_ceil(1000);
+    let wait = (seconds > 0).then(|| reader.view.wait(u64::try_from(seconds).unwrap_or(u64::MAX)));
+    Ok((true, wait))
 }
 
 /// Shows the card of a room to somebody who does not take part, with the reason why they cannot join.
@@ -162,8 +166,8 @@ pub(super) async fn card_page(
 ) -> Result<Response> {
     let f = reader.frame(app, Place::Rooms).await?;
     let status = if e.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let denied = if e.is_empty() && access.room.is_active { denied(app, reader, access.room.id).await? } else { None };
-    Ok(show(status, &CardPage { f, access, e, is_out, denied }))
+    let (is_denied, wait) = denied(app, reader, &access.room).await?;
+    Ok(show(status, &CardPage { f, access, e, is_out, is_denied, wait }))
 }
 
 pub(crate) async fn room(

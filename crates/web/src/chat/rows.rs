@@ -1,8 +1,6 @@
 //! Messages as rows of a room.
 
-use std::collections::HashMap;
-
-use guildhall_chat::{Message, MessageId, MessageType, Room, RoomId};
+use guildhall_chat::{Message, MessageType, Room, RoomId};
 use guildhall_kernel::{Error, Result, UserId};
 
 use super::access::base;
@@ -10,6 +8,7 @@ use crate::{
     card::{ReactionButton, reaction_button},
     html::Html,
     messaging::text::linked,
+    quote::{self, Quote, Quotes},
     reader::Reader,
     view::View,
     web::App,
@@ -17,18 +16,6 @@ use crate::{
 
 /// Messages of one person within this time are grouped, in seconds.
 const GROUPED_SECONDS: u64 = 180;
-/// The length of a quoted text, in characters.
-const QUOTE: usize = 120;
-
-/// A message that another one answers.
-#[derive(Clone)]
-pub(super) struct Quote {
-    pub(super) id: i64,
-    /// Where it is: on the same page, or on its own.
-    pub(super) url: String,
-    pub(super) name: String,
-    pub(super) text: String,
-}
 
 /// A message as a row.
 pub(super) struct Row {
@@ -79,8 +66,7 @@ pub(super) struct Audience {
 impl Audience {
     /// The reader of these messages of a room, who has read everything.
     pub(super) async fn load(app: &App, reader: &Reader, room: &Room, messages: &[Message]) -> Result<Self> {
-        let is_elsewhere = |id: &MessageId| messages.iter().all(|message| message.id != *id);
-        let ids: Vec<MessageId> = messages.iter().filter_map(|message| message.reply_to).filter(is_elsewhere).collect();
+        let ids = quote::answered_elsewhere(messages.iter().map(|message| (message.id, message.reply_to)));
         let quoted = if ids.is_empty() {
             Vec::new()
         } else {
@@ -96,11 +82,7 @@ fn path(room: RoomId, message: i64) -> String {
 
 /// The first words of a message, to quote it; of a file its name.
 pub(super) fn short(message: &Message) -> String {
-    let text = match &message.file {
-        Some(file) if message.content.is_empty() => &file.name,
-        _ => &message.content,
-    };
-    text.chars().take(QUOTE).collect()
+    quote::short(&message.content, message.file.as_ref().map(|file| file.name.as_str()))
 }
 
 /// The icon and the sentence of a message that the server has written.
@@ -121,14 +103,12 @@ fn system(view: &View, message: &Message) -> Option<(Html, String)> {
 
 /// The messages of a room, oldest first, as rows.
 pub(super) fn rows(view: &View, messages: Vec<Message>, audience: &Audience) -> Vec<Row> {
-    let quote = |message: &Message, url: String| {
-        let text = if message.is_deleted { view.t("message-deleted") } else { short(message) };
-        let name = view.plain_name(message.sender.as_ref());
-        (message.id, Quote { id: message.id.0, url, name, text })
-    };
-    let elsewhere = audience.quoted.iter().map(|message| quote(message, path(message.room_id, message.id.0)));
-    let here = messages.iter().map(|message| quote(message, format!("#msg-{}", message.id)));
-    let quotes: HashMap<MessageId, Quote> = elsewhere.chain(here).collect();
+    let mut quotes = Quotes::default();
+    let elsewhere = audience.quoted.iter().map(|message| (message, path(message.room_id, message.id.0)));
+    for (message, url) in elsewhere.chain(messages.iter().map(|message| (message, format!("#msg-{}", message.id)))) {
+        let text = (!message.is_deleted).then(|| short(message));
+        quotes.add(view, message.id.0, url, (view.plain_name(message.sender.as_ref()), text));
+    }
     let unread = usize::try_from(audience.unread).ok().filter(|unread| *unread > 0);
     let first_unread = unread.and_then(|unread| messages.len().checked_sub(unread));
     let edges: Vec<(bool, bool)> = (0..messages.len())
@@ -149,13 +129,7 @@ pub(super) fn rows(view: &View, messages: Vec<Message>, audience: &Audience) -> 
             is_of_host: sender.is_some() && sender == audience.host,
             day: is_new_day.then(|| view.day(message.timestamp)),
             unread: (Some(at) == first_unread).then_some(audience.unread),
-            quote: message.reply_to.map(|id| {
-                let unknown = || {
-                    let url = path(message.room_id, id.0);
-                    Quote { id: id.0, url, name: String::new(), text: view.t("earlier-message") }
-                };
-                quotes.get(&id).cloned().unwrap_or_else(unknown)
-            }),
+            quote: message.reply_to.map(|id| quotes.of(view, id.0)),
             text: linked(&message.content),
             reactions: message.reactions.iter().map(button).collect(),
             system: system(view, &message),

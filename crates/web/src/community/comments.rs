@@ -24,16 +24,21 @@ struct CommentPage {
     reply: Typed,
     /// The comment as it was changed, and why that was refused.
     edit: Typed,
+    /// What is wrong with the comment, and why a report of that was refused.
+    report: Typed,
 }
 
 /// A text that was typed, with what is wrong with it.
-type Typed = (FormErrors, String);
+#[derive(Default)]
+pub(super) struct Typed {
+    pub(super) errors: FormErrors,
+    pub(super) text: String,
+}
 
 impl CommentPage {
     /// The text in the form that changes the comment.
     fn edited(&self) -> &str {
-        let (e, typed) = &self.edit;
-        if e.is_empty() { &self.comment.content } else { typed }
+        if self.edit.errors.is_empty() { &self.comment.content } else { &self.edit.text }
     }
 }
 
@@ -41,18 +46,39 @@ fn path_of(comment: &Comment) -> String {
     format!("/posts/{}/#comment-{}", comment.post, comment.id)
 }
 
-async fn comment_page(app: &App, reader: &Reader, id: CommentId, (reply, edit): (Typed, Typed)) -> Result<Response> {
+/// The three forms of the page.
+#[derive(Default)]
+struct Forms {
+    reply: Typed,
+    edit: Typed,
+    report: Typed,
+}
+
+async fn comment_page(app: &App, reader: &Reader, id: CommentId, forms: Forms) -> Result<Response> {
+    let Forms { reply, edit, report } = forms;
     let comment = app.community.comments.comment(Some(reader.caller), id).await.map_err(Error::from)?;
     let f = reader.frame(app, Place::Groups).await?;
     let is_mine = comment.author.as_ref().is_some_and(|author| author.id == reader.id());
-    let is_refused = !reply.0.is_empty() || !edit.0.is_empty();
-    let status = if is_refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    Ok(show(status, &CommentPage { f, comment, is_mine, reply, edit }))
+    let is_accepted = [&reply, &edit, &report].iter().all(|typed| typed.errors.is_empty());
+    let status = if is_accepted { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok(show(status, &CommentPage { f, comment, is_mine, reply, edit, report }))
+}
+
+/// The page of a comment whose report was refused.
+pub(super) async fn comment_refused(
+    app: &App,
+    reader: &Reader,
+    id: CommentId,
+    error: Error,
+    form: &Submission,
+) -> Result<Response> {
+    let report = Typed { errors: form_errors(&reader.view, error)?, text: form.text("reason").to_owned() };
+    comment_page(app, reader, id, Forms { report, ..Forms::default() }).await
 }
 
 /// A comment by itself, with a form to answer and, for its author, to change it.
 pub(crate) async fn comment(State(app): State<App>, Path(id): Path<CommentId>, reader: Reader) -> Result<Response> {
-    comment_page(&app, &reader, id, Default::default()).await
+    comment_page(&app, &reader, id, Forms::default()).await
 }
 
 pub(crate) async fn create_comment(
@@ -67,9 +93,9 @@ pub(crate) async fn create_comment(
     match app.community.comments.create_comment(&reader.caller, post, new).await.map_err(Error::from) {
         Ok(comment) => Ok(redirect(&path_of(&comment))),
         Err(error) => {
-            let typed = (form_errors(&reader.view, error)?, content);
+            let typed = Typed { errors: form_errors(&reader.view, error)?, text: content };
             match parent {
-                Some(parent) => comment_page(&app, &reader, parent, (typed, Typed::default())).await,
+                Some(parent) => comment_page(&app, &reader, parent, Forms { reply: typed, ..Forms::default() }).await,
                 None => post_page(&app, &reader, post, &Before::default(), typed).await,
             }
         }
@@ -87,8 +113,8 @@ pub(crate) async fn change_comment(
     match app.community.comments.change_comment(&reader.caller, id, patch, IfMatch::default()).await {
         Ok(comment) => Ok(redirect(&path_of(&comment))),
         Err(error) => {
-            let typed = (form_errors(&reader.view, error)?, content);
-            comment_page(&app, &reader, id, (Typed::default(), typed)).await
+            let edit = Typed { errors: form_errors(&reader.view, error)?, text: content };
+            comment_page(&app, &reader, id, Forms { edit, ..Forms::default() }).await
         }
     }
 }

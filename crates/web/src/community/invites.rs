@@ -2,9 +2,8 @@
 
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
-use guildhall_accounts::UserFilter;
 use guildhall_community::{Group, GroupId, Invite, InviteId, InviteStatus, IssuedInvite, NewInvite};
-use guildhall_kernel::{Error, PageQuery, Path, Person, Query, Result};
+use guildhall_kernel::{Error, Path, Query, Result};
 
 use super::group::find;
 use crate::{
@@ -14,9 +13,6 @@ use crate::{
     reader::{Frame, Place, Reader},
     web::App,
 };
-
-/// How many people are looked through for one with a name.
-const PEOPLE: u64 = 5;
 
 #[derive(Template)]
 #[template(path = "community/invites.html")]
@@ -85,16 +81,6 @@ pub(crate) async fn invites(
     invites_page(&app, &reader, (id, number), Ok(None), "").await
 }
 
-/// The person with a user name.
-async fn person(app: &App, reader: &Reader, name: &str) -> Result<Person> {
-    let name = name.trim_start_matches('@');
-    let filter = UserFilter { search: Some(name.to_owned()) };
-    let users = app.accounts.accounts.users(&reader.caller, filter, PageQuery::new(1, PEOPLE)).await;
-    let mut users = users.map_err(Error::from)?.results.into_iter().map(|entry| Person::from(entry.user));
-    let found = users.find(|person| person.username.to_lowercase() == name.to_lowercase());
-    found.ok_or_else(|| Error::field("whom", reader.view.t("field-nobody")))
-}
-
 /// Invites a person by user name or email address; without either, whoever has the link. The link is shown in the
 /// response, and never again.
 pub(crate) async fn invite(
@@ -113,7 +99,7 @@ pub(crate) async fn invite(
         if whom.contains('@') && !whom.starts_with('@') {
             new.email = Some(Some(whom.clone()));
         } else if !whom.is_empty() {
-            new.user_id = Some(Some(person(&app, &reader, &whom).await?.id));
+            new.user_id = Some(Some(reader.named(&app, "whom", &whom).await?.id));
         }
         app.community.invites.invite(&reader.caller, id, new).await.map_err(Error::from)
     };

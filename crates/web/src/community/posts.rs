@@ -5,9 +5,10 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use guildhall_community::{Comment, CommentId, NewReport, Post, PostId, PostPatch, Vote};
 use guildhall_kernel::{CursorQuery, Error, IfMatch, Path, Query, Result};
 
+use super::comments::Typed;
 use crate::{
     card::Card,
-    form::{FormErrors, Submission},
+    form::Submission,
     local_path::LocalPath,
     page::{back, back_with, ok, redirect_with, show},
     paging::{Before, older},
@@ -33,10 +34,8 @@ struct PostPage {
     threads: Vec<Thread>,
     older: Option<i64>,
     back: String,
-    /// What is wrong with the comment that was typed.
-    e: FormErrors,
-    /// The comment that was typed.
-    typed: String,
+    /// The comment that was typed, and why it was refused.
+    typed: Typed,
 }
 
 impl PostPage {
@@ -82,7 +81,7 @@ pub(crate) async fn post(
     reader: Reader,
     Query(before): Query<Before>,
 ) -> Result<Response> {
-    post_page(&app, &reader, id, &before, Default::default()).await
+    post_page(&app, &reader, id, &before, Typed::default()).await
 }
 
 /// The page of a post, with a comment that was refused.
@@ -91,7 +90,7 @@ pub(super) async fn post_page(
     reader: &Reader,
     id: PostId,
     before: &Before,
-    (e, typed): (FormErrors, String),
+    typed: Typed,
 ) -> Result<Response> {
     let post = app.community.posts.post(Some(reader.caller), id).await.map_err(Error::from)?;
     let f = reader.frame(app, Place::Groups).await?;
@@ -100,8 +99,8 @@ pub(super) async fn post_page(
     let older = older(comments.next.as_deref());
     let card = Card::one(app, reader, post).await?;
     let back = card.group.as_ref().map_or_else(|| "/".to_owned(), |group| format!("/groups/{}/", group.id));
-    let status = if e.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok(show(status, &PostPage { f, card, threads: threads(comments.results), older, back, e, typed }))
+    let status = if typed.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok(show(status, &PostPage { f, card, threads: threads(comments.results), older, back, typed }))
 }
 
 /// The reactions of a post, as a part of its page.

@@ -2,8 +2,8 @@
 
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
-use guildhall_community::{Group, GroupId, GroupPatch, MemberFilter, PictureKind, Posting};
-use guildhall_kernel::{Error, IfMatch, Kind, PageQuery, Path, Result, UserId};
+use guildhall_community::{Group, GroupId, GroupPatch, PictureKind, Posting};
+use guildhall_kernel::{Error, IfMatch, Kind, Path, Result};
 
 use super::group::find;
 use crate::{
@@ -12,9 +12,6 @@ use crate::{
     reader::{Frame, Place, Reader},
     web::App,
 };
-
-/// How many members with a similar name are looked through for the one with this name.
-const MEMBERS: u64 = 50;
 
 #[derive(Template)]
 #[template(path = "community/settings.html")]
@@ -129,16 +126,6 @@ pub(crate) async fn set_picture(
     Ok(redirect_with(&app, &format!("/groups/{id}/settings/"), "flash-saved"))
 }
 
-/// The member with a user name.
-async fn member(app: &App, reader: &Reader, id: GroupId, name: &str) -> Result<UserId> {
-    let name = name.trim().trim_start_matches('@');
-    let filter = MemberFilter { search: Some(name.to_owned()), role: None };
-    let members = app.community.members.members(&reader.caller, id, filter, PageQuery::new(1, MEMBERS)).await;
-    let mut people = members.map_err(Error::from)?.results.into_iter().filter_map(|member| member.user);
-    let found = people.find(|person| person.username.to_lowercase() == name.to_lowercase());
-    Ok(found.ok_or_else(|| Error::field("user", reader.view.t("field-nobody")))?.id)
-}
-
 /// Transfers the ownership to another member.
 pub(crate) async fn transfer(
     State(app): State<App>,
@@ -148,8 +135,12 @@ pub(crate) async fn transfer(
 ) -> Result<Response> {
     let name = form.text("user");
     let transferred = async {
-        let user = member(&app, &reader, id, name).await?;
-        app.community.members.transfer(&reader.caller, id, user).await.map_err(Error::from)
+        let user = reader.named(&app, "user", name).await?.id;
+        let transferred = app.community.members.transfer(&reader.caller, id, user).await.map_err(Error::from);
+        transferred.map_err(|error| match error.code() {
+            "not_in_group" => Error::field("user", reader.view.t("field-nobody")),
+            _ => error,
+        })
     };
     match transferred.await {
         Ok(_) => Ok(redirect_with(&app, &format!("/groups/{id}/"), "flash-saved")),

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use guildhall_deals::{Amount, Currency};
+use guildhall_deals::Currency;
 
 /// An amount in the minor units of its currency; 0 if it is no number.
 pub(super) fn minor(amount: &str, currency: &Currency) -> i128 {
-    Amount::new(amount).minor(currency).unwrap_or_default().into()
+    currency.minor(amount).unwrap_or_default()
 }
 
 /// The share of an amount in another one of the same currency, in percent from 0 to 100.
@@ -34,6 +34,8 @@ mod tests {
     fn amounts_are_summed_per_currency() {
         let (euro, yen) = (Currency::from_code("EUR").unwrap(), Currency::from_code("JPY").unwrap());
         let amounts = [(&euro, "1200.50"), (&yen, "7"), (&euro, "-0.75")];
+        let large = [(&euro, "90000000000000000000.00"), (&euro, "0.01")];
+        assert_eq!(sums(large.into_iter()), [(euro.clone(), "90000000000000000000.01".into())]);
         assert_eq!(sums(amounts.into_iter()), [(euro.clone(), "1199.75".into()), (yen.clone(), "7".into())]);
     }
 

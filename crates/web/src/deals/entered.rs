@@ -2,6 +2,7 @@
 
 use guildhall_kernel::{Error, Result};
 
+use super::form_key;
 use crate::{
     form::{FormErrors, Submission},
     page::form_errors,
@@ -73,7 +74,8 @@ impl Refused {
     pub(super) fn new(view: &View, error: impl Into<Error>, form: &Submission, names: &[&'static str]) -> Result<Self> {
         let error = error.into();
         let is_stale = error.code() == "stale";
-        Ok(Self { errors: form_errors(view, error)?, typed: Entered::typed(form, names), is_stale })
+        let typed = form_key::retyped(&error, Entered::typed(form, names))?;
+        Ok(Self { errors: form_errors(view, error)?, typed, is_stale })
     }
 
     /// The errors and fields to show, and the fields that differ from those of the object if it has changed. Then the

@@ -2,11 +2,10 @@
 
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
-use guildhall_accounts::UserFilter;
 use guildhall_deals::{
     Member, MemberId, MemberPatch, MemberStatus, NewMember, OrganizationId, Role, RoleId, catalogue,
 };
-use guildhall_kernel::{Error, PageQuery, Path, Person, Query, Result, UserId};
+use guildhall_kernel::{Error, PageQuery, Path, Person, Query, Result};
 
 use super::{deal::known_version, entered::Entered, frame::OrgFrame};
 use crate::{
@@ -19,8 +18,6 @@ use crate::{
 
 /// How many members and roles one can choose from.
 const CHOICES: u64 = 100;
-/// How many people with a similar name are looked through for the one with this name.
-const PEOPLE: u64 = 50;
 
 #[derive(Template)]
 #[template(path = "deals/members.html")]
@@ -115,17 +112,6 @@ pub(crate) async fn members(
     members_page(&app, &reader, (org, number), None).await
 }
 
-/// The person with a user name.
-async fn person(app: &App, reader: &Reader, name: &str) -> Result<UserId> {
-    let name = name.trim().trim_start_matches('@');
-    let filter = UserFilter { search: Some(name.to_owned()) };
-    let users = app.accounts.accounts.users(&reader.caller, filter, PageQuery::new(1, PEOPLE)).await?.results;
-    let mut people = users.into_iter().map(|entry| Person::from(entry.user));
-    let found = people.find(|person| person.username.to_lowercase() == name.to_lowercase());
-    let found = found.ok_or_else(|| Error::field("whom", reader.view.t("field-nobody")))?;
-    Ok(found.id)
-}
-
 fn role(form: &Submission) -> Result<RoleId> {
     let role = form.number::<i64>("role_id")?.map(RoleId);
     role.ok_or_else(|| Error::field("role_id", "This field is required."))
@@ -158,7 +144,7 @@ pub(crate) async fn add_member(
 ) -> Result<Response> {
     let added = async {
         let whom = form.filled("whom").ok_or_else(|| Error::field("whom", "This field is required."))?;
-        let user_id = person(&app, &reader, whom).await?;
+        let user_id = reader.named(&app, "whom", whom).await?.id;
         let new = NewMember { user_id, role_id: role(&form)?, team_id: None, leads_team: false };
         Ok::<_, Error>(app.deals.members.add_member(&reader.caller, org, new).await?)
     };

@@ -120,8 +120,9 @@ pub(crate) async fn record_payment(
     match recorded.await {
         Ok(_) => Ok(redirect_with(&app, &format!("/deals/{org}/deals/{id}/"), "flash-payment-recorded")),
         Err(error) => {
+            let typed = form_key::retyped(&error, Entered::typed(&form, &FIELDS))?;
             let e = form_errors(&reader.view, error)?;
-            new_payment_page(&app, &reader, (org, id), Some((e, Entered::typed(&form, &FIELDS)))).await
+            new_payment_page(&app, &reader, (org, id), Some((e, typed))).await
         }
     }
 }
@@ -199,7 +200,10 @@ pub(super) async fn answer<T>(
 ) -> Result<Response> {
     match outcome {
         Ok(_) => Ok(redirect_with(app, &format!("/deals/{}/deals/{}/", path.0, path.1), "flash-saved")),
-        Err(error) => payment_page(app, reader, path, (form_errors(&reader.view, error)?, typed)).await,
+        Err(error) => {
+            let typed = form_key::retyped(&error, typed)?;
+            payment_page(app, reader, path, (form_errors(&reader.view, error)?, typed)).await
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! How times are written.
 
-use chrono::{DateTime, Datelike, NaiveDate, Timelike};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeZone, Timelike};
 use chrono_tz::Tz;
 use guildhall_kernel::Timestamp;
 
@@ -31,6 +31,11 @@ const LONG_MONTHS: [&str; 12] = [
 ];
 /// The keys of the short names of the days of the week, from Monday.
 const WEEKDAYS: [&str; 7] = ["weekday-1", "weekday-2", "weekday-3", "weekday-4", "weekday-5", "weekday-6", "weekday-7"];
+
+/// The form of a time in a field: `2026-03-12T09:50`.
+const FIELD: &str = "%Y-%m-%dT%H:%M";
+/// The length of such a time. Some browsers add seconds.
+const FIELD_LENGTH: usize = 16;
 
 /// The time in the reader's time zone.
 fn local(locale: Locale, time: Timestamp) -> DateTime<Tz> {
@@ -94,6 +99,18 @@ pub(super) fn clock(locale: Locale, time: Timestamp) -> String {
     format!("{:02}:{:02}", time.hour(), time.minute())
 }
 
+/// A time as a field of a form holds it, in the reader's time zone.
+pub(super) fn field(locale: Locale, time: Timestamp) -> String {
+    local(locale, time).format(FIELD).to_string()
+}
+
+/// The time that a field holds. One that a change of the clock repeats is the first of both; one that it skips is none.
+pub(super) fn parse_field(locale: Locale, text: &str) -> Option<Timestamp> {
+    let naive = NaiveDateTime::parse_from_str(text.get(..FIELD_LENGTH)?, FIELD).ok()?;
+    let time = locale.zone().from_local_datetime(&naive).earliest()?;
+    Some(Timestamp::from_unix_micros(time.timestamp_micros()))
+}
+
 pub(super) fn day_and_month(locale: Locale, time: Timestamp) -> (String, String) {
     let date = date(locale, time);
     (date.day().to_string(), month(locale, MONTHS, date))
@@ -126,6 +143,16 @@ mod tests {
         assert_eq!(english(2 * 86_400), "Tue");
         assert_eq!(english(10 * 86_400), "2 Mar");
         assert_eq!(english(400 * 86_400), "5 Feb 2025");
+    }
+
+    #[test]
+    fn a_field_holds_a_time_of_the_reader() {
+        let vienna = Locale::new("de", Tz::Europe__Vienna);
+        assert_eq!(field(vienna, now()), "2026-03-12T10:50");
+        assert_eq!(parse_field(vienna, "2026-03-12T10:50:00"), Some(now()));
+        for text in ["", "2026-03-12", "2026-02-30T10:00", "2026-03-29T02:30", "tomorrow at nine o'clock"] {
+            assert_eq!(parse_field(vienna, text), None, "{text}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use guildhall_messaging::{ConversationId, DeleteFor, MessageId, MessagePatch, Re
 
 use super::{
     naming::conversation_url,
-    rows::{People, Row, quoted, rows},
+    rows::{People, Row, rows},
 };
 use crate::{
     form::{FormErrors, Submission},
@@ -53,8 +53,8 @@ async fn find(app: &App, reader: &Reader, (id, message): (ConversationId, Messag
     let base = conversation_url(&conversation);
     let is_group = conversation.other_user.is_none();
     let found = vec![found];
-    let quoted = quoted(app, reader, &found).await?;
-    let people = People { me: reader.id(), by_id, unread: 0, is_group, quoted };
+    let people = People { me: reader.id(), by_id, unread: 0, is_group, quoted: Vec::new() };
+    let people = people.reading(app, reader, &found).await?;
     let mut rows = rows(&reader.view, found, &people);
     let mut row = rows.pop().ok_or_else(|| Error::internal("a message was lost"))?;
     row.day = None;

@@ -18,11 +18,11 @@ use serde::Deserialize;
 use super::{
     inbox::{Inbox, Shown},
     naming::{conversation_name, target_url},
-    rows::{People, Row, conversation_of, quoted, rows},
+    rows::{People, Row, conversation_of, rows},
 };
 use crate::{
     form::{FormErrors, Submission},
-    page::{form_errors, ok, redirect, refused_for_script, sentence, show},
+    page::{form_errors, ok, redirect, sentence, show},
     paging::Before,
     reader::{Frame, Place, Reader},
     view::View,
@@ -146,8 +146,10 @@ async fn page(
     };
     let is_group = matches!(target, Target::Conversation(_)) && history.other_user.is_none();
     let mut people = people(app, reader, history.other_user.as_ref(), id.filter(|_| is_group)).await?;
-    people.quoted = quoted(app, reader, &history.messages).await?;
     people.unread = conversation.as_ref().map_or(0, |found| found.unread_count);
+    let mut members: Vec<Person> = if is_group { people.by_id.values().cloned().collect() } else { Vec::new() };
+    members.sort_by(|one, other| one.display_name.cmp(&other.display_name));
+    let people = people.reading(app, reader, &history.messages).await?;
     let newest = history.messages.last().map(|message| message.id);
     let rows = rows(&reader.view, history.messages, &people);
     let base = target_url(target);
@@ -159,8 +161,6 @@ async fn page(
     let is_request = conversation.as_ref().is_some_and(|found| found.state == MemberState::Requested);
     let now = app.clock.now();
     let is_muted = conversation.as_ref().and_then(|found| found.muted_until).is_some_and(|until| until > now);
-    let mut members: Vec<Person> = if is_group { people.by_id.into_values().collect() } else { Vec::new() };
-    members.sort_by(|one, other| one.display_name.cmp(&other.display_name));
     if let (Some(newest), false) = (newest, is_request) {
         // Whoever opens the page reads what it shows.
         let reading = &app.messaging.reading;
@@ -239,8 +239,8 @@ async fn part(app: &App, reader: &Reader, target: Target, cursor: CursorQuery) -
         Target::Conversation(id) => Some(id).filter(|_| history.other_user.is_none()),
         Target::User(_) => None,
     };
-    let mut people = people(app, reader, history.other_user.as_ref(), group).await?;
-    people.quoted = quoted(app, reader, &history.messages).await?;
+    let people = people(app, reader, history.other_user.as_ref(), group).await?;
+    let people = people.reading(app, reader, &history.messages).await?;
     let has_older = is_older && history.has_more;
     let is_group = people.is_group;
     let rows = rows(&reader.view, history.messages, &people);
@@ -300,19 +300,16 @@ async fn send(app: &App, reader: &Reader, target: Target, form: Submission) -> R
             return Ok(response);
         }
         Ok(_) => return Ok(redirect(&target_url(target))),
+        Err(error) if is_script => return Err(error),
         Err(error) => error,
     };
-    let kind = error.kind();
-    let e = match kind {
+    let e = match error.kind() {
         Kind::Forbidden => {
             let text = sentence(&reader.view, error.code(), error.detail());
             FormErrors::of(FieldErrors::new(), Some(text))
         }
         _ => form_errors(&reader.view, error)?,
     };
-    if is_script {
-        return Ok(refused_for_script(kind, &e));
-    }
     page(app, reader, (target, None), (&Shown::default(), e, draft)).await
 }
 

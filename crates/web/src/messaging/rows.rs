@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use guildhall_kernel::{Error, Person, Result, UserId};
-use guildhall_messaging::{ConversationId, Message, MessageId};
+use guildhall_messaging::{ConversationId, Message};
 
 use super::text::linked;
 use crate::{
     card::{ReactionButton, reaction_button},
     html::Html,
+    quote::{self, Quote, Quotes},
     reader::Reader,
     view::View,
     web::App,
@@ -16,18 +17,6 @@ use crate::{
 
 /// Messages of one person within this time are grouped, in seconds.
 const GROUPED_SECONDS: u64 = 180;
-/// The length of a quoted text, in characters.
-const QUOTE: usize = 120;
-
-/// A message that another one answers.
-#[derive(Clone)]
-pub(super) struct Quote {
-    pub(super) id: i64,
-    /// Where it is: on the same page, or on its own.
-    pub(super) url: String,
-    pub(super) name: String,
-    pub(super) text: String,
-}
 
 /// A message as a row.
 pub(super) struct Row {
@@ -67,9 +56,8 @@ fn path(message: &Message) -> String {
 }
 
 /// The messages that some of these answer and that are not among them.
-pub(super) async fn quoted(app: &App, reader: &Reader, messages: &[Message]) -> Result<Vec<Message>> {
-    let is_elsewhere = |id: &MessageId| messages.iter().all(|message| message.id != *id);
-    let ids: Vec<MessageId> = messages.iter().filter_map(|message| message.reply_to).filter(is_elsewhere).collect();
+async fn quoted(app: &App, reader: &Reader, messages: &[Message]) -> Result<Vec<Message>> {
+    let ids = quote::answered_elsewhere(messages.iter().map(|message| (message.id, message.reply_to)));
     match conversation_of(messages) {
         Some(conversation) if !ids.is_empty() => {
             let service = &app.messaging.messages;
@@ -91,13 +79,21 @@ pub(super) struct People {
     pub(super) quoted: Vec<Message>,
 }
 
+impl People {
+    /// These people as the readers of some messages: with the messages that those answer, and with their senders, some
+    /// of whom have left.
+    pub(super) async fn reading(mut self, app: &App, reader: &Reader, messages: &[Message]) -> Result<Self> {
+        self.quoted = quoted(app, reader, messages).await?;
+        let senders = messages.iter().chain(&self.quoted).filter_map(|message| message.sender_id);
+        let gone: Vec<UserId> = senders.filter(|id| !self.by_id.contains_key(id)).collect();
+        self.by_id.extend(app.directory.people_by_id(gone).await?);
+        Ok(self)
+    }
+}
+
 /// The name of a type of messages; its own name if there is no text for it.
 pub(super) fn type_name(view: &View, name: &str) -> String {
     view.find(&format!("message-type-{}", name.replace('_', "-"))).unwrap_or_else(|| name.replace('_', " "))
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(QUOTE).collect()
 }
 
 /// The messages of a conversation, oldest first, as rows.
@@ -106,13 +102,13 @@ pub(super) fn rows(view: &View, messages: Vec<Message>, people: &People) -> Vec<
         Some(person) => person.display_name.clone(),
         None => view.t("deleted-user"),
     };
-    let quote = |message: &Message, url: String| {
-        let (name, text) = (name(message.sender_id), short(&message.content));
-        (message.id, Quote { id: message.id.0, url, name, text })
-    };
-    let elsewhere = people.quoted.iter().map(|message| quote(message, path(message)));
-    let here = messages.iter().map(|message| quote(message, format!("#msg-{}", message.id)));
-    let quotes: HashMap<MessageId, Quote> = elsewhere.chain(here).collect();
+    let mut quotes = Quotes::default();
+    let elsewhere = people.quoted.iter().map(|message| (message, path(message)));
+    for (message, url) in elsewhere.chain(messages.iter().map(|message| (message, format!("#msg-{}", message.id)))) {
+        let file = message.attachments.first().map(|file| file.name.as_str());
+        let text = (!message.is_deleted).then(|| quote::short(&message.content, file));
+        quotes.add(view, message.id.0, url, (name(message.sender_id), text));
+    }
     let first_unread_at = first_unread(&messages, people);
     let count = messages.len();
     let edges: Vec<(bool, bool, bool)> = (0..count)
@@ -128,13 +124,7 @@ pub(super) fn rows(view: &View, messages: Vec<Message>, people: &People) -> Vec<
         let (is_new_day, is_first, is_last) = edges[at];
         let mine = message.my_reactions.clone().unwrap_or_default();
         let button = |(kind, count): (&String, &i64)| reaction_button(view, kind, *count, mine.contains(kind));
-        let quote = message.reply_to.map(|id| {
-            let unknown = || {
-                let (url, text) = (format!("#msg-{id}"), view.t("earlier-message"));
-                Quote { id: id.0, url, name: String::new(), text }
-            };
-            quotes.get(&id).cloned().unwrap_or_else(unknown)
-        });
+        let quote = message.reply_to.map(|id| quotes.of(view, id.0));
         Row {
             is_mine: message.sender_id == Some(people.me),
             is_first,

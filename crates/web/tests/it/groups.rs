@@ -1,12 +1,43 @@
 //! Groups: the directory, joining, moderating, settings, deleting.
 
-use guildhall_community::{GroupId, Groups, Members, NewGroup};
+use guildhall_community::{GroupId, Groups, Members, NewGroup, NewPost, Posts};
 use guildhall_kernel::Caller;
 
 use crate::{
     browser::Browser,
     harness::{Site, site},
 };
+
+#[tokio::test]
+async fn moderators_decide_reports() {
+    let site = site().await;
+    let (anna, browser) = site.signed_in("anna").await;
+    let (ben, other) = site.signed_in("ben").await;
+    let id = group(&site, &anna, |_| ()).await;
+    site.community.groups.join(&ben, id, None, String::new()).await.unwrap();
+    let new = NewPost { content: "Buy now".into(), group: Some(id), ..NewPost::default() };
+    let post = site.community.posts.create_post(&ben, new).await.unwrap().id;
+    let fields = [("content", "Cheap"), ("csrf_token", &other.csrf().await)];
+    let page = other.post_raw(&format!("/posts/{post}/comments/"), &fields).await;
+    let comment = format!("/comments/{}/", page.location().split("#comment-").nth(1).unwrap());
+    let report = format!("{comment}report/");
+    let page = browser.fill(&comment, &report, &[("reason", "")]).await;
+    assert_eq!((page.status.as_u16(), page.find("#reason-error").len()), (422, 1), "{}", page.text);
+    assert_eq!(browser.fill(&comment, &report, &[("reason", "an advert")]).await.location(), comment);
+    browser.fill(&format!("/posts/{post}/"), &format!("/posts/{post}/report/"), &[("reason", "spam <b>")]).await;
+    let path = format!("/groups/{id}/reports/");
+    assert_eq!(other.get(&path).await.status, 403);
+    let page = browser.get(&path).await;
+    assert_eq!(page.find("main .list > li").len(), 2, "{}", page.text);
+    let action = |page: &crate::browser::Page| {
+        page.find("main form")[0].value().attr("action").map(str::to_owned).unwrap_or_default()
+    };
+    for verdict in ["dismiss", "remove"] {
+        let page = browser.get(&path).await;
+        assert_eq!(browser.submit(&page, &action(&page), &[("verdict", verdict)]).await.location(), path);
+    }
+    assert_eq!(browser.get(&path).await.text_of(".empty h2"), "No open reports");
+}
 
 /// A group of a user.
 async fn group(site: &Site, owner: &Caller, change: impl FnOnce(&mut NewGroup)) -> GroupId {

@@ -292,6 +292,7 @@ pub(crate) async fn site() -> Site {
     let writes = table_writes(&states.0, &states.1, &states_of_writes.0, &states.2, &states_of_writes.1);
     let panel = SqlPanel::new(db.handle(), clock.clock(), registry(), writes);
     let web = Web {
+        directory: Arc::new(accounts.clone()),
         admin: AdminState::new(&panel, Arc::new(Healthy)),
         accounts: states.0,
         community: states.1,

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use axum::{body::Body, http::Request};
 use guildhall_kernel::CursorQuery;
 use guildhall_messaging::{
-    ChosenPreferences, Conversations, Groups, InboxFilter, Messages, NewGroup, NewMessage, PreferencesPatch, Reading,
-    Target,
+    Changes, ChosenPreferences, Conversations, DeleteFor, Groups, InboxFilter, Messages, NewGroup, NewMessage,
+    PreferencesPatch, Reading, Target,
 };
 
 use crate::harness::{Site, site};
@@ -100,6 +100,44 @@ async fn quotes_are_in_the_rows_that_scripts_get() {
     let answer = part.find("li[data-id]")[0].value().attr("data-id").unwrap().to_owned();
     let page = format!("/messaging/{}/messages/{answer}/", first.conversation_id);
     assert_eq!(texts(&browser.part(&page, &format!("li#msg-{answer}")).await), ["ben", "the question"]);
+}
+
+#[tokio::test]
+async fn a_quote_of_a_deleted_message_leads_nowhere() {
+    let site = site().await;
+    let (anna, browser) = site.signed_in("anna").await;
+    let ben = site.user("ben").await;
+    let path = format!("/messaging/conversation/{}/", ben.user);
+    let (mine, his) = (send(&site, &ben, &anna, "hidden").await, send(&site, &ben, &anna, "deleted").await);
+    for message in [&mine, &his] {
+        write(&browser, &path, &[("content", "answer"), ("reply_to", &message.id.to_string())], None).await;
+    }
+    site.messaging.delete(&anna, mine.conversation_id, mine.id, DeleteFor::Me).await.unwrap();
+    site.messaging.delete(&ben, his.conversation_id, his.id, DeleteFor::Everyone).await.unwrap();
+    let page = browser.get(&path).await;
+    let quotes: Vec<(&str, String)> = page
+        .find(".quote")
+        .iter()
+        .map(|quote| {
+            (quote.value().name(), quote.text().collect::<String>().split_whitespace().collect::<Vec<_>>().join(" "))
+        })
+        .collect();
+    let expected = [("p", "An earlier message".to_owned()), ("p", "ben This message was deleted".to_owned())];
+    assert_eq!(quotes, expected, "{}", page.text);
+}
+
+#[tokio::test]
+async fn whoever_has_left_a_group_keeps_their_name() {
+    let site = site().await;
+    let (anna, browser) = site.signed_in("anna").await;
+    let ben = site.user("ben").await;
+    let new = NewGroup { name: "readers".to_owned(), user_ids: vec![ben.user] };
+    let group = site.messaging.create_group(&anna, new).await.unwrap().conversation_id;
+    site.messaging.send(&ben, Target::Conversation(group), NewMessage::text("Bye")).await.unwrap();
+    site.messaging.leave(&ben, group).await.unwrap();
+    let page = browser.get(&format!("/messaging/{group}/")).await;
+    assert!(page.text_of(".bubble-row:not(.mine) .bubble-col").starts_with("ben"), "{}", page.text);
+    assert!(!page.text.contains("deleted user"), "{}", page.text);
 }
 
 #[tokio::test]

@@ -129,9 +129,12 @@ async fn a_refused_comment_keeps_what_was_typed() {
     let page = browser.fill(&comment, &action, &[("content", &long)]).await;
     assert_eq!((page.status.as_u16(), page.find("#reply-error").len()), (422, 1));
     assert_eq!((page.text_of("textarea#reply"), page.text_of("textarea#content")), (long.clone(), "short".to_owned()));
+    let focused = |page: &crate::browser::Page| page.find("[autofocus]")[0].value().attr("id").map(str::to_owned);
+    assert_eq!(focused(&page).as_deref(), Some("reply"));
     let page = browser.fill(&comment, &comment, &[("content", &long)]).await;
     assert_eq!((page.status.as_u16(), page.find("#content-error").len()), (422, 1));
     assert_eq!((page.text_of("textarea#reply"), page.text_of("textarea#content")), (String::new(), long));
+    assert_eq!(focused(&page).as_deref(), Some("content"), "the form that was refused");
 }
 
 #[tokio::test]

@@ -145,12 +145,16 @@ async fn whoever_is_refused_is_told_when_to_ask_again() {
     assert_eq!(page.location(), base, "{}", page.text);
     let page = browser.follow(&page).await;
     assert_eq!(page.text_of("main [role=status]"), "Your request was refused. You can ask again in 60 seconds.");
-    let page = browser.fill(&base, &format!("{base}join/"), &[]).await;
+    assert!(page.find("form[action$='/join/']").is_empty(), "it would be refused");
+    let csrf = browser.csrf().await;
+    let page = browser.post_raw(&format!("{base}join/"), &[("csrf_token", &csrf)]).await;
     assert_eq!(page.status, 422);
     assert_eq!(page.text_of("[role=alert]"), "Your request was refused. You can ask again in 60 seconds.");
     site.advance(61);
     let page = browser.get(&base).await;
-    assert_eq!(page.text_of("main [role=status]"), "Your request was refused. You can ask again.");
+    assert!(page.find("main [role=status]").is_empty(), "{}", page.text);
+    assert!(page.text.contains("Your last request was refused. You can ask again."), "{}", page.text);
+    assert_eq!(browser.submit(&page, &format!("{base}join/"), &[]).await.location(), format!("{base}waiting/"));
 }
 
 #[tokio::test]

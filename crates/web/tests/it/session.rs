@@ -6,6 +6,7 @@ use axum::{
 };
 use guildhall_accounts::{Sessions, SignOutEverywhere};
 use guildhall_kernel::CursorQuery;
+use guildhall_messaging::Reading;
 
 use crate::harness::site;
 
@@ -33,6 +34,35 @@ async fn a_form_without_its_token_is_refused() {
     let page = browser.post_raw("/groups/new/", &[("name", "den"), ("csrf_token", "forged")]).await;
     assert_eq!(page.status, 403);
     assert_eq!(browser.get("/groups/").await.find(".group-rows li").len(), 0);
+}
+
+#[tokio::test]
+async fn a_script_gets_the_reason_of_every_error() {
+    let site = site().await;
+    let (anna, browser) = site.signed_in("anna").await;
+    let ben = site.user("ben").await;
+    let path = format!("/messaging/conversation/{}/", ben.user);
+    let csrf = browser.csrf().await;
+    let send = async |path: &str, csrf: &str, length: usize, name: &str, value: &str| {
+        let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+        let body = Body::from(format!("csrf_token={csrf}&content={}", "x".repeat(length)));
+        let page = browser.send(request.header(name, value).body(body).unwrap()).await;
+        let body: serde_json::Value = serde_json::from_str(&page.text).unwrap();
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        assert_eq!(page.headers["hx-reswap"], "none");
+        (page.status.as_u16(), text("code"), text("reason"))
+    };
+    for (name, value) in [("accept", "application/json"), ("hx-request", "true")] {
+        let refused = send(&path, "forged", 1, name, value).await;
+        assert_eq!((refused.0, refused.1.as_str()), (403, "csrf_failed"));
+        assert!(refused.2.starts_with("This form is out of date"), "{refused:?}");
+        let large = send(&path, &csrf, 3_000_000, name, value).await;
+        assert_eq!((large.0, large.2.as_str()), (413, "This is too large. Make it smaller, or share a link."));
+        let (status, _, reason) = send("/messaging/conversation/999/", &csrf, 1, name, value).await;
+        assert_eq!(status, 404);
+        assert!(reason.starts_with("This page does not exist"), "{reason}");
+    }
+    assert_eq!(site.messaging.unread_count(&ben).await.unwrap(), 0, "nothing came from {}", anna.user);
 }
 
 #[tokio::test]

@@ -15,6 +15,14 @@ async fn a_payment_is_recorded_once_and_verified() {
     }
     let page = office.browser.get(&office.deal_url("")).await;
     assert_eq!(page.find("#payments tbody tr").len(), 1, "a form that is sent twice records one payment");
+    let key =
+        |page: &crate::browser::Page| page.find("input[name=form_key]")[0].value().attr("value").map(str::to_owned);
+    let other = [("amount", "100.00"), ("method", "cash"), ("received_on", "2026-01-15")];
+    let page = office.browser.submit(&form, &path, &other).await;
+    assert_eq!((page.status.as_u16(), page.find("#form-error").len()), (422, 1), "{}", page.text);
+    assert_ne!(key(&page), key(&form), "with the same key it would be refused again");
+    let page = office.browser.submit(&page, &path, &[("amount", "0"), ("method", "cash")]).await;
+    assert_eq!(page.status, 422, "{}", page.text);
     let page = office.browser.fill(&path, &path, &[("amount", "5000"), ("method", "cash")]).await;
     assert_eq!((page.status.as_u16(), page.find("#form-error").len()), (422, 1), "{}", page.text);
     assert_eq!(page.find("#amount")[0].value().attr("value"), Some("5000"));
