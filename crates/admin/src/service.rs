@@ -2,11 +2,16 @@
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use guildhall_kernel::{self as kernel, Caller, job::JobState, outbox::Unsent};
+use guildhall_kernel::{
+    self as kernel, Caller,
+    audit::{Entry, Filter},
+    job::JobState,
+    outbox::{Stage, Summary},
+};
 use serde_json::{Map, Value};
 
 use crate::{
-    Activity, Area, Confirmation, Deletion, Error, Found, Graph, HealthPart, History, Key, ListQuery, Reference,
+    Activity, Area, Confirmation, Deletion, Error, Found, Graph, HealthPart, History, Key, ListQuery, Part, Reference,
     Result, RowDetail, Rows, StoredRow,
 };
 
@@ -64,11 +69,15 @@ pub trait Operations: Send + Sync + 'static {
     /// Lets a job run as soon as possible, unless it is running.
     async fn run_job(&self, caller: &Caller, name: &str) -> Result<()>;
     /// The newest messages that are not sent yet, or could not be.
-    async fn unsent(&self, caller: &Caller) -> Result<Vec<Unsent>>;
+    async fn unsent(&self, caller: &Caller) -> Result<Vec<Summary>>;
+    /// The newest outgoing messages before an id, of one stage or of all.
+    async fn messages(&self, caller: &Caller, stage: Option<Stage>, before: Option<i64>) -> Result<Part<Summary>>;
     /// Tries to send a message now, unless it is being sent. One that has failed for good cannot be sent again.
     async fn send_now(&self, caller: &Caller, id: i64) -> Result<()>;
     /// The newest entries of the audit log.
     async fn latest(&self, caller: &Caller) -> Result<Vec<History>>;
+    /// The newest entries of the audit log before an id that match a filter.
+    async fn audit_log(&self, caller: &Caller, filter: &Filter, before: Option<i64>) -> Result<Part<Entry>>;
 }
 
 /// Changes the rows of a table through the service that knows its rules. The host registers one for each such table.

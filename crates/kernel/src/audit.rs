@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ActiveValue::NotSet,
-    ColumnTrait, ConnectionTrait, DbErr, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    ColumnTrait, ConnectionTrait, DbErr, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
     sea_query::{Expr, ExprTrait, Query, SelectStatement},
 };
 use serde::Serialize;
@@ -246,6 +246,31 @@ pub async fn newest(conn: &impl ConnectionTrait, limit: u64) -> Result<Vec<Entry
     let rows = audit_event::Entity::find().order_by_desc(audit_event::Column::Id).limit(limit);
     let rows = rows.into_partial_model::<Row>().all(conn).await?;
     Ok(rows.into_iter().map(Entry::from).collect())
+}
+
+/// Which entries of the log to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// By whom.
+    pub actor: Option<UserId>,
+    /// About which object: `deals/deal/17`.
+    pub object: Option<String>,
+}
+
+/// The newest entries before an id that match a filter, newest first.
+pub async fn filtered(
+    conn: &impl ConnectionTrait,
+    filter: &Filter,
+    before: Option<i64>,
+    limit: u64,
+) -> Result<Vec<Entry>, DbErr> {
+    let rows = audit_event::Entity::find()
+        .apply_if(filter.actor, |rows, actor| rows.filter(audit_event::COLUMN.actor_id.eq(actor)))
+        .apply_if(filter.object.as_deref(), |rows, object| rows.filter(audit_event::COLUMN.object.eq(object)))
+        .apply_if(before, |rows, before| rows.filter(audit_event::COLUMN.id.lt(before)))
+        .order_by_desc(audit_event::Column::Id)
+        .limit(limit);
+    Ok(rows.into_partial_model::<Row>().all(conn).await?.into_iter().map(Entry::from).collect())
 }
 
 /// The newest entries about one of some objects, or about a user, newest first.

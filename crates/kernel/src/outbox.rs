@@ -21,7 +21,7 @@ use crate::{
     mail::{DeliveryError, Mail, Mailer, address_key},
 };
 
-pub use unsent::{Unsent, send_soon, unsent};
+pub use unsent::{Stage, Summary, send_soon, summaries, unsent};
 
 /// How long a node leases a message for delivery before another node may try.
 const LEASE: Duration = Duration::from_secs(120);

@@ -7,6 +7,7 @@ mod fields;
 mod find;
 mod frame;
 mod list;
+mod operations;
 mod row;
 mod users;
 mod writes;
@@ -25,6 +26,9 @@ pub(crate) fn routes() -> Router<App> {
         .route("/admin/", get(dashboard::dashboard))
         .route("/admin/tables/", get(find::tables))
         .route("/admin/find/", get(find::find))
+        .route("/admin/jobs/", get(operations::jobs))
+        .route("/admin/outbox/", get(operations::outbox))
+        .route("/admin/audit/", get(operations::audit))
         .route("/admin/jobs/{name}/run/", post(dashboard::run_job))
         .route("/admin/outbox/{id}/send/", post(dashboard::send_now))
         .route("/admin/people/{id}/state/", post(users::change_state))

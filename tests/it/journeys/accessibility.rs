@@ -54,9 +54,20 @@ async fn fill(server: &TestServer, anna: &Value) -> Vec<String> {
         "/account/tokens/",
         "/account/data/",
         "/deals/organizations/",
+        "/admin/",
+        "/admin/tables/",
+        "/admin/find/?q=anna",
+        "/admin/jobs/",
+        "/admin/outbox/",
+        "/admin/audit/",
+        "/admin/users/",
+        "/admin/community_post/?q=img",
     ];
     let mut paths: Vec<String> = fixed.map(str::to_owned).into();
     paths.extend(["", "members/", "settings/", "delete/"].map(|page| format!("/groups/{group}/{page}")));
+    paths.push(format!("/admin/community_group/{group}/"));
+    paths.push(format!("/admin/users/{ben_id}/"));
+    paths.push(format!("/admin/users/delete/?key={ben_id}"));
     paths.push(format!("/posts/{written}/"));
     paths.push(format!("/people/{ben_id}/"));
     paths.push(format!("/messaging/conversation/{ben_id}/"));

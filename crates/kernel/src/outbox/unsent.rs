@@ -1,4 +1,4 @@
-//! Messages that are not sent yet, for staff.
+//! The messages of the outbox, for staff.
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, DerivePartialModel, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
@@ -8,10 +8,21 @@ use sea_orm::{
 use super::LEASE;
 use crate::{Caller, Db, Error, Kind, Result, Timestamp, audit::AuditEvent, entity::outbox};
 
-/// A message that is not sent yet, or could not be. Without its content, which may let its reader sign in.
+/// What has become of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It is not sent yet.
+    Waiting,
+    /// It could not be sent.
+    Failed,
+    /// It was sent.
+    Sent,
+}
+
+/// A message without its content, which may let its reader sign in.
 #[derive(Clone, Debug, DerivePartialModel)]
 #[sea_orm(entity = "outbox::Entity")]
-pub struct Unsent {
+pub struct Summary {
     /// The id.
     pub id: i64,
     /// The transport.
@@ -22,23 +33,48 @@ pub struct Unsent {
     pub recipient: String,
     /// The number of attempts.
     pub attempts: i64,
-    /// When it is tried next; `None` if it could not be sent.
+    /// When it was caused.
+    pub created_at: Timestamp,
+    /// When it is tried next; `None` if it was sent or could not be.
     pub next_at: Option<Timestamp>,
+    /// When it was sent.
+    pub sent_at: Option<Timestamp>,
     /// The error of the last attempt.
     pub last_error: Option<String>,
 }
 
 /// The newest messages that are not sent yet, or could not be.
-pub async fn unsent(conn: &impl ConnectionTrait, limit: u64) -> Result<Vec<Unsent>, DbErr> {
+pub async fn unsent(conn: &impl ConnectionTrait, limit: u64) -> Result<Vec<Summary>, DbErr> {
     let is_open = outbox::Column::NextAt.is_not_null().or(outbox::Column::LastError.is_not_null());
     outbox::Entity::find()
         .filter(is_open)
         .filter(outbox::Column::SentAt.is_null())
         .order_by_desc(outbox::Column::Id)
         .limit(limit)
-        .into_partial_model::<Unsent>()
+        .into_partial_model::<Summary>()
         .all(conn)
         .await
+}
+
+/// The newest messages before an id, newest first.
+pub async fn summaries(
+    conn: &impl ConnectionTrait,
+    stage: Option<Stage>,
+    before: Option<i64>,
+    limit: u64,
+) -> Result<Vec<Summary>, DbErr> {
+    let mut messages = outbox::Entity::find().order_by_desc(outbox::Column::Id).limit(limit);
+    let sent = outbox::Column::SentAt;
+    messages = match stage {
+        Some(Stage::Waiting) => messages.filter(outbox::Column::NextAt.is_not_null()),
+        Some(Stage::Failed) => messages.filter(outbox::Column::NextAt.is_null()).filter(sent.is_null()),
+        Some(Stage::Sent) => messages.filter(sent.is_not_null()),
+        None => messages,
+    };
+    if let Some(before) = before {
+        messages = messages.filter(outbox::COLUMN.id.lt(before));
+    }
+    messages.into_partial_model::<Summary>().all(conn).await
 }
 
 /// Makes a message due, unless it is being delivered. Nothing tells a lease from a retry within its length, so both are
@@ -57,7 +93,7 @@ pub async fn send_soon(db: &Db, caller: &Caller, id: i64, now: Timestamp) -> Res
             event.of("kernel", format!("kernel/outbox/{id}")).record(&tx, now).await?;
             return Ok(());
         }
-        let row = outbox::Entity::find_by_id(id).into_partial_model::<Unsent>().one(&tx).await?;
+        let row = outbox::Entity::find_by_id(id).into_partial_model::<Summary>().one(&tx).await?;
         match row.ok_or_else(|| Error::new(Kind::NotFound, "not_found", "Not found."))?.next_at {
             Some(next_at) if next_at <= now => Ok(()),
             Some(_) => {

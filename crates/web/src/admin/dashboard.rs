@@ -3,12 +3,12 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 use guildhall_admin::{Activity, HealthPart, History, Series, TableCount};
-use guildhall_kernel::{Error, Path, Result, job::JobState, outbox::Unsent};
+use guildhall_kernel::{Error, Path, Result, job::JobState, outbox::Summary};
 
 use super::frame::AdminFrame;
 use crate::{
     form::{FormErrors, Submission},
-    page::{form_errors, ok, redirect_with},
+    page::{back_with, form_errors, ok},
     reader::Reader,
     web::App,
 };
@@ -24,7 +24,7 @@ struct DashboardPage {
     health: Vec<HealthPart>,
     version: &'static str,
     jobs: Vec<JobState>,
-    unsent: Vec<Unsent>,
+    unsent: Vec<Summary>,
     latest: Vec<History>,
     e: FormErrors,
 }
@@ -37,6 +37,12 @@ struct Bar {
 }
 
 impl DashboardPage {
+    /// Where the forms lead back to.
+    #[expect(clippy::unused_self, reason = "templates call it on the page")]
+    const fn here(&self) -> &'static str {
+        "/admin/"
+    }
+
     fn failed_jobs(&self) -> usize {
         self.jobs.iter().filter(|job| job.last_error.is_some()).count()
     }
@@ -128,10 +134,10 @@ pub(crate) async fn run_job(
     State(app): State<App>,
     Path(name): Path<String>,
     reader: Reader,
-    _: Submission,
+    form: Submission,
 ) -> Result<Response> {
     match app.admin.operations.run_job(&reader.caller, &name).await.map_err(Error::from) {
-        Ok(()) => Ok(redirect_with(&app, "/admin/", "flash-job-due")),
+        Ok(()) => Ok(back_with(&app, form.next(), "/admin/", "flash-job-due")),
         Err(error) => dashboard_page(&app, &reader, form_errors(&reader.view, error)?).await,
     }
 }
@@ -141,10 +147,10 @@ pub(crate) async fn send_now(
     State(app): State<App>,
     Path(id): Path<i64>,
     reader: Reader,
-    _: Submission,
+    form: Submission,
 ) -> Result<Response> {
     match app.admin.operations.send_now(&reader.caller, id).await.map_err(Error::from) {
-        Ok(()) => Ok(redirect_with(&app, "/admin/", "flash-message-due")),
+        Ok(()) => Ok(back_with(&app, form.next(), "/admin/", "flash-message-due")),
         Err(error) => dashboard_page(&app, &reader, form_errors(&reader.view, error)?).await,
     }
 }

@@ -11,7 +11,7 @@ use crate::{local_path::encode, reader::Reader, view::View, web::App};
 pub(super) struct AdminFrame {
     view: View,
     pub(super) areas: Vec<Area>,
-    /// The place in the sidebar: `dashboard`, `find`, `tables`, or the name of a table.
+    /// The place in the sidebar: `dashboard`, `find`, `tables`, `jobs`, `outbox`, `audit`, or the name of a table.
     place: String,
 }
 

@@ -48,9 +48,17 @@ async fn the_panel_is_for_staff_and_superusers() {
     let (_, staff) = signed_in(&site, "sam", STAFF).await;
     let (_, superuser) = signed_in(&site, "sue", SUPERUSER).await;
     let visitor = site.visitor();
-    for path in
-        ["/admin/", "/admin/tables/", "/admin/find/?q=a", "/admin/users/", "/admin/users/1/", "/admin/users/export/"]
-    {
+    for path in [
+        "/admin/",
+        "/admin/tables/",
+        "/admin/find/?q=a",
+        "/admin/users/",
+        "/admin/users/1/",
+        "/admin/users/export/",
+        "/admin/jobs/",
+        "/admin/outbox/",
+        "/admin/audit/",
+    ] {
         assert!(visitor.get(path).await.location().starts_with("/login/"), "{path}");
         assert_eq!(user.get(path).await.status, 403, "{path}");
         assert_eq!(staff.get(path).await.status, 200, "{path}");
@@ -284,6 +292,46 @@ async fn the_dashboard_lets_a_job_run_and_sends_a_message_again() {
     browser.submit(&page, &format!("/admin/outbox/{id}/send/"), &[]).await;
     assert!(!site.emails().await.is_empty());
     assert!(page.find(".plot").len() == 3 && page.text.contains("1.2.3"));
+}
+
+#[tokio::test]
+async fn messages_are_shown_by_their_state_and_sent_again_from_there() {
+    let site = site().await;
+    let (_, browser) = signed_in(&site, "sam", STAFF).await;
+    let anna = site.user("anna").await;
+    browser.fill(&format!("/admin/users/{}/", anna.user), &format!("/admin/people/{}/reset/", anna.user), &[]).await;
+    let id = site.db.query_i64("SELECT MAX(id) FROM kernel_outbox").await;
+    site.db.sql("UPDATE kernel_outbox SET next_at = 9000000000000000").await.unwrap();
+    let page = browser.get("/admin/outbox/?state=waiting").await;
+    assert_eq!(page.find("main li").len(), 1, "{}", page.text_of("main"));
+    let done = browser.submit(&page, &format!("/admin/outbox/{id}/send/"), &[]).await;
+    assert_eq!(done.location(), "/admin/outbox/?state=waiting");
+    assert!(browser.get("/admin/outbox/?state=failed").await.find("main li").is_empty());
+    site.emails().await;
+    assert!(browser.get("/admin/outbox/?state=waiting").await.find("main li").is_empty());
+    assert_eq!(browser.get("/admin/outbox/?state=sent").await.find("main li").len(), 1);
+}
+
+#[tokio::test]
+async fn the_audit_log_is_filtered_and_continues() {
+    let site = site().await;
+    let (sam, browser) = signed_in(&site, "sam", STAFF).await;
+    let insert = "INSERT INTO kernel_audit_event (at, actor_label, subject_label, action, outcome, detail, object) \
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 70) \
+        SELECT i, 'robot', '', 'test.done', 'done', '{}', 'test/it/1' FROM n";
+    site.db.sql(insert).await.unwrap();
+    let page = browser.get("/admin/audit/?object=test/it/1").await;
+    assert_eq!(page.find("tbody tr").len(), 50);
+    let older = page.find(".pager a")[0].value().attr("href").unwrap().to_owned();
+    let page = browser.get(&older).await;
+    assert_eq!((page.find("tbody tr").len(), page.find(".pager").len()), (20, 0));
+    for (query, rows) in [("actor=nobody", 0), ("object=test/it/2", 0), ("actor=sam&object=test/it/1", 0)] {
+        assert_eq!(browser.get(&format!("/admin/audit/?{query}")).await.find("tbody tr").len(), rows, "{query}");
+    }
+    for actor in [sam.user.to_string(), "sam".to_owned()] {
+        let own = browser.get(&format!("/admin/audit/?actor={actor}")).await;
+        assert!(own.text_of("tbody").contains("accounts."), "{}", own.text_of("main"));
+    }
 }
 
 #[tokio::test]
