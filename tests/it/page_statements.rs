@@ -135,6 +135,8 @@ async fn a_page_costs_as_many_statements_however_much_it_shows() {
     for number in 2..14 {
         filled.add(number).await;
     }
-    assert_eq!(filled.costs().await, few);
+    for ((path, many), (_, few)) in filled.costs().await.into_iter().zip(&few) {
+        assert!(many <= *few, "{path}: {many}, and {few} with less to show");
+    }
     assert!(few.iter().all(|(_, statements)| *statements < 40), "{few:?}");
 }

@@ -18,6 +18,7 @@ mod reports;
 mod requests;
 mod search;
 mod settings;
+mod typed;
 
 use axum::{
     Router,

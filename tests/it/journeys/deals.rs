@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use fantoccini::{
+    Locator,
     actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction},
     key::Key,
 };
@@ -57,7 +58,8 @@ async fn a_deal_is_moved_with_the_mouse() {
     let board = board(&server).await;
     let browser = driver.of(&server, "anna").await;
     browser.open(&board).await;
-    let (card, target) = (browser.find(".deal").await, browser.find(".col:nth-of-type(3)").await);
+    let card = browser.find(".deal").await;
+    let target = browser.client.find_all(Locator::Css(".col")).await.unwrap().remove(2);
     let to = |element, duration| PointerAction::MoveToElement { element, duration, x: 0.0, y: 0.0 };
     let pause = |milliseconds| Some(Duration::from_millis(milliseconds));
     let drag = MouseActions::new("mouse".to_owned())

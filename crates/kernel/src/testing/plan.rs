@@ -61,15 +61,16 @@ pub async fn assert_plans<T>(db: &TestDb, tables: &str, description: &str, run: 
     value
 }
 
-/// Runs a call, and requires on SQLite that its queries for a list of ids find the rows of `alias` by their primary key.
+/// Runs a call, and requires on SQLite that its queries for a list of ids of `alias` find the rows by their primary key.
 ///
 /// # Panics
 /// If one of them has another plan, or there is none.
 pub async fn assert_reads_by_id<T>(db: &TestDb, alias: &str, run: impl Future<Output = T>) -> T {
     db.record_statements();
     let value = run.await;
+    let of_ids = format!("{alias}.id IN (SELECT value FROM json_each(");
     let mut plans = Vec::new();
-    for statement in db.record_statements().into_iter().filter(|statement| statement.sql.contains("json_each(")) {
+    for statement in db.record_statements().into_iter().filter(|statement| statement.sql.contains(&of_ids)) {
         plans.push(explain(db, statement).await);
     }
     if db.backend() == DbBackend::Sqlite {

@@ -84,6 +84,7 @@ if (user) {
     }
     if (frame.type === "notification") document.dispatchEvent(new CustomEvent("notification", { detail: frame }));
     if (["direct_message", "message_request", "conversation"].includes(frame.type)) refreshInbox();
+    if (frame.message) document.dispatchEvent(new CustomEvent("direct-message", { detail: frame.message }));
   });
   socket.onresume = async () => {
     const answer = await fetch("/notifications/counts/").catch(() => null);

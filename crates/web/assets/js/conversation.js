@@ -181,6 +181,14 @@ export function followConversation(socket, room) {
     room?.handle(frame, { refreshRow });
   }
   if (stream) socket.follow(stream, handle);
+  // A conversation begins with its first message, by whomever.
+  document.addEventListener("direct-message", ({ detail: message }) => {
+    const people = [message.sender_id, message.receiver_id];
+    if (stream || !people.some((person) => base === `/messaging/conversation/${person}/`)) return;
+    stream = `conversation/${message.conversation_id}`;
+    socket.follow(stream, handle);
+    fetchNewer();
+  });
 
   socket.onstate = (state) => {
     if (room?.isOver()) return;

@@ -5,9 +5,9 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use guildhall_community::{Comment, CommentId, CommentPatch, NewComment, PostId};
 use guildhall_kernel::{Error, IfMatch, Path, Result};
 
-use super::posts::post_page;
+use super::{posts::post_page, typed::Typed};
 use crate::{
-    form::{FormErrors, Submission},
+    form::Submission,
     page::{form_errors, redirect, redirect_with, show},
     paging::Before,
     reader::{Frame, Place, Reader},
@@ -26,13 +26,6 @@ struct CommentPage {
     edit: Typed,
     /// What is wrong with the comment, and why a report of that was refused.
     report: Typed,
-}
-
-/// A text that was typed, with what is wrong with it.
-#[derive(Default)]
-pub(super) struct Typed {
-    pub(super) errors: FormErrors,
-    pub(super) text: String,
 }
 
 impl CommentPage {

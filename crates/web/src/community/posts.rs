@@ -5,7 +5,7 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use guildhall_community::{Comment, CommentId, NewReport, Post, PostId, PostPatch, Vote};
 use guildhall_kernel::{CursorQuery, Error, IfMatch, Path, Query, Result};
 
-use super::comments::Typed;
+use super::typed::Typed;
 use crate::{
     card::Card,
     form::Submission,

@@ -2,7 +2,7 @@
 
 use guildhall_kernel::{Error, Result};
 
-use super::form_key;
+use super::form_key::{self, FORM_KEY};
 use crate::{
     form::{FormErrors, Submission},
     page::form_errors,
@@ -69,12 +69,21 @@ pub(super) struct Conflict {
     pub(super) typed: String,
 }
 
+/// What was typed into a form that was refused. A key that another form was sent with is replaced: with it, the form
+/// could never be sent.
+pub(super) fn retyped(error: &Error, typed: Entered) -> Result<Entered> {
+    if error.code() != "idempotency_key_reused" {
+        return Ok(typed);
+    }
+    Ok(typed.with(FORM_KEY, &form_key::new()?))
+}
+
 impl Refused {
     /// What to show after an error. Errors that nobody can correct on the form are passed on.
     pub(super) fn new(view: &View, error: impl Into<Error>, form: &Submission, names: &[&'static str]) -> Result<Self> {
         let error = error.into();
         let is_stale = error.code() == "stale";
-        let typed = form_key::retyped(&error, Entered::typed(form, names))?;
+        let typed = retyped(&error, Entered::typed(form, names))?;
         Ok(Self { errors: form_errors(view, error)?, typed, is_stale })
     }
 

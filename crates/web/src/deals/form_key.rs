@@ -4,7 +4,6 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use guildhall_kernel::{Error, Result, idempotency::IdempotencyKey, secret};
 use serde_json::Value;
 
-use super::entered::Entered;
 use crate::form::Submission;
 
 /// The field with the key of a form.
@@ -20,12 +19,6 @@ pub(super) fn sent(form: &Submission, address: &str, fields: &[&str]) -> Result<
     let mut request = vec![address.as_bytes()];
     request.extend(fields.iter().map(|name| form.text(name).as_bytes()));
     form.filled(FORM_KEY).map(|key| IdempotencyKey::new(key, &request)).transpose()
-}
-
-/// What was typed into a form that was refused. A key that another form was sent with is replaced: with it, the form
-/// could never be sent.
-pub(super) fn retyped(error: &Error, typed: Entered) -> Result<Entered> {
-    if error.code() == "idempotency_key_reused" { Ok(typed.with(FORM_KEY, &new()?)) } else { Ok(typed) }
 }
 
 /// The id of what the form created when it was sent first.

@@ -17,7 +17,7 @@ use guildhall_kernel::{
 };
 
 use super::{
-    entered::Entered,
+    entered::{Entered, retyped},
     form_key::{self, FORM_KEY},
     frame::OrgFrame,
 };
@@ -151,7 +151,7 @@ pub(crate) async fn import(
     match start(&app, &reader, org, form, &v).await {
         Ok(id) => Ok(redirect(&format!("/deals/{org}/import/{id}/"))),
         Err(error) => {
-            let v = form_key::retyped(&error, v)?;
+            let v = retyped(&error, v)?;
             let e = form_errors(&reader.view, error)?;
             imports_page(&app, &reader, (org, PageNumber::default()), Some((e, v))).await
         }

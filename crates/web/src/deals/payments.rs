@@ -9,7 +9,7 @@ use guildhall_deals::{
 use guildhall_kernel::{Error, Path, Result};
 
 use super::{
-    entered::Entered,
+    entered::{Entered, retyped},
     form_key::{self, FORM_KEY},
     frame::OrgFrame,
 };
@@ -120,7 +120,7 @@ pub(crate) async fn record_payment(
     match recorded.await {
         Ok(_) => Ok(redirect_with(&app, &format!("/deals/{org}/deals/{id}/"), "flash-payment-recorded")),
         Err(error) => {
-            let typed = form_key::retyped(&error, Entered::typed(&form, &FIELDS))?;
+            let typed = retyped(&error, Entered::typed(&form, &FIELDS))?;
             let e = form_errors(&reader.view, error)?;
             new_payment_page(&app, &reader, (org, id), Some((e, typed))).await
         }
@@ -201,7 +201,7 @@ pub(super) async fn answer<T>(
     match outcome {
         Ok(_) => Ok(redirect_with(app, &format!("/deals/{}/deals/{}/", path.0, path.1), "flash-saved")),
         Err(error) => {
-            let typed = form_key::retyped(&error, typed)?;
+            let typed = retyped(&error, typed)?;
             payment_page(app, reader, path, (form_errors(&reader.view, error)?, typed)).await
         }
     }

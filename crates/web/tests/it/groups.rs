@@ -30,7 +30,7 @@ async fn moderators_decide_reports() {
     let page = browser.get(&path).await;
     assert_eq!(page.find("main .list > li").len(), 2, "{}", page.text);
     let action = |page: &crate::browser::Page| {
-        page.find("main form")[0].value().attr("action").map(str::to_owned).unwrap_or_default()
+        page.find(".asks form")[0].value().attr("action").map(str::to_owned).unwrap_or_default()
     };
     for verdict in ["dismiss", "remove"] {
         let page = browser.get(&path).await;
