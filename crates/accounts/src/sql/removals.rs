@@ -58,6 +58,7 @@ impl SqlAccounts {
             self.release(conn, id, successor).await?;
             let event = audit::AuditEvent::new("accounts.delete_user").by(caller).about(id, &user.username);
             event.record(conn, now).await?;
+            self.0.outbox.delete_of(conn, id).await?;
             self.notify_deleted(conn, &user).await?;
             tx.emit(&UserRemoved { user: id, is_erased: false }).await?;
             tx.delete_user(id).await?;

@@ -131,12 +131,14 @@ async fn deleting_a_user_deletes_every_row_and_the_id_is_never_reused() {
 #[tokio::test]
 async fn deleting_the_own_account_requires_the_password() {
     let harness = accounts().await;
-    harness.register_user("anna").await;
+    harness.register_verified("anna").await;
     let anna = harness.session_of("anna").await;
     let proof = |password: &str| PasswordProof { password: password.into() };
     assert_eq!(fields(harness.delete_me(&anna, proof("wrong")).await), ["password"]);
     harness.delete_me(&anna, proof(PASSWORD)).await.unwrap();
     assert_eq!(harness.db.count_rows("users").await, 0);
+    let emails = harness.db.query_texts("SELECT title FROM kernel_outbox").await;
+    assert_eq!(emails, ["Your account was deleted"], "earlier emails are deleted");
 }
 
 #[tokio::test]
