@@ -58,7 +58,7 @@ async fn a_deal_is_moved_with_the_mouse() {
     let board = board(&server).await;
     let browser = driver.of(&server, "anna").await;
     browser.open(&board).await;
-    let card = browser.find(".deal").await;
+    let card = browser.find(".deal[draggable=true]").await;
     let target = browser.client.find_all(Locator::Css(".col")).await.unwrap().remove(2);
     let to = |element, duration| PointerAction::MoveToElement { element, duration, x: 0.0, y: 0.0 };
     let pause = |milliseconds| Some(Duration::from_millis(milliseconds));
