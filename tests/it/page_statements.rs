@@ -136,7 +136,8 @@ async fn a_page_costs_as_many_statements_however_much_it_shows() {
         filled.add(number).await;
     }
     for ((path, many), (_, few)) in filled.costs().await.into_iter().zip(&few) {
-        assert!(many <= *few, "{path}: {many}, and {few} with less to show");
+        // A list of several pages is counted as well, where counts are not kept.
+        assert!(many <= *few + 1, "{path}: {many}, and {few} with less to show");
     }
     assert!(few.iter().all(|(_, statements)| *statements < 40), "{few:?}");
 }
