@@ -57,6 +57,20 @@ impl WebDriverCompatibleCommand for Log {
     }
 }
 
+/// Input of a user, as the `WebDriver` specification describes it.
+#[derive(Debug)]
+struct Input(Value);
+
+impl WebDriverCompatibleCommand for Input {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/actions", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(json!({ "actions": [self.0] }).to_string()))
+    }
+}
+
 fn program(name: &str) -> Option<String> {
     let path = std::env::var("PATH").unwrap_or_default();
     path.split(':').map(|folder| format!("{folder}/{name}")).find(|path| Path::new(path).exists())
@@ -210,6 +224,29 @@ impl Browser {
                 Err(error) => assert!(started.elapsed() < PATIENCE, "{error}"),
             }
         }
+    }
+
+    /// Drags an element onto another one with the mouse.
+    pub(crate) async fn drag(&self, from: &str, to: &str) {
+        let script = "const { x, y, width, height } = document.querySelector(arguments[0]).getBoundingClientRect();
+            return [Math.round(x + width / 2), Math.round(y + height / 2)]";
+        let centre = async |selector: &str| {
+            self.find(selector).await;
+            self.client.execute(script, vec![json!(selector)]).await.unwrap()
+        };
+        let (from, to) = (centre(from).await, centre(to).await);
+        let to_point = |point: &Value| json!({ "type": "pointerMove", "duration": 200, "x": point[0], "y": point[1] });
+        let actions = json!([
+            to_point(&from),
+            { "type": "pointerDown", "button": 0 },
+            to_point(&to),
+            // As a hand, which never holds still: the page may have changed under the pointer.
+            to_point(&json!([to[0].as_i64().unwrap() + 1, to[1]])),
+            to_point(&to),
+            { "type": "pointerUp", "button": 0 },
+        ]);
+        let mouse = json!({ "type": "pointer", "id": "mouse", "actions": actions });
+        self.client.issue_cmd(Input(mouse)).await.unwrap();
     }
 
     /// The visible text of all elements that a selector finds.

@@ -1,10 +1,4 @@
-use std::time::Duration;
-
-use fantoccini::{
-    Locator,
-    actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction},
-    key::Key,
-};
+use fantoccini::key::Key;
 use serde_json::json;
 
 use super::browser::{Browser, Driver};
@@ -58,17 +52,7 @@ async fn a_deal_is_moved_with_the_mouse() {
     let board = board(&server).await;
     let browser = driver.of(&server, "anna").await;
     browser.open(&board).await;
-    let card = browser.find(".deal[draggable=true]").await;
-    let target = browser.client.find_all(Locator::Css(".col")).await.unwrap().remove(2);
-    let to = |element, duration| PointerAction::MoveToElement { element, duration, x: 0.0, y: 0.0 };
-    let pause = |milliseconds| Some(Duration::from_millis(milliseconds));
-    let drag = MouseActions::new("mouse".to_owned())
-        .then(to(card, pause(50)))
-        .then(PointerAction::Down { button: MOUSE_BUTTON_LEFT })
-        .then(to(target.clone(), pause(300)))
-        .then(to(target, pause(100)))
-        .then(PointerAction::Up { button: MOUSE_BUTTON_LEFT });
-    browser.client.perform_actions(drag).await.unwrap();
+    browser.drag(".deal[draggable=true]", ".col:nth-child(3)").await;
     browser.until("the moved deal", async || column(&browser).await == 2).await;
     browser.open(&board).await;
     assert_eq!(column(&browser).await, 2, "it is stored");
