@@ -25,13 +25,16 @@ async fn a_mailbox_cannot_be_flooded() {
     }
     assert_eq!(harness.emails().await.len(), 1, "the limit is shared by all accounts");
     harness.advance(24 * 3600);
+    let mut emails = 0;
     for n in 0..5 {
         let new = guildhall_accounts::NewUser { email: "other@example.org".into(), ..new_user(&format!("p{n}")) };
         let user = caller(&harness.register(new).await.unwrap());
+        // Counted now, because what is queued is deleted with the account.
+        emails += harness.emails().await.len();
         let proof = guildhall_accounts::PasswordProof { password: PASSWORD.into() };
         harness.delete_me(&user, proof).await.unwrap();
     }
-    assert_eq!(harness.emails().await.len(), 1, "the limit remains when accounts are deleted");
+    assert_eq!(emails, 1, "the limit remains when accounts are deleted");
     let berta = caller(&harness.register_user("berta").await);
     harness.emails().await;
     harness.resend_verification(&berta).await.unwrap();
