@@ -101,7 +101,7 @@ pub trait Bus: Send + Sync + 'static {
         true
     }
 
-    /// Waits for a moment until what was sent has reached the other processes, before this one ends.
+    /// Waits until what was sent has left this process, before it ends. The caller sets the deadline.
     async fn flush(&self) {}
 
     /// Sends and receives until it is dropped. Connects by itself, also after the connection was lost.

@@ -31,6 +31,9 @@ const RING: usize = 256;
 /// How long [`Streams::stop`] waits for clients.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long [`Streams::stop`] waits until the last notices are sent.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The streams of an installation; cheap to clone.
 #[derive(Clone)]
 pub struct Streams(Arc<Inner>);
@@ -249,7 +252,9 @@ impl Streams {
         }
         if self.0.bus.has_peers() {
             self.report_followers(false);
-            self.0.bus.flush().await;
+            if tokio::time::timeout(FLUSH_TIMEOUT, self.0.bus.flush()).await.is_err() {
+                tracing::warn!("the other processes may not know yet who has stopped following streams here");
+            }
         }
     }
 
