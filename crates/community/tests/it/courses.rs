@@ -206,6 +206,35 @@ async fn invalid_input_stores_nothing() {
 }
 
 #[tokio::test]
+async fn courses_that_are_created_in_a_group_at_the_same_time_are_all_in_it() {
+    let harness = harness::with_connections(4).await;
+    let owner = teacher(1);
+    let hall = harness.groups.create_group(&owner, listed("hall")).await.unwrap().id;
+    let create = |n: usize| harness.courses.create_group_course(&owner, hall, public(&format!("course {n}")));
+    let (first, second) = tokio::join!(create(1), create(2));
+    let (first, second) = (first.unwrap().id, second.unwrap().id);
+    let ids = async || {
+        let courses = harness.courses.group_courses(Some(owner), hall).await.unwrap();
+        courses.into_iter().map(|course| course.id).collect::<Vec<_>>()
+    };
+    let mut both = ids().await;
+    both.sort_unstable();
+    assert_eq!(both, [first.min(second), first.max(second)]);
+    // Nothing is created for somebody who may not add it to the group.
+    assert_eq!(code(harness.courses.create_group_course(&teacher(3), hall, public("other")).await), "not_member");
+    assert_eq!(code(harness.courses.create_group_course(&person(1), hall, public("other")).await), "not_teacher");
+    assert_eq!(harness.db.count_rows("community_course").await, 2);
+    assert_eq!(code(harness.courses.unlink_course(&person(3), hall, first).await), "not_member");
+    harness.courses.unlink_course(&owner, hall, first).await.unwrap();
+    assert_eq!(code(harness.courses.unlink_course(&owner, hall, first).await), "course_not_found");
+    assert_eq!(ids().await, [second]);
+    for n in 3..102 {
+        create(n).await.unwrap();
+    }
+    assert_eq!(code(create(102).await), "invalid");
+}
+
+#[tokio::test]
 async fn moderators_link_courses_to_a_group() {
     let harness = community().await;
     let owner = teacher(2);

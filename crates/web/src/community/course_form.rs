@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
-use guildhall_community::{CourseId, CourseIds, CoursePatch, GroupId, NewCourse, NewSection, SectionId, SectionPatch};
+use guildhall_community::{CourseId, CoursePatch, GroupId, NewCourse, NewSection, SectionId, SectionPatch};
 use guildhall_kernel::{Error, FieldErrors, IfMatch, Kind, Path, Result};
 
 use super::{courses::Outline, group::find};
@@ -52,7 +52,7 @@ async fn form_page(
     Ok(show(status, &CourseForm { f, e, fields, edited, back }))
 }
 
-/// Refuses to create a course before it is created: one that its group does not show would be lost.
+/// Refuses to show a form to somebody who could not send it.
 async fn require_moderator(app: &App, reader: &Reader, id: GroupId) -> Result<()> {
     let (group, _) = find(app, reader, id).await?;
     if group.is_moderator {
@@ -71,24 +71,18 @@ pub(crate) async fn new_course_form(
     form_page(&app, &reader, (FormErrors::default(), fields), (None, format!("/groups/{id}/courses/"))).await
 }
 
-/// Creates a course, and adds it to the courses of a group.
+/// Creates a course in a group.
 pub(crate) async fn create_course(
     State(app): State<App>,
     Path(id): Path<GroupId>,
     reader: Reader,
     form: Submission,
 ) -> Result<Response> {
-    require_moderator(&app, &reader, id).await?;
-    let (fields, service) = (Fields::entered(&form), &app.community.courses);
+    let fields = Fields::entered(&form);
     let new =
         NewCourse { title: fields.title.clone(), description: fields.description.clone(), is_public: fields.is_public };
-    match service.create_course(&reader.caller, new).await.map_err(Error::from) {
-        Ok(course) => {
-            let known = service.group_courses(Some(reader.caller), id).await.map_err(Error::from)?;
-            let course_ids = known.into_iter().map(|known| known.id).chain([course.id]).collect();
-            service.link_courses(&reader.caller, id, CourseIds { course_ids }).await.map_err(Error::from)?;
-            Ok(redirect_with(&app, &format!("/courses/{}/edit/", course.id), "flash-saved"))
-        }
+    match app.community.courses.create_group_course(&reader.caller, id, new).await.map_err(Error::from) {
+        Ok(course) => Ok(redirect_with(&app, &format!("/courses/{}/edit/", course.id), "flash-saved")),
         Err(error) => {
             let e = form_errors(&reader.view, error)?;
             form_page(&app, &reader, (e, fields), (None, format!("/groups/{id}/courses/"))).await

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use guildhall_community::{Course, CourseId, CourseIds, Group, GroupId, LessonSummary, Section};
+use guildhall_community::{Course, CourseId, Group, GroupId, LessonSummary, Section};
 use guildhall_kernel::{Error, IfMatch, Kind, Path, Result};
 
 use super::group::find;
@@ -13,7 +13,7 @@ use crate::{
     web::App,
 };
 
-/// The number of lessons that are done, and their share in percent.
+/// The share of the lessons that are done, in percent.
 pub(crate) fn share(course: &Course) -> i64 {
     if course.lesson_count == 0 { 0 } else { course.completed_lessons * 100 / course.lesson_count }
 }
@@ -46,10 +46,7 @@ pub(crate) async fn unlink(
     reader: Reader,
     _: Submission,
 ) -> Result<Response> {
-    let service = &app.community.courses;
-    let courses = service.group_courses(Some(reader.caller), id).await.map_err(Error::from)?;
-    let course_ids = courses.into_iter().map(|known| known.id).filter(|known| *known != course).collect();
-    service.link_courses(&reader.caller, id, CourseIds { course_ids }).await.map_err(Error::from)?;
+    app.community.courses.unlink_course(&reader.caller, id, course).await.map_err(Error::from)?;
     Ok(redirect_with(&app, &format!("/groups/{id}/courses/"), "flash-removed"))
 }
 

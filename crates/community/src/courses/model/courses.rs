@@ -5,6 +5,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::id::{CourseId, GroupId};
 
+/// How many courses a group has at most.
+pub(crate) const MAX_GROUP_COURSES: usize = 100;
+
 /// A course as the caller sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Course {
@@ -86,6 +89,6 @@ pub struct CourseFilter {
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
 pub struct CourseIds {
     /// Their ids, at most 100. Of repeated ids the first counts.
-    #[garde(length(max = 100))]
+    #[garde(length(max = MAX_GROUP_COURSES))]
     pub course_ids: Vec<CourseId>,
 }

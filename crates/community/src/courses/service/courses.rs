@@ -26,6 +26,10 @@ pub trait Courses: Send + Sync + 'static {
     /// Replaces the courses of a group, in this order. Only moderators may. A course that is not public can only be
     /// added by its author.
     async fn link_courses(&self, caller: &Caller, group: GroupId, courses: CourseIds) -> Result<Vec<Course>>;
+    /// Creates a course as the last one of a group. Only moderators who are teachers or staff may.
+    async fn create_group_course(&self, caller: &Caller, group: GroupId, new: NewCourse) -> Result<Course>;
+    /// Removes a course from a group. Only moderators may.
+    async fn unlink_course(&self, caller: &Caller, group: GroupId, course: CourseId) -> Result<()>;
     /// The courses of a group that are visible to the viewer, in order.
     async fn group_courses(&self, viewer: Option<Caller>, group: GroupId) -> Result<Vec<Course>>;
 }

@@ -23,7 +23,7 @@ use crate::{
         access::GroupAccess,
         scope::{Viewer, enrolled_by, visible_courses, visible_links},
     },
-    courses::{Course, CourseFilter, CourseIds, CoursePatch, Courses, NewCourse},
+    courses::{Course, CourseFilter, CourseIds, CoursePatch, Courses, MAX_GROUP_COURSES, NewCourse},
     entity::{course, group_course},
     error::{Error, Result},
     id::{CourseId, GroupId},
@@ -101,6 +101,25 @@ async fn load_linkable(
         if allowed { Ok(course) } else { Err(Error::NotAuthor) }
     };
     ids.iter().map(check).collect()
+}
+
+/// A new course, whose creator has to be a teacher or staff.
+fn new_course(caller: &Caller, new: NewCourse, now: Timestamp) -> Result<course::ActiveModel> {
+    if !caller.roles.teacher && !caller.roles.is_staff() {
+        return Err(Error::NotTeacher);
+    }
+    new.validate()?;
+    Ok(course::ActiveModel {
+        id: NotSet,
+        title: Set(new.title.trim().to_owned()),
+        description_html: Set(markdown::html_of("description", &new.description)?),
+        description: Set(new.description),
+        author_id: Set(Some(caller.user)),
+        is_public: Set(new.is_public),
+        lesson_count: Set(0),
+        created_at: Set(now),
+        updated_at: Set(now),
+    })
 }
 
 /// The course after a change.
@@ -182,22 +201,7 @@ impl Courses for SqlCourses {
     }
 
     async fn create_course(&self, caller: &Caller, new: NewCourse) -> Result<Course> {
-        if !caller.roles.teacher && !caller.roles.is_staff() {
-            return Err(Error::NotTeacher);
-        }
-        new.validate()?;
-        let now = self.core.now();
-        let row = &course::ActiveModel {
-            id: NotSet,
-            title: Set(new.title.trim().to_owned()),
-            description_html: Set(markdown::html_of("description", &new.description)?),
-            description: Set(new.description),
-            author_id: Set(Some(caller.user)),
-            is_public: Set(new.is_public),
-            lesson_count: Set(0),
-            created_at: Set(now),
-            updated_at: Set(now),
-        };
+        let row = &new_course(caller, new, self.core.now())?;
         let row = self.core.write(|tx| async move { Ok::<_, Error>(row.clone().insert(&tx).await?) }).await?;
         self.show_course(row, caller.into()).await
     }
@@ -262,6 +266,43 @@ impl Courses for SqlCourses {
             })
             .await?;
         self.show_courses(rows, caller.into()).await
+    }
+
+    async fn create_group_course(&self, caller: &Caller, group: GroupId, new: NewCourse) -> Result<Course> {
+        let row = &new_course(caller, new, self.core.now())?;
+        let row = self
+            .core
+            .write(|tx| async move {
+                GroupAccess::load_for_update(&tx, caller, group).await?.require_moderator()?;
+                let known = course_ids(&tx, group).await?.len();
+                if known >= MAX_GROUP_COURSES {
+                    let refusal = format!("A group has at most {MAX_GROUP_COURSES} courses.");
+                    return Err(guildhall_kernel::Error::field("title", refusal).into());
+                }
+                let last = group_course::Entity::find()
+                    .filter(group_course::COLUMN.group_id.eq(group))
+                    .order_by_desc(group_course::Column::Position)
+                    .one(&tx)
+                    .await?;
+                let row = row.clone().insert(&tx).await?;
+                let position = last.map_or(1, |last| last.position + 1);
+                let link =
+                    group_course::ActiveModel { group_id: Set(group), course_id: Set(row.id), position: Set(position) };
+                group_course::Entity::insert(link).exec_without_returning(&tx).await?;
+                Ok::<_, Error>(row)
+            })
+            .await?;
+        self.show_course(row, caller.into()).await
+    }
+
+    async fn unlink_course(&self, caller: &Caller, group: GroupId, course: CourseId) -> Result<()> {
+        self.core
+            .write(|tx| async move {
+                GroupAccess::load_for_update(&tx, caller, group).await?.require_moderator()?;
+                let removed = group_course::Entity::delete_by_id((group, course)).exec(&tx).await?.rows_affected;
+                if removed == 0 { Err(Error::CourseNotFound(course)) } else { Ok(()) }
+            })
+            .await
     }
 
     async fn group_courses(&self, viewer: Option<Caller>, group: GroupId) -> Result<Vec<Course>> {
