@@ -10,6 +10,6 @@ mod table;
 pub use graph::{Confirmation, Deletion, Graph, GraphTable, Outlook};
 pub use key::Key;
 pub use list::{Area, Filter, Found, ListQuery, PERIODS, Rows, TableCount};
-pub use operations::{Activity, HealthPart, Part, Series};
+pub use operations::{Activity, HealthPart, Series};
 pub use row::{Cell, Field, History, Reference, Relation, Row, RowDetail, StoredRow};
 pub use table::{Count, Table};

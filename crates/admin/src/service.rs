@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use guildhall_kernel::{
-    self as kernel, Caller,
+    self as kernel, Caller, CursorPage, CursorQuery,
     audit::{Entry, Filter},
     job::JobState,
     outbox::{Stage, Summary},
@@ -11,7 +11,7 @@ use guildhall_kernel::{
 use serde_json::{Map, Value};
 
 use crate::{
-    Activity, Area, Confirmation, Deletion, Error, Found, Graph, HealthPart, History, Key, ListQuery, Part, Reference,
+    Activity, Area, Confirmation, Deletion, Error, Found, Graph, HealthPart, History, Key, ListQuery, Reference,
     Result, RowDetail, Rows, StoredRow,
 };
 
@@ -70,14 +70,14 @@ pub trait Operations: Send + Sync + 'static {
     async fn run_job(&self, caller: &Caller, name: &str) -> Result<()>;
     /// The newest messages that are not sent yet, or could not be.
     async fn unsent(&self, caller: &Caller) -> Result<Vec<Summary>>;
-    /// The newest outgoing messages before an id, of one stage or of all.
-    async fn messages(&self, caller: &Caller, stage: Option<Stage>, before: Option<i64>) -> Result<Part<Summary>>;
+    /// A page of the outgoing messages, of one stage or of all.
+    async fn messages(&self, caller: &Caller, stage: Option<Stage>, query: CursorQuery) -> Result<CursorPage<Summary>>;
     /// Tries to send a message now, unless it is being sent. One that has failed for good cannot be sent again.
     async fn send_now(&self, caller: &Caller, id: i64) -> Result<()>;
     /// The newest entries of the audit log.
     async fn latest(&self, caller: &Caller) -> Result<Vec<History>>;
-    /// The newest entries of the audit log before an id that match a filter.
-    async fn audit_log(&self, caller: &Caller, filter: &Filter, before: Option<i64>) -> Result<Part<Entry>>;
+    /// A page of the entries of the audit log that match a filter.
+    async fn audit_log(&self, caller: &Caller, filter: &Filter, query: CursorQuery) -> Result<CursorPage<Entry>>;
 }
 
 /// Changes the rows of a table through the service that knows its rules. The host registers one for each such table.

@@ -258,20 +258,12 @@ pub struct Filter {
     pub object: Option<String>,
 }
 
-/// The newest entries before an id that match a filter, newest first.
-pub async fn filtered(
-    conn: &impl ConnectionTrait,
-    filter: &Filter,
-    before: Option<i64>,
-    limit: u64,
-) -> Result<Vec<Entry>, DbErr> {
+/// A page of the entries that match a filter.
+pub async fn filtered(conn: &impl ConnectionTrait, filter: &Filter, query: &CursorQuery) -> Result<CursorPage<Entry>> {
     let rows = audit_event::Entity::find()
         .apply_if(filter.actor, |rows, actor| rows.filter(audit_event::COLUMN.actor_id.eq(actor)))
-        .apply_if(filter.object.as_deref(), |rows, object| rows.filter(audit_event::COLUMN.object.eq(object)))
-        .apply_if(before, |rows, before| rows.filter(audit_event::COLUMN.id.lt(before)))
-        .order_by_desc(audit_event::Column::Id)
-        .limit(limit);
-    Ok(rows.into_partial_model::<Row>().all(conn).await?.into_iter().map(Entry::from).collect())
+        .apply_if(filter.object.as_deref(), |rows, object| rows.filter(audit_event::COLUMN.object.eq(object)));
+    Ok(CursorPage::<Row>::fetch(rows, audit_event::Column::Id, query, conn).await?.map(Entry::from))
 }
 
 /// The newest entries about one of some objects, or about a user, newest first.

@@ -12,6 +12,7 @@ pub fn migrations(host: &HostTables) -> Vec<Box<dyn MigrationTrait>> {
         Box::new(migration!("m20250101_000070_kernel_events")),
         Box::new(migration!("m20250101_000080_kernel_table_version")),
         Box::new(migration!("m20250101_000090_kernel_event_due")),
+        Box::new(migration!("m20250101_000100_kernel_outbox_unsent")),
     ]
 }
 

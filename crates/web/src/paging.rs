@@ -1,6 +1,6 @@
 //! The pages of lists.
 
-use guildhall_kernel::PageQuery;
+use guildhall_kernel::{CursorQuery, PageQuery};
 use serde::Deserialize;
 
 use crate::local_path::encode;
@@ -13,6 +13,13 @@ pub(crate) const PAGE_SIZE: u64 = 20;
 pub(crate) struct Before {
     /// Only what is older than this.
     pub(crate) before: Option<i64>,
+}
+
+impl Before {
+    /// The part of a history with at most so many rows.
+    pub(crate) fn query(self, limit: u64) -> CursorQuery {
+        self.before.map_or_else(|| CursorQuery::newest(limit), |key| CursorQuery::before(key, limit))
+    }
 }
 
 /// The number in the link to the next part of a history, which leads to the API.

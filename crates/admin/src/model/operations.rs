@@ -9,15 +9,6 @@ pub struct HealthPart {
     pub state: &'static str,
 }
 
-/// A part of a list, newest first.
-#[derive(Clone, Debug)]
-pub struct Part<T> {
-    /// The rows.
-    pub rows: Vec<T>,
-    /// The id before which the list continues, if it does.
-    pub before: Option<i64>,
-}
-
 /// How much has happened lately.
 #[derive(Clone, Debug, Default)]
 pub struct Activity {

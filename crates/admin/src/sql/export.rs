@@ -11,8 +11,6 @@ use crate::{Key, ListQuery, Result};
 const CHUNK: u64 = 250;
 /// How many rows an export has at most.
 const MAX_ROWS: u64 = 100_000;
-/// The last line of an export that does not have all rows.
-const CUT: &str = "This export has the first 100000 rows only.";
 
 /// How far an export has come.
 enum Progress {
@@ -50,7 +48,8 @@ pub(super) fn lines(
             let list = panel.list(&model, &query).await?.exported();
             if read >= MAX_ROWS {
                 let rest = panel.fetch(&list, after.as_ref(), false, 1).await?;
-                return Ok((!rest.is_empty()).then(|| (line(std::iter::once(CUT)), Progress::Done)));
+                let cut = format!("This export has the first {MAX_ROWS} rows only.");
+                return Ok((!rest.is_empty()).then(|| (line(std::iter::once(cut.as_str())), Progress::Done)));
             }
             let rows: Vec<Fetched> = panel.fetch(&list, after.as_ref(), false, CHUNK).await?;
             let Some(last) = rows.last().map(|row| row.position.clone()) else { return Ok(None) };

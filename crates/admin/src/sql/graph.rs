@@ -134,7 +134,8 @@ impl SqlPanel {
                     let found = self.referencing(schema, child, key, rows).await?;
                     let place = affected.len();
                     let entry = affected.entry((outlook, child.table.clone())).or_insert_with(|| Affected {
-                        column: (is_first && key.columns.len() == 1).then(|| key.columns.concat()),
+                        column: (is_first && target.table == model.table && key.columns.len() == 1)
+                            .then(|| key.columns.concat()),
                         place,
                         ..Affected::default()
                     });

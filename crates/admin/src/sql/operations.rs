@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use guildhall_kernel::{
-    Caller, Timestamp,
+    Caller, CursorPage, CursorQuery, Timestamp,
     audit::{self, Entry, Filter},
     job::{self, JobState},
     outbox::{self, Stage, Summary},
@@ -12,7 +12,7 @@ use sea_orm::{
 };
 
 use super::{SqlPanel, columns::col, history::shown, require_staff};
-use crate::{Activity, History, Operations, Part, Result, Series};
+use crate::{Activity, History, Operations, Result, Series};
 
 /// How many days are counted.
 const DAYS: u16 = 30;
@@ -21,8 +21,6 @@ const MAX_ROWS: u64 = 100_000;
 const DAY_MICROS: i64 = 24 * 3600 * 1_000_000;
 /// How many messages and entries the dashboard shows.
 const SHOWN: u64 = 10;
-/// How many of them a part of a list has.
-const PART: u64 = 50;
 
 /// The tables whose new rows are counted; each has a column `created_at`.
 const PEOPLE: [&str; 1] = ["users"];
@@ -51,10 +49,9 @@ impl Operations for SqlPanel {
         Ok(job::run_soon(&self.0.db, caller, name, self.0.clock.now()).await?)
     }
 
-    async fn messages(&self, caller: &Caller, stage: Option<Stage>, before: Option<i64>) -> Result<Part<Summary>> {
+    async fn messages(&self, caller: &Caller, stage: Option<Stage>, query: CursorQuery) -> Result<CursorPage<Summary>> {
         require_staff(caller)?;
-        let rows = outbox::summaries(self.0.db.conn(), stage, before, PART + 1).await?;
-        Ok(part(rows, |message| message.id))
+        Ok(outbox::summaries(self.0.db.conn(), stage, &query).await?)
     }
 
     async fn unsent(&self, caller: &Caller) -> Result<Vec<Summary>> {
@@ -67,26 +64,15 @@ impl Operations for SqlPanel {
         Ok(outbox::send_soon(&self.0.db, caller, id, self.0.clock.now()).await?)
     }
 
-    async fn audit_log(&self, caller: &Caller, filter: &Filter, before: Option<i64>) -> Result<Part<Entry>> {
+    async fn audit_log(&self, caller: &Caller, filter: &Filter, query: CursorQuery) -> Result<CursorPage<Entry>> {
         require_staff(caller)?;
-        let rows = audit::filtered(self.0.db.conn(), filter, before, PART + 1).await?;
-        Ok(part(rows, |entry| entry.id))
+        Ok(audit::filtered(self.0.db.conn(), filter, &query).await?)
     }
 
     async fn latest(&self, caller: &Caller) -> Result<Vec<History>> {
         require_staff(caller)?;
         Ok(audit::newest(self.0.db.conn(), SHOWN).await?.into_iter().map(shown).collect())
     }
-}
-
-/// A part of a list of which one row more was read.
-fn part<T>(mut rows: Vec<T>, id: impl Fn(&T) -> i64) -> Part<T> {
-    let continues = rows.len() as u64 > PART;
-    if continues {
-        rows.pop();
-    }
-    let before = rows.last().filter(|_| continues).map(id);
-    Part { rows, before }
 }
 
 impl SqlPanel {

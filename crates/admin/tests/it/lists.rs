@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use guildhall_admin::{Confirmation, Error, Key, ListQuery, Operations, Panel, Writes};
-use guildhall_kernel::{Caller, Roles, UserId, audit::Filter};
+use guildhall_kernel::{Caller, CursorQuery, Roles, UserId, audit::Filter};
 
 use crate::harness::{Library, key, library, staff};
 
@@ -206,8 +206,8 @@ async fn the_panel_is_for_staff() {
     is_refused(panel.unsent(&teacher).await.err());
     is_refused(panel.send_now(&teacher, 1).await.err());
     is_refused(panel.latest(&teacher).await.err());
-    is_refused(panel.messages(&teacher, None, None).await.err());
-    is_refused(panel.audit_log(&teacher, &Filter::default(), None).await.err());
+    is_refused(panel.messages(&teacher, None, CursorQuery::newest(1)).await.err());
+    is_refused(panel.audit_log(&teacher, &Filter::default(), CursorQuery::newest(1)).await.err());
     let superuser = Caller::new(UserId(1), Roles { superuser: true, ..Roles::default() });
     assert!(panel.tables(&superuser).await.is_ok());
 }

@@ -6,7 +6,9 @@ use sea_orm::{
 };
 
 use super::LEASE;
-use crate::{Caller, Db, Error, Kind, Result, Timestamp, audit::AuditEvent, entity::outbox};
+use crate::{
+    Caller, CursorPage, CursorQuery, Db, Error, Keyed, Kind, Result, Timestamp, audit::AuditEvent, entity::outbox,
+};
 
 /// What has become of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,12 @@ pub struct Summary {
     pub last_error: Option<String>,
 }
 
+impl Keyed for Summary {
+    fn key(&self) -> i64 {
+        self.id
+    }
+}
+
 /// The newest messages that are not sent yet, or could not be.
 pub async fn unsent(conn: &impl ConnectionTrait, limit: u64) -> Result<Vec<Summary>, DbErr> {
     let is_open = outbox::Column::NextAt.is_not_null().or(outbox::Column::LastError.is_not_null());
@@ -56,28 +64,23 @@ pub async fn unsent(conn: &impl ConnectionTrait, limit: u64) -> Result<Vec<Summa
         .await
 }
 
-/// The newest messages before an id, newest first.
+/// A page of the messages of one stage, or of all.
 pub async fn summaries(
     conn: &impl ConnectionTrait,
     stage: Option<Stage>,
-    before: Option<i64>,
-    limit: u64,
-) -> Result<Vec<Summary>, DbErr> {
-    let mut messages = outbox::Entity::find().order_by_desc(outbox::Column::Id).limit(limit);
-    let sent = outbox::Column::SentAt;
-    messages = match stage {
-        Some(Stage::Waiting) => messages.filter(outbox::Column::NextAt.is_not_null()),
-        Some(Stage::Failed) => messages.filter(outbox::Column::NextAt.is_null()).filter(sent.is_null()),
+    query: &CursorQuery,
+) -> Result<CursorPage<Summary>> {
+    let (messages, sent) = (outbox::Entity::find(), outbox::Column::SentAt);
+    let messages = match stage {
+        Some(Stage::Waiting) => messages.filter(sent.is_null()).filter(outbox::Column::NextAt.is_not_null()),
+        Some(Stage::Failed) => messages.filter(sent.is_null()).filter(outbox::Column::NextAt.is_null()),
         Some(Stage::Sent) => messages.filter(sent.is_not_null()),
         None => messages,
     };
-    if let Some(before) = before {
-        messages = messages.filter(outbox::COLUMN.id.lt(before));
-    }
-    messages.into_partial_model::<Summary>().all(conn).await
+    CursorPage::fetch(messages, outbox::Column::Id, query, conn).await
 }
 
-/// Makes a message due, unless it is being delivered. Nothing tells a lease from a retry within its length, so both are
+/// Makes a message due, unless it is being delivered. A lease and a retry within its length look the same, so both are
 /// left alone: a message whose lease was overwritten would be sent twice.
 ///
 /// # Errors

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use guildhall_kernel::{
-    Caller, Kind, Outbox, Roles, UserId, job,
+    Caller, CursorQuery, Kind, Outbox, Roles, UserId, job,
     mail::Mail,
-    outbox::{self, send_soon},
-    testing::{TestClock, TestDb},
+    outbox::{self, Stage, send_soon},
+    testing::{TestClock, TestDb, explain},
 };
+use sea_orm::DbBackend;
 
 use crate::outbox::with_host_table;
 
@@ -42,6 +43,20 @@ async fn a_message_that_may_be_leased_is_not_made_due() {
     db.sql("UPDATE kernel_outbox SET next_at = NULL, payload = NULL").await.unwrap();
     assert_eq!(send_soon(&db, &staff(), id, now).await.unwrap_err().code(), "not_waiting");
     assert_eq!(send_soon(&db, &staff(), id + 1, now).await.unwrap_err().kind(), Kind::NotFound);
+}
+
+#[tokio::test]
+async fn unsent_messages_are_found_among_many_sent_ones_by_an_index() {
+    let db = TestDb::new(with_host_table).await;
+    for stage in [Stage::Waiting, Stage::Failed] {
+        db.record_statements();
+        outbox::summaries(db.conn(), Some(stage), &CursorQuery::newest(50)).await.unwrap();
+        let statement = db.record_statements().pop().unwrap();
+        let plan = explain(&db, statement).await;
+        if db.backend() == DbBackend::Sqlite {
+            assert!(plan.contains("kernel_outbox_unsent") && !plan.contains("TEMP B-TREE"), "{plan}");
+        }
+    }
 }
 
 #[tokio::test]

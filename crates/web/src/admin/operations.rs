@@ -11,7 +11,16 @@ use guildhall_kernel::{
 use serde::Deserialize;
 
 use super::frame::AdminFrame;
-use crate::{local_path::encode, page::ok, reader::Reader, web::App};
+use crate::{
+    local_path::encode,
+    page::ok,
+    paging::{Before, older},
+    reader::Reader,
+    web::App,
+};
+
+/// How many messages and entries are on a page.
+const PART: u64 = 50;
 
 #[derive(Template)]
 #[template(path = "admin/jobs.html")]
@@ -39,7 +48,6 @@ pub(crate) async fn jobs(State(app): State<App>, reader: Reader) -> Result<Respo
 pub(crate) struct OutboxQuery {
     #[serde(default)]
     state: String,
-    before: Option<i64>,
 }
 
 #[derive(Template)]
@@ -70,7 +78,8 @@ impl OutboxPage {
 pub(crate) async fn outbox(
     State(app): State<App>,
     reader: Reader,
-    Query(OutboxQuery { state, before }): Query<OutboxQuery>,
+    Query(OutboxQuery { state }): Query<OutboxQuery>,
+    Query(before): Query<Before>,
 ) -> Result<Response> {
     let stage = match state.as_str() {
         "waiting" => Some(Stage::Waiting),
@@ -79,8 +88,10 @@ pub(crate) async fn outbox(
         _ => None,
     };
     let f = AdminFrame::open(&app, &reader, "outbox").await?;
-    let part = app.admin.operations.messages(&reader.caller, stage, before).await.map_err(Error::from)?;
-    Ok(ok(&OutboxPage { f, state, unsent: part.rows, before: part.before }))
+    let messages = app.admin.operations.messages(&reader.caller, stage, before.query(PART));
+    let messages = messages.await.map_err(Error::from)?;
+    let before = older(messages.next.as_deref());
+    Ok(ok(&OutboxPage { f, state, unsent: messages.results, before }))
 }
 
 /// Which entries of the audit log to show.
@@ -90,7 +101,6 @@ pub(crate) struct AuditQuery {
     actor: String,
     #[serde(default)]
     object: String,
-    before: Option<i64>,
 }
 
 #[derive(Template)]
@@ -132,7 +142,12 @@ async fn actor_of(app: &App, reader: &Reader, text: &str) -> Result<Option<UserI
     }
 }
 
-pub(crate) async fn audit(State(app): State<App>, reader: Reader, Query(query): Query<AuditQuery>) -> Result<Response> {
+pub(crate) async fn audit(
+    State(app): State<App>,
+    reader: Reader,
+    Query(query): Query<AuditQuery>,
+    Query(shown): Query<Before>,
+) -> Result<Response> {
     let (actor, object) = (query.actor.trim().to_owned(), query.object.trim().to_owned());
     let f = AdminFrame::open(&app, &reader, "audit").await?;
     let user = if actor.is_empty() { None } else { actor_of(&app, &reader, &actor).await? };
@@ -140,8 +155,9 @@ pub(crate) async fn audit(State(app): State<App>, reader: Reader, Query(query): 
     // Nobody has done anything whom nobody knows.
     if user.is_some() || actor.is_empty() {
         let filter = Filter { actor: user, object: Some(object.clone()).filter(|object| !object.is_empty()) };
-        let part = app.admin.operations.audit_log(&reader.caller, &filter, query.before).await.map_err(Error::from)?;
-        (entries, before) = (part.rows, part.before);
+        let found = app.admin.operations.audit_log(&reader.caller, &filter, shown.query(PART));
+        let found = found.await.map_err(Error::from)?;
+        (entries, before) = (found.results, older(found.next.as_deref()));
     }
     Ok(ok(&AuditPage { f, actor, object, entries, before }))
 }

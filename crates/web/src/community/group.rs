@@ -74,7 +74,7 @@ pub(crate) async fn group(
     let (group, is_owner) = find(&app, &reader, id).await?;
     let f = reader.frame(&app, Place::Groups).await?;
     let is_first = before.before.is_none();
-    let query = before.before.map_or(CursorQuery::newest(POSTS), |key| CursorQuery::before(key, POSTS));
+    let query = before.query(POSTS);
     // Of a private listed group, outsiders see only the card.
     let may_read = group.is_member || !group.is_private || reader.caller.roles.is_staff();
     let (mut cards, mut older, mut pinned) = (Vec::new(), None, Vec::new());

@@ -95,7 +95,7 @@ pub(crate) async fn home(
     Query(before): Query<Before>,
 ) -> Result<Response> {
     let f = reader.frame(&app, Place::Home).await?;
-    let query = before.before.map_or(CursorQuery::newest(POSTS), |key| CursorQuery::before(key, POSTS));
+    let query = before.query(POSTS);
     let page = posts(&app, &reader, shown.feed, query).await?;
     let older = older(page.next.as_deref());
     let cards = Card::all(&app, &reader, page.results).await?;

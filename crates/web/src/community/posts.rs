@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
 use guildhall_community::{Comment, CommentId, NewReport, Post, PostId, PostPatch, Vote};
-use guildhall_kernel::{CursorQuery, Error, IfMatch, Path, Query, Result};
+use guildhall_kernel::{Error, IfMatch, Path, Query, Result};
 
 use super::typed::Typed;
 use crate::{
@@ -94,8 +94,12 @@ pub(super) async fn post_page(
 ) -> Result<Response> {
     let post = app.community.posts.post(Some(reader.caller), id).await.map_err(Error::from)?;
     let f = reader.frame(app, Place::Groups).await?;
-    let query = before.before.map_or(CursorQuery::newest(COMMENTS), |key| CursorQuery::before(key, COMMENTS));
-    let comments = app.community.comments.comments(Some(reader.caller), id, None, query).await.map_err(Error::from)?;
+    let comments = app
+        .community
+        .comments
+        .comments(Some(reader.caller), id, None, before.query(COMMENTS))
+        .await
+        .map_err(Error::from)?;
     let older = older(comments.next.as_deref());
     let card = Card::one(app, reader, post).await?;
     let back = card.group.as_ref().map_or_else(|| "/".to_owned(), |group| format!("/groups/{}/", group.id));

@@ -89,6 +89,12 @@ async fn the_deletion_of_a_user_removes_what_its_preview_says() {
     let ben = ben.to_string();
     let graph = site.panel.preview_deletion(&sam, "users", &[Key::parse(&ben)]).await.unwrap();
     let page = browser.get(&format!("/admin/users/delete/?key={ben}")).await;
+    // What references the posts and conversations that go is not found by the id of the user.
+    let links = page.find("main a[href*='?f.']");
+    let links: Vec<&str> = links.into_iter().filter_map(|link| link.value().attr("href")).collect();
+    let is_of_user =
+        |link: &&str| !["f.post_id", "f.conversation_id", "f.message_id"].iter().any(|it| link.contains(it));
+    assert!(!links.is_empty() && links.iter().all(is_of_user), "{links:?}");
     let before = counts(&site).await;
     let fields = [("token", graph.token()), ("key", ben.clone()), ("confirmation", "ben".to_owned())];
     let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();

@@ -1,0 +1,1 @@
+DROP INDEX kernel_outbox_unsent;
