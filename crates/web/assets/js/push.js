@@ -22,12 +22,12 @@ export async function offerPush(card) {
   // Without keys the server sends none.
   if (!key?.ok) return;
   card.hidden = false;
-  if (!hasPush) {
+  const worker = hasPush ? await navigator.serviceWorker.register("/push-worker.js").catch(() => null) : null;
+  if (!worker) {
     state.textContent = state.dataset.unsupported;
     return;
   }
   const { public_key: publicKey } = await key.json();
-  const worker = await navigator.serviceWorker.register("/push-worker.js");
 
   async function show() {
     const isOn = Boolean(await worker.pushManager.getSubscription());

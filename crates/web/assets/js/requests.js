@@ -27,7 +27,7 @@ export async function renewToken() {
   return true;
 }
 
-/** Sends a body like `fetch`, and calls back with the share that was sent, which `fetch` does not tell. */
+/** Sends a body like `fetch`, and calls back with the share that was sent, which `fetch` does not report. */
 function upload(url, { method, body, headers }, onprogress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();

@@ -62,7 +62,7 @@ async fn too_many_failures_say_how_long_to_wait() {
     }
     let page = browser.fill("/login/", "/login/", &[("username", "anna"), ("password", PASSWORD)]).await;
     assert_eq!(page.status, 429);
-    assert!(page.text_of("[role=alert]").contains("Go on in"), "{}", page.text_of("[role=alert]"));
+    assert!(page.text_of("[role=alert]").contains("Try again in"), "{}", page.text_of("[role=alert]"));
 }
 
 #[tokio::test]
