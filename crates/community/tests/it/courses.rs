@@ -228,6 +228,13 @@ async fn courses_that_are_created_in_a_group_at_the_same_time_are_all_in_it() {
     harness.courses.unlink_course(&owner, hall, first).await.unwrap();
     assert_eq!(code(harness.courses.unlink_course(&owner, hall, first).await), "course_not_found");
     assert_eq!(ids().await, [second]);
+    // The course is added again, at the end; once more changes nothing.
+    assert_eq!(code(harness.courses.link_course(&person(3), hall, first).await), "not_member");
+    for _ in 0..2 {
+        harness.courses.link_course(&owner, hall, first).await.unwrap();
+        assert_eq!(ids().await, [second, first]);
+    }
+    harness.courses.unlink_course(&owner, hall, first).await.unwrap();
     for n in 3..102 {
         create(n).await.unwrap();
     }

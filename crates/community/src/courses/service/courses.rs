@@ -28,6 +28,9 @@ pub trait Courses: Send + Sync + 'static {
     async fn link_courses(&self, caller: &Caller, group: GroupId, courses: CourseIds) -> Result<Vec<Course>>;
     /// Creates a course as the last one of a group. Only moderators who are teachers or staff may.
     async fn create_group_course(&self, caller: &Caller, group: GroupId, new: NewCourse) -> Result<Course>;
+    /// Adds a course to a group, as its last one. Only moderators may. A course that is not public can only be added by
+    /// its author.
+    async fn link_course(&self, caller: &Caller, group: GroupId, course: CourseId) -> Result<()>;
     /// Removes a course from a group. Only moderators may.
     async fn unlink_course(&self, caller: &Caller, group: GroupId, course: CourseId) -> Result<()>;
     /// The courses of a group that are visible to the viewer, in order.

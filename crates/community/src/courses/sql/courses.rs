@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use garde::Validate;
-use guildhall_kernel::{Caller, IfMatch, Ordering, Page, PageQuery, Timestamp, UserId, db};
+use guildhall_kernel::{
+    Caller, IfMatch, Ordering, Page, PageQuery, Timestamp, UserId,
+    db::{self, Tx},
+};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
@@ -101,6 +104,23 @@ async fn load_linkable(
         if allowed { Ok(course) } else { Err(Error::NotAuthor) }
     };
     ids.iter().map(check).collect()
+}
+
+/// Adds a course to a group that is locked, as its last one.
+async fn append_link(tx: &Tx, group: GroupId, course: CourseId) -> Result<()> {
+    let mut links = group_course::Entity::find()
+        .filter(group_course::COLUMN.group_id.eq(group))
+        .order_by_asc(group_course::Column::Position)
+        .all(tx)
+        .await?;
+    if links.len() >= MAX_GROUP_COURSES {
+        let refusal = format!("A group has at most {MAX_GROUP_COURSES} courses.");
+        return Err(guildhall_kernel::Error::field("title", refusal).into());
+    }
+    let position = links.pop().map_or(1, |last| last.position + 1);
+    let link = group_course::ActiveModel { group_id: Set(group), course_id: Set(course), position: Set(position) };
+    group_course::Entity::insert(link).exec_without_returning(tx).await?;
+    Ok(())
 }
 
 /// A new course, whose creator has to be a teacher or staff.
@@ -274,25 +294,25 @@ impl Courses for SqlCourses {
             .core
             .write(|tx| async move {
                 GroupAccess::load_for_update(&tx, caller, group).await?.require_moderator()?;
-                let known = course_ids(&tx, group).await?.len();
-                if known >= MAX_GROUP_COURSES {
-                    let refusal = format!("A group has at most {MAX_GROUP_COURSES} courses.");
-                    return Err(guildhall_kernel::Error::field("title", refusal).into());
-                }
-                let last = group_course::Entity::find()
-                    .filter(group_course::COLUMN.group_id.eq(group))
-                    .order_by_desc(group_course::Column::Position)
-                    .one(&tx)
-                    .await?;
                 let row = row.clone().insert(&tx).await?;
-                let position = last.map_or(1, |last| last.position + 1);
-                let link =
-                    group_course::ActiveModel { group_id: Set(group), course_id: Set(row.id), position: Set(position) };
-                group_course::Entity::insert(link).exec_without_returning(&tx).await?;
+                append_link(&tx, group, row.id).await?;
                 Ok::<_, Error>(row)
             })
             .await?;
         self.show_course(row, caller.into()).await
+    }
+
+    async fn link_course(&self, caller: &Caller, group: GroupId, course: CourseId) -> Result<()> {
+        self.core
+            .write(|tx| async move {
+                GroupAccess::load_for_update(&tx, caller, group).await?.require_moderator()?;
+                load_linkable(&tx, caller, group, &[course]).await?;
+                if group_course::Entity::find_by_id((group, course)).one(&tx).await?.is_some() {
+                    return Ok(());
+                }
+                append_link(&tx, group, course).await
+            })
+            .await
     }
 
     async fn unlink_course(&self, caller: &Caller, group: GroupId, course: CourseId) -> Result<()> {
