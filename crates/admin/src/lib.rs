@@ -10,9 +10,10 @@ mod state;
 pub use error::{Error, Result};
 pub use model::{
     Activity, Area, Cell, Confirmation, Count, Deletion, Field, Filter, Found, Graph, GraphTable, HealthPart, History,
-    Key, ListQuery, Outlook, PERIODS, Reference, Relation, Row, RowDetail, Rows, Series, StoredRow, Table, TableCount,
+    Key, ListQuery, NewRow, Outlook, PERIODS, Reference, Relation, Row, RowDetail, Rows, Series, StoredRow, Table,
+    TableCount,
 };
 pub use registry::Registry;
-pub use service::{Health, Operations, Panel, TableWrites, Writes};
+pub use service::{Health, NewColumn, Operations, Panel, TableWrites, Writes};
 pub use sql::SqlPanel;
 pub use state::AdminState;

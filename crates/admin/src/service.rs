@@ -11,8 +11,8 @@ use guildhall_kernel::{
 use serde_json::{Map, Value};
 
 use crate::{
-    Activity, Area, Confirmation, Deletion, Error, Found, Graph, HealthPart, History, Key, ListQuery, Reference,
-    Result, RowDetail, Rows, StoredRow,
+    Activity, Area, Confirmation, Deletion, Error, Found, Graph, HealthPart, History, Key, ListQuery, NewRow,
+    Reference, Result, RowDetail, Rows, StoredRow,
 };
 
 /// Lists and rows of all tables.
@@ -34,15 +34,19 @@ pub trait Panel: Send + Sync + 'static {
     ) -> Result<BoxStream<'static, kernel::Result<String>>>;
     /// A row with all its columns.
     async fn row(&self, caller: &Caller, table: &str, key: &Key) -> Result<RowDetail>;
+    /// The form for a new row of a table.
+    async fn new_row(&self, caller: &Caller, table: &str) -> Result<NewRow>;
     /// The rows of a table that a reference to it can be chosen from: those whose text or id matches.
     async fn options(&self, caller: &Caller, table: &str, term: &str) -> Result<Vec<Reference>>;
     /// What the audit log says about a row, newest first.
     async fn history(&self, caller: &Caller, table: &str, key: &Key) -> Result<Vec<History>>;
 }
 
-/// Changes and deletions, each recorded in the audit log.
+/// Creations, changes and deletions, each recorded in the audit log.
 #[async_trait]
 pub trait Writes: Send + Sync + 'static {
+    /// Creates a row from the fields of its [form](Panel::new_row), and returns its key. An empty text is no value.
+    async fn create(&self, caller: &Caller, table: &str, values: Vec<(String, String)>) -> Result<Key>;
     /// Changes columns of a row. `None` is null; what is the same already is not changed. Refused if the
     /// [version](crate::RowDetail::version) is known and no longer that of the row.
     async fn change(
@@ -85,6 +89,10 @@ pub trait Operations: Send + Sync + 'static {
 pub trait TableWrites: Send + Sync + 'static {
     /// The name of the table.
     fn table(&self) -> &'static str;
+    /// The columns that a row is created from; none if rows cannot be created.
+    fn new_columns(&self) -> &'static [NewColumn] {
+        &[]
+    }
     /// The columns that can be changed.
     fn columns(&self) -> &'static [&'static str] {
         &[]
@@ -102,6 +110,12 @@ pub trait TableWrites: Send + Sync + 'static {
     fn removes_users(&self) -> bool {
         false
     }
+    /// Creates a row, and returns its key. The members of the object are [`new_columns`](Self::new_columns) with values
+    /// of their types, among them all that are required.
+    async fn create(&self, caller: &Caller, values: Map<String, Value>) -> kernel::Result<Key> {
+        let _ = (caller, values);
+        Err(Error::ReadOnly.into())
+    }
     /// Changes some of the columns: members of the object, with values of their types. Called only with
     /// [`columns`](Self::columns).
     async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> kernel::Result<()> {
@@ -112,6 +126,31 @@ pub trait TableWrites: Send + Sync + 'static {
     async fn delete(&self, caller: &Caller, row: &StoredRow) -> kernel::Result<()> {
         let _ = (caller, row);
         Err(Error::ReadOnly.into())
+    }
+}
+
+/// A column that a row is created from.
+#[derive(Clone, Copy, Debug)]
+pub struct NewColumn {
+    pub(crate) name: &'static str,
+    pub(crate) is_required: bool,
+    pub(crate) default: Option<&'static str>,
+}
+
+impl NewColumn {
+    /// A column that needs a value.
+    pub const fn required(name: &'static str) -> Self {
+        Self { name, is_required: true, default: None }
+    }
+
+    /// A column that may be left empty.
+    pub const fn optional(name: &'static str) -> Self {
+        Self { name, is_required: false, default: None }
+    }
+
+    /// A column that may be left empty; the form begins with a value, which for a boolean is `true`.
+    pub const fn with_default(name: &'static str, default: &'static str) -> Self {
+        Self { name, is_required: false, default: Some(default) }
     }
 }
 

@@ -21,7 +21,7 @@ use guildhall_kernel::{
 use tokio::sync::OnceCell;
 
 use self::kept::Kept;
-use crate::{Activity, Area, Error, Registry, Result, Table, TableWrites};
+use crate::{Activity, Area, Error, NewColumn, Registry, Result, Table, TableWrites};
 
 /// The scope of the panel in the audit log.
 const SCOPE: &str = "admin";
@@ -73,6 +73,11 @@ impl SqlPanel {
         self.writes_of(model).map_or(model.editable, |writes| writes.columns())
     }
 
+    /// The columns of a table that a row is created from.
+    fn new_columns(&self, model: &Model) -> &'static [NewColumn] {
+        self.writes_of(model).map_or(&[], |writes| writes.new_columns())
+    }
+
     /// A table as the pages show it.
     fn table(&self, model: &Model) -> Table {
         let deletes = self.writes_of(model).map_or(model.deletable, |writes| writes.deletes());
@@ -80,6 +85,7 @@ impl SqlPanel {
             name: model.table.clone(),
             label: model.label,
             area: self.0.registry.find(&model.table).map_or("", |(area, _)| area),
+            is_creatable: !self.new_columns(model).is_empty(),
             is_editable: !self.editable(model).is_empty(),
             is_deletable: deletes,
         }

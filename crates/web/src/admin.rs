@@ -6,7 +6,9 @@ mod delete;
 mod fields;
 mod find;
 mod frame;
+mod inputs;
 mod list;
+mod new_row;
 mod operations;
 mod row;
 mod users;
@@ -39,6 +41,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/admin/people/{id}/tokens/{token}/revoke/", post(users::revoke_token))
         .route("/admin/people/{id}/second-factor/", post(users::remove_second_factor))
         .route("/admin/{table}/", get(list::list).post(list::choose))
+        .route("/admin/{table}/new/", get(new_row::form).post(new_row::create))
+        .route("/admin/{table}/options/", get(new_row::options))
         .route("/admin/{table}/export/", get(list::export))
         .route("/admin/{table}/delete/", get(delete::preview).post(delete::delete))
         .route("/admin/{table}/{key}/", get(row::row).post(row::change))

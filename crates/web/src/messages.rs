@@ -3,7 +3,7 @@
 use crate::view::View;
 
 /// Messages without variables, and the keys of their texts.
-const KNOWN: [(&str, &str); 21] = [
+const KNOWN: [(&str, &str); 22] = [
     ("This field may not be blank.", "field-blank"),
     ("This field is required.", "field-blank"),
     ("Control characters are not allowed.", "field-control-characters"),
@@ -21,6 +21,7 @@ const KNOWN: [(&str, &str); 21] = [
     ("This is not what has to be typed.", "field-not-confirmed"),
     ("The database does not allow this value.", "field-not-allowed"),
     ("A post that is approved stays approved.", "field-approved"),
+    ("Use owner, moderator or member.", "field-group-role"),
     ("A closed room cannot be opened again.", "field-closed-room"),
     ("An event cannot end before it starts.", "field-ends-too-early"),
     ("Enter a URL that begins with https:// or http://.", "field-web-url"),

@@ -10,6 +10,11 @@ impl Key {
         Self(values.into_iter().collect())
     }
 
+    /// The key that is this id alone.
+    pub fn of_id(id: i64) -> Self {
+        Self::new([id.to_string()])
+    }
+
     /// Reads the text of a key.
     pub fn parse(text: &str) -> Self {
         Self(text.split(',').map(|value| value.replace("~c", ",").replace("~t", "~")).collect())

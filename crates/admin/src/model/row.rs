@@ -73,7 +73,7 @@ pub struct RowDetail {
     pub version: String,
     /// Its columns.
     pub fields: Vec<Field>,
-    /// How many rows of other tables reference it; without those that none does.
+    /// How many rows of other tables reference it; without those that none does, unless one can be created.
     pub relations: Vec<Relation>,
 }
 
@@ -86,6 +86,19 @@ pub struct Field {
     pub cell: Cell,
     /// Whether it can be changed.
     pub is_editable: bool,
+    /// Whether it needs a value.
+    pub is_required: bool,
+    /// The table that it refers to.
+    pub target: Option<String>,
+}
+
+/// The form for a new row.
+#[derive(Clone, Debug)]
+pub struct NewRow {
+    /// Its table.
+    pub table: Table,
+    /// What it is created from, with the default values.
+    pub fields: Vec<Field>,
 }
 
 /// The rows of a table that reference a row.

@@ -16,6 +16,8 @@ pub struct Table {
     pub label: &'static str,
     /// The name of its area.
     pub area: &'static str,
+    /// Whether rows can be created.
+    pub is_creatable: bool,
     /// Whether some columns of its rows can be changed.
     pub is_editable: bool,
     /// Whether its rows can be deleted.

@@ -17,8 +17,8 @@ use super::{
     require_staff,
 };
 use crate::{
-    Area, Cell, Error, Field, Filter, Found, History, Key, ListQuery, Panel, Reference, Relation, Result, Row,
-    RowDetail, Rows,
+    Area, Cell, Error, Field, Filter, Found, History, Key, ListQuery, NewColumn, NewRow, Panel, Reference, Relation,
+    Result, Row, RowDetail, Rows,
 };
 
 /// How many values of a column are offered.
@@ -126,8 +126,11 @@ impl Panel for SqlPanel {
         let mut cells: Vec<Cell> = texts.into_iter().map(|text| Cell { text, reference: None }).collect();
         self.add_references(model, &columns, &mut [&mut cells]).await?;
         let editable = self.editable(model);
+        let schema = self.schema().await?;
         let fields = columns.into_iter().zip(cells).map(|(column, cell)| Field {
             is_editable: editable.contains(&column.name.as_str()),
+            is_required: !column.nullable && matches!(column.kind, Kind::Number | Kind::Moment | Kind::Reference),
+            target: self.target(schema, model, &column.name).map(|(target, _)| target.table.clone()),
             column: column.clone(),
             cell,
         });
@@ -139,6 +142,23 @@ impl Panel for SqlPanel {
             fields: fields.collect(),
             relations: self.relations(model, key).await?,
         })
+    }
+
+    async fn new_row(&self, caller: &Caller, table: &str) -> Result<NewRow> {
+        let model = self.open(caller, table)?;
+        let schema = self.schema().await?;
+        let field = |new: &NewColumn| {
+            let column = model.column(new.name).ok_or(Error::NotFound)?;
+            Ok(Field {
+                column: column.clone(),
+                cell: Cell { text: new.default.map(str::to_owned), reference: None },
+                is_editable: true,
+                is_required: new.is_required,
+                target: self.target(schema, model, new.name).map(|(target, _)| target.table.clone()),
+            })
+        };
+        let fields: Vec<Field> = self.new_columns(model).iter().map(field).collect::<Result<_>>()?;
+        if fields.is_empty() { Err(Error::ReadOnly) } else { Ok(NewRow { table: self.table(model), fields }) }
     }
 
     async fn options(&self, caller: &Caller, table: &str, term: &str) -> Result<Vec<Reference>> {
@@ -206,7 +226,7 @@ impl SqlPanel {
             Ok(Relation { table: self.table(other), column: column.to_owned(), count })
         };
         let relations = referencing.into_iter().enumerate().map(relation).collect::<Result<Vec<_>>>()?;
-        Ok(relations.into_iter().filter(|relation| relation.count.number > 0).collect())
+        Ok(relations.into_iter().filter(|relation| relation.count.number > 0 || relation.table.is_creatable).collect())
     }
 
     /// The filters of a table: those of its description, and each reference that is in use.

@@ -18,7 +18,7 @@ use super::{
     columns::{col, null, value},
     panel::key_condition,
 };
-use crate::{Confirmation, Deletion, Error, Graph, Key, Result, StoredRow, Writes};
+use crate::{Confirmation, Deletion, Error, Graph, Key, NewColumn, Result, StoredRow, Writes};
 
 /// The maximum length of a value in the audit log.
 const MAX_LOGGED: usize = 200;
@@ -37,6 +37,28 @@ struct Change<'a> {
 
 #[async_trait]
 impl Writes for SqlPanel {
+    async fn create(&self, caller: &Caller, table: &str, values: Vec<(String, String)>) -> Result<Key> {
+        let model = self.open(caller, table)?;
+        let Some(writes) = self.writes_of(model) else { return Err(Error::ReadOnly) };
+        let mut members = Map::new();
+        for (name, text) in values.into_iter().filter(|(_, text)| !text.trim().is_empty()) {
+            let Some(column) = model.column(&name).filter(|_| is_new(writes.new_columns(), &name)) else {
+                return Err(Error::ReadOnly);
+            };
+            members.insert(name, member(column, &text)?);
+        }
+        let is_missing = |new: &&NewColumn| new.is_required && !members.contains_key(new.name);
+        if let Some(missing) = writes.new_columns().iter().find(is_missing) {
+            return Err(Error::field(missing.name, "This field is required."));
+        }
+        let key = writes.create(caller, members).await.map_err(by_rule)?;
+        let event = AuditEvent::new("admin.create").by(caller).of(SCOPE, object(model, &key));
+        let event = &event.with("table", model.table.as_str());
+        let now = self.0.clock.now();
+        self.0.db.write(|tx| async move { event.clone().record(&tx, now).await }).await?;
+        Ok(key)
+    }
+
     async fn change(
         &self,
         caller: &Caller,
@@ -225,22 +247,29 @@ fn refused(error: DbErr, changes: &[Change<'_>]) -> Error {
     Error::field(column, "The database does not allow this value.")
 }
 
-/// The changes as members of an object, with values of their types.
+/// The value of a text, of the type of its column.
+fn member(column: &Column, text: &str) -> Result<Value> {
+    Ok(match column.kind {
+        Kind::Number | Kind::Moment | Kind::Reference => {
+            let number: Result<i64, _> = text.trim().parse();
+            number.map(Value::from).map_err(|_| Error::field(&column.name, "A valid number is required."))?
+        }
+        Kind::Flag => Value::from(text == "true"),
+        Kind::Text | Kind::Bytes => Value::from(text),
+    })
+}
+
+/// The changes as members of an object.
 fn members(changes: &[Change<'_>]) -> Result<Map<String, Value>> {
-    let member = |change: &Change<'_>| {
-        let name = change.column.name.clone();
-        let Some(text) = &change.after else { return Ok((name, Value::Null)) };
-        let member = match change.column.kind {
-            Kind::Number | Kind::Moment | Kind::Reference => {
-                let number: Result<i64, _> = text.trim().parse();
-                number.map(Value::from).map_err(|_| Error::field(&name, "A valid number is required."))?
-            }
-            Kind::Flag => Value::from(text == "true"),
-            Kind::Text | Kind::Bytes => Value::from(text.as_str()),
-        };
-        Ok((name, member))
-    };
-    changes.iter().map(member).collect()
+    let changed = changes.iter().map(|change| {
+        let after = change.after.as_ref().map(|text| member(change.column, text)).transpose()?;
+        Ok((change.column.name.clone(), after.unwrap_or_default()))
+    });
+    changed.collect()
+}
+
+fn is_new(columns: &[NewColumn], name: &str) -> bool {
+    columns.iter().any(|column| column.name == name)
 }
 
 fn change_event(caller: &Caller, model: &Model, key: &Key, changes: &[Change<'_>]) -> AuditEvent {

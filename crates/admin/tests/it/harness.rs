@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use guildhall_admin::{Key, ListQuery, Panel, Registry, Rows, SqlPanel, StoredRow, TableWrites};
+use guildhall_admin::{Key, ListQuery, NewColumn, Panel, Registry, Rows, SqlPanel, StoredRow, TableWrites};
 use guildhall_kernel::{
     Caller, Error, Kind as ErrorKind, Result, Roles, UserId,
     admin::{Column, Kind, Model},
@@ -113,8 +113,17 @@ impl TableWrites for LoanRule {
         "loan"
     }
 
+    fn new_columns(&self) -> &'static [NewColumn] {
+        const { &[NewColumn::required("shelf_id"), NewColumn::with_default("id", "7")] }
+    }
+
     fn columns(&self) -> &'static [&'static str] {
         &["shelf_id"]
+    }
+
+    async fn create(&self, _: &Caller, values: Map<String, Value>) -> Result<Key> {
+        self.0.calls.lock().await.push(format!("new {}", Value::Object(values)));
+        Ok(Key::of_id(7))
     }
 
     fn deletes(&self) -> bool {

@@ -77,3 +77,29 @@ async fn a_change_of_a_row_that_has_changed_is_refused() {
     assert!(matches!(refused, Err(Error::Stale)), "{refused:?}");
     assert_eq!(library.db.count_rows("kernel_audit_event").await, 1);
 }
+
+#[tokio::test]
+async fn a_row_is_created_through_the_service_of_its_table() {
+    let library = library().await;
+    let form = library.panel.new_row(&staff(), "loan").await.unwrap();
+    let fields = form.fields.iter().map(|field| (&*field.column.name, field.is_required, field.cell.text.as_deref()));
+    assert_eq!(fields.collect::<Vec<_>>(), [("shelf_id", true, None), ("id", false, Some("7"))]);
+    assert_eq!(form.fields[0].target.as_deref(), Some("shelf"));
+    let create = async |table: &str, values: &[(&str, &str)]| {
+        let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        library.panel.create(&staff(), table, values).await
+    };
+    assert_eq!(create("loan", &[("shelf_id", "3"), ("id", " ")]).await.unwrap(), key("7"));
+    assert_eq!(*library.rule.calls.lock().await, ["new {\"shelf_id\":3}"]);
+    for (values, column) in [(vec![("id", "7")], "shelf_id"), (vec![("shelf_id", "x")], "shelf_id")] {
+        let Err(Error::Kernel(error)) = create("loan", &values).await else { panic!("{values:?}") };
+        assert!(error.fields().contains_key(column), "{values:?}: {error:?}");
+    }
+    assert!(matches!(create("loan", &[("shelf_id", "3"), ("secret", "x")]).await, Err(Error::ReadOnly)));
+    // The panel itself creates nothing: a table without a service has no form.
+    assert!(matches!(create("shelf", &[("name", "x")]).await, Err(Error::ReadOnly)));
+    assert!(matches!(library.panel.new_row(&staff(), "shelf").await, Err(Error::ReadOnly)));
+    assert_eq!((library.rule.calls.lock().await.len(), library.db.count_rows("kernel_audit_event").await), (1, 1));
+    let history = library.panel.history(&staff(), "loan", &key("7")).await.unwrap();
+    assert_eq!(history[0].action, "admin.create");
+}

@@ -3,12 +3,13 @@
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
 use guildhall_admin::{Field, History, Key, Relation, RowDetail};
-use guildhall_kernel::{Error, Path, Result, admin::Kind};
+use guildhall_kernel::{Error, Path, Result};
 
 use super::{
     account::{UserPart, user_part},
-    fields::{is_long, shown},
+    fields::shown,
     frame::{AdminFrame, row_url},
+    inputs::{Input, Meanings, PREFIX, Submitted, inputs},
 };
 use crate::{
     form::{FormErrors, Submission},
@@ -17,9 +18,6 @@ use crate::{
     reader::Reader,
     web::App,
 };
-
-/// What begins the name of a field of the form.
-const FIELD: &str = "c.";
 
 /// The page of a row outside of the panel.
 fn site_url(table: &str, key: &Key) -> Option<String> {
@@ -39,6 +37,7 @@ struct RowPage {
     f: AdminFrame,
     row: RowDetail,
     history: Vec<History>,
+    inputs: Vec<Input>,
     e: FormErrors,
     /// What was submitted, if it was refused.
     form: Submission,
@@ -69,10 +68,10 @@ impl RowPage {
         format!("/admin/{}/?f.{}={key}", relation.table.name, relation.column)
     }
 
-    fn editable(&self) -> impl Iterator<Item = &Field> {
-        // The roles and the state of a user have forms of their own.
-        let is_user = self.user.is_some();
-        self.row.fields.iter().filter(move |field| field.is_editable && !is_user)
+    /// The form for a new row that refers to this one.
+    fn new_url(&self, relation: &Relation) -> String {
+        let key = crate::local_path::encode(&self.row.key.to_string());
+        format!("/admin/{}/new/?{PREFIX}{}={key}", relation.table.name, relation.column)
     }
 
     fn fixed(&self) -> impl Iterator<Item = &Field> {
@@ -83,40 +82,9 @@ impl RowPage {
         shown(&self.f, &field.column, &field.cell)
     }
 
-    fn is_flag(field: &Field) -> bool {
-        field.column.kind == Kind::Flag
-    }
-
-    /// The text of a field: as submitted, else as stored.
-    fn text(&self, field: &Field) -> String {
-        let submitted = self.form.find(&format!("{FIELD}{}", field.column.name));
-        submitted.or(field.cell.text.as_deref()).unwrap_or_default().to_owned()
-    }
-
-    fn is_long(&self, field: &Field) -> bool {
-        field.column.kind == Kind::Text
-            && (is_long(&self.text(field)) || matches!(&*field.column.name, "content" | "description"))
-    }
-
-    fn is_checked(&self, field: &Field) -> bool {
-        if self.form.find("submitted").is_some() {
-            self.form.is_checked(&format!("{FIELD}{}", field.column.name))
-        } else {
-            field.cell.text.as_deref() == Some("true")
-        }
-    }
-
-    fn has_error(&self, field: &Field) -> bool {
-        self.e.has(&field.column.name)
-    }
-
-    fn error(&self, field: &Field) -> String {
-        self.e.about(&field.column.name)
-    }
-
     /// Errors about fields that the form does not have.
     fn other_errors(&self) -> Vec<String> {
-        let names: Vec<&str> = self.editable().map(|field| field.column.name.as_str()).collect();
+        let names: Vec<&str> = self.inputs.iter().map(|input| input.column.name.as_str()).collect();
         self.e.others(&names)
     }
 }
@@ -126,14 +94,16 @@ pub(super) async fn row_page(
     app: &App,
     reader: &Reader,
     (table, key): (&str, &Key),
-    (e, form): (FormErrors, Submission),
+    (e, form, meanings): (FormErrors, Submission, Meanings),
 ) -> Result<Response> {
     let f = AdminFrame::open(app, reader, table).await?;
     let row = app.admin.panel.row(&reader.caller, table, key).await.map_err(Error::from)?;
     let history = app.admin.panel.history(&reader.caller, table, key).await.map_err(Error::from)?;
     let user = if table == "users" { user_part(app, reader, key).await? } else { None };
+    // The roles and the state of a user have forms of their own.
+    let inputs = if user.is_some() { Vec::new() } else { inputs(&reader.view, &row.fields, &form, &e, &meanings) };
     let status = if e.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok(show(status, &RowPage { f, row, history, e, form, user }))
+    Ok(show(status, &RowPage { f, row, history, inputs, e, form, user }))
 }
 
 pub(crate) async fn row(
@@ -141,24 +111,8 @@ pub(crate) async fn row(
     Path((table, key)): Path<(String, String)>,
     reader: Reader,
 ) -> Result<Response> {
-    let empty = (FormErrors::default(), Submission::default());
+    let empty = (FormErrors::default(), Submission::default(), Meanings::new());
     row_page(&app, &reader, (&table, &Key::parse(&key)), empty).await
-}
-
-/// The submitted columns of a row. A box that is not checked is not submitted.
-fn submitted(row: &RowDetail, form: &Submission) -> Vec<(String, Option<String>)> {
-    let editable = row.fields.iter().filter(|field| field.is_editable);
-    let value = |field: &Field| {
-        let name = format!("{FIELD}{}", field.column.name);
-        let value = match field.column.kind {
-            Kind::Flag => Some(form.is_checked(&name).to_string()),
-            Kind::Text => Some(form.find(&name)?.to_owned()),
-            _ => Some(form.find(&name)?.trim().to_owned()),
-        };
-        let is_null = field.column.nullable && value.as_deref() == Some("");
-        Some((field.column.name.clone(), value.filter(|_| !is_null)))
-    };
-    editable.filter_map(value).collect()
 }
 
 pub(crate) async fn change(
@@ -172,12 +126,16 @@ pub(crate) async fn change(
     form.required("submitted")?;
     let version = form.required("version")?;
     let row = app.admin.panel.row(&reader.caller, &table, &key).await.map_err(Error::from)?;
-    let values = submitted(&row, &form);
-    match app.admin.writes.change(&reader.caller, &table, &key, values, Some(version)).await.map_err(Error::from) {
+    let read = Submitted::read(&app, &reader, &row.fields, &form).await?;
+    if !read.errors.is_empty() {
+        let e = FormErrors::of(read.errors, None);
+        return row_page(&app, &reader, (&table, &key), (e, form, read.meanings)).await;
+    }
+    match app.admin.writes.change(&reader.caller, &table, &key, read.values, Some(version)).await.map_err(Error::from) {
         Ok(()) => Ok(redirect_with(&app, &row_url(&table, &key), "flash-saved")),
         Err(error) => {
             let e = form_errors(&reader.view, error)?;
-            row_page(&app, &reader, (&table, &key), (e, form)).await
+            row_page(&app, &reader, (&table, &key), (e, form, Meanings::new())).await
         }
     }
 }

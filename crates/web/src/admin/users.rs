@@ -5,7 +5,7 @@ use guildhall_accounts::{AccountChange, UserTokenId};
 use guildhall_admin::Key;
 use guildhall_kernel::{ETag, Error, IfMatch, Kind, Path, Result, SessionId, Timestamp, UserId};
 
-use super::{frame::row_url, row::row_page};
+use super::{frame::row_url, inputs::Meanings, row::row_page};
 use crate::{
     form::Submission,
     page::{form_errors, redirect_with},
@@ -33,7 +33,7 @@ async fn after(
                 _ => error,
             };
             let e = form_errors(&reader.view, error)?;
-            row_page(app, reader, ("users", &Key::new([id.to_string()])), (e, form)).await
+            row_page(app, reader, ("users", &Key::new([id.to_string()])), (e, form, Meanings::new())).await
         }
     }
 }

@@ -1,16 +1,18 @@
 //! The changes of tables that have rules: each goes through the service of its crate.
 
 mod community;
+mod courses;
+mod deals;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use guildhall_accounts::{AccountChange, AccountsState};
-use guildhall_admin::{StoredRow, TableWrites};
+use guildhall_admin::{Key, NewColumn, StoredRow, TableWrites};
 use guildhall_chat::{ChatState, RoomId};
 use guildhall_community::CommunityState;
-use guildhall_deals::{DealsState, OrganizationId};
-use guildhall_kernel::{Caller, Error, IfMatch, Result, UserId};
+use guildhall_deals::DealsState;
+use guildhall_kernel::{Caller, Error, Result, UserId};
 use guildhall_messaging::{MessageTypeId, MessagingState};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -27,21 +29,28 @@ pub fn table_writes(
     chat: &ChatState,
 ) -> Vec<Arc<dyn TableWrites>> {
     let mut all = community::writes(community);
+    all.extend(courses::writes(community));
+    all.extend(deals::writes(deals));
     all.push(Arc::new(Users(accounts.clone())));
-    all.push(Arc::new(Organizations(deals.clone())));
     all.push(Arc::new(MessageTypes(messaging.clone())));
     all.push(Arc::new(Rooms(chat.clone())));
     all
 }
 
-/// The patch of a service with the changed columns, which have the names of its fields.
-fn patch<P: DeserializeOwned>(changes: Map<String, Value>) -> Result<P> {
-    let fields: Vec<String> = changes.keys().cloned().collect();
-    serde_json::from_value(Value::Object(changes)).map_err(|_| {
+/// What a service takes, from columns that have the names of its fields.
+fn typed<T: DeserializeOwned>(values: Map<String, Value>) -> Result<T> {
+    let fields: Vec<String> = values.keys().cloned().collect();
+    serde_json::from_value(Value::Object(values)).map_err(|_| {
         // One of them has a value that its type does not allow.
         let field = fields.into_iter().next().unwrap_or_default();
         Error::field(field, "Choose one of the offered values.")
     })
+}
+
+/// Takes an id out of the values of a new row.
+fn take_id(values: &mut Map<String, Value>, column: &str) -> Result<i64> {
+    let id = values.remove(column).and_then(|value| value.as_i64());
+    id.ok_or_else(|| Error::field(column, "This field is required."))
 }
 
 struct Users(AccountsState);
@@ -50,6 +59,17 @@ struct Users(AccountsState);
 impl TableWrites for Users {
     fn table(&self) -> &'static str {
         "users"
+    }
+
+    fn new_columns(&self) -> &'static [NewColumn] {
+        const {
+            &[
+                NewColumn::required("username"),
+                NewColumn::required("email"),
+                NewColumn::optional("first_name"),
+                NewColumn::optional("last_name"),
+            ]
+        }
     }
 
     fn columns(&self) -> &'static [&'static str] {
@@ -62,6 +82,10 @@ impl TableWrites for Users {
 
     fn removes_users(&self) -> bool {
         true
+    }
+
+    async fn create(&self, caller: &Caller, values: Map<String, Value>) -> Result<Key> {
+        Ok(Key::of_id(self.0.staff.create_account(caller, typed(values)?).await?.user.id.0))
     }
 
     async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> Result<()> {
@@ -82,39 +106,6 @@ impl TableWrites for Users {
     }
 }
 
-struct Organizations(DealsState);
-
-#[async_trait]
-impl TableWrites for Organizations {
-    fn table(&self) -> &'static str {
-        "deals_organization"
-    }
-
-    fn columns(&self) -> &'static [&'static str] {
-        &["name"]
-    }
-
-    fn deletes(&self) -> bool {
-        true
-    }
-
-    // An organization with clients is not deleted; all else goes with it.
-    fn removes(&self, table: &str) -> bool {
-        table.starts_with("deals_") && table != "deals_client"
-    }
-
-    async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> Result<()> {
-        let id = OrganizationId(row.id("id")?);
-        self.0.organizations.change_organization(caller, id, patch(changes)?, row.version()).await?;
-        Ok(())
-    }
-
-    async fn delete(&self, caller: &Caller, row: &StoredRow) -> Result<()> {
-        let id = OrganizationId(row.id("id")?);
-        Ok(self.0.organizations.delete_organization(caller, id, IfMatch::default()).await?)
-    }
-}
-
 struct MessageTypes(MessagingState);
 
 #[async_trait]
@@ -123,13 +114,21 @@ impl TableWrites for MessageTypes {
         "messaging_message_type"
     }
 
+    fn new_columns(&self) -> &'static [NewColumn] {
+        const { &[NewColumn::required("name")] }
+    }
+
     fn columns(&self) -> &'static [&'static str] {
         &["is_active"]
     }
 
+    async fn create(&self, caller: &Caller, values: Map<String, Value>) -> Result<Key> {
+        Ok(Key::of_id(self.0.message_types.create_message_type(caller, typed(values)?).await?.id.0))
+    }
+
     async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> Result<()> {
         let id = MessageTypeId(row.id("id")?);
-        self.0.message_types.change_message_type(caller, id, patch(changes)?).await?;
+        self.0.message_types.change_message_type(caller, id, typed(changes)?).await?;
         Ok(())
     }
 }
@@ -140,6 +139,24 @@ struct Rooms(ChatState);
 impl TableWrites for Rooms {
     fn table(&self) -> &'static str {
         "chat_room"
+    }
+
+    fn new_columns(&self) -> &'static [NewColumn] {
+        const {
+            &[
+                NewColumn::required("name"),
+                NewColumn::optional("description"),
+                NewColumn::with_default("is_listed", "true"),
+                NewColumn::optional("auto_approve"),
+                NewColumn::with_default("history_from_start", "true"),
+                NewColumn::with_default("allow_file_uploads", "true"),
+                NewColumn::with_default("max_participants", "100"),
+            ]
+        }
+    }
+
+    async fn create(&self, caller: &Caller, values: Map<String, Value>) -> Result<Key> {
+        Ok(Key::of_id(self.0.rooms.open_room(caller, typed(values)?).await?.id.0))
     }
 
     fn columns(&self) -> &'static [&'static str] {
@@ -154,7 +171,7 @@ impl TableWrites for Rooms {
         }
         // First what can be refused, so that nothing is half done: whoever may change a room may close it.
         if !changes.is_empty() {
-            self.0.rooms.change_room(caller, id, patch(changes)?, row.version()).await?;
+            self.0.rooms.change_room(caller, id, typed(changes)?, row.version()).await?;
         }
         if is_active == Some(false) {
             self.0.rooms.close_room(caller, id).await?;

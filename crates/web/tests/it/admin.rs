@@ -1,5 +1,6 @@
 //! The admin panel: who sees it, its pages over all tables, changes, deletions, accounts.
 
+mod creations;
 mod deletions;
 
 use guildhall_admin::Panel;
@@ -54,6 +55,8 @@ async fn the_panel_is_for_staff_and_superusers() {
         "/admin/find/?q=a",
         "/admin/users/",
         "/admin/users/1/",
+        "/admin/users/new/",
+        "/admin/users/options/?q=a",
         "/admin/users/export/",
         "/admin/jobs/",
         "/admin/outbox/",

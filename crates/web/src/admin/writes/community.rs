@@ -1,14 +1,14 @@
-//! The changes of groups and what is in them.
+//! The changes of groups, their members and posts.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use guildhall_admin::{StoredRow, TableWrites};
-use guildhall_community::{CommentId, CommunityState, CourseId, EventId, GroupId, PostId};
+use guildhall_admin::{Key, NewColumn, StoredRow, TableWrites};
+use guildhall_community::{CommentId, CommunityState, GroupId, PostId};
 use guildhall_kernel::{Caller, Error, IfMatch, Result, UserId};
 use serde_json::{Map, Value};
 
-use super::patch;
+use super::{take_id, typed};
 
 pub(super) fn writes(community: &CommunityState) -> Vec<Arc<dyn TableWrites>> {
     vec![
@@ -17,8 +17,6 @@ pub(super) fn writes(community: &CommunityState) -> Vec<Arc<dyn TableWrites>> {
         Arc::new(Bans(community.clone())),
         Arc::new(Posts(community.clone())),
         Arc::new(Comments(community.clone())),
-        Arc::new(Courses(community.clone())),
-        Arc::new(Events(community.clone())),
     ]
 }
 
@@ -28,6 +26,22 @@ struct Groups(CommunityState);
 impl TableWrites for Groups {
     fn table(&self) -> &'static str {
         "community_group"
+    }
+
+    fn new_columns(&self) -> &'static [NewColumn] {
+        const {
+            &[
+                NewColumn::required("name"),
+                NewColumn::optional("description"),
+                NewColumn::optional("category"),
+                NewColumn::optional("is_private"),
+                NewColumn::optional("is_listed"),
+                NewColumn::optional("is_corporate_group"),
+                NewColumn::optional("max_members"),
+                NewColumn::optional("approves_posts"),
+                NewColumn::optional("members_invite"),
+            ]
+        }
     }
 
     fn columns(&self) -> &'static [&'static str] {
@@ -48,9 +62,13 @@ impl TableWrites for Groups {
         true
     }
 
+    async fn create(&self, caller: &Caller, values: Map<String, Value>) -> Result<Key> {
+        Ok(Key::of_id(self.0.groups.create_group(caller, typed(values)?).await?.id.0))
+    }
+
     async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> Result<()> {
         let id = GroupId(row.id("id")?);
-        self.0.groups.change_group(caller, id, patch(changes)?, row.version()).await?;
+        self.0.groups.change_group(caller, id, typed(changes)?, row.version()).await?;
         Ok(())
     }
 
@@ -68,8 +86,24 @@ impl TableWrites for Memberships {
         "community_membership"
     }
 
+    fn columns(&self) -> &'static [&'static str] {
+        &["role"]
+    }
+
     fn deletes(&self) -> bool {
         true
+    }
+
+    async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> Result<()> {
+        let (group, user) = (GroupId(row.id("group_id")?), UserId(row.id("user_id")?));
+        let members = &self.0.members;
+        match changes.get("role").and_then(Value::as_str) {
+            Some("owner") => members.transfer(caller, group, user).await.map(drop)?,
+            Some("moderator") => members.add_moderator(caller, group, user).await.map(drop)?,
+            Some("member") => members.remove_moderator(caller, group, user).await?,
+            _ => return Err(Error::field("role", "Use owner, moderator or member.")),
+        }
+        Ok(())
     }
 
     async fn delete(&self, caller: &Caller, row: &StoredRow) -> Result<()> {
@@ -104,12 +138,20 @@ impl TableWrites for Posts {
         "community_post"
     }
 
+    fn new_columns(&self) -> &'static [NewColumn] {
+        const { &[NewColumn::optional("group_id"), NewColumn::optional("title"), NewColumn::required("content")] }
+    }
+
     fn columns(&self) -> &'static [&'static str] {
         &["title", "content", "is_pinned", "is_approved"]
     }
 
     fn deletes(&self) -> bool {
         true
+    }
+
+    async fn create(&self, caller: &Caller, values: Map<String, Value>) -> Result<Key> {
+        Ok(Key::of_id(self.0.posts.create_post(caller, typed(values)?).await?.id.0))
     }
 
     async fn update(&self, caller: &Caller, row: &StoredRow, mut changes: Map<String, Value>) -> Result<()> {
@@ -121,7 +163,7 @@ impl TableWrites for Posts {
         // First what can be refused, so that nothing is half done: staff may approve every post that waits, but not
         // change every text.
         if !changes.is_empty() {
-            self.0.posts.change_post(caller, id, patch(changes)?, row.version()).await?;
+            self.0.posts.change_post(caller, id, typed(changes)?, row.version()).await?;
         }
         if is_approved == Some(true) {
             self.0.reviews.decide_post(caller, id, true).await?;
@@ -143,6 +185,10 @@ impl TableWrites for Comments {
         "community_comment"
     }
 
+    fn new_columns(&self) -> &'static [NewColumn] {
+        const { &[NewColumn::required("post_id"), NewColumn::required("content")] }
+    }
+
     fn columns(&self) -> &'static [&'static str] {
         &["content"]
     }
@@ -151,70 +197,19 @@ impl TableWrites for Comments {
         true
     }
 
+    async fn create(&self, caller: &Caller, mut values: Map<String, Value>) -> Result<Key> {
+        let post = PostId(take_id(&mut values, "post_id")?);
+        Ok(Key::of_id(self.0.comments.create_comment(caller, post, typed(values)?).await?.id.0))
+    }
+
     async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> Result<()> {
         let id = CommentId(row.id("id")?);
-        self.0.comments.change_comment(caller, id, patch(changes)?, row.version()).await?;
+        self.0.comments.change_comment(caller, id, typed(changes)?, row.version()).await?;
         Ok(())
     }
 
     async fn delete(&self, caller: &Caller, row: &StoredRow) -> Result<()> {
         let id = CommentId(row.id("id")?);
         Ok(self.0.comments.delete_comment(caller, id).await?)
-    }
-}
-
-struct Courses(CommunityState);
-
-#[async_trait]
-impl TableWrites for Courses {
-    fn table(&self) -> &'static str {
-        "community_course"
-    }
-
-    fn columns(&self) -> &'static [&'static str] {
-        &["title", "description", "is_public"]
-    }
-
-    fn deletes(&self) -> bool {
-        true
-    }
-
-    async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> Result<()> {
-        let id = CourseId(row.id("id")?);
-        self.0.courses.change_course(caller, id, patch(changes)?, row.version()).await?;
-        Ok(())
-    }
-
-    async fn delete(&self, caller: &Caller, row: &StoredRow) -> Result<()> {
-        let id = CourseId(row.id("id")?);
-        Ok(self.0.courses.delete_course(caller, id, IfMatch::default()).await?)
-    }
-}
-
-struct Events(CommunityState);
-
-#[async_trait]
-impl TableWrites for Events {
-    fn table(&self) -> &'static str {
-        "community_event"
-    }
-
-    fn columns(&self) -> &'static [&'static str] {
-        &["title", "description", "location"]
-    }
-
-    fn deletes(&self) -> bool {
-        true
-    }
-
-    async fn update(&self, caller: &Caller, row: &StoredRow, changes: Map<String, Value>) -> Result<()> {
-        let id = EventId(row.id("id")?);
-        self.0.events.change_event(caller, id, patch(changes)?, row.version()).await?;
-        Ok(())
-    }
-
-    async fn delete(&self, caller: &Caller, row: &StoredRow) -> Result<()> {
-        let id = EventId(row.id("id")?);
-        Ok(self.0.events.delete_event(caller, id, IfMatch::default()).await?)
     }
 }
