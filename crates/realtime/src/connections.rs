@@ -76,6 +76,11 @@ impl Connection {
     }
 
     /// Whether a ping should be sent.
+    pub(crate) fn is_ping_due(&self) -> bool {
+        self.is_ping_due.load(Ordering::Acquire)
+    }
+
+    /// Whether a ping should be sent, until the next one is due.
     pub(crate) fn take_ping(&self) -> bool {
         self.is_ping_due.swap(false, Ordering::AcqRel)
     }

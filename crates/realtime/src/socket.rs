@@ -50,9 +50,10 @@ pub(crate) enum Mode {
 /// Serves a socket until either side closes it. `credentials` are those of the handshake; without any, the first frame
 /// has to contain them.
 pub(crate) async fn serve(mut socket: WebSocket, streams: Streams, credentials: Option<Credentials>, mode: Mode) {
-    let caller = match authenticate(&mut socket, &streams, credentials).await {
+    // What ends before the socket is served, and what follows after, takes no memory meanwhile.
+    let caller = match Box::pin(authenticate(&mut socket, &streams, credentials)).await {
         Ok(caller) => caller,
-        Err(reason) => return close(socket, reason, None).await,
+        Err(reason) => return Box::pin(close(socket, reason, None)).await,
     };
     let wake = Arc::new(Notify::new());
     let connection = streams.connections().add(&caller, wake.clone(), streams.settings().sockets_per_user);
@@ -71,7 +72,7 @@ pub(crate) async fn serve(mut socket: WebSocket, streams: Streams, credentials: 
         drop(task);
         let jitter = connection.id.wrapping_mul(7919) % MAX_RESTART_DELAY_MS;
         let delay = (reason == Close::Restart).then(|| Duration::from_millis(jitter));
-        close(socket, reason, delay).await;
+        Box::pin(close(socket, reason, delay)).await;
     }
 }
 

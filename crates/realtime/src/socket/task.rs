@@ -31,10 +31,10 @@ pub(super) struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// Serves the socket until either side closes it.
+    /// Serves the socket until either side closes it. Most sockets wait here: what is seldom done is boxed, so that it
+    /// takes no memory meanwhile.
     pub(super) async fn run(&mut self, mode: Mode) -> Outcome {
-        self.check_session().await?;
-        self.greet(mode).await?;
+        Box::pin(self.begin(mode)).await?;
         loop {
             if let Some(reason) = self.connection.closing() {
                 return Err(reason);
@@ -43,23 +43,49 @@ impl Task<'_> {
                 biased;
                 received = self.socket.recv() => match received {
                     Some(Ok(message)) => {
-                        self.take_roles().await?;
-                        self.receive(message).await?;
+                        Box::pin(self.take(message)).await?;
                     }
                     Some(Err(error)) => return Err(failure(error)),
                     None => return Ok(()),
                 },
                 () = self.wake.notified() => {
-                    if self.connection.take_ping() {
-                        self.feed(Message::Ping(Vec::new().into())).await?;
-                        self.flush().await?;
+                    if self.has_to_attend() {
+                        Box::pin(self.attend()).await?;
                     }
-                    self.announce_expiry().await?;
-                    self.take_roles().await?;
                 }
             }
             self.send_ready().await?;
         }
+    }
+
+    async fn begin(&mut self, mode: Mode) -> Outcome {
+        self.check_session().await?;
+        self.greet(mode).await
+    }
+
+    /// Takes what the client has sent, with its current roles.
+    async fn take(&mut self, message: Message) -> Outcome {
+        self.take_roles().await?;
+        self.receive(message).await
+    }
+
+    /// Whether the connection itself has something to do, beside what its subscriptions have.
+    fn has_to_attend(&self) -> bool {
+        self.connection.closing().is_some()
+            || self.connection.is_ping_due()
+            || self.connection.caller().roles != self.caller.roles
+            || self.expires_soon().is_some()
+    }
+
+    /// Sends a ping, announces the expiry of the credentials, takes over changed roles, and ends when the socket is to be
+    /// closed.
+    async fn attend(&mut self) -> Outcome {
+        if self.connection.take_ping() {
+            self.feed(Message::Ping(Vec::new().into())).await?;
+            self.flush().await?;
+        }
+        self.announce_expiry().await?;
+        self.take_roles().await
     }
 
     /// Checks the session again, now that the socket is registered: one that has ended since the credentials were
@@ -135,15 +161,17 @@ impl Task<'_> {
         self.send_json(&hello).await
     }
 
+    /// In how many seconds the credentials expire, if that is soon and the client does not know.
+    fn expires_soon(&self) -> Option<u64> {
+        let end = self.caller.expires_at.filter(|_| !self.has_announced_expiry)?;
+        let now = self.streams.clock().now();
+        (end <= now + EXPIRY_NOTICE).then(|| end.since(now).as_secs())
+    }
+
     /// Announces to the client that its credentials expire soon.
     async fn announce_expiry(&mut self) -> Outcome {
-        let Some(end) = self.caller.expires_at.filter(|_| !self.has_announced_expiry) else { return Ok(()) };
-        let now = self.streams.clock().now();
-        if end > now + EXPIRY_NOTICE {
-            return Ok(());
-        }
+        let Some(seconds) = self.expires_soon() else { return Ok(()) };
         self.has_announced_expiry = true;
-        let seconds = end.since(now).as_secs();
         self.send_json(&json!({ "type": "auth_expiring", "in_s": seconds })).await
     }
 }
