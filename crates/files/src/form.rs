@@ -23,16 +23,16 @@ use crate::{
 };
 
 /// How much larger than its files a form may be, in bytes.
-pub const FORM_BYTES: usize = 64 * 1024;
+pub const FORM_BYTES: usize = 256 * 1024;
 /// The maximum number of files in a form.
 const MAX_FILES: usize = 10;
 /// The maximum number of text fields in a form.
 const MAX_TEXTS: usize = 20;
-/// The longest text field, in characters.
-const MAX_TEXT: usize = 10_000;
+/// The longest text field, in characters: a post.
+const MAX_TEXT: usize = 50_000;
 
 /// A form (`multipart/form-data`) with files and text fields. Rejections are problem documents: 415, 413 for files
-/// larger than [`Files::upload_bytes`], 503 while the disk is low on space, 400 for a malformed form.
+/// larger than [`Files::upload_bytes`], 503 for files while the disk is low on space, 400 for a malformed form.
 #[derive(Debug)]
 pub struct Form {
     files: Vec<(String, Upload)>,
@@ -72,7 +72,6 @@ where
             ));
         }
         let files = Files::from_ref(state);
-        files.check_room()?;
         let largest = files.upload_bytes();
         DefaultBodyLimit::max(largest.saturating_add(FORM_BYTES)).apply(&mut request);
         let expected = length(request.headers()).min(largest);
@@ -80,7 +79,7 @@ where
             request.map(|body| Body::from_stream(ChunkedBody { body: body.into_data_stream(), pause: false }));
         let form = Multipart::from_request(request, state).await.map_err(|_| unreadable())?;
         // A body that arrives as fast as it is read would occupy a request thread until its end.
-        background::run(read(form, largest, expected)).await?
+        background::run(read(form, files, expected)).await?
     }
 }
 
@@ -91,9 +90,9 @@ fn is_form(headers: &HeaderMap) -> bool {
 }
 
 /// Reads a form. `expected` is the expected total size of its files, for allocating memory.
-async fn read(mut form: Multipart, largest: usize, expected: usize) -> Result<Form> {
+async fn read(mut form: Multipart, store: Files, expected: usize) -> Result<Form> {
     let mut files = Vec::new();
-    let mut remaining = largest;
+    let mut remaining = store.upload_bytes();
     let mut fields = BTreeMap::new();
     let mut texts = 0;
     while let Some(field) = form.next_field().await.map_err(form_error)? {
@@ -112,6 +111,9 @@ async fn read(mut form: Multipart, largest: usize, expected: usize) -> Result<Fo
         let content_type = plain_type(field.content_type());
         // Browsers send a file input without a selected file as an empty file without a name.
         let is_unnamed = field.file_name() == Some("");
+        if !is_unnamed {
+            store.check_room()?;
+        }
         let bytes = read_bytes(field, remaining, expected.min(remaining)).await?.ok_or_else(too_large)?;
         remaining -= bytes.len();
         if !(is_unnamed && bytes.is_empty()) {
