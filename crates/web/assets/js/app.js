@@ -2,6 +2,7 @@
 import { Socket } from "./socket.js";
 import { followBoard } from "./board.js";
 import { followConversation } from "./conversation.js";
+import { attachFiles } from "./files.js";
 import { followRoom, waitForRoom } from "./room.js";
 import { listenToKeys } from "./keys.js";
 import { offerPush } from "./push.js";
@@ -105,6 +106,8 @@ if (user) {
   else if (base) followConversation(socket);
   if (waiting) waitForRoom(waiting);
   if (document.body.dataset.board) followBoard(socket);
+  const post = document.getElementById("post-form");
+  if (post) attachFiles(post, post);
   const push = document.getElementById("push");
   if (push) offerPush(push);
   listenToKeys();

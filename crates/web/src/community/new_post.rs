@@ -3,20 +3,24 @@
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
 use guildhall_community::{
-    Group, GroupFilter, GroupId, NewPoll, NewPost, Post, PostCategory, PostId, PostPatch, Visibility,
+    Draft, DraftId, Group, GroupFilter, GroupId, NewPoll, NewPost, Post, PostCategory, PostId, PostPatch, Visibility,
 };
 use guildhall_kernel::{Error, IfMatch, PageQuery, Path, Query, Result};
 use serde::Deserialize;
 
 use crate::{
     form::{FormErrors, Submission},
-    page::{form_errors, redirect_with, show},
+    html::Html,
+    page::{form_errors, ok, redirect_with, show},
     reader::{Frame, Place, Reader},
     web::App,
 };
 
 /// How many groups one can choose from. More are reached from the page of the group.
 const GROUPS: u64 = 50;
+
+/// How many drafts are listed.
+const DRAFTS: u64 = 20;
 
 /// What the fields of the form contain.
 #[derive(Default)]
@@ -29,6 +33,27 @@ struct Fields {
     tags: String,
     poll: String,
     is_multiple: bool,
+    /// The draft that it was begun from.
+    draft: Option<DraftId>,
+}
+
+fn visibility_name(visibility: Visibility) -> &'static str {
+    match visibility {
+        Visibility::GroupOnly => "group_only",
+        Visibility::Public => "public",
+        Visibility::Private => "private",
+    }
+}
+
+fn category_name(category: PostCategory) -> &'static str {
+    match category {
+        PostCategory::General => "general",
+        PostCategory::Announcement => "announcement",
+        PostCategory::Event => "event",
+        PostCategory::JobPosting => "job_posting",
+        PostCategory::Resource => "resource",
+        PostCategory::Question => "question",
+    }
 }
 
 impl Fields {
@@ -43,29 +68,32 @@ impl Fields {
             tags: text("tags"),
             poll: text("poll"),
             is_multiple: form.is_checked("is_multiple"),
+            draft: form.number::<i64>("draft").ok().flatten().map(DraftId),
+        }
+    }
+
+    fn of_draft(draft: Draft) -> Self {
+        let NewPost { content, title, group, visibility, category, tags, poll } = draft.post;
+        Self {
+            title,
+            content,
+            group,
+            visibility: visibility.map(visibility_name).unwrap_or_default().to_owned(),
+            category: category_name(category).to_owned(),
+            tags: tags.join(" "),
+            is_multiple: poll.as_ref().is_some_and(|poll| poll.is_multiple),
+            poll: poll.map(|poll| poll.options.join("\n")).unwrap_or_default(),
+            draft: Some(draft.id),
         }
     }
 
     fn of_post(post: &Post) -> Self {
-        let visibility = match post.visibility {
-            Visibility::GroupOnly => "group_only",
-            Visibility::Public => "public",
-            Visibility::Private => "private",
-        };
-        let category = match post.category {
-            PostCategory::General => "general",
-            PostCategory::Announcement => "announcement",
-            PostCategory::Event => "event",
-            PostCategory::JobPosting => "job_posting",
-            PostCategory::Resource => "resource",
-            PostCategory::Question => "question",
-        };
         Self {
             title: post.title.clone(),
             content: post.content.clone(),
             group: post.group,
-            visibility: visibility.to_owned(),
-            category: category.to_owned(),
+            visibility: visibility_name(post.visibility).to_owned(),
+            category: category_name(post.category).to_owned(),
             tags: post.tags.join(" "),
             ..Self::default()
         }
@@ -73,19 +101,34 @@ impl Fields {
 }
 
 #[derive(Template)]
-#[template(path = "community/new_post.html")]
+#[template(path = "community/new_post.html", blocks = ["preview"])]
 struct PostForm {
     f: Frame,
     e: FormErrors,
     fields: Fields,
     groups: Vec<Group>,
+    /// The reader's drafts, newest first.
+    drafts: Vec<Draft>,
     /// The post that is edited.
     edited: Option<PostId>,
+    /// How the text would look.
+    preview: Option<Html>,
 }
 
 impl PostForm {
     fn is_chosen(&self, group: &Group) -> bool {
         self.fields.group == Some(group.id)
+    }
+
+    fn is_open(&self, draft: &Draft) -> bool {
+        self.fields.draft == Some(draft.id)
+    }
+
+    /// What a draft is called: its title, else the first words of its text.
+    fn draft_title(draft: &Draft) -> String {
+        let NewPost { title, content, .. } = &draft.post;
+        let text = if title.is_empty() { content } else { title };
+        text.lines().next().unwrap_or_default().chars().take(80).collect()
     }
 
     fn visibilities(&self) -> [(&'static str, String); 3] {
@@ -108,9 +151,11 @@ impl PostForm {
     }
 }
 
+/// What to begin with.
 #[derive(Deserialize)]
-pub(crate) struct InGroup {
+pub(crate) struct Beginning {
     group: Option<GroupId>,
+    draft: Option<DraftId>,
 }
 
 async fn form_page(
@@ -120,6 +165,16 @@ async fn form_page(
     (fields, edited): (Fields, Option<PostId>),
 ) -> Result<Response> {
     let status = if e.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok(show(status, &post_form(app, reader, e, fields, edited).await?))
+}
+
+async fn post_form(
+    app: &App,
+    reader: &Reader,
+    e: FormErrors,
+    fields: Fields,
+    edited: Option<PostId>,
+) -> Result<PostForm> {
     let f = reader.frame(app, Place::Home).await?;
     let filter = GroupFilter { joined: Some(true), ..GroupFilter::default() };
     let page = PageQuery::new(1, GROUPS).ordered("name");
@@ -128,14 +183,24 @@ async fn form_page(
     if let Some(id) = fields.group.filter(|id| groups.iter().all(|group| group.id != *id)) {
         groups.extend(app.community.groups.group(Some(reader.caller), id).await.ok());
     }
-    Ok(show(status, &PostForm { f, e, fields, groups, edited }))
+    let drafts = if edited.is_none() {
+        let page = PageQuery::new(1, DRAFTS);
+        app.community.drafts.drafts(&reader.caller, page).await.map_err(Error::from)?.results
+    } else {
+        Vec::new()
+    };
+    Ok(PostForm { f, e, fields, groups, drafts, edited, preview: None })
 }
 
 pub(crate) async fn new_post_form(
     State(app): State<App>,
     reader: Reader,
-    Query(InGroup { group }): Query<InGroup>,
+    Query(Beginning { group, draft }): Query<Beginning>,
 ) -> Result<Response> {
+    if let Some(id) = draft {
+        let draft = app.community.drafts.draft(&reader.caller, id).await.map_err(Error::from)?;
+        return form_page(&app, &reader, FormErrors::default(), (Fields::of_draft(draft), None)).await;
+    }
     let visibility = if group.is_some() { "group_only" } else { "public" };
     let fields = Fields { group, visibility: visibility.to_owned(), ..Fields::default() };
     form_page(&app, &reader, FormErrors::default(), (fields, None)).await
@@ -167,12 +232,75 @@ pub(crate) async fn create_post(State(app): State<App>, reader: Reader, form: Su
         app.community.posts.create_post(&reader.caller, new).await.map_err(Error::from)
     };
     match created.await {
-        Ok(post) => Ok(redirect_with(&app, &format!("/posts/{}/", post.id), "flash-posted")),
+        Ok(post) => {
+            let Fields { draft, .. } = Fields::of_form(&form);
+            let flash = attach_all(&app, &reader, post.id, form).await;
+            if let Some(draft) = draft {
+                // What was published is no draft any more. Somebody may have deleted it meanwhile.
+                let _ = app.community.drafts.delete_draft(&reader.caller, draft).await;
+            }
+            Ok(redirect_with(&app, &format!("/posts/{}/", post.id), flash))
+        }
         Err(error) => {
             let e = form_errors(&reader.view, error)?;
             form_page(&app, &reader, e, (Fields::of_form(&form), None)).await
         }
     }
+}
+
+/// Attaches the files of a form to a new post, and returns what to tell its author. The post stays if one is refused.
+async fn attach_all(app: &App, reader: &Reader, post: PostId, form: Submission) -> &'static str {
+    for upload in form.into_uploads() {
+        if let Err(error) = app.community.attachments.attach(&reader.caller, post, upload).await {
+            tracing::warn!(post.id = post.0, error = %Error::from(error), "a file was not attached to a new post");
+            return "flash-posted-without-files";
+        }
+    }
+    "flash-posted"
+}
+
+/// Shows how the text would look.
+pub(crate) async fn preview(State(app): State<App>, reader: Reader, form: Submission) -> Result<Response> {
+    let html = app.community.posts.preview(&reader.caller, form.text("content").to_owned()).await.map_err(Error::from);
+    let (preview, e) = match html {
+        Ok(html) => (Some(Html::new(html)), FormErrors::default()),
+        Err(error) => (None, form_errors(&reader.view, error)?),
+    };
+    let edited = form.number::<i64>("edited")?.map(PostId);
+    let page = post_form(&app, &reader, e, Fields::of_form(&form), edited).await?;
+    let page = PostForm { preview, ..page };
+    Ok(if reader.view.wants("preview") { ok(&page.as_preview()) } else { ok(&page) })
+}
+
+/// Saves what was written as a draft.
+pub(crate) async fn save_draft(State(app): State<App>, reader: Reader, form: Submission) -> Result<Response> {
+    let drafts = &app.community.drafts;
+    let saved = async {
+        let new = new_post(&form)?;
+        let known = form.number::<i64>("draft")?.map(DraftId);
+        let saved = match known {
+            Some(id) => drafts.change_draft(&reader.caller, id, new).await,
+            None => drafts.save_draft(&reader.caller, new).await,
+        };
+        saved.map_err(Error::from)
+    };
+    match saved.await {
+        Ok(draft) => Ok(redirect_with(&app, &format!("/posts/new/?draft={}", draft.id), "flash-saved")),
+        Err(error) => {
+            let e = form_errors(&reader.view, error)?;
+            form_page(&app, &reader, e, (Fields::of_form(&form), None)).await
+        }
+    }
+}
+
+pub(crate) async fn delete_draft(
+    State(app): State<App>,
+    Path(id): Path<DraftId>,
+    reader: Reader,
+    _: Submission,
+) -> Result<Response> {
+    app.community.drafts.delete_draft(&reader.caller, id).await.map_err(Error::from)?;
+    Ok(redirect_with(&app, "/posts/new/", "flash-deleted"))
 }
 
 pub(crate) async fn edit_form(State(app): State<App>, Path(id): Path<PostId>, reader: Reader) -> Result<Response> {

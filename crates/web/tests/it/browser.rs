@@ -1,6 +1,6 @@
 //! A browser without scripts: it keeps cookies, follows redirects when asked to, and submits forms.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{collections::BTreeMap, fmt::Write, sync::Mutex};
 
 use axum::{
     Router,
@@ -112,6 +112,25 @@ impl Browser {
             fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let request = Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         self.send(request.body(Body::from(encode(&pairs))).unwrap()).await
+    }
+
+    /// Submits a form with files, each with the name of its field, its own name and its content.
+    pub(crate) async fn upload(&self, path: &str, fields: &[(&str, &str)], files: &[(&str, &str, &str)]) -> Page {
+        let csrf = self.csrf().await;
+        let mut body = String::new();
+        for (name, value) in fields.iter().copied().chain([("csrf_token", csrf.as_str())]) {
+            write!(body, "--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").unwrap();
+        }
+        for (field, name, content) in files {
+            let head = format!("Content-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"");
+            write!(body, "--x\r\n{head}\r\nContent-Type: text/plain\r\n\r\n{content}\r\n").unwrap();
+        }
+        body.push_str("--x--\r\n");
+        let mut request = Request::post(path).header(header::CONTENT_TYPE, "multipart/form-data; boundary=x");
+        if fields.iter().any(|(name, _)| *name == "script") {
+            request = request.header(header::ACCEPT, "application/json");
+        }
+        self.send(request.body(Body::from(body)).unwrap()).await
     }
 
     /// Fills in the form of a page and submits it.

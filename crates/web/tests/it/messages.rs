@@ -1,8 +1,5 @@
 //! Direct messages.
 
-use std::fmt::Write;
-
-use axum::{body::Body, http::Request};
 use guildhall_kernel::CursorQuery;
 use guildhall_messaging::{
     Changes, ChosenPreferences, Conversations, DeleteFor, Groups, InboxFilter, Messages, NewGroup, NewMessage,
@@ -27,21 +24,8 @@ pub(crate) async fn write(
     fields: &[(&str, &str)],
     file: Option<&str>,
 ) -> crate::browser::Page {
-    let csrf = browser.csrf().await;
-    let mut body = String::new();
-    for (name, value) in fields.iter().copied().chain([("csrf_token", csrf.as_str())]) {
-        write!(body, "--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").unwrap();
-    }
-    if let Some(content) = file {
-        let head = "Content-Disposition: form-data; name=\"files\"; filename=\"list.txt\"\r\nContent-Type: text/plain";
-        write!(body, "--x\r\n{head}\r\n\r\n{content}\r\n").unwrap();
-    }
-    body.push_str("--x--\r\n");
-    let mut request = Request::post(path).header("content-type", "multipart/form-data; boundary=x");
-    if fields.iter().any(|(name, _)| *name == "script") {
-        request = request.header("accept", "application/json");
-    }
-    browser.send(request.body(Body::from(body)).unwrap()).await
+    let files: Vec<_> = file.into_iter().map(|content| ("files", "list.txt", content)).collect();
+    browser.upload(path, fields, &files).await
 }
 
 #[tokio::test]

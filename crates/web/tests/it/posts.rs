@@ -52,6 +52,69 @@ async fn what_was_written_is_kept_if_the_post_is_refused() {
 }
 
 #[tokio::test]
+async fn a_post_is_shown_before_it_is_published() {
+    let site = site().await;
+    let (_, browser) = site.signed_in("anna").await;
+    let fields = [("content", "Say **what** <b>you</b> need"), ("title", "Ink"), ("visibility", "public")];
+    let page = browser.upload("/posts/preview/", &fields, &[]).await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("<strong>what</strong> &lt;b&gt;"), "{}", page.text_of("#preview"));
+    assert_eq!(page.find("#title")[0].value().attr("value"), Some("Ink"), "what was typed is kept");
+    let long = "x".repeat(50_001);
+    let csrf = browser.csrf().await;
+    let page = browser.post_raw("/posts/preview/", &[("content", &long), ("csrf_token", &csrf)]).await;
+    assert_eq!((page.find("#content-error").len(), page.find("#preview .prose").len()), (1, 0));
+    assert_eq!(site.db.count_rows("community_post").await, 0);
+}
+
+#[tokio::test]
+async fn a_draft_is_continued_published_with_files_and_gone() {
+    let site = site().await;
+    let (_, browser) = site.signed_in("anna").await;
+    let (_, other) = site.signed_in("ben").await;
+    let save = "/posts/drafts/";
+    let saved = browser.fill("/posts/new/", "/posts/new/", &[]).await;
+    assert_eq!(saved.status, 422, "nothing was written");
+    let fields =
+        [("content", "By Monday"), ("title", ""), ("visibility", "private"), ("tags", "ink"), ("poll", "a\nb")];
+    let saved = browser.upload(save, &fields, &[]).await;
+    let path = saved.location().to_owned();
+    assert!(path.starts_with("/posts/new/?draft="), "{}", saved.text);
+    let page = browser.get(&path).await;
+    assert_eq!(page.text_of("textarea[name=content]"), "By Monday");
+    assert_eq!(page.text_of("textarea[name=poll]").trim(), "a\nb");
+    assert_eq!(page.find("#visibility option[selected]")[0].value().attr("value"), Some("private"));
+    assert_eq!(page.find("a[href^='/posts/new/?draft=']").len(), 1);
+    assert_eq!(other.get(&path).await.status, 404, "drafts are their author's");
+    let draft = page.find("input[name=draft]")[0].value().attr("value").unwrap().to_owned();
+    let fields = [("draft", draft.as_str()), ("content", "By Tuesday"), ("visibility", "public")];
+    browser.upload(save, &fields, &[]).await;
+    assert_eq!(site.db.query_i64("SELECT COUNT(*) FROM community_draft").await, 1, "the same draft");
+    let posted = browser.upload("/posts/new/", &fields, &[("files", "a.txt", "oak"), ("files", "b.txt", "ash")]).await;
+    let page = browser.follow(&posted).await;
+    assert!(page.text.contains("a.txt") && page.text.contains("b.txt"), "{}", page.text_of("main"));
+    assert_eq!((page.text_of("#toasts .toast"), site.db.count_rows("community_draft").await), ("Posted".to_owned(), 0));
+    let saved = browser.upload(save, &[("content", "Another")], &[]).await;
+    let page = browser.get(saved.location()).await;
+    let action = page.find("form[action$='/delete/']")[0].value().attr("action").unwrap().to_owned();
+    assert_eq!(browser.submit(&page, &action, &[]).await.location(), "/posts/new/");
+    assert_eq!(site.db.count_rows("community_draft").await, 0);
+}
+
+#[tokio::test]
+async fn a_post_stays_if_a_file_is_refused() {
+    let site = site().await;
+    let (_, browser) = site.signed_in("anna").await;
+    let fields = [("content", "See the list"), ("visibility", "public")];
+    // Nothing can be stored.
+    site.db.sql("DROP TABLE files_garbage").await.unwrap();
+    let posted = browser.upload("/posts/new/", &fields, &[("files", "list.txt", "oak")]).await;
+    let page = browser.follow(&posted).await;
+    assert!(page.text_of("#toasts .toast").contains("could not be attached"), "{}", page.text_of("#toasts"));
+    assert_eq!(site.db.count_rows("community_attachment").await, 0);
+}
+
+#[tokio::test]
 async fn a_reaction_is_given_and_taken_back() {
     let site = site().await;
     let (anna, browser) = site.signed_in("anna").await;

@@ -31,6 +31,7 @@ use crate::{
     error::{Error, Result},
     event::{PostChanged, PostCreated, PostDeleted},
     id::{GroupId, PostId},
+    markdown::{self, MAX_TEXT_LENGTH},
     posts::{NewPost, Post, PostPatch, Posts},
 };
 
@@ -287,6 +288,14 @@ impl Posts for SqlPosts {
         let (new, prepared) = (&new, &prepared);
         let row = self.core.write(|tx| async move { self.store_post(&tx, caller, new, prepared).await }).await?;
         self.show_created(caller, row).await
+    }
+
+    async fn preview(&self, _: &Caller, content: String) -> Result<String> {
+        if content.chars().count() > MAX_TEXT_LENGTH {
+            let refusal = format!("Ensure this field has no more than {MAX_TEXT_LENGTH} characters.");
+            return Err(guildhall_kernel::Error::field("content", refusal).into());
+        }
+        markdown::html_of("content", &content)
     }
 
     async fn post(&self, viewer: Option<Caller>, id: PostId) -> Result<Post> {

@@ -1,10 +1,5 @@
 //! Creating, changing and working on deals.
 
-use axum::{
-    body::Body,
-    http::{Request, header},
-};
-
 use super::Office;
 
 #[tokio::test]
@@ -124,15 +119,7 @@ async fn work_on_a_deal_is_in_its_timeline() {
 async fn files_are_added_and_removed() {
     let office = Office::open().await;
     let url = office.deal_url("");
-    let page = office.browser.get(&url).await;
-    let csrf = page.find("meta[name=csrf]")[0].value().attr("content").unwrap().to_owned();
-    let body = format!(
-        "--x\r\ncontent-disposition: form-data; name=\"csrf_token\"\r\n\r\n{csrf}\r\n--x\r\ncontent-disposition: \
-         form-data; name=\"file\"; filename=\"cut list.txt\"\r\ncontent-type: text/plain\r\n\r\noak\r\n--x--\r\n"
-    );
-    let request = Request::post(office.deal_url("files/"));
-    let request = request.header(header::CONTENT_TYPE, "multipart/form-data; boundary=x").body(Body::from(body));
-    let page = office.browser.send(request.unwrap()).await;
+    let page = office.browser.upload(&office.deal_url("files/"), &[], &[("file", "cut list.txt", "oak")]).await;
     assert_eq!(page.location(), url, "{}", page.text);
     let page = office.browser.get(&url).await;
     assert_eq!(page.text_of(".file bdi"), "cut list.txt");
