@@ -153,6 +153,11 @@ impl View {
         self.target.as_deref() == Some(id)
     }
 
+    /// Whether a script wants only an element whose id begins like this.
+    pub(crate) fn wants_in(&self, beginning: &str) -> bool {
+        self.target.as_deref().is_some_and(|id| id.starts_with(beginning))
+    }
+
     /// Whether the request was made by a script that replaces a part of the page.
     pub(crate) fn is_partial(&self) -> bool {
         self.target.is_some()

@@ -1,4 +1,5 @@
 use guildhall_kernel::Roles;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::browser::Driver;
@@ -11,6 +12,38 @@ async fn post(server: &TestServer, signed_in: &Value, path: &str, body: Value) -
     let response = server.post(path, &bearer(signed_in), body).await;
     assert!(response.status.is_success(), "{path}: {} {}", response.status, response.text);
     response.json()
+}
+
+/// Events, courses, reports and drafts, and the paths of their pages.
+async fn fill_group(server: &TestServer, anna: &Value, ben: &Value, group: &Value, post_id: &Value) -> Vec<String> {
+    let community = "/api/community";
+    let event = json!({
+        "title": HOSTILE, "description": HOSTILE, "location": HOSTILE, "is_public": true,
+        "starts_at": "2031-03-01T10:00:00Z", "ends_at": "2031-03-01T12:00:00Z",
+    });
+    let event = post(server, anna, &format!("{community}/groups/{group}/events/"), event).await["id"].clone();
+    let course = json!({ "title": HOSTILE, "description": HOSTILE });
+    let course = post(server, anna, &format!("{community}/courses/"), course).await["id"].clone();
+    let title = json!({ "title": HOSTILE });
+    let sections = format!("{community}/courses/{course}/sections/");
+    let section = post(server, anna, &sections, title).await["id"].clone();
+    let lesson = json!({ "title": HOSTILE, "content": HOSTILE });
+    let lesson = post(server, anna, &format!("{community}/sections/{section}/lessons/"), lesson).await["id"].clone();
+    let request = server.request(Method::PUT, &format!("{community}/groups/{group}/courses/"));
+    let request = request.header("authorization", bearer(anna)).json(&json!({ "course_ids": [course] }));
+    assert!(server.send(request).await.status.is_success());
+    let reports = format!("{community}/posts/{post_id}/reports/");
+    post(server, ben, &reports, json!({ "reason": HOSTILE })).await;
+    let draft = json!({ "title": HOSTILE, "content": HOSTILE });
+    let draft = post(server, anna, &format!("{community}/drafts/"), draft).await["id"].clone();
+    let mut paths = vec![format!("/posts/new/?draft={draft}")];
+    let pages = ["events/", "events/new/", "courses/", "courses/new/", "reports/", "requests/", "invites/"];
+    paths.extend(pages.map(|page| format!("/groups/{group}/{page}")));
+    paths.extend(["", "people/", "edit/"].map(|page| format!("/events/{event}/{page}")));
+    paths.extend(["", "edit/"].map(|page| format!("/courses/{course}/{page}")));
+    paths.push(format!("/courses/{course}/sections/{section}/lessons/new/"));
+    paths.extend(["", "edit/"].map(|page| format!("/lessons/{lesson}/{page}")));
+    paths
 }
 
 /// Fills the server, and returns the paths of its pages.
@@ -62,8 +95,11 @@ async fn fill(server: &TestServer, anna: &Value) -> Vec<String> {
         "/admin/audit/",
         "/admin/users/",
         "/admin/community_post/?q=img",
+        "/admin/community_event/new/",
+        "/admin/community_group_course/new/",
     ];
     let mut paths: Vec<String> = fixed.map(str::to_owned).into();
+    paths.extend(fill_group(server, anna, &ben, &group, &written).await);
     paths.extend(["", "members/", "settings/", "delete/"].map(|page| format!("/groups/{group}/{page}")));
     paths.push(format!("/admin/community_group/{group}/"));
     paths.push(format!("/admin/users/{ben_id}/"));

@@ -30,6 +30,8 @@ pub struct ListQuery {
     pub search: String,
     /// Columns and the values that they should have: `yes` and `no` for booleans, a period for times, `-` for null.
     pub filters: Vec<(String, String)>,
+    /// The columns to show after the first one; those of the description if there are none.
+    pub columns: Vec<String>,
     /// A sortable column, descending with a `-` before it.
     pub order: Option<String>,
     /// Only what comes after this position.
@@ -58,8 +60,10 @@ pub struct Filter {
 pub struct Rows {
     /// The table.
     pub table: Table,
-    /// The columns of the cells.
+    /// The columns of the cells. The first one is always shown.
     pub columns: Vec<Column>,
+    /// All columns, to choose from.
+    pub all_columns: Vec<Column>,
     /// The rows.
     pub rows: Vec<Row>,
     /// The number of rows that match.

@@ -4,7 +4,10 @@ use futures_util::{Stream, StreamExt, stream};
 use guildhall_kernel::{self as kernel, Caller, admin::Model, audit::AuditEvent, csv};
 use serde_json::{Map, Value};
 
-use super::{SCOPE, SqlPanel, list::Fetched};
+use super::{
+    SCOPE, SqlPanel,
+    list::{Fetched, chosen_columns, exported_columns},
+};
 use crate::{Key, ListQuery, Result};
 
 /// How many rows are read at a time. Their texts are not cut, so these are fewer than they could be.
@@ -40,7 +43,11 @@ pub(super) fn lines(
     model: Model,
     query: ListQuery,
 ) -> impl Stream<Item = kernel::Result<String>> + Send + 'static {
-    let heading = line(super::list::exported_columns(&model).into_iter().map(|column| column.name.as_str()));
+    let heading = line(
+        exported_columns(&model, &chosen_columns(&model, &query.columns))
+            .into_iter()
+            .map(|column| column.name.as_str()),
+    );
     let rows = stream::try_unfold(Progress::Read(None, 0), move |progress| {
         let (panel, model, query) = (panel.clone(), model.clone(), query.clone());
         async move {

@@ -51,9 +51,16 @@ pub(super) fn list_columns(model: &Model) -> Vec<&Column> {
     if listed.is_empty() { model.columns.iter().take(6).collect() } else { listed }
 }
 
-/// The columns of an export: the key, and those of the list view.
-pub(super) fn exported_columns(model: &Model) -> Vec<&Column> {
+/// The columns of a list: the first one of the list view, which names the row, and those that were chosen.
+pub(super) fn chosen_columns<'a>(model: &'a Model, chosen: &[String]) -> Vec<&'a Column> {
     let listed = list_columns(model);
+    let Some(first) = listed.first().copied().filter(|_| !chosen.is_empty()) else { return listed };
+    let others = model.columns.iter().filter(|column| column.name != first.name && chosen.contains(&column.name));
+    std::iter::once(first).chain(others).collect()
+}
+
+/// The columns of an export: the key, and those of the list.
+pub(super) fn exported_columns<'a>(model: &'a Model, listed: &[&'a Column]) -> Vec<&'a Column> {
     let key = model.key().filter(|column| listed.iter().all(|listed| listed.name != column.name));
     key.chain(listed.iter().copied()).collect()
 }
@@ -85,7 +92,14 @@ impl SqlPanel {
         };
         let ordering = sortable.iter().any(|column| column == name).then(|| model.column(name)).flatten();
         let position = ordering.into_iter().chain(key.into_iter().filter(|column| column.name != name)).collect();
-        Ok(List { model, columns: list_columns(model), conditions, position, descending, is_short: true })
+        Ok(List {
+            model,
+            columns: chosen_columns(model, &query.columns),
+            conditions,
+            position,
+            descending,
+            is_short: true,
+        })
     }
 
     /// The rows of a list from a position on, as texts: those of the columns, then those of the position.
@@ -175,7 +189,7 @@ pub(super) struct Fetched {
 impl List<'_> {
     /// The same list, with the key and without cut texts.
     pub(super) fn exported(self) -> Self {
-        Self { columns: exported_columns(self.model), is_short: false, ..self }
+        Self { columns: exported_columns(self.model, &self.columns), is_short: false, ..self }
     }
 
     /// The matching rows, without columns.

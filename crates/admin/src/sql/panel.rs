@@ -89,6 +89,7 @@ impl Panel for SqlPanel {
         Ok(Rows {
             table: self.table(model),
             columns: list.columns.iter().map(|column| (*column).clone()).collect(),
+            all_columns: model.columns.clone(),
             rows,
             count: self.count(&list).await?,
             filters: self.filters(model, &query).await?,
@@ -129,7 +130,7 @@ impl Panel for SqlPanel {
         let schema = self.schema().await?;
         let fields = columns.into_iter().zip(cells).map(|(column, cell)| Field {
             is_editable: editable.contains(&column.name.as_str()),
-            is_required: !column.nullable && matches!(column.kind, Kind::Number | Kind::Moment | Kind::Reference),
+            is_required: !column.nullable,
             target: self.target(schema, model, &column.name).map(|(target, _)| target.table.clone()),
             column: column.clone(),
             cell,

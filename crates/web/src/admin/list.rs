@@ -38,6 +38,7 @@ fn read_query(pairs: Pairs) -> ListQuery {
     for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
         match &*name {
             "q" => query.search = value,
+            "col" => query.columns.push(value),
             "order" => query.order = Some(value),
             "after" => query.after = Some(Key::parse(&value)),
             "before" => query.before = Some(Key::parse(&value)),
@@ -56,6 +57,7 @@ fn write_query(query: &ListQuery, without: Option<&str>, order: Option<&str>) ->
     let mut pairs = vec![("q".to_owned(), query.search.clone())];
     let kept = query.filters.iter().filter(|(column, _)| Some(column.as_str()) != without);
     pairs.extend(kept.map(|(column, value)| (format!("{FILTER}{column}"), value.clone())));
+    pairs.extend(query.columns.iter().map(|column| ("col".to_owned(), column.clone())));
     pairs.push(("order".to_owned(), order.map(str::to_owned).or(query.order.clone()).unwrap_or_default()));
     let filled = pairs.into_iter().filter(|(_, value)| !value.is_empty());
     filled.map(|(name, value)| format!("{name}={}", encode(&value))).collect::<Vec<_>>().join("&")
@@ -140,6 +142,16 @@ impl ListPage {
         shown(&self.f, column, cell)
     }
 
+    /// The columns to choose from: all but the first, which is always shown.
+    fn choosable(&self) -> impl Iterator<Item = &Column> {
+        let first = self.list.columns.first();
+        self.list.all_columns.iter().filter(move |column| first.is_none_or(|first| first.name != column.name))
+    }
+
+    fn is_shown(&self, column: &Column) -> bool {
+        self.list.columns.iter().any(|shown| shown.name == column.name)
+    }
+
     fn is_number(column: &Column) -> bool {
         is_number(column)
     }
@@ -151,6 +163,13 @@ impl ListPage {
     fn order(&self) -> &str {
         self.query.order.as_deref().unwrap_or_default()
     }
+}
+
+/// The rows of a list on the page of the row that they refer to.
+#[derive(Template)]
+#[template(path = "admin/related.html")]
+struct RelatedRows<'a> {
+    page: &'a ListPage,
 }
 
 pub(crate) async fn list(
@@ -173,7 +192,11 @@ pub(crate) async fn list(
         }
     }
     let page = ListPage { f, query, list, ambiguous };
-    Ok(if reader.view.wants("results") { ok(&page.as_results()) } else { ok(&page) })
+    Ok(match () {
+        () if reader.view.wants("results") => ok(&page.as_results()),
+        () if reader.view.wants_in("related-") => ok(&RelatedRows { page: &page }),
+        () => ok(&page),
+    })
 }
 
 /// Leads to the page that asks whether to delete the chosen rows.
@@ -207,12 +230,13 @@ mod tests {
 
     #[test]
     fn a_query_is_read_as_it_is_written() {
-        let pairs = [("q", "a&b"), ("f.group_id", "3"), ("f.empty", ""), ("order", "-id"), ("after", "9")];
+        let pairs =
+            [("q", "a&b"), ("f.group_id", "3"), ("f.empty", ""), ("col", "name"), ("order", "-id"), ("after", "9")];
         let query = read_query(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
         assert_eq!((query.search.as_str(), query.order.as_deref()), ("a&b", Some("-id")));
         assert_eq!(query.filters, [("group_id".to_owned(), "3".to_owned())]);
         assert_eq!(query.after, Some(Key::parse("9")));
-        assert_eq!(write_query(&query, None, None), "q=a%26b&f.group_id=3&order=-id");
-        assert_eq!(write_query(&query, Some("group_id"), Some("id")), "q=a%26b&order=id");
+        assert_eq!(write_query(&query, None, None), "q=a%26b&f.group_id=3&col=name&order=-id");
+        assert_eq!(write_query(&query, Some("group_id"), Some("id")), "q=a%26b&col=name&order=id");
     }
 }

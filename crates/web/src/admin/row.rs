@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
 use guildhall_admin::{Field, History, Key, Relation, RowDetail};
+use guildhall_community::GroupId;
 use guildhall_kernel::{Error, Path, Result};
 
 use super::{
@@ -18,6 +19,9 @@ use crate::{
     reader::Reader,
     web::App,
 };
+
+/// How many rows of a relation are shown on the page of the row that they refer to.
+const MAX_RELATED: u64 = 20;
 
 /// The page of a row outside of the panel.
 fn site_url(table: &str, key: &Key) -> Option<String> {
@@ -42,6 +46,8 @@ struct RowPage {
     /// What was submitted, if it was refused.
     form: Submission,
     user: Option<UserPart>,
+    /// The names and URLs of its pictures.
+    pictures: Vec<(&'static str, String)>,
 }
 
 impl RowPage {
@@ -68,6 +74,11 @@ impl RowPage {
         format!("/admin/{}/?f.{}={key}", relation.table.name, relation.column)
     }
 
+    /// The relations whose rows are few enough to be shown on this page.
+    fn related(&self) -> impl Iterator<Item = &Relation> {
+        self.row.relations.iter().filter(|relation| (1..=MAX_RELATED).contains(&relation.count.number))
+    }
+
     /// The form for a new row that refers to this one.
     fn new_url(&self, relation: &Relation) -> String {
         let key = crate::local_path::encode(&self.row.key.to_string());
@@ -89,6 +100,16 @@ impl RowPage {
     }
 }
 
+async fn pictures_of_group(app: &App, reader: &Reader, key: &Key) -> Result<Vec<(&'static str, String)>> {
+    let Some(id) = key.id() else { return Ok(Vec::new()) };
+    let groups =
+        app.community.groups.groups_by_id(Some(reader.caller), vec![GroupId(id)]).await.map_err(Error::from)?;
+    let Some(group) = groups.into_iter().next() else { return Ok(Vec::new()) };
+    let picture = group.image_urls.map(|urls| ("picture", urls.medium));
+    let banner = group.banner_urls.map(|urls| ("banner", urls.medium));
+    Ok(picture.into_iter().chain(banner).collect())
+}
+
 /// Shows a row; that of a user with what staff can do with the account.
 pub(super) async fn row_page(
     app: &App,
@@ -99,11 +120,12 @@ pub(super) async fn row_page(
     let f = AdminFrame::open(app, reader, table).await?;
     let row = app.admin.panel.row(&reader.caller, table, key).await.map_err(Error::from)?;
     let history = app.admin.panel.history(&reader.caller, table, key).await.map_err(Error::from)?;
+    let pictures = if table == "community_group" { pictures_of_group(app, reader, key).await? } else { Vec::new() };
     let user = if table == "users" { user_part(app, reader, key).await? } else { None };
     // The roles and the state of a user have forms of their own.
     let inputs = if user.is_some() { Vec::new() } else { inputs(&reader.view, &row.fields, &form, &e, &meanings) };
     let status = if e.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok(show(status, &RowPage { f, row, history, inputs, e, form, user }))
+    Ok(show(status, &RowPage { f, row, history, inputs, e, form, user, pictures }))
 }
 
 pub(crate) async fn row(

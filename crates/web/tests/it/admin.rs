@@ -216,6 +216,20 @@ async fn a_list_is_searched_filtered_and_exported() {
     assert!(page.find("a.btn").iter().any(|link| link.value().attr("href").unwrap().contains(&choice)));
     let page = browser.part("/admin/community_group/?q=print", "div#results").await;
     assert!(page.find("#results").len() == 1 && page.find("main").is_empty());
+    // Other columns are shown on request, and exported; the first one names the row.
+    let page = browser.get("/admin/community_group/?q=print&col=slug&col=nothing").await;
+    assert_eq!(page.find("thead th").len(), 3, "a box, its name and its slug");
+    assert_eq!(page.find("#columns input[checked]").len(), 1);
+    assert!(page.text_of("tbody").contains("print-co"), "{}", page.text_of("tbody"));
+    let csv = browser.get("/admin/community_group/export/?q=print&col=slug").await.text;
+    assert_eq!(csv.lines().next(), Some("id,name,slug"));
+    // On the page of a row, those that refer to it are loaded when they are opened.
+    let page = browser.get(&format!("/admin/community_group/{group}/")).await;
+    let related = page.find("details[hx-get]");
+    let members = related.iter().find(|part| part.value().attr("hx-get").unwrap().contains("membership")).unwrap();
+    let (url, target) = (members.value().attr("hx-get").unwrap(), members.value().attr("hx-target").unwrap());
+    let part = browser.part(url, &format!("div{target}")).await;
+    assert_eq!((part.find("li").len(), part.find("main").len()), (2, 0), "{}", part.text);
     let answer = browser.get("/admin/community_group/export/?q=print").await;
     assert_eq!(answer.headers["content-type"], "text/csv; charset=utf-8");
     assert_eq!(answer.text.lines().count(), 2);
