@@ -32,6 +32,7 @@ async fn fill_group(server: &TestServer, anna: &Value, ben: &Value, group: &Valu
     let request = server.request(Method::PUT, &format!("{community}/groups/{group}/courses/"));
     let request = request.header("authorization", bearer(anna)).json(&json!({ "course_ids": [course] }));
     assert!(server.send(request).await.status.is_success());
+    post(server, ben, &format!("{community}/groups/{group}/join/"), json!({})).await;
     let reports = format!("{community}/posts/{post_id}/reports/");
     post(server, ben, &reports, json!({ "reason": HOSTILE })).await;
     let draft = json!({ "title": HOSTILE, "content": HOSTILE });

@@ -41,7 +41,7 @@ async fn without_scripts_people_sign_in_post_and_write_to_each_other() {
     browser.click("a[href='/posts/new/']").await;
     browser.fill("#content", "Written without scripts").await;
     browser.click("main form button[type=submit]").await;
-    browser.find("main .prose").await;
+    browser.find("main article .prose").await;
     let path = format!("/messaging/conversation/{}/", ben["user"]["id"]);
     browser.open(&path).await;
     browser.fill("#m", "Hello Ben").await;

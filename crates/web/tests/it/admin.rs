@@ -222,7 +222,7 @@ async fn a_list_is_searched_filtered_and_exported() {
     assert_eq!(page.find("#columns input[checked]").len(), 1);
     assert!(page.text_of("tbody").contains("print-co"), "{}", page.text_of("tbody"));
     let csv = browser.get("/admin/community_group/export/?q=print&col=slug").await.text;
-    assert_eq!(csv.lines().next(), Some("id,name,slug"));
+    assert_eq!(csv.lines().next(), Some("\"id\",\"name\",\"slug\""));
     // On the page of a row, those that refer to it are loaded when they are opened.
     let page = browser.get(&format!("/admin/community_group/{group}/")).await;
     let related = page.find("details[hx-get]");
