@@ -207,7 +207,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing::{Kit, LARGEST};
+    use crate::{
+        UploadLimits,
+        limits::Reserve,
+        testing::{Kit, LARGEST, MOUNT},
+    };
 
     async fn handler(form: Form) -> Result<Json<Value>> {
         let Upload { name, content_type, bytes, fields } = form.file("file")?;
@@ -276,6 +280,24 @@ mod tests {
             let answer = send(&parts).await;
             assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "invalid"));
             assert_eq!(answer.json()["errors"]["file"], json!(["Upload a file."]));
+        }
+    }
+
+    #[tokio::test]
+    async fn while_the_disk_is_nearly_full_only_forms_with_files_are_refused() {
+        let kit = Kit::new().await;
+        let reserve = Some(Reserve { folder: "/".into(), percent: 100 });
+        let limits = UploadLimits { reserve, ..UploadLimits::up_to(LARGEST) };
+        let (db, clock) = (kit.db.handle(), guildhall_kernel::Clock::system());
+        let files = Files::open(db, kit.store.clone(), clock, MOUNT.parse().unwrap(), limits).await;
+        let handler = async |form: Form| form.into_parts().0.len().to_string();
+        let app = Router::new().route("/", post(handler)).with_state(files.unwrap());
+        let (text, file) = (part("name=\"title\"", "x"), part("name=\"file\"; filename=\"a\"", "x"));
+        let unchosen = part("name=\"file\"; filename=\"\"", "");
+        for (parts, status) in [([text.clone(), unchosen], 200), ([text, file], 503)] {
+            let request = Request::post("/").header(header::CONTENT_TYPE, "multipart/form-data; boundary=x");
+            let request = request.body(Body::from(format!("{}--x--\r\n", parts.concat()))).unwrap();
+            assert_eq!(TestClient::new(app.clone()).send_raw(request).await.status, status, "{parts:?}");
         }
     }
 
