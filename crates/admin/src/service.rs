@@ -134,23 +134,23 @@ pub trait TableWrites: Send + Sync + 'static {
 pub struct NewColumn {
     pub(crate) name: &'static str,
     pub(crate) is_required: bool,
-    pub(crate) default: Option<&'static str>,
+    pub(crate) is_checked: bool,
 }
 
 impl NewColumn {
     /// A column that needs a value.
     pub const fn required(name: &'static str) -> Self {
-        Self { name, is_required: true, default: None }
+        Self { name, is_required: true, is_checked: false }
     }
 
     /// A column that may be left empty.
     pub const fn optional(name: &'static str) -> Self {
-        Self { name, is_required: false, default: None }
+        Self { name, is_required: false, is_checked: false }
     }
 
-    /// A column that may be left empty; the form begins with a value, which for a boolean is `true`.
-    pub const fn with_default(name: &'static str, default: &'static str) -> Self {
-        Self { name, is_required: false, default: Some(default) }
+    /// A boolean that is true unless somebody clears it.
+    pub const fn checked(name: &'static str) -> Self {
+        Self { name, is_required: false, is_checked: true }
     }
 }
 

@@ -152,7 +152,7 @@ impl Panel for SqlPanel {
             let column = model.column(new.name).ok_or(Error::NotFound)?;
             Ok(Field {
                 column: column.clone(),
-                cell: Cell { text: new.default.map(str::to_owned), reference: None },
+                cell: Cell { text: new.is_checked.then(|| "true".to_owned()), reference: None },
                 is_editable: true,
                 is_required: new.is_required,
                 target: self.target(schema, model, new.name).map(|(target, _)| target.table.clone()),

@@ -41,7 +41,8 @@ CREATE TABLE note (
 );
 CREATE TABLE loan (
     id {id},
-    shelf_id bigint NOT NULL CONSTRAINT loan_shelf_id_fkey REFERENCES shelf (id) ON DELETE RESTRICT
+    shelf_id bigint NOT NULL CONSTRAINT loan_shelf_id_fkey REFERENCES shelf (id) ON DELETE RESTRICT,
+    is_extended boolean NOT NULL DEFAULT TRUE
 );";
 const DOWN: &str = "DROP TABLE loan; DROP TABLE note; DROP TABLE book; DROP TABLE shelf; DROP TABLE people;";
 
@@ -85,6 +86,7 @@ fn registry() -> Registry {
     ];
     let book = [("shelf_id", Kind::Reference), ("place", Kind::Number), ("title", Kind::Text)];
     let note = [("id", Kind::Number), ("shelf_id", Kind::Reference), ("place", Kind::Number), ("text", Kind::Text)];
+    let loan = [("id", Kind::Number), ("shelf_id", Kind::Reference), ("is_extended", Kind::Flag)];
     let models = vec![
         model("people", "person", &[("id", Kind::Number), ("name", Kind::Text)], &["id"]).search(&["name"]),
         model("shelf", "shelf", &shelf, &["id"])
@@ -93,7 +95,7 @@ fn registry() -> Registry {
             .editable(&["name", "size", "owner_id", "is_open"]),
         model("book", "book", &book, &["shelf_id", "place"]).search(&["title"]).filters(&["title"]),
         model("note", "note", &note, &["id"]),
-        model("loan", "loan", &[("id", Kind::Number), ("shelf_id", Kind::Reference)], &["id"]),
+        model("loan", "loan", &loan, &["id"]),
     ];
     Registry::default().with("library", models).with("kernel", guildhall_kernel::admin::admin())
 }
@@ -114,7 +116,7 @@ impl TableWrites for LoanRule {
     }
 
     fn new_columns(&self) -> &'static [NewColumn] {
-        const { &[NewColumn::required("shelf_id"), NewColumn::with_default("id", "7")] }
+        const { &[NewColumn::required("shelf_id"), NewColumn::checked("is_extended")] }
     }
 
     fn columns(&self) -> &'static [&'static str] {

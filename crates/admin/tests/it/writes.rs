@@ -83,15 +83,15 @@ async fn a_row_is_created_through_the_service_of_its_table() {
     let library = library().await;
     let form = library.panel.new_row(&staff(), "loan").await.unwrap();
     let fields = form.fields.iter().map(|field| (&*field.column.name, field.is_required, field.cell.text.as_deref()));
-    assert_eq!(fields.collect::<Vec<_>>(), [("shelf_id", true, None), ("id", false, Some("7"))]);
+    assert_eq!(fields.collect::<Vec<_>>(), [("shelf_id", true, None), ("is_extended", false, Some("true"))]);
     assert_eq!(form.fields[0].target.as_deref(), Some("shelf"));
     let create = async |table: &str, values: &[(&str, &str)]| {
         let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         library.panel.create(&staff(), table, values).await
     };
-    assert_eq!(create("loan", &[("shelf_id", "3"), ("id", " ")]).await.unwrap(), key("7"));
+    assert_eq!(create("loan", &[("shelf_id", "3"), ("is_extended", " ")]).await.unwrap(), key("7"));
     assert_eq!(*library.rule.calls.lock().await, ["new {\"shelf_id\":3}"]);
-    for (values, column) in [(vec![("id", "7")], "shelf_id"), (vec![("shelf_id", "x")], "shelf_id")] {
+    for (values, column) in [(vec![("is_extended", "false")], "shelf_id"), (vec![("shelf_id", "x")], "shelf_id")] {
         let Err(Error::Kernel(error)) = create("loan", &values).await else { panic!("{values:?}") };
         assert!(error.fields().contains_key(column), "{values:?}: {error:?}");
     }

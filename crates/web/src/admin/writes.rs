@@ -146,11 +146,11 @@ impl TableWrites for Rooms {
             &[
                 NewColumn::required("name"),
                 NewColumn::optional("description"),
-                NewColumn::with_default("is_listed", "true"),
+                NewColumn::checked("is_listed"),
                 NewColumn::optional("auto_approve"),
-                NewColumn::with_default("history_from_start", "true"),
-                NewColumn::with_default("allow_file_uploads", "true"),
-                NewColumn::with_default("max_participants", "100"),
+                NewColumn::checked("history_from_start"),
+                NewColumn::checked("allow_file_uploads"),
+                NewColumn::optional("max_participants"),
             ]
         }
     }

@@ -29,13 +29,7 @@ impl TableWrites for Courses {
     }
 
     fn new_columns(&self) -> &'static [NewColumn] {
-        const {
-            &[
-                NewColumn::required("title"),
-                NewColumn::optional("description"),
-                NewColumn::with_default("is_public", "true"),
-            ]
-        }
+        const { &[NewColumn::required("title"), NewColumn::optional("description"), NewColumn::checked("is_public")] }
     }
 
     fn columns(&self) -> &'static [&'static str] {
