@@ -5,7 +5,7 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use guildhall_community::{
     Draft, DraftId, Group, GroupFilter, GroupId, NewPoll, NewPost, Post, PostCategory, PostId, PostPatch, Visibility,
 };
-use guildhall_kernel::{Error, IfMatch, PageQuery, Path, Query, Result};
+use guildhall_kernel::{Error, IfMatch, Kind, PageQuery, Path, Query, Result};
 use serde::Deserialize;
 
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     html::Html,
     page::{form_errors, ok, redirect_with, show},
     reader::{Frame, Place, Reader},
+    view::View,
     web::App,
 };
 
@@ -101,7 +102,7 @@ impl Fields {
 }
 
 #[derive(Template)]
-#[template(path = "community/new_post.html", blocks = ["preview"])]
+#[template(path = "community/new_post.html")]
 struct PostForm {
     f: Frame,
     e: FormErrors,
@@ -149,6 +150,14 @@ impl PostForm {
             ("job_posting", self.f.t("category-job-posting")),
         ]
     }
+}
+
+/// How a text would look.
+#[derive(Template)]
+#[template(path = "community/preview.html")]
+struct Preview {
+    f: View,
+    preview: Option<Html>,
 }
 
 /// What to begin with.
@@ -229,16 +238,11 @@ fn new_post(form: &Submission) -> Result<NewPost> {
 pub(crate) async fn create_post(State(app): State<App>, reader: Reader, form: Submission) -> Result<Response> {
     let created = async {
         let new = new_post(&form)?;
-        app.community.posts.create_post(&reader.caller, new).await.map_err(Error::from)
+        publish(&app, &reader, form.number::<i64>("draft")?.map(DraftId), new).await
     };
     match created.await {
         Ok(post) => {
-            let Fields { draft, .. } = Fields::of_form(&form);
             let flash = attach_all(&app, &reader, post.id, form).await;
-            if let Some(draft) = draft {
-                // What was published is no draft any more. Somebody may have deleted it meanwhile.
-                let _ = app.community.drafts.delete_draft(&reader.caller, draft).await;
-            }
             Ok(redirect_with(&app, &format!("/posts/{}/", post.id), flash))
         }
         Err(error) => {
@@ -248,7 +252,21 @@ pub(crate) async fn create_post(State(app): State<App>, reader: Reader, form: Su
     }
 }
 
-/// Attaches the files of a form to a new post, and returns what to tell its author. The post stays if one is refused.
+/// Publishes a post, or the draft that it was begun from. One that was deleted or published meanwhile is none.
+async fn publish(app: &App, reader: &Reader, draft: Option<DraftId>, new: NewPost) -> Result<Post> {
+    let drafts = &app.community.drafts;
+    if let Some(id) = draft {
+        match drafts.change_draft(&reader.caller, id, new.clone()).await.map_err(Error::from) {
+            Ok(_) => return drafts.publish_draft(&reader.caller, id).await.map_err(Error::from),
+            Err(error) if error.kind() == Kind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    app.community.posts.create_post(&reader.caller, new).await.map_err(Error::from)
+}
+
+/// Attaches the files of a form to a new post, and returns the key of the message for its author. The post stays if one
+/// is refused.
 async fn attach_all(app: &App, reader: &Reader, post: PostId, form: Submission) -> &'static str {
     for upload in form.into_uploads() {
         if let Err(error) = app.community.attachments.attach(&reader.caller, post, upload).await {
@@ -259,17 +277,24 @@ async fn attach_all(app: &App, reader: &Reader, post: PostId, form: Submission) 
     "flash-posted"
 }
 
-/// Shows how the text would look.
+/// Shows how the text would look: alone to a script, else below the form.
 pub(crate) async fn preview(State(app): State<App>, reader: Reader, form: Submission) -> Result<Response> {
-    let html = app.community.posts.preview(&reader.caller, form.text("content").to_owned()).await.map_err(Error::from);
-    let (preview, e) = match html {
-        Ok(html) => (Some(Html::new(html)), FormErrors::default()),
-        Err(error) => (None, form_errors(&reader.view, error)?),
-    };
     let edited = form.number::<i64>("edited")?.map(PostId);
-    let page = post_form(&app, &reader, e, Fields::of_form(&form), edited).await?;
-    let page = PostForm { preview, ..page };
-    Ok(if reader.view.wants("preview") { ok(&page.as_preview()) } else { ok(&page) })
+    match app.community.posts.preview(form.text("content").to_owned()).map_err(Error::from) {
+        Ok(html) => {
+            let preview = Some(Html::new(html));
+            if reader.view.wants("preview") {
+                return Ok(ok(&Preview { f: reader.view, preview }));
+            }
+            let page = post_form(&app, &reader, FormErrors::default(), Fields::of_form(&form), edited).await?;
+            Ok(ok(&PostForm { preview, ..page }))
+        }
+        Err(error) if reader.view.wants("preview") => Err(error),
+        Err(error) => {
+            let e = form_errors(&reader.view, error)?;
+            form_page(&app, &reader, e, (Fields::of_form(&form), edited)).await
+        }
+    }
 }
 
 /// Saves what was written as a draft.

@@ -63,7 +63,20 @@ async fn a_post_is_shown_before_it_is_published() {
     let long = "x".repeat(50_001);
     let csrf = browser.csrf().await;
     let page = browser.post_raw("/posts/preview/", &[("content", &long), ("csrf_token", &csrf)]).await;
-    assert_eq!((page.find("#content-error").len(), page.find("#preview .prose").len()), (1, 0));
+    assert_eq!((page.status.as_u16(), page.find("#content-error").len()), (422, 1));
+    assert!(page.find("#preview .prose").is_empty());
+    // A script gets the preview alone, or the reason why there is none.
+    let script = async |content: &str| {
+        let body = format!("content={content}");
+        let request = Request::post("/posts/preview/").header("content-type", "application/x-www-form-urlencoded");
+        let request = request.header("x-csrf-token", &csrf).header("hx-request", "true");
+        let request = request.header("hx-request-type", "partial").header("hx-target", "div#preview");
+        browser.send(request.body(Body::from(body)).unwrap()).await
+    };
+    let part = script("*now*").await;
+    assert_eq!((part.find("#preview em").len(), part.find("main").len()), (1, 0), "{}", part.text);
+    let refused = script("").await;
+    assert!(refused.status.is_client_error() && refused.text.contains("\"reason\""), "{}", refused.text);
     assert_eq!(site.db.count_rows("community_post").await, 0);
 }
 
@@ -94,6 +107,9 @@ async fn a_draft_is_continued_published_with_files_and_gone() {
     let page = browser.follow(&posted).await;
     assert!(page.text.contains("a.txt") && page.text.contains("b.txt"), "{}", page.text_of("main"));
     assert_eq!((page.text_of("#toasts .toast"), site.db.count_rows("community_draft").await), ("Posted".to_owned(), 0));
+    // A draft that is gone is no reason not to publish.
+    assert!(browser.upload("/posts/new/", &fields, &[]).await.location().starts_with("/posts/"));
+    assert_eq!(site.db.count_rows("community_post").await, 2);
     let saved = browser.upload(save, &[("content", "Another")], &[]).await;
     let page = browser.get(saved.location()).await;
     let action = page.find("form[action$='/delete/']")[0].value().attr("action").unwrap().to_owned();

@@ -15,11 +15,11 @@ use crate::{
 pub trait Posts: Send + Sync + 'static {
     /// Publishes a post, in a group that the caller is a member of or outside any group.
     async fn create_post(&self, caller: &Caller, new: NewPost) -> Result<Post>;
-    /// The HTML of a text, as the post that it is written for would show it.
+    /// The HTML that a post with this content would have.
     ///
     /// # Errors
-    /// At the field `content`, if it is too long for a post.
-    async fn preview(&self, caller: &Caller, content: String) -> Result<String>;
+    /// At the field `content`, if a post could not have it.
+    fn preview(&self, content: String) -> Result<String>;
     /// A post, if the viewer may read it.
     async fn post(&self, viewer: Option<Caller>, id: PostId) -> Result<Post>;
     /// Changes a post, if `known` matches its current version.

@@ -31,7 +31,7 @@ use crate::{
     error::{Error, Result},
     event::{PostChanged, PostCreated, PostDeleted},
     id::{GroupId, PostId},
-    markdown::{self, MAX_TEXT_LENGTH},
+    markdown,
     posts::{NewPost, Post, PostPatch, Posts},
 };
 
@@ -290,12 +290,10 @@ impl Posts for SqlPosts {
         self.show_created(caller, row).await
     }
 
-    async fn preview(&self, _: &Caller, content: String) -> Result<String> {
-        if content.chars().count() > MAX_TEXT_LENGTH {
-            let refusal = format!("Ensure this field has no more than {MAX_TEXT_LENGTH} characters.");
-            return Err(guildhall_kernel::Error::field("content", refusal).into());
-        }
-        markdown::html_of("content", &content)
+    fn preview(&self, content: String) -> Result<String> {
+        let new = NewPost { content, ..NewPost::default() };
+        new.validate()?;
+        markdown::html_of("content", &new.content)
     }
 
     async fn post(&self, viewer: Option<Caller>, id: PostId) -> Result<Post> {
