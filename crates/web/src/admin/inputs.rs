@@ -56,10 +56,12 @@ impl Input {
 
     /// The attributes that depend on the type.
     pub(super) fn attributes(&self) -> &'static str {
-        match self.column.kind {
-            Kind::Number if self.target.is_none() => " inputmode=\"numeric\"",
-            _ if self.target.is_some() => " autocomplete=\"off\"",
-            _ => "",
+        if self.target.is_some() {
+            " autocomplete=\"off\""
+        } else if self.column.kind == Kind::Number {
+            " inputmode=\"numeric\""
+        } else {
+            ""
         }
     }
 }

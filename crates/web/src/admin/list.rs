@@ -192,10 +192,12 @@ pub(crate) async fn list(
         }
     }
     let page = ListPage { f, query, list, ambiguous };
-    Ok(match () {
-        () if reader.view.wants("results") => ok(&page.as_results()),
-        () if reader.view.wants_in("related-") => ok(&RelatedRows { page: &page }),
-        () => ok(&page),
+    Ok(if reader.view.wants("results") {
+        ok(&page.as_results())
+    } else if reader.view.wants_in("related-") {
+        ok(&RelatedRows { page: &page })
+    } else {
+        ok(&page)
     })
 }
 

@@ -141,7 +141,7 @@ async fn members_of_an_organization_create_and_change_what_is_in_it() {
     let fields = [submitted, ("c.name", "Harrow & Vale"), ("c.notes", "<b>")];
     assert_eq!(browser.fill(&client_path, &client_path, &fields).await.location(), client_path);
     assert_eq!(browser.get("/admin/deals_client/?q=vale").await.find("tbody tr").len(), 1);
-    // Who is no member is told so, and nothing is created.
+    // Whoever is not a member is refused, and nothing is created.
     let (_, other) = signed_in(&site, "sue", STAFF).await;
     let path = "/admin/deals_client/new/";
     let refused = other.fill(path, path, &[submitted, org, ("c.name", "Vale")]).await;
