@@ -55,6 +55,7 @@ bench: ## Run the benchmarks: functions, then the whole server against its basel
 	$(CARGO) bench --locked -p guildhall-bench
 	$(CARGO) run --release --locked -p guildhall-bench --features recording -- --mixed --rest 300 --docs docs
 	$(CARGO) run --release --locked -p guildhall-bench --features recording -- rooms --docs docs
+	$(CARGO) run --release --locked -p guildhall-bench --features recording -- sockets --docs docs
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

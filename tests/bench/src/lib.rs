@@ -18,5 +18,6 @@ pub mod process;
 pub mod report;
 pub mod rooms;
 pub mod scenario;
+pub mod sockets;
 pub mod target;
 pub mod usage;

@@ -28,6 +28,7 @@ use guildhall_bench::{
     report::{self, Flood, Load, MemoryCourse, Report},
     rooms,
     scenario::Scenario,
+    sockets,
     target::Target,
     usage::Memory,
 };
@@ -69,6 +70,8 @@ enum Command {
     },
     /// Measure chat rooms over sockets
     Rooms(rooms::Options),
+    /// Measure sockets: fan-out beside bare axum, and idle ones
+    Sockets(sockets::Options),
     /// Measure the pages of the demo in Chromium
     Browser(browser::Options),
 }
@@ -145,6 +148,10 @@ fn main() -> anyhow::Result<()> {
         Some(Command::Floor { database, bind }) => runtime.block_on(floor::serve(bind, database)),
         Some(Command::Rooms(options)) => runtime.block_on(async {
             let results = options.measure(program(options.server.as_deref())?).await?;
+            publish(&results, options.json.as_deref(), options.docs.as_deref())
+        }),
+        Some(Command::Sockets(options)) => runtime.block_on(async {
+            let results = options.measure(&program(options.server.as_deref())?).await?;
             publish(&results, options.json.as_deref(), options.docs.as_deref())
         }),
         Some(Command::Browser(options)) => runtime.block_on(async {

@@ -3,21 +3,29 @@
 use std::{
     io::{self, Write},
     path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
+use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::{
     fill::Databases,
     report,
     rooms::{
+        guildhall::FrameLimit,
         load::{SENDERS, burst, pace},
-        results::{Burst, Figures, Line, Results, SlowReaders, Storm},
+        results::{Burst, Figures, Flooder, Line, Results, SlowReaders, Storm},
         room::{Room, System},
-        socket::{Pace, Socket, open_all},
+        socket::{Pace, Socket, flood, open_all},
     },
 };
+
+pub(crate) use guildhall::{Gateways, Servers};
 
 mod guildhall;
 mod load;
@@ -88,7 +96,7 @@ impl Options {
         let url = Databases::first(self.database.as_deref(), folder.path())?;
         let people = self.sockets.iter().copied().max().unwrap_or(2).max(AUDIENCE);
         progress("filling")?;
-        let gateways = guildhall::Gateways { program, url, count: self.gateways, nats: self.nats.clone() };
+        let gateways = Gateways { program, url, count: self.gateways, nats: self.nats.clone() };
         let (server, database) = gateways.start(folder.path(), people).await?;
         let peer = match self.peer.as_deref().zip(self.python.as_deref()) {
             Some((source, python)) => Some(peer::start(folder.path(), source, python, &self.sockets).await?),
@@ -105,11 +113,13 @@ impl Options {
             lines.push(Line { sockets: *count, server: on_server, peer: on_peer });
         }
         drop(peer);
-        let (mut slow_readers, mut small_rooms, mut storm) = (None, None, None);
+        let (mut slow_readers, mut flooder, mut small_rooms, mut storm) = (None, None, None, None);
         if !self.fan_out_only {
             slow_readers = Some(self.slow_readers(&server).await?);
             small_rooms = Some(self.small_rooms(&server).await?);
             storm = Some(self.storm(&server, people).await?);
+            drop(server);
+            flooder = Some(self.flooder(&gateways.serve(folder.path(), people, FrameLimit::Default).await?).await?);
         }
         Ok(Results {
             command: report::command(),
@@ -125,6 +135,7 @@ impl Options {
             runs: self.runs,
             lines,
             slow_readers,
+            flooder,
             small_rooms,
             storm,
         })
@@ -152,7 +163,7 @@ impl Options {
         Ok(Figures::of(&runs, rate, latency))
     }
 
-    async fn slow_readers(&self, server: &guildhall::Servers) -> anyhow::Result<SlowReaders> {
+    async fn slow_readers(&self, server: &Servers) -> anyhow::Result<SlowReaders> {
         progress("slow readers …")?;
         let room = server.room(AUDIENCE).await?;
         let mut sockets = open_all(room.participants(AUDIENCE), Pace::Fast).await?;
@@ -168,7 +179,27 @@ impl Options {
         Ok(SlowReaders { sockets: AUDIENCE, slow, rate, without, with })
     }
 
-    async fn small_rooms(&self, server: &guildhall::Servers) -> anyhow::Result<Figures> {
+    async fn flooder(&self, server: &Servers) -> anyhow::Result<Flooder> {
+        progress("flooder …")?;
+        let room = server.room(AUDIENCE).await?;
+        let mut participants = room.participants(AUDIENCE);
+        let participant = participants.pop().context("no participants")?;
+        let mut sockets = open_all(participants, Pace::Fast).await?;
+        let rate = PACED_DELIVERIES / f64::from(AUDIENCE);
+        let without = pace(&mut sockets, rate, self.length()).await?;
+        let closed = Arc::new(AtomicU32::new(0));
+        let counted = closed.clone();
+        let mut flooding = tokio::spawn(async move { flood(&participant, &counted).await });
+        let with = tokio::select! {
+            with = pace(&mut sockets, rate, self.length()) => with?,
+            ended = &mut flooding => bail!("the flooder has ended: {:?}", ended?.err()),
+        };
+        flooding.abort();
+        let closed = closed.load(Ordering::Relaxed);
+        Ok(Flooder { sockets: AUDIENCE - 1, rate, closed, without, with })
+    }
+
+    async fn small_rooms(&self, server: &Servers) -> anyhow::Result<Figures> {
         progress("small rooms …")?;
         let mut participants = Vec::new();
         for _ in 0..SMALL_ROOMS {
@@ -178,7 +209,7 @@ impl Options {
     }
 
     /// All sockets of a room break at once, and come back at once.
-    async fn storm(&self, server: &guildhall::Servers, count: u32) -> anyhow::Result<Storm> {
+    async fn storm(&self, server: &Servers, count: u32) -> anyhow::Result<Storm> {
         progress("reconnect storm …")?;
         let room = server.room(count).await?;
         let mut sockets = open_all(room.participants(count), Pace::Fast).await?;

@@ -10,7 +10,7 @@ use super::{manifests, root};
 /// The workspace crates that each crate may depend on.
 const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 16] = [
     ("guildhall-kernel", &[]),
-    ("guildhall-accounts", &["guildhall-kernel"]),
+    ("guildhall-accounts", &["guildhall-kernel", "guildhall-files"]),
     ("guildhall-files", &["guildhall-kernel"]),
     ("guildhall-community", &["guildhall-kernel", "guildhall-files"]),
     ("guildhall-deals", &["guildhall-kernel", "guildhall-files"]),
@@ -74,6 +74,7 @@ const ALLOWED_DEPENDENCIES: [(&str, &[&str]); 16] = [
             "guildhall-accounts",
             "guildhall-community",
             "guildhall-deals",
+            "guildhall-realtime",
             "guildhall-migration",
             "guildhall-gateway",
         ],

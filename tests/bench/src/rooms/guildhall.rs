@@ -28,45 +28,61 @@ const JOINED_AT_ONCE: usize = 8;
 /// Ten days, in microseconds.
 const VALID: i64 = 864_000_000_000;
 /// Limits that the load exceeds, and times that its clients do not keep.
-const SETTINGS: [(&str, &str); 7] = [
+const SETTINGS: [(&str, &str); 6] = [
     ("GUILDHALL__CHAT__HOST_GRACE_SECONDS", "3600"),
     ("GUILDHALL__LIMITS__CONNECTIONS", "20000"),
-    ("GUILDHALL__REALTIME__FRAMES_PER_SECOND", "100000"),
     ("GUILDHALL__REALTIME__HANDSHAKES_PER_MINUTE", "0"),
     ("GUILDHALL__REALTIME__HEARTBEAT_SECONDS", "3600"),
     ("GUILDHALL__REALTIME__IDLE_SECONDS", "7200"),
     ("GUILDHALL__REALTIME__SOCKETS_PER_USER", "100000"),
 ];
 
+/// How many frames per second the gateways accept of a socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum FrameLimit {
+    /// The default.
+    Default,
+    /// More than any client sends.
+    Off,
+}
+
 /// What is started.
-pub(super) struct Gateways {
-    pub(super) program: PathBuf,
-    pub(super) url: String,
-    pub(super) count: u32,
-    pub(super) nats: Option<String>,
+pub(crate) struct Gateways {
+    pub(crate) program: PathBuf,
+    pub(crate) url: String,
+    pub(crate) count: u32,
+    pub(crate) nats: Option<String>,
 }
 
 /// Gateways on one database with users.
-pub(super) struct Servers {
+pub(crate) struct Servers {
     processes: Vec<Process>,
     people: u32,
     rooms: AtomicU32,
 }
 
 impl Gateways {
-    /// Fills the database and starts the gateways. Also returns the database's version.
-    pub(super) async fn start(&self, folder: &Path, people: u32) -> anyhow::Result<(Servers, String)> {
+    /// Fills the database and starts the gateways without a limit of frames. Also returns the database's version.
+    pub(crate) async fn start(&self, folder: &Path, people: u32) -> anyhow::Result<(Servers, String)> {
         process::migrate(&self.program, folder, &self.url)?;
         let volume = Volume { people, groups: 1, posts: 10, deals: 0, messages: 0 };
         let database = fill::fill_at(&self.url, volume, "").await?;
         fill_tokens(&self.url, people).await?;
+        Ok((self.serve(folder, people, FrameLimit::Off).await?, database))
+    }
+
+    /// Starts the gateways on the filled database.
+    pub(super) async fn serve(&self, folder: &Path, people: u32, limit: FrameLimit) -> anyhow::Result<Servers> {
         let mut settings: Vec<(&str, &str)> = SETTINGS.to_vec();
+        if limit == FrameLimit::Off {
+            settings.push(("GUILDHALL__REALTIME__FRAMES_PER_SECOND", "100000"));
+        }
         settings.extend(self.nats.as_deref().map(|url| ("GUILDHALL__NATS__URL", url)));
         let mut processes = Vec::new();
         for _ in 0..self.count {
             processes.push(Process::server_with(&self.program, folder, &self.url, &settings).await?);
         }
-        Ok((Servers { processes, people, rooms: AtomicU32::new(0) }, database))
+        Ok(Servers { processes, people, rooms: AtomicU32::new(0) })
     }
 }
 
@@ -105,10 +121,20 @@ impl Servers {
         self.processes.iter().map(Process::pid).collect()
     }
 
+    /// The address and the process id of the first gateway.
+    pub(crate) fn first(&self) -> anyhow::Result<(SocketAddr, u32)> {
+        self.processes.first().map(|process| (process.address(), process.pid())).context("no gateway")
+    }
+
+    /// The header of a handshake with the credentials of a user, counted from 0.
+    pub(crate) fn credentials(person: u32) -> String {
+        format!("Authorization: Token {}\r\n", token(person))
+    }
+
     /// A new room with this many participants. Small rooms have different ones.
     pub(super) async fn room(&self, count: u32) -> anyhow::Result<Room> {
         let number = self.rooms.fetch_add(1, Ordering::Relaxed);
-        let address = *self.addresses().first().context("no gateway")?;
+        let (address, _) = self.first()?;
         let body = format!(r#"{{"name":"Room {number}","auto_approve":true,"max_participants":{}}}"#, count.max(2));
         let mut wire = Wire::open(address).await?;
         let (status, body) = wire.fetch(with_token(post("/api/chat/create/", None, body)?, 0)?).await?;

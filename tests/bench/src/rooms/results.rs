@@ -76,6 +76,21 @@ pub struct SlowReaders {
     pub with: Latency,
 }
 
+/// Latency for the other sockets, without and with one that floods the server with frames.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Flooder {
+    /// The number of the other sockets.
+    pub sockets: u32,
+    /// Messages per second.
+    pub rate: f64,
+    /// How often the server closed the flooder's socket.
+    pub closed: u32,
+    /// Nobody floods.
+    pub without: Latency,
+    /// The latency of the others while one floods.
+    pub with: Latency,
+}
+
 /// All sockets reconnect at once.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Storm {
@@ -110,6 +125,8 @@ pub struct Results {
     pub lines: Vec<Line>,
     /// A large room with slow readers.
     pub slow_readers: Option<SlowReaders>,
+    /// A large room with a flooder.
+    pub flooder: Option<Flooder>,
     /// A thousand small rooms.
     pub small_rooms: Option<Figures>,
     /// A reconnect storm.
@@ -128,14 +145,20 @@ impl document::Results for Results {
             ("gateways", format!("{}, bus: {}", self.gateways, self.bus)),
             ("load", format!("up to 32 senders, best of {} runs of {} s", self.runs, self.seconds)),
         ];
-        let sections = [Some(self.fan_out()), self.slow_readers.map(slow_readers), self.small_rooms.map(small_rooms)];
+        let sections = [
+            Some(self.fan_out()),
+            self.slow_readers.map(slow_readers),
+            self.flooder.map(flooder),
+            self.small_rooms.map(small_rooms),
+            self.storm.map(storm),
+        ];
         Document {
             name,
             title,
             database: self.database.clone(),
             command: self.command.clone(),
             conditions,
-            sections: sections.into_iter().chain([self.storm.map(storm)]).flatten().collect(),
+            sections: sections.into_iter().flatten().collect(),
             plots: vec![self.plot(name)],
         }
     }
@@ -198,16 +221,32 @@ impl Results {
 }
 
 fn slow_readers(measured: SlowReaders) -> Section {
-    let mut table = Table::new(&["readers", "p50 ms", "p99 ms", "max ms"]);
     let slow = format!("{} of {} slow", measured.slow, measured.sockets);
-    for (name, latency) in [("all fast".to_owned(), measured.without), (slow, measured.with)] {
-        table.push([name, short(latency.p50), short(latency.p99), short(latency.max)]);
-    }
+    let table = disturbance("readers", [("all fast".to_owned(), measured.without), (slow, measured.with)]);
     let notes = vec![
         format!("{} messages per second; the latency of those that read", short(measured.rate)),
         format!("p99 with slow readers to p99 without: {}", ratio(measured.with.p99 / measured.without.p99)),
     ];
     Section { title: "Slow readers", table, notes }
+}
+
+fn flooder(measured: Flooder) -> Section {
+    let table = disturbance("flooder", [("none".to_owned(), measured.without), ("one".to_owned(), measured.with)]);
+    let notes = vec![
+        format!("{} messages per second; the latency of {} others", short(measured.rate), measured.sockets),
+        format!("the server closed the flooder's socket {} times", measured.closed),
+        format!("p99 with a flooder to p99 without: {}", ratio(measured.with.p99 / measured.without.p99)),
+    ];
+    Section { title: "Flooder", table, notes }
+}
+
+/// The latency without and with what disturbs.
+fn disturbance(name: &'static str, rows: [(String, Latency); 2]) -> Table {
+    let mut table = Table::new(&[name, "p50 ms", "p99 ms", "max ms"]);
+    for (name, latency) in rows {
+        table.push([name, short(latency.p50), short(latency.p99), short(latency.max)]);
+    }
+    table
 }
 
 fn small_rooms(measured: Figures) -> Section {
@@ -266,13 +305,21 @@ mod tests {
                 without: latency(10.0),
                 with: latency(12.5),
             }),
+            flooder: Some(Flooder { sockets: 99, rate: 5.0, closed: 42, without: latency(10.0), with: latency(11.0) }),
             small_rooms: Some(figures(5000.0)),
             storm: Some(Storm { sockets: 99, half_after: 0.5, last_after: 1.25, messages: 7 }),
         };
         let document = results.document();
         let text = document.to_string();
         assert_eq!(document.name, "rooms-gateways-nats");
-        for part in ["10       9000          300     30.00", "to p99 without: 1.25", "10 of 100 slow", "1.25"] {
+        for part in [
+            "10       9000          300     30.00",
+            "to p99 without: 1.25",
+            "10 of 100 slow",
+            "socket 42 times",
+            "with a flooder to p99 without: 1.10",
+            "1.25",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(document.plots[0].svg().unwrap().contains("peer"));

@@ -32,6 +32,10 @@ const BUFFER: usize = 8 * 1024;
 /// How much a slow reader reads, and how often.
 const SLOW_READ: usize = 1024;
 const SLOW_INTERVAL: Duration = Duration::from_millis(500);
+/// How many frames a flooder sends in one write, and how long it waits after the server has closed its connection: as
+/// often as the default limit of handshakes of an address allows.
+const FLOOD_FRAMES: usize = 100;
+const FLOOD_PAUSE: Duration = Duration::from_millis(100);
 /// What the content of a message begins with.
 const MARK: &[u8] = b"\"content\":\"bench ";
 /// The rest of the content: a line as people write it.
@@ -174,6 +178,22 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         self.reader.abort();
+    }
+}
+
+/// Sends frames as fast as the server takes them, and connects again whenever the server closes the connection. Counts
+/// how often it does.
+///
+/// # Errors
+/// If it cannot connect. Otherwise this does not end.
+pub(crate) async fn flood(participant: &Participant, closed: &AtomicU32) -> anyhow::Result<()> {
+    let pings = masked(br#"{"type":"ping"}"#).repeat(FLOOD_FRAMES);
+    loop {
+        let (mut writer, reader) = connect(participant, None, &Arc::default(), u32::MAX, Pace::Fast).await?;
+        while writer.write_all(&pings).await.is_ok() {}
+        reader.abort();
+        closed.fetch_add(1, Ordering::Relaxed);
+        sleep(FLOOD_PAUSE).await;
     }
 }
 
