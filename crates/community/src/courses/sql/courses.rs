@@ -106,8 +106,8 @@ async fn load_linkable(
     ids.iter().map(check).collect()
 }
 
-/// Adds a course to a group that is locked, as its last one.
-async fn append_link(tx: &Tx, group: GroupId, course: CourseId) -> Result<()> {
+/// Adds a course to a group that is locked, as its last one. `field` is what a refusal is about.
+async fn append_link(tx: &Tx, group: GroupId, course: CourseId, field: &str) -> Result<()> {
     let mut links = group_course::Entity::find()
         .filter(group_course::COLUMN.group_id.eq(group))
         .order_by_asc(group_course::Column::Position)
@@ -115,7 +115,7 @@ async fn append_link(tx: &Tx, group: GroupId, course: CourseId) -> Result<()> {
         .await?;
     if links.len() >= MAX_GROUP_COURSES {
         let refusal = format!("A group has at most {MAX_GROUP_COURSES} courses.");
-        return Err(guildhall_kernel::Error::field("title", refusal).into());
+        return Err(guildhall_kernel::Error::field(field, refusal).into());
     }
     let position = links.pop().map_or(1, |last| last.position + 1);
     let link = group_course::ActiveModel { group_id: Set(group), course_id: Set(course), position: Set(position) };
@@ -295,7 +295,7 @@ impl Courses for SqlCourses {
             .write(|tx| async move {
                 GroupAccess::load_for_update(&tx, caller, group).await?.require_moderator()?;
                 let row = row.clone().insert(&tx).await?;
-                append_link(&tx, group, row.id).await?;
+                append_link(&tx, group, row.id, "title").await?;
                 Ok::<_, Error>(row)
             })
             .await?;
@@ -310,7 +310,7 @@ impl Courses for SqlCourses {
                 if group_course::Entity::find_by_id((group, course)).one(&tx).await?.is_some() {
                     return Ok(());
                 }
-                append_link(&tx, group, course).await
+                append_link(&tx, group, course, "course_id").await
             })
             .await
     }
