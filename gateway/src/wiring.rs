@@ -121,6 +121,7 @@ impl Services {
         let host = Host {
             clock: clock.clone(),
             outbox: outbox.clone(),
+            files: files.clone(),
             name: settings.server.name.clone(),
             url: url.clone(),
             throttled: settings.limits.enabled,

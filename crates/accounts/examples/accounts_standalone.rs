@@ -6,13 +6,14 @@
 //! `curl -H 'Content-Type: application/json' http://127.0.0.1:8002/auth/login/ \
 //!     -d '{"username": "anna", "password": "correct horse é"}'`
 
-use std::error::Error;
+use std::{error::Error, sync::Arc};
 
 use async_trait::async_trait;
 use axum::{extract::Request, middleware::Next};
 use guildhall_accounts::{AccountsState, Host, Settings, SqlAccounts, USERS, router, well_known};
+use guildhall_files::{Files, FolderStore, UploadLimits};
 use guildhall_kernel::{
-    self as kernel, Caller, Db, HostTables, Json, PublicUrl, TrustedProxies,
+    self as kernel, Caller, Clock, Db, HostTables, Json, PublicUrl, TrustedProxies,
     mail::{DeliveryError, Mail, Mailer},
 };
 
@@ -43,13 +44,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     db.migrate(|| {
         let mut all = guildhall_accounts::migrations();
         all.extend(kernel::migrations(&HostTables { users: USERS }));
+        all.extend(guildhall_files::migrations());
         all.sort_by(|a, b| a.name().cmp(b.name()));
         all
     })
     .await?;
 
     let url: PublicUrl = "http://127.0.0.1:8002".parse()?;
-    let host = Host { name: "Example".to_owned(), ..Host::new(&db, url.clone()) };
+    // The pictures of users.
+    let store = Arc::new(FolderStore::new(file.with_extension("files")));
+    let files = Files::open(db.clone(), store, Clock::system(), url.clone(), UploadLimits::up_to(5 << 20)).await?;
+    let host = Host { name: "Example".to_owned(), ..Host::new(&db, files.clone(), url.clone()) };
     let outbox = host.outbox.clone();
     let accounts = SqlAccounts::open(db, Settings::default(), host).await?;
     accounts.calibrate().await?;
@@ -66,6 +71,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let custom = axum::Router::new().route("/hello", axum::routing::get(hello)).with_state(state.clone());
     let app = axum::Router::from(router(state.clone()))
         .merge(custom)
+        .merge(axum::Router::from(guildhall_files::router(files)))
         .nest("/.well-known", well_known(state).into())
         // Determines the origin of each request, for throttling and the audit log.
         .layer(axum::middleware::from_fn(|request: Request, next: Next| async {

@@ -57,12 +57,12 @@ mod tests {
     use guildhall_kernel::testing::assert_tables_described;
 
     use super::*;
-    use crate::migrations::with_kernel;
+    use crate::migrations;
 
     #[tokio::test]
     async fn every_table_is_described_once_and_with_known_columns() {
-        assert_tables_described("accounts_", with_kernel, described("accounts_")).await;
-        assert_tables_described("users", with_kernel, described("users")).await;
+        assert_tables_described("accounts_", migrations::all, described("accounts_")).await;
+        assert_tables_described("users", migrations::all, described("users")).await;
     }
 
     fn described(prefix: &str) -> Vec<Model> {

@@ -55,6 +55,6 @@ mod tests {
             table(known_network::Entity),
         ];
         let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
-        assert_no_drift("accounts_", tables, crate::migrations::with_kernel, snapshots).await;
+        assert_no_drift("accounts_", tables, crate::migrations::all, snapshots).await;
     }
 }

@@ -18,7 +18,7 @@ pub use staff::{AccountChange, AccountFilter, NewAccount};
 pub use tokens::{SecondFactor, SignIn, SignedIn, Ticket, TokenPair};
 pub use user_tokens::{IssuedToken, IssuedUserToken, NewUserToken, Scope, UserToken};
 
-pub(crate) use accounts::{AccountRow, UserRow};
+pub(crate) use accounts::{AccountRow, PICTURE, UserRow};
 pub(crate) use sessions::{SessionRow, device_label};
 pub(crate) use staff::roles;
 pub(crate) use user_tokens::UserTokenRow;

@@ -13,6 +13,7 @@ mod one_time;
 mod operator;
 mod passwords;
 mod people;
+mod pictures;
 mod prune;
 mod removals;
 mod second_factors;
@@ -25,6 +26,7 @@ mod user_tx;
 
 use std::{sync::Arc, time::Duration};
 
+use guildhall_files::Files;
 use guildhall_kernel::{
     self as kernel, Clock, Db, Gate, GateLimits, Outbox, PublicUrl, UserId, UserRemoval,
     db::{self, Tx},
@@ -39,11 +41,11 @@ pub use operator::WeakPassword;
 pub use prune::Pruned;
 
 use crate::{
-    Account, Error, Result, Settings,
+    Account, Error, Result, Settings, User,
     emails::{Emails, Recipient},
     entity::user,
     hasher::Hasher,
-    model::AccountRow,
+    model::{AccountRow, UserRow},
     names,
     throttle::Throttle,
 };
@@ -60,7 +62,7 @@ const THROTTLE_SECRET: &str = "accounts.throttle";
 const ACCOUNT: &str = "SELECT id AS user_id, username AS user_username, display_name AS user_display_name, \
      first_name AS user_first_name, last_name AS user_last_name, is_teacher AS user_is_teacher, \
      is_staff AS user_is_staff, is_superuser AS user_is_superuser, created_at AS user_created_at, \
-     email, email_verified_at, is_active, last_login, updated_at FROM users WHERE id = $1";
+     picture_id AS user_picture_id, email, email_verified_at, is_active, last_login, updated_at FROM users WHERE id = $1";
 
 /// Limits on concurrent registrations.
 const REGISTRATIONS: GateLimits = GateLimits { at_once: 1, queue: 32, per_person: 1, patience: Duration::from_secs(5) };
@@ -72,6 +74,8 @@ pub struct Host {
     pub clock: Clock,
     /// The outbox for emails.
     pub outbox: Outbox,
+    /// The files, for the pictures of users.
+    pub files: Files,
     /// The name of the service, for emails.
     pub name: String,
     /// The public URL of the service.
@@ -84,10 +88,10 @@ pub struct Host {
 
 impl Host {
     /// A host with this public URL, the system clock and no other domains.
-    pub fn new(db: &Db, url: PublicUrl) -> Self {
+    pub fn new(db: &Db, files: Files, url: PublicUrl) -> Self {
         let clock = Clock::system();
         let outbox = Outbox::new(db.clone(), clock.clone());
-        Self { clock, outbox, name: "Guildhall".to_owned(), url, throttled: true, removals: Vec::new() }
+        Self { clock, outbox, files, name: "Guildhall".to_owned(), url, throttled: true, removals: Vec::new() }
     }
 }
 
@@ -106,6 +110,7 @@ struct Inner {
     people: KeptPeople,
     throttle: Throttle,
     outbox: Outbox,
+    files: Files,
     emails: Emails,
     removals: Vec<Arc<dyn UserRemoval>>,
     /// Registrations hash passwords too; without this limit they could fill the hasher's queue and block sign-ins.
@@ -121,7 +126,7 @@ impl SqlAccounts {
             Throttle::new(kernel::secret::open(&db, THROTTLE_SECRET).await?, host.throttled, settings.limits.clone());
         let home = settings.home(&host.url)?;
         let emails = Emails(EmailBranding { service: host.name, home });
-        let Host { clock, outbox, removals, .. } = host;
+        let Host { clock, outbox, files, removals, .. } = host;
         Ok(Self(Arc::new(Inner {
             db,
             settings,
@@ -131,6 +136,7 @@ impl SqlAccounts {
             people: KeptPeople::default(),
             throttle,
             outbox,
+            files,
             emails,
             removals,
             registrations: Gate::new(REGISTRATIONS),
@@ -142,10 +148,23 @@ impl SqlAccounts {
         Ok(keys::has_active(db).await? && kernel::secret::exists(db, THROTTLE_SECRET).await?)
     }
 
+    /// The files of the pictures.
+    pub(crate) fn files(&self) -> &Files {
+        &self.0.files
+    }
+
+    fn to_user(&self, row: UserRow) -> User {
+        row.into_user(&self.0.files)
+    }
+
+    fn to_account(&self, row: impl Into<AccountRow>) -> Account {
+        row.into().into_account(&self.0.files)
+    }
+
     /// An account as its owner sees it.
     async fn find_account(&self, conn: &impl ConnectionTrait, id: UserId) -> Result<Account> {
         let found = db::row::<AccountRow>(conn, ACCOUNT, [id.into()]).await?;
-        Ok(found.ok_or(Error::UserNotFound(id))?.into())
+        Ok(self.to_account(found.ok_or(Error::UserNotFound(id))?))
     }
 
     /// Enqueues a security alert, if the user's email address is verified.
@@ -207,6 +226,7 @@ async fn other_superusers(conn: &impl ConnectionTrait, except: UserId) -> Result
 
 #[cfg(test)]
 mod tests {
+    use guildhall_files::{FileId, FolderStore, UploadLimits};
     use guildhall_kernel::{
         UserId,
         testing::{TestDb, plan},
@@ -221,9 +241,12 @@ mod tests {
 
     #[tokio::test]
     async fn no_query_scans_or_sorts_a_whole_table() {
-        let db = TestDb::new(crate::migrations::with_kernel).await;
+        let db = TestDb::new(crate::migrations::all).await;
         let users = || accounts::visible_to(false).limit(20);
-        let host = Host::new(&db, "https://example.org".parse().unwrap());
+        let store = Arc::new(FolderStore::new("unused"));
+        let limits = UploadLimits::up_to(1);
+        let files = Files::open(db.handle(), store, Clock::system(), "https://example.org".parse().unwrap(), limits);
+        let host = Host::new(&db, files.await.unwrap(), "https://example.org".parse().unwrap());
         let accounts = SqlAccounts::open(db.handle(), Settings::default(), host).await.unwrap();
         let newest =
             |filter: Expr, id| user_token::Entity::find().filter(filter).order_by_desc(id).limit(20).into_query();
@@ -253,6 +276,7 @@ mod tests {
                 let tokens = one_time_token::Entity::find().filter(one_time_token::COLUMN.user_id.eq(UserId(1)));
                 tokens.filter(one_time_token::COLUMN.purpose.eq("reset_password")).into_query()
             }),
+            ("picture", user::Entity::find().filter(user::COLUMN.picture_id.eq(FileId(1))).into_query()),
             ("outdated hashes", user::Entity::find().filter(doctor::outdated()).limit(20).into_query()),
         ];
         for (name, query) in queries {

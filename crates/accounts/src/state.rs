@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use guildhall_files::Files;
 use guildhall_kernel::{Auth, PublicUrl};
 
 use crate::{
@@ -33,6 +34,8 @@ pub struct AccountsState {
     pub second_factors: Arc<dyn SecondFactors>,
     /// Account administration.
     pub staff: Arc<dyn Staff>,
+    /// The files of pictures.
+    pub files: Files,
     /// Authentication of requests.
     pub auth: Auth,
     /// The base of absolute URLs.
@@ -54,6 +57,7 @@ impl AccountsState {
             first_start: service.clone(),
             second_factors: service.clone(),
             staff: service,
+            files: accounts.files().clone(),
             auth: Auth::new(accounts.clone()),
             url,
         }

@@ -12,12 +12,28 @@ use crate::{entity::file, link::percent_encoded};
 const INLINE: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
 /// If a browser displays a file nevertheless, it may not load or run anything.
 const POLICY: &str = "default-src 'none'; sandbox";
-/// The minimum validity of a URL. Only the client may cache the file.
-const CACHING: &str = "private, max-age=1800, immutable";
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
+/// Who may cache a file, and for how long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caching {
+    /// Only the client, for the minimum validity of a URL.
+    Private,
+    /// Everybody, for a year: the content of a file never changes.
+    Public,
+}
+
+impl Caching {
+    fn header(self) -> &'static str {
+        match self {
+            Self::Private => "private, max-age=1800, immutable",
+            Self::Public => "public, max-age=31536000, immutable",
+        }
+    }
+}
+
 /// The response with the content of a file, to be saved under this name.
-pub(crate) fn response(row: &file::Model, content: Body, name: &str) -> Response {
+pub(crate) fn response(row: &file::Model, content: Body, name: &str, caching: Caching) -> Response {
     let mut response = Response::new(content);
     let headers = response.headers_mut();
     let unknown = HeaderValue::from_static("application/octet-stream");
@@ -26,7 +42,7 @@ pub(crate) fn response(row: &file::Model, content: Body, name: &str) -> Response
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(row.size));
     }
     headers.insert(header::CONTENT_DISPOSITION, disposition(&row.content_type, name));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHING));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching.header()));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
     response

@@ -21,7 +21,8 @@ fn routes() -> OpenApiRouter<Files> {
     OpenApiRouter::new().routes(routes!(file))
 }
 
-/// Download a file from a signed URL. The URL is valid for at least half an hour and needs no authentication.
+/// Download a file from a signed URL, which needs no authentication. The URL is valid for at least half an hour, that of a
+/// user's picture as long as the picture.
 #[utoipa::path(get, path = "/files/{id}/{name}", tag = "files", security(()),
     responses((status = 200, content_type = "*/*", body = String)),
 )]
@@ -30,8 +31,7 @@ async fn file(
     Path((id, name)): Path<(FileId, String)>,
     Query(signature): Query<Signature>,
 ) -> Result<Response> {
-    files.verify("", id.0, &name, &signature)?;
-    files.respond(id, signature.variant(), &name).await
+    files.serve(id, &name, &signature).await
 }
 
 #[cfg(test)]
@@ -65,6 +65,35 @@ mod tests {
         kit.advance(1);
         let expired = kit.get(&url).await;
         assert_eq!((expired.status.as_u16(), expired.code().as_str()), (404, "file_not_found"));
+    }
+
+    #[tokio::test]
+    async fn a_permanent_url_is_valid_as_long_as_the_file_and_may_be_cached_by_everybody() {
+        let kit = Kit::new().await;
+        let id = kit.add(picture()).await;
+        let url = kit.files.permanent_url(id, Some("small"), "me");
+        kit.advance(1000 * HOUR);
+        assert_eq!(kit.files.permanent_url(id, Some("small"), "me"), url);
+        let answer = kit.get(&url).await;
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "tiny"));
+        assert_eq!(answer.headers["cache-control"], "public, max-age=31536000, immutable");
+        let (unsigned, signature) = url.split_once("s=").unwrap();
+        let with_viewer = format!("{unsigned}u=7&s={signature}");
+        assert_eq!(kit.get(&with_viewer).await.status, 200, "the viewer of a permanent URL is ignored");
+        for other in [
+            url.replace("small", "large"),
+            url.replace(&format!("/{id}/"), &format!("/{}/", id.0 + 1)),
+            url.replace("/me?", "/you?"),
+            format!("{unsigned}e=9999999999&s={signature}"),
+        ] {
+            assert_eq!(kit.get(&other).await.code(), "file_not_found", "{other}");
+        }
+        assert_eq!(kit.get(unsigned).await.code(), "not_authenticated");
+        // The signature of a URL that expires is none for one that does not.
+        let expiring = kit.files.url(id, Some("small"), "me", None);
+        let (start, end) = expiring.split_once("e=").unwrap();
+        let without_expiry = format!("{start}{}", end.split_once('&').unwrap().1);
+        assert_eq!(kit.get(&without_expiry).await.code(), "file_not_found");
     }
 
     #[tokio::test]

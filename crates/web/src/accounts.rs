@@ -32,6 +32,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/invites/{token}/", get(invitation::invitation).post(invitation::accept))
         .route("/setup/{token}/", get(setup::setup_form).post(setup::set_up))
         .route("/account/", get(profile::profile).post(profile::change_profile))
+        .route("/account/picture/", post(profile::change_picture))
         .route("/account/security/", get(security::security))
         .route("/account/password/", post(security::change_password))
         .route("/account/email/", post(security::change_email))

@@ -39,6 +39,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/admin/people/{id}/sign-out/", post(users::end_sessions))
         .route("/admin/people/{id}/sessions/{session}/end/", post(users::end_session))
         .route("/admin/people/{id}/tokens/{token}/revoke/", post(users::revoke_token))
+        .route("/admin/people/{id}/picture/remove/", post(users::remove_picture))
         .route("/admin/people/{id}/second-factor/", post(users::remove_second_factor))
         .route("/admin/{table}/", get(list::list).post(list::choose))
         .route("/admin/{table}/new/", get(new_row::form).post(new_row::create))

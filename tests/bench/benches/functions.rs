@@ -27,13 +27,13 @@ fn main() -> anyhow::Result<()> {
     let _entered = runtime.enter();
     let small = Volume { people: 10, groups: 1, posts: 10, deals: 0, messages: 0 };
     let large = Volume { people: ROWS, groups: ROWS, posts: ROWS, deals: 0, messages: 0 };
-    let (db, accounts) = runtime.block_on(open(large, CHEAP))?;
-    let (_expensive_db, expensive) = runtime.block_on(open(small, HashCost::default()))?;
+    let folder = tempfile::tempdir()?;
+    let (db, accounts) = runtime.block_on(open(large, CHEAP, folder.path()))?;
+    let (_expensive_db, expensive) = runtime.block_on(open(small, HashCost::default(), folder.path()))?;
 
     let mut criterion = Criterion::default().configure_from_args();
     let caller = token_check(&mut criterion, &runtime, &accounts)?;
     sign_in(&mut criterion, &runtime, &[("with a cheap hash", &accounts), ("with the default hash", &expensive)])?;
-    let folder = tempfile::tempdir()?;
     let community = runtime.block_on(community(&db, &accounts, folder.path()))?;
     lists(&mut criterion, &runtime, &accounts, &community, &caller)?;
     criterion.final_summary();
@@ -41,21 +41,24 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Opens accounts on a new database; on PostgreSQL if a test server is configured.
-async fn open(volume: Volume, hash: HashCost) -> anyhow::Result<(TestDb, SqlAccounts)> {
+async fn open(volume: Volume, hash: HashCost, folder: &Path) -> anyhow::Result<(TestDb, SqlAccounts)> {
     let db = TestDb::with_connections(guildhall_migration::all, CONNECTIONS).await;
     fill(&db, volume, &password_hash(hash)?).await?;
-    let host = Host { throttled: false, ..Host::new(&db, url()?) };
+    let host = Host { throttled: false, ..Host::new(&db, files(&db, folder).await?, url()?) };
     let settings = Settings { hash, access_token_seconds: 24 * 3600, ..Settings::default() };
     let accounts = SqlAccounts::open(db.handle(), settings, host).await?;
     Ok((db, accounts))
 }
 
+/// Files in a folder.
+async fn files(db: &Db, folder: &Path) -> anyhow::Result<Files> {
+    let (store, mount) = (Arc::new(FolderStore::new(folder)), url()?.join("/api").parse()?);
+    Ok(Files::open(db.clone(), store, Clock::system(), mount, UploadLimits::up_to(UPLOAD_BYTES)).await?)
+}
+
 /// The community for these accounts, with its files in a folder.
 async fn community(db: &Db, accounts: &SqlAccounts, folder: &Path) -> anyhow::Result<SqlCommunity> {
-    let (clock, store) = (Clock::system(), Arc::new(FolderStore::new(folder)));
-    let files =
-        Files::open(db.clone(), store, clock.clone(), url()?.join("/api").parse()?, UploadLimits::up_to(UPLOAD_BYTES))
-            .await?;
+    let (clock, files) = (Clock::system(), files(db, folder).await?);
     let host = guildhall_community::Host {
         clock: clock.clone(),
         directory: Arc::new(accounts.clone()),

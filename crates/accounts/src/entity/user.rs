@@ -1,3 +1,4 @@
+use guildhall_files::FileId;
 use guildhall_kernel::{Roles, Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
@@ -35,6 +36,8 @@ pub struct Model {
     pub updated_at: Timestamp,
     /// When the personal data was erased; only the row itself remains.
     pub erased_at: Option<Timestamp>,
+    /// A square picture. Its file is deleted with the user, and when another takes its place.
+    pub picture_id: Option<FileId>,
 }
 
 /// The hash of a password; redacted in debug output.

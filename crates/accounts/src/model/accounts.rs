@@ -1,4 +1,5 @@
 use garde::Validate;
+use guildhall_files::{FileId, Files, Fit, Size};
 use guildhall_kernel::{Person, Roles, Timestamp, UserId, text};
 use sea_orm::DerivePartialModel;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ pub struct User {
     pub first_name: String,
     /// Last name.
     pub last_name: String,
-    /// Absolute URL of their picture, if they have one.
+    /// Absolute URL of their picture, if they have one; valid as long as they have it.
     pub avatar_url: Option<String>,
     /// `teacher`, `staff`, `superuser`.
     pub roles: Roles,
@@ -85,20 +86,29 @@ pub(crate) struct UserRow {
     is_staff: bool,
     is_superuser: bool,
     created_at: Timestamp,
+    picture_id: Option<FileId>,
 }
 
-impl From<UserRow> for User {
-    fn from(row: UserRow) -> Self {
+/// The only size of a picture, twice that of the largest face on a page.
+pub(crate) const PICTURE: Size = Size { name: "square", width: 256, height: 256, fit: Fit::Cover };
+
+fn picture_url(files: &Files, picture: FileId) -> String {
+    files.permanent_url(picture, Some(PICTURE.name), "picture")
+}
+
+impl UserRow {
+    pub(crate) fn into_user(self, files: &Files) -> User {
+        let row = self;
         let full_name = format!("{} {}", row.first_name, row.last_name);
         let candidates = [row.display_name.as_str(), full_name.trim(), row.username.as_str()];
         let display_name = candidates.into_iter().find(|name| !name.is_empty()).unwrap_or_default().to_owned();
-        Self {
+        User {
             id: row.id,
             display_name,
             username: row.username,
             first_name: row.first_name,
             last_name: row.last_name,
-            avatar_url: None,
+            avatar_url: row.picture_id.map(|picture| picture_url(files, picture)),
             roles: Roles { teacher: row.is_teacher, staff: row.is_staff, superuser: row.is_superuser },
             date_joined: row.created_at,
         }
@@ -118,7 +128,7 @@ pub(crate) struct AccountRow {
     pub(crate) updated_at: Timestamp,
 }
 
-impl From<user::Model> for Account {
+impl From<user::Model> for AccountRow {
     fn from(row: user::Model) -> Self {
         let user = UserRow {
             id: row.id,
@@ -130,21 +140,23 @@ impl From<user::Model> for Account {
             is_staff: row.is_staff,
             is_superuser: row.is_superuser,
             created_at: row.created_at,
+            picture_id: row.picture_id,
         };
         let user::Model { email, email_verified_at, is_active, last_login, updated_at, .. } = row;
-        AccountRow { user, email, email_verified_at, is_active, last_login, updated_at }.into()
+        Self { user, email, email_verified_at, is_active, last_login, updated_at }
     }
 }
 
-impl From<AccountRow> for Account {
-    fn from(row: AccountRow) -> Self {
+impl AccountRow {
+    pub(crate) fn into_account(self, files: &Files) -> Account {
+        let row = self;
         let details = AccountDetails {
             email: row.email,
             email_verified: row.email_verified_at.is_some(),
             is_active: row.is_active,
             last_login: row.last_login,
         };
-        Self { user: row.user.into(), details, updated_at: row.updated_at }
+        Account { user: row.user.into_user(files), details, updated_at: row.updated_at }
     }
 }
 

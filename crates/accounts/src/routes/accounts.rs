@@ -1,14 +1,19 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
+use guildhall_files::Form;
 use guildhall_kernel::{Caller, IfMatch, Json, Page, PageQuery, Path, Problem, Query, Result, Tagged, UserId, routes};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{Account, AccountPatch, Accounts, DirectoryEntry, NewUser, UserFilter, state::AccountsState};
 
 /// The caller's own account.
 pub(super) fn own() -> OpenApiRouter<AccountsState> {
-    OpenApiRouter::new().routes(routes!(register)).routes(routes!(me, change_me))
+    OpenApiRouter::new()
+        .routes(routes!(register))
+        .routes(routes!(me, change_me))
+        .routes(routes!(set_picture, remove_picture))
 }
 
 /// The directory of users.
@@ -44,6 +49,31 @@ async fn change_me(
 ) -> Result<Tagged<Account>> {
     let account = accounts.change_me(&caller, patch, if_match).await?;
     Ok(Tagged(account.updated_at.into(), account))
+}
+
+/// A picture to upload: PNG, JPEG, WebP or GIF.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the form in OpenAPI")]
+struct UserPictureForm {
+    /// The picture file.
+    #[schema(format = Binary)]
+    image: String,
+}
+
+/// Set the picture of the signed-in user. The image is cropped to a square, resized and stripped of metadata.
+#[utoipa::path(put, path = "/auth/me/picture/", tag = "accounts",
+    request_body(content = UserPictureForm, content_type = "multipart/form-data"),
+    responses((status = 200, body = Account)),
+)]
+async fn set_picture(State(accounts): State<Arc<dyn Accounts>>, caller: Caller, form: Form) -> Result<Json<Account>> {
+    Ok(Json(accounts.set_picture(&caller, form.file("image")?.bytes).await?))
+}
+
+/// Remove the picture of the signed-in user.
+#[utoipa::path(delete, path = "/auth/me/picture/", tag = "accounts", responses((status = 204)))]
+async fn remove_picture(State(accounts): State<Arc<dyn Accounts>>, caller: Caller) -> Result<StatusCode> {
+    accounts.remove_picture(&caller).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// List active users; for staff all users, with details. Sortable by `username`, `id`, `date_joined`.

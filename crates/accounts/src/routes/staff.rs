@@ -15,6 +15,7 @@ pub(super) fn routes() -> OpenApiRouter<AccountsState> {
         .routes(routes!(account, change_account))
         .routes(routes!(sessions_of, end_sessions_of))
         .routes(routes!(send_reset))
+        .routes(routes!(remove_picture_of))
         .routes(routes!(remove_second_factor))
 }
 
@@ -99,6 +100,17 @@ async fn end_sessions_of(
 #[utoipa::path(post, path = "/admin/users/{id}/send-reset/", tag = "staff", responses((status = 204)))]
 async fn send_reset(State(staff): State<Arc<dyn Staff>>, caller: Caller, Path(id): Path<UserId>) -> Result<StatusCode> {
     staff.send_reset(&caller, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Remove the picture of a user.
+#[utoipa::path(delete, path = "/admin/users/{id}/picture/", tag = "staff", responses((status = 204)))]
+async fn remove_picture_of(
+    State(staff): State<Arc<dyn Staff>>,
+    caller: Caller,
+    Path(id): Path<UserId>,
+) -> Result<StatusCode> {
+    staff.remove_picture_of(&caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -33,6 +33,8 @@ pub trait Staff: Send + Sync + 'static {
     /// Sends a user a password reset link, unless their email address has just received one; does nothing if the
     /// account is deactivated.
     async fn send_reset(&self, caller: &Caller, id: UserId) -> Result<()>;
+    /// Removes the picture of a user.
+    async fn remove_picture_of(&self, caller: &Caller, id: UserId) -> Result<()>;
     /// Removes the second factor and the recovery codes of a user who has lost it.
     async fn remove_second_factor(&self, caller: &Caller, id: UserId) -> Result<()>;
 }

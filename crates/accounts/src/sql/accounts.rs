@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use axum::body::Bytes;
 use garde::Validate;
 use guildhall_kernel::{
     self as kernel, Caller, IfMatch, Ordering, Page, PageQuery, PageTemplate, UserId, audit,
@@ -63,13 +64,13 @@ pub(super) async fn find_visible(conn: &impl ConnectionTrait, caller: &Caller, i
     found.ok_or(Error::UserNotFound(id))
 }
 
-/// The directory entry of a user as visible to the caller.
-fn entry(caller: &Caller, row: AccountRow) -> DirectoryEntry {
-    let Account { user, details, .. } = row.into();
-    DirectoryEntry { user, details: caller.roles.is_staff().then_some(details) }
-}
-
 impl SqlAccounts {
+    /// The directory entry of a user as visible to the caller.
+    fn entry(&self, caller: &Caller, row: AccountRow) -> DirectoryEntry {
+        let Account { user, details, .. } = self.to_account(row);
+        DirectoryEntry { user, details: caller.roles.is_staff().then_some(details) }
+    }
+
     /// Validates a new account, including the strength of its password unless `any_password` is set.
     pub(super) async fn check_new_user(&self, new: &NewUser, any_password: bool) -> Result<()> {
         let mut errors = match new.validate() {
@@ -112,6 +113,7 @@ impl SqlAccounts {
             created_at: Set(now),
             updated_at: Set(now),
             erased_at: Set(None),
+            picture_id: Set(None),
         }
     }
 
@@ -163,7 +165,7 @@ impl Accounts for SqlAccounts {
                 }
             })
             .await?;
-        Ok(user.into())
+        Ok(self.to_account(user))
     }
 
     async fn me(&self, caller: &Caller) -> Result<Account> {
@@ -193,7 +195,15 @@ impl Accounts for SqlAccounts {
             audit::AuditEvent::new("accounts.change_me").by(caller).about(id, "").record(&tx, now).await?;
             Ok::<_, Error>(after)
         });
-        Ok(changed.await?.into())
+        Ok(self.to_account(changed.await?))
+    }
+
+    async fn set_picture(&self, caller: &Caller, content: Bytes) -> Result<Account> {
+        self.replace_picture(caller, content).await
+    }
+
+    async fn remove_picture(&self, caller: &Caller) -> Result<()> {
+        self.write_users(|tx| async move { self.delete_picture(caller, &tx, caller.user).await }).await.map(|_| ())
     }
 
     async fn users(&self, caller: &Caller, filter: UserFilter, page: PageQuery) -> Result<Page<DirectoryEntry>> {
@@ -207,10 +217,10 @@ impl Accounts for SqlAccounts {
                 Page::fetch(found, &ORDERING, &page, conn).await?
             }
         };
-        Ok(page.with_results(|rows| rows.into_iter().map(|row| entry(caller, row)).collect()))
+        Ok(page.with_results(|rows| rows.into_iter().map(|row| self.entry(caller, row)).collect()))
     }
 
     async fn user(&self, caller: &Caller, id: UserId) -> Result<DirectoryEntry> {
-        Ok(entry(caller, find_visible(self.0.db.conn(), caller, id).await?))
+        Ok(self.entry(caller, find_visible(self.0.db.conn(), caller, id).await?))
     }
 }

@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use super::{SqlAccounts, accounts::visible_to, verified};
-use crate::{Result, User, entity::user, model::UserRow, names};
+use crate::{Result, entity::user, model::UserRow, names};
 
 /// How many people are read by one statement at most. The databases limit the number of its values.
 const MAX_READ: usize = 1024;
@@ -38,7 +38,7 @@ impl Directory for SqlAccounts {
         for ids in missing.chunks(MAX_READ) {
             let ids = db::pad_ids(ids.iter().map(|id| id.0));
             let rows = PEOPLE.rows::<UserRow>(self.0.db.conn(), &(), &ids).await?;
-            found.extend(rows.into_iter().map(|row| Person::from(User::from(row))));
+            found.extend(rows.into_iter().map(|row| Person::from(self.to_user(row))));
         }
         self.0.people.keep(&read, &found);
         people.extend(found);
@@ -56,7 +56,7 @@ impl Directory for SqlAccounts {
             .into_partial_model::<UserRow>()
             .all(self.0.db.conn())
             .await?;
-        Ok(rows.into_iter().map(|row| User::from(row).into()).collect())
+        Ok(rows.into_iter().map(|row| self.to_user(row).into()).collect())
     }
 
     async fn addresses(&self, ids: &[UserId]) -> kernel::Result<Vec<(UserId, String)>> {
@@ -104,6 +104,6 @@ impl SqlAccounts {
             found = found.filter(user::COLUMN.username_key.gt(names::key(after)));
         }
         let rows = found.order_by_asc(user::Column::UsernameKey).limit(limit).into_partial_model::<UserRow>();
-        Ok(rows.all(self.0.db.conn()).await?.into_iter().map(|row| User::from(row).into()).collect())
+        Ok(rows.all(self.0.db.conn()).await?.into_iter().map(|row| self.to_user(row).into()).collect())
     }
 }

@@ -50,7 +50,7 @@ impl SqlAccounts {
     pub async fn accounts(&self, page: PageQuery) -> Result<Page<Account>> {
         let ordering = Ordering { fields: &[("id", user::Column::Id)], default: "id", id: user::Column::Id };
         let page = Page::<AccountRow>::fetch(user::Entity::find(), &ordering, &page, self.0.db.conn()).await?;
-        Ok(page.with_results(|rows| rows.into_iter().map(Account::from).collect()))
+        Ok(page.with_results(|rows| rows.into_iter().map(|row| self.to_account(row)).collect()))
     }
 
     /// The roles of a user.

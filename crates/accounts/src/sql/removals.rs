@@ -176,6 +176,7 @@ impl Removals for SqlAccounts {
                 created_at: user.created_at,
                 updated_at: now,
                 erased_at: Some(now),
+                picture_id: None,
             };
             tx.store_user(&user, &erased).await?;
             tx.emit(&UserRemoved { user: id, is_erased: true }).await?;

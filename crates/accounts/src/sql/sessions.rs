@@ -153,7 +153,7 @@ impl SqlAccounts {
         self.0.throttle.record_success(tx, user, now).await?;
         let event = audit::AuditEvent::new("accounts.sign_in").own(user.id, &user.username);
         event.with("second_factor", second_factor).record(tx, now).await?;
-        Ok((issued, account.into()))
+        Ok((issued, self.to_account(account)))
     }
 
     /// The live sessions of a user.

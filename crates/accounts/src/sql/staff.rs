@@ -152,12 +152,12 @@ impl Staff for SqlAccounts {
             id: user::Column::Id,
         };
         let page = Page::<AccountRow>::fetch(matching(&filter)?, &ordering, &page, self.0.db.conn()).await?;
-        Ok(page.with_results(|rows| rows.into_iter().map(Account::from).collect()))
+        Ok(page.with_results(|rows| rows.into_iter().map(|row| self.to_account(row)).collect()))
     }
 
     async fn account(&self, caller: &Caller, id: UserId) -> Result<Account> {
         require_staff(caller)?;
-        Ok(accounts::find_visible(self.0.db.conn(), caller, id).await?.into())
+        Ok(self.to_account(accounts::find_visible(self.0.db.conn(), caller, id).await?))
     }
 
     async fn create_account(&self, caller: &Caller, new: NewAccount) -> Result<Account> {
@@ -192,7 +192,7 @@ impl Staff for SqlAccounts {
                 }
             })
             .await?;
-        Ok(user.into())
+        Ok(self.to_account(user))
     }
 
     async fn change_account(
@@ -306,6 +306,16 @@ impl Staff for SqlAccounts {
             })
             .await?;
         Ok(())
+    }
+
+    async fn remove_picture_of(&self, caller: &Caller, id: UserId) -> Result<()> {
+        require_staff(caller)?;
+        self.write_users(|tx| async move {
+            self.find_manageable(&*tx, caller, id).await?;
+            self.delete_picture(caller, &tx, id).await
+        })
+        .await
+        .map(|_| ())
     }
 
     async fn remove_second_factor(&self, caller: &Caller, id: UserId) -> Result<()> {

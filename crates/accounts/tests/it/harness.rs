@@ -1,16 +1,18 @@
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{ops::Deref, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use guildhall_accounts::{
     Account, AccountLimits, Accounts, EmailAddresses, Error, HashCost, Host, NewUser, PasswordReset, Passwords,
     ResetRequest, Result, Settings, SignIn, SignedIn, SqlAccounts, Tokens, USERS, migrations,
 };
+use guildhall_files::{Files, FolderStore, UploadLimits};
 use guildhall_kernel::{
-    self as kernel, Authenticate, Caller, Credentials, HostTables, Origin, Outbox, UserRemoval,
+    self as kernel, Authenticate, Caller, Credentials, HostTables, Origin, Outbox, PublicUrl, UserRemoval,
     mail::{DeliveryError, Mail, Mailer},
     testing::{TestClock, TestDb},
 };
 use sea_orm_migration::MigrationTrait;
+use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 pub(crate) const PASSWORD: &str = "correct horse é";
@@ -19,6 +21,7 @@ pub(crate) const NEW_PASSWORD: &str = "another horse é";
 fn all_migrations() -> Vec<Box<dyn MigrationTrait>> {
     let mut all = migrations();
     all.extend(kernel::migrations(&HostTables { users: USERS }));
+    all.extend(guildhall_files::migrations());
     all.sort_by(|a, b| a.name().cmp(b.name()));
     all
 }
@@ -28,6 +31,9 @@ pub(crate) struct Harness {
     pub db: TestDb,
     pub accounts: SqlAccounts,
     pub outbox: Outbox,
+    pub files: Files,
+    /// The folder of the file store.
+    pub folder: TempDir,
     clock: TestClock,
 }
 
@@ -65,10 +71,20 @@ async fn build_with(connections: u32, removals: Vec<Arc<dyn UserRemoval>>, limit
     let db = TestDb::with_connections(all_migrations, connections).await;
     let clock = TestClock::default();
     let outbox = Outbox::new(db.handle(), clock.clock());
-    let url = "https://guild.example.org".parse().unwrap();
-    let host = Host { clock: clock.clock(), outbox: outbox.clone(), removals, ..Host::new(&db, url) };
+    let folder = tempfile::tempdir().unwrap();
+    let files = open_files(&db, folder.path(), &clock).await;
+    let host = Host { clock: clock.clock(), outbox: outbox.clone(), removals, ..Host::new(&db, files.clone(), url()) };
     let accounts = open(&db, host, limits).await;
-    Harness { db, accounts, outbox, clock }
+    Harness { db, accounts, outbox, files, folder, clock }
+}
+
+fn url() -> PublicUrl {
+    "https://guild.example.org".parse().unwrap()
+}
+
+async fn open_files(db: &TestDb, folder: &Path, clock: &TestClock) -> Files {
+    let (store, mount) = (Arc::new(FolderStore::new(folder)), url().join("/api").parse().unwrap());
+    Files::open(db.handle(), store, clock.clock(), mount, UploadLimits::up_to(100_000)).await.unwrap()
 }
 
 async fn open(db: &TestDb, host: Host, limits: AccountLimits) -> SqlAccounts {
@@ -187,8 +203,8 @@ impl Harness {
 
     /// The service in another process, with a clock of its own.
     pub(crate) async fn second_node_with(&self, clock: &TestClock) -> SqlAccounts {
-        let url = "https://guild.example.org".parse().unwrap();
-        let host = Host { clock: clock.clock(), ..Host::new(&self.db, url) };
+        let files = open_files(&self.db, self.folder.path(), clock).await;
+        let host = Host { clock: clock.clock(), ..Host::new(&self.db, files, url()) };
         open(&self.db, host, AccountLimits::default()).await
     }
 

@@ -11,6 +11,8 @@ use guildhall_kernel::{
 };
 use serde_json::json;
 
+use crate::harness::accounts;
+
 /// The services that these tests set expectations on.
 #[derive(Default)]
 struct Mocks {
@@ -20,7 +22,7 @@ struct Mocks {
     staff: MockStaff,
 }
 
-fn client(expect: impl FnOnce(&mut Mocks)) -> TestClient {
+async fn client(expect: impl FnOnce(&mut Mocks)) -> TestClient {
     let mut mocks = Mocks::default();
     expect(&mut mocks);
     let state = AccountsState {
@@ -34,6 +36,7 @@ fn client(expect: impl FnOnce(&mut Mocks)) -> TestClient {
         first_start: Arc::new(MockFirstStart::new()),
         second_factors: Arc::new(MockSecondFactors::new()),
         staff: Arc::new(mocks.staff),
+        files: accounts().await.files,
         auth: signed_in_as(Roles::default()),
         url: "https://example.org".parse().unwrap(),
     };
@@ -82,7 +85,8 @@ async fn signing_in_returns_the_tokens_and_the_user() {
             .expect_sign_in()
             .withf(|sign_in| sign_in.username == "anna")
             .returning(|_| Ok(SignedIn { tokens: pair(), user: account() }));
-    });
+    })
+    .await;
     let response = client.post("/api/auth/login/", json!({"username": "anna", "password": "x", "extra": 1})).await;
     assert_eq!(response.status, 200);
     assert_eq!(
@@ -96,7 +100,8 @@ async fn signing_in_returns_the_tokens_and_the_user() {
 async fn an_error_is_a_problem_with_its_code() {
     let client = client(|mocks| {
         mocks.tokens.expect_sign_in().returning(|_| Err(Error::InvalidCredentials));
-    });
+    })
+    .await;
     let response = client.post("/api/auth/login/", json!({"username": "anna", "password": "x"})).await;
     assert_eq!((response.status.as_u16(), response.code().as_str()), (401, "invalid_credentials"));
     assert!(response.headers.contains_key("www-authenticate"));
@@ -105,7 +110,7 @@ async fn an_error_is_a_problem_with_its_code() {
 
 #[tokio::test]
 async fn an_invalid_body_does_not_reach_the_service() {
-    let client = client(|_| ());
+    let client = client(|_| ()).await;
     let missing = client.post("/api/auth/login/", json!({"username": "anna"})).await;
     assert_eq!(
         (missing.status.as_u16(), missing.json()["errors"]["password"][0].as_str()),
@@ -130,7 +135,8 @@ async fn refreshing_and_signing_out_have_an_alias_each() {
     let client = client(|mocks| {
         mocks.tokens.expect_refresh().times(2).withf(|token| token == "r").returning(|_| Ok(pair()));
         mocks.tokens.expect_sign_out().times(2).withf(|token| token == "r").returning(|_| Ok(()));
-    });
+    })
+    .await;
     for path in ["/api/auth/refresh/", "/api/auth/token/refresh/"] {
         let response = client.post(path, json!({"refresh": "r"})).await;
         assert_eq!((response.status.as_u16(), &response.json()["access"]), (200, &json!("a")));
@@ -148,7 +154,8 @@ async fn verifying_returns_an_empty_object() {
             .tokens
             .expect_verify()
             .returning(|token| if token == "valid" { Ok(()) } else { Err(Error::TokenExpired) });
-    });
+    })
+    .await;
     let valid = client.post("/api/auth/verify/", json!({"token": "valid"})).await;
     assert_eq!((valid.status.as_u16(), valid.json()), (200, json!({})));
     let expired = client.post("/api/auth/verify/", json!({"token": "expired"})).await;
@@ -160,7 +167,8 @@ async fn registering_returns_201_with_the_account() {
     let client = client(|mocks| {
         mocks.accounts.expect_register().times(1).returning(|_| Ok(account()));
         mocks.accounts.expect_register().returning(|_| Err(Error::UsernameTaken));
-    });
+    })
+    .await;
     let body = json!({"username": "anna", "email": "a@example.org", "password": "x", "is_superuser": true, "id": 1});
     let response = client.post("/api/auth/register/", body.clone()).await;
     assert_eq!((response.status.as_u16(), response.json()), (201, me()));
@@ -176,7 +184,8 @@ async fn the_signed_in_user_has_an_etag() {
             if_match.check(Timestamp::EPOCH)?;
             Ok(account())
         });
-    });
+    })
+    .await;
     let response = client.with("Bearer 7").get("/api/auth/me/").await;
     assert_eq!(
         (response.status.as_u16(), response.json(), &response.headers["etag"]),
@@ -193,7 +202,7 @@ async fn the_signed_in_user_has_an_etag() {
 
 #[tokio::test]
 async fn routes_require_credentials() {
-    let client = client(|_| ());
+    let client = client(|_| ()).await;
     for path in ["/api/auth/me/", "/api/auth/tokens/", "/api/users/", "/api/users/7/"] {
         let response = client.get(path).await;
         assert_eq!(
@@ -225,7 +234,8 @@ async fn user_tokens_are_issued_listed_and_revoked() {
             .user_tokens
             .expect_revoke_user_token()
             .returning(|_, id| if id.0 == 3 { Ok(()) } else { Err(Error::UserTokenNotFound(id)) });
-    });
+    })
+    .await;
     let response = client.post("/api/auth/token/", json!({"username": "anna", "password": "x"})).await;
     assert_eq!(response.json(), json!({"token": "ght_x", "expires_at": "1970-01-01T00:00:00.000000Z"}));
     let client = client.with("Token 7");
@@ -241,8 +251,41 @@ async fn user_tokens_are_issued_listed_and_revoked() {
 async fn a_throttled_email_is_429_with_the_time_to_wait() {
     let client = client(|mocks| {
         mocks.staff.expect_send_reset().returning(|_, _| Err(Error::Throttled(Duration::from_secs(90))));
-    });
+    })
+    .await;
     let response = client.with("Bearer 7").post("/api/admin/users/8/send-reset/", json!(null)).await;
     assert_eq!((response.status.as_u16(), response.code().as_str()), (429, "throttled"));
     assert_eq!(response.headers["retry-after"], "90");
+}
+
+#[tokio::test]
+async fn a_picture_is_uploaded_as_a_form() {
+    let client = client(|mocks| {
+        mocks
+            .accounts
+            .expect_set_picture()
+            .withf(|_, content| content.as_ref() == b"bytes")
+            .returning(|_, _| Ok(account()));
+        mocks.accounts.expect_remove_picture().returning(|_| Ok(()));
+        mocks.staff.expect_remove_picture_of().withf(|_, id| *id == UserId(8)).returning(|_, _| Ok(()));
+    })
+    .await;
+    let send = |content_type: &'static str, body: &'static str| {
+        let request = Request::put("/api/auth/me/picture/")
+            .header("authorization", "Bearer 7")
+            .header("content-type", content_type)
+            .body(Body::from(body))
+            .unwrap();
+        let client = client.clone();
+        async move { client.send_raw(request).await }
+    };
+    let form = "--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a.png\"\r\n\r\nbytes\r\n--b--\r\n";
+    let response = send("multipart/form-data; boundary=b", form).await;
+    assert_eq!((response.status.as_u16(), response.json()), (200, me()));
+    assert_eq!(send("application/json", "{}").await.code(), "unsupported_media_type");
+    assert_eq!(send("multipart/form-data; boundary=b", "--b--\r\n").await.status, 400);
+    for path in ["/api/auth/me/picture/", "/api/admin/users/8/picture/"] {
+        let request = Request::delete(path).header("authorization", "Bearer 7").body(Body::empty()).unwrap();
+        assert_eq!(client.send_raw(request).await.status, 204, "{path}");
+    }
 }

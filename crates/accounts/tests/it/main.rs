@@ -12,6 +12,7 @@ mod keys;
 mod operator;
 mod passwords;
 mod people;
+mod pictures;
 mod prune;
 mod rechecks;
 mod removals;

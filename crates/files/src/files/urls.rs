@@ -11,7 +11,7 @@ use crate::{
     entity::file,
     id::FileId,
     link::{Link, Signature, percent_encoded},
-    response::response,
+    response::{Caching, response},
     store::object_name,
 };
 
@@ -20,6 +20,15 @@ const STEP: i64 = 1800;
 
 fn not_found() -> Error {
     Error::new(Kind::NotFound, "file_not_found", "The file does not exist, or its URL has expired.")
+}
+
+fn not_signed() -> Error {
+    Error::new(Kind::Unauthenticated, "not_authenticated", "Use the signed URL of the file as returned by the API.")
+}
+
+/// The signed parts of a URL that is valid for ever: it has no expiry, and no other URL lacks one.
+fn permanent<'a>(id: FileId, variant: &'a str, name: &'a str) -> Link<'a> {
+    Link { scope: "", id: id.0, variant, viewer: "", expires: "", name }
 }
 
 /// A file name as a segment of a URL. Browsers resolve some names as path segments, even when percent-encoded.
@@ -33,6 +42,15 @@ impl Files {
     /// file name for downloads.
     pub fn url(&self, id: FileId, variant: Option<&str>, name: &str, viewer: Option<UserId>) -> String {
         self.mount.join(&format!("/files/{}", self.sign("", id.0, variant, name, viewer)))
+    }
+
+    /// A signed URL of a file that everybody may see who knows the URL, such as the picture of a user. It is valid as
+    /// long as the file exists, and always the same, so that it can be stored and cached.
+    pub fn permanent_url(&self, id: FileId, variant: Option<&str>, name: &str) -> String {
+        let (variant, name) = (variant.unwrap_or_default(), segment(name));
+        let signature = self.shared.signer.sign(&permanent(id, variant, name));
+        let variant = if variant.is_empty() { String::new() } else { format!("v={}&", percent_encoded(variant)) };
+        self.mount.join(&format!("/files/{id}/{}?{variant}s={signature}", percent_encoded(name)))
     }
 
     /// The end of a signed URL of a route of another crate, `5/notes.txt?u=7&e=…&s=…`, valid as long as [`url`](Self::url).
@@ -59,7 +77,23 @@ impl Files {
     /// 404 if there is no such file or variant.
     pub async fn respond(&self, id: FileId, variant: &str, name: &str) -> Result<Response> {
         let (row, content) = self.open_content(id, variant).await?;
-        Ok(response(&row, content, name))
+        Ok(response(&row, content, name, Caching::Private))
+    }
+
+    /// The response to a URL of [`router`](crate::router).
+    pub(crate) async fn serve(&self, id: FileId, name: &str, signature: &Signature) -> Result<Response> {
+        let is_permanent = signature.expires().is_empty();
+        if is_permanent {
+            let signed = signature.signature().ok_or_else(not_signed)?;
+            if !self.shared.signer.has_signed(&permanent(id, signature.variant(), name), signed) {
+                return Err(not_found());
+            }
+        } else {
+            self.verify("", id.0, name, signature)?;
+        }
+        let caching = if is_permanent { Caching::Public } else { Caching::Private };
+        let (row, content) = self.open_content(id, signature.variant()).await?;
+        Ok(response(&row, content, name, caching))
     }
 
     fn sign(&self, scope: &str, id: i64, variant: Option<&str>, name: &str, viewer: Option<UserId>) -> String {
@@ -79,10 +113,8 @@ impl Files {
     }
 
     /// Verifies the signature of a URL.
-    pub(crate) fn verify(&self, scope: &str, id: i64, name: &str, signature: &Signature) -> Result<()> {
-        let not_signed = "Use the signed URL of the file as returned by the API.";
-        let signed = signature.signature();
-        let signed = signed.ok_or_else(|| Error::new(Kind::Unauthenticated, "not_authenticated", not_signed))?;
+    fn verify(&self, scope: &str, id: i64, name: &str, signature: &Signature) -> Result<()> {
+        let signed = signature.signature().ok_or_else(not_signed)?;
         let (variant, viewer, expires) = (signature.variant(), signature.viewer(), signature.expires());
         let link = Link { scope, id, variant, viewer, expires, name };
         let until = expires.parse::<i64>().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The names of the own account.
+//! The names and the picture of the own account.
 
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
@@ -25,8 +25,8 @@ struct ProfilePage<'a> {
     messaging: &'a Preferences,
 }
 
-/// The page; `form` is what was entered, if it was refused.
-async fn profile_page(app: &App, reader: &Reader, refused: Option<(FormErrors, Submission)>) -> Result<Response> {
+/// The page; with the names that were entered, if a form with names was refused.
+async fn profile_page(app: &App, reader: &Reader, e: FormErrors, entered: Option<Submission>) -> Result<Response> {
     let f = reader.frame(app, Place::More).await?;
     let messaging = &app.messaging.preferences.preferences(&reader.caller).await.map_err(Error::from)?;
     let user = f.me.user.clone();
@@ -34,19 +34,34 @@ async fn profile_page(app: &App, reader: &Reader, refused: Option<(FormErrors, S
     let full_name = format!("{} {}", user.first_name, user.last_name);
     let is_chosen = user.display_name != full_name.trim() && user.display_name != user.username;
     let chosen = if is_chosen { user.display_name } else { String::new() };
-    let (status, e, names) = match refused {
-        None => (StatusCode::OK, FormErrors::default(), [chosen, user.first_name, user.last_name]),
-        Some((e, form)) => {
-            let names = ["display_name", "first_name", "last_name"].map(|name| form.text(name).to_owned());
-            (StatusCode::UNPROCESSABLE_ENTITY, e, names)
-        }
+    let status = if e.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let names = match entered {
+        None => [chosen, user.first_name, user.last_name],
+        Some(form) => ["display_name", "first_name", "last_name"].map(|name| form.text(name).to_owned()),
     };
     let [display_name, first_name, last_name] = names;
     Ok(show(status, &ProfilePage { f, tab: "profile", e, display_name, first_name, last_name, messaging }))
 }
 
+/// Sets or removes the picture.
+pub(crate) async fn change_picture(State(app): State<App>, reader: Reader, form: Submission) -> Result<Response> {
+    let accounts = &app.accounts.accounts;
+    let changed = if form.is_checked("remove") {
+        accounts.remove_picture(&reader.caller).await
+    } else {
+        match form.into_upload("image") {
+            Ok(upload) => accounts.set_picture(&reader.caller, upload.bytes).await.map(|_| ()),
+            Err(error) => Err(error.into()),
+        }
+    };
+    match changed.map_err(Error::from) {
+        Ok(()) => Ok(redirect_with(&app, "/account/", "flash-saved")),
+        Err(error) => profile_page(&app, &reader, form_errors(&reader.view, error)?, None).await,
+    }
+}
+
 pub(crate) async fn profile(State(app): State<App>, reader: Reader) -> Result<Response> {
-    profile_page(&app, &reader, None).await
+    profile_page(&app, &reader, FormErrors::default(), None).await
 }
 
 pub(crate) async fn change_profile(State(app): State<App>, reader: Reader, form: Submission) -> Result<Response> {
@@ -58,9 +73,6 @@ pub(crate) async fn change_profile(State(app): State<App>, reader: Reader, form:
     };
     match app.accounts.accounts.change_me(&reader.caller, patch, IfMatch::default()).await {
         Ok(_) => Ok(redirect_with(&app, "/account/", "flash-saved")),
-        Err(error) => {
-            let e = form_errors(&reader.view, error)?;
-            profile_page(&app, &reader, Some((e, form))).await
-        }
+        Err(error) => profile_page(&app, &reader, form_errors(&reader.view, error)?, Some(form)).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use guildhall_accounts::{Account, Session};
 use guildhall_admin::{Key, ListQuery, Row};
-use guildhall_kernel::{CursorQuery, Error, Kind, Result, UserId};
+use guildhall_kernel::{CursorQuery, Error, Kind, Person, Result, UserId};
 
 use crate::{reader::Reader, web::App};
 
@@ -21,6 +21,10 @@ pub(super) struct UserPart {
 }
 
 impl UserPart {
+    pub(super) fn person(&self) -> Person {
+        self.account.user.clone().into()
+    }
+
     /// The version of the account, for the forms.
     pub(super) fn version(&self) -> i64 {
         self.account.updated_at.unix_micros()

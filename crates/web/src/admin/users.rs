@@ -108,6 +108,16 @@ pub(crate) async fn revoke_token(
     after(&app, &reader, id, outcome.map(|()| "flash-revoked").map_err(Error::from), form).await
 }
 
+pub(crate) async fn remove_picture(
+    State(app): State<App>,
+    Path(id): Path<UserId>,
+    reader: Reader,
+    form: Submission,
+) -> Result<Response> {
+    let outcome = app.accounts.staff.remove_picture_of(&reader.caller, id).await;
+    after(&app, &reader, id, outcome.map(|()| "flash-saved").map_err(Error::from), form).await
+}
+
 pub(crate) async fn remove_second_factor(
     State(app): State<App>,
     Path(id): Path<UserId>,

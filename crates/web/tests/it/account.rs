@@ -1,9 +1,16 @@
 //! The pages of the own account.
 
 use guildhall_accounts::{Accounts, Sessions};
-use guildhall_kernel::CursorQuery;
+use guildhall_kernel::{CursorQuery, Roles};
 
-use crate::harness::{PASSWORD, site};
+use crate::{
+    browser::Page,
+    harness::{PASSWORD, URL, site},
+};
+
+/// A PNG file of one grey pixel.
+const PNG: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00:~\
+    \x9bU\x00\x00\x00\x0aIDATx\x9cc\xa8\x07\x00\x00\x81\x00\x80\xd3\x94SJ\x00\x00\x00\x00IEND\xaeB`\x82";
 
 #[tokio::test]
 async fn names_are_changed_and_shown_everywhere() {
@@ -20,6 +27,36 @@ async fn names_are_changed_and_shown_everywhere() {
         (page.status.as_u16(), page.text_of("#display_name-error")),
         (422, "At most 150 characters.".to_owned())
     );
+}
+
+#[tokio::test]
+async fn a_picture_is_set_shown_everywhere_and_removed_by_its_owner_or_staff() {
+    let site = site().await;
+    let (anna, browser) = site.signed_in("anna").await;
+    let (_, berta) = site.signed_in("berta").await;
+    let action = "/account/picture/";
+    let refused = browser.upload(action, &[], &[("image", "a.png", "no picture")]).await;
+    assert_eq!((refused.status.as_u16(), refused.find("#image-error").len()), (422, 1), "{}", refused.text);
+    assert_eq!(browser.upload(action, &[], &[]).await.status, 422, "no file was chosen");
+    assert_eq!(browser.upload_bytes(action, &[], &[("image", "a.png", PNG)]).await.location(), "/account/");
+    let faces = |page: &Page| -> Vec<String> {
+        page.find("main .avatar img").iter().map(|face| face.value().attr("src").unwrap().to_owned()).collect()
+    };
+    let own = faces(&browser.get("/account/").await);
+    assert!(own[0].starts_with(&format!("{URL}/api/files/")), "{own:?}");
+    let person = faces(&berta.get(&format!("/people/{}/", anna.user)).await);
+    assert!(person.contains(&own[0]), "others see it: {person:?}");
+    assert_eq!(browser.upload(action, &[("remove", "1")], &[]).await.location(), "/account/");
+    assert!(faces(&browser.get("/account/").await).is_empty());
+
+    browser.upload_bytes(action, &[], &[("image", "a.png", PNG)]).await;
+    site.user_with("boss", Roles { superuser: true, ..Roles::default() }).await;
+    let staff = site.visitor();
+    staff.sign_in("boss").await;
+    let path = format!("/admin/people/{}/picture/remove/", anna.user);
+    let row = format!("/admin/users/{}/", anna.user);
+    assert_eq!(staff.fill(&row, &path, &[]).await.location(), row);
+    assert_eq!(staff.get(&row).await.find(&format!("form[action='{path}']")).len(), 0, "it has no picture any more");
 }
 
 #[tokio::test]

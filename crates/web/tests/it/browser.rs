@@ -1,6 +1,6 @@
 //! A browser without scripts: it keeps cookies, follows redirects when asked to, and submits forms.
 
-use std::{collections::BTreeMap, fmt::Write, sync::Mutex};
+use std::{collections::BTreeMap, io::Write, sync::Mutex};
 
 use axum::{
     Router,
@@ -116,16 +116,29 @@ impl Browser {
 
     /// Submits a form with files, each with the name of its field, its own name and its content.
     pub(crate) async fn upload(&self, path: &str, fields: &[(&str, &str)], files: &[(&str, &str, &str)]) -> Page {
+        let files: Vec<_> = files.iter().map(|(field, name, content)| (*field, *name, content.as_bytes())).collect();
+        self.upload_bytes(path, fields, &files).await
+    }
+
+    /// Like [`upload`](Self::upload), with content that is no text.
+    pub(crate) async fn upload_bytes(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        files: &[(&str, &str, &[u8])],
+    ) -> Page {
         let csrf = self.csrf().await;
-        let mut body = String::new();
+        let mut body = Vec::new();
         for (name, value) in fields.iter().copied().chain([("csrf_token", csrf.as_str())]) {
             write!(body, "--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").unwrap();
         }
         for (field, name, content) in files {
             let head = format!("Content-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"");
-            write!(body, "--x\r\n{head}\r\nContent-Type: text/plain\r\n\r\n{content}\r\n").unwrap();
+            write!(body, "--x\r\n{head}\r\nContent-Type: text/plain\r\n\r\n").unwrap();
+            body.extend_from_slice(content);
+            body.extend_from_slice(b"\r\n");
         }
-        body.push_str("--x--\r\n");
+        body.extend_from_slice(b"--x--\r\n");
         let mut request = Request::post(path).header(header::CONTENT_TYPE, "multipart/form-data; boundary=x");
         if fields.iter().any(|(name, _)| *name == "script") {
             request = request.header(header::ACCEPT, "application/json");

@@ -196,6 +196,10 @@ pub(crate) async fn site() -> Site {
     let (clock, url): (_, PublicUrl) = (TestClock::default(), URL.parse().unwrap());
     let outbox = Outbox::new(db.handle(), clock.clock());
     let messaging_removal = LaterRemoval::default();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(FolderStore::new(folder.path()));
+    let (mount, limits) = (url.join("/api").parse().unwrap(), UploadLimits::up_to(1 << 20));
+    let files = Files::open(db.handle(), store, clock.clock(), mount, limits).await.unwrap();
     let host = guildhall_accounts::Host {
         clock: clock.clock(),
         outbox: outbox.clone(),
@@ -204,16 +208,12 @@ pub(crate) async fn site() -> Site {
             Arc::new(guildhall_deals::Removal::new(clock.clock())),
             Arc::new(messaging_removal.clone()),
         ],
-        ..guildhall_accounts::Host::new(&db, url.clone())
+        ..guildhall_accounts::Host::new(&db, files.clone(), url.clone())
     };
     let hash = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
     let settings = guildhall_accounts::Settings { hash, ..guildhall_accounts::Settings::default() };
     let accounts = SqlAccounts::open(db.handle(), settings, host).await.unwrap();
     accounts.calibrate().await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(FolderStore::new(folder.path()));
-    let (mount, limits) = (url.join("/api").parse().unwrap(), UploadLimits::up_to(1 << 20));
-    let files = Files::open(db.handle(), store, clock.clock(), mount, limits).await.unwrap();
     let host = guildhall_community::Host {
         clock: clock.clock(),
         directory: Arc::new(accounts.clone()),

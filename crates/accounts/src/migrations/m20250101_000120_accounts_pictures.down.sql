@@ -1,0 +1,2 @@
+DROP INDEX users_picture_id;
+ALTER TABLE users DROP COLUMN picture_id;

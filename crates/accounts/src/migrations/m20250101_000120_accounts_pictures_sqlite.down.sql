@@ -1,0 +1,2 @@
+DROP TRIGGER users_picture_replaced;
+DROP TRIGGER users_picture_gone;
