@@ -26,7 +26,7 @@ const STYLE: &str = concat!(
     include_str!("../assets/css/admin.css"),
 );
 /// Each file with its name, media type and content.
-const FILES: [(&str, &str, &str); 13] = [
+const FILES: [(&str, &str, &str); 14] = [
     ("app.css", "text/css; charset=utf-8", STYLE),
     ("app.js", JAVASCRIPT, include_str!("../assets/js/app.js")),
     ("board.js", JAVASCRIPT, include_str!("../assets/js/board.js")),
@@ -37,6 +37,7 @@ const FILES: [(&str, &str, &str); 13] = [
     ("push.js", JAVASCRIPT, include_str!("../assets/js/push.js")),
     ("requests.js", JAVASCRIPT, include_str!("../assets/js/requests.js")),
     ("keys.js", JAVASCRIPT, include_str!("../assets/js/keys.js")),
+    ("typed.js", JAVASCRIPT, include_str!("../assets/js/typed.js")),
     ("htmx.js", JAVASCRIPT, include_str!("../vendor/htmx/htmx.min.js")),
     ("icons.svg", "image/svg+xml", include_str!("../vendor/lucide/icons.svg")),
     ("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),

@@ -11,7 +11,6 @@ use guildhall_kernel::{Credentials, Error, Kind, Origin, Problem, Result};
 
 use crate::{
     browser::Browser,
-    local_path::LocalPath,
     page::{error_page, redirect, refused_for_script},
     reader::{Frame, Place, Reader},
     session::{CsrfToken, Nonce, Session, check_origin, is_own_handshake},
@@ -150,7 +149,7 @@ async fn show_error(
     problem.request_id.clone_from(&Origin::current().request_id);
     let is_signed_out = status == StatusCode::UNAUTHORIZED;
     let mut page = match form {
-        ErrorForm::Page if is_signed_out => redirect(&sign_in_path(view, method)),
+        ErrorForm::Page if is_signed_out => redirect(&view.sign_in_path(method)),
         ErrorForm::Page => {
             let frame = match session {
                 // Nothing else is asked of a server that does not answer.
@@ -163,7 +162,7 @@ async fn show_error(
     };
     if form == ErrorForm::Sentence
         && is_signed_out
-        && let Ok(location) = HeaderValue::from_str(&sign_in_path(view, method))
+        && let Ok(location) = HeaderValue::from_str(&view.sign_in_path(method))
     {
         // A script would follow a redirect and put the page into a part of the other one.
         page.headers_mut().insert("hx-redirect", location);
@@ -181,12 +180,6 @@ async fn frame_of(app: &App, view: &View, session: &Session) -> Option<Frame> {
     let credentials = Credentials::Bearer(session.access.clone());
     let caller = app.accounts.auth.authenticate(credentials).await.ok()?;
     Reader { caller, view: view.clone() }.frame(app, Place::Elsewhere).await.ok()
-}
-
-/// The address of the page for signing in, which leads back to what was asked for.
-fn sign_in_path(view: &View, method: &Method) -> String {
-    let path = if method.is_safe() { view.path.clone() } else { LocalPath::home() };
-    if path == LocalPath::home() { "/login/".to_owned() } else { format!("/login/?next={}", path.encoded()) }
 }
 
 /// Lets the scripts of pages use the API and sockets with the session of their browser.

@@ -21,6 +21,13 @@ impl LocalPath {
         Self::parse(text).unwrap_or_else(Self::home)
     }
 
+    /// The path and query of an absolute URL, wherever it leads.
+    pub(crate) fn of_url(url: &str) -> Option<Self> {
+        let uri: Uri = url.split('#').next()?.parse().ok()?;
+        uri.authority()?;
+        Self::parse(uri.path_and_query()?.as_str())
+    }
+
     /// The first page.
     pub(crate) fn home() -> Self {
         Self("/".to_owned())
@@ -67,6 +74,16 @@ mod tests {
         for path in ["", "groups", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nb", "/ä", "/a b"]
         {
             assert_eq!(LocalPath::parse(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_the_path_of_a_url_is_used() {
+        let path = |url| LocalPath::of_url(url).map(|path| path.to_string());
+        assert_eq!(path("https://a.example/groups/?q=a#top").as_deref(), Some("/groups/?q=a"));
+        assert_eq!(path("https://a.example").as_deref(), Some("/"));
+        for url in ["", "/groups/", "https://a.example//evil.example/", "https://a b/", "data:text/html,a"] {
+            assert_eq!(path(url), None, "{url}");
         }
     }
 

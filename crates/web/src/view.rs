@@ -109,6 +109,8 @@ pub(crate) struct View {
     pub(crate) theme: Theme,
     /// The path and query of the page.
     pub(crate) path: LocalPath,
+    /// The page that a form or a script is on which has sent the request.
+    sender: Option<LocalPath>,
     /// The CSRF token of its forms.
     pub(crate) csrf: String,
     locale: Locale,
@@ -134,6 +136,7 @@ impl View {
             theme: cookies.get(headers, THEME).and_then(Theme::parse).unwrap_or_default(),
             // Only pages can be returned to.
             path: if parts.method == Method::GET { LocalPath::of(&parts.uri) } else { LocalPath::home() },
+            sender: header("hx-current-url").or_else(|| header("referer")).and_then(LocalPath::of_url),
             csrf: Browser::of(parts)?.csrf_token().map(|token| token.to_string()).unwrap_or_default(),
             locale: Locale::new(tag, zone),
             now: app.clock.now(),
@@ -146,6 +149,18 @@ impl View {
     #[must_use]
     pub(crate) fn on(&self, path: LocalPath) -> Self {
         Self { path, ..self.clone() }
+    }
+
+    /// The address of the page for signing in, which leads back to the page that the reader sees.
+    pub(crate) fn sign_in_path(&self, method: &Method) -> String {
+        let is_page = method.is_safe() && !self.is_partial();
+        let path = if is_page { &self.path } else { self.sender.as_ref().unwrap_or(&self.path) };
+        if *path == LocalPath::home() && method.is_safe() {
+            return "/login/".to_owned();
+        }
+        // The script of the page keeps what was entered into the form.
+        let typed = if method.is_safe() { "" } else { "&typed=1" };
+        format!("/login/?next={}{typed}", path.encoded())
     }
 
     /// Whether a script wants only the element with this id.

@@ -31,6 +31,33 @@ async fn somebody_registers_and_writes_a_first_post() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_is_kept_while_its_author_signs_in_again() {
+    let Some(driver) = Driver::start().await else { return };
+    let server = TestServer::start().await;
+    server.sign_up("anna").await;
+    let browser = driver.of(&server, "anna").await;
+    browser.open("/posts/new/").await;
+    browser.fill("#title", "Seeds to swap").await;
+    browser.fill("#content", "A long text").await;
+    // The session ends.
+    browser.client.delete_all_cookies().await.unwrap();
+    browser.click("main form button[type=submit]").await;
+    browser.until_at("/login/").await;
+    browser.fill("#username", "anna").await;
+    browser.fill("#password", PASSWORD).await;
+    browser.click("main button[type=submit]").await;
+    browser.until_at("/posts/new/").await;
+    let text = async |selector: &str| browser.find(selector).await.prop("value").await.unwrap().unwrap();
+    browser.until("the text", async || text("#content").await == "A long text").await;
+    assert_eq!(text("#title").await, "Seeds to swap");
+    browser.click("main form button[type=submit]").await;
+    browser.until_shown("main .prose", "A long text").await;
+    browser.open("/posts/new/").await;
+    assert_eq!(text("#content").await, "", "it was sent");
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_scripts_people_sign_in_post_and_write_to_each_other() {
     let Some(driver) = Driver::start().await else { return };
     let server = TestServer::start().await;

@@ -7,6 +7,7 @@ import { followRoom, waitForRoom } from "./room.js";
 import { listenToKeys } from "./keys.js";
 import { offerPush } from "./push.js";
 import { part, renewToken, toast, token } from "./requests.js";
+import { keepTyped, signInAgain } from "./typed.js";
 
 document.addEventListener("htmx:config:request", (event) => {
   event.detail.ctx.request.headers["X-CSRF-Token"] = token();
@@ -75,6 +76,7 @@ function refreshInbox() {
 }
 
 const user = document.body.dataset.user;
+if (!user) signInAgain();
 if (user) {
   sendZone();
   const socket = new Socket();
@@ -112,4 +114,5 @@ if (user) {
   if (push) offerPush(push);
   listenToKeys();
   socket.open();
+  keepTyped(user);
 }

@@ -8,7 +8,7 @@ use guildhall_accounts::{Sessions, SignOutEverywhere};
 use guildhall_kernel::CursorQuery;
 use guildhall_messaging::Reading;
 
-use crate::harness::site;
+use crate::harness::{URL, site};
 
 #[tokio::test]
 async fn a_session_is_a_cookie_that_scripts_cannot_read() {
@@ -144,6 +144,34 @@ async fn a_session_that_was_ended_elsewhere_is_over_at_once() {
     let page = browser.get("/groups/").await;
     assert_eq!((page.status.as_u16(), page.location()), (303, "/login/?next=/groups/"));
     assert!(browser.cookie("session").is_none(), "the cookie is removed");
+}
+
+#[tokio::test]
+async fn a_form_or_a_script_of_an_ended_session_leads_back_to_its_page() {
+    let site = site().await;
+    let browser = site.visitor();
+    let send = async |method: Method, path: &str, headers: &[(&str, &str)]| {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        browser.send(request.body(Body::empty()).unwrap()).await
+    };
+    let page = format!("{URL}/groups/?q=a#top");
+    let form = send(Method::POST, "/groups/new/", &[("referer", &page)]).await;
+    assert_eq!(form.location(), "/login/?next=/groups/%3Fq%3Da&typed=1");
+    assert_eq!(send(Method::POST, "/groups/new/", &[]).await.location(), "/login/?next=/&typed=1");
+    let partial = [
+        ("hx-request", "true"),
+        ("hx-request-type", "partial"),
+        ("hx-target", "div#results"),
+        ("hx-current-url", &page),
+    ];
+    let script = send(Method::GET, "/groups/", &partial).await;
+    assert_eq!(script.status, 401);
+    assert_eq!(script.headers["hx-redirect"], "/login/?next=/groups/%3Fq%3Da");
+    let foreign = send(Method::POST, "/groups/new/", &[("referer", "https://evil.example//other.example/")]).await;
+    assert_eq!(foreign.location(), "/login/?next=/&typed=1");
 }
 
 #[tokio::test]

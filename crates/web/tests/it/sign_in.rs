@@ -111,7 +111,7 @@ async fn a_forgotten_password_is_replaced_with_a_link() {
     let token = token_in(&site.emails().await[0]);
     let path = format!("/password/reset/?token={token}");
     let page = browser.get(&path).await;
-    assert_eq!(page.headers["referrer-policy"], "no-referrer");
+    assert_eq!(page.headers["referrer-policy"], "same-origin");
     let csrf = page.find("input[name=csrf_token]")[0].value().attr("value").unwrap().to_owned();
     let send = async |password: &str| {
         let fields = [("csrf_token", csrf.as_str()), ("token", &token), ("new_password", password)];
