@@ -66,6 +66,20 @@ impl Socket {
 }
 
 #[tokio::test]
+async fn the_unread_count_has_the_numbers_of_messages_and_of_notifications() {
+    let server = TestServer::start().await;
+    let anna = server.sign_up("anna").await;
+    let ben = server.sign_up("ben").await;
+    let mut socket = Socket::of(&server, "/ws/notifications/", &anna).await;
+    let body = json!({"receiver_id": anna["user"]["id"], "content": "hi"});
+    server.post("/messaging/api/send/", &bearer(&ben), body).await;
+    let first = socket.next_of("unread_count").await;
+    assert_eq!((&first["messages"], &first["notifications"]), (&json!(1), &json!(0)), "{first}");
+    let second = socket.next_of("unread_count").await;
+    assert_eq!((&second["messages"], &second["notifications"]), (&json!(1), &json!(1)), "{second}");
+}
+
+#[tokio::test]
 async fn signing_out_closes_the_sockets_of_the_session_within_a_second() {
     let server = TestServer::start().await;
     let first = server.sign_up("anna").await;

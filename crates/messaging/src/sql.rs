@@ -30,7 +30,7 @@ use guildhall_kernel::{Db, PublicUrl, UserId, db, db::Tx};
 use sea_orm::ConnectionTrait;
 
 use crate::{
-    core::{Core, Host, access::Access},
+    core::{Core, Host, access::Access, frames::UnreadMessages},
     error::{Error, Result},
     id::{ConversationId, MessageId},
     settings::Settings,
@@ -56,6 +56,7 @@ pub struct SqlMessaging {
 impl SqlMessaging {
     /// The services on a database whose migrations have run.
     pub fn new(db: Db, settings: Settings, host: Host) -> Self {
+        host.streams.register_unread(Arc::new(UnreadMessages));
         Self { core: Arc::new(Core::new(db, settings, host)) }
     }
 

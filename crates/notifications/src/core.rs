@@ -10,15 +10,15 @@ use std::{
     sync::Arc,
 };
 
+use async_trait::async_trait;
 use guildhall_kernel::{
     Clock, Db, Directory, HostTables, Outbox, Person, PublicUrl, Timestamp, UserId,
     db::{self, Tx},
     mail::EmailBranding,
     secret,
 };
-use guildhall_realtime::{OwnStream, Streams, Version};
+use guildhall_realtime::{OwnStream, Streams, UnreadCounter, Version};
 use sea_orm::{ConnectionTrait, DbErr};
-use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::{Notification, Result, Source, Target, UnreadCount, entity::notification, push::PushSender};
@@ -72,16 +72,23 @@ impl Visible {
     }
 }
 
-/// The number of unread notifications, as it is sent to sockets.
-#[derive(Serialize)]
-struct UnreadFrame {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    notifications: i64,
+/// Counts unread notifications.
+struct UnreadNotifications;
+
+#[async_trait]
+impl UnreadCounter for UnreadNotifications {
+    fn name(&self) -> &'static str {
+        "notifications"
+    }
+
+    async fn count(&self, tx: &Tx, user: UserId) -> guildhall_kernel::Result<i64> {
+        Ok(count_unread(tx, user).await?.unread_count)
+    }
 }
 
 impl Core {
     pub(crate) async fn open(db: Db, host: Host) -> Result<Self> {
+        host.streams.register_unread(Arc::new(UnreadNotifications));
         let unsubscribe_key = UnsubscribeKey(secret::open(&db, "notifications.unsubscribe").await?);
         Ok(Self { db, host, unsubscribe_key, wake: Arc::default() })
     }
@@ -134,11 +141,8 @@ impl Core {
     }
 
     /// Sends the number of unread notifications to the sockets of a user, once the transaction has committed.
-    pub(crate) async fn announce_unread(&self, tx: &Tx, user: UserId, version: Version) -> Result<UnreadCount> {
-        let unread = count_unread(tx, user).await?;
-        let frame = UnreadFrame { kind: "unread_count", notifications: unread.unread_count };
-        self.host.streams.publish_value(tx, &OwnStream::of(user), "unread_notifications", version, &frame)?;
-        Ok(unread)
+    pub(crate) async fn publish_unread(&self, tx: &Tx, user: UserId, version: Version) -> Result<()> {
+        Ok(self.host.streams.publish_unread(tx, user, version).await?)
     }
 }
 

@@ -21,6 +21,7 @@ mod socket;
 mod stored;
 mod streams;
 mod subscription;
+mod unread;
 
 pub use admin::admin;
 pub use bus::{Arrival, Arrive, Bus, Notice, PostgresBus, SingleProcess};
@@ -36,3 +37,4 @@ pub use settings::Settings;
 pub use stored::{Head, LogPage};
 pub use streams::{Started, Streams};
 pub use subscription::{Delivery, GapReason, MAX_REPLAY, Next, Position, Start, Subscription};
+pub use unread::UnreadCounter;

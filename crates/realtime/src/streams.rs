@@ -4,6 +4,7 @@ mod background;
 mod beginning;
 mod deletion;
 mod erasure;
+mod unread;
 mod values;
 
 use std::{
@@ -24,6 +25,7 @@ use crate::{
     frame::{CHECK, closing},
     handler::Handlers,
     log::{Log, NewEvent},
+    unread::UnreadCounters,
 };
 
 /// How many events the ring of a stream holds.
@@ -46,6 +48,7 @@ struct Inner {
     /// Whether the bus is connected.
     is_connected: watch::Sender<bool>,
     handlers: Handlers,
+    unread: UnreadCounters,
     followers: Followers,
     /// Distinguishes this process from others in the notices about followers.
     process: u64,
@@ -94,6 +97,7 @@ impl Streams {
             bus: Box::new(bus),
             is_connected: watch::Sender::new(true),
             handlers: Handlers::default(),
+            unread: UnreadCounters::default(),
             process: RandomState::new().hash_one(()),
             connections: Connections::default(),
             settings,

@@ -2,12 +2,13 @@
 
 use std::ops::RangeInclusive;
 
+use async_trait::async_trait;
 use guildhall_kernel::{
     Person, Timestamp, UserId,
     db::{self, Tx},
     link_preview::LinkPreview,
 };
-use guildhall_realtime::{About, OwnStream, Seq, StreamName, Version};
+use guildhall_realtime::{About, OwnStream, Seq, StreamName, UnreadCounter, Version};
 use sea_orm::ConnectionTrait;
 use serde::Serialize;
 
@@ -93,10 +94,6 @@ pub(crate) enum Frame<'a> {
         name: &'a str,
         owner_id: Option<UserId>,
     },
-    /// The number of unread messages of the user has changed.
-    UnreadCount {
-        messages: i64,
-    },
     /// Something has changed in a conversation of the user.
     Conversation {
         conversation_id: ConversationId,
@@ -121,6 +118,20 @@ pub(crate) fn stream(conversation: ConversationId) -> StreamName {
 /// The number of unread messages of a user.
 pub(crate) async fn count_unread(conn: &impl ConnectionTrait, user: UserId) -> Result<i64> {
     Ok(db::scalar(conn, UNREAD, [user.into()]).await?.unwrap_or_default())
+}
+
+/// Counts unread messages.
+pub(crate) struct UnreadMessages;
+
+#[async_trait]
+impl UnreadCounter for UnreadMessages {
+    fn name(&self) -> &'static str {
+        "messages"
+    }
+
+    async fn count(&self, tx: &Tx, user: UserId) -> guildhall_kernel::Result<i64> {
+        Ok(count_unread(tx, user).await?)
+    }
 }
 
 impl Core {
@@ -205,18 +216,13 @@ impl Core {
     /// one counts what the others have changed.
     pub(crate) async fn publish_unread(&self, tx: &Tx, user: UserId) -> Result<()> {
         let version = self.host.streams.lock(tx, &OwnStream::of(user)).await?;
-        self.publish_unread_version(tx, user, version).await
+        Ok(self.host.streams.publish_unread(tx, user, version).await?)
     }
 
     /// Like [`publish_unread`](Self::publish_unread), after something was appended to the stream of the user, which has
     /// locked it.
     pub(crate) async fn publish_unread_after(&self, tx: &Tx, user: UserId, seq: Seq) -> Result<()> {
-        self.publish_unread_version(tx, user, Version(seq, 0)).await
-    }
-
-    async fn publish_unread_version(&self, tx: &Tx, user: UserId, version: Version) -> Result<()> {
-        let frame = Frame::UnreadCount { messages: count_unread(tx, user).await? };
-        Ok(self.host.streams.publish_value(tx, &OwnStream::of(user), "unread_messages", version, &frame)?)
+        Ok(self.host.streams.publish_unread(tx, user, Version(seq, 0)).await?)
     }
 
     /// Notifies users of a change in a conversation, after the commit, with the numbers of their unread messages. The

@@ -162,7 +162,7 @@ impl Notifier {
                 }
                 queue::mark_delivered(&tx, &waiting).await?;
                 if has_changed {
-                    self.core.announce_unread(&tx, recipient, version).await?;
+                    self.core.publish_unread(&tx, recipient, version).await?;
                 }
                 Ok(waiting.len() as u64)
             })

@@ -40,7 +40,7 @@ impl SqlNotifications {
                     .filter(notification::COLUMN.read_at.is_null())
                     .exec(&tx)
                     .await?;
-                self.core.announce_unread(&tx, user, version).await.map(|_| ())
+                self.core.publish_unread(&tx, user, version).await
             })
             .await
     }
@@ -89,8 +89,7 @@ impl Notifications for SqlNotifications {
             .write(|tx| async move {
                 let version = self.core.lock_unread(&tx, user).await?;
                 if db::execute(&tx, READ, [now.into(), id.into(), user.into()]).await? == 1 {
-                    self.core.announce_unread(&tx, user, version).await?;
-                    return Ok(());
+                    return self.core.publish_unread(&tx, user, version).await;
                 }
                 // Read already, or not the caller's.
                 let own = notifications_of(user).filter(notification::COLUMN.id.eq(id));
@@ -115,11 +114,10 @@ impl Notifications for SqlNotifications {
                     }
                     None => db::execute(&tx, READ_ALL, values).await?,
                 };
-                if read == 0 {
-                    Ok(count_unread(&tx, user).await?)
-                } else {
-                    self.core.announce_unread(&tx, user, version).await
+                if read > 0 {
+                    self.core.publish_unread(&tx, user, version).await?;
                 }
+                Ok(count_unread(&tx, user).await?)
             })
             .await
     }
