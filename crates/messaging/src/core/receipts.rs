@@ -6,12 +6,17 @@ use sea_orm::ConnectionTrait;
 use super::access::Access;
 use crate::error::Result;
 
-/// Up to which number the other person has read a direct conversation, if both send receipts.
+/// Up to which number the other person has read a direct conversation, if both send receipts and neither has
+/// blocked the other.
 const OTHER_HAS_READ: &str = "SELECT o.last_read_no FROM messaging_member o \
     WHERE o.conversation_id = $1 AND o.user_id <> $2 AND NOT EXISTS (SELECT 1 FROM messaging_settings s \
-    WHERE (s.user_id = o.user_id OR s.user_id = $2) AND NOT s.sends_receipts)";
+    WHERE (s.user_id = o.user_id OR s.user_id = $2) AND NOT s.sends_receipts) \
+    AND NOT EXISTS (SELECT 1 FROM messaging_block b WHERE (b.blocker_id = o.user_id AND b.blocked_id = $2) \
+    OR (b.blocker_id = $2 AND b.blocked_id = o.user_id))";
 const SENDS_RECEIPTS: &str = "SELECT NOT EXISTS (SELECT 1 FROM messaging_settings s \
-    WHERE (s.user_id = $1 OR s.user_id = $2) AND NOT s.sends_receipts)";
+    WHERE (s.user_id = $1 OR s.user_id = $2) AND NOT s.sends_receipts) \
+    AND NOT EXISTS (SELECT 1 FROM messaging_block b WHERE (b.blocker_id = $1 AND b.blocked_id = $2) \
+    OR (b.blocker_id = $2 AND b.blocked_id = $1))";
 
 /// What is read in a conversation, as a user sees it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,7 +38,8 @@ impl ReadState {
     }
 }
 
-/// Whether others may know what a user has read: both send receipts, or in a group the reader does.
+/// Whether others may know what a user has read: both send receipts and neither has blocked the other, or in a group
+/// the reader sends receipts.
 pub(crate) async fn sends_receipts(conn: &impl ConnectionTrait, reader: UserId, other: Option<UserId>) -> Result<bool> {
     let other = other.unwrap_or(reader);
     Ok(db::scalar(conn, SENDS_RECEIPTS, [reader.into(), other.into()]).await?.unwrap_or_default())

@@ -55,6 +55,9 @@ pub struct InboxFilter {
     pub archived: bool,
     /// Only conversations whose newest message has this type.
     pub message_type: Option<String>,
+    /// Only conversations with unread messages, or marked as unread.
+    #[serde(default)]
+    pub unread: bool,
 }
 
 /// A change of what only the caller sees of a conversation; absent fields stay as they are.

@@ -2,10 +2,12 @@
 
 use async_trait::async_trait;
 use guildhall_kernel::{Caller, CursorPage, CursorQuery, UserId, db};
+use guildhall_realtime::OwnStream;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 use super::SqlMessaging;
 use crate::{
+    core::access::pair,
     entity::block,
     error::{Error, Result},
     model::Block,
@@ -41,6 +43,11 @@ impl Blocks for SqlMessaging {
                 let own = block::Entity::find().filter(block::COLUMN.blocker_id.eq(caller.user));
                 if own.count(&tx).await? >= MAX_BLOCKS {
                     return Err(Error::field("user_id", format!("You can block at most {MAX_BLOCKS} people.")));
+                }
+                // A message that is being stored is either stored before, or refused.
+                let (low, high) = pair(caller.user, user);
+                for user in [low, high] {
+                    self.core.host.streams.lock(&tx, &OwnStream::of(user)).await?;
                 }
                 db::execute(&tx.deferred(), ADD, [caller.user.into(), user.into(), now.into()]).await?;
                 Ok(())

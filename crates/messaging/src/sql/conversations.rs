@@ -32,7 +32,7 @@ use crate::{
 const MAX_PINNED: u64 = 20;
 
 /// A query for the columns of [`ConversationRow`]: `$1` is the user. The last number that the other person has read is
-/// only used if both send receipts.
+/// only used if both send receipts and neither has blocked the other.
 macro_rules! conversations {
     ($condition:literal) => {
         concat!(
@@ -42,7 +42,9 @@ macro_rules! conversations {
             "(SELECT o.last_read_no FROM messaging_member o WHERE c.kind = 'direct' ",
             "AND o.conversation_id = a.conversation_id AND o.user_id <> a.user_id AND NOT EXISTS (SELECT 1 ",
             "FROM messaging_settings s WHERE (s.user_id = o.user_id OR s.user_id = a.user_id) ",
-            "AND NOT s.sends_receipts)) AS other_read_no ",
+            "AND NOT s.sends_receipts) AND NOT EXISTS (SELECT 1 FROM messaging_block b ",
+            "WHERE (b.blocker_id = o.user_id AND b.blocked_id = a.user_id) ",
+            "OR (b.blocker_id = a.user_id AND b.blocked_id = o.user_id))) AS other_read_no ",
             "FROM messaging_member a JOIN messaging_conversation c ON c.id = a.conversation_id ",
             "LEFT JOIN messaging_message m ON m.id = a.last_message_id ",
             "LEFT JOIN messaging_message_type t ON t.id = m.type_id WHERE a.user_id = $1 AND ",
@@ -60,31 +62,39 @@ const BY_IDS: Sql = Sql::per_backend(
 const MAX_IDS: usize = 100;
 const INBOX: &str = conversations!(
     "a.state = 'active' AND a.archived_at IS NULL AND a.pinned_at IS NULL AND a.last_message_id < $2 \
-     AND (CAST($4 AS text) IS NULL OR t.name = CAST($4 AS text)) ORDER BY a.last_message_id DESC LIMIT $3"
+     AND (CAST($4 AS text) IS NULL OR t.name = CAST($4 AS text)) \
+     AND (NOT CAST($5 AS boolean) OR a.unread_count > 0 OR a.is_marked_unread) ORDER BY a.last_message_id DESC LIMIT $3"
 );
 const INBOX_AFTER: &str = conversations!(
     "a.state = 'active' AND a.archived_at IS NULL AND a.pinned_at IS NULL AND a.last_message_id > $2 \
-     AND (CAST($4 AS text) IS NULL OR t.name = CAST($4 AS text)) ORDER BY a.last_message_id LIMIT $3"
+     AND (CAST($4 AS text) IS NULL OR t.name = CAST($4 AS text)) \
+     AND (NOT CAST($5 AS boolean) OR a.unread_count > 0 OR a.is_marked_unread) ORDER BY a.last_message_id LIMIT $3"
 );
 const ARCHIVED: &str = conversations!(
     "a.state = 'active' AND a.archived_at IS NOT NULL AND a.last_message_id < $2 \
-     AND (CAST($4 AS text) IS NULL OR t.name = CAST($4 AS text)) ORDER BY a.last_message_id DESC LIMIT $3"
+     AND (CAST($4 AS text) IS NULL OR t.name = CAST($4 AS text)) \
+     AND (NOT CAST($5 AS boolean) OR a.unread_count > 0 OR a.is_marked_unread) ORDER BY a.last_message_id DESC LIMIT $3"
 );
 const ARCHIVED_AFTER: &str = conversations!(
     "a.state = 'active' AND a.archived_at IS NOT NULL AND a.last_message_id > $2 \
-     AND (CAST($4 AS text) IS NULL OR t.name = CAST($4 AS text)) ORDER BY a.last_message_id LIMIT $3"
+     AND (CAST($4 AS text) IS NULL OR t.name = CAST($4 AS text)) \
+     AND (NOT CAST($5 AS boolean) OR a.unread_count > 0 OR a.is_marked_unread) ORDER BY a.last_message_id LIMIT $3"
 );
 const REQUESTED: &str = conversations!(
     "a.state = 'requested' AND a.last_message_id < $2 \
-     AND (CAST($4 AS text) IS NULL OR t.name = CAST($4 AS text)) ORDER BY a.last_message_id DESC LIMIT $3"
+     AND (CAST($4 AS text) IS NULL OR t.name = CAST($4 AS text)) \
+     AND (NOT CAST($5 AS boolean) OR a.unread_count > 0 OR a.is_marked_unread) ORDER BY a.last_message_id DESC LIMIT $3"
 );
 const REQUESTED_AFTER: &str = conversations!(
     "a.state = 'requested' AND a.last_message_id > $2 \
-     AND (CAST($4 AS text) IS NULL OR t.name = CAST($4 AS text)) ORDER BY a.last_message_id LIMIT $3"
+     AND (CAST($4 AS text) IS NULL OR t.name = CAST($4 AS text)) \
+     AND (NOT CAST($5 AS boolean) OR a.unread_count > 0 OR a.is_marked_unread) ORDER BY a.last_message_id LIMIT $3"
 );
 const PINNED: &str = conversations!(
     "a.state = 'active' AND a.pinned_at IS NOT NULL AND a.last_message_id IS NOT NULL \
-     AND (CAST($2 AS text) IS NULL OR t.name = CAST($2 AS text)) ORDER BY a.last_message_id DESC LIMIT 20"
+     AND (CAST($2 AS text) IS NULL OR t.name = CAST($2 AS text)) \
+     AND (NOT CAST($3 AS boolean) OR a.unread_count > 0 OR a.is_marked_unread) \
+     ORDER BY a.last_message_id DESC LIMIT 20"
 );
 const CLEAR: &str = "UPDATE messaging_member SET cleared_no = $3, last_read_no = $3, unread_count = 0, \
     last_message_id = NULL, is_marked_unread = false, pinned_at = NULL, archived_at = NULL, draft = NULL, \
@@ -149,7 +159,7 @@ impl SqlMessaging {
         &self,
         caller: &Caller,
         list: List,
-        message_type: Option<&str>,
+        filter: &InboxFilter,
         cursor: &CursorQuery,
     ) -> Result<CursorPage<Conversation>> {
         let conn = self.core.db.conn();
@@ -159,14 +169,14 @@ impl SqlMessaging {
             Window::After(key) => (true, key),
         };
         let rows = i64::try_from(cursor.rows()).unwrap_or(i64::MAX);
-        let message_type = message_type.map(str::to_owned);
-        let values = [caller.user.into(), key.into(), rows.into(), message_type.clone().into()];
+        let (message_type, unread) = (|| filter.message_type.clone().into(), || filter.unread.into());
+        let values = [caller.user.into(), key.into(), rows.into(), message_type(), unread()];
         let rows: Vec<ConversationRow> = db::rows(conn, list.sql(is_after), values).await?;
         let key = |row: &ConversationRow| row.last_message_id.map_or(0, |id| id.0);
         let (rows, page) = CursorPage::from_rows(rows, key, cursor).split();
         let mut all = Vec::new();
         if list == List::Inbox && cursor.window() == Window::Newest {
-            all = db::rows(conn, PINNED, [caller.user.into(), message_type.into()]).await?;
+            all = db::rows(conn, PINNED, [caller.user.into(), message_type(), unread()]).await?;
         }
         all.extend(rows);
         Ok(page.with_results(self.show_conversations(caller.user, all).await?))
@@ -286,7 +296,7 @@ impl Conversations for SqlMessaging {
         if let Some(message_type) = &filter.message_type {
             check_type_name(message_type)?;
         }
-        self.list(caller, list, filter.message_type.as_deref(), &cursor).await
+        self.list(caller, list, &filter, &cursor).await
     }
 
     async fn conversations_by_id(&self, caller: &Caller, ids: Vec<ConversationId>) -> Result<Vec<Conversation>> {

@@ -176,14 +176,9 @@ impl SqlMessaging {
         new: &Prepared,
     ) -> Result<MessageRow> {
         let (now, sender, keys) = (self.core.now(), caller.user, &self.core.host.keys);
-        let pipeline = tx.pipeline();
-        let (type_id, blocked) =
-            tokio::join!(find_active_type(&pipeline, &new.message_type), is_blocked(&pipeline, sender, receiver));
-        if blocked? {
-            return Err(Error::Blocked);
-        }
+        let type_id = find_active_type(tx, &new.message_type).await?;
         let slot = self.take_direct(tx, caller, receiver, now).await?;
-        let row = insert_message(tx, keys, slot, (sender, Some(receiver)), type_id?, new, now).await?;
+        let row = insert_message(tx, keys, slot, (sender, Some(receiver)), type_id, new, now).await?;
         let receivers = update_members(tx, slot, sender, row.id, now).await?;
         let message = self.complete(tx, &row, sender, new).await?;
         self.core.append_about(tx, slot.id, slot.last_no, &Frame::Message { message: &message }).await?;
@@ -195,6 +190,10 @@ impl SqlMessaging {
             let state = if user == sender { Some(MemberState::Active) } else { state };
             let seq = self.append_direct(tx, user, &message, state).await?;
             appended = if user == receiver { seq } else { appended };
+        }
+        // Not before: a block locks the streams of both, so that none is acknowledged between this and the commit.
+        if is_blocked(tx, sender, receiver).await? {
+            return Err(Error::Blocked);
         }
         let (message, conversation) = (row.id, slot.id);
         match state {

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     event::RequestAccepted,
     id::ConversationId,
-    model::Conversation,
+    model::{Conversation, InboxFilter},
     service::Requests,
 };
 
@@ -26,7 +26,7 @@ fn require_request(access: &Access) -> Result<()> {
 #[async_trait]
 impl Requests for SqlMessaging {
     async fn requests(&self, caller: &Caller, cursor: CursorQuery) -> Result<CursorPage<Conversation>> {
-        self.list(caller, List::Requested, None, &cursor).await
+        self.list(caller, List::Requested, &InboxFilter::default(), &cursor).await
     }
 
     async fn accept(&self, caller: &Caller, id: ConversationId) -> Result<Conversation> {

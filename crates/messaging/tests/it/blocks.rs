@@ -1,5 +1,5 @@
 use guildhall_kernel::{CursorQuery, IfMatch, UserId};
-use guildhall_messaging::{Blocks, Changes, MessagePatch, Messages, NewMessage, Reactions, Target};
+use guildhall_messaging::{Blocks, Changes, MessagePatch, Messages, NewMessage, Reactions, Reading, Target};
 
 use crate::harness::{Harness, code, messaging, person};
 
@@ -22,6 +22,20 @@ async fn p40_a_block_ends_all_writing_in_both_directions_until_it_is_lifted() {
     assert_eq!(harness.history(2, 1).await.messages.len(), 1);
     harness.unblock(&person(1), UserId(2)).await.unwrap();
     assert_eq!(send(&harness, 2, 1).await, "ok");
+}
+
+#[tokio::test]
+async fn nobody_learns_what_somebody_has_read_whom_they_have_blocked_or_who_has_blocked_them() {
+    for (blocker, blocked) in [(1, 2), (2, 1)] {
+        let harness = messaging().await;
+        let id = harness.say(1, 2, "hello").await.conversation_id;
+        harness.block(&person(blocker), UserId(blocked)).await.unwrap();
+        harness.mark_conversation_read(&person(2), Target::Conversation(id), None).await.unwrap();
+        assert_eq!(harness.event_types(&format!("conversation/{id}")).await, ["message"]);
+        assert!(!harness.history(1, 2).await.messages[0].is_read);
+        harness.unblock(&person(blocker), UserId(blocked)).await.unwrap();
+        assert!(harness.history(1, 2).await.messages[0].is_read);
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use guildhall_messaging::{
 use crate::harness::{Harness, code, messaging, person};
 
 async fn partners(harness: &Harness, user: i64, archived: bool) -> Vec<i64> {
-    let filter = InboxFilter { archived, message_type: None };
+    let filter = InboxFilter { archived, ..InboxFilter::default() };
     let page = harness.conversations(&person(user), filter, CursorQuery::newest(50)).await.unwrap();
     page.results.into_iter().map(|conversation| conversation.other_user.unwrap().id.0).collect()
 }
@@ -76,7 +76,7 @@ async fn the_inbox_can_be_filtered_by_type() {
     harness.say(2, 1, "x").await;
     let new = NewMessage { message_type: Some("mentorship".into()), ..NewMessage::text("teach me") };
     harness.send(&person(3), Target::User(UserId(1)), new).await.unwrap();
-    let filter = InboxFilter { archived: false, message_type: Some("mentorship".into()) };
+    let filter = InboxFilter { message_type: Some("mentorship".into()), ..InboxFilter::default() };
     let page = harness.conversations(&person(1), filter, CursorQuery::newest(50)).await.unwrap();
     assert_eq!(page.results.len(), 1);
     assert_eq!(page.results[0].other_user.as_ref().unwrap().id, UserId(3));

@@ -34,7 +34,7 @@ async fn no_query_reads_a_whole_table() {
     let newest = || CursorQuery::newest(5);
     for archived in [false, true] {
         for message_type in [None, Some("text".to_owned())] {
-            let filter = InboxFilter { archived, message_type };
+            let filter = InboxFilter { archived, message_type, ..InboxFilter::default() };
             check_plans!(harness, "inbox", harness.conversations(&caller, filter.clone(), newest()));
             check_plans!(harness, "inbox", harness.conversations(&caller, filter, CursorQuery::before(1000, 5)));
         }

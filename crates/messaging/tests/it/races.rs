@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use guildhall_kernel::UserId;
 use guildhall_messaging::{
-    Changes, ConversationState, Conversations, DeleteFor, Groups, Messages, NewMembers, NewMessage, Reading, Settings,
-    Target,
+    Blocks, Changes, ConversationState, Conversations, DeleteFor, Groups, Messages, NewMembers, NewMessage, Reading,
+    Settings, Target,
 };
 use guildhall_realtime::{Delivery, Next, OwnStream, Position, Subscription};
 use serde_json::{Value, json};
@@ -52,6 +52,29 @@ async fn concurrent_requests_with_one_client_id_store_one_message() {
         new += usize::from(!send.await.unwrap().duplicate);
     }
     assert_eq!((new, harness.db.count_rows("messaging_message").await), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_message_is_stored_after_a_block_was_acknowledged() {
+    let harness = messaging_with(CONNECTIONS, Settings::default().without_limits()).await;
+    harness.say(2, 1, "hello").await;
+    for _ in 0..20 {
+        let sends = (0..6).map(|_| {
+            let messaging = harness.messaging.clone();
+            tokio::spawn(async move {
+                code(messaging.send(&person(2), Target::User(UserId(1)), NewMessage::text("x")).await)
+            })
+        });
+        let sends: Vec<_> = sends.collect();
+        harness.block(&person(1), UserId(2)).await.unwrap();
+        let stored = harness.db.count_rows("messaging_message").await;
+        for send in sends {
+            let outcome = send.await.unwrap();
+            assert!(matches!(outcome.as_str(), "ok" | "blocked"), "{outcome}");
+        }
+        assert_eq!(harness.db.count_rows("messaging_message").await, stored);
+        harness.unblock(&person(1), UserId(2)).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,8 +20,6 @@ use crate::{
 const POSTS: u64 = 20;
 /// How many entries a list beside the feed has.
 const ASIDE: u64 = 3;
-/// How many conversations are looked through for unread ones.
-const CONVERSATIONS: u64 = 20;
 
 /// Which posts to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -88,6 +86,12 @@ async fn suggested_groups(app: &App, reader: &Reader) -> Result<Vec<Group>> {
     Ok(groups.map_err(Error::from)?.results)
 }
 
+/// Instead of a list beside the feed that could not be read: the rest of the page is shown without it.
+fn unavailable<T>(error: Error) -> Vec<T> {
+    tracing::error!(%error, "a part of the first page is missing");
+    Vec::new()
+}
+
 pub(crate) async fn home(
     State(app): State<App>,
     reader: Reader,
@@ -102,15 +106,16 @@ pub(crate) async fn home(
     let is_partial = reader.view.wants("older");
     let (mut rooms, mut unread, mut events, mut suggestions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     if !is_partial {
-        let inbox = CursorQuery::newest(CONVERSATIONS);
-        let inbox = app.messaging.conversations.conversations(&reader.caller, InboxFilter::default(), inbox).await;
-        unread = inbox.map_err(Error::from)?.results;
-        unread.retain(|conversation| conversation.unread_count > 0);
+        let filter = InboxFilter { unread: true, ..InboxFilter::default() };
+        let inbox = app.messaging.conversations.conversations(&reader.caller, filter, CursorQuery::newest(ASIDE)).await;
+        unread = inbox.map_or_else(|error| unavailable(error.into()), |page| page.results);
+        // All pinned ones come first.
         unread.truncate(3);
         let page = PageQuery::new(1, ASIDE);
         let open = app.chat.rooms.rooms(&reader.caller, RoomFilter::default(), page.clone()).await;
-        rooms = open.map_err(Error::from)?.results;
-        events = app.community.events.my_events(&reader.caller, page).await.map_err(Error::from)?.results;
+        rooms = open.map_or_else(|error| unavailable(error.into()), |page| page.results);
+        let coming = app.community.events.my_events(&reader.caller, page).await;
+        events = coming.map_or_else(|error| unavailable(error.into()), |page| page.results);
         if cards.is_empty() && before.before.is_none() {
             suggestions = suggested_groups(&app, &reader).await?;
         }

@@ -79,17 +79,17 @@ impl Inbox {
     ) -> Result<Self> {
         let (caller, view) = (&reader.caller, &reader.view);
         let is_type = !matches!(shown.kind.as_str(), "" | "unread" | "archived");
-        let filter =
-            InboxFilter { archived: shown.kind == "archived", message_type: is_type.then(|| shown.kind.clone()) };
+        let filter = InboxFilter {
+            archived: shown.kind == "archived",
+            message_type: is_type.then(|| shown.kind.clone()),
+            unread: shown.kind == "unread",
+        };
         let query =
             before.before.map_or(CursorQuery::newest(CONVERSATIONS), |key| CursorQuery::before(key, CONVERSATIONS));
         let page = app.messaging.conversations.conversations(caller, filter, query).await.map_err(Error::from)?;
         let older = older(page.next.as_deref());
-        let mut talks: Vec<Talk> =
+        let talks: Vec<Talk> =
             page.results.into_iter().map(|conversation| talk(view, reader, conversation, current)).collect();
-        if shown.kind == "unread" {
-            talks.retain(|talk| talk.conversation.unread_count > 0 || talk.conversation.is_marked_unread);
-        }
         let requests = app.messaging.requests.requests(caller, CursorQuery::newest(CONVERSATIONS)).await;
         let requests = requests.map_err(Error::from)?.results.into_iter();
         let requests = requests.map(|conversation| talk(view, reader, conversation, current)).collect();
