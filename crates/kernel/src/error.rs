@@ -208,6 +208,11 @@ impl Error {
         &self.0.detail
     }
 
+    /// How long the client should wait before it tries again, if that is known.
+    pub fn delay(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
     /// The messages per field; empty except for invalid input.
     pub fn fields(&self) -> &FieldErrors {
         &self.0.fields

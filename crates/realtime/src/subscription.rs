@@ -190,10 +190,8 @@ impl Subscription {
             let replays = cursor < self.checked_at;
             match if replays { Ring::Behind } else { self.channel.after(cursor, limit) } {
                 Ring::Frames(frames) => {
-                    for frame in frames {
-                        self.deliver(frame);
-                    }
-                    deliveries.extend(self.pending.drain(..));
+                    deliveries.reserve(frames.len());
+                    deliveries.extend(frames.into_iter().filter_map(|frame| self.take(frame)));
                 }
                 Ring::Behind | Ring::End if self.channel.has_ended() => {
                     self.has_ended = true;
@@ -223,21 +221,22 @@ impl Subscription {
             self.stalled_at = Some(self.channel.head());
         }
         for frame in page.frames {
-            self.deliver(frame);
+            let delivery = self.take(frame);
+            self.pending.extend(delivery);
         }
         self.slot.set_ready();
     }
 
-    /// Appends an event, unless it was already returned or comes after the removal of the subscriber.
-    fn deliver(&mut self, frame: Arc<Frame>) {
+    /// An event to return, unless it was already returned or comes after the removal of the subscriber.
+    fn take(&mut self, frame: Arc<Frame>) -> Option<Delivery> {
         if self.has_ended || self.cursor.is_none_or(|cursor| frame.seq <= cursor) {
-            return;
+            return None;
         }
         self.cursor = Some(frame.seq);
         let is_later = frame.seq > self.checked_at;
         self.is_closed = is_later && frame.closes;
         self.has_ended = self.is_closed || (is_later && frame.ends_access_of(self.slot.user()));
-        self.pending.push_back(Delivery::Frame(frame));
+        Some(Delivery::Frame(frame))
     }
 }
 

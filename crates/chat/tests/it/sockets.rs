@@ -1,7 +1,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
-use guildhall_chat::{Changes, Participants, Rooms, sockets};
+use guildhall_chat::{Changes, NewRoom, Participants, Rooms, sockets};
 use guildhall_kernel::UserId;
 use guildhall_realtime::RealtimeState;
 use serde_json::{Value, json};
@@ -57,6 +57,22 @@ async fn serve(harness: &Harness) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
     address
+}
+
+#[tokio::test]
+async fn an_error_says_when_to_try_again() {
+    let harness = chat().await;
+    let room = harness.room_with(1, &[2], NewRoom { slow_mode_seconds: 10, ..NewRoom::named("den") }).await;
+    let address = serve(&harness).await;
+    let mut client = Client::connect(address, &format!("/ws/chat/{room}/?token=2")).await;
+    client.next().await;
+    for _ in 0..2 {
+        client.send(json!({"message": "hi"})).await;
+    }
+    assert_eq!(client.next().await["content"], "hi");
+    let refused = client.next().await;
+    assert_eq!(refused["code"], "slow_mode", "{refused}");
+    assert!(refused["retry_after_ms"].as_u64().is_some_and(|delay| (1..=10_000).contains(&delay)), "{refused}");
 }
 
 #[tokio::test]

@@ -43,8 +43,10 @@ impl Slot {
     }
 
     pub(crate) fn set_ready(&self) {
-        // A subscriber that was already woken and has not looked yet is not woken again.
-        if !self.is_ready.swap(true, Ordering::AcqRel) {
+        // A subscriber that was already woken and has not looked yet is not woken again. Whoever has published something
+        // holds the lock that the subscriber takes after it has looked, so what is read here is not outdated. Reading
+        // first keeps the many slots of a stream from moving between the caches of the cores for every event.
+        if !self.is_ready.load(Ordering::Relaxed) && !self.is_ready.swap(true, Ordering::AcqRel) {
             self.wake.notify_one();
         }
     }

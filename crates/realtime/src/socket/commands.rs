@@ -47,6 +47,9 @@ impl Task<'_> {
             tracing::error!(user.id = %self.caller.user, %error, "a command of a socket failed");
         }
         let mut reply = json!({ "type": "error", "code": error.code(), "detail": error.detail() });
+        if let Some(delay) = error.delay() {
+            reply["retry_after_ms"] = json!(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        }
         if let Some(client_id) = client_id {
             reply["client_id"] = json!(client_id);
         }

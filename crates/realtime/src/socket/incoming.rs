@@ -5,6 +5,9 @@ use serde_json::Value;
 
 use crate::{Command, Position, StreamName};
 
+/// The maximum number of levels of objects and lists in a frame.
+const MAX_DEPTH: u32 = 16;
+
 /// A frame of a client.
 pub(crate) struct Incoming {
     pub(crate) kind: String,
@@ -19,6 +22,16 @@ fn invalid(code: &'static str, detail: &'static str) -> Error {
     Error::new(Kind::Invalid, code, detail)
 }
 
+/// Whether a value has at most so many levels of objects and lists.
+fn is_within(value: &Value, levels: u32) -> bool {
+    let is_inner_within = |value| is_within(value, levels - 1);
+    match value {
+        Value::Array(values) => levels > 0 && values.iter().all(is_inner_within),
+        Value::Object(members) => levels > 0 && members.values().all(is_inner_within),
+        _ => true,
+    }
+}
+
 impl Incoming {
     /// Reads a frame. `{"message": "hi"}` is the short form of `{"type": "message", "content": "hi"}`, and
     /// `chat_message` means `message`.
@@ -26,6 +39,9 @@ impl Incoming {
         let Ok(Value::Object(mut command)) = serde_json::from_str(text) else {
             return Err(invalid("bad_frame", "A frame must be a JSON object."));
         };
+        if command.values().any(|value| !is_within(value, MAX_DEPTH - 1)) {
+            return Err(invalid("bad_frame", "A frame must not be nested deeper than 16 levels."));
+        }
         let kind = match command.remove("type") {
             Some(Value::String(kind)) if kind == "chat_message" => "message".to_owned(),
             Some(Value::String(kind)) => kind,
@@ -95,6 +111,11 @@ mod tests {
         for text in ["", "hi", "[]", "3", "{}", r#"{"type":7}"#, r#"{"content":"hi"}"#, &deep] {
             assert_eq!(Incoming::parse(text).err().unwrap().code(), "bad_frame", "{text:.20}");
         }
+        let nested = |levels: usize| {
+            Incoming::parse(&format!("{{\"type\":\"a\",\"b\":{}1{}}}", "[".repeat(levels), "]".repeat(levels)))
+        };
+        assert!(nested(15).is_ok());
+        assert_eq!(nested(16).err().unwrap().code(), "bad_frame");
         for id in ["\"\"", "\"a b\"", "7", "\"é\"", &format!("\"{}\"", "a".repeat(65))] {
             let text = format!(r#"{{"type":"message","client_id":{id}}}"#);
             assert_eq!(Incoming::parse(&text).err().unwrap().code(), "bad_client_id", "{id}");

@@ -73,16 +73,23 @@ impl Task<'_> {
         let Some(subscription) = self.subscriptions.get(index) else { return Ok(true) };
         let (stream, began_at) = (subscription.stream().clone(), subscription.began_at());
         let hidden = self.hidden(&stream, began_at, &deliveries).await?;
-        for delivery in deliveries {
-            let user = self.caller.user;
-            let checks = matches!(&delivery, Delivery::Frame(frame) if frame.checks(user) && frame.seq > began_at);
-            let delivery = match delivery {
-                Delivery::Frame(frame) if hidden.contains(&frame.seq) => Delivery::Frame(frame.hidden()),
-                other => other,
-            };
-            let text = self.encode(&stream, delivery);
-            self.feed(Message::Text(text)).await?;
-            if checks && !self.may_follow(&stream).await? {
+        let user = self.caller.user;
+        let checks = |delivery: &Delivery| matches!(delivery, Delivery::Frame(frame) if frame.checks(user) && frame.seq > began_at);
+        let mut deliveries = deliveries.into_iter().peekable();
+        while deliveries.peek().is_some() {
+            let mut is_checked = false;
+            // Up to the next event after which access is checked.
+            let texts = std::iter::from_fn(|| {
+                let delivery = deliveries.next_if(|_| !is_checked)?;
+                is_checked = checks(&delivery);
+                Some(match delivery {
+                    Delivery::Frame(frame) if hidden.contains(&frame.seq) => Delivery::Frame(frame.hidden()),
+                    other => other,
+                })
+            });
+            let texts: Vec<Utf8Bytes> = texts.map(|delivery| self.encode(&stream, delivery)).collect();
+            self.feed_all(texts).await?;
+            if is_checked && !self.may_follow(&stream).await? {
                 return Ok(false);
             }
         }
@@ -143,6 +150,22 @@ impl Task<'_> {
     pub(super) async fn feed(&mut self, message: Message) -> Outcome {
         let limit = Duration::from_secs(self.streams.settings().write_seconds.into());
         match timeout(limit, self.socket.feed(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(failure(error)),
+            Err(_) => Err(Close::TooSlow),
+        }
+    }
+
+    /// Like [`feed`](Self::feed), for several texts with one deadline.
+    async fn feed_all(&mut self, texts: Vec<Utf8Bytes>) -> Outcome {
+        let limit = Duration::from_secs(self.streams.settings().write_seconds.into());
+        let feeding = async {
+            for text in texts {
+                self.socket.feed(Message::Text(text)).await?;
+            }
+            Ok(())
+        };
+        match timeout(limit, feeding).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(failure(error)),
             Err(_) => Err(Close::TooSlow),
