@@ -21,10 +21,8 @@ pub const SMALL: &str = "small";
 /// The name of the large size of an attached picture.
 pub const LARGE: &str = "large";
 /// The sizes in which attached pictures are stored.
-const SIZES: &[Size] = &[
-    Size { name: SMALL, width: 480, height: 480, fit: Fit::Within },
-    Size { name: LARGE, width: 2048, height: 2048, fit: Fit::Within },
-];
+const SIZES: &[Size] = &[Size { name: SMALL, width: 480, height: 480, fit: Fit::Within }, LARGE_SIZE];
+const LARGE_SIZE: Size = Size { name: LARGE, width: 2048, height: 2048, fit: Fit::Within };
 
 /// An uploaded file.
 #[derive(Clone, Debug)]
@@ -52,6 +50,20 @@ impl Upload {
             Ok(Content::bytes(self.content_type, self.bytes))
         }
     }
+}
+
+/// The media type and the content of an attachment that is stored as one object: a file that was sent as an image is
+/// re-encoded in the size [`LARGE`], without metadata; any other file stays as it is.
+///
+/// # Errors
+/// Those of [`pictures`], with the field `file`.
+pub async fn single_object(user: UserId, content_type: String, bytes: Bytes) -> Result<(String, Bytes)> {
+    if !content_type.starts_with("image/") {
+        return Ok((content_type, bytes));
+    }
+    let content = pictures(user, "file", bytes, &[LARGE_SIZE]).await?;
+    let bytes = content.objects.into_iter().next().map(|(_, bytes)| bytes).unwrap_or_default();
+    Ok((content.media_type, bytes))
 }
 
 /// The file name of a path with either separator, without control characters and bidirectional formatting.

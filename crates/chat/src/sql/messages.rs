@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use garde::Validate;
-use guildhall_files::{Content, Stored};
+use guildhall_files::{self as files, Content, Stored};
 use guildhall_kernel::{
     Caller, CursorPage, CursorQuery, Person, Timestamp, Window, background,
     db::{self, Sql, Tx},
@@ -274,6 +274,7 @@ impl Messages for SqlChat {
         // Checked before the content is stored, and again in the transaction.
         let conn = self.core.db.conn();
         let access = Access::load(conn, caller.user, room).await?.require_participant()?;
+        let (content_type, bytes) = files::single_object(caller.user, content_type, bytes).await?;
         new.file = Some(PreparedFile { name: name.clone(), bytes: bytes.clone(), stored: None });
         if let Some(row) = find_sent(conn, caller, &new).await? {
             return self.show_repeated(caller, room, row, &new).await;

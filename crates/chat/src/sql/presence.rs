@@ -281,7 +281,7 @@ impl SqlChat {
     /// Publishes who has come or gone, to the sockets of this process, and who has stopped typing.
     ///
     /// # Errors
-    /// If it cannot be found out who they are.
+    /// If it cannot be found out who they are. What does not name them is published nevertheless.
     pub async fn publish_activity(&self) -> Result<()> {
         let streams = &self.core.host.streams;
         let notices =
@@ -290,19 +290,19 @@ impl SqlChat {
             Notice::Online(user, _) => Some(*user),
             _ => None,
         });
-        let people = self.core.people(users).await?;
+        let people = self.core.people(users).await;
         for (room, notice) in notices {
             let stream = stream(room);
             match notice {
                 Notice::NotTyping(person) => self.publish_typing(room, &person, false),
                 Notice::Count(count) => streams.publish_transient_here(&stream, &Frame::PresenceCount { count }, None),
                 Notice::Online(user, online) => {
-                    if let Some(user) = people.get(&user) {
+                    if let Some(user) = people.as_ref().ok().and_then(|people| people.get(&user)) {
                         streams.publish_transient_here(&stream, &Frame::Presence { user, online }, None);
                     }
                 }
             }
         }
-        Ok(())
+        people.map(|_| ())
     }
 }

@@ -87,3 +87,22 @@ async fn the_file_goes_with_its_message() {
     harness.db.sql(&format!("DELETE FROM chat_room WHERE id = {room}")).await.unwrap();
     assert_eq!(stored(&harness).await, 0);
 }
+
+/// A PNG file of one grey pixel.
+const PNG: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00:~\
+    \x9bU\x00\x00\x00\x0aIDATx\x9cc\xa8\x07\x00\x00\x81\x00\x80\xd3\x94SJ\x00\x00\x00\x00IEND\xaeB`\x82";
+
+#[tokio::test]
+async fn a_picture_is_stored_without_metadata_and_what_is_none_is_refused() {
+    let harness = chat().await;
+    let room = harness.room_of(1, &[2]).await;
+    let picture = |bytes: &[u8]| NewFile {
+        content_type: "image/png".into(),
+        bytes: bytes.to_vec().into(),
+        ..file("", Some("picture"))
+    };
+    assert_eq!(code(harness.send_file(&person(2), room, picture(b"<html>")).await), "invalid");
+    let sent = harness.send_file(&person(2), room, picture(PNG)).await.unwrap().message;
+    assert_eq!(sent.file.unwrap().content_type, "image/jpeg", "it was encoded again");
+    assert!(harness.send_file(&person(2), room, picture(PNG)).await.unwrap().duplicate);
+}
