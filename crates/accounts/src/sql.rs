@@ -62,7 +62,8 @@ const THROTTLE_SECRET: &str = "accounts.throttle";
 const ACCOUNT: &str = "SELECT id AS user_id, username AS user_username, display_name AS user_display_name, \
      first_name AS user_first_name, last_name AS user_last_name, is_teacher AS user_is_teacher, \
      is_staff AS user_is_staff, is_superuser AS user_is_superuser, created_at AS user_created_at, \
-     picture_id AS user_picture_id, email, email_verified_at, is_active, last_login, updated_at FROM users WHERE id = $1";
+     picture_id AS user_picture_id, email, email_verified_at, is_active, last_login, updated_at \
+     FROM users WHERE id = $1";
 
 /// Limits on concurrent registrations.
 const REGISTRATIONS: GateLimits = GateLimits { at_once: 1, queue: 32, per_person: 1, patience: Duration::from_secs(5) };

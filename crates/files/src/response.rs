@@ -19,7 +19,7 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 pub(crate) enum Caching {
     /// Only the client, for the minimum validity of a URL.
     Private,
-    /// Everybody, for a year: the content of a file never changes.
+    /// Everybody, for a day: the content of a file never changes, but the file may be deleted.
     Public,
 }
 
@@ -27,7 +27,7 @@ impl Caching {
     fn header(self) -> &'static str {
         match self {
             Self::Private => "private, max-age=1800, immutable",
-            Self::Public => "public, max-age=31536000, immutable",
+            Self::Public => "public, max-age=86400, immutable",
         }
     }
 }

@@ -21,8 +21,8 @@ fn routes() -> OpenApiRouter<Files> {
     OpenApiRouter::new().routes(routes!(file))
 }
 
-/// Download a file from a signed URL, which needs no authentication. The URL is valid for at least half an hour, that of a
-/// user's picture as long as the picture.
+/// Download a file from a signed URL, which needs no authentication. The URL is valid for at least half an hour; that of
+/// a user's picture does not expire.
 #[utoipa::path(get, path = "/files/{id}/{name}", tag = "files", security(()),
     responses((status = 200, content_type = "*/*", body = String)),
 )]
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(kit.files.permanent_url(id, Some("small"), "me"), url);
         let answer = kit.get(&url).await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "tiny"));
-        assert_eq!(answer.headers["cache-control"], "public, max-age=31536000, immutable");
+        assert_eq!(answer.headers["cache-control"], "public, max-age=86400, immutable");
         let (unsigned, signature) = url.split_once("s=").unwrap();
         let with_viewer = format!("{unsigned}u=7&s={signature}");
         assert_eq!(kit.get(&with_viewer).await.status, 200, "the viewer of a permanent URL is ignored");

@@ -89,7 +89,7 @@ pub(crate) struct UserRow {
     picture_id: Option<FileId>,
 }
 
-/// The only size of a picture, twice that of the largest face on a page.
+/// The only size of a picture, sharp also where it is shown large.
 pub(crate) const PICTURE: Size = Size { name: "square", width: 256, height: 256, fit: Fit::Cover };
 
 fn picture_url(files: &Files, picture: FileId) -> String {
@@ -98,19 +98,18 @@ fn picture_url(files: &Files, picture: FileId) -> String {
 
 impl UserRow {
     pub(crate) fn into_user(self, files: &Files) -> User {
-        let row = self;
-        let full_name = format!("{} {}", row.first_name, row.last_name);
-        let candidates = [row.display_name.as_str(), full_name.trim(), row.username.as_str()];
+        let full_name = format!("{} {}", self.first_name, self.last_name);
+        let candidates = [self.display_name.as_str(), full_name.trim(), self.username.as_str()];
         let display_name = candidates.into_iter().find(|name| !name.is_empty()).unwrap_or_default().to_owned();
         User {
-            id: row.id,
+            id: self.id,
             display_name,
-            username: row.username,
-            first_name: row.first_name,
-            last_name: row.last_name,
-            avatar_url: row.picture_id.map(|picture| picture_url(files, picture)),
-            roles: Roles { teacher: row.is_teacher, staff: row.is_staff, superuser: row.is_superuser },
-            date_joined: row.created_at,
+            username: self.username,
+            first_name: self.first_name,
+            last_name: self.last_name,
+            avatar_url: self.picture_id.map(|picture| picture_url(files, picture)),
+            roles: Roles { teacher: self.is_teacher, staff: self.is_staff, superuser: self.is_superuser },
+            date_joined: self.created_at,
         }
     }
 }
@@ -149,14 +148,13 @@ impl From<user::Model> for AccountRow {
 
 impl AccountRow {
     pub(crate) fn into_account(self, files: &Files) -> Account {
-        let row = self;
         let details = AccountDetails {
-            email: row.email,
-            email_verified: row.email_verified_at.is_some(),
-            is_active: row.is_active,
-            last_login: row.last_login,
+            email: self.email,
+            email_verified: self.email_verified_at.is_some(),
+            is_active: self.is_active,
+            last_login: self.last_login,
         };
-        Account { user: row.user.into_user(files), details, updated_at: row.updated_at }
+        Account { user: self.user.into_user(files), details, updated_at: self.updated_at }
     }
 }
 

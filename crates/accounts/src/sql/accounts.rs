@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 use axum::body::Bytes;
 use garde::Validate;
+use guildhall_files as files;
 use guildhall_kernel::{
     self as kernel, Caller, IfMatch, Ordering, Page, PageQuery, PageTemplate, UserId, audit,
     db::{self, QueryTemplate, Tx},
@@ -19,7 +20,7 @@ use crate::{
     entity::{user, user_count},
     event::UserRegistered,
     hasher,
-    model::AccountRow,
+    model::{AccountRow, PICTURE},
     names,
     throttle::RateLimit,
 };
@@ -131,6 +132,12 @@ impl SqlAccounts {
     }
 }
 
+/// Loads and locks a user who has not been erased.
+pub(super) async fn locked(conn: &Tx, id: UserId) -> Result<user::Model> {
+    let found = user::Entity::find_by_id(id).lock_exclusive().one(conn).await?;
+    found.filter(|user| user.erased_at.is_none()).ok_or(Error::UserNotFound(id))
+}
+
 /// Maps a violated unique constraint on the user table to its error.
 pub(super) fn unique_violation(error: DbErr) -> Error {
     match error.sql_err() {
@@ -199,11 +206,24 @@ impl Accounts for SqlAccounts {
     }
 
     async fn set_picture(&self, caller: &Caller, content: Bytes) -> Result<Account> {
-        self.replace_picture(caller, content).await
+        let content = files::pictures(caller.user, "image", content, &[PICTURE]).await?;
+        let stored = &self.0.files.store(caller.user, content).await?;
+        let changed = self.write_users(|tx| async move {
+            let before = locked(&tx, caller.user).await?;
+            let file = self.0.files.attach(&*tx, stored).await?;
+            let event = audit::AuditEvent::new("accounts.set_picture").by(caller);
+            self.store_picture(&tx, &before, Some(file), event).await
+        });
+        Ok(self.to_account(changed.await?))
     }
 
     async fn remove_picture(&self, caller: &Caller) -> Result<()> {
-        self.write_users(|tx| async move { self.delete_picture(caller, &tx, caller.user).await }).await.map(|_| ())
+        self.write_users(|tx| async move {
+            let before = locked(&tx, caller.user).await?;
+            let event = audit::AuditEvent::new("accounts.remove_picture").by(caller);
+            self.store_picture(&tx, &before, None, event).await.map(|_| ())
+        })
+        .await
     }
 
     async fn users(&self, caller: &Caller, filter: UserFilter, page: PageQuery) -> Result<Page<DirectoryEntry>> {

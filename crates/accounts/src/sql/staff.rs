@@ -311,11 +311,13 @@ impl Staff for SqlAccounts {
     async fn remove_picture_of(&self, caller: &Caller, id: UserId) -> Result<()> {
         require_staff(caller)?;
         self.write_users(|tx| async move {
-            self.find_manageable(&*tx, caller, id).await?;
-            self.delete_picture(caller, &tx, id).await
+            other_superusers(&*tx, id).await?;
+            let user = accounts::locked(&tx, id).await?;
+            check_can_manage(caller, Some(id), user.roles(), user.roles())?;
+            let event = audit::AuditEvent::new("accounts.remove_picture").by(caller);
+            self.store_picture(&tx, &user, None, event).await.map(|_| ())
         })
         .await
-        .map(|_| ())
     }
 
     async fn remove_second_factor(&self, caller: &Caller, id: UserId) -> Result<()> {

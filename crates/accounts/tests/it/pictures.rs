@@ -4,7 +4,7 @@ use guildhall_accounts::{Accounts, Error, Removals, Staff, WeakPassword};
 use guildhall_kernel::{Caller, Directory, Roles, UserId, testing::TestClient};
 use image::{DynamicImage, ImageFormat};
 
-use crate::harness::{Harness, accounts, caller, new_user};
+use crate::harness::{Harness, accounts, caller, new_user, with_connections};
 
 /// A picture in a single colour.
 fn png() -> Vec<u8> {
@@ -53,7 +53,7 @@ async fn a_picture_is_shown_to_everybody_replaced_and_removed() {
     harness.advance(10 * 365 * 24 * 3600);
     let picture = client.get(path).await;
     assert_eq!((picture.status.as_u16(), picture.headers["content-type"].to_str().unwrap()), (200, "image/jpeg"));
-    assert_eq!(picture.headers["cache-control"], "public, max-age=31536000, immutable");
+    assert_eq!(picture.headers["cache-control"], "public, max-age=86400, immutable");
 
     let replaced = harness.set_picture(&anna, png().into()).await.unwrap().user.avatar_url.unwrap();
     assert_ne!(replaced, url, "or browsers would show the previous picture");
@@ -91,6 +91,19 @@ async fn staff_remove_the_pictures_of_others() {
     harness.remove_picture_of(&staff, anna.user).await.unwrap();
     assert_eq!(shown(&harness, anna.user).await, None);
     assert!(matches!(harness.remove_picture_of(&staff, UserId(999)).await, Err(Error::UserNotFound(_))));
+}
+
+#[tokio::test]
+async fn of_two_pictures_at_once_one_remains() {
+    let harness = with_connections(4).await;
+    let anna = caller(&harness.register_user("anna").await);
+    for _ in 0..5 {
+        let (one, other) =
+            tokio::join!(harness.set_picture(&anna, png().into()), harness.set_picture(&anna, png().into()));
+        let urls = [one.unwrap().user.avatar_url.unwrap(), other.unwrap().user.avatar_url.unwrap()];
+        assert!(urls.contains(&shown(&harness, anna.user).await.unwrap()));
+        assert_eq!(files(&harness).await, (1, 1));
+    }
 }
 
 #[tokio::test]

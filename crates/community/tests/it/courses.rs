@@ -239,6 +239,8 @@ async fn courses_that_are_created_in_a_group_at_the_same_time_are_all_in_it() {
         create(n).await.unwrap();
     }
     assert_eq!(code(create(102).await), "invalid");
+    let refused = harness.courses.link_course(&owner, hall, first).await.unwrap_err();
+    assert!(guildhall_kernel::Error::from(refused).fields().contains_key("course_id"));
 }
 
 #[tokio::test]

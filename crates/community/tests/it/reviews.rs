@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use guildhall_community::{Groups, NewGroup, NewPost, PostPatch, Posting, Posts, ReviewQueue, Visibility};
 use guildhall_kernel::IfMatch;
 
@@ -21,7 +23,10 @@ async fn posts_await_approval_if_the_group_requires_it() {
     assert_eq!(harness.moderation.queue(&person(1), hall, page()).await.unwrap().count, 1);
     assert_eq!(code(harness.moderation.queue(&person(2), hall, page()).await), "not_moderator");
     assert_eq!(code(harness.moderation.decide_post(&person(2), waiting.id, true).await), "not_moderator");
+    harness.clock.advance(Duration::from_secs(1));
     harness.moderation.decide_post(&person(1), waiting.id, true).await.unwrap();
+    let approved = harness.posts.post(Some(person(2)), waiting.id).await.unwrap();
+    assert!(approved.updated_at > waiting.updated_at, "it is another version");
     assert_eq!(code(harness.moderation.decide_post(&person(1), waiting.id, true).await), "already_decided");
     assert_eq!(code(harness.posts.post(Some(person(9)), waiting.id).await), "ok");
     let patch = PostPatch { content: Some("something else".into()), ..PostPatch::default() };

@@ -26,7 +26,7 @@ fn not_signed() -> Error {
     Error::new(Kind::Unauthenticated, "not_authenticated", "Use the signed URL of the file as returned by the API.")
 }
 
-/// The signed parts of a URL that is valid for ever: it has no expiry, and no other URL lacks one.
+/// The signed parts of a URL that never expires. No other URL lacks an expiry.
 fn permanent<'a>(id: FileId, variant: &'a str, name: &'a str) -> Link<'a> {
     Link { scope: "", id: id.0, variant, viewer: "", expires: "", name }
 }
@@ -44,8 +44,8 @@ impl Files {
         self.mount.join(&format!("/files/{}", self.sign("", id.0, variant, name, viewer)))
     }
 
-    /// A signed URL of a file that everybody may see who knows the URL, such as the picture of a user. It is valid as
-    /// long as the file exists, and always the same, so that it can be stored and cached.
+    /// A signed URL of a file that anyone who knows the URL may see, such as the picture of a user. It is valid as long
+    /// as the file exists, and always the same, so that it can be stored and cached.
     pub fn permanent_url(&self, id: FileId, variant: Option<&str>, name: &str) -> String {
         let (variant, name) = (variant.unwrap_or_default(), segment(name));
         let signature = self.shared.signer.sign(&permanent(id, variant, name));

@@ -23,7 +23,7 @@ const USERS: u32 = 8;
 const ATTEMPTS: u32 = 10;
 /// How often a read is recorded at most, because a recording with a write of background work does not count.
 const MAX_ATTEMPTS: u32 = 50;
-/// How statements begin that write.
+/// The keywords that start a write.
 const WRITES: [&str; 4] = ["INSERT", "UPDATE", "DELETE", "REPLACE"];
 /// The database counts as idle if nothing was executed for so long.
 const IDLE: Duration = Duration::from_millis(50);

@@ -74,7 +74,7 @@ async fn count(mut stream: TcpStream, received: &AtomicU64) {
     }
 }
 
-/// The complete frames of a server at the begin of some bytes, and their length (RFC 6455 §5.2).
+/// The complete frames of a server at the start of a buffer, and their length (RFC 6455 §5.2).
 fn count_frames(bytes: &[u8]) -> (u64, usize) {
     let (mut frames, mut at) = (0, 0);
     loop {

@@ -17,7 +17,7 @@ use guildhall_kernel::{Auth, Authenticate, Caller, Clock, Credentials, Db, HostT
 use guildhall_realtime::{OwnStream, RealtimeState, Settings, SingleProcess, Streams};
 use sea_orm_migration::MigrationTrait;
 use serde_json::json;
-use tokio::{net::TcpListener, sync::broadcast};
+use tokio::{net::TcpListener, sync::broadcast, task::JoinSet};
 
 use super::{EVENTS, LENGTH, WRITERS};
 
@@ -33,10 +33,18 @@ impl Authenticate for Anybody {
     }
 }
 
-/// A server, and how it publishes a burst.
-pub(super) enum Server {
-    Guildhall { address: SocketAddr, db: Db, streams: Streams },
-    Bare { address: SocketAddr, sender: broadcast::Sender<Utf8Bytes> },
+/// A server in this process.
+pub(super) struct Server {
+    address: SocketAddr,
+    events: Events,
+    /// Its work, which ends with it.
+    _work: JoinSet<()>,
+}
+
+/// Where the events of a server go.
+enum Events {
+    Guildhall { db: Db, streams: Streams },
+    Bare(broadcast::Sender<Utf8Bytes>),
 }
 
 impl Server {
@@ -54,28 +62,29 @@ impl Server {
         let (auth, clock) = (Auth::new(Anybody), Clock::system());
         let streams = Streams::new(db.clone(), clock, settings, auth, SingleProcess, vec![Arc::new(OwnStream)]);
         let router = Router::from(guildhall_realtime::router(RealtimeState::new(streams.clone())));
-        let running = streams.clone();
-        tokio::spawn(async move { running.run().await });
-        Ok(Self::Guildhall { address: serve(router).await?, db, streams })
+        let (running, mut work) = (streams.clone(), JoinSet::new());
+        work.spawn(async move { running.run().await });
+        let address = serve(router, &mut work).await?;
+        Ok(Self { address, events: Events::Guildhall { db, streams }, _work: work })
     }
 
     pub(super) async fn bare() -> anyhow::Result<Self> {
         let (sender, _) = broadcast::channel(2 * EVENTS as usize);
         let router = Router::new().route("/ws/notifications/", get(follow)).with_state(sender.clone());
-        Ok(Self::Bare { address: serve(router).await?, sender })
+        let mut work = JoinSet::new();
+        let address = serve(router, &mut work).await?;
+        Ok(Self { address, events: Events::Bare(sender), _work: work })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
-        match self {
-            Self::Guildhall { address, .. } | Self::Bare { address, .. } => *address,
-        }
+        self.address
     }
 
     /// Publishes a burst; the first server stores each event in a transaction of its own.
     pub(super) async fn publish(&self) -> anyhow::Result<()> {
         let event = json!({ "type": "message", "text": "x".repeat(LENGTH - 40) });
-        match self {
-            Self::Bare { sender, .. } => {
+        match &self.events {
+            Events::Bare(sender) => {
                 let text = Utf8Bytes::from(event.to_string());
                 for number in 0..EVENTS {
                     sender.send(text.clone())?;
@@ -84,7 +93,7 @@ impl Server {
                     }
                 }
             }
-            Self::Guildhall { db, streams, .. } => {
+            Events::Guildhall { db, streams } => {
                 let writers = (0..WRITERS).map(|_| {
                     let (db, streams, event) = (db.clone(), streams.clone(), event.clone());
                     tokio::spawn(async move {
@@ -115,10 +124,12 @@ fn guildhall_migration_of_streams() -> Vec<Box<dyn MigrationTrait>> {
     all
 }
 
-async fn serve(router: Router) -> anyhow::Result<SocketAddr> {
+async fn serve(router: Router, work: &mut JoinSet<()>) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    work.spawn(async move {
+        let _ = axum::serve(listener, router).await;
+    });
     Ok(address)
 }
 

@@ -51,7 +51,7 @@ impl ReviewQueue for SqlModeration {
                 if !approve {
                     return self.posts.erase_post(conn, caller, &post, "").await;
                 }
-                let after = post::Model { is_approved: true, ..post.clone() };
+                let after = post::Model { is_approved: true, updated_at: self.core.now(), ..post.clone() };
                 db::store_changes(conn, &post, &after).await?;
                 update_post_count(conn, &post, &after).await?;
                 let (author, actor) = (post.author_id, caller.user);
