@@ -124,6 +124,8 @@ async fn the_page_of_an_email_link_confirms_the_address() {
     let csrf_token = csrf_token.split('"').next().unwrap();
     let form = format!("token={token}&csrf_token={csrf_token}");
     assert!(page.headers["content-security-policy"].to_str().unwrap().contains("form-action 'self'"));
+    assert_eq!(page.headers["referrer-policy"], "same-origin", "forms lead back to their pages");
+    assert_eq!(server.get("/api/auth/me/", &anna).await.headers["referrer-policy"], "no-referrer");
     assert_eq!(
         server.get("/api/auth/me/", &anna).await.json()["email_verified"],
         false,

@@ -12,20 +12,25 @@ mod home;
 mod invites;
 mod lessons;
 mod members;
+mod moderation;
 mod new_post;
 mod posts;
 mod reports;
 mod requests;
+mod reviews;
 mod search;
 mod settings;
 mod typed;
 
 use axum::{
     Router,
+    response::Response,
     routing::{get, post},
 };
+use guildhall_community::GroupId;
+use guildhall_kernel::{Error, Kind, Path, Result};
 
-use crate::web::App;
+use crate::{page::redirect, web::App};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -39,10 +44,12 @@ pub(crate) fn routes() -> Router<App> {
         .route("/posts/{id}/edit/", get(new_post::edit_form).post(new_post::edit))
         .route("/posts/{id}/delete/", post(posts::delete))
         .route("/posts/{id}/flags/", post(posts::change_flags))
+        .route("/posts/{id}/review/{decision}/", post(reviews::decide))
         .route("/posts/{id}/react/", post(posts::react))
         .route("/posts/{id}/bookmark/", post(posts::bookmark))
         .route("/posts/{id}/vote/", post(posts::vote))
         .route("/posts/{id}/attach/", post(posts::attach))
+        .route("/posts/{id}/attachments/{attachment}/remove/", post(posts::detach))
         .route("/posts/{id}/report/", post(posts::report))
         .route("/posts/{id}/comments/", post(comments::create_comment))
         .route("/comments/{id}/", get(comments::comment).post(comments::change_comment))
@@ -59,6 +66,9 @@ pub(crate) fn routes() -> Router<App> {
         .route("/groups/{id}/members/{user}/demote/", post(members::demote))
         .route("/groups/{id}/members/{user}/remove/", post(members::remove))
         .route("/groups/{id}/members/{user}/ban/", post(members::ban))
+        .route("/groups/{id}/bans/", get(moderation::bans).post(moderation::ban))
+        .route("/groups/{id}/bans/{user}/lift/", post(moderation::unban))
+        .route("/groups/{id}/log/", get(moderation::log))
         .route("/groups/{id}/requests/", get(requests::requests))
         .route("/groups/{id}/requests/{request}/{decision}/", post(requests::decide))
         .route("/groups/{id}/invites/", get(invites::invites).post(invites::invite))
@@ -69,8 +79,23 @@ pub(crate) fn routes() -> Router<App> {
         .route("/groups/{id}/pictures/{kind}/", post(settings::set_picture))
         .route("/groups/{id}/transfer/", post(settings::transfer))
         .route("/groups/{id}/delete/", get(deletion::deletion).post(deletion::delete))
+        .route("/community/{kind}/{id}/", get(target))
+        .route("/community/groups/{id}/requests/", get(target_requests))
         .merge(event_routes())
         .merge(course_routes())
+}
+
+/// The address of a post or a group in notifications.
+async fn target(Path((kind, id)): Path<(String, i64)>) -> Result<Response> {
+    match kind.as_str() {
+        "posts" | "groups" => Ok(redirect(&format!("/{kind}/{id}/"))),
+        _ => Err(Error::new(Kind::NotFound, "not_found", "Not found.")),
+    }
+}
+
+/// The address of the requests to join a group in notifications.
+async fn target_requests(Path(id): Path<GroupId>) -> Response {
+    redirect(&format!("/groups/{id}/requests/"))
 }
 
 fn event_routes() -> Router<App> {

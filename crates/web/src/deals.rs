@@ -80,6 +80,7 @@ fn deal_routes() -> Router<App> {
         .route("/deals/{org}/deals/{deal}/files/{file}/remove/", post(files::remove_file))
         .route("/deals/{org}/deals/{deal}/payments/new/", get(payments::new_payment).post(payments::record_payment))
         .route("/deals/{org}/deals/{deal}/payments/{payment}/", get(payments::payment))
+        .route("/deals/{org}/deals/{deal}/payments/{payment}/receipts/", post(payments::add_receipt))
         .route("/deals/{org}/deals/{deal}/payments/{payment}/decide/", post(verification::decide_payment))
         .route("/deals/{org}/deals/{deal}/payments/{payment}/reverse/", post(payments::reverse_payment))
         .route("/deals/{org}/deals/{deal}/payments/{payment}/refund/", post(payments::refund_payment))

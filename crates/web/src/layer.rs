@@ -150,6 +150,10 @@ async fn show_error(
     let is_signed_out = status == StatusCode::UNAUTHORIZED;
     let mut page = match form {
         ErrorForm::Page if is_signed_out => redirect(&view.sign_in_path(method)),
+        // The address of a form, which shows a page when it refuses what was entered.
+        ErrorForm::Page if status == StatusCode::METHOD_NOT_ALLOWED && method == Method::GET => {
+            redirect(view.path.parent().as_str())
+        }
         ErrorForm::Page => {
             let frame = match session {
                 // Nothing else is asked of a server that does not answer.

@@ -40,6 +40,13 @@ impl LocalPath {
         (is_plain && !rest.starts_with('/') && text.len() <= MAX_LENGTH).then(|| Self(text.to_owned()))
     }
 
+    /// The path without its last segment and without the query.
+    pub(crate) fn parent(&self) -> Self {
+        let path = self.0.split('?').next().unwrap_or_default();
+        let end = path.trim_end_matches('/').rfind('/').unwrap_or_default();
+        Self(format!("{}/", path.get(..end).unwrap_or_default()))
+    }
+
     /// The path.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
@@ -85,6 +92,14 @@ mod tests {
         for url in ["", "/groups/", "https://a.example//evil.example/", "https://a b/", "data:text/html,a"] {
             assert_eq!(path(url), None, "{url}");
         }
+    }
+
+    #[test]
+    fn the_parent_of_a_path_is_a_shorter_one() {
+        let parent = |path| LocalPath::parse(path).unwrap().parent().to_string();
+        assert_eq!(parent("/posts/5/comments/?a=/b"), "/posts/5/");
+        assert_eq!(parent("/posts/5/comments"), "/posts/5/");
+        assert_eq!([parent("/posts/"), parent("/")], ["/", "/"]);
     }
 
     #[test]

@@ -109,7 +109,7 @@ pub(crate) struct View {
     pub(crate) theme: Theme,
     /// The path and query of the page.
     pub(crate) path: LocalPath,
-    /// The page that a form or a script is on which has sent the request.
+    /// The page whose form or script has sent the request.
     sender: Option<LocalPath>,
     /// The CSRF token of its forms.
     pub(crate) csrf: String,

@@ -43,7 +43,9 @@ fn about_group(
     (target_kind, group): (&str, GroupId),
     name: &str,
 ) -> NewNotification {
-    let target = Target { kind: target_kind.to_owned(), id: group.0, url: format!("/community/groups/{group}/") };
+    let page = if target_kind == GROUP_REQUESTS { "requests/" } else { "" };
+    let url = format!("/community/groups/{group}/{page}");
+    let target = Target { kind: target_kind.to_owned(), id: group.0, url };
     let subject = format!("the group “{name}”");
     NewNotification { recipient, kind, actor, target: Some(target), group_key: format!("group/{group}"), subject }
 }

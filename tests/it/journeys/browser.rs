@@ -275,8 +275,11 @@ impl Browser {
     pub(crate) async fn check_log(&self) {
         let log = self.client.issue_cmd(Log("browser")).await.unwrap();
         let entries = log.as_array().unwrap();
-        // A form that comes back with its errors has a status that the browser logs.
-        let is_refusal = |entry: &Value| entry["message"].as_str().is_some_and(|text| text.contains("a status of 422"));
+        // A form that comes back with its errors, and a session that has ended, have statuses that the browser logs.
+        let is_refusal = |entry: &Value| {
+            let text = entry["message"].as_str().unwrap_or_default();
+            ["a status of 422", "a status of 401"].iter().any(|status| text.contains(status))
+        };
         let is_wrong =
             |entry: &&Value| matches!(entry["level"].as_str(), Some("WARNING" | "SEVERE")) && !is_refusal(entry);
         let wrong: Vec<&Value> = entries.iter().filter(is_wrong).map(|entry| &entry["message"]).collect();

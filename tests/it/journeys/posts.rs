@@ -35,6 +35,7 @@ async fn what_was_written_is_kept_while_its_author_signs_in_again() {
     let Some(driver) = Driver::start().await else { return };
     let server = TestServer::start().await;
     server.sign_up("anna").await;
+    server.sign_up("ben").await;
     let browser = driver.of(&server, "anna").await;
     browser.open("/posts/new/").await;
     browser.fill("#title", "Seeds to swap").await;
@@ -43,13 +44,32 @@ async fn what_was_written_is_kept_while_its_author_signs_in_again() {
     browser.client.delete_all_cookies().await.unwrap();
     browser.click("main form button[type=submit]").await;
     browser.until_at("/login/").await;
-    browser.fill("#username", "anna").await;
-    browser.fill("#password", PASSWORD).await;
-    browser.click("main button[type=submit]").await;
-    browser.until_at("/posts/new/").await;
+    let sign_in = async |name: &str| {
+        browser.fill("#username", name).await;
+        browser.fill("#password", PASSWORD).await;
+        browser.click("main button[type=submit]").await;
+        browser.until_at("/posts/new/").await;
+    };
+    sign_in("anna").await;
     let text = async |selector: &str| browser.find(selector).await.prop("value").await.unwrap().unwrap();
     browser.until("the text", async || text("#content").await == "A long text").await;
     assert_eq!(text("#title").await, "Seeds to swap");
+    // A script that sends the form leads to the page for signing in too. Somebody else does not get the text.
+    browser.client.delete_all_cookies().await.unwrap();
+    browser
+        .click("button[name=preview], button[formaction='/posts/preview/'], button[hx-post='/posts/preview/']")
+        .await;
+    browser.until_at("/login/").await;
+    sign_in("ben").await;
+    assert_eq!(text("#content").await, "");
+    browser.client.delete_all_cookies().await.unwrap();
+    browser.fill("#content", "A long text").await;
+    browser
+        .click("button[name=preview], button[formaction='/posts/preview/'], button[hx-post='/posts/preview/']")
+        .await;
+    browser.until_at("/login/").await;
+    sign_in("ben").await;
+    browser.until("the text", async || text("#content").await == "A long text").await;
     browser.click("main form button[type=submit]").await;
     browser.until_shown("main .prose", "A long text").await;
     browser.open("/posts/new/").await;

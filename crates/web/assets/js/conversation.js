@@ -1,7 +1,7 @@
 // An open conversation or room: new messages, sending, typing, reading. The rows come from the server as they are shown without
 // scripts; only what is being sent is drawn here, as text.
 import { attachFiles } from "./files.js";
-import { part, post, refusal } from "./requests.js";
+import { part, post, refusal, toast } from "./requests.js";
 
 const KEPT = "unsent";
 const TYPING_EVERY = 3000;
@@ -154,6 +154,44 @@ export function followConversation(socket, room) {
   }
   addEventListener("focus", readSoon);
   box.addEventListener("scroll", readSoon);
+
+  // Older messages are loaded before their reader gets to the begin of what is shown.
+  box.addEventListener("scroll", () => {
+    const above = box.scrollHeight - box.clientHeight - Math.abs(box.scrollTop);
+    const link = above < 300 ? box.querySelector("#older a:not([data-asked])") : null;
+    if (!link) return;
+    link.dataset.asked = "";
+    link.click();
+  });
+
+  // --- Answering and reacting
+
+  const react = document.getElementById("react");
+  log.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-reply], [data-react]");
+    if (!link || !form || room?.isOver() || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    if ("react" in link.dataset) {
+      react.querySelector("form").setAttribute("action", `${link.getAttribute("href")}react/`);
+      react.showPopover({ source: link });
+      return;
+    }
+    const row = link.closest("li");
+    const words = row.querySelector(".bubble, .msg-words, .file .cut")?.textContent ?? "";
+    form.elements.reply_to.value = link.dataset.reply;
+    document.getElementById("reply-text").textContent = words;
+    document.getElementById("reply-strip").hidden = false;
+    text.focus();
+  });
+  document.addEventListener("submit", async (event) => {
+    const sent = event.target;
+    if (!sent.matches("#log [data-quiet], #react [data-quiet]")) return;
+    event.preventDefault();
+    const fields = [...new FormData(sent, event.submitter), ["script", "1"]];
+    const answer = await post(sent.getAttribute("action"), fields).catch(() => null);
+    react.hidePopover();
+    if (!answer?.ok) toast((await refusal(answer)).reason);
+  });
 
   // --- Events
 

@@ -74,7 +74,7 @@ export function followRoom(socket) {
 
   document.addEventListener("submit", async (event) => {
     const form = event.target;
-    if (!form.matches("[data-quiet]") || !isLive) return;
+    if (!form.matches("aside [data-quiet]") || !isLive) return;
     event.preventDefault();
     const fields = [...new FormData(form, event.submitter), ["script", "1"]];
     const answer = await post(form.getAttribute("action"), fields).catch(() => null);
@@ -142,24 +142,4 @@ export function followRoom(socket) {
     return;
   }
   followConversation(socket, { handle, isOver: () => isOver });
-
-  // --- Answering and reacting
-
-  const form = document.getElementById("composer");
-  const react = document.getElementById("react");
-  document.getElementById("log").addEventListener("click", (event) => {
-    const link = event.target.closest("[data-reply], [data-react]");
-    if (!link || isOver || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    if ("react" in link.dataset) {
-      react.querySelector("form").setAttribute("action", `${link.getAttribute("href")}react/`);
-      react.showPopover({ source: link });
-      return;
-    }
-    const row = link.closest("li");
-    form.elements.reply_to.value = link.dataset.reply;
-    document.getElementById("reply-text").textContent = row.querySelector(".msg-words, .file .cut")?.textContent ?? "";
-    document.getElementById("reply-strip").hidden = false;
-    form.elements.content.focus();
-  });
 }

@@ -14,6 +14,8 @@ export class Socket {
   #socket = null;
   #failures = 0;
   #timer = null;
+  /** How long a server that restarts asks to wait. */
+  #announced = null;
   #wasOpen = false;
   #stopped = false;
 
@@ -69,8 +71,13 @@ export class Socket {
   }
 
   #receive(frame) {
+    if (frame.type === "bye") {
+      this.#announced = frame.retry_after_ms ?? null;
+      return;
+    }
     if (frame.type === "hello") {
       this.#failures = 0;
+      this.#announced = null;
       for (const name of this.#streams.keys()) this.#subscribe(name);
       if (this.#wasOpen) {
         this.onstate("back");
@@ -99,7 +106,8 @@ export class Socket {
     // Another tab of the same person has taken the place: this one comes back when somebody looks at it.
     if (event.code === 4409) return;
     this.onstate("lost");
-    const wait = event.code === 4429 ? LONGEST_WAIT : pause(this.#failures);
+    const wait = event.code === 4429 ? LONGEST_WAIT : (this.#announced ?? pause(this.#failures));
+    this.#announced = null;
     this.#failures += 1;
     this.#timer = setTimeout(() => this.open(), wait);
   }

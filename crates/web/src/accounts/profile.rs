@@ -18,6 +18,9 @@ use crate::{
 struct ProfilePage<'a> {
     f: Frame,
     tab: &'static str,
+    /// What is wrong with the picture.
+    picture: FormErrors,
+    /// What is wrong with the names.
     e: FormErrors,
     display_name: String,
     first_name: String,
@@ -25,8 +28,15 @@ struct ProfilePage<'a> {
     messaging: &'a Preferences,
 }
 
-/// The page; with the names that were entered, if a form with names was refused.
-async fn profile_page(app: &App, reader: &Reader, e: FormErrors, entered: Option<Submission>) -> Result<Response> {
+/// What was refused.
+enum Refused {
+    Nothing,
+    Picture(FormErrors),
+    /// With the names that were entered.
+    Names(FormErrors, Submission),
+}
+
+async fn profile_page(app: &App, reader: &Reader, refused: Refused) -> Result<Response> {
     let f = reader.frame(app, Place::More).await?;
     let messaging = &app.messaging.preferences.preferences(&reader.caller).await.map_err(Error::from)?;
     let user = f.me.user.clone();
@@ -34,13 +44,21 @@ async fn profile_page(app: &App, reader: &Reader, e: FormErrors, entered: Option
     let full_name = format!("{} {}", user.first_name, user.last_name);
     let is_chosen = user.display_name != full_name.trim() && user.display_name != user.username;
     let chosen = if is_chosen { user.display_name } else { String::new() };
-    let status = if e.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let names = match entered {
-        None => [chosen, user.first_name, user.last_name],
-        Some(form) => ["display_name", "first_name", "last_name"].map(|name| form.text(name).to_owned()),
+    let status = match refused {
+        Refused::Nothing => StatusCode::OK,
+        Refused::Picture(_) | Refused::Names(..) => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let stored = [chosen, user.first_name, user.last_name];
+    let (picture, e, names) = match refused {
+        Refused::Nothing => (FormErrors::default(), FormErrors::default(), stored),
+        Refused::Picture(picture) => (picture, FormErrors::default(), stored),
+        Refused::Names(e, form) => {
+            let entered = ["display_name", "first_name", "last_name"].map(|name| form.text(name).to_owned());
+            (FormErrors::default(), e, entered)
+        }
     };
     let [display_name, first_name, last_name] = names;
-    Ok(show(status, &ProfilePage { f, tab: "profile", e, display_name, first_name, last_name, messaging }))
+    Ok(show(status, &ProfilePage { f, tab: "profile", picture, e, display_name, first_name, last_name, messaging }))
 }
 
 /// Sets or removes the picture.
@@ -56,12 +74,12 @@ pub(crate) async fn change_picture(State(app): State<App>, reader: Reader, form:
     };
     match changed.map_err(Error::from) {
         Ok(()) => Ok(redirect_with(&app, "/account/", "flash-saved")),
-        Err(error) => profile_page(&app, &reader, form_errors(&reader.view, error)?, None).await,
+        Err(error) => profile_page(&app, &reader, Refused::Picture(form_errors(&reader.view, error)?)).await,
     }
 }
 
 pub(crate) async fn profile(State(app): State<App>, reader: Reader) -> Result<Response> {
-    profile_page(&app, &reader, FormErrors::default(), None).await
+    profile_page(&app, &reader, Refused::Nothing).await
 }
 
 pub(crate) async fn change_profile(State(app): State<App>, reader: Reader, form: Submission) -> Result<Response> {
@@ -73,6 +91,6 @@ pub(crate) async fn change_profile(State(app): State<App>, reader: Reader, form:
     };
     match app.accounts.accounts.change_me(&reader.caller, patch, IfMatch::default()).await {
         Ok(_) => Ok(redirect_with(&app, "/account/", "flash-saved")),
-        Err(error) => profile_page(&app, &reader, form_errors(&reader.view, error)?, Some(form)).await,
+        Err(error) => profile_page(&app, &reader, Refused::Names(form_errors(&reader.view, error)?, form)).await,
     }
 }

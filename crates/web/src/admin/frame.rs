@@ -3,13 +3,15 @@
 use std::ops::Deref;
 
 use guildhall_admin::{Area, Count, PERIODS, Table};
-use guildhall_kernel::{Error, Result};
+use guildhall_kernel::{Error, Result, UserId};
 
 use crate::{local_path::encode, reader::Reader, view::View, web::App};
 
 /// What the frame around a page of the panel shows.
 pub(super) struct AdminFrame {
     view: View,
+    /// The reader.
+    pub(super) user: UserId,
     pub(super) areas: Vec<Area>,
     /// The place in the sidebar: `dashboard`, `find`, `tables`, `jobs`, `outbox`, `audit`, or the name of a table.
     place: String,
@@ -19,7 +21,7 @@ impl AdminFrame {
     /// The frame of a page, if the reader is staff.
     pub(super) async fn open(app: &App, reader: &Reader, place: &str) -> Result<Self> {
         let areas = app.admin.panel.tables(&reader.caller).await.map_err(Error::from)?;
-        Ok(Self { view: reader.view.clone(), areas, place: place.to_owned() })
+        Ok(Self { view: reader.view.clone(), user: reader.id(), areas, place: place.to_owned() })
     }
 
     /// The attribute that marks the current place.

@@ -110,7 +110,7 @@ pub(super) fn rows(view: &View, messages: Vec<Message>, audience: &Audience) -> 
         quotes.add(view, message.id.0, url, (view.plain_name(message.sender.as_ref()), text));
     }
     let unread = usize::try_from(audience.unread).ok().filter(|unread| *unread > 0);
-    let first_unread = unread.and_then(|unread| messages.len().checked_sub(unread));
+    let first_unread = unread.filter(|_| !messages.is_empty()).map(|unread| messages.len().saturating_sub(unread));
     let edges: Vec<(bool, bool)> = (0..messages.len())
         .map(|at| {
             let is_new_day = at == 0 || !view.is_same_day(messages[at - 1].timestamp, messages[at].timestamp);

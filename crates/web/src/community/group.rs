@@ -131,6 +131,11 @@ pub(crate) async fn leave(
     reader: Reader,
     _: Submission,
 ) -> Result<Response> {
-    app.community.members.leave(&reader.caller, id).await.map_err(Error::from)?;
-    Ok(redirect_with(&app, "/groups/", "flash-left"))
+    match app.community.members.leave(&reader.caller, id).await.map_err(Error::from) {
+        Ok(_) => Ok(redirect_with(&app, "/groups/", "flash-left")),
+        Err(error) if error.code() == "last_moderator" => {
+            Ok(redirect_with(&app, &format!("/groups/{id}/members/"), "flash-last-moderator"))
+        }
+        Err(error) => Err(error),
+    }
 }

@@ -34,6 +34,8 @@ struct Fields {
     tags: String,
     poll: String,
     is_multiple: bool,
+    /// How long the poll is open.
+    hours: String,
     /// The draft that it was begun from.
     draft: Option<DraftId>,
 }
@@ -69,6 +71,7 @@ impl Fields {
             tags: text("tags"),
             poll: text("poll"),
             is_multiple: form.is_checked("is_multiple"),
+            hours: text("hours"),
             draft: form.number::<i64>("draft").ok().flatten().map(DraftId),
         }
     }
@@ -83,6 +86,7 @@ impl Fields {
             category: category_name(category).to_owned(),
             tags: tags.join(" "),
             is_multiple: poll.as_ref().is_some_and(|poll| poll.is_multiple),
+            hours: poll.as_ref().and_then(|poll| poll.hours).map(|hours| hours.to_string()).unwrap_or_default(),
             poll: poll.map(|poll| poll.options.join("\n")).unwrap_or_default(),
             draft: Some(draft.id),
         }
@@ -223,7 +227,7 @@ fn tags(text: &str) -> Vec<String> {
 fn new_post(form: &Submission) -> Result<NewPost> {
     let options: Vec<String> =
         form.text("poll").lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
-    let poll = NewPoll { options, is_multiple: form.is_checked("is_multiple"), hours: None };
+    let poll = NewPoll { options, is_multiple: form.is_checked("is_multiple"), hours: form.number("hours")? };
     Ok(NewPost {
         content: form.text("content").to_owned(),
         title: form.text("title").trim().to_owned(),

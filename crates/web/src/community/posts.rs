@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
-use guildhall_community::{Comment, CommentId, NewReport, Post, PostId, PostPatch, Vote};
+use guildhall_community::{AttachmentId, Comment, CommentId, NewReport, Post, PostId, PostPatch, Vote};
 use guildhall_kernel::{Error, IfMatch, Path, Query, Result};
 
 use super::typed::Typed;
@@ -216,6 +216,17 @@ pub(crate) async fn attach(
     let upload = form.into_upload("file")?;
     app.community.attachments.attach(&reader.caller, id, upload).await.map_err(Error::from)?;
     Ok(redirect_with(&app, &format!("/posts/{id}/"), "flash-attached"))
+}
+
+/// Removes a file from a post of the reader.
+pub(crate) async fn detach(
+    State(app): State<App>,
+    Path((id, attachment)): Path<(PostId, AttachmentId)>,
+    reader: Reader,
+    _: Submission,
+) -> Result<Response> {
+    app.community.attachments.detach(&reader.caller, id, attachment).await.map_err(Error::from)?;
+    Ok(redirect_with(&app, &format!("/posts/{id}/"), "flash-removed"))
 }
 
 pub(crate) async fn report(

@@ -79,7 +79,7 @@ async fn messages(app: &App, reader: &Reader, q: &str, limit: u64) -> Result<Vec
     let conversations: HashMap<_, _> = conversations.map(|found| (found.conversation_id, found)).collect();
     let hit = |message: Message| {
         let conversation = conversations.get(&message.conversation_id)?;
-        let url = format!("{}#msg-{}", conversation_url(conversation), message.id);
+        let url = format!("{}?around={}#msg-{}", conversation_url(conversation), message.id, message.id);
         let person = conversation.other_user.clone();
         let name = conversation_name(&reader.view, conversation);
         Some(Hit { message, name, person, url })

@@ -184,6 +184,26 @@ pub(crate) async fn payment(State(app): State<App>, Path(path): Path<PaymentPath
     payment_page(&app, &reader, path, Default::default()).await
 }
 
+/// Adds a receipt to a payment.
+pub(crate) async fn add_receipt(
+    State(app): State<App>,
+    Path((org, id, payment)): Path<PaymentPath>,
+    reader: Reader,
+    form: Submission,
+) -> Result<Response> {
+    let added = async {
+        let upload = form.into_upload("file")?;
+        Ok::<_, Error>(app.deals.deal_files.add_receipt(&reader.caller, org, id.into(), payment, upload).await?)
+    };
+    match added.await {
+        Ok(_) => Ok(redirect_with(&app, &format!("/deals/{org}/deals/{id}/payments/{payment}/"), "flash-attached")),
+        Err(error) => {
+            let e = form_errors(&reader.view, error)?;
+            payment_page(&app, &reader, (org, id, payment), (e, Entered::default())).await
+        }
+    }
+}
+
 /// What was typed into a form on the page of a payment. `reason` is the field for the reason: each form has its own.
 pub(super) fn typed(form: &Submission, reason: &'static str) -> Entered {
     Entered::typed(form, &["amount", FORM_KEY]).with(reason, form.text("reason"))

@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 
 use askama::Template;
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use guildhall_kernel::{Error, IfMatch, Path, Result};
 use guildhall_messaging::{ConversationId, DeleteFor, MessageId, MessagePatch, Revision};
 
@@ -139,6 +143,9 @@ pub(crate) async fn react(
         reactions.unreact(&reader.caller, ids.0, ids.1, emoji).await.map_err(Error::from)?;
     } else {
         reactions.react(&reader.caller, ids.0, ids.1, emoji).await.map_err(Error::from)?;
+    }
+    if form.is_checked("script") {
+        return Ok(StatusCode::NO_CONTENT.into_response());
     }
     back_to(&app, &reader, ids).await
 }

@@ -32,6 +32,27 @@ use crate::{
 /// How many messages a page shows.
 const MESSAGES: u64 = 50;
 
+/// Which part of the history to show, and what the message to be written answers.
+#[derive(Clone, Copy, Default, Deserialize)]
+pub(crate) struct At {
+    /// Only what is older than this message.
+    before: Option<i64>,
+    /// What is before and after this message.
+    around: Option<i64>,
+    reply_to: Option<i64>,
+}
+
+impl At {
+    /// Whether newer messages than those shown may exist.
+    fn is_past(self) -> bool {
+        self.before.is_some() || self.around.is_some()
+    }
+
+    fn draft(self) -> Draft {
+        Draft { reply_to: self.reply_to, ..Draft::default() }
+    }
+}
+
 /// What was entered and refused.
 #[derive(Default)]
 struct Draft {
@@ -56,6 +77,7 @@ struct ConversationPage {
     members: Vec<Person>,
     rows: Vec<Row>,
     has_older: bool,
+    is_past: bool,
     is_muted: bool,
     is_request: bool,
     /// Why nothing can be written, if so.
@@ -112,6 +134,21 @@ async fn history(app: &App, reader: &Reader, target: Target, cursor: CursorQuery
     history.map_err(Error::from)
 }
 
+/// The part of the history that a page shows.
+async fn history_at(app: &App, reader: &Reader, target: Target, at: At) -> Result<History> {
+    let cursor = at.before.map_or(CursorQuery::newest(MESSAGES), |id| CursorQuery::before(id, MESSAGES));
+    let newest = history(app, reader, target, cursor).await?;
+    let Some(message) = at.around.map(MessageId) else { return Ok(newest) };
+    let Some(id) = conversation_of(&newest.messages) else { return Ok(newest) };
+    let around = app.messaging.messages.messages_around(&reader.caller, id, message, MESSAGES).await;
+    match around.map_err(Error::from) {
+        Ok(around) => Ok(around),
+        // The message was deleted meanwhile.
+        Err(error) if error.kind() == Kind::NotFound => Ok(newest),
+        Err(error) => Err(error),
+    }
+}
+
 /// Who takes part: the two people, or the members of a group.
 async fn people(app: &App, reader: &Reader, other: Option<&Person>, group: Option<ConversationId>) -> Result<People> {
     let mut by_id: HashMap<UserId, Person> = HashMap::new();
@@ -131,9 +168,10 @@ async fn page(
     app: &App,
     reader: &Reader,
     (target, known): (Target, Option<Conversation>),
-    (shown, e, draft): (&Shown, FormErrors, Draft),
+    (shown, at): (&Shown, At),
+    (e, draft): (FormErrors, Draft),
 ) -> Result<Response> {
-    let history = history(app, reader, target, CursorQuery::newest(MESSAGES)).await?;
+    let history = history_at(app, reader, target, at).await?;
     let id = match target {
         Target::Conversation(id) => Some(id),
         Target::User(_) => conversation_of(&history.messages),
@@ -146,7 +184,9 @@ async fn page(
     };
     let is_group = matches!(target, Target::Conversation(_)) && history.other_user.is_none();
     let mut people = people(app, reader, history.other_user.as_ref(), id.filter(|_| is_group)).await?;
-    people.unread = conversation.as_ref().map_or(0, |found| found.unread_count);
+    if !at.is_past() {
+        people.unread = conversation.as_ref().map_or(0, |found| found.unread_count);
+    }
     let mut members: Vec<Person> = if is_group { people.by_id.values().cloned().collect() } else { Vec::new() };
     members.sort_by(|one, other| one.display_name.cmp(&other.display_name));
     let people = people.reading(app, reader, &history.messages).await?;
@@ -161,7 +201,8 @@ async fn page(
     let is_request = conversation.as_ref().is_some_and(|found| found.state == MemberState::Requested);
     let now = app.clock.now();
     let is_muted = conversation.as_ref().and_then(|found| found.muted_until).is_some_and(|until| until > now);
-    if let (Some(newest), false) = (newest, is_request) {
+    let is_past = at.is_past();
+    if let (Some(newest), false) = (newest, is_request || is_past) {
         // Whoever opens the page reads what it shows.
         let reading = &app.messaging.reading;
         reading.mark_conversation_read(&reader.caller, target, Some(newest)).await.map_err(Error::from)?;
@@ -186,6 +227,7 @@ async fn page(
             members,
             rows,
             has_older,
+            is_past,
             is_muted,
             is_request,
             closed,
@@ -193,26 +235,14 @@ async fn page(
     ))
 }
 
-/// What a form that is not submitted yet contains.
-#[derive(Deserialize)]
-pub(crate) struct Reply {
-    reply_to: Option<i64>,
-}
-
-impl Reply {
-    fn draft(self) -> Draft {
-        Draft { reply_to: self.reply_to, ..Draft::default() }
-    }
-}
-
 pub(crate) async fn with_user(
     State(app): State<App>,
     Path(user): Path<UserId>,
     reader: Reader,
     Query(shown): Query<Shown>,
-    Query(reply): Query<Reply>,
+    Query(at): Query<At>,
 ) -> Result<Response> {
-    page(&app, &reader, (Target::User(user), None), (&shown, FormErrors::default(), reply.draft())).await
+    page(&app, &reader, (Target::User(user), None), (&shown, at), (FormErrors::default(), at.draft())).await
 }
 
 /// A group, or the old address of a conversation of two people, which leads to the present one.
@@ -221,14 +251,20 @@ pub(crate) async fn of_id(
     Path(id): Path<ConversationId>,
     reader: Reader,
     Query(shown): Query<Shown>,
-    Query(reply): Query<Reply>,
+    Query(at): Query<At>,
 ) -> Result<Response> {
     let conversation = app.messaging.conversations.conversation(&reader.caller, id).await.map_err(Error::from)?;
     if let Some(other) = &conversation.other_user {
         return Ok(redirect(&target_url(Target::User(other.id))));
     }
-    page(&app, &reader, (Target::Conversation(id), Some(conversation)), (&shown, FormErrors::default(), reply.draft()))
-        .await
+    page(
+        &app,
+        &reader,
+        (Target::Conversation(id), Some(conversation)),
+        (&shown, at),
+        (FormErrors::default(), at.draft()),
+    )
+    .await
 }
 
 /// The messages before or after one, for scripts.
@@ -310,7 +346,7 @@ async fn send(app: &App, reader: &Reader, target: Target, form: Submission) -> R
         }
         _ => form_errors(&reader.view, error)?,
     };
-    page(app, reader, (target, None), (&Shown::default(), e, draft)).await
+    page(app, reader, (target, None), (&Shown::default(), At::default()), (e, draft)).await
 }
 
 pub(crate) async fn send_to_user(

@@ -151,7 +151,7 @@ fn is_grouped(view: &View, one: &Message, other: &Message) -> bool {
         && view.is_same_day(one.timestamp, other.timestamp)
 }
 
-/// The position of the first unread message, if it is among these.
+/// The position of the first unread message; the first of these messages, if there are unread ones before them.
 fn first_unread(messages: &[Message], people: &People) -> Option<usize> {
     let mut left = people.unread;
     for (at, message) in messages.iter().enumerate().rev() {
@@ -162,7 +162,7 @@ fn first_unread(messages: &[Message], people: &People) -> Option<usize> {
             }
         }
     }
-    None
+    (left > 0 && !messages.is_empty()).then_some(0)
 }
 
 /// The conversation of messages, if there are any.

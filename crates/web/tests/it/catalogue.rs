@@ -61,7 +61,8 @@ fn every_text_that_is_used_is_in_the_catalogue() {
 fn every_text_in_the_catalogue_is_used() {
     let all: String = texts().into_iter().map(|(_, text)| text).collect();
     // These are looked up by the code of an error, or by a name that a service gives.
-    let by_name = ["error-", "message-type-", "blocker-", "admin-table-", "admin-area-", "admin-part-", "admin-state-"];
+    let by_name =
+        ["error-", "log-", "message-type-", "blocker-", "admin-table-", "admin-area-", "admin-part-", "admin-state-"];
     for key in catalogue() {
         let is_used = all.contains(&format!("\"{key}\"")) || by_name.iter().any(|prefix| key.starts_with(prefix));
         assert!(is_used, "{key}");

@@ -14,6 +14,7 @@ mod groups;
 mod harness;
 mod markup;
 mod messages;
+mod moderation;
 mod notifications;
 mod people;
 mod posts;

@@ -52,6 +52,47 @@ async fn a_conversation_is_read_and_answered() {
 }
 
 #[tokio::test]
+async fn older_messages_have_a_page_and_a_hit_is_shown_among_its_neighbours() {
+    let site = site().await;
+    let (anna, browser) = site.signed_in("anna").await;
+    let ben = site.user("ben").await;
+    let first = send(&site, &ben, &anna, "needle").await;
+    for number in 2..=60 {
+        send(&site, &ben, &anna, &format!("message {number}")).await;
+    }
+    let path = format!("/messaging/conversation/{}/", ben.user);
+    let hit = format!("#msg-{}", first.id);
+    let search = browser.get("/search/?q=needle").await;
+    let link = search.find(&format!("a[href*='{hit}']"))[0].value().attr("href").unwrap().to_owned();
+    let page = browser.get(link.split('#').next().unwrap()).await;
+    assert_eq!(page.find(&hit).len(), 1, "{}", page.text);
+    assert!(page.find("#composer").is_empty() && page.find(&format!(".past-foot a[href='{path}']")).len() == 1);
+    assert_eq!(site.messaging.unread_count(&anna).await.unwrap(), 60, "the newest were not shown");
+
+    let page = browser.get(&path).await;
+    assert_eq!((page.find("#log .bubble-row").len(), page.find("#unread").len()), (50, 1), "all of them are unread");
+    let older = page.find("#older a")[0].value().attr("href").unwrap().to_owned();
+    let page = browser.get(&older).await;
+    assert_eq!((page.find("#log .bubble-row").len(), page.find(&hit).len()), (10, 1), "{}", page.text);
+    assert!(page.text.contains("<html"), "a page, not a part of one");
+}
+
+#[tokio::test]
+async fn unread_conversations_are_found_behind_read_ones() {
+    let site = site().await;
+    let (anna, browser) = site.signed_in("anna").await;
+    let ben = site.user("ben").await;
+    send(&site, &ben, &anna, "unread").await;
+    for number in 0..31 {
+        let other = site.user(&format!("person{number}")).await;
+        send(&site, &anna, &other, "read").await;
+    }
+    let page = browser.get("/messaging/?kind=unread").await;
+    assert_eq!(page.find("#inbox a[href^='/messaging/conversation/']").len(), 1, "{}", page.text);
+    assert!(browser.get("/").await.text_of("[aria-labelledby=a-unread]").contains("ben"));
+}
+
+#[tokio::test]
 async fn a_form_that_is_sent_twice_sends_one_message() {
     let site = site().await;
     let (anna, browser) = site.signed_in("anna").await;
@@ -195,7 +236,7 @@ async fn older_and_newer_messages_are_parts_of_the_page() {
     let path = format!("/messaging/conversation/{}/", ben.user);
     let page = browser.get(&path).await;
     assert_eq!(page.find("#log .bubble-row").len(), 50);
-    let older = page.find("#older a")[0].value().attr("href").unwrap().to_owned();
+    let older = page.find("#older a")[0].value().attr("hx-get").unwrap().to_owned();
     let part = browser.part(&older, "li#older").await;
     assert!(part.text.matches("class=\"bubble-row").count() == 10 && !part.text.contains("<html"), "{}", part.text);
     let last = last.unwrap();
@@ -265,7 +306,7 @@ async fn a_conversation_is_muted_and_archived_from_its_menu() {
     for what in ["mute", "archive"] {
         browser.fill(&path, &action, &[("action", what)]).await;
     }
-    let filter = InboxFilter { archived: true, message_type: None };
+    let filter = InboxFilter { archived: true, ..InboxFilter::default() };
     let archived = site.messaging.conversations(&ben, filter, CursorQuery::newest(10)).await.unwrap().results;
     assert!(archived.len() == 1 && archived[0].muted_until.is_some());
     assert_eq!(browser.get("/messaging/?kind=archived").await.find(".talk").len(), 1);

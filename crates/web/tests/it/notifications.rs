@@ -25,6 +25,21 @@ async fn notifications_are_listed_counted_and_read() {
 }
 
 #[tokio::test]
+async fn the_addresses_in_notifications_lead_to_pages() {
+    let site = site().await;
+    let (_, browser) = site.signed_in("anna").await;
+    for (address, page) in [
+        ("/community/posts/7/", "/posts/7/"),
+        ("/community/groups/7/", "/groups/7/"),
+        ("/community/groups/7/requests/", "/groups/7/requests/"),
+        ("/chat/7/", "/rooms/7/"),
+    ] {
+        assert_eq!(browser.get(address).await.location(), page);
+    }
+    assert_eq!(browser.get("/community/comments/7/").await.status, 404);
+}
+
+#[tokio::test]
 async fn all_notifications_are_marked_as_read_at_once() {
     let site = site().await;
     let (_, browser) = site.signed_in("anna").await;

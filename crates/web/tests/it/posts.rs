@@ -1,7 +1,7 @@
 //! The feed, posts and comments.
 
 use axum::{body::Body, http::Request};
-use guildhall_community::{Groups, Members, NewGroup, NewPost, Post, Posts};
+use guildhall_community::{Groups, Members, NewGroup, NewPost, Post, Posts, Visibility};
 use guildhall_kernel::Caller;
 
 use crate::harness::{Site, site};
@@ -9,6 +9,25 @@ use crate::harness::{Site, site};
 async fn post(site: &Site, caller: &Caller, content: &str) -> Post {
     let new = NewPost { content: content.to_owned(), title: "Hello".to_owned(), ..NewPost::default() };
     site.community.posts.create_post(caller, new).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_file_with_a_hostile_name_is_shown_as_text_and_removed_by_its_author() {
+    let site = site().await;
+    let (anna, browser) = site.signed_in("anna").await;
+    let (_, other) = site.signed_in("ben").await;
+    let new = NewPost { content: "Hello".into(), visibility: Some(Visibility::Public), ..NewPost::default() };
+    let post = site.community.posts.create_post(&anna, new).await.unwrap().id;
+    let path = format!("/posts/{post}/");
+    let name = "<img src=x onerror=alert(1)>.txt";
+    let attached = browser.upload(&format!("{path}attach/"), &[], &[("file", name, "oak")]).await;
+    assert_eq!(attached.location(), path, "{}", attached.text);
+    let page = browser.get(&path).await;
+    assert!(page.text.contains("&#60;img src=x") && page.find("img[onerror]").is_empty(), "{}", page.text);
+    let action = page.find("form[action*='/attachments/']")[0].value().attr("action").unwrap().to_owned();
+    assert!(other.get(&path).await.find("form[action*='/attachments/']").is_empty());
+    assert_eq!(browser.submit(&page, &action, &[]).await.location(), path);
+    assert!(site.community.posts.post(Some(anna), post).await.unwrap().attachments.is_empty());
 }
 
 #[tokio::test]

@@ -35,6 +35,19 @@ async fn a_payment_is_recorded_once_and_verified() {
 }
 
 #[tokio::test]
+async fn a_receipt_is_added_to_a_payment() {
+    let office = Office::open().await;
+    let one = payment(&office.site, &office.anna, &office.org, &office.deal, "100").await;
+    let path = office.deal_url(&format!("payments/{one}/"));
+    let action = format!("{path}receipts/");
+    let refused = office.browser.upload(&action, &[], &[("file", "a.pdf", "no document")]).await;
+    assert_eq!(refused.status, 422, "{}", refused.text);
+    let added = office.browser.upload(&action, &[], &[("file", "a.pdf", "%PDF-1.7 receipt")]).await;
+    assert_eq!(added.location(), path, "{}", added.text);
+    assert!(office.browser.get(&path).await.text_of(".files").contains("a.pdf"));
+}
+
+#[tokio::test]
 async fn a_payment_is_rejected_refunded_and_reversed() {
     let office = Office::open().await;
     let one = payment(&office.site, &office.anna, &office.org, &office.deal, "100").await;
