@@ -2,6 +2,7 @@
 //! not installed.
 
 mod accessibility;
+mod admin;
 mod browser;
 mod deals;
 mod messages;

@@ -1,12 +1,19 @@
 //! Sockets of the whole server.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use futures_util::{SinkExt, StreamExt};
-use reqwest::Method;
+use reqwest::{Method, redirect::Policy};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest},
+};
 
 use crate::server::{PASSWORD, TestServer, bearer};
 
@@ -63,6 +70,80 @@ impl Socket {
             }
         }
     }
+}
+
+/// The cookie of a browser in which somebody has signed in.
+async fn session_cookie(server: &TestServer, name: &str) -> String {
+    let client = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
+    let page = client.get(format!("{}/login/", server.url)).send().await.unwrap();
+    let visit = page.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let text = page.text().await.unwrap();
+    let csrf = text.split_once("name=\"csrf_token\" value=\"").unwrap().1.split('"').next().unwrap();
+    let password = PASSWORD.replace(' ', "+");
+    let request = client.post(format!("{}/login/", server.url)).header("cookie", visit);
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let form = format!("username={name}&password={password}&csrf_token={csrf}");
+    let signed_in = request.body(form).send().await.unwrap();
+    let cookies = signed_in.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
+    let session = cookies.filter_map(|cookie| cookie.split(';').next()).find(|cookie| cookie.starts_with("session="));
+    session.unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn only_pages_of_this_service_open_sockets_with_the_session_of_a_browser() {
+    let server = TestServer::start().await;
+    let anna = server.sign_up("anna").await;
+    let cookie = session_cookie(&server, "anna").await;
+    let open = async |origin: &str| {
+        let address = server.url.strip_prefix("http").unwrap();
+        let mut request = format!("ws{address}/ws/").into_client_request().unwrap();
+        request.headers_mut().insert("cookie", cookie.parse().unwrap());
+        request.headers_mut().insert("origin", origin.parse().unwrap());
+        Socket(connect_async(request).await.unwrap().0)
+    };
+    assert_eq!(open(&server.url).await.next_of("hello").await["user_id"], anna["user"]["id"]);
+    let mut foreign = open("https://evil.example").await;
+    foreign.send(json!({"type": "ping"})).await;
+    assert_eq!(foreign.close_code().await, 4401, "the cookie does not count");
+}
+
+/// Answers a ping, and prints the first direct message.
+const PYTHON_CLIENT: &str = r#"
+import asyncio, json, sys, websockets
+
+async def main():
+    async with websockets.connect(sys.argv[1]) as socket:
+        assert json.loads(await socket.recv())["type"] == "hello"
+        await socket.send(json.dumps({"type": "ping", "n": 7}))
+        frame = {}
+        while frame.get("type") != "direct_message":
+            frame = json.loads(await socket.recv())
+            if frame["type"] == "pong":
+                print("pong", frame["n"], flush=True)
+        print(frame["message"]["content"], flush=True)
+
+asyncio.run(asyncio.wait_for(main(), 30))
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_not_ours_gets_messages() {
+    let python = || Command::new("python3");
+    if !python().args(["-c", "import websockets"]).output().is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    let server = TestServer::start().await;
+    let (anna, ben) = (server.sign_up("anna").await, server.sign_up("ben").await);
+    let address = server.url.strip_prefix("http").unwrap();
+    let url = format!("ws{address}/ws/notifications/?token={}", anna["access"].as_str().unwrap());
+    let mut client = python().args(["-c", PYTHON_CLIENT, &url]).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(client.stdout.take().unwrap()).lines();
+    let (sender, mut printed) = tokio::sync::mpsc::unbounded_channel();
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    assert_eq!(printed.recv().await.as_deref(), Some("pong 7"));
+    let body = json!({"receiver_id": anna["user"]["id"], "content": "grüße"});
+    assert_eq!(server.post("/messaging/api/send/", &bearer(&ben), body).await.status, 201);
+    assert_eq!(printed.recv().await.as_deref(), Some("grüße"));
+    assert!(client.wait().unwrap().success());
 }
 
 #[tokio::test]

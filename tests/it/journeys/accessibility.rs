@@ -38,7 +38,8 @@ async fn fill_group(server: &TestServer, anna: &Value, ben: &Value, group: &Valu
     let draft = json!({ "title": HOSTILE, "content": HOSTILE });
     let draft = post(server, anna, &format!("{community}/drafts/"), draft).await["id"].clone();
     let mut paths = vec![format!("/posts/new/?draft={draft}")];
-    let pages = ["events/", "events/new/", "courses/", "courses/new/", "reports/", "requests/", "invites/"];
+    let pages =
+        ["events/", "events/new/", "courses/", "courses/new/", "reports/", "requests/", "invites/", "bans/", "log/"];
     paths.extend(pages.map(|page| format!("/groups/{group}/{page}")));
     paths.extend(["", "people/", "edit/"].map(|page| format!("/events/{event}/{page}")));
     paths.extend(["", "edit/"].map(|page| format!("/courses/{course}/{page}")));

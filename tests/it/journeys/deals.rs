@@ -1,3 +1,5 @@
+use std::fs;
+
 use fantoccini::key::Key;
 use serde_json::json;
 
@@ -56,5 +58,30 @@ async fn a_deal_is_moved_with_the_mouse() {
     browser.until("the moved deal", async || column(&browser).await == 2).await;
     browser.open(&board).await;
     assert_eq!(column(&browser).await, 2, "it is stored");
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_is_checked_before_it_is_imported() {
+    let Some(driver) = Driver::start().await else { return };
+    let server = TestServer::start().await;
+    let import = board(&server).await.replace("board/", "import/");
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("clients.csv");
+    let browser = driver.of(&server, "anna").await;
+    let send = async |rows: &str, action: &str| {
+        fs::write(&table, format!("name,email\n{rows}")).unwrap();
+        browser.open(&import).await;
+        browser.press("#file", table.to_str().unwrap()).await;
+        browser.click("#kind option[value=clients]").await;
+        browser.click(&format!("button[name=action][value={action}]")).await;
+    };
+    let clients = async || server.row_counts().await["deals_client"];
+    send("Harrow,office@harrow.example\nVale,broken\n", "check").await;
+    browser.until_shown("main tbody", "broken").await;
+    assert_eq!(clients().await, 1, "a check writes nothing");
+    send("Harrow,office@harrow.example\nVale,\n", "import").await;
+    browser.until("the imported clients", async || clients().await == 3).await;
+    browser.until_shown("main", "clients.csv").await;
     browser.close().await;
 }
