@@ -30,4 +30,4 @@ pub use migrations::migrations;
 pub use picture::{Fit, Size, pictures};
 pub use route::{openapi, router};
 pub use store::Store;
-pub use upload::{LARGE, SMALL, Upload, single_object};
+pub use upload::{LARGE, MEDIUM, SMALL, Upload, single_object};

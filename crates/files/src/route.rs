@@ -106,7 +106,9 @@ mod tests {
             assert_eq!(answer.headers["content-type"], "image/png");
             assert_eq!(answer.headers["content-disposition"], "inline");
         }
-        for variant in [None, Some("medium")] {
+        let medium = kit.get(&kit.files.url(id, Some("medium"), "me.png", None)).await;
+        assert_eq!(medium.text, "huge and fine", "it was stored without this size");
+        for variant in [None, Some("tiny")] {
             assert_eq!(kit.get(&kit.files.url(id, variant, "me.png", None)).await.code(), "file_not_found");
         }
     }

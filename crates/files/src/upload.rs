@@ -18,10 +18,16 @@ const DEFAULT_NAME: &str = "file";
 const DEFAULT_TYPE: &str = "application/octet-stream";
 /// The name of the small size of an attached picture.
 pub const SMALL: &str = "small";
+/// The name of the medium size of an attached picture. One that was stored without it has the large size instead.
+pub const MEDIUM: &str = "medium";
 /// The name of the large size of an attached picture.
 pub const LARGE: &str = "large";
 /// The sizes in which attached pictures are stored.
-const SIZES: &[Size] = &[Size { name: SMALL, width: 480, height: 480, fit: Fit::Within }, LARGE_SIZE];
+const SIZES: &[Size] = &[
+    Size { name: SMALL, width: 480, height: 480, fit: Fit::Within },
+    Size { name: MEDIUM, width: 1024, height: 1024, fit: Fit::Within },
+    LARGE_SIZE,
+];
 const LARGE_SIZE: Size = Size { name: LARGE, width: 2048, height: 2048, fit: Fit::Within };
 
 /// An uploaded file.
@@ -38,8 +44,8 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// The content to store for an attachment: the sizes [`SMALL`] and [`LARGE`] of a file that was sent as an image,
-    /// any other file as it is.
+    /// The content to store for an attachment: the sizes [`SMALL`], [`MEDIUM`] and [`LARGE`] of a file that was sent
+    /// as an image, any other file as it is.
     ///
     /// # Errors
     /// Those of [`pictures`], with the field `file`, which the forms of attachments have.

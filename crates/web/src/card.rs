@@ -128,7 +128,8 @@ impl Card {
     /// The URL of an attached picture: of its small version if it stands beside others.
     pub(crate) fn picture_url<'a>(&self, picture: &'a Attachment) -> &'a str {
         let is_alone = self.pictures().len() == 1;
-        picture.preview_url.as_deref().filter(|_| !is_alone).unwrap_or(&picture.url)
+        let shown = if is_alone { &picture.medium_url } else { &picture.preview_url };
+        shown.as_deref().unwrap_or(&picture.url)
     }
 
     /// The attached files that are no pictures.

@@ -13,6 +13,7 @@ use crate::{
     link::{Link, Signature, percent_encoded},
     response::{Caching, response},
     store::object_name,
+    upload::{LARGE, MEDIUM},
 };
 
 /// How long, in seconds, a URL stays the same; after that it remains valid for as long again.
@@ -125,7 +126,9 @@ impl Files {
     async fn open_content(&self, id: FileId, variant: &str) -> Result<(file::Model, Body)> {
         let Shared { db, store, .. } = &*self.shared;
         let row = file::Entity::find_by_id(id).one(db.conn()).await?.ok_or_else(not_found)?;
-        if !row.variants.split(',').any(|one| one == variant) {
+        let has = |variant| row.variants.split(',').any(|one| one == variant);
+        let variant = if variant == MEDIUM && !has(MEDIUM) { LARGE } else { variant };
+        if !has(variant) {
             return Err(not_found());
         }
         match store.get(&object_name(&row.key, variant)).await {

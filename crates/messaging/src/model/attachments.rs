@@ -22,6 +22,8 @@ pub struct Attachment {
     /// Absolute URL, signed for the caller and valid for at least half an hour. In events it is a path without a
     /// signature, which needs authentication.
     pub url: String,
+    /// Like `url`, of a version of at most 1,024 pixels, if the file is a picture.
+    pub medium_url: Option<String>,
     /// Like `url`, of a small version, if the file is a picture.
     pub preview_url: Option<String>,
     /// The width at `url` in pixels, if the file is a picture.

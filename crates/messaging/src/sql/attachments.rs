@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderValue, header},
     response::Response,
 };
-use guildhall_files::{Files, LARGE, SMALL, Signature, Upload};
+use guildhall_files::{Files, LARGE, MEDIUM, SMALL, Signature, Upload};
 use guildhall_kernel::{
     Caller, Quota, UserId,
     db::{self, Sql, Tx},
@@ -99,6 +99,7 @@ fn show_with(row: attachment::Model, url: impl Fn(i64, Option<&str>, &str) -> St
     Attachment {
         id: row.id,
         url: url(row.id.0, is_picture.then_some(LARGE), &row.name),
+        medium_url: is_picture.then(|| url(row.id.0, Some(MEDIUM), &row.name)),
         preview_url: is_picture.then(|| url(row.id.0, Some(SMALL), &row.name)),
         name: row.name,
         content_type: row.content_type,

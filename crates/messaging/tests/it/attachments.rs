@@ -69,7 +69,7 @@ async fn p43_an_attachment_is_shown_to_both_people_and_nobody_else() {
     assert_eq!((text.width, &text.preview_url), (None, &None));
     let picture = harness.upload(&person(1), file("a.gif", "image/gif", GIF)).await.unwrap();
     assert_eq!((picture.width, picture.height, picture.content_type.as_str()), (Some(1), Some(1), "image/jpeg"));
-    assert!(picture.preview_url.unwrap().contains("v=small"));
+    assert!(picture.preview_url.unwrap().contains("v=small") && picture.medium_url.unwrap().contains("v=medium"));
     let message = harness.send(&person(1), to(2), with(&[picture.id, text.id])).await.unwrap().message;
     let names = |attachments: &[Attachment]| -> Vec<String> {
         attachments.iter().map(|attachment| attachment.name.clone()).collect()

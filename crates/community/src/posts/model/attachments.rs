@@ -16,6 +16,8 @@ pub struct Attachment {
     pub size: i64,
     /// Absolute URL, valid for at least half an hour.
     pub url: String,
+    /// Absolute URL of a version of at most 1,024 pixels, if the file is a picture.
+    pub medium_url: Option<String>,
     /// Absolute URL of a small version, if the file is a picture.
     pub preview_url: Option<String>,
 }

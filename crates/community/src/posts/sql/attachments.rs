@@ -47,6 +47,7 @@ impl SqlPosts {
         Attachment {
             id: row.id,
             url: signed(row.is_picture.then_some(file::LARGE)),
+            medium_url: row.is_picture.then(|| signed(Some(file::MEDIUM))),
             preview_url: row.is_picture.then(|| signed(Some(file::SMALL))),
             content_type: row.content_type,
             size: row.size,
