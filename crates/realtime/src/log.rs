@@ -48,6 +48,9 @@ const BEGIN_EPOCH: &str =
 /// The last number of a stream, which shows subscribers whether they have missed any event, is kept with the stream.
 const PRUNE_OLD: &str = "DELETE FROM realtime_event WHERE (stream_id, seq) IN \
      (SELECT stream_id, seq FROM realtime_event WHERE at < $1 ORDER BY at LIMIT $2)";
+const PRUNE_MANY: &str = "DELETE FROM realtime_event WHERE (stream_id, seq) IN \
+     (SELECT e.stream_id, e.seq FROM realtime_stream s JOIN realtime_event e \
+     ON e.stream_id = s.id AND e.seq <= s.last_seq - $1 WHERE s.last_seq > $1 LIMIT $2)";
 
 /// The log of all streams.
 #[derive(Clone)]
@@ -207,12 +210,17 @@ impl Log {
         Ok(rows.into_iter().filter_map(difference).collect())
     }
 
-    /// Deletes events from before a time; returns their number.
-    pub(crate) async fn prune(&self, before: Timestamp) -> Result<u64, DbErr> {
+    /// Deletes events from before a time, and of each stream all but this many; returns their number.
+    pub(crate) async fn prune(&self, before: Timestamp, kept: u32) -> Result<u64, DbErr> {
+        let old = self.delete_batches(PRUNE_OLD, || before.into()).await?;
+        Ok(old + self.delete_batches(PRUNE_MANY, || i64::from(kept).into()).await?)
+    }
+
+    async fn delete_batches(&self, sql: &'static str, limit: impl Fn() -> sea_orm::Value) -> Result<u64, DbErr> {
         let mut deleted = 0;
         loop {
-            let values = || [before.into(), PRUNED_AT_ONCE.into()];
-            let batch = self.db.write(|tx| async move { db::execute(&tx, PRUNE_OLD, values()).await }).await?;
+            let values = || [limit(), PRUNED_AT_ONCE.into()];
+            let batch = self.db.write(|tx| async move { db::execute(&tx, sql, values()).await }).await?;
             deleted += batch;
             if batch < PRUNED_AT_ONCE.unsigned_abs() {
                 return Ok(deleted);

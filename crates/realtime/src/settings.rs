@@ -26,6 +26,8 @@ pub struct Settings {
     pub handshakes_per_minute: u32,
     /// How long events are kept for clients that resume, in days.
     pub keep_days: u32,
+    /// How many events of a stream are kept for clients that resume.
+    pub keep_events: u32,
 }
 
 impl Default for Settings {
@@ -42,6 +44,7 @@ impl Default for Settings {
             write_seconds: 30,
             handshakes_per_minute: 600,
             keep_days: 30,
+            keep_events: 10_000,
         }
     }
 }

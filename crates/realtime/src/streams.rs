@@ -309,7 +309,8 @@ impl Job for Streams {
 
     async fn run(&self) -> Result<()> {
         let kept = Duration::from_secs(u64::from(self.0.settings.keep_days) * 24 * 3600);
-        let deleted = self.0.log.prune(self.0.log.clock.now() - kept).await?;
+        let before = self.0.log.clock.now() - kept;
+        let deleted = self.0.log.prune(before, self.0.settings.keep_events).await?;
         if deleted > 0 {
             tracing::info!(deleted, "deleted old events of streams");
         }

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use guildhall_kernel::{Caller, Db, Error, Kind, Roles, UserId, db::Tx, job::Job, testing::TestDb};
-use guildhall_realtime::{Delivery, GapReason, Next, Position, Start, Streams, Subscription, Version};
+use guildhall_realtime::{Delivery, GapReason, Next, Position, Settings, Start, Streams, Subscription, Version};
 use sea_orm_migration::MigrationTrait;
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::harness::{Harness, all_migrations, harness, room};
+use crate::harness::{Harness, all_migrations, harness, harness_with, room};
 
 fn caller(id: i64) -> Caller {
     Caller::new(UserId(id), Roles::default())
@@ -119,6 +119,18 @@ async fn a_subscriber_is_told_what_it_cannot_get() {
     assert_eq!(harness.db.count_rows("realtime_event").await, 0);
     assert_eq!(harness.append(&room(7), json!({})).await, 511);
     assert_eq!(numbers(&harness.streams, &mut subscription).await, [511]);
+}
+
+#[tokio::test]
+async fn the_newest_events_of_each_stream_are_kept() {
+    let harness = harness_with(Settings { keep_events: 3, ..Settings::default() }).await;
+    for id in [7, 7, 7, 7, 7, 8, 8] {
+        harness.append(&room(id), json!({})).await;
+    }
+    Job::run(&harness.streams).await.unwrap();
+    assert_eq!(harness.db.count_rows("realtime_event").await, 3 + 2);
+    let (mut subscription, _) = follow(&harness, Some(1)).await;
+    assert_eq!(numbers(&harness.streams, &mut subscription).await, [-2, 3, 4, 5], "a gap, then what is kept");
 }
 
 #[tokio::test]
@@ -240,7 +252,7 @@ async fn a_lost_notice_is_found_by_comparison() {
     let other = Streams::new(
         Db::clone(&harness.db),
         guildhall_kernel::Clock::system(),
-        guildhall_realtime::Settings::default(),
+        Settings::default(),
         guildhall_kernel::Auth::new(harness.auth.clone()),
         guildhall_realtime::SingleProcess,
         Vec::new(),
