@@ -24,6 +24,7 @@ language = Sprache
 time-zone = Zeitzone
 time-zone-hint = Für Ruhezeiten und Zusammenfassungen: ein Name wie Europe/Vienna.
 zone-hint = Zeiten werden darin angezeigt: ein Name wie Europe/Vienna.
+single-keys = Einzelne Tasten sind Kürzel: g und ein Buchstabe, j, k, c und /
 sign-out = Abmelden
 api-reference = API-Referenz
 request-failed = Das hat nicht geklappt. Versuche es noch einmal.

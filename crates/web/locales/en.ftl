@@ -24,6 +24,7 @@ language = Language
 time-zone = Time zone
 time-zone-hint = For quiet hours and digests: a name like Europe/Vienna.
 zone-hint = Times are shown in it: a name like Europe/Vienna.
+single-keys = Single keys are shortcuts: g and a letter, j, k, c and /
 sign-out = Sign out
 api-reference = API reference
 request-failed = That did not work. Try it again.

@@ -13,7 +13,7 @@ use crate::{
     form::Submission,
     page::{back, ok},
     reader::{Frame, Place, Reader},
-    view::{LANGUAGE, THEME, Theme, ZONE},
+    view::{KEYS, LANGUAGE, THEME, Theme, ZONE},
     web::App,
 };
 
@@ -27,14 +27,17 @@ pub(crate) async fn menu(State(app): State<App>, reader: Reader) -> Result<Respo
     Ok(ok(&MenuPage { f: reader.frame(&app, Place::More).await? }))
 }
 
-/// Stores the chosen theme, language and time zone in cookies of this browser.
+/// Stores the chosen theme, language, time zone and shortcuts in cookies of this browser.
 pub(crate) async fn change_appearance(State(app): State<App>, form: Submission) -> Response {
     let mut response = back(form.next(), "/menu/");
     let theme = form.find("theme").and_then(Theme::parse).map(|theme| (THEME, theme.name().to_owned()));
     let language = form.filled("language").map(|tag| (LANGUAGE, tag.to_owned()));
     let zone = form.filled("zone").and_then(|name| name.parse::<chrono_tz::Tz>().ok());
     let zone = zone.map(|zone| (ZONE, zone.name().to_owned()));
-    for (name, value) in [theme, language, zone].into_iter().flatten() {
+    // A box that is not checked is not submitted, and some forms do not have it.
+    let has_box = form.is_checked("with_keys");
+    let keys = has_box.then(|| (KEYS, if form.is_checked("keys") { "on" } else { "off" }.to_owned()));
+    for (name, value) in [theme, language, zone, keys].into_iter().flatten() {
         if let Some(cookie) = app.cookies().set(name, &value, YEAR) {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }

@@ -26,6 +26,8 @@ pub(crate) const LANGUAGE: &str = "language";
 pub(crate) const ZONE: &str = "zone";
 /// The cookie with the chosen theme.
 pub(crate) const THEME: &str = "theme";
+/// The cookie that says whether single keys are shortcuts: `off`.
+pub(crate) const KEYS: &str = "keys";
 /// The cookie with the key of a message that the next page shows once.
 pub(crate) const FLASH: &str = "flash";
 
@@ -107,6 +109,8 @@ pub(crate) struct View {
     /// The name of the service.
     pub(crate) service: Arc<str>,
     pub(crate) theme: Theme,
+    /// Whether single keys are shortcuts.
+    pub(crate) has_keys: bool,
     /// The path and query of the page.
     pub(crate) path: LocalPath,
     /// The page whose form or script has sent the request.
@@ -133,6 +137,7 @@ impl View {
         let target = header("hx-target").and_then(|target| Some(target.rsplit_once('#')?.1.to_owned()));
         Ok(Self {
             service: app.name.clone(),
+            has_keys: cookies.get(headers, KEYS) != Some("off"),
             theme: cookies.get(headers, THEME).and_then(Theme::parse).unwrap_or_default(),
             // Only pages can be returned to.
             path: if parts.method == Method::GET { LocalPath::of(&parts.uri) } else { LocalPath::home() },

@@ -14,7 +14,7 @@ export function listenToKeys() {
       if (event.key === "Escape") inField.blur();
       return;
     }
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || document.body.dataset.keys === "off") return;
     if (isGoing) {
       isGoing = false;
       if (PLACES[event.key]) location.assign(PLACES[event.key]);

@@ -181,6 +181,13 @@ impl ImportPage {
     fn is_running(&self) -> bool {
         self.import.status == ImportStatus::Running
     }
+
+    /// How many of a hundred rows have been handled; `None` before the first.
+    fn share(&self) -> Option<i64> {
+        let Import { total, created, updated, skipped, failed, .. } = &self.import;
+        let handled = created + updated + skipped + failed;
+        (*total > 0 && handled > 0).then(|| handled * 100 / total)
+    }
 }
 
 pub(crate) async fn import_result(

@@ -156,6 +156,9 @@ async fn theme_language_and_zone_are_kept_by_the_browser() {
     assert_eq!(page.find("html")[0].value().attr("lang"), Some("de"));
     assert_eq!(page.find("#zone")[0].value().attr("value"), Some("Europe/Vienna"));
     assert_eq!(page.text_of("h1"), "Mehr");
+    assert_eq!(page.find("body[data-keys=off]").len(), 1, "the box was not checked");
+    browser.submit(&page, "/appearance/", &[("keys", "on")]).await;
+    assert!(browser.get("/menu/").await.find("body[data-keys]").is_empty());
     browser.submit(&page, "/appearance/", &[("theme", "purple"), ("language", "x;y"), ("zone", "Mars")]).await;
     let page = browser.get("/menu/").await;
     assert_eq!(page.find("html")[0].value().attr("data-theme"), Some("dark"), "an unknown theme changes nothing");
