@@ -1,8 +1,8 @@
 //! Events of groups.
 
-use guildhall_community::{EventId, Groups, Members, NewGroup};
+use guildhall_community::{EventId, Members};
 
-use crate::harness::site;
+use crate::{groups::group, harness::site};
 
 const FIELDS: [(&str, &str); 6] = [
     ("title", "Open workshop & tea"),
@@ -17,8 +17,7 @@ const FIELDS: [(&str, &str); 6] = [
 async fn an_event_is_planned_changed_cancelled_and_deleted() {
     let site = site().await;
     let (anna, browser) = site.signed_in("anna").await;
-    let new = NewGroup { name: "Print".into(), category: "craft".into(), ..NewGroup::default() };
-    let group = site.community.groups.create_group(&anna, new).await.unwrap().id;
+    let group = group(&site, &anna, |_| ()).await;
     let list = format!("/groups/{group}/events/");
     assert_eq!(browser.get(&list).await.text_of(".empty h2"), "No events");
     let form = format!("{list}new/");
@@ -61,8 +60,7 @@ async fn members_answer_an_event_and_wait_for_a_place() {
     let site = site().await;
     let (anna, browser) = site.signed_in("anna").await;
     let (ben, other) = site.signed_in("ben").await;
-    let new = NewGroup { name: "Print".into(), category: "craft".into(), ..NewGroup::default() };
-    let group = site.community.groups.create_group(&anna, new).await.unwrap().id;
+    let group = group(&site, &anna, |_| ()).await;
     site.community.groups.join(&ben, group, None, String::new()).await.unwrap();
     let csrf = browser.csrf().await;
     let mut fields = FIELDS.to_vec();

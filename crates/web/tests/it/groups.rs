@@ -40,7 +40,7 @@ async fn moderators_decide_reports() {
 }
 
 /// A group of a user.
-async fn group(site: &Site, owner: &Caller, change: impl FnOnce(&mut NewGroup)) -> GroupId {
+pub(crate) async fn group(site: &Site, owner: &Caller, change: impl FnOnce(&mut NewGroup)) -> GroupId {
     let mut new = NewGroup { name: "Print & Co".into(), category: "craft".into(), ..NewGroup::default() };
     change(&mut new);
     site.community.groups.create_group(owner, new).await.unwrap().id

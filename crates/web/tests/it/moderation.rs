@@ -1,16 +1,15 @@
 //! What moderators of a group do: posts that wait, bans, the log.
 
-use guildhall_community::{Comments, Groups, Members, NewComment, NewGroup, NewPost, Posts};
+use guildhall_community::{Comments, Members, NewComment, NewPost, Posts};
 
-use crate::harness::site;
+use crate::{groups::group, harness::site};
 
 #[tokio::test]
 async fn a_post_that_waits_is_published_or_deleted() {
     let site = site().await;
     let (anna, browser) = site.signed_in("anna").await;
     let (ben, author) = site.signed_in("ben").await;
-    let new = NewGroup { name: "Print".into(), category: "craft".into(), approves_posts: true, ..NewGroup::default() };
-    let group = site.community.groups.create_group(&anna, new).await.unwrap().id;
+    let group = group(&site, &anna, |new| new.approves_posts = true).await;
     site.community.groups.join(&ben, group, None, String::new()).await.unwrap();
     let mut posts = Vec::new();
     for title in ["First", "Second"] {
@@ -46,8 +45,7 @@ async fn a_ban_has_a_reason_and_an_end_is_listed_and_lifted() {
     let site = site().await;
     let (anna, browser) = site.signed_in("anna").await;
     let (ben, other) = site.signed_in("ben").await;
-    let new = NewGroup { name: "Print".into(), category: "craft".into(), ..NewGroup::default() };
-    let group = site.community.groups.create_group(&anna, new).await.unwrap().id;
+    let group = group(&site, &anna, |_| ()).await;
     site.community.groups.join(&ben, group, None, String::new()).await.unwrap();
     let members = format!("/groups/{group}/members/");
     let ban = format!("{members}{}/ban/", ben.user);
@@ -78,8 +76,7 @@ async fn moderators_feature_posts_and_remove_comments_of_others() {
     let site = site().await;
     let (anna, browser) = site.signed_in("anna").await;
     let (ben, other) = site.signed_in("ben").await;
-    let new = NewGroup { name: "Print".into(), category: "craft".into(), ..NewGroup::default() };
-    let group = site.community.groups.create_group(&anna, new).await.unwrap().id;
+    let group = group(&site, &anna, |_| ()).await;
     site.community.groups.join(&ben, group, None, String::new()).await.unwrap();
     let new = NewPost { content: "Hello".into(), group: Some(group), ..NewPost::default() };
     let post = site.community.posts.create_post(&anna, new).await.unwrap().id;
@@ -99,8 +96,7 @@ async fn the_last_moderator_is_led_to_the_members_instead_of_leaving() {
     let site = site().await;
     let (anna, browser) = site.signed_in("anna").await;
     let ben = site.user("ben").await;
-    let new = NewGroup { name: "Print".into(), category: "craft".into(), ..NewGroup::default() };
-    let group = site.community.groups.create_group(&anna, new).await.unwrap().id;
+    let group = group(&site, &anna, |_| ()).await;
     site.community.groups.join(&ben, group, None, String::new()).await.unwrap();
     let path = format!("/groups/{group}/");
     let page = browser.fill(&path, &format!("{path}leave/"), &[]).await;
