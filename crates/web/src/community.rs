@@ -27,8 +27,8 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use guildhall_community::GroupId;
-use guildhall_kernel::{Error, Kind, Path, Result};
+use guildhall_community::{GroupId, PostId};
+use guildhall_kernel::Path;
 
 use crate::{page::redirect, web::App};
 
@@ -79,22 +79,25 @@ pub(crate) fn routes() -> Router<App> {
         .route("/groups/{id}/pictures/{kind}/", post(settings::set_picture))
         .route("/groups/{id}/transfer/", post(settings::transfer))
         .route("/groups/{id}/delete/", get(deletion::deletion).post(deletion::delete))
-        .route("/community/{kind}/{id}/", get(target))
-        .route("/community/groups/{id}/requests/", get(target_requests))
+        .route("/community/posts/{id}/", get(notified_post))
+        .route("/community/groups/{id}/", get(notified_group))
+        .route("/community/groups/{id}/requests/", get(notified_requests))
         .merge(event_routes())
         .merge(course_routes())
 }
 
-/// The address of a post or a group in notifications.
-async fn target(Path((kind, id)): Path<(String, i64)>) -> Result<Response> {
-    match kind.as_str() {
-        "posts" | "groups" => Ok(redirect(&format!("/{kind}/{id}/"))),
-        _ => Err(Error::new(Kind::NotFound, "not_found", "Not found.")),
-    }
+/// The address of a post in notifications.
+async fn notified_post(Path(id): Path<PostId>) -> Response {
+    redirect(&format!("/posts/{id}/"))
+}
+
+/// The address of a group in notifications.
+async fn notified_group(Path(id): Path<GroupId>) -> Response {
+    redirect(&format!("/groups/{id}/"))
 }
 
 /// The address of the requests to join a group in notifications.
-async fn target_requests(Path(id): Path<GroupId>) -> Response {
+async fn notified_requests(Path(id): Path<GroupId>) -> Response {
     redirect(&format!("/groups/{id}/requests/"))
 }
 

@@ -155,7 +155,7 @@ export function followConversation(socket, room) {
   addEventListener("focus", readSoon);
   box.addEventListener("scroll", readSoon);
 
-  // Older messages are loaded before their reader gets to the begin of what is shown.
+  // Older messages are loaded before their reader reaches the start of what is shown.
   box.addEventListener("scroll", () => {
     const above = box.scrollHeight - box.clientHeight - Math.abs(box.scrollTop);
     const link = above < 300 ? box.querySelector("#older a:not([data-asked])") : null;
